@@ -1,1 +1,53 @@
-//! placeholder
+//! The routefuse IR: what a routing graph is, and what it means.
+//!
+//! # Levels
+//! A [`Graph`] is a tensor program in SSA form: every node has one result, a [`TensorType`] (dtype and shape), and
+//! edges that carry the operand's position. [`Graph::verify`](graph::Graph::verify) turns it into a
+//! [`Verified<Graph>`](verify::Verified), which is what every later stage takes, so skipping verification is a type
+//! error. A [`Kernel`](kernel::Kernel) is one loop over rows with loads and stores, made by `routefuse-passes`.
+//!
+//! # Shapes
+//! A dimension is a constant or a [`Symbol`](dim::Dim::Sym) with identity. Only the leading dimension may be symbolic;
+//! it is the *row* dimension, usually `T` (tokens). Two symbols are equal when they are the same symbol, never because
+//! they happen to have the same value.
+//!
+//! # Meaning
+//! The interpreter ([`interp`]) *is* the definition; every target agrees with it bit for bit.
+//!
+//! - Integers wrap. `x / 0` is all ones and `x % 0` is `x` (the RISC-V rule); `MIN / -1` wraps to `MIN`, `MIN % -1` is 0.
+//!   Division truncates. Shift amounts are unsigned; an amount of the width or more gives 0, or the sign in a signed
+//!   right shift.
+//! - `f32` arithmetic is IEEE 754: round to nearest even, no contraction, no flush to zero. An arithmetic result that
+//!   is NaN is the canonical quiet NaN `0x7fc00000` (`neg` and `abs` count as arithmetic). Moves (`select`, `concat`,
+//!   `slice`, `gather`, `copy`, …) keep every bit.
+//! - `f16` and `bf16` are storage types: compute in `f32` and round by an explicit `cast`, so that rounding points
+//!   are in the program and are never moved. NaN becomes `0x7e00` / `0x7fc0`; widening a NaN gives `0x7fc00000`.
+//! - `min` and `max` prefer a number to a NaN, and order `-0.0` before `+0.0`. Comparisons with NaN are false, `ne` true.
+//! - Casts: float to integer truncates and saturates, NaN gives 0; integer to `f16`/`bf16` rounds to `f32` first;
+//!   integer to integer keeps the low bits, extending by the *source's* sign; anything to `bool` is `x != 0`.
+//! - `exp`, `log`, `sigmoid`, `softplus`, `tanh` are one fixed sequence of IEEE and integer operations each ([`math`]).
+//! - An id is data: a gather whose index is out of range does what its [`OutOfRange`](op::OutOfRange) policy says.
+#![forbid(unsafe_code)]
+
+pub mod builder;
+pub mod diag;
+pub mod dim;
+pub mod dtype;
+pub mod graph;
+pub mod infer;
+
+pub mod literal;
+pub mod op;
+pub mod target;
+pub mod tensor;
+pub mod verify;
+
+pub use builder::GraphBuilder;
+pub use diag::{Code, Diagnostic, Diagnostics, Span};
+pub use dim::{Dim, SymbolId};
+pub use dtype::DType;
+pub use graph::{Alias, Graph, Layout, NodeId, TensorType};
+pub use literal::Literal;
+pub use op::Op;
+pub use tensor::Tensor;
+pub use verify::Verified;

@@ -1,0 +1,108 @@
+//! The operations of a graph.
+//!
+//! [`ScalarOp`] is what happens to one element and is shared with the kernel level; [`Op`] adds what moves or indexes
+//! tensors. [`table`] is the one list of mnemonics, operands and attributes: the parser, the printer and the reference
+//! in `docs/` are checked against it.
+
+pub mod attribute;
+mod scalar;
+pub mod table;
+
+pub use scalar::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
+
+use crate::dim::Dim;
+use crate::dtype::DType;
+use crate::literal::Literal;
+
+/// What a gather does with an index outside `[0, extent)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OutOfRange {
+    /// The result is −1 in signed integers, all ones in unsigned ones, 0 in floats and `false` in bool: an id of −1
+    /// passes through. The default.
+    Pass,
+    /// The result is this literal, of the table's dtype.
+    Fill(Literal),
+    /// The index is clamped into the range.
+    Clamp,
+    /// A negative index counts from the end, once (torch); what is still out of range gives what `Pass` gives.
+    Wrap,
+    /// The result is what `Pass` gives, and the launch's error word is set to 1 (it is sticky: the caller clears it).
+    Trap,
+}
+
+/// How ids and weights share a 32-bit word (TensorRT-LLM's packed routing, P14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PackForm {
+    /// `(id << 16) | zero-extended bits of bf16(w)`.
+    Masked,
+    /// `(id << 16) | sign-extended bits of bf16(w)`: what the torch form does. It overwrites the id when the sign bit of
+    /// `w` is set.
+    SignExtended,
+}
+
+/// One operation. Operands are the edges of the graph, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// A declared input of the graph; the index into [`Graph::inputs`](crate::Graph::inputs).
+    Input(usize),
+    /// A scalar constant, shape `[]`.
+    Const(Literal),
+    /// Elementwise. Operands have one shape, or are of rank 0 and used for every element.
+    Scalar(ScalarOp),
+    /// The index along `axis` of `shape`, as an integer dtype (wraps).
+    Iota {
+        /// The integer dtype of the result.
+        dtype: DType,
+        /// The shape of the result.
+        shape: Vec<Dim>,
+        /// The axis that is counted.
+        axis: usize,
+    },
+    /// The operand's dims, aligned to the right, are equal to the result's or 1.
+    Broadcast {
+        /// The shape of the result.
+        shape: Vec<Dim>,
+    },
+    /// The same elements in row-major order under another shape; a symbolic leading dim stays.
+    Reshape {
+        /// The shape of the result.
+        shape: Vec<Dim>,
+    },
+    /// Elements `start..stop` along the inner (last) dim, which is constant.
+    Slice {
+        /// First element taken.
+        start: u64,
+        /// One past the last element taken.
+        stop: u64,
+    },
+    /// One or more operands, joined along the inner (last) dim, which is constant.
+    Concat,
+    /// `table[i0, i1, …]`: operand 0 is a table of rank 1 or 2, followed by as many integer index tensors of one shape
+    /// (rank 0 is used for every element).
+    Gather {
+        /// For an index outside its dim.
+        out_of_range: OutOfRange,
+    },
+    /// `x[t, i[t, k]]`: operand 0 is `[T, E]`, operand 1 integer indices `[T, K]`; the result is `[T, K]`.
+    GatherRow {
+        /// For an index outside `[0, E)`.
+        out_of_range: OutOfRange,
+    },
+    /// Operand 0 with rows `t ≥ n` replaced; operand 1 is the integer scalar n, shape `[]`, read at launch from device
+    /// memory. A negative n masks every row.
+    MaskRows {
+        /// The replacement, of operand 0's dtype.
+        fill: Literal,
+    },
+    /// Operand 0: integer ids; operand 1: weights (`f32`, or `bf16` taken as is), same shape. The result is `i32`.
+    Pack {
+        /// Masked, or as torch does it.
+        form: PackForm,
+    },
+    /// The `i32` id of a packed word: an arithmetic shift right by 16.
+    UnpackId,
+    /// The weight of a packed word: its low 16 bits, as `bf16`.
+    UnpackWeight,
+    /// The operand unchanged; what an output with a guarded alias copies.
+    Copy,
+}

@@ -1,0 +1,206 @@
+//! Verification: a value that the next stage takes.
+
+mod alias;
+
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::dim::Dim;
+use crate::graph::{Graph, Layout, NodeId, TensorType};
+use crate::infer;
+use crate::op::Op;
+use std::collections::HashMap;
+use std::ops::Deref;
+
+/// A `T` that passed its level's verifier. It can only be made by one.
+#[derive(Clone, Debug)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    pub(crate) fn new_unchecked(value: T) -> Verified<T> {
+        Verified(value)
+    }
+
+    /// The value, to be changed: it must be verified again.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// The highest rank of a tensor.
+pub const MAX_RANK: usize = 6;
+
+impl Graph {
+    /// Checks every rule of the graph level.
+    ///
+    /// # Errors
+    /// All that is wrong, in order of place.
+    pub fn verify(self) -> Result<Verified<Graph>, Diagnostics> {
+        self.check().into_result(()).map(|()| Verified(self))
+    }
+
+    /// What [`Graph::verify`] reports, without consuming the graph.
+    pub fn check(&self) -> Diagnostics {
+        let mut d = Diagnostics::default();
+        self.check_names(&mut d);
+        match self.topological() {
+            Err(cycle) => {
+                let names: Vec<String> = cycle.iter().map(|n| format!("%{}", self.node(*n).name)).collect();
+                let first = self.node(cycle[0]);
+                d.0.push(
+                    Diagnostic::new(Code::Cycle, format!("these values depend on themselves: {}", names.join(", ")))
+                        .at(first.span)
+                        .help("an operation may only use values that are defined before it"),
+                );
+            }
+            Ok(order) => {
+                for id in order {
+                    self.check_node(id, &mut d);
+                }
+            }
+        }
+        self.check_outputs(&mut d);
+        if d.0.is_empty() {
+            alias::check(self, &mut d);
+        }
+        d
+    }
+
+    fn check_names(&self, d: &mut Diagnostics) {
+        let mut values: HashMap<&str, ()> = HashMap::new();
+        for id in self.nodes.node_indices() {
+            let node = &self.nodes[id];
+            if values.insert(&node.name, ()).is_some() {
+                d.0.push(
+                    Diagnostic::new(Code::DuplicateName, format!("two values have the name `%{}`", node.name))
+                        .at(node.span)
+                        .help("every value has a name of its own"),
+                );
+            }
+        }
+        let mut symbols: HashMap<&str, ()> = HashMap::new();
+        for s in &self.symbols {
+            if symbols.insert(s, ()).is_some() {
+                d.0.push(Diagnostic::new(Code::DuplicateName, format!("the dim `{s}` is declared twice")));
+            }
+        }
+        let mut outputs: HashMap<&str, ()> = HashMap::new();
+        for o in &self.outputs {
+            if outputs.insert(&o.name, ()).is_some() {
+                let message = format!("two outputs have the name `{}`", o.name);
+                d.0.push(Diagnostic::new(Code::DuplicateName, message).at(o.span));
+            }
+            if self.inputs.iter().any(|i| i.name == o.name) {
+                let message = format!("`{}` is the name of an input and of an output", o.name);
+                let help =
+                    "arguments are bound by name; an output in the input's memory has an alias, as in `in_place(x)`";
+                d.0.push(Diagnostic::new(Code::DuplicateName, message).at(o.span).help(help));
+            }
+        }
+    }
+
+    fn check_node(&self, id: NodeId, d: &mut Diagnostics) {
+        let node = self.node(id);
+        let report = |p: infer::Problem| {
+            let mut diagnostic = Diagnostic::new(p.code, p.message).at(node.span).within(self.node_text(id));
+            diagnostic.help = p.help;
+            diagnostic
+        };
+        if let Err(p) = check_type(&node.ty, self.symbols.len()) {
+            d.0.push(report(p));
+            return;
+        }
+        if let Op::Input(_) = node.op {
+            return;
+        }
+        let operands: Vec<TensorType> = self.operands(id).iter().map(|o| self.node(*o).ty.clone()).collect();
+        match infer::infer(&node.op, &operands, &self.symbols) {
+            Err(p) => d.0.push(report(p)),
+            Ok(ty) if ty != node.ty => d.0.push(report(infer::Problem {
+                code: Code::DeclaredTypeMismatch,
+                message: format!(
+                    "`%{}` is declared as {} but `{}` gives {}",
+                    node.name,
+                    node.ty.text(&self.symbols),
+                    node.op.mnemonic(),
+                    ty.text(&self.symbols)
+                ),
+                help: Some(format!("write `: {}`, or leave the type out", ty.text(&self.symbols))),
+            })),
+            Ok(ty) => {
+                if let Err(p) = check_type(&ty, self.symbols.len()) {
+                    d.0.push(report(p));
+                }
+            }
+        }
+    }
+
+    fn check_outputs(&self, d: &mut Diagnostics) {
+        if self.outputs.is_empty() {
+            d.0.push(
+                Diagnostic::new(Code::NoOutputs, format!("the graph `@{}` has no output", self.name))
+                    .help("end it with at least one `output name = %value`"),
+            );
+        }
+        for i in &self.inputs {
+            let node = self.node(i.node);
+            if i.layout == Layout::Rows && node.ty.shape.is_empty() {
+                let message = format!("the input `{}` is a scalar and has no rows to stride over", i.name);
+                d.0.push(Diagnostic::new(Code::RankMismatch, message).at(node.span).help("leave out `rows`"));
+            }
+        }
+        for o in &self.outputs {
+            if o.layout == Layout::Rows && self.node(o.node).ty.shape.is_empty() {
+                let message = format!("the output `{}` is a scalar and has no rows to stride over", o.name);
+                d.0.push(Diagnostic::new(Code::RankMismatch, message).at(o.span).help("leave out `rows`"));
+            }
+        }
+    }
+
+    /// One operation as text, for messages: `%y = gather %map, %ids`.
+    pub fn node_text(&self, id: NodeId) -> String {
+        let node = self.node(id);
+        let operands: Vec<String> = self.operands(id).iter().map(|o| format!("%{}", self.node(*o).name)).collect();
+        let text = format!("%{} = {} {}", node.name, node.op.mnemonic(), operands.join(", "));
+        text.trim_end().to_owned()
+    }
+}
+
+/// The rules for a type alone: rank, symbols that exist and lead, a size that fits.
+fn check_type(ty: &TensorType, symbols: usize) -> Result<(), infer::Problem> {
+    let problem =
+        |code, message: String, help: &str| Err(infer::Problem { code, message, help: Some(help.to_owned()) });
+    if ty.shape.len() > MAX_RANK {
+        let message = format!("a tensor of rank {} (the highest is {MAX_RANK})", ty.shape.len());
+        return problem(Code::RankMismatch, message, "merge dims by `reshape`");
+    }
+    if ty.shape.iter().skip(1).any(|d| matches!(d, Dim::Sym(_))) {
+        let message = "only the leading dim may be symbolic".to_owned();
+        return problem(
+            Code::SymbolNotLeading,
+            message,
+            "make the inner dims constants, or move the rows to the front",
+        );
+    }
+    if ty.shape.iter().any(|d| d.as_sym().is_some_and(|s| s.0 as usize >= symbols)) {
+        return problem(
+            Code::UndefinedSymbol,
+            "the shape names a dim that is not declared".to_owned(),
+            "declare it by `dim`",
+        );
+    }
+    match ty.row_elements().and_then(|n| n.checked_mul(ty.dtype.size())) {
+        Some(n) if n <= i64::MAX as u64 => Ok(()),
+        _ => problem(
+            Code::ExtentOverflow,
+            "the bytes of one row do not fit 63 bits".to_owned(),
+            "the constant dims are too large",
+        ),
+    }
+}

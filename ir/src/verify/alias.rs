@@ -1,0 +1,64 @@
+//! The rules for outputs in an input's memory.
+
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::graph::{Alias, Graph};
+use crate::op::Op;
+
+/// Reports aliases of another type, inputs aliased twice, guarded outputs that are no plain copies.
+///
+/// Whether an in-place output would overwrite what is still read depends on how the graph is cut into kernels and is
+/// checked by `routefuse-passes` (`RF0404`).
+pub(super) fn check(g: &Graph, d: &mut Diagnostics) {
+    let mut taken: Vec<Option<usize>> = vec![None; g.inputs.len()];
+    for (position, o) in g.outputs.iter().enumerate() {
+        let Some(i) = o.alias.input() else { continue };
+        let Some(input) = g.inputs.get(i) else {
+            let message = format!("the alias of output `{}` names input number {i}, which does not exist", o.name);
+            d.0.push(Diagnostic::new(Code::UndefinedInput, message).at(o.span));
+            continue;
+        };
+        let (of, to) = (&g.node(o.node).ty, g.input_type(i));
+        if of != to {
+            d.0.push(
+                Diagnostic::new(
+                    Code::AliasTypeMismatch,
+                    format!(
+                        "output `{}` is {} and cannot lie in input `{}`, which is {}",
+                        o.name,
+                        of.text(&g.symbols),
+                        input.name,
+                        to.text(&g.symbols)
+                    ),
+                )
+                .at(o.span)
+                .help("an alias needs the same dtype and shape"),
+            );
+        }
+        if matches!(o.alias, Alias::InPlace(_) | Alias::Donates(_)) && o.layout != input.layout {
+            d.0.push(
+                Diagnostic::new(
+                    Code::AliasTypeMismatch,
+                    format!("output `{}` and input `{}` share memory but not the layout", o.name, input.name),
+                )
+                .at(o.span)
+                .help("declare both contiguous, both `rows`, or both `strided`"),
+            );
+        }
+        if let Some(first) = taken[i].replace(position) {
+            let message =
+                format!("outputs `{}` and `{}` both lie in input `{}`", g.outputs[first].name, o.name, input.name);
+            d.0.push(
+                Diagnostic::new(Code::AliasedTwice, message).at(o.span).help("give one of them memory of its own"),
+            );
+        }
+        if matches!(o.alias, Alias::Guarded(_)) {
+            let node = g.node(o.node);
+            let copies = matches!(node.op, Op::Copy) && g.operands(o.node) == [input.node];
+            if !copies {
+                let message = format!("the guarded output `{}` is not a `copy` of input `{}`", o.name, input.name);
+                let help = format!("store the result of `copy %{}`", input.name);
+                d.0.push(Diagnostic::new(Code::GuardedNotCopy, message).at(o.span).help(help));
+            }
+        }
+    }
+}
