@@ -29,15 +29,17 @@
 //! - An id is data: a gather whose index is out of range does what its [`OutOfRange`](op::OutOfRange) policy says.
 #![forbid(unsafe_code)]
 
+pub mod artifact;
 pub mod builder;
 pub mod diag;
 pub mod dim;
 pub mod dtype;
 pub mod graph;
 pub mod infer;
-
+pub mod kernel;
 pub mod literal;
 pub mod op;
+pub mod program;
 pub mod target;
 pub mod tensor;
 pub mod verify;

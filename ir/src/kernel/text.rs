@@ -1,0 +1,98 @@
+//! The kernel's text: with names for people, without for its identity.
+
+use super::{Kernel, Role, ValueKind};
+use crate::graph::Layout;
+use crate::op::{OutOfRange, ScalarOp};
+use std::fmt::{self, Write};
+
+impl Kernel {
+    /// The text that identifies the kernel: equal kernels have equal text whatever their names.
+    pub fn canonical_text(&self) -> String {
+        let mut s = String::new();
+        // Writing to a String cannot fail.
+        let _ = write(self, &mut s, false);
+        s
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(self, f, true)
+    }
+}
+
+fn policy(out_of_range: OutOfRange, proved: bool) -> String {
+    if proved {
+        return "proved".to_owned();
+    }
+    match out_of_range {
+        OutOfRange::Pass => "pass".to_owned(),
+        OutOfRange::Fill(l) => format!("fill({:#x})", l.bits()),
+        OutOfRange::Clamp => "clamp".to_owned(),
+        OutOfRange::Wrap => "wrap".to_owned(),
+        OutOfRange::Trap => "trap".to_owned(),
+    }
+}
+
+fn write(k: &Kernel, f: &mut dyn Write, names: bool) -> fmt::Result {
+    // Destructured so that a new field cannot be forgotten here: this text is the kernel's identity.
+    let Kernel { name, symbols, rows, params, values, stores } = k;
+    let note = |n: &str| if names && !n.is_empty() { format!("  # {n}") } else { String::new() };
+    let canonical: Vec<String> = (0..symbols.len()).map(|i| format!("s{i}")).collect();
+    let rows = rows.map_or("1".to_owned(), |r| format!("s{}", r.0));
+    let title = if names { format!(" @{name}") } else { String::new() };
+    writeln!(f, "kernel{title} rows={rows} symbols={} {{", symbols.len())?;
+    for (i, p) in params.iter().enumerate() {
+        let role = match p.role {
+            Role::Input => "in",
+            Role::Output => "out",
+            Role::ErrorWord => "error",
+        };
+        let layout = match p.layout {
+            Layout::Contiguous => "",
+            Layout::Rows => " rows",
+            Layout::Strided => " strided",
+        };
+        let alias = p.aliases.map_or(String::new(), |a| format!(" aliases(p{})", a.0));
+        writeln!(f, "  p{i}: {role} {}{layout}{alias}{}", p.ty.text(&canonical), note(&p.name))?;
+    }
+    for (i, v) in values.iter().enumerate() {
+        let list = |ids: &[super::ValueId]| ids.iter().map(|v| format!("v{}", v.0)).collect::<Vec<_>>().join(", ");
+        let text = match &v.kind {
+            ValueKind::Const(l) => {
+                let bits = if l.dtype().is_float() && names { format!("{l}") } else { format!("{:#x}", l.bits()) };
+                format!("const {bits}")
+            }
+            ValueKind::Load(p) => format!("load p{}", p.0),
+            ValueKind::Row => "row".to_owned(),
+            ValueKind::Column => "column".to_owned(),
+            ValueKind::Scalar(op @ (ScalarOp::Cast(_) | ScalarOp::Bitcast(_)), operands) => {
+                format!("{} {} to {}", op.mnemonic(), list(operands), v.dtype)
+            }
+            ValueKind::Scalar(op, operands) => format!("{} {}", op.mnemonic(), list(operands)),
+            ValueKind::Remap(value, map) => {
+                let mut text = format!("remap v{} at {}", value.0, map.base);
+                for t in &map.terms {
+                    let _ = write!(text, " + j/{}%{}*{}", t.div, t.modulo, t.mul);
+                }
+                text
+            }
+            ValueKind::Concat(parts) => {
+                let parts: Vec<String> = parts.iter().map(|(v, w)| format!("v{}:{w}", v.0)).collect();
+                format!("concat {}", parts.join(", "))
+            }
+            ValueKind::Gather { table, indices, out_of_range, proved } => {
+                format!("gather p{}[{}] {}", table.0, list(indices), policy(*out_of_range, *proved))
+            }
+            ValueKind::GatherRow { value, index, out_of_range, proved } => {
+                format!("gather_row v{}[v{}] {}", value.0, index.0, policy(*out_of_range, *proved))
+            }
+        };
+        let row = if v.space.per_row { "row" } else { "all" };
+        writeln!(f, "  v{i} = {text} : {} {row}x{}{}", v.dtype, v.space.cols, note(&v.name))?;
+    }
+    for s in stores {
+        writeln!(f, "  store v{} to p{}", s.value.0, s.param.0)?;
+    }
+    writeln!(f, "}}")
+}
