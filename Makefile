@@ -1,0 +1,91 @@
+# `make` lists the targets. Everything a target needs is installed first, without asking (scripts/setup).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# Where LLVM 22 is, when not where Debian puts it: the only variable anyone needs to set.
+ROUTEFUSE_LLVM ?= /usr/lib/llvm-22
+export ROUTEFUSE_LLVM
+# The four names under which the bindings look for it (they win over the defaults in .cargo/config.toml).
+export MLIR_SYS_220_PREFIX := $(ROUTEFUSE_LLVM)
+export LLVM_SYS_221_PREFIX := $(ROUTEFUSE_LLVM)
+export TABLEGEN_220_PREFIX := $(ROUTEFUSE_LLVM)
+export LIBCLANG_PATH := $(ROUTEFUSE_LLVM)/lib
+
+# What tests call. They read these at run time, skip what is not there, and count it. Each can be given.
+export LLVM_OBJDUMP ?= $(ROUTEFUSE_LLVM)/bin/llvm-objdump
+ifeq ($(and $(ROUTEFUSE_PTXAS),$(ROUTEFUSE_PYTHON)),)
+PYTHON_ENV := .venv/ready
+endif
+export ROUTEFUSE_PYTHON ?= $(CURDIR)/.venv/bin/python
+export ROUTEFUSE_PTXAS ?= $(CURDIR)/.venv/bin/ptxas
+# For sm_70 and sm_72, which version 13 dropped.
+export ROUTEFUSE_PTXAS_12 ?= $(CURDIR)/.venv/bin/ptxas-12
+export ROUTEFUSE_NVDISASM ?= $(CURDIR)/.venv/bin/nvdisasm
+export ROUTEFUSE_CUOBJDUMP ?= $(CURDIR)/.venv/bin/cuobjdump
+# The AMD emulator, beside the project where there is one.
+AMDEMU ?= $(realpath $(CURDIR)/../shared/amdemu)
+ifneq ($(AMDEMU),)
+export AMDEMU
+endif
+
+LOCKED := $(if $(CI),--locked)
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: ## Install what is missing (every other target does so by itself)
+	@scripts/setup
+
+.venv/ready: scripts/requirements.txt scripts/python-env | setup
+	@scripts/python-env
+	@touch $@
+
+.PHONY: build
+build: setup ## Build the routefuse program in release mode
+	cargo build $(LOCKED) --release -p routefuse-cli
+
+.PHONY: demo
+demo: setup ## Compile the five chains, run them on the real routing trace, check every bit, print the table
+	@cargo run $(LOCKED) --release -p routefuse-cli -- demo
+
+.PHONY: test
+test: setup $(PYTHON_ENV) ## Run every test (some of them: make test ARGS='-p routefuse-ir')
+	@scripts/test $(ARGS)
+
+.PHONY: test-exhaustive
+test-exhaustive: setup ## Check the polynomial functions over all 2^32 inputs
+	ROUTEFUSE_EXHAUSTIVE=1 cargo test $(LOCKED) --release -p routefuse-ir --test exhaustive -- --nocapture
+
+.PHONY: fuzz
+fuzz: setup ## Run every fuzz target for a minute (longer: make fuzz DURATION=600)
+	@scripts/fuzz $(or $(DURATION),60)
+
+.PHONY: bench
+bench: setup ## Run the benchmarks (one of them: make bench ARGS=cold)
+	cargo bench $(LOCKED) -p routefuse-bench -- $(ARGS)
+
+.PHONY: lint
+lint: setup ## Check formatting, clippy and the documentation, all without warnings
+	cargo fmt --all --check
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --lib
+
+.PHONY: snapshots
+snapshots: setup $(PYTHON_ENV) ## Write the snapshots anew, delete stale ones, and list what changed
+	@scripts/snapshots
+
+.PHONY: dist
+dist: setup ## Build the stripped program; check its size and what it needs at run time
+	@scripts/dist
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	rm -rf target .venv fuzz/target
