@@ -1,0 +1,54 @@
+//! The chains that engines run between the router's top-k and the expert GEMMs, as graphs.
+//!
+//! Each chain is a struct of options whose `graph` method builds and verifies it; the defaults are DeepSeek-V3's
+//! sizes (E = 256, K = 8, one shared expert, scale 2.5). `T`, the tokens, is symbolic in all of them. The files under
+//! `examples/` are these graphs as text.
+
+mod append;
+mod dispatch;
+mod gate;
+mod pack;
+mod post;
+mod remap;
+mod rows;
+
+pub use append::{AppendShared, SharedInGate, SharedSlotWeight, SharedWeight};
+pub use dispatch::{AppendExpertParallel, Convert, ExpertParallel, WriteWider, ZeroExperts};
+pub use gate::{CopyBack, HeadGate};
+pub use pack::{Pack, Unpack};
+pub use post::PostChain;
+pub use remap::{EplbHashed, EplbRemap, Mapping, Padding};
+
+use routefuse_ir::{Diagnostics, Graph, Verified};
+
+/// What every chain's `graph` returns: the verified graph, or what is wrong with the options.
+pub type ChainResult = Result<Verified<Graph>, Diagnostics>;
+
+/// Every chain with its default options and the name of its file under `examples/`, in the order of the documentation.
+pub fn examples() -> Vec<(&'static str, ChainResult)> {
+    let f32 = routefuse_ir::DType::F32;
+    vec![
+        ("a_remap_static", EplbRemap::default().graph()),
+        ("a_remap_dynamic", EplbRemap { mapping: Mapping::Dynamic { replicas: 4 }, ..EplbRemap::default() }.graph()),
+        ("b_append_shared", AppendShared::default().graph()),
+        ("b_append_constant", AppendShared { weight: SharedWeight::Constant(1.0), ..AppendShared::default() }.graph()),
+        (
+            "b_append_gated",
+            AppendShared { weight: SharedWeight::SigmoidGate { scale: 1.0 }, ..AppendShared::default() }.graph(),
+        ),
+        ("c_pack", Pack::default().graph()),
+        ("c_pack_sign_extended", Pack { form: crate::PackForm::SignExtended, ..Pack::default() }.graph()),
+        ("c_unpack", Unpack::default().graph()),
+        ("d_head_gate", HeadGate::default().graph()),
+        ("d_head_gate_f32", HeadGate { gate_dtype: f32, ..HeadGate::default() }.graph()),
+        ("d_copy_back", CopyBack::default().graph()),
+        ("e_post_chain", PostChain::default().graph()),
+        ("eplb_hashed", EplbHashed::default().graph()),
+        ("expert_parallel", ExpertParallel::default().graph()),
+        ("append_expert_parallel", AppendExpertParallel::default().graph()),
+        ("shared_in_gate", SharedInGate::default().graph()),
+        ("write_wider", WriteWider::default().graph()),
+        ("zero_experts", ZeroExperts::default().graph()),
+        ("convert", Convert::default().graph()),
+    ]
+}
