@@ -1,0 +1,55 @@
+// The few C++ entry points that neither C API has: dialect translations one by one, and LLD as a library.
+#include "lld/Common/CommonLinkerContext.h"
+#include "lld/Common/Driver.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/Support/raw_ostream.h"
+#include "mlir/CAPI/IR.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/ROCDL/ROCDLToLLVMIRTranslation.h"
+
+#include <string>
+
+LLD_HAS_DRIVER(elf)
+
+// What every target needs: the C API only has the form that registers every dialect of MLIR.
+extern "C" void routefuse_register_host(MlirDialectRegistry raw) {
+  mlir::DialectRegistry &registry = *unwrap(raw);
+  mlir::registerBuiltinDialectTranslation(registry);
+  mlir::registerLLVMDialectTranslation(registry);
+  mlir::arith::registerConvertArithToLLVMInterface(registry);
+  mlir::cf::registerConvertControlFlowToLLVMInterface(registry);
+  mlir::registerConvertFuncToLLVMInterface(registry);
+}
+
+extern "C" void routefuse_register_nvvm(MlirDialectRegistry raw) {
+  mlir::DialectRegistry &registry = *unwrap(raw);
+  mlir::registerGPUDialectTranslation(registry);
+  mlir::registerNVVMDialectTranslation(registry);
+}
+
+extern "C" void routefuse_register_rocdl(MlirDialectRegistry raw) {
+  mlir::DialectRegistry &registry = *unwrap(raw);
+  mlir::registerGPUDialectTranslation(registry);
+  mlir::registerROCDLDialectTranslation(registry);
+}
+
+// Runs ld.lld with `argc` arguments (the program name first). Everything it would print goes to `sink` once, at the
+// end. Returns 0 on success. Not re-entrant: the caller holds a lock.
+extern "C" int routefuse_lld(const char *const *argv, size_t argc, void *user,
+                             void (*sink)(void *, const char *, size_t)) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  bool ok = lld::elf::link(llvm::ArrayRef<const char *>(argv, argc), stream, stream, /*exitEarly=*/false,
+                           /*disableOutput=*/false);
+  lld::CommonLinkerContext::destroy();
+  sink(user, text.data(), text.size());
+  return ok ? 0 : 1;
+}
+
+extern "C" const char *routefuse_llvm_version() { return LLVM_VERSION_STRING; }

@@ -1,0 +1,234 @@
+//! LLVM IR to machine code: one target machine, the `default<O3>` pipeline, object bytes or assembly text.
+
+use crate::{error::CodegenError, ffi};
+use inkwell::{
+    OptimizationLevel,
+    attributes::{Attribute, AttributeLoc},
+    context::{AsContextRef, Context},
+    module::{FlagBehavior, Module},
+    passes::PassBuilderOptions,
+    targets::{
+        CodeModel, FileType, InitializationConfig, RelocMode, Target as LlvmTarget, TargetMachine, TargetTriple,
+    },
+};
+use llvm_sys::{
+    LLVMDiagnosticSeverity,
+    core::{LLVMContextSetDiagnosticHandler, LLVMDisposeMessage, LLVMGetDiagInfoDescription, LLVMGetDiagInfoSeverity},
+    prelude::LLVMDiagnosticInfoRef,
+};
+use routefuse_ir::target::{Target, TargetKind};
+use std::{
+    cell::RefCell,
+    ffi::{CStr, c_void},
+    rc::Rc,
+    sync::Once,
+};
+
+/// The version of LLVM and MLIR that is linked in, such as `22.1.8`.
+pub fn llvm_version() -> &'static str {
+    // SAFETY: the shim returns a string literal.
+    let version = unsafe { CStr::from_ptr(ffi::routefuse_llvm_version()) };
+    version.to_str().unwrap_or("unknown")
+}
+
+/// The processor that code for `host` is made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostProcessor {
+    /// LLVM's name of it, such as `znver4`.
+    pub name: String,
+    /// LLVM's feature string, `+avx2,-avx512f,…`.
+    pub features: String,
+    /// LLVM's triple of this machine.
+    pub triple: String,
+}
+
+impl HostProcessor {
+    /// The processor of this process.
+    pub fn detect() -> HostProcessor {
+        initialise();
+        HostProcessor {
+            name: TargetMachine::get_host_cpu_name().to_string_lossy().into_owned(),
+            features: TargetMachine::get_host_cpu_features().to_string_lossy().into_owned(),
+            triple: TargetMachine::get_default_triple().as_str().to_string_lossy().into_owned(),
+        }
+    }
+
+    /// Whether LLVM lists `feature` as present.
+    pub fn has(&self, feature: &str) -> bool {
+        self.features.split(',').any(|f| f.strip_prefix('+') == Some(feature))
+    }
+
+    /// Refuses a processor without the instructions that bit-exact code needs: a fused multiply-add in software would
+    /// be a call into libm.
+    fn check(&self) -> Result<(), CodegenError> {
+        let needed: &[&'static str] = if self.triple.starts_with("x86_64") { &["fma", "f16c"] } else { &[] };
+        match needed.iter().find(|feature| !self.has(feature)) {
+            None => Ok(()),
+            Some(feature) => Err(CodegenError::HostFeature { cpu: self.name.clone(), feature }),
+        }
+    }
+}
+
+/// LLVM's code generator for one target.
+pub struct CodeGenerator {
+    machine: TargetMachine,
+    target: Target,
+}
+
+impl CodeGenerator {
+    /// A code generator for `target`.
+    pub fn new(target: Target) -> Result<CodeGenerator, CodegenError> {
+        initialise();
+        let info = target.info();
+        let (triple, cpu, features) = match info.kind {
+            TargetKind::Host => {
+                let host = HostProcessor::detect();
+                host.check()?;
+                (host.triple, host.name, host.features)
+            }
+            TargetKind::Nvptx | TargetKind::Amdgpu => {
+                (info.triple.to_owned(), info.name.to_owned(), info.features.to_owned())
+            }
+        };
+        let failed = |message: String| CodegenError::TargetMachine {
+            target: target.name().to_owned(),
+            triple: triple.clone(),
+            cpu: cpu.clone(),
+            message,
+        };
+        let llvm_triple = TargetTriple::create(&triple);
+        let machine = LlvmTarget::from_triple(&llvm_triple)
+            .map_err(|error| failed(error.to_string()))?
+            .create_target_machine(
+                &llvm_triple,
+                &cpu,
+                &features,
+                OptimizationLevel::Aggressive,
+                RelocMode::PIC,
+                CodeModel::Default,
+            )
+            .ok_or_else(|| failed("LLVM does not know the processor".to_owned()))?;
+        Ok(CodeGenerator { machine, target })
+    }
+
+    /// Gives every function of `module` the properties that bit-exact code rests on, and sets triple and data layout.
+    pub fn prepare<'l>(&self, context: &'l Context, module: &Module<'l>) {
+        module.set_triple(&self.machine.get_triple());
+        module.set_data_layout(&self.machine.get_target_data().get_data_layout());
+        let mut attributes = vec![
+            context.create_enum_attribute(Attribute::get_named_enum_kind_id("nounwind"), 0),
+            context.create_string_attribute("denormal-fp-math", "ieee,ieee"),
+            context.create_string_attribute("denormal-fp-math-f32", "ieee,ieee"),
+        ];
+        match self.target.kind() {
+            // A branchless body is the same on every processor that has 512-bit registers; LLVM's default on most of
+            // them is 256 bits.
+            TargetKind::Host => {
+                attributes.push(context.create_string_attribute("prefer-vector-width", "512"));
+            }
+            TargetKind::Nvptx => {}
+            TargetKind::Amdgpu => module.add_basic_value_flag(
+                "amdhsa_code_object_version",
+                FlagBehavior::Error,
+                context.i32_type().const_int(500, false),
+            ),
+        }
+        for function in module.get_functions() {
+            if function.count_basic_blocks() > 0 {
+                for attribute in &attributes {
+                    function.add_attribute(AttributeLoc::Function, *attribute);
+                }
+            }
+        }
+    }
+
+    /// Runs LLVM's `default<O3>` pipeline.
+    pub fn optimise(&self, context: &Context, module: &Module) -> Result<(), CodegenError> {
+        let failed = |message: String| CodegenError::Optimise { target: self.target.name().to_owned(), message };
+        module.verify().map_err(|error| failed(error.to_string()))?;
+        let options = PassBuilderOptions::create();
+        options.set_loop_vectorization(true);
+        options.set_loop_slp_vectorization(true);
+        options.set_loop_unrolling(true);
+        options.set_loop_interleaving(true);
+        let diagnostics = LlvmDiagnostics::attach(context);
+        module.run_passes("default<O3>", &self.machine, options).map_err(|error| failed(error.to_string()))?;
+        diagnostics.finish().map_err(failed)
+    }
+
+    /// The relocatable object of `module`.
+    pub fn object(&self, context: &Context, module: &Module) -> Result<Vec<u8>, CodegenError> {
+        self.emit(context, module, FileType::Object)
+    }
+
+    /// The assembly text of `module`; for NVIDIA this is the PTX.
+    pub fn assembly(&self, context: &Context, module: &Module) -> Result<String, CodegenError> {
+        let bytes = self.emit(context, module, FileType::Assembly)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn emit(&self, context: &Context, module: &Module, kind: FileType) -> Result<Vec<u8>, CodegenError> {
+        let failed = |message: String| CodegenError::Emit { target: self.target.name().to_owned(), message };
+        let diagnostics = LlvmDiagnostics::attach(context);
+        let buffer = self.machine.write_to_memory_buffer(module, kind).map_err(|error| failed(error.to_string()))?;
+        diagnostics.finish().map_err(failed)?;
+        Ok(buffer.as_slice().to_vec())
+    }
+}
+
+/// Collects a context's error diagnostics; LLVM's own handler prints them and ends the process.
+struct LlvmDiagnostics<'a> {
+    context: &'a Context,
+    errors: Rc<RefCell<Vec<String>>>,
+}
+
+impl<'a> LlvmDiagnostics<'a> {
+    fn attach(context: &'a Context) -> LlvmDiagnostics<'a> {
+        let errors = Rc::<RefCell<Vec<String>>>::default();
+        // SAFETY: the cell lives until `drop`, which detaches the handler first.
+        unsafe {
+            LLVMContextSetDiagnosticHandler(context.as_ctx_ref(), Some(collect), Rc::as_ptr(&errors).cast_mut().cast());
+        }
+        LlvmDiagnostics { context, errors }
+    }
+
+    fn finish(self) -> Result<(), String> {
+        let errors = self.errors.take();
+        if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
+    }
+}
+
+impl Drop for LlvmDiagnostics<'_> {
+    fn drop(&mut self) {
+        // SAFETY: detaching needs nothing but a live context.
+        unsafe {
+            LLVMContextSetDiagnosticHandler(self.context.as_ctx_ref(), None, std::ptr::null_mut());
+        }
+    }
+}
+
+/// Keeps the text of an error diagnostic in the cell behind `user`.
+extern "C" fn collect(diagnostic: LLVMDiagnosticInfoRef, user: *mut c_void) {
+    // SAFETY: LLVM passes a live diagnostic and the pointer given to `attach`; the description is ours to free.
+    unsafe {
+        if LLVMGetDiagInfoSeverity(diagnostic) as u32 != LLVMDiagnosticSeverity::LLVMDSError as u32 {
+            return;
+        }
+        let text = LLVMGetDiagInfoDescription(diagnostic);
+        (*user.cast::<RefCell<Vec<String>>>()).borrow_mut().push(CStr::from_ptr(text).to_string_lossy().into_owned());
+        LLVMDisposeMessage(text);
+    }
+}
+
+/// Registers the three backends.
+fn initialise() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: an empty function of the shim.
+        unsafe { ffi::routefuse_keep_stubs() };
+        let config = InitializationConfig::default();
+        LlvmTarget::initialize_x86(&config);
+        LlvmTarget::initialize_nvptx(&config);
+        LlvmTarget::initialize_amd_gpu(&config);
+    });
+}

@@ -1,0 +1,48 @@
+//! Structured control flow: `scf.if` and `scf.for`.
+
+use super::{Builder, Val};
+use melior::ir::Type;
+
+impl<'m> Builder<'m> {
+    /// Runs one of two bodies; each returns values of the types in `results`.
+    pub fn if_then_else(
+        &self,
+        condition: Val<'m>,
+        results: &[Type<'m>],
+        then: impl FnOnce(&Self) -> Vec<Val<'m>>,
+        otherwise: impl FnOnce(&Self) -> Vec<Val<'m>>,
+    ) -> Vec<Val<'m>> {
+        let then = self.region(&[], |_| {
+            let values = then(self);
+            self.yield_values(&values);
+        });
+        let otherwise = self.region(&[], |_| {
+            let values = otherwise(self);
+            self.yield_values(&values);
+        });
+        self.append("scf.if", &[condition], &[], results, vec![then, otherwise])
+    }
+
+    /// Runs `body` only where `condition` holds.
+    pub fn if_then(&self, condition: Val<'m>, body: impl FnOnce(&Self)) {
+        let then = self.region(&[], |_| {
+            body(self);
+            self.yield_values(&[]);
+        });
+        let nothing = melior::ir::Region::new();
+        self.append("scf.if", &[condition], &[], &[], vec![then, nothing]);
+    }
+
+    /// Runs `body` for `from`, `from + step`, … while less than `to` (signed), all of one integer type.
+    pub fn for_loop(&self, from: Val<'m>, to: Val<'m>, step: Val<'m>, body: impl FnOnce(&Self, Val<'m>)) {
+        let region = self.region(&[self.type_of(from)], |arguments| {
+            body(self, arguments[0]);
+            self.yield_values(&[]);
+        });
+        self.append("scf.for", &[from, to, step], &[], &[], vec![region]);
+    }
+
+    fn yield_values(&self, values: &[Val<'m>]) {
+        self.append("scf.yield", values, &[], &[], vec![]);
+    }
+}

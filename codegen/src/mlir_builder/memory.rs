@@ -1,0 +1,76 @@
+//! Loads, stores and addresses, on `!llvm.ptr`.
+
+use super::{Builder, Val};
+use melior::ir::{
+    Attribute, Type,
+    attribute::{DenseI32ArrayAttribute, IntegerAttribute, TypeAttribute},
+};
+
+/// MLIR's marker of an index given as an operand instead of a constant.
+const DYNAMIC_INDEX: i32 = i32::MIN;
+/// `inbounds` in MLIR's no-wrap flags, which implies `nusw`.
+const INBOUNDS: i64 = 3;
+
+impl<'m> Builder<'m> {
+    /// The address of element `index` (any integer, signed) past `base`, which must lie inside the object.
+    pub fn gep(&self, base: Val<'m>, index: Val<'m>, element: Type<'m>) -> Val<'m> {
+        let indices = DenseI32ArrayAttribute::new(self.context, &[DYNAMIC_INDEX]).into();
+        self.gep_with(base, &[index], indices, element)
+    }
+
+    /// The address `count` elements past `base`, a constant.
+    pub fn gep_const(&self, base: Val<'m>, count: i32, element: Type<'m>) -> Val<'m> {
+        if count == 0 {
+            return base;
+        }
+        let indices = DenseI32ArrayAttribute::new(self.context, &[count]).into();
+        self.gep_with(base, &[], indices, element)
+    }
+
+    /// The address `offset` bytes past `base`.
+    pub fn gep_bytes(&self, base: Val<'m>, offset: Val<'m>) -> Val<'m> {
+        self.gep(base, offset, self.int(8))
+    }
+
+    fn gep_with(&self, base: Val<'m>, dynamic: &[Val<'m>], indices: Attribute<'m>, element: Type<'m>) -> Val<'m> {
+        let mut operands = vec![base];
+        operands.extend(dynamic);
+        let attributes = [
+            ("elem_type", TypeAttribute::new(element).into()),
+            ("noWrapFlags", IntegerAttribute::new(self.int(32), INBOUNDS).into()),
+            ("rawConstantIndices", indices),
+        ];
+        self.op("llvm.getelementptr", &operands, &attributes, self.pointer())
+    }
+
+    /// Loads a scalar or vector; `align` is the known alignment in bytes.
+    ///
+    /// `invariant` promises that nothing writes these bytes while the code runs.
+    pub fn load(&self, pointer: Val<'m>, ty: Type<'m>, align: u32, invariant: bool) -> Val<'m> {
+        let mut attributes = vec![self.alignment(align), self.ordering()];
+        if invariant {
+            attributes.push(("invariant", Attribute::unit(self.context)));
+        }
+        self.op("llvm.load", &[pointer], &attributes, ty)
+    }
+
+    /// Stores a scalar or vector; `align` is the known alignment in bytes.
+    pub fn store(&self, value: Val<'m>, pointer: Val<'m>, align: u32) {
+        let attributes = [self.alignment(align), self.ordering()];
+        self.append("llvm.store", &[value, pointer], &attributes, &[], vec![]);
+    }
+
+    /// An address given as a 64-bit integer.
+    pub fn int_to_pointer(&self, address: Val<'m>) -> Val<'m> {
+        self.op("llvm.inttoptr", &[address], &[], self.pointer())
+    }
+
+    fn alignment(&self, align: u32) -> (&'static str, Attribute<'m>) {
+        ("alignment", IntegerAttribute::new(self.int(64), i64::from(align)).into())
+    }
+
+    /// Not atomic.
+    fn ordering(&self) -> (&'static str, Attribute<'m>) {
+        ("ordering", IntegerAttribute::new(self.int(64), 0).into())
+    }
+}

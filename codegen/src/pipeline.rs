@@ -1,0 +1,93 @@
+//! From a module under construction to what is loaded: the phases in order, timed, with dumps on request.
+
+use crate::{
+    error::CodegenError,
+    linker,
+    machine_code::CodeGenerator,
+    mlir_builder::Builder,
+    mlir_session::MlirSession,
+    timings::{Timings, timed},
+};
+use melior::ir::{Location, Module};
+use routefuse_ir::target::{Target, TargetKind};
+
+/// Which intermediate texts to keep; none changes the code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dump {
+    /// MLIR as built, before any pass.
+    pub mlir: bool,
+    /// LLVM IR after `default<O3>`.
+    pub llvm: bool,
+    /// Assembly text.
+    pub assembly: bool,
+}
+
+impl Dump {
+    /// Everything.
+    pub const ALL: Dump = Dump { mlir: true, llvm: true, assembly: true };
+}
+
+/// Machine code, what was dumped on the way, and where the time went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MachineCode {
+    /// A shared object for the host, PTX text for NVIDIA, HSACO for AMD.
+    pub bytes: Vec<u8>,
+    /// MLIR, if asked for.
+    pub mlir: Option<String>,
+    /// Optimised LLVM IR, if asked for.
+    pub llvm: Option<String>,
+    /// Assembly, if asked for.
+    pub assembly: Option<String>,
+    /// Time of each phase; dumping is in none.
+    pub timings: Timings,
+}
+
+/// Compiles the module that `build` makes with the builder it is given.
+pub fn compile(
+    target: Target,
+    dump: Dump,
+    build: impl FnOnce(&Builder) -> Result<(), CodegenError>,
+) -> Result<MachineCode, CodegenError> {
+    let mut timings = Timings::default();
+    let (session, generator) = timed(&mut timings.setup, || (MlirSession::new(target), CodeGenerator::new(target)));
+    let generator = generator?;
+    let mut module = Module::new(Location::unknown(session.context()));
+    timed(&mut timings.build, || {
+        build(&Builder::new(session.context(), &module))?;
+        session.verify(&module)
+    })?;
+    let mlir = dump.mlir.then(|| module.as_operation().to_string());
+    timed(&mut timings.passes, || session.run_passes(&mut module))?;
+
+    let context = inkwell::context::Context::create();
+    let code = timed(&mut timings.translate, || {
+        let code = session.translate(&module, &context)?;
+        generator.prepare(&context, &code);
+        Ok(code)
+    })?;
+    timed(&mut timings.optimise, || generator.optimise(&context, &code))?;
+    let llvm = dump.llvm.then(|| code.print_to_string().to_string());
+
+    // Emission changes the module it reads, so the text comes from a copy.
+    let assembly = (dump.assembly && target.kind() != TargetKind::Nvptx)
+        .then(|| generator.assembly(&context, &code.clone()))
+        .transpose()?;
+    let (bytes, assembly) = match target.kind() {
+        TargetKind::Nvptx => {
+            let ptx = timed(&mut timings.emit, || generator.assembly(&context, &code))?;
+            let text = dump.assembly.then(|| ptx.clone());
+            (ptx.into_bytes(), text)
+        }
+        kind => {
+            let object = timed(&mut timings.emit, || generator.object(&context, &code))?;
+            let allowed: &[&'static str] = match kind {
+                TargetKind::Host => &linker::HOST_SYMBOLS,
+                _ => &[],
+            };
+            let linked = timed(&mut timings.link, || linker::link(target.name(), &object, allowed))?;
+            (linked, assembly)
+        }
+    };
+    Ok(MachineCode { bytes, mlir, llvm, assembly, timings })
+}

@@ -1,0 +1,194 @@
+//! One small kernel, built by hand, through every stage of every kind of target: what the emitter stands on.
+
+use object::{Object, ObjectSymbol};
+use routefuse_codegen::{
+    CodegenError, Dump,
+    mlir_builder::{Builder, FloatPredicate, Parameter, Place, Val},
+    pipeline::compile,
+};
+use routefuse_ir::target::{Target, TargetKind};
+
+const LANES: u32 = 4;
+
+fn pointer<'m>(b: &Builder<'m>, readonly: bool) -> Parameter<'m> {
+    Parameter { ty: b.pointer(), noalias: true, readonly, align: 16 }
+}
+
+/// Four lanes of `out = x < y ? sqrt(fma(x, y, x) / y) : x * y + x`, from element `start`.
+fn piece<'m>(b: &Builder<'m>, x: Val<'m>, y: Val<'m>, out: Val<'m>, start: Val<'m>) {
+    let ty = b.lanes_of(b.f32(), LANES);
+    let load = |p| b.load(b.gep(p, start, b.f32()), ty, 16, true);
+    let (x, y) = (load(x), load(y));
+    let root = b.sqrt(b.divf(b.fma(x, y, x), y));
+    let plain = b.addf(b.mulf(x, y), x);
+    let less = b.cmpf(FloatPredicate::Olt, x, y);
+    b.store(b.select(less, root, plain), b.gep(out, start, b.f32()), 16);
+}
+
+fn build(b: &Builder, target: Target) {
+    match target.kind() {
+        TargetKind::Host => {
+            let parameters = [pointer(b, true), pointer(b, true), pointer(b, false)];
+            b.function("body", true, &parameters, |b, arguments| {
+                let (from, to, step) = (0, 32, i64::from(LANES));
+                let bound = |v| b.const_int(b.int(64), v);
+                b.for_loop(bound(from), bound(to), bound(step), |b, i| {
+                    piece(b, arguments[0], arguments[1], arguments[2], i);
+                });
+            });
+            b.function("kernel", false, &[Parameter::plain(b.pointer())], |b, arguments| {
+                let slots: Vec<_> = (0..3)
+                    .map(|n| {
+                        let slot = b.gep_const(arguments[0], n, b.int(64));
+                        b.int_to_pointer(b.load(slot, b.int(64), 8, true))
+                    })
+                    .collect();
+                b.call("body", &slots);
+            });
+        }
+        TargetKind::Nvptx | TargetKind::Amdgpu => {
+            let parameters = [pointer(b, true), pointer(b, true), pointer(b, false)];
+            b.gpu_kernel("kernel", 64, &parameters, |b, arguments| {
+                let threads = b.const_int(b.int(64), 64);
+                let thread = b.addi(b.muli(b.place(Place::Block), threads), b.place(Place::Thread));
+                let start = b.muli(thread, b.const_int(b.int(64), i64::from(LANES)));
+                piece(b, arguments[0], arguments[1], arguments[2], start);
+            });
+        }
+    }
+}
+
+fn compiled(name: &str) -> routefuse_codegen::MachineCode {
+    let target = Target::named(name).expect("a known target");
+    compile(target, Dump::ALL, |b| {
+        build(b, target);
+        Ok(())
+    })
+    .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The shared object is small, needs no LLVM to load, and computes what Rust computes, bit for bit.
+#[test]
+fn host_code_runs() {
+    let code = compiled("host");
+    assert!(code.bytes.len() < 20 * 1024, "{} bytes", code.bytes.len());
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = directory.path().join("kernel.so");
+    std::fs::write(&path, &code.bytes).expect("write");
+
+    #[repr(align(64))]
+    struct Aligned([f32; 32]);
+    let hostile = [1e-42f32, -0.0, f32::INFINITY, 3.0, 1e38, -7.5, f32::MIN_POSITIVE, 0.1];
+    let x = Aligned(std::array::from_fn(|i| hostile[i % 8] * (i / 8 + 1) as f32));
+    let y = Aligned(std::array::from_fn(|i| hostile[(i + 3) % 8]));
+    let mut out = Aligned([f32::NAN; 32]);
+    let slots = [x.0.as_ptr() as u64, y.0.as_ptr() as u64, out.0.as_mut_ptr() as u64];
+    // SAFETY: the library was just built by us; `kernel` takes a pointer to three addresses of 32 aligned floats.
+    unsafe {
+        let library = libloading::Library::new(&path).expect("dlopen");
+        let kernel: libloading::Symbol<unsafe extern "C" fn(*const u64)> = library.get(b"kernel").expect("the entry");
+        kernel(slots.as_ptr());
+    }
+    for i in 0..32 {
+        let (x, y) = (x.0[i], y.0[i]);
+        let want = if x < y { (x.mul_add(y, x) / y).sqrt() } else { x * y + x };
+        let (got, want) = (out.0[i], want);
+        assert!(
+            got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+            "element {i}: f({x}, {y}) is {got}, not {want}"
+        );
+    }
+}
+
+/// Every operation is written with its rounding, none flushes denormals, and loads are vectors of read-only memory.
+#[test]
+fn ptx_is_rounded_explicitly() {
+    for (name, version) in [("sm_70", "6.3"), ("sm_90", "8.0"), ("sm_121", "8.8")] {
+        let code = compiled(name);
+        let ptx = String::from_utf8(code.bytes).expect("PTX is text");
+        for want in [
+            ".visible .entry kernel(",
+            "fma.rn.f32",
+            "div.rn.f32",
+            "sqrt.rn.f32",
+            "mul.rn.f32",
+            "add.rn.f32",
+            "ld.global.nc.v",
+            "st.global.v",
+            &format!(".version {version}"),
+            &format!(".target {name}"),
+        ] {
+            assert!(ptx.contains(want), "{name} has no {want}:\n{ptx}");
+        }
+        assert!(!ptx.contains(".ftz"), "{name} flushes denormals:\n{ptx}");
+        assert!(!ptx.contains(".extern"), "{name} calls outside:\n{ptx}");
+    }
+}
+
+/// Linked, with a kernel descriptor, no undefined symbol, and the long expansions that round division and root correctly.
+#[test]
+fn hsaco_is_linked() {
+    for name in ["gfx90a", "gfx942", "gfx950", "gfx1030", "gfx1100", "gfx1101", "gfx1200", "gfx1201"] {
+        let code = compiled(name);
+        let file = object::File::parse(&*code.bytes).expect("ELF");
+        let symbols: Vec<_> = file.dynamic_symbols().filter_map(|s| s.name().ok().map(str::to_owned)).collect();
+        assert!(symbols.iter().any(|s| s == "kernel"), "{symbols:?}");
+        assert!(symbols.iter().any(|s| s == "kernel.kd"), "{symbols:?}");
+        let assembly = code.assembly.expect("asked for");
+        for want in [
+            "v_div_fmas_f32",
+            "v_div_fixup_f32",
+            "v_sqrt_f32",
+            ".amdhsa_float_denorm_mode_32 3",
+            ".amdhsa_code_object_version 5",
+            ".max_flat_workgroup_size: 64",
+            "global_load_b128",
+        ] {
+            let old = want.replace("b128", "dwordx4");
+            assert!(assembly.contains(want) || assembly.contains(&old), "{name} has no {want}:\n{assembly}");
+        }
+    }
+}
+
+/// A call to what no loader provides is found when linking, not when launching.
+#[test]
+fn undefined_symbols_are_refused() {
+    // A 128-bit division is a call into the compiler's run-time library.
+    let result = compile(Target::host(), Dump::default(), |b| {
+        b.function("kernel", false, &[pointer(b, false)], |b, arguments| {
+            let x = b.load(arguments[0], b.int(128), 16, false);
+            let y = b.load(b.gep_const(arguments[0], 1, b.int(128)), b.int(128), 16, false);
+            b.store(b.divui(x, y), arguments[0], 16);
+        });
+        Ok(())
+    });
+    let error = result.expect_err("a library call");
+    assert_eq!(
+        error.to_string(),
+        "the code for `host` calls __udivti3, which nothing defines where it is loaded; allowed are memcpy, memmove, \
+         memset, bcmp"
+    );
+}
+
+/// LLD's own words reach the error, and a failed link leaves LLD usable.
+#[test]
+fn a_failed_link_says_why() {
+    for _ in 0..2 {
+        let error = routefuse_codegen::linker::link("gfx942", b"not an object", &[]).expect_err("no object");
+        assert!(matches!(&error, CodegenError::Link { message, .. } if message.contains("kernel.o")), "{error}");
+    }
+    assert!(!compiled("gfx942").bytes.is_empty());
+}
+
+/// MLIR's diagnostics reach the error instead of the terminal.
+#[test]
+fn a_wrong_module_says_why() {
+    let error = compile(Target::host(), Dump::default(), |b| {
+        b.function("kernel", false, &[], |b, _| {
+            b.addi(b.const_int(b.int(32), 1), b.const_int(b.int(64), 1));
+        });
+        Ok(())
+    })
+    .expect_err("operands of two types");
+    assert!(matches!(&error, CodegenError::Verify { message, .. } if message.contains("arith.addi")), "{error}");
+}
