@@ -8,17 +8,19 @@ MAKEFLAGS += --no-print-directory
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-# Where LLVM 22 is, when not where Debian puts it: the only variable anyone needs to set.
-ROUTEFUSE_LLVM ?= /usr/lib/llvm-22
+# Where LLVM 22 is, when not where Debian puts it: the only variable anyone needs to set. The bindings look for it under four
+# names of their own, whose defaults are in .cargo/config.toml; with the defaults nothing is exported, so that make and a plain
+# cargo share every build.
+ifneq ($(ROUTEFUSE_LLVM),)
 export ROUTEFUSE_LLVM
-# The four names under which the bindings look for it (they win over the defaults in .cargo/config.toml).
 export MLIR_SYS_220_PREFIX := $(ROUTEFUSE_LLVM)
 export LLVM_SYS_221_PREFIX := $(ROUTEFUSE_LLVM)
 export TABLEGEN_220_PREFIX := $(ROUTEFUSE_LLVM)
 export LIBCLANG_PATH := $(ROUTEFUSE_LLVM)/lib
+endif
 
 # What tests call. They read these at run time, skip what is not there, and count it. Each can be given.
-export LLVM_OBJDUMP ?= $(ROUTEFUSE_LLVM)/bin/llvm-objdump
+export LLVM_OBJDUMP ?= $(or $(ROUTEFUSE_LLVM),/usr/lib/llvm-22)/bin/llvm-objdump
 ifeq ($(and $(ROUTEFUSE_PTXAS),$(ROUTEFUSE_PYTHON)),)
 PYTHON_ENV := .venv/ready
 endif
