@@ -38,6 +38,7 @@ pub mod graph;
 pub mod infer;
 pub mod kernel;
 pub mod literal;
+pub mod math;
 pub mod op;
 pub mod program;
 pub mod target;

@@ -1,0 +1,79 @@
+//! The exponential function.
+
+use super::machine::{ScalarMachine, canonical_nan_of, horner};
+
+/// log₂ e.
+pub(super) const LOG2_E: f32 = f32::from_bits(0x3FB8_AA3B);
+/// ln 2, rounded to nearest; 0.046 ulp off.
+pub(super) const LN_2: f32 = f32::from_bits(0x3F31_7218);
+/// The upper 15 bits of ln 2, so that its product with an integer of 9 bits is exact.
+const LN_2_HIGH: f32 = f32::from_bits(0x3F31_7200);
+/// ln 2 − `LN_2_HIGH`.
+const LN_2_LOW: f32 = f32::from_bits(0x35BF_BE8E);
+/// 1.5 · 2²³: adding it to a small float rounds that to an integer, which then sits in the low bits.
+pub(super) const ROUND_TO_INTEGER: f32 = 12_582_912.0;
+
+/// e^r ≈ 1 + r + r²·(c₀ + c₁ r + … + c₄ r⁴) for |r| ≤ ln 2 / 2; relative error of the unrounded fit 3.1·10⁻⁹.
+const COEFFICIENTS: [u32; 7] =
+    [0x3F80_0000, 0x3F80_0000, 0x3EFF_FFFE, 0x3E2A_AA47, 0x3D2A_AC56, 0x3C09_1CEF, 0x3AB5_17E5];
+
+/// Above this e^x rounds to +∞ (the last finite one is at 88.7228…).
+const OVERFLOW: f32 = 89.0;
+/// Below this e^x rounds to 0 (2⁻¹⁵⁰ is at −103.972…).
+pub(super) const UNDERFLOW: f32 = -104.0;
+
+/// e^x; at most 1.0 ulp off ([`MAX_ULP`](super::MAX_ULP)), denormal results included.
+///
+/// x = n·ln 2 + r with n integer and |r| ≤ ln 2 / 2 (Cody and Waite, two constants); e^r by a polynomial of degree 6;
+/// 2ⁿ in two factors, as n reaches from −150 to 128.
+pub fn exp<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    // NaN fails the first comparison and becomes a number until the end.
+    let overflow = m.f32(OVERFLOW);
+    let below = m.flt(x, overflow);
+    let clamped = m.select_f32(below, x, overflow);
+    let underflow = m.f32(UNDERFLOW);
+    let above = m.flt(underflow, clamped);
+    let clamped = m.select_f32(above, clamped, underflow);
+    let result = exp_in_range(m, clamped);
+    canonical_nan_of(m, x, result)
+}
+
+/// e^−|x|, and 0 where `x` is NaN: the half of the exponential that cannot overflow.
+pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    let magnitude = m.fabs(x);
+    let limit = m.f32(-UNDERFLOW);
+    let inside = m.flt(magnitude, limit);
+    let clamped = m.select_f32(inside, magnitude, limit);
+    let argument = m.fneg(clamped);
+    exp_in_range(m, argument)
+}
+
+/// e^x for x in [`UNDERFLOW`, `OVERFLOW`].
+fn exp_in_range<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    // The low 9 bits of `shifted` become n + 254: twice the exponent bias, one for each factor of 2ⁿ.
+    let magic = m.f32(ROUND_TO_INTEGER + 254.0);
+    let log2_e = m.f32(LOG2_E);
+    let shifted = m.ffma(x, log2_e, magic);
+    let n = m.fsub(shifted, magic);
+    let high = m.f32(-LN_2_HIGH);
+    let r = m.ffma(n, high, x);
+    let low = m.f32(-LN_2_LOW);
+    let r = m.ffma(n, low, r);
+    let power = exp_reduced(m, r);
+
+    // n = ⌊n/2⌋ + ⌈n/2⌉. Both factors are normal and the first product is exact, so a denormal result is rounded once.
+    let twice_biased = m.bitcast_to_i32(shifted);
+    let floor_half = m.isar(twice_biased, 1);
+    let ceil_half = m.isub(twice_biased, floor_half);
+    let first = m.ishl(floor_half, 23);
+    let first = m.bitcast_to_f32(first);
+    let second = m.ishl(ceil_half, 23);
+    let second = m.bitcast_to_f32(second);
+    let scaled = m.fmul(power, first);
+    m.fmul(scaled, second)
+}
+
+/// e^r for |r| ≤ ln 2 / 2 (and a rounding error more).
+pub(super) fn exp_reduced<M: ScalarMachine>(m: &mut M, r: M::F32) -> M::F32 {
+    horner(m, r, &COEFFICIENTS)
+}

@@ -1,0 +1,91 @@
+//! The abstract machine on which the functions of this module are written.
+
+/// A machine that does IEEE `f32` and 32-bit integer arithmetic on values that are scalars or vectors of lanes.
+///
+/// On every lane each method has exactly the result stated here. Floats are IEEE 754 binary32, rounded to nearest even,
+/// without contraction and without flushing denormals, in or out. Only the sign and payload of a NaN that `fadd`,
+/// `fsub`, `fmul`, `fdiv` or `ffma` returns are free. Integers are 32 bits of two's complement and wrap.
+///
+/// Shift amounts are constants below 32. The methods take `&mut self` because a machine may emit code.
+pub trait ScalarMachine {
+    /// `f32` lanes.
+    type F32: Copy;
+    /// 32-bit integer lanes; the operation says whether the bits are signed.
+    type I32: Copy;
+    /// Truth values, one a lane.
+    type Bool: Copy;
+
+    /// The constant `value` in every lane, with exactly its bits (NaN included).
+    fn f32(&mut self, value: f32) -> Self::F32;
+    /// The constant `value` in every lane.
+    fn i32(&mut self, value: i32) -> Self::I32;
+
+    /// `a + b`.
+    fn fadd(&mut self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a − b`.
+    fn fsub(&mut self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a · b`.
+    fn fmul(&mut self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a / b`, correctly rounded.
+    fn fdiv(&mut self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a · b + c`, rounded once.
+    fn ffma(&mut self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// `a` with its sign bit cleared; all other bits stay, of a NaN too.
+    fn fabs(&mut self, a: Self::F32) -> Self::F32;
+    /// `a` with its sign bit flipped; all other bits stay, of a NaN too.
+    fn fneg(&mut self, a: Self::F32) -> Self::F32;
+
+    /// `a < b`; false where either is NaN.
+    fn flt(&mut self, a: Self::F32, b: Self::F32) -> Self::Bool;
+    /// `a ≤ b`; false where either is NaN.
+    fn fle(&mut self, a: Self::F32, b: Self::F32) -> Self::Bool;
+    /// Whether `a` is NaN (unordered with itself).
+    fn is_nan(&mut self, a: Self::F32) -> Self::Bool;
+
+    /// `a + b`, wrapping.
+    fn iadd(&mut self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// `a − b`, wrapping.
+    fn isub(&mut self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Bitwise and.
+    fn iand(&mut self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Bitwise or.
+    fn ior(&mut self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// `a` shifted left by `amount` < 32; what leaves at the top is lost.
+    fn ishl(&mut self, a: Self::I32, amount: u32) -> Self::I32;
+    /// `a` shifted right by `amount` < 32, zeros coming in.
+    fn ishr(&mut self, a: Self::I32, amount: u32) -> Self::I32;
+    /// `a` shifted right by `amount` < 32, copies of the sign bit coming in.
+    fn isar(&mut self, a: Self::I32, amount: u32) -> Self::I32;
+    /// `a < b`, both unsigned.
+    fn iult(&mut self, a: Self::I32, b: Self::I32) -> Self::Bool;
+
+    /// `a` where `condition`, else `b`; the bits of the chosen one stay, of a NaN too.
+    fn select_f32(&mut self, condition: Self::Bool, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a` where `condition`, else `b`.
+    fn select_i32(&mut self, condition: Self::Bool, a: Self::I32, b: Self::I32) -> Self::I32;
+
+    /// The bits of `a`.
+    fn bitcast_to_i32(&mut self, a: Self::F32) -> Self::I32;
+    /// The float with the bits `a`.
+    fn bitcast_to_f32(&mut self, a: Self::I32) -> Self::F32;
+    /// The signed integer `a` as a float. Only called where |a| < 2²⁴, so it is exact.
+    fn int_to_f32(&mut self, a: Self::I32) -> Self::F32;
+}
+
+/// `c[0] + c[1]·x + … + c[n]·xⁿ` by Horner's rule, one fma a step from the top.
+pub(super) fn horner<M: ScalarMachine>(m: &mut M, x: M::F32, c: &[u32]) -> M::F32 {
+    let (top, rest) = c.split_last().expect("a polynomial has a coefficient");
+    let mut sum = m.f32(f32::from_bits(*top));
+    for &bits in rest.iter().rev() {
+        let next = m.f32(f32::from_bits(bits));
+        sum = m.ffma(sum, x, next);
+    }
+    sum
+}
+
+/// `result`, but the canonical NaN where `argument` is NaN.
+pub(super) fn canonical_nan_of<M: ScalarMachine>(m: &mut M, argument: M::F32, result: M::F32) -> M::F32 {
+    let unordered = m.is_nan(argument);
+    let nan = m.f32(super::F32_NAN);
+    m.select_f32(unordered, nan, result)
+}

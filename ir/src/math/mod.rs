@@ -1,0 +1,58 @@
+//! The published definition of the transcendental functions and of the floating-point casts.
+//!
+//! Every function here is one fixed sequence of IEEE `f32` operations and 32-bit integer operations, written once
+//! against [`ScalarMachine`]. The interpreter runs it on [`native::Native`]; the code generator runs it on a machine
+//! whose operations emit code. Since every operation of the machine has exactly one correct result (round to nearest
+//! even, no contraction, no flush to zero), interpreter, host, NVIDIA and AMD code agree bit for bit.
+//!
+//! There are no branches, no tables and no library calls, and every constant is given by its bits.
+//!
+//! # NaN
+//! A NaN result is always the canonical quiet NaN of its format ([`F32_NAN`], [`BF16_NAN`], [`F16_NAN`]), positive and
+//! without payload, whatever NaN went in. Targets differ in the payloads their arithmetic makes, so no NaN that an
+//! operation produced ever reaches a result: each function ends in a selection of the constant.
+//!
+//! # Edges
+//! | | −∞ | < 0 | −0 | +0 | +∞ |
+//! |---|---|---|---|---|---|
+//! | [`exp`] | +0 | | 1 | 1 | +∞ |
+//! | [`log`] | NaN | NaN | −∞ | −∞ | +∞ |
+//! | [`sigmoid`] | +0 | | 0.5 | 0.5 | 1 |
+//! | [`softplus`] | +0 | | ln 2 | ln 2 | +∞ |
+//! | [`tanh`] | −1 | | −0 | +0 | 1 |
+//!
+//! Denormal arguments and results keep their full precision.
+//!
+//! # Accuracy
+//! [`MAX_ULP`] holds the largest error of each function over all 2³² arguments, measured against `f64` by
+//! `ir/tests/exhaustive.rs`, in units of the last place of the exact result (2⁻¹⁴⁹ where that is denormal).
+//!
+//! # Where the coefficients come from
+//! Each polynomial is a Remez minimax fit, in 40-digit arithmetic, of the relative error of the function on its reduced
+//! interval, with the leading coefficients fixed so that small arguments stay exact. The coefficients were rounded to
+//! `f32` and then moved by a few units in the last place, by random descent on the measured error of the whole rounded
+//! sequence.
+
+mod casts;
+mod exp;
+mod log;
+mod machine;
+pub mod native;
+mod sigmoid;
+mod softplus;
+mod tanh;
+
+pub use casts::{BF16_NAN, F16_NAN, bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
+pub use exp::exp;
+pub use log::log;
+pub use machine::ScalarMachine;
+pub use sigmoid::sigmoid;
+pub use softplus::softplus;
+pub use tanh::tanh;
+
+/// The one `f32` NaN that a function or cast of this module returns: quiet, positive, without payload (`0x7FC00000`).
+pub const F32_NAN: f32 = f32::from_bits(0x7FC0_0000);
+
+/// The largest error of each function over all `f32` arguments, in units of the last place of the exact result,
+/// rounded up to four decimals. An overflow to +∞ counts as 2¹²⁸.
+pub const MAX_ULP: [(&str, f64); 5] = [("exp", 1.0), ("log", 1.0), ("sigmoid", 2.5), ("softplus", 2.5), ("tanh", 2.0)];

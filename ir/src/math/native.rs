@@ -1,0 +1,159 @@
+//! The machine that is this processor, one lane at a time, and the functions run on it.
+
+use super::ScalarMachine;
+
+/// Plain Rust arithmetic on `f32`, `i32` and `bool`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Native;
+
+impl ScalarMachine for Native {
+    type F32 = f32;
+    type I32 = i32;
+    type Bool = bool;
+
+    #[inline(always)]
+    fn f32(&mut self, value: f32) -> f32 {
+        value
+    }
+    #[inline(always)]
+    fn i32(&mut self, value: i32) -> i32 {
+        value
+    }
+    #[inline(always)]
+    fn fadd(&mut self, a: f32, b: f32) -> f32 {
+        a + b
+    }
+    #[inline(always)]
+    fn fsub(&mut self, a: f32, b: f32) -> f32 {
+        a - b
+    }
+    #[inline(always)]
+    fn fmul(&mut self, a: f32, b: f32) -> f32 {
+        a * b
+    }
+    #[inline(always)]
+    fn fdiv(&mut self, a: f32, b: f32) -> f32 {
+        a / b
+    }
+    #[inline(always)]
+    fn ffma(&mut self, a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+    #[inline(always)]
+    fn fabs(&mut self, a: f32) -> f32 {
+        a.abs()
+    }
+    #[inline(always)]
+    fn fneg(&mut self, a: f32) -> f32 {
+        -a
+    }
+    #[inline(always)]
+    fn flt(&mut self, a: f32, b: f32) -> bool {
+        a < b
+    }
+    #[inline(always)]
+    fn fle(&mut self, a: f32, b: f32) -> bool {
+        a <= b
+    }
+    #[inline(always)]
+    fn is_nan(&mut self, a: f32) -> bool {
+        a.is_nan()
+    }
+    #[inline(always)]
+    fn iadd(&mut self, a: i32, b: i32) -> i32 {
+        a.wrapping_add(b)
+    }
+    #[inline(always)]
+    fn isub(&mut self, a: i32, b: i32) -> i32 {
+        a.wrapping_sub(b)
+    }
+    #[inline(always)]
+    fn iand(&mut self, a: i32, b: i32) -> i32 {
+        a & b
+    }
+    #[inline(always)]
+    fn ior(&mut self, a: i32, b: i32) -> i32 {
+        a | b
+    }
+    #[inline(always)]
+    fn ishl(&mut self, a: i32, amount: u32) -> i32 {
+        a << amount
+    }
+    #[inline(always)]
+    fn ishr(&mut self, a: i32, amount: u32) -> i32 {
+        (a.cast_unsigned() >> amount).cast_signed()
+    }
+    #[inline(always)]
+    fn isar(&mut self, a: i32, amount: u32) -> i32 {
+        a >> amount
+    }
+    #[inline(always)]
+    fn iult(&mut self, a: i32, b: i32) -> bool {
+        a.cast_unsigned() < b.cast_unsigned()
+    }
+    #[inline(always)]
+    fn select_f32(&mut self, condition: bool, a: f32, b: f32) -> f32 {
+        if condition { a } else { b }
+    }
+    #[inline(always)]
+    fn select_i32(&mut self, condition: bool, a: i32, b: i32) -> i32 {
+        if condition { a } else { b }
+    }
+    #[inline(always)]
+    fn bitcast_to_i32(&mut self, a: f32) -> i32 {
+        a.to_bits().cast_signed()
+    }
+    #[inline(always)]
+    fn bitcast_to_f32(&mut self, a: i32) -> f32 {
+        f32::from_bits(a.cast_unsigned())
+    }
+    #[inline(always)]
+    fn int_to_f32(&mut self, a: i32) -> f32 {
+        a as f32
+    }
+}
+
+/// [`exp`](super::exp()) of one number.
+pub fn exp(x: f32) -> f32 {
+    super::exp(&mut Native, x)
+}
+
+/// [`log`](super::log()) of one number.
+pub fn log(x: f32) -> f32 {
+    super::log(&mut Native, x)
+}
+
+/// [`sigmoid`](super::sigmoid()) of one number.
+pub fn sigmoid(x: f32) -> f32 {
+    super::sigmoid(&mut Native, x)
+}
+
+/// [`softplus`](super::softplus()) of one number.
+pub fn softplus(x: f32) -> f32 {
+    super::softplus(&mut Native, x)
+}
+
+/// [`tanh`](super::tanh()) of one number.
+pub fn tanh(x: f32) -> f32 {
+    super::tanh(&mut Native, x)
+}
+
+/// [`f32_to_bf16`](super::f32_to_bf16) of one number, as bits.
+pub fn f32_to_bf16(x: f32) -> u16 {
+    super::f32_to_bf16(&mut Native, x) as u16
+}
+
+/// [`bf16_to_f32`](super::bf16_to_f32) of the bits of one number.
+pub fn bf16_to_f32(x: u16) -> f32 {
+    super::bf16_to_f32(&mut Native, i32::from(x))
+}
+
+/// [`f32_to_f16`](super::f32_to_f16) of one number, as bits.
+pub fn f32_to_f16(x: f32) -> u16 {
+    super::f32_to_f16(&mut Native, x) as u16
+}
+
+/// [`f16_to_f32`](super::f16_to_f32) of the bits of one number.
+pub fn f16_to_f32(x: u16) -> f32 {
+    super::f16_to_f32(&mut Native, i32::from(x))
+}
