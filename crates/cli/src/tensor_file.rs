@@ -1,0 +1,226 @@
+//! Tensors in `.npy` and `.safetensors` files.
+//!
+//! `.npy` has no bf16: it is written, and may be read, as `u16` with its bits (numpy's own convention through
+//! `ml_dtypes` is not portable). Everything else is the dtype of the same name.
+
+use ndarray::{ArrayD, IxDyn};
+use ndarray_npy::{ReadNpyError, ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
+use routefuse::{Code, DType, Diagnostic, Tensor};
+use safetensors::{Dtype, SafeTensors};
+use std::fs;
+use std::path::Path;
+
+/// Reads the tensor that `spec` names: `path.npy` or `file.safetensors:key`, for an input of this dtype.
+///
+/// # Errors
+/// `RF0701` the file cannot be read, `RF0703` it is not what it says, `RF0704` no such key, `RF0705` another dtype.
+pub fn read(input: &str, spec: &str, want: DType) -> Result<Tensor, Diagnostic> {
+    let tensor = match spec.rsplit_once(".safetensors:") {
+        Some((stem, key)) => read_safetensors(&format!("{stem}.safetensors"), key)?,
+        None if spec.ends_with(".safetensors") => {
+            let message = format!("`{spec}` for input `{input}` names no tensor");
+            return Err(Diagnostic::new(Code::NoSuchTensor, message).help(format!("write {spec}:key; the keys are {}", keys(spec)?)));
+        }
+        None => read_npy(spec, want)?,
+    };
+    if tensor.dtype() == want {
+        return Ok(tensor);
+    }
+    let message = format!("input `{input}` is {want}, but `{spec}` holds {}", tensor.dtype());
+    Err(Diagnostic::new(Code::FileTypeMismatch, message).help(format!("save it as {want}, or `cast` in the graph")))
+}
+
+fn bytes(path: &str) -> Result<Vec<u8>, Diagnostic> {
+    fs::read(path).map_err(|e| {
+        Diagnostic::new(Code::CannotRead, format!("cannot read `{path}`: {e}"))
+            .help("inputs are name=path.npy or name=file.safetensors:key")
+    })
+}
+
+fn not_what_it_says(path: &str, kind: &str, why: &dyn std::fmt::Display) -> Diagnostic {
+    Diagnostic::new(Code::BadTensorFile, format!("`{path}` is not a {kind} file that can be read: {why}"))
+        .help("inputs are .npy files, or .safetensors files with a key")
+}
+
+fn keys(path: &str) -> Result<String, Diagnostic> {
+    let data = bytes(path)?;
+    let file = SafeTensors::deserialize(&data).map_err(|e| not_what_it_says(path, "safetensors", &e))?;
+    let mut names = file.names();
+    names.sort_unstable();
+    Ok(names.join(", "))
+}
+
+fn read_safetensors(path: &str, key: &str) -> Result<Tensor, Diagnostic> {
+    let data = bytes(path)?;
+    let file = SafeTensors::deserialize(&data).map_err(|e| not_what_it_says(path, "safetensors", &e))?;
+    let view = file.tensor(key).map_err(|_| {
+        let mut names = file.names();
+        names.sort_unstable();
+        Diagnostic::new(Code::NoSuchTensor, format!("`{path}` has no tensor `{key}`"))
+            .help(format!("it has {}", names.join(", ")))
+    })?;
+    let dtype = match view.dtype() {
+        Dtype::BOOL => DType::Bool,
+        Dtype::I8 => DType::I8,
+        Dtype::I16 => DType::I16,
+        Dtype::I32 => DType::I32,
+        Dtype::I64 => DType::I64,
+        Dtype::U8 => DType::U8,
+        Dtype::U16 => DType::U16,
+        Dtype::U32 => DType::U32,
+        Dtype::U64 => DType::U64,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::Bf16,
+        Dtype::F32 => DType::F32,
+        other => {
+            let message = format!("tensor `{key}` of `{path}` is {other:?}, which is no dtype of a graph");
+            return Err(Diagnostic::new(Code::FileTypeMismatch, message));
+        }
+    };
+    let shape: Vec<u64> = view.shape().iter().map(|&d| d as u64).collect();
+    Tensor::from_bytes(dtype, &shape, view.data().to_vec())
+        .ok_or_else(|| not_what_it_says(path, "safetensors", &format!("tensor `{key}` holds a bool that is not 0 or 1")))
+}
+
+/// The dtype in a `.npy` header, so that a mismatch can be named.
+fn npy_dtype(data: &[u8]) -> Option<DType> {
+    let header = String::from_utf8_lossy(data.get(..data.len().min(256))?).into_owned();
+    let text = header.split("'descr'").nth(1)?.split('\'').nth(1)?.to_owned();
+    let all = [
+        ("|b1", DType::Bool),
+        ("|i1", DType::I8),
+        ("<i2", DType::I16),
+        ("<i4", DType::I32),
+        ("<i8", DType::I64),
+        ("|u1", DType::U8),
+        ("<u2", DType::U16),
+        ("<u4", DType::U32),
+        ("<u8", DType::U64),
+        ("<f2", DType::F16),
+        ("<f4", DType::F32),
+    ];
+    all.iter().find(|(name, _)| *name == text).map(|(_, d)| *d)
+}
+
+fn read_npy(path: &str, want: DType) -> Result<Tensor, Diagnostic> {
+    let data = bytes(path)?;
+    if data.get(..6) != Some(b"\x93NUMPY") {
+        return Err(not_what_it_says(path, ".npy", &"it does not begin with the numpy magic"));
+    }
+    let Some(found) = npy_dtype(&data) else {
+        return Err(not_what_it_says(path, ".npy", &"its dtype is none of a graph's, or is big-endian"));
+    };
+    let read = match found {
+        DType::Bool => array::<bool>(&data).map(|(s, v)| (s, v.iter().map(|&b| u8::from(b)).collect())),
+        DType::I8 => raw::<i8>(&data),
+        DType::I16 => raw::<i16>(&data),
+        DType::I32 => raw::<i32>(&data),
+        DType::I64 => raw::<i64>(&data),
+        DType::U8 => raw::<u8>(&data),
+        DType::U16 => raw::<u16>(&data),
+        DType::U32 => raw::<u32>(&data),
+        DType::U64 => raw::<u64>(&data),
+        DType::F32 => raw::<f32>(&data),
+        // The reader knows no 16-bit floats; their bytes are those of u16 under another name in the header.
+        DType::F16 | DType::Bf16 => raw::<u16>(&renamed(&data, "<f2", "<u2")),
+    };
+    let (shape, elements) = read.map_err(|e| not_what_it_says(path, ".npy", &e))?;
+    // bf16 travels as its bits.
+    let dtype = if found == DType::U16 && want == DType::Bf16 { DType::Bf16 } else { found };
+    Tensor::from_bytes(dtype, &shape, elements).ok_or_else(|| not_what_it_says(path, ".npy", &"its size is not its shape's"))
+}
+
+fn renamed(data: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut data = data.to_vec();
+    if let Some(at) = data.windows(from.len()).take(256).position(|w| w == from.as_bytes()) {
+        data[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    data
+}
+
+fn array<A: ReadableElement + Clone>(data: &[u8]) -> Result<(Vec<u64>, Vec<A>), ReadNpyError> {
+    let array = ArrayD::<A>::read_npy(data)?;
+    let shape = array.shape().iter().map(|&d| d as u64).collect();
+    // Fortran order is read as such; iteration is in logical, row-major order.
+    Ok((shape, array.iter().cloned().collect()))
+}
+
+fn raw<A: ReadableElement + bytemuck::Pod>(data: &[u8]) -> Result<(Vec<u64>, Vec<u8>), ReadNpyError> {
+    let (shape, elements) = array::<A>(data)?;
+    Ok((shape, bytemuck::cast_slice(&elements).to_vec()))
+}
+
+/// Writes `DIR/name.npy`; bf16 as `u16` bits.
+///
+/// # Errors
+/// `RF0702` the file cannot be written.
+pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<(), Diagnostic> {
+    let mut out = Vec::new();
+    let shape: Vec<usize> = tensor.shape().iter().map(|&d| d as usize).collect();
+    let result = match tensor.dtype() {
+        DType::Bool => write_all::<bool>(&mut out, &shape, tensor.bytes().iter().map(|&b| b == 1).collect()),
+        DType::I8 => write_raw::<i8>(&mut out, &shape, tensor),
+        DType::I16 => write_raw::<i16>(&mut out, &shape, tensor),
+        DType::I32 => write_raw::<i32>(&mut out, &shape, tensor),
+        DType::I64 => write_raw::<i64>(&mut out, &shape, tensor),
+        DType::U8 => write_raw::<u8>(&mut out, &shape, tensor),
+        DType::U16 | DType::F16 | DType::Bf16 => write_raw::<u16>(&mut out, &shape, tensor),
+        DType::U32 => write_raw::<u32>(&mut out, &shape, tensor),
+        DType::U64 => write_raw::<u64>(&mut out, &shape, tensor),
+        DType::F32 => write_raw::<f32>(&mut out, &shape, tensor),
+    };
+    let failed = |why: String| {
+        Diagnostic::new(Code::CannotWrite, format!("cannot write `{}`: {why}", path.display()))
+            .help("`--out` names a folder that can be written")
+    };
+    result.map_err(failed)?;
+    if tensor.dtype() == DType::F16 {
+        out = renamed(&out, "<u2", "<f2");
+    }
+    fs::write(path, out).map_err(|e| failed(e.to_string()))
+}
+
+fn write_raw<A: WritableElement + bytemuck::Pod>(out: &mut Vec<u8>, shape: &[usize], t: &Tensor) -> Result<(), String> {
+    write_all::<A>(out, shape, bytemuck::pod_collect_to_vec(t.bytes()))
+}
+
+fn write_all<A: WritableElement>(out: &mut Vec<u8>, shape: &[usize], elements: Vec<A>) -> Result<(), String> {
+    let array = ArrayD::from_shape_vec(IxDyn(shape), elements).map_err(|e| e.to_string())?;
+    array.write_npy(out).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> String {
+        format!("{}/routefuse-{}-{name}", std::env::temp_dir().display(), std::process::id())
+    }
+
+    #[test]
+    fn npy_round_trips_every_dtype() {
+        for dtype in DType::ALL {
+            let t = Tensor::from_bits(dtype, &[2, 3], [0u64, 1, 1, 0, 1, 0]);
+            let file = path(&format!("{dtype}.npy"));
+            write_npy(Path::new(&file), &t).unwrap();
+            assert_eq!(read("x", &file, dtype).unwrap(), t, "{dtype}");
+            std::fs::remove_file(&file).unwrap();
+        }
+    }
+
+    #[test]
+    fn wrong_files_are_named() {
+        let file = path("wrong.npy");
+        std::fs::write(&file, b"no tensor at all").unwrap();
+        assert_eq!(read("x", &file, DType::I32).unwrap_err().code, Code::BadTensorFile);
+        write_npy(Path::new(&file), &Tensor::from_f32(&[1], &[1.0])).unwrap();
+        let e = read("x", &file, DType::I32).unwrap_err();
+        assert_eq!(e.code, Code::FileTypeMismatch);
+        assert!(e.message.contains("input `x` is i32") && e.message.contains("f32"), "{e}");
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+        assert_eq!(read("x", &file, DType::F32).unwrap_err().code, Code::BadTensorFile);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(read("x", &file, DType::F32).unwrap_err().code, Code::CannotRead);
+    }
+}
