@@ -83,8 +83,11 @@ impl GraphBuilder {
         &self.graph.node(value).ty
     }
 
-    /// Names a value; otherwise it is called `v<number>`.
+    /// Names a value; otherwise it is called `v<number>`. An input's argument is then bound by the new name too.
     pub fn name(&mut self, value: NodeId, name: &str) -> NodeId {
+        for input in self.graph.inputs.iter_mut().filter(|i| i.node == value) {
+            name.clone_into(&mut input.name);
+        }
         self.graph.nodes[value.0].name = name.to_owned();
         value
     }

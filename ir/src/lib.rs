@@ -36,6 +36,7 @@ pub mod dim;
 pub mod dtype;
 pub mod graph;
 pub mod infer;
+pub mod json;
 pub mod kernel;
 pub mod literal;
 pub mod math;
@@ -43,6 +44,7 @@ pub mod op;
 pub mod program;
 pub mod target;
 pub mod tensor;
+pub mod text;
 pub mod verify;
 
 pub use builder::GraphBuilder;

@@ -2,7 +2,10 @@
 
 use crate::dtype::DType;
 use half::{bf16, f16};
+use std::cmp::Ordering;
 use std::fmt;
+
+pub use crate::text::LiteralError;
 
 /// One scalar: its dtype and its bits (zero-extended to 64).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,15 +34,58 @@ impl Literal {
         (lo..=hi).contains(&value).then(|| Literal::from_bits(dtype, value as u64))
     }
 
-    /// The nearest value of a float dtype, round to nearest even from `f64` (one rounding).
+    /// The nearest value of a float dtype, round to nearest even from `f64` (one rounding); NaN is canonical.
     pub fn from_f64(dtype: DType, value: f64) -> Option<Literal> {
-        let bits = match dtype {
-            DType::F32 => u64::from((value as f32).to_bits()),
-            DType::F16 => u64::from(f16::from_f64(value).to_bits()),
-            DType::Bf16 => u64::from(bf16::from_f64(value).to_bits()),
+        Literal::from_f64_and_rest(dtype, value, || Ordering::Equal)
+    }
+
+    /// The nearest value to a number of which `value` is the nearest `f64`. At a tie between two 16-bit values, `rest` says
+    /// on which side of `value` the magnitude of the number itself lies.
+    ///
+    /// `half`'s own conversions from `f64` drop the low 32 bits first, or go through `f32`, and so round twice.
+    pub(crate) fn from_f64_and_rest(dtype: DType, value: f64, rest: impl FnOnce() -> Ordering) -> Option<Literal> {
+        let (widen, infinity): (fn(u16) -> f64, u16) = match dtype {
+            DType::F16 => (|b| f16::from_bits(b).to_f64(), 0x7c00),
+            DType::Bf16 => (|b| bf16::from_bits(b).to_f64(), 0x7f80),
+            DType::F32 if !value.is_nan() => return Some(Literal::f32(value as f32)),
+            DType::F32 => return Some(Literal::canonical_nan(dtype)),
             _ => return None,
         };
-        Some(Literal { dtype, bits })
+        if value.is_nan() {
+            return Some(Literal::canonical_nan(dtype));
+        }
+        // Positive values are in the order of their bits; infinity stands where the next value would.
+        let largest = widen(infinity - 1);
+        let at = |b: u16| if b == infinity { 2.0 * largest - widen(infinity - 2) } else { widen(b) };
+        let magnitude = value.abs();
+        let (mut low, mut high) = (0, infinity);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if at(middle) <= magnitude {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        let bits = if low == infinity {
+            low
+        } else {
+            let tie = (at(low) + at(low + 1)) / 2.0; // exact: one bit more than either
+            let side = magnitude.total_cmp(&tie).then_with(rest);
+            low + u16::from(side == Ordering::Greater || (side == Ordering::Equal && low % 2 == 1))
+        };
+        let sign = u64::from(value.is_sign_negative()) << 15;
+        Some(Literal { dtype, bits: sign | u64::from(bits) })
+    }
+
+    /// The quiet NaN that arithmetic gives; `dtype` is a float.
+    fn canonical_nan(dtype: DType) -> Literal {
+        let bits = match dtype {
+            DType::F16 => 0x7e00,
+            DType::Bf16 => 0x7fc0,
+            _ => 0x7fc0_0000,
+        };
+        Literal { dtype, bits }
     }
 
     /// An `f32` constant.
@@ -108,14 +154,13 @@ impl fmt::Display for Literal {
         if let Some(i) = self.as_int() {
             return write!(f, "{i}");
         }
-        let canonical = match self.dtype {
-            DType::F16 => 0x7e00,
-            DType::Bf16 => 0x7fc0,
-            _ => 0x7fc0_0000,
-        };
         let value = self.as_f64().unwrap_or(f64::NAN);
         if value.is_nan() {
-            return if self.bits == canonical { write!(f, "nan") } else { write!(f, "{:#x}", self.bits) };
+            return if *self == Literal::canonical_nan(self.dtype) {
+                write!(f, "nan")
+            } else {
+                write!(f, "{:#x}", self.bits)
+            };
         }
         match self.dtype {
             // Shortest text that reads back to the same f32, f16 or bf16; `{:?}` keeps the `.0`.
@@ -136,6 +181,30 @@ mod tests {
         assert_eq!(Literal::from_int(DType::U8, -1), None);
         assert_eq!(Literal::from_int(DType::I8, -128).and_then(Literal::as_int), Some(-128));
         assert_eq!(Literal::from_int(DType::U64, i128::from(u64::MAX)).map(Literal::bits), Some(u64::MAX));
+    }
+
+    #[test]
+    fn f64_is_rounded_once() {
+        let bits = |dtype, v| Literal::from_f64(dtype, v).map(Literal::bits);
+        // Just above the tie, by less than what `half` looks at.
+        let above = 1.0 + 2f64.powi(-8) + 2f64.powi(-40);
+        assert_eq!(bits(DType::Bf16, above), Some(0x3f81));
+        assert_eq!(bits(DType::Bf16, 1.0 + 2f64.powi(-8)), Some(0x3f80));
+        assert_eq!(bits(DType::Bf16, -above), Some(0xbf81));
+        assert_eq!(bits(DType::F16, f64::MAX), Some(0x7c00));
+        assert_eq!(bits(DType::F16, 65519.999), Some(0x7bff));
+        assert_eq!(bits(DType::F16, 65520.0), Some(0x7c00));
+        assert_eq!(bits(DType::Bf16, f64::MIN_POSITIVE), Some(0));
+        assert_eq!(bits(DType::F16, -f64::NAN), Some(0x7e00));
+        assert_eq!(bits(DType::F32, -f64::NAN), Some(0x7fc0_0000));
+        // Every value whose widening is exact, from f32 on: the same as half's conversion from f32.
+        for b in (0..=u32::MAX).step_by(65_521) {
+            let v = f32::from_bits(b);
+            if !v.is_nan() {
+                assert_eq!(bits(DType::F16, v.into()), Some(f16::from_f32(v).to_bits().into()), "{v:e}");
+                assert_eq!(bits(DType::Bf16, v.into()), Some(bf16::from_f32(v).to_bits().into()), "{v:e}");
+            }
+        }
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl Graph {
 }
 
 /// The rules for a type alone: rank, symbols that exist and lead, a size that fits.
-fn check_type(ty: &TensorType, symbols: usize) -> Result<(), infer::Problem> {
+pub(crate) fn check_type(ty: &TensorType, symbols: usize) -> Result<(), infer::Problem> {
     let problem =
         |code, message: String, help: &str| Err(infer::Problem { code, message, help: Some(help.to_owned()) });
     if ty.shape.len() > MAX_RANK {
@@ -190,7 +190,7 @@ fn check_type(ty: &TensorType, symbols: usize) -> Result<(), infer::Problem> {
     }
     if ty.shape.iter().any(|d| d.as_sym().is_some_and(|s| s.0 as usize >= symbols)) {
         return problem(
-            Code::UndefinedSymbol,
+            Code::UndefinedDim,
             "the shape names a dim that is not declared".to_owned(),
             "declare it by `dim`",
         );

@@ -1,0 +1,236 @@
+//! Written attributes to an op, with every mistake reported.
+
+use super::ast::{Attribute, Line, Name, Spanned, Statement, ValueExpr};
+use super::lower::{dtype_help, in_statement};
+use super::number::LiteralError;
+use super::report::Report;
+use super::suggest::{did_you_mean, excerpt};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::dim::Dim;
+use crate::dtype::DType;
+use crate::literal::Literal;
+use crate::op::Op;
+use crate::op::attribute::{AttributeError, AttributeValue};
+use crate::op::table::{OPS, lookup};
+use std::collections::HashSet;
+
+/// The op, or nothing if something was reported or hangs on what was reported before.
+///
+/// `first` is the dtype of operand 0: `None` if there is none, `Some(None)` if it is not known because of another error.
+/// `shape` gives the dims of attribute number i.
+pub fn op(
+    name: &Name,
+    attributes: &[Attribute],
+    first: Option<Option<DType>>,
+    shape: impl FnMut(usize) -> Option<Vec<Dim>>,
+    line: &Line<Statement>,
+    report: &mut Report,
+) -> Option<Op> {
+    let Some(row) = lookup(&name.value) else {
+        let message = format!("unknown op `{}`", excerpt(&name.value));
+        let names: Vec<&str> = OPS.iter().map(|o| o.mnemonic).collect();
+        let help = did_you_mean(&name.value, names.iter().copied(), || format!("the ops are {}", names.join(", ")));
+        let d = Diagnostic::new(Code::UnknownOp, message).at(name.span).help(help);
+        report.push(in_statement(d, line));
+        return None;
+    };
+    let mut reading = Reading { op: name, known: row.attributes, first, shape, line, report };
+    let before = reading.report.len();
+    let values = reading.values(attributes)?;
+    let op = reading.op(attributes, values);
+    if reading.report.len() > before { None } else { op }
+}
+
+struct Reading<'a, 'r, F> {
+    op: &'a Name,
+    /// The table's list of attributes: `dtype, value`.
+    known: &'static str,
+    first: Option<Option<DType>>,
+    shape: F,
+    line: &'a Line<Statement>,
+    report: &'r mut Report,
+}
+
+impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
+    fn error(&mut self, code: Code, message: String, span: Option<Span>, help: String) {
+        let d = Diagnostic::new(code, message).at(span).help(help);
+        self.report.push(in_statement(d, self.line));
+    }
+
+    fn known_names(&self) -> Vec<&'static str> {
+        self.known.split(", ").map(|n| n.trim_matches(['[', ']'])).filter(|n| !n.is_empty()).collect()
+    }
+
+    /// The known attributes with their values; `None` if a value hangs on an error elsewhere. An attribute with a mistake
+    /// is left out, and so are those that are unknown or given before.
+    fn values(&mut self, attributes: &[Attribute]) -> Option<Vec<(String, AttributeValue)>> {
+        let known = self.known_names();
+        let mut seen = HashSet::new();
+        let mut values = vec![];
+        let mut poisoned = false;
+        for (i, a) in attributes.iter().enumerate() {
+            let name = a.name.value.as_str();
+            if !known.contains(&name) {
+                let message = format!("`{}` has no attribute `{}`", self.op.value, excerpt(name));
+                let help = did_you_mean(name, known.iter().copied(), || match self.known {
+                    "" => "it takes none".to_owned(),
+                    list => format!("it takes {list}"),
+                });
+                self.error(Code::UnknownAttribute, message, a.name.span, help);
+            } else if !seen.insert(name) {
+                let message = format!("the attribute `{name}` is given twice");
+                self.error(Code::DuplicateAttribute, message, a.name.span, "leave one of them out".to_owned());
+            } else {
+                let before = self.report.len();
+                match self.value(i, a, attributes) {
+                    Some(v) => values.push((a.name.value.clone(), v)),
+                    None => poisoned |= self.report.len() == before,
+                }
+            }
+        }
+        (!poisoned).then_some(values)
+    }
+
+    fn value(&mut self, i: usize, a: &Attribute, all: &[Attribute]) -> Option<AttributeValue> {
+        let takes_literal = matches!(a.name.value.as_str(), "value" | "fill");
+        match &a.value.value {
+            ValueExpr::Shape(_) => (self.shape)(i).map(AttributeValue::Shape),
+            ValueExpr::Word(text) | ValueExpr::Number(text) if takes_literal => {
+                let dtype = self.literal_dtype(a, all)?;
+                self.literal(a, text, dtype).map(AttributeValue::Literal)
+            }
+            ValueExpr::Fill(text) => {
+                let dtype = self.literal_dtype(a, all)?;
+                self.literal(a, text, dtype).map(AttributeValue::Fill)
+            }
+            ValueExpr::Word(w) => {
+                if a.name.value == "dtype" && DType::from_name(w).is_none() {
+                    let message = format!("unknown dtype `{}`", excerpt(w));
+                    self.error(Code::UnknownDType, message, a.value.span, dtype_help(w));
+                    return None;
+                }
+                Some(AttributeValue::Word(w.clone()))
+            }
+            ValueExpr::Number(n) => self.integer(a, n).map(AttributeValue::Integer),
+        }
+    }
+
+    /// The dtype of a literal: the attribute `dtype` beside it if the op has one, else operand 0's.
+    fn literal_dtype(&mut self, a: &Attribute, all: &[Attribute]) -> Option<DType> {
+        if self.known_names().contains(&"dtype") {
+            let dtype = all.iter().find(|a| a.name.value == "dtype").map(|a| &a.value.value);
+            return match dtype {
+                Some(ValueExpr::Word(w)) => DType::from_name(w),
+                _ => None,
+            };
+        }
+        match self.first {
+            Some(dtype) => dtype,
+            None => {
+                let message =
+                    format!("`{}` has no operand that says of which dtype `{}` is", self.op.value, a.name.value);
+                let operands = lookup(&self.op.value).map_or("", |r| r.operands);
+                let help = format!("its operands are: {operands}");
+                self.error(Code::WrongOperandCount, message, self.op.span, help);
+                None
+            }
+        }
+    }
+
+    fn literal(&mut self, a: &Attribute, text: &str, dtype: DType) -> Option<Literal> {
+        let error = match Literal::from_text(dtype, text) {
+            Ok(literal) => return Some(literal),
+            Err(error) => error,
+        };
+        let (name, op) = (&a.name.value, &self.op.value);
+        let text_excerpt = excerpt(text);
+        let is_word = !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+        let (code, message) = match error {
+            LiteralError::OutOfRange => (Code::LiteralOutOfRange, format!("`{text_excerpt}` does not fit {dtype}")),
+            LiteralError::Malformed if !is_word => (Code::BadNumber, format!("`{text_excerpt}` is not a number")),
+            _ => {
+                let message = format!("attribute `{name}` of `{op}` takes {} here, not `{text_excerpt}`", kind(dtype));
+                (Code::BadAttributeValue, message)
+            }
+        };
+        self.error(code, message, a.value.span, literal_help(dtype));
+        None
+    }
+
+    fn integer(&mut self, a: &Attribute, text: &str) -> Option<u64> {
+        let (name, op) = (&a.name.value, &self.op.value);
+        let (code, message) = match Literal::from_text(DType::U64, text) {
+            Ok(l) => return Some(l.bits()),
+            Err(LiteralError::Malformed) => (Code::BadNumber, format!("`{}` is not a number", excerpt(text))),
+            Err(LiteralError::OutOfRange) if !text.starts_with('-') => {
+                (Code::LiteralOutOfRange, format!("`{}` does not fit 64 bits", excerpt(text)))
+            }
+            Err(_) => {
+                let message = format!("attribute `{name}` of `{op}` takes another value than `{}`", excerpt(text));
+                (Code::BadAttributeValue, message)
+            }
+        };
+        self.error(code, message, a.value.span, "integers here are not negative and have no fraction".to_owned());
+        None
+    }
+
+    fn op(&mut self, attributes: &[Attribute], values: Vec<(String, AttributeValue)>) -> Option<Op> {
+        let span = |name: &str| {
+            let value: Option<&Spanned<ValueExpr>> = attributes.iter().find(|a| a.name.value == name).map(|a| &a.value);
+            value.and_then(|v| v.span)
+        };
+        let given = |name: &str| attributes.iter().any(|a| a.name.value == name);
+        match Op::from_attributes(&self.op.value, &values) {
+            Ok(op) => Some(op),
+            // It is there, but was reported.
+            Err(AttributeError::Missing { attribute, .. }) if given(attribute) => None,
+            Err(AttributeError::Missing { op, attribute }) => {
+                let message = format!("`{op}` needs the attribute `{attribute}`");
+                let help = format!("its attributes are {}", self.known);
+                self.error(Code::MissingAttribute, message, self.op.span, help);
+                None
+            }
+            Err(AttributeError::BadValue { op, attribute, expected }) => {
+                let message = format!("attribute `{attribute}` of `{op}` takes another value");
+                self.error(Code::BadAttributeValue, message, span(&attribute), format!("it takes {expected}"));
+                None
+            }
+            // Both are reported before; the table and the bridge agree.
+            Err(e @ (AttributeError::UnknownOp(_) | AttributeError::Unknown { .. })) => {
+                self.error(
+                    Code::Internal,
+                    format!("the op table and the op disagree: {e}"),
+                    self.op.span,
+                    String::new(),
+                );
+                None
+            }
+        }
+    }
+}
+
+fn kind(dtype: DType) -> String {
+    match dtype {
+        DType::Bool => "`true` or `false`".to_owned(),
+        d if d.is_float() => format!("a number of {d}"),
+        d => format!("an integer of {d}"),
+    }
+}
+
+fn literal_help(dtype: DType) -> String {
+    match dtype {
+        DType::Bool => "a bool is `true` or `false`".to_owned(),
+        d if d.is_float() => {
+            "a float is as in `2.5`, `1e-20`, `inf`, `-inf`, `nan`, or its bits as in `0x7fc00001`".to_owned()
+        }
+        d => {
+            let bits = d.bits();
+            let (low, high) = if d.is_signed() {
+                (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1)
+            } else {
+                (0, (1i128 << bits) - 1)
+            };
+            format!("{d} is {low} to {high}")
+        }
+    }
+}

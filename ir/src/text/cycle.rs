@@ -1,0 +1,64 @@
+//! Values that are used before they are defined, and values that depend on themselves.
+
+use super::ast::{File, Name, Statement};
+use super::lower::{Forward, defined, in_statement};
+use super::report::Report;
+use super::suggest::excerpt;
+use crate::diag::{Code, Diagnostic};
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+use std::collections::HashMap;
+
+/// Reports the forward uses: those of a cycle once for the cycle, the others each.
+pub fn report(file: &File, definitions: &HashMap<&str, usize>, forward: &[Forward<'_>], report: &mut Report) {
+    if forward.is_empty() {
+        return;
+    }
+    // Which statement uses which.
+    let mut uses: DiGraph<(), ()> = DiGraph::new();
+    for _ in &file.body {
+        uses.add_node(());
+    }
+    for (user, line) in file.body.iter().enumerate() {
+        let operands: &[Name] = match &line.item.value {
+            Statement::Node { operands, .. } => operands,
+            _ => &[],
+        };
+        for operand in operands {
+            if let Some(&definition) = definitions.get(operand.value.as_str()) {
+                uses.add_edge(NodeIndex::new(definition), NodeIndex::new(user), ());
+            }
+        }
+    }
+    let mut component = vec![0; file.body.len()];
+    let components = kosaraju_scc(&uses);
+    for (i, members) in components.iter().enumerate() {
+        for member in members {
+            component[member.index()] = i;
+        }
+    }
+    let mut reported = vec![false; components.len()];
+    for f in forward {
+        let line = &file.body[f.user];
+        let c = component[f.user];
+        let d = if c != component[f.definition] {
+            let message = format!("the value `%{}` is used before it is defined", excerpt(&f.name.value));
+            Diagnostic::new(Code::UndefinedValue, message).at(f.name.span).help("move its definition above this line")
+        } else if std::mem::replace(&mut reported[c], true) {
+            continue;
+        } else {
+            let mut members: Vec<usize> = components[c].iter().map(|m| m.index()).collect();
+            members.sort_unstable();
+            let names = members.iter().filter_map(|m| defined(&file.body[*m].item.value));
+            let mut names: Vec<String> = names.map(|n| format!("%{}", excerpt(n))).collect();
+            if names.len() > 8 {
+                names.truncate(8);
+                names.push("…".to_owned());
+            }
+            Diagnostic::new(Code::Cycle, format!("these values depend on themselves: {}", names.join(", ")))
+                .at(line.item.span)
+                .help("an operation may only use values that are defined before it")
+        };
+        report.push(in_statement(d, line));
+    }
+}

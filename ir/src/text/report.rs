@@ -1,0 +1,46 @@
+//! Collecting everything that is wrong, within bounds.
+
+use crate::diag::{Code, Diagnostic, Diagnostics};
+
+/// The most errors that are reported for one text.
+pub const MAX_ERRORS: usize = 1000;
+
+/// What has been found wrong so far.
+#[derive(Debug, Default)]
+pub struct Report {
+    found: Diagnostics,
+    more: usize,
+}
+
+impl Report {
+    /// Adds one, unless there are too many already.
+    pub fn push(&mut self, d: Diagnostic) {
+        if self.found.0.len() < MAX_ERRORS {
+            self.found.0.push(d);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Nothing was reported.
+    pub fn is_empty(&self) -> bool {
+        self.found.0.is_empty()
+    }
+
+    /// How many were reported.
+    pub fn len(&self) -> usize {
+        self.found.0.len() + self.more
+    }
+
+    /// Ok if nothing was reported.
+    ///
+    /// # Errors
+    /// Everything that was, in order of place.
+    pub fn into_result<T>(mut self, value: T) -> Result<T, Diagnostics> {
+        if self.more > 0 {
+            let message = format!("{} more errors are not shown", self.more);
+            self.found.0.push(Diagnostic::new(Code::TooLarge, message).help("mend the first ones, then look again"));
+        }
+        self.found.into_result(value)
+    }
+}
