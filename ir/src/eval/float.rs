@@ -1,0 +1,100 @@
+//! `f32` arithmetic, and what 16-bit floats have without a cast.
+
+use super::ScalarFn;
+use super::element::{Element, canonical};
+use crate::dtype::DType;
+use crate::math::native;
+use crate::op::{BinaryOp, CompareOp, UnaryOp};
+use std::cmp::Ordering;
+
+/// `x` and `y` as bits, in and out; the result's NaN made canonical.
+macro_rules! arithmetic {
+    (|$x:ident| $e:expr) => {
+        Some(|x, _, _| {
+            let $x = f32::of(x);
+            canonical($e)
+        })
+    };
+    (|$x:ident, $y:ident| $e:expr) => {
+        Some(|x, y, _| {
+            let ($x, $y) = (f32::of(x), f32::of(y));
+            canonical($e)
+        })
+    };
+}
+
+/// `None` where inference refuses `f32`.
+pub(super) fn unary(op: UnaryOp) -> Option<ScalarFn> {
+    match op {
+        UnaryOp::Neg => arithmetic!(|x| -x),
+        UnaryOp::Abs => arithmetic!(|x| x.abs()),
+        UnaryOp::Sqrt => arithmetic!(|x| x.sqrt()),
+        UnaryOp::Exp => arithmetic!(|x| native::exp(x)),
+        UnaryOp::Log => arithmetic!(|x| native::log(x)),
+        UnaryOp::Sigmoid => arithmetic!(|x| native::sigmoid(x)),
+        UnaryOp::Softplus => arithmetic!(|x| native::softplus(x)),
+        UnaryOp::Tanh => arithmetic!(|x| native::tanh(x)),
+        UnaryOp::IsNan => Some(|x, _, _| u64::from(f32::of(x).is_nan())),
+        UnaryOp::Not => None,
+    }
+}
+
+/// `None` where inference refuses `f16` and `bf16`.
+pub(super) fn unary_16(op: UnaryOp, dtype: DType) -> Option<ScalarFn> {
+    match (op, dtype) {
+        // Above infinity once the sign is gone.
+        (UnaryOp::IsNan, DType::F16) => Some(|x, _, _| u64::from(x & 0x7fff > 0x7c00)),
+        (UnaryOp::IsNan, DType::Bf16) => Some(|x, _, _| u64::from(x & 0x7fff > 0x7f80)),
+        _ => None,
+    }
+}
+
+/// The smaller; a number before a NaN, −0 before +0 (which `total_cmp` orders so).
+fn min(a: f32, b: f32) -> f32 {
+    match (a.is_nan(), b.is_nan()) {
+        (true, _) => b,
+        (_, true) => a,
+        _ if a.total_cmp(&b) == Ordering::Greater => b,
+        _ => a,
+    }
+}
+
+/// The larger; a number before a NaN, −0 before +0.
+fn max(a: f32, b: f32) -> f32 {
+    match (a.is_nan(), b.is_nan()) {
+        (true, _) => b,
+        (_, true) => a,
+        _ if a.total_cmp(&b) == Ordering::Less => b,
+        _ => a,
+    }
+}
+
+/// `None` where inference refuses `f32`.
+pub(super) fn binary(op: BinaryOp) -> Option<ScalarFn> {
+    match op {
+        BinaryOp::Add => arithmetic!(|a, b| a + b),
+        BinaryOp::Sub => arithmetic!(|a, b| a - b),
+        BinaryOp::Mul => arithmetic!(|a, b| a * b),
+        BinaryOp::Div => arithmetic!(|a, b| a / b),
+        BinaryOp::Min => arithmetic!(|a, b| min(a, b)),
+        BinaryOp::Max => arithmetic!(|a, b| max(a, b)),
+        BinaryOp::Rem | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Shl | BinaryOp::Shr => None,
+    }
+}
+
+/// Ordered comparisons, false with a NaN; `ne` is not `eq`.
+pub(super) fn compare(op: CompareOp) -> ScalarFn {
+    match op {
+        CompareOp::Eq => |a, b, _| u64::from(f32::of(a) == f32::of(b)),
+        CompareOp::Ne => |a, b, _| u64::from(f32::of(a) != f32::of(b)),
+        CompareOp::Lt => |a, b, _| u64::from(f32::of(a) < f32::of(b)),
+        CompareOp::Le => |a, b, _| u64::from(f32::of(a) <= f32::of(b)),
+        CompareOp::Gt => |a, b, _| u64::from(f32::of(a) > f32::of(b)),
+        CompareOp::Ge => |a, b, _| u64::from(f32::of(a) >= f32::of(b)),
+    }
+}
+
+/// a × b + c with one rounding.
+pub(super) fn fma(a: u64, b: u64, c: u64) -> u64 {
+    canonical(f32::of(a).mul_add(f32::of(b), f32::of(c)))
+}

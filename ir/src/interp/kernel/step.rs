@@ -1,0 +1,205 @@
+//! One value of a kernel, ready to be computed row after row.
+
+use super::{Bound, Row, defect};
+use crate::diag::Diagnostics;
+use crate::dtype::DType;
+use crate::eval::{self, Evaluator, Position, ScalarFn};
+use crate::interp::value::Elements;
+use crate::kernel::{Kernel, ValueId, ValueKind};
+use crate::literal::Literal;
+use crate::op::OutOfRange;
+
+/// An operand's columns: where they begin, and 1, or 0 where one column serves all.
+#[derive(Clone, Copy)]
+struct Columns {
+    start: usize,
+    step: usize,
+}
+
+impl Columns {
+    fn at(self, column: usize) -> usize {
+        self.start + column * self.step
+    }
+}
+
+/// What happens out of range.
+#[derive(Clone, Copy)]
+struct Policy {
+    out_of_range: OutOfRange,
+    replacement: u64,
+    proved: bool,
+}
+
+enum Kind<'a> {
+    Const(u64),
+    /// Elements, and how far one row is from the next.
+    Load(Elements<'a>, usize),
+    Row(DType),
+    Column(DType),
+    Scalar(ScalarFn, [Columns; 3], usize),
+    /// Where each column comes from.
+    Move(Vec<usize>),
+    Gather {
+        table: Elements<'a>,
+        extents: Vec<u64>,
+        indices: Vec<(DType, Columns)>,
+        policy: Policy,
+    },
+    GatherRow {
+        value: usize,
+        extent: u64,
+        index: (DType, usize),
+        policy: Policy,
+    },
+}
+
+/// How one value is computed.
+pub(super) struct Step<'a> {
+    kind: Kind<'a>,
+    id: ValueId,
+    start: usize,
+    cols: usize,
+}
+
+impl<'a> Step<'a> {
+    /// The value is next in the row; its operands are there already. `params` is one for each parameter.
+    pub(super) fn compile(
+        kernel: &Kernel,
+        id: ValueId,
+        row: &Row,
+        params: &[Bound<'a>],
+    ) -> Result<Step<'a>, Diagnostics> {
+        let value = kernel.value(id);
+        let start = |v: ValueId| row.starts[v.0 as usize];
+        let columns = |v: ValueId| Columns { start: start(v), step: usize::from(kernel.value(v).space.cols != 1) };
+        let indexed = |v: ValueId| (kernel.value(v).dtype, columns(v));
+        let policy = |out_of_range: OutOfRange, proved| Policy {
+            out_of_range,
+            replacement: out_of_range.replacement(value.dtype).bits(),
+            proved,
+        };
+        let kind = match &value.kind {
+            ValueKind::Const(l) => Kind::Const(l.bits()),
+            ValueKind::Load(p) => {
+                let space = kernel.param_space(*p);
+                Kind::Load(params[p.0 as usize].elements, if space.per_row { space.cols as usize } else { 0 })
+            }
+            ValueKind::Row => Kind::Row(value.dtype),
+            ValueKind::Column => Kind::Column(value.dtype),
+            ValueKind::Scalar(op, operands) => {
+                let dtypes: Vec<DType> = operands.iter().map(|o| kernel.value(*o).dtype).collect();
+                let evaluator = Evaluator::resolve(*op, &dtypes)
+                    .ok_or_else(|| defect(kernel, &format!("v{} has operands that its op does not take", id.0)))?;
+                // An operand that the op does not take is ignored, so any place will do.
+                let mut places = [Columns { start: 0, step: 0 }; 3];
+                for (place, o) in places.iter_mut().zip(operands) {
+                    *place = columns(*o);
+                }
+                Kind::Scalar(evaluator.function(), places, operands.len())
+            }
+            ValueKind::Remap(v, map) => Kind::Move((0..map.cols).map(|j| start(*v) + map.apply(j) as usize).collect()),
+            ValueKind::Concat(parts) => Kind::Move(concat(parts, value.space.cols, start)),
+            ValueKind::Gather { table, indices, out_of_range, proved } => Kind::Gather {
+                table: params[table.0 as usize].elements,
+                extents: params[table.0 as usize].shape.clone(),
+                indices: indices.iter().map(|i| indexed(*i)).collect(),
+                policy: policy(*out_of_range, *proved),
+            },
+            ValueKind::GatherRow { value: v, index, out_of_range, proved } => Kind::GatherRow {
+                value: start(*v),
+                extent: kernel.value(*v).space.cols,
+                index: (kernel.value(*index).dtype, start(*index)),
+                policy: policy(*out_of_range, *proved),
+            },
+        };
+        Ok(Step { kind, id, start: row.bits.len(), cols: value.space.cols as usize })
+    }
+
+    /// Computes every column at row `t`. The error is an index that is proved in range but is not.
+    pub(super) fn evaluate(&self, t: u64, row: &mut Row) -> Result<(), String> {
+        let to = self.start..self.start + self.cols;
+        match &self.kind {
+            Kind::Const(bits) => row.bits[self.start] = *bits,
+            Kind::Load(elements, stride) => {
+                let from = t as usize * stride;
+                for (j, bits) in row.bits[to].iter_mut().enumerate() {
+                    *bits = elements.get(from + j);
+                }
+            }
+            Kind::Row(dtype) => row.bits[self.start] = Literal::from_bits(*dtype, t).bits(),
+            Kind::Column(dtype) => {
+                for (j, bits) in row.bits[to].iter_mut().enumerate() {
+                    *bits = Literal::from_bits(*dtype, j as u64).bits();
+                }
+            }
+            Kind::Scalar(f, [a, b, c], arity) => {
+                // Operands come before users.
+                let (operands, results) = row.bits.split_at_mut(self.start);
+                for (j, bits) in results[..self.cols].iter_mut().enumerate() {
+                    *bits = f(operands[a.at(j)], operands[b.at(j)], operands[c.at(j)]);
+                }
+                if row.tracing {
+                    for j in 0..self.cols {
+                        let operands = [a, b, c];
+                        row.traps[self.start + j] = operands[..*arity].iter().any(|o| row.traps[o.at(j)]);
+                    }
+                }
+            }
+            Kind::Move(from) => {
+                for (to, from) in to.zip(from) {
+                    row.bits[to] = row.bits[*from];
+                    row.traps[to] = row.traps[*from];
+                }
+            }
+            Kind::Gather { table, extents, indices, policy } => {
+                for (j, to) in to.enumerate() {
+                    let at = indices.iter().map(|(dtype, i)| eval::as_index(*dtype, row.bits[i.at(j)]));
+                    let position = eval::gather_element(policy.out_of_range, extents, at);
+                    let before = indices.iter().any(|(_, i)| row.traps[i.at(j)]);
+                    let element = self.place(position, policy, || {
+                        let at = indices.iter().map(|(dtype, i)| eval::as_index(*dtype, row.bits[i.at(j)]));
+                        at.zip(extents).any(|(i, &extent)| i < 0 || i >= i128::from(extent))
+                    })?;
+                    row.bits[to] = element.map_or(policy.replacement, |e| table.get(e as usize));
+                    row.traps[to] = before || position == Position::Trap;
+                }
+            }
+            Kind::GatherRow { value, extent, index: (dtype, index), policy } => {
+                for (j, to) in to.enumerate() {
+                    let i = eval::as_index(*dtype, row.bits[index + j]);
+                    let position = eval::gather_index(policy.out_of_range, i, *extent);
+                    let before = row.traps[index + j];
+                    let outside = || i < 0 || i >= i128::from(*extent);
+                    let element = self.place(position, policy, outside)?.map(|e| value + e as usize);
+                    row.bits[to] = element.map_or(policy.replacement, |e| row.bits[e]);
+                    row.traps[to] = before || position == Position::Trap || element.is_some_and(|e| row.traps[e]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The element that a gather reads, if there is one.
+    fn place(&self, position: Position, policy: &Policy, outside: impl Fn() -> bool) -> Result<Option<u64>, String> {
+        if policy.proved && outside() {
+            return Err(format!("v{} is proved in range but is not", self.id.0));
+        }
+        match position {
+            Position::At(e) => Ok(Some(e)),
+            Position::Fill | Position::Trap => Ok(None),
+        }
+    }
+}
+
+/// Where each column of a concat comes from: see [`ValueKind::Concat`].
+fn concat(parts: &[(ValueId, u64)], cols: u64, start: impl Fn(ValueId) -> usize) -> Vec<usize> {
+    let width: u64 = parts.iter().map(|p| p.1).sum();
+    let groups = cols.checked_div(width).unwrap_or(0);
+    (0..groups)
+        .flat_map(|g| parts.iter().map(move |(v, w)| (*v, g * w, *w)))
+        .flat_map(|(v, from, w)| {
+            let first = start(v) + from as usize;
+            first..first + w as usize
+        })
+        .collect()
+}
