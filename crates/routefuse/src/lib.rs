@@ -2,6 +2,10 @@
 
 pub mod chains;
 pub use routefuse_ir::op::PackForm;
+pub use routefuse_ir::target::{Target, TargetKind};
+pub use routefuse_ir::{
+    Code, DType, Diagnostic, Diagnostics, Graph, GraphBuilder, Span, Tensor, Verified, interp, json, text,
+};
 
 #[cfg(test)]
 mod tests {
