@@ -1,8 +1,11 @@
 //! Hand-checked examples.
 
 mod arguments;
+mod kernels;
 mod ops;
+mod programs;
 mod routing;
+mod speed;
 
 use super::*;
 use crate::{DType, GraphBuilder, Literal, NodeId};
