@@ -1,1 +1,44 @@
-//! placeholder
+//! Load, check, cache and launch compiled kernels. No LLVM: a process that is given artifacts needs nothing else.
+//!
+//! A [`Plan`] is a program with a kernel for each step and variant. [`Plan::prepare`] compiles (through a [`Compiler`])
+//! and loads all of them; after it nothing compiles, loads or allocates. [`Plan::launch`] takes the caller's memory as
+//! [`Args`] and checks all of it before anything runs:
+//!
+//! | code | checked |
+//! |---|---|
+//! | `RF0601`, `RF0602` | every input and output has an argument, and no argument is left over |
+//! | `RF0603`, `RF0604`, `RF0605` | dtype, rank, constant dims |
+//! | `RF0606` | one symbol has one extent in every argument |
+//! | `RF0607`, `RF0614` | the elements lie in the buffer; sizes fit 63 bits |
+//! | `RF0608`, `RF0612` | what is written overlaps nothing that its declaration does not allow |
+//! | `RF0609`, `RF0610` | alignment to the element, strides as the layout says |
+//! | `RF0611` | the memory is on the plan's device |
+//! | `RF0613` | the workspace of a plan of several kernels |
+//!
+//! # Memory
+//! The caller owns all of it. [`TensorRef`] and [`TensorMut`] are views: an address, a dtype, a shape and strides in
+//! elements. Inputs may overlap each other. An output is disjoint from every other argument, unless the graph declares
+//! that it lies in an input's memory ([`Alias`](routefuse_ir::Alias)).
+//!
+//! # Threads
+//! A plan is `Send + Sync`; any number of threads launch it at once, each with its own [`Args`]. A launch runs on the
+//! calling thread, or shares its rows on a rayon pool that is handed in ([`Plan::launch_on`]).
+
+mod args;
+mod cache;
+mod compiler;
+mod element;
+mod host;
+mod key;
+mod plan;
+mod view;
+mod workspace;
+
+pub use args::Args;
+pub use cache::{Counters, KernelCache, LoadedKernel};
+pub use compiler::Compiler;
+pub use element::Element;
+pub use key::Key;
+pub use plan::Plan;
+pub use view::{Device, TensorMut, TensorRef};
+pub use workspace::{WORKSPACE_ALIGN, Workspace};

@@ -1,0 +1,128 @@
+//! The in-memory cache of loaded kernels.
+
+use crate::host::HostCode;
+use crate::key::Key;
+use routefuse_ir::Diagnostic;
+use routefuse_ir::artifact::Artifact;
+use routefuse_ir::target::TargetKind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Compiled code, ready to run if it is the host's.
+#[derive(Debug)]
+pub struct LoadedKernel {
+    artifact: Artifact,
+    host: Option<HostCode>,
+}
+
+impl LoadedKernel {
+    /// Loads host code; keeps the code of other targets as it is.
+    ///
+    /// # Errors
+    /// `RF0805` and `RF0806`: the artifact is no shared object for this processor, or the system does not load it.
+    ///
+    /// # Safety
+    /// The code does what the artifact says, under the calling convention of [`routefuse_ir::kernel::abi`].
+    pub unsafe fn load(artifact: Artifact) -> Result<LoadedKernel, Diagnostic> {
+        let host = match artifact.target.kind() {
+            // SAFETY: handed on to the caller.
+            TargetKind::Host => Some(unsafe { HostCode::load(&artifact)? }),
+            TargetKind::Nvptx | TargetKind::Amdgpu => None,
+        };
+        Ok(LoadedKernel { artifact, host })
+    }
+
+    /// What was loaded.
+    pub fn artifact(&self) -> &Artifact {
+        &self.artifact
+    }
+
+    #[inline]
+    pub(crate) fn host(&self) -> Option<&HostCode> {
+        self.host.as_ref()
+    }
+}
+
+/// How often the cache did what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Kernels compiled.
+    pub compiles: u64,
+    /// Kernels found.
+    pub hits: u64,
+    /// Host kernels loaded into the process.
+    pub loads: u64,
+}
+
+/// The result of one key's compilation, once it is there.
+type Slot = OnceLock<Result<Arc<LoadedKernel>, Diagnostic>>;
+
+/// Loaded kernels by their [`Key`]. Reading takes no lock; two threads that want one key compile it once.
+#[derive(Debug, Default)]
+pub struct KernelCache {
+    slots: papaya::HashMap<Key, Arc<Slot>>,
+    compiles: AtomicU64,
+    hits: AtomicU64,
+    loads: AtomicU64,
+}
+
+impl KernelCache {
+    /// An empty cache.
+    pub fn new() -> KernelCache {
+        KernelCache::default()
+    }
+
+    /// The kernel of this key, compiled and loaded if it is not there. Who comes while it is being compiled waits. A
+    /// failure is told to all who waited and then forgotten.
+    ///
+    /// # Errors
+    /// Those of `compile`, and those of [`LoadedKernel::load`].
+    ///
+    /// # Safety
+    /// `compile` gives code that does what its artifact says, as [`LoadedKernel::load`] needs.
+    pub unsafe fn get_or_compile(
+        &self,
+        key: Key,
+        compile: impl FnOnce() -> Result<Artifact, Diagnostic>,
+    ) -> Result<Arc<LoadedKernel>, Diagnostic> {
+        let slot = Arc::clone(self.slots.pin().get_or_insert_with(key, Arc::default));
+        let mut compiled = false;
+        let result = slot.get_or_init(|| {
+            compiled = true;
+            self.compiles.fetch_add(1, Ordering::Relaxed);
+            let artifact = compile()?;
+            // SAFETY: handed on to the caller.
+            let kernel = unsafe { LoadedKernel::load(artifact)? };
+            self.loads.fetch_add(u64::from(kernel.host.is_some()), Ordering::Relaxed);
+            Ok(Arc::new(kernel))
+        });
+        if result.is_err() {
+            // Only this attempt's slot: another may have taken its place.
+            let _ = self.slots.pin().remove_if(&key, |_, current| Arc::ptr_eq(current, &slot));
+        } else if !compiled {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+        }
+        result.clone()
+    }
+
+    /// Number of kernels held.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// No kernel is held.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Lets go of every kernel; plans keep those that they use.
+    pub fn clear(&self) {
+        self.slots.pin().clear();
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        let get = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        Counters { compiles: get(&self.compiles), hits: get(&self.hits), loads: get(&self.loads) }
+    }
+}

@@ -1,0 +1,224 @@
+//! A program, ready to run.
+
+mod launch;
+mod overlap;
+mod ports;
+mod slots;
+
+use crate::cache::{KernelCache, LoadedKernel};
+use crate::compiler::Compiler;
+use crate::key::Key;
+use ports::Port;
+use routefuse_ir::artifact::Artifact;
+use routefuse_ir::kernel::abi;
+use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
+use routefuse_ir::program::Program;
+use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::{Alias, Code, Diagnostic};
+use slots::StepSlots;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// A program with compiled kernels: `Send + Sync`, made once, launched from any number of threads.
+pub struct Plan {
+    program: Program,
+    target: Target,
+    kernels: Vec<Scheduled>,
+    ports: Vec<Port>,
+    steps: Vec<StepSlots>,
+    /// For each input, the output whose view it is if it is left out.
+    shared: Vec<Option<u32>>,
+    source: Option<(Arc<dyn Compiler>, Arc<KernelCache>)>,
+    /// For each step, one for each variant.
+    loaded: OnceLock<Box<[Arc<LoadedKernel>]>>,
+}
+
+impl Plan {
+    /// A plan whose kernels `compiler` makes when it is [prepared](Plan::prepare); equal kernels come out of `cache`.
+    /// `schedules` has one entry a step.
+    ///
+    /// # Errors
+    /// `RF0901` if the program and the schedules do not fit together: a defect in who made them.
+    pub fn new(
+        program: Program,
+        schedules: Vec<Schedule>,
+        target: Target,
+        compiler: Arc<dyn Compiler>,
+        cache: Arc<KernelCache>,
+    ) -> Result<Plan, Diagnostic> {
+        Plan::of(program, schedules, target, Some((compiler, cache)))
+    }
+
+    /// A plan of finished artifacts, loaded here and now: for each step, one for each of [`Plan::variants_of`] the target.
+    ///
+    /// # Errors
+    /// `RF0805` if there is not one artifact for each step and variant, an artifact's arguments are not its kernel's, or it
+    /// cannot be loaded; `RF0806` if it is for another target.
+    ///
+    /// # Safety
+    /// The artifacts are what a [`Compiler`] gave for this program's kernels.
+    pub unsafe fn from_artifacts(
+        program: Program,
+        target: Target,
+        artifacts: Vec<Artifact>,
+    ) -> Result<Plan, Diagnostic> {
+        let variants = Plan::variants_of(target);
+        if artifacts.len() != program.steps.len() * variants.len() {
+            let (n, steps, each) = (artifacts.len(), program.steps.len(), variants.len());
+            let message = format!("{n} artifacts for `{}`, which has {steps} kernels of {each} variants", program.name);
+            return Err(Diagnostic::new(Code::CannotLoad, message));
+        }
+        let schedules = artifacts.iter().step_by(variants.len()).map(|a| a.schedule.clone()).collect();
+        let plan = Plan::of(program, schedules, target, None)?;
+        let mut loaded = Vec::with_capacity(artifacts.len());
+        for (i, artifact) in artifacts.into_iter().enumerate() {
+            let (kernel, variant) = (&plan.kernels[i / variants.len()], variants[i % variants.len()]);
+            plan.check_artifact(&artifact, kernel, variant)?;
+            // SAFETY: handed on to the caller.
+            loaded.push(Arc::new(unsafe { LoadedKernel::load(artifact)? }));
+        }
+        Ok(Plan { loaded: OnceLock::from(loaded.into_boxed_slice()), ..plan })
+    }
+
+    fn of(
+        program: Program,
+        schedules: Vec<Schedule>,
+        target: Target,
+        source: Option<(Arc<dyn Compiler>, Arc<KernelCache>)>,
+    ) -> Result<Plan, Diagnostic> {
+        let defect = |what: &str| {
+            Diagnostic::new(Code::Internal, format!("the program `{}` {what}", program.name))
+                .help("this is a defect in routefuse; please report the graph")
+        };
+        if schedules.len() != program.steps.len() {
+            return Err(defect("has not one schedule a kernel"));
+        }
+        let ports = ports::ports(&program);
+        let steps = program.steps.iter().map(|s| StepSlots::new(s, &program)).collect::<Option<Vec<_>>>();
+        let steps = steps.ok_or_else(|| defect("names a buffer that it does not have"))?;
+        let known = |s: u32| ports.iter().any(|p| p.symbol == Some(s));
+        if steps.iter().any(|s| !s.symbols().all(known)) {
+            return Err(defect("uses a dim that no argument has"));
+        }
+        let mut shared = vec![None; program.inputs.len()];
+        for (o, output) in program.outputs.iter().enumerate() {
+            if let Alias::InPlace(i) | Alias::Donates(i) = output.alias {
+                shared[i] = Some((program.inputs.len() + o) as u32);
+            }
+        }
+        let kernels = program.steps.iter().zip(schedules).map(|(step, schedule)| Scheduled {
+            kernel: step.kernel.clone(),
+            schedule,
+            target,
+        });
+        let kernels = kernels.collect();
+        Ok(Plan { kernels, ports, steps, shared, source, loaded: OnceLock::new(), target, program })
+    }
+
+    /// The variants of a kernel for this target.
+    pub fn variants_of(target: Target) -> &'static [Variant] {
+        match target.kind() {
+            TargetKind::Host => &Variant::HOST,
+            TargetKind::Nvptx | TargetKind::Amdgpu => &Variant::GPU,
+        }
+    }
+
+    fn check_artifact(&self, artifact: &Artifact, kernel: &Scheduled, variant: Variant) -> Result<(), Diagnostic> {
+        if artifact.target != self.target {
+            let message = format!("an artifact is for `{}`, and the plan is for `{}`", artifact.target, self.target);
+            return Err(Diagnostic::new(Code::TargetNotHere, message).help("compile the graph for the plan's target"));
+        }
+        let fits = artifact.variant == variant && artifact.slots == abi::slots(&kernel.kernel);
+        if !fits {
+            let name = &kernel.kernel.name;
+            let message = format!("an artifact's variant or arguments are not those of kernel `{name}` {variant}");
+            return Err(Diagnostic::new(Code::CannotLoad, message).help("load artifacts with the graph they are of"));
+        }
+        Ok(())
+    }
+
+    /// Compiles and loads every variant of every kernel, but those that the cache has. Afterwards no launch compiles or
+    /// loads. Without it, the first launch does this.
+    ///
+    /// # Errors
+    /// What the compiler reports; `RF0805` if the system does not load the code.
+    pub fn prepare(&self) -> Result<(), Diagnostic> {
+        self.loaded().map(|_| ())
+    }
+
+    #[inline]
+    fn loaded(&self) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
+        match self.loaded.get() {
+            Some(kernels) => Ok(kernels),
+            None => self.load(),
+        }
+    }
+
+    #[cold]
+    fn load(&self) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
+        let Some((compiler, cache)) = &self.source else {
+            return Err(Diagnostic::new(Code::Internal, "a plan of artifacts that holds none"));
+        };
+        let mut loaded = Vec::new();
+        for scheduled in &self.kernels {
+            for &variant in Plan::variants_of(self.target) {
+                let key = Key::of(scheduled, variant, &**compiler);
+                let compile = || {
+                    let artifact = compiler.compile(scheduled, variant)?;
+                    tracing::debug!(kernel = %scheduled.kernel.name, %variant, %key, bytes = artifact.code.len(), "compiled");
+                    self.check_artifact(&artifact, scheduled, variant)?;
+                    Ok(artifact)
+                };
+                // SAFETY: a `Compiler` vouches for its artifacts.
+                loaded.push(unsafe { cache.get_or_compile(key, compile)? });
+            }
+        }
+        // Two threads may both come here; the cache gave them the same kernels.
+        Ok(self.loaded.get_or_init(|| loaded.into_boxed_slice()))
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The target.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// The kernels with their schedules, in the order in which they run.
+    pub fn kernels(&self) -> &[Scheduled] {
+        &self.kernels
+    }
+
+    /// The compiled code: for each kernel, one artifact a variant. Prepares the plan.
+    ///
+    /// # Errors
+    /// Those of [`Plan::prepare`].
+    pub fn artifacts(&self) -> Result<Vec<&Artifact>, Diagnostic> {
+        Ok(self.loaded()?.iter().map(|k| k.artifact()).collect())
+    }
+
+    /// Bytes of workspace that a launch with these extents needs, one extent a symbol in the order of
+    /// [`Program::symbols`]. 0 for a plan of one kernel.
+    ///
+    /// # Errors
+    /// `RF0614` if the bytes do not fit 63 bits; `RF0606` if there is not one extent a symbol.
+    pub fn workspace_size(&self, extents: &[u64]) -> Result<u64, Diagnostic> {
+        if extents.len() != self.program.symbols.len() {
+            let (n, names) = (extents.len(), self.program.symbols.join(", "));
+            let message = format!("{n} extents for the dims {names}");
+            return Err(Diagnostic::new(Code::SymbolConflict, message).help("give one extent a dim, in that order"));
+        }
+        let mut offsets = slots::Offsets::new();
+        slots::workspace(&self.program, extents, &mut offsets).ok_or_else(|| launch::workspace_overflow(&self.program))
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kernels: Vec<&str> = self.kernels.iter().map(|k| k.kernel.name.as_str()).collect();
+        write!(f, "Plan {{ graph: {:?}, target: {}, kernels: {kernels:?} }}", self.program.name, self.target)
+    }
+}

@@ -1,0 +1,368 @@
+//! Launching a plan: every check, then the kernels. Nothing here allocates unless it fails.
+
+use super::Plan;
+use super::overlap::{overlap, same_view};
+use super::ports::{Bounds, Port};
+use super::slots::{self, Offsets, Source, StepSlots};
+use crate::args::Args;
+use crate::host::HostCode;
+use crate::view::View;
+use crate::workspace::WORKSPACE_ALIGN;
+use rayon::ThreadPool;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use routefuse_ir::program::Program;
+use routefuse_ir::target::TargetKind;
+use routefuse_ir::{Alias, Code, Diagnostic};
+use smallvec::{SmallVec, smallvec};
+
+/// Threads share a launch in pieces of a multiple of this many rows.
+const CHUNK_ROWS: u64 = 64;
+/// A thread is worth waking for this many bytes; less takes longer to hand over than to do.
+const CHUNK_BYTES: u64 = 64 << 10;
+
+/// What an empty tensor's address becomes: code may load from a clamped index and throw the value away.
+#[repr(align(64))]
+struct Nothing(#[allow(dead_code)] [u8; 64]);
+static NOTHING: Nothing = Nothing([0; 64]);
+
+/// Views by port, as checked.
+struct Bound<'v> {
+    views: SmallVec<[&'v View; 24]>,
+    bounds: SmallVec<[Bounds; 24]>,
+    extents: SmallVec<[u64; 8]>,
+    /// One bit for each guarded output that is its input's view.
+    unchanged: u64,
+}
+
+impl Plan {
+    /// Checks every argument, then runs the kernels on the calling thread. The first launch prepares the plan if
+    /// [`Plan::prepare`] was not called; any later one compiles, loads and allocates nothing.
+    ///
+    /// # Errors
+    /// `RF0601` to `RF0614`, before anything is written; `RF0806` if the plan is for another target than the host.
+    #[inline]
+    pub fn launch(&self, args: &Args<'_>) -> Result<(), Diagnostic> {
+        self.run(args, &mut [], None)
+    }
+
+    /// As [`Plan::launch`], for plans of several kernels: `workspace` has at least [`Plan::workspace_size`] bytes, at an
+    /// address that is a multiple of [`WORKSPACE_ALIGN`].
+    ///
+    /// # Errors
+    /// Those of [`Plan::launch`].
+    pub fn launch_with(&self, args: &Args<'_>, workspace: &mut [u8]) -> Result<(), Diagnostic> {
+        self.run(args, workspace, None)
+    }
+
+    /// As [`Plan::launch`], with the rows of each kernel shared by the pool's threads where there are enough of them.
+    ///
+    /// # Errors
+    /// Those of [`Plan::launch`].
+    pub fn launch_on(&self, pool: &ThreadPool, args: &Args<'_>) -> Result<(), Diagnostic> {
+        self.run(args, &mut [], Some(pool))
+    }
+
+    /// As [`Plan::launch_with`] and [`Plan::launch_on`] together.
+    ///
+    /// # Errors
+    /// Those of [`Plan::launch`].
+    pub fn launch_on_with(&self, pool: &ThreadPool, args: &Args<'_>, workspace: &mut [u8]) -> Result<(), Diagnostic> {
+        self.run(args, workspace, Some(pool))
+    }
+
+    fn run(&self, args: &Args<'_>, workspace: &mut [u8], pool: Option<&ThreadPool>) -> Result<(), Diagnostic> {
+        if self.target.kind() != TargetKind::Host {
+            return Err(self.not_here());
+        }
+        let bound = self.bind(args)?;
+        let mut offsets = Offsets::new();
+        if !self.program.intermediates.is_empty() {
+            self.check_workspace(&bound, workspace, &mut offsets)?;
+        }
+        let kernels = self.loaded()?;
+        for (step, kernel) in self.steps.iter().zip(kernels) {
+            let rows = step.rows.map_or(1, |s| bound.extents[s as usize]);
+            let unchanged = step.guarded.is_some_and(|bits| bits & bound.unchanged == bits);
+            // Host plans hold host code; it was refused when loading otherwise.
+            let Some(code) = kernel.host() else { continue };
+            if rows == 0 || unchanged {
+                continue;
+            }
+            let slots = slot_values(step, &bound, workspace, &offsets);
+            match pool.filter(|_| step.rows.is_some()) {
+                // SAFETY: as below; each row is of one chunk.
+                Some(pool) => unsafe { run_chunks(pool, code, &slots, step, rows) },
+                // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address behind
+                // them was checked to have the elements that the kernel touches, exclusively where it writes.
+                None => unsafe { code.call(slots.as_ptr(), 0, rows) },
+            }
+        }
+        Ok(())
+    }
+
+    /// One view a port, checked.
+    #[inline]
+    fn bind<'v>(&self, args: &'v Args<'_>) -> Result<Bound<'v>, Diagnostic> {
+        let views = self.assign(args)?;
+        let mut extents: SmallVec<[u64; 8]> = smallvec![0; self.program.symbols.len()];
+        let mut bounds: SmallVec<[Bounds; 24]> = SmallVec::with_capacity(views.len());
+        for (port, view) in self.ports.iter().zip(&views) {
+            match port.check(view, &mut extents) {
+                Ok(b) => bounds.push(b),
+                Err(fault) => {
+                    let first = self.ports.iter().find(|p| p.symbol == port.symbol);
+                    let first = first.zip(port.symbol).map(|(p, s)| (p, extents[s as usize]));
+                    return Err(port.diagnostic(fault, view, &self.program, first));
+                }
+            }
+        }
+        let mut bound = Bound { views, bounds, extents, unchanged: 0 };
+        self.check_overlap(&mut bound)?;
+        Ok(bound)
+    }
+
+    /// Which argument is which port's.
+    #[inline]
+    fn assign<'v>(&self, args: &'v Args<'_>) -> Result<SmallVec<[&'v View; 24]>, Diagnostic> {
+        let inputs = self.program.inputs.len();
+        let mut found: SmallVec<[Option<&View>; 24]> = smallvec![None; self.ports.len()];
+        // By position, either every input is given or all but those that are an output's view.
+        let positional = args.entries().iter().filter(|e| !e.writable && args.name(e).is_none()).count();
+        let skip_shared = positional > 0 && positional + self.shared.iter().flatten().count() == inputs;
+        let (mut next_input, mut next_output) = (0, inputs);
+        for (i, entry) in args.entries().iter().enumerate() {
+            let port = match (args.name(entry), entry.writable) {
+                (Some(name), _) => self.named(name, i).ok_or_else(|| self.unknown(name))?,
+                (None, false) => {
+                    while skip_shared && next_input < inputs && self.shared[next_input].is_some() {
+                        next_input += 1;
+                    }
+                    next_input += 1;
+                    next_input - 1
+                }
+                (None, true) => {
+                    next_output += 1;
+                    next_output - 1
+                }
+            };
+            let end = if entry.writable { self.ports.len() } else { inputs };
+            if port >= end {
+                return Err(self.left_over(args.name(entry), entry.writable));
+            }
+            if self.ports[port].writable != entry.writable {
+                return Err(self.wrong_side(port));
+            }
+            if found[port].replace(&entry.view).is_some() {
+                return Err(self.given_twice(port));
+            }
+        }
+        let mut views = SmallVec::with_capacity(found.len());
+        for (port, view) in found.iter().enumerate() {
+            let shared = || self.shared.get(port).copied().flatten().and_then(|o| found[o as usize]);
+            match view.or_else(shared) {
+                Some(view) => views.push(view),
+                None => return Err(self.missing(port)),
+            }
+        }
+        Ok(views)
+    }
+
+    /// The port of this name; `hint` is tried first, because names mostly come in order.
+    #[inline]
+    fn named(&self, name: &str, hint: usize) -> Option<usize> {
+        match self.ports.get(hint) {
+            Some(port) if *port.name == *name => Some(hint),
+            _ => self.ports.iter().position(|p| *p.name == *name),
+        }
+    }
+
+    /// Nothing that is written meets another argument, but as its alias allows.
+    #[inline]
+    fn check_overlap(&self, bound: &mut Bound<'_>) -> Result<(), Diagnostic> {
+        let inputs = self.program.inputs.len();
+        for (o, port) in self.ports.iter().enumerate().skip(inputs) {
+            let (view, bounds) = (bound.views[o], bound.bounds[o]);
+            let aliased = port.alias.input();
+            if bounds.is_empty() {
+                continue;
+            }
+            // Outputs are compared with those after them only.
+            for (i, &other) in bound.bounds.iter().enumerate() {
+                if (i >= inputs && i <= o) || Some(i) == aliased || !bounds.meets(other) {
+                    continue;
+                }
+                if overlap(view, bounds, bound.views[i], other) {
+                    return Err(self.overlapping(o, i, bound));
+                }
+            }
+            let Some(i) = aliased else { continue };
+            let same = same_view(view, bound.views[i]);
+            match port.alias {
+                Alias::InPlace(_) if !same => return Err(self.not_in_place(o, i)),
+                Alias::Donates(_) | Alias::Guarded(_)
+                    if !same && overlap(view, bounds, bound.views[i], bound.bounds[i]) =>
+                {
+                    return Err(self.overlapping(o, i, bound));
+                }
+                Alias::Guarded(_) if same && o - inputs < 64 => bound.unchanged |= 1 << (o - inputs),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_workspace(&self, bound: &Bound<'_>, workspace: &[u8], offsets: &mut Offsets) -> Result<(), Diagnostic> {
+        let size = slots::workspace(&self.program, &bound.extents, offsets)
+            .ok_or_else(|| workspace_overflow(&self.program))?;
+        if size == 0 {
+            return Ok(());
+        }
+        let (begin, bytes) = (workspace.as_ptr().addr() as u64, workspace.len() as u64);
+        let refuse = |message: String| {
+            let help = format!(
+                "give `launch_with` what `workspace_size` says, at an address that is a multiple of {WORKSPACE_ALIGN}"
+            );
+            Diagnostic::new(Code::WorkspaceTooSmall, message).help(help)
+        };
+        if bytes < size {
+            let name = &self.program.name;
+            return Err(refuse(format!("the plan of `{name}` needs {size} bytes of workspace, and there are {bytes}")));
+        }
+        if !begin.is_multiple_of(WORKSPACE_ALIGN as u64) {
+            return Err(refuse(format!("the workspace begins at {begin:#x}, no multiple of {WORKSPACE_ALIGN}")));
+        }
+        let span = Bounds { begin, end: begin + size };
+        match bound.bounds.iter().position(|b| b.meets(span)) {
+            None => Ok(()),
+            Some(port) => {
+                let message = format!("{} overlaps the workspace", self.ports[port].text());
+                Err(Diagnostic::new(Code::PartialOverlap, message).help("give the workspace memory of its own"))
+            }
+        }
+    }
+
+    #[cold]
+    fn not_here(&self) -> Diagnostic {
+        let message =
+            format!("the plan of `{}` is for `{}`, which this build does not launch", self.program.name, self.target);
+        Diagnostic::new(Code::TargetNotHere, message)
+            .help("compile for the target `host` to run here, or take the plan's `artifacts` to where they run")
+    }
+
+    #[cold]
+    fn unknown(&self, name: &str) -> Diagnostic {
+        let message = format!("`{}` has no input or output `{name}`", self.program.name);
+        Diagnostic::new(Code::ExtraArgument, message).help(format!("it takes {}", self.signature()))
+    }
+
+    #[cold]
+    fn left_over(&self, name: Option<&str>, writable: bool) -> Diagnostic {
+        if let Some(name) = name {
+            return self.wrong_side_text(name, writable);
+        }
+        let what = if writable { "outputs" } else { "inputs" };
+        let message = format!("more {what} than `{}` takes", self.program.name);
+        Diagnostic::new(Code::ExtraArgument, message).help(format!("it takes {}", self.signature()))
+    }
+
+    #[cold]
+    fn wrong_side(&self, port: usize) -> Diagnostic {
+        self.wrong_side_text(&self.ports[port].name, !self.ports[port].writable)
+    }
+
+    fn wrong_side_text(&self, name: &str, writable: bool) -> Diagnostic {
+        let (given, is) = if writable { ("output", "input") } else { ("input", "output") };
+        let message = format!("`{name}` is given as an {given}, and is an {is} of `{}`", self.program.name);
+        Diagnostic::new(Code::ExtraArgument, message).help(format!("bind it by `named_{is}`"))
+    }
+
+    #[cold]
+    fn given_twice(&self, port: usize) -> Diagnostic {
+        Diagnostic::new(Code::ExtraArgument, format!("{} is given twice", self.ports[port].text()))
+            .help("bind every input and output once")
+    }
+
+    #[cold]
+    fn missing(&self, port: usize) -> Diagnostic {
+        let message = format!("{} of `{}` has no argument", self.ports[port].text(), self.program.name);
+        Diagnostic::new(Code::MissingArgument, message).help(format!("it takes {}", self.signature()))
+    }
+
+    #[cold]
+    fn overlapping(&self, output: usize, other: usize, bound: &Bound<'_>) -> Diagnostic {
+        let (o, i) = (&self.ports[output], &self.ports[other]);
+        let range = |p: usize| format!("{:#x}..{:#x}", bound.bounds[p].begin, bound.bounds[p].end);
+        let message = format!("{} at {} overlaps {} at {}", o.text(), range(output), i.text(), range(other));
+        let help = match o.alias {
+            Alias::Donates(a) | Alias::Guarded(a) if a == other => {
+                format!("give both the same view (address and strides), or memory apart from `{}`", i.name)
+            }
+            _ if i.writable => "give each output memory of its own".to_owned(),
+            _ => format!("give the output memory of its own, or declare that it lies in `{}`", i.name),
+        };
+        Diagnostic::new(Code::PartialOverlap, message).help(help)
+    }
+
+    #[cold]
+    fn not_in_place(&self, output: usize, input: usize) -> Diagnostic {
+        let (o, i) = (&self.ports[output], &self.ports[input]);
+        let message = format!("{} is declared in place of {}, and is another view", o.text(), i.text());
+        Diagnostic::new(Code::NotInPlace, message)
+            .help(format!("leave out the argument `{}`, or give both the same address and strides", i.name))
+    }
+
+    /// "inputs ids, map and outputs out", for help.
+    fn signature(&self) -> String {
+        let names = |writable: bool| {
+            let names = self.ports.iter().filter(|p| p.writable == writable).map(|p: &Port| format!("`{}`", p.name));
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let outputs = format!("outputs {}", names(true));
+        if self.program.inputs.is_empty() { outputs } else { format!("inputs {} and {outputs}", names(false)) }
+    }
+}
+
+/// The bytes of the intermediates do not fit.
+#[cold]
+pub(super) fn workspace_overflow(program: &Program) -> Diagnostic {
+    let message = format!("the workspace of `{}` is larger than 2^63 - 1 bytes", program.name);
+    Diagnostic::new(Code::ExtentTooLarge, message).help("give smaller extents")
+}
+
+#[inline]
+fn slot_values(step: &StepSlots, bound: &Bound<'_>, workspace: &mut [u8], offsets: &Offsets) -> SmallVec<[u64; 64]> {
+    let mut values = SmallVec::with_capacity(step.sources.len());
+    for source in &step.sources {
+        values.push(match *source {
+            Source::Port(p) if bound.bounds[p as usize].is_empty() => (&raw const NOTHING).addr() as u64,
+            Source::Port(p) => bound.views[p as usize].ptr.expose_provenance() as u64,
+            Source::Intermediate(i) => workspace.as_mut_ptr().expose_provenance() as u64 + offsets[i as usize],
+            Source::Stride(p, dim) => bound.views[p as usize].strides[dim as usize] as u64,
+            Source::Fixed(value) => value,
+            Source::Extent(s) => bound.extents[s as usize],
+        });
+    }
+    values
+}
+
+/// Runs rows in chunks on a pool, and waits for all of them.
+///
+/// # Safety
+/// As [`HostCode::call`] over all rows.
+unsafe fn run_chunks(pool: &ThreadPool, code: &HostCode, slots: &[u64], step: &StepSlots, rows: u64) {
+    let least = (CHUNK_BYTES / step.row_bytes.max(1)).max(1).next_multiple_of(CHUNK_ROWS);
+    let threads = pool.current_num_threads() as u64;
+    // A few chunks a thread even out what one thread is late by.
+    let chunk = rows.div_ceil(threads * 4).max(least).next_multiple_of(CHUNK_ROWS);
+    if rows <= chunk || threads < 2 {
+        // SAFETY: handed on to the caller.
+        unsafe { code.call(slots.as_ptr(), 0, rows) };
+        return;
+    }
+    pool.install(|| {
+        (0..rows.div_ceil(chunk)).into_par_iter().for_each(|i| {
+            // SAFETY: handed on to the caller; a row is of one chunk, and kernels write only their own rows.
+            unsafe { code.call(slots.as_ptr(), i * chunk, rows.min((i + 1) * chunk)) };
+        });
+    });
+}
