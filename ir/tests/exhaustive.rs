@@ -1,6 +1,7 @@
 //! The stated error bounds of the functions and the exactness of the casts, over arguments of every kind.
 //!
-//! With `ROUTEFUSE_EXHAUSTIVE=1` in the environment every test visits all 2³² arguments (minutes, in release);
+//! With `ROUTEFUSE_EXHAUSTIVE=1` in the environment every test visits all 2³² arguments (in release, 25 minutes of one
+//! core; `RUSTFLAGS="-C target-cpu=native"` spares the calls of the library's fma and changes no bit);
 //! otherwise 4096 mantissas of every sign and exponent, about two million.
 
 use std::fmt::Write as _;
@@ -111,7 +112,6 @@ struct Worst {
 #[test]
 fn errors_stay_within_the_stated_bounds() {
     let complete = exhaustive();
-    let mut report = String::new();
     let mut failures = String::new();
     for (subject, (bound_name, bound)) in SUBJECTS.iter().zip(MAX_ULP) {
         assert_eq!(subject.name, bound_name);
@@ -153,9 +153,8 @@ fn errors_stay_within_the_stated_bounds() {
         if worst.error > bound || complete && worst.error < bound - 1e-4 {
             writeln!(failures, "{line}").unwrap();
         }
-        writeln!(report, "{line}").unwrap();
+        println!("{line}");
     }
-    println!("{report}");
     assert!(failures.is_empty(), "\n{failures}");
 }
 
