@@ -1,0 +1,78 @@
+//! What is known of each value while rules run.
+
+use crate::range::Ranges;
+use routefuse_ir::op::{OutOfRange, ScalarOp};
+use routefuse_ir::{DType, Graph, Literal, NodeId, Op};
+
+/// Ranges of integers, and floats whose NaN is canonical.
+///
+/// Rules keep values, so a fact that held before a rewrite holds after it; only nodes that a rewrite adds are new.
+pub(super) struct Facts {
+    pub(super) ranges: Ranges,
+    canonical: Vec<bool>,
+}
+
+impl Facts {
+    pub(super) fn of(g: &Graph) -> Facts {
+        let mut facts = Facts { ranges: Ranges::of(g), canonical: Vec::new() };
+        for id in g.topological().unwrap_or_default() {
+            facts.learn_canonical(g, id);
+        }
+        facts
+    }
+
+    /// Learns a node that was added, or whose operation was replaced by one of the same value.
+    pub(super) fn learn(&mut self, g: &Graph, id: NodeId) {
+        self.ranges.learn(g, id);
+        self.learn_canonical(g, id);
+    }
+
+    /// No element is a NaN with another payload than the canonical one. True of every integer.
+    pub(super) fn is_canonical(&self, id: NodeId) -> bool {
+        self.canonical.get(id.0.index()).copied().unwrap_or(false)
+    }
+
+    fn learn_canonical(&mut self, g: &Graph, id: NodeId) {
+        let canonical = canonical(g, id, |x| self.is_canonical(x));
+        let index = id.0.index();
+        if self.canonical.len() <= index {
+            self.canonical.resize(index + 1, false);
+        }
+        self.canonical[index] = canonical;
+    }
+}
+
+fn canonical_literal(l: Literal) -> bool {
+    let nan = match l.dtype() {
+        DType::F16 => 0x7e00,
+        DType::Bf16 => 0x7fc0,
+        _ => 0x7fc0_0000,
+    };
+    l.as_f64().is_none_or(|x| !x.is_nan()) || l.bits() == nan
+}
+
+fn canonical_fill(policy: OutOfRange) -> bool {
+    match policy {
+        OutOfRange::Fill(l) => canonical_literal(l),
+        _ => true,
+    }
+}
+
+fn canonical(g: &Graph, id: NodeId, known: impl Fn(NodeId) -> bool) -> bool {
+    let node = g.node(id);
+    if !node.ty.dtype.is_float() {
+        return true;
+    }
+    let all = |from: usize| g.operands(id)[from..].iter().all(|o| known(*o));
+    match &node.op {
+        Op::Const(l) => canonical_literal(*l),
+        Op::Scalar(ScalarOp::Select) => all(1),
+        Op::Scalar(op) => op.canonicalises_nan(),
+        Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } | Op::Concat | Op::Copy => all(0),
+        Op::Gather { out_of_range } | Op::GatherRow { out_of_range } => {
+            known(g.operands(id)[0]) && canonical_fill(*out_of_range)
+        }
+        Op::MaskRows { fill } => known(g.operands(id)[0]) && canonical_literal(*fill),
+        Op::Input(_) | Op::Iota { .. } | Op::Pack { .. } | Op::UnpackId | Op::UnpackWeight => false,
+    }
+}

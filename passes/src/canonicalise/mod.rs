@@ -1,0 +1,119 @@
+//! A graph in its simplest form: what fusion starts from.
+//!
+//! Every pass keeps the meaning of the graph bit for bit, as the front page of `routefuse-ir` defines it: there is no
+//! rewrite here that is only nearly right. Values keep the names and places that the user gave them; what a pass makes is
+//! called after the value that it was made for (`%packed.shl`), so that messages and dumps speak of the user's program.
+//!
+//! # Order
+//! [`expand`] first replaces macro operations by primitive ones, so that every other pass and every emitter has fewer
+//! cases. Then `fold`, `algebra`, `movement`, [`cse`] and [`dce`] run in turn until none of them changes anything.
+
+mod algebra;
+mod boolean;
+mod cast;
+mod cse;
+mod dce;
+mod expand;
+mod facts;
+mod float;
+mod fold;
+mod integer;
+mod movement;
+mod rewrite;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use algebra::Algebra;
+pub use cse::Cse;
+pub use dce::Dce;
+pub use expand::Expand;
+pub use fold::Fold;
+pub use movement::Movement;
+
+use routefuse_ir::{Diagnostics, Graph, Verified};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// One step from a graph to a simpler graph of the same meaning.
+pub trait Pass {
+    /// The name in dumps, reports and traces.
+    fn name(&self) -> &'static str;
+
+    /// Changes the graph; true exactly if its printed form is another afterwards.
+    fn run(&self, g: &mut Graph) -> bool;
+}
+
+/// What one run of one pass did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassReport {
+    /// The pass.
+    pub name: &'static str,
+    /// It changed the graph.
+    pub changed: bool,
+    /// Operations before, without inputs and constants.
+    pub ops_before: usize,
+    /// Operations after, without inputs and constants.
+    pub ops_after: usize,
+}
+
+/// Rounds of the passes that repeat. Each rewrite shortens the graph, moves a constant to the right, or moves a broadcast
+/// towards the outputs, so a round that changes something is followed by few others: chains of the workload take three.
+/// The bound is there for the rewrite that breaks this rule one day; what it leaves is correct, only not the simplest.
+const MAX_ROUNDS: usize = 64;
+
+/// The graph in its simplest form, with a report on every pass that ran, in order.
+///
+/// # Errors
+/// A pass has left a graph that breaks a rule: a defect of this crate (`RF0901` beside what is broken).
+pub fn canonicalise(g: Verified<Graph>) -> Result<(Verified<Graph>, Vec<PassReport>), Diagnostics> {
+    let mut g = g.into_inner();
+    let mut reports = vec![run(&Expand, &mut g)?];
+    let passes: [&dyn Pass; 5] = [&Fold, &Algebra, &Movement, &Cse, &Dce];
+    for _ in 0..MAX_ROUNDS {
+        let before = reports.len();
+        for pass in passes {
+            reports.push(run(pass, &mut g)?);
+        }
+        if reports[before..].iter().all(|r| !r.changed) {
+            break;
+        }
+    }
+    debug_assert!(reports[reports.len() - passes.len()..].iter().all(|r| !r.changed), "no fixpoint: {reports:?}");
+    Ok((g.verify()?, reports))
+}
+
+/// Runs one pass; in debug builds and tests, verifies what it leaves and holds it to what it says.
+fn run(pass: &dyn Pass, g: &mut Graph) -> Result<PassReport, Diagnostics> {
+    let ops_before = g.op_count();
+    let fingerprint_before = cfg!(debug_assertions).then(|| fingerprint(g));
+    let changed = pass.run(g);
+    if let Some(before) = fingerprint_before {
+        assert_eq!(changed, before != fingerprint(g), "`{}` does not say truthfully what it changed", pass.name());
+        if changed {
+            g.check().into_result(())?;
+        }
+    }
+    Ok(PassReport { name: pass.name(), changed, ops_before, ops_after: g.op_count() })
+}
+
+/// A hash of all that is printed of a graph: equal before and after a pass that changed nothing.
+pub fn fingerprint(g: &Graph) -> u64 {
+    let Graph { name, symbols, inputs, outputs, nodes: _ } = g;
+    let mut h = DefaultHasher::new();
+    (name, symbols).hash(&mut h);
+    for id in g.topological().unwrap_or_else(|cycle| cycle) {
+        let routefuse_ir::graph::Node { op, ty, name, span } = g.node(id);
+        (op, ty, name, span).hash(&mut h);
+        for operand in g.operands(id) {
+            g.node(operand).name.hash(&mut h);
+        }
+    }
+    for i in inputs {
+        (&i.name, &g.node(i.node).name, i.layout as u8).hash(&mut h);
+    }
+    for o in outputs {
+        (&o.name, &g.node(o.node).name, o.layout as u8, o.alias, o.span).hash(&mut h);
+    }
+    h.finish()
+}

@@ -1,0 +1,93 @@
+use super::{becomes, graph, shown, stays};
+use crate::canonicalise::{Cse, Dce, Pass, canonicalise, fingerprint};
+
+#[test]
+fn constants_fold() {
+    becomes("%a = mul i32:6, i32:7\n%r = add %x, %a", "%r = add %x, %a\n-> %r");
+    becomes("%r = exp f32:0.0", "-> %r");
+    becomes("%a = broadcast i32:6 {shape = [T, 8]}\n%r = neg %a", "%r = broadcast %i32.m6 {shape = [T, 8]}\n-> %r");
+    becomes("%r = div i32:1, i32:0", "-> %r");
+    // Only the low bit is left, and it is masked away.
+    becomes("%a = and %x, i32:1\n%r = shr %a, i32:1", "%r = broadcast %i32.0 {shape = [T, 8]}\n-> %r");
+}
+
+#[test]
+fn look_ups_that_never_hit() {
+    becomes("%r = gather %map, i32:16", "-> %r");
+    becomes(
+        "%i = or %x, i32:16\n%r = gather %map, %i {out_of_range = clamp}",
+        "%i = or %x, %i32.16\n%r = gather %map, %i {out_of_range = clamp}\n-> %r",
+    );
+    becomes(
+        "%a = and %x, i32:15\n%i = add %a, i32:16\n%r = gather %map, %i {out_of_range = fill(9)}",
+        "%r = broadcast %i32.9 {shape = [T, 8]}\n-> %r",
+    );
+    stays("%a = and %x, i32:15\n%i = add %a, i32:15\n%r = gather %map, %i");
+}
+
+#[test]
+fn equal_operations_are_one() {
+    becomes("%a = add %x, %y\n%b = add %y, %x\n%r = mul %a, %b", "%a = add %x, %y\n%r = mul %a, %a\n-> %r");
+    becomes("%a = lt %x, %y\n%b = gt %y, %x\n%r = xor %a, %b", "%r = broadcast %bool.false {shape = [T, 8]}\n-> %r");
+    becomes("%a = fma %f, %g, %f\n%b = fma %g, %f, %f\n%r = div %a, %b", "%a = fma %f, %g, %f\n%r = div %a, %a\n-> %r");
+    // The order of a subtraction is its meaning; so is a policy.
+    stays("%a = sub %x, %y\n%b = sub %y, %x\n%r = mul %a, %b");
+    stays("%a = gather %map, %x {out_of_range = clamp}\n%b = gather %map, %x\n%r = mul %a, %b");
+}
+
+#[test]
+fn dead_operations_go_and_inputs_stay() {
+    let g = graph("%a = add %x, %y\n%b = mul %a, %a\n%r = neg %x");
+    let mut dead = routefuse_ir::Graph::clone(&g);
+    assert!(Dce.run(&mut dead));
+    assert!(!Dce.run(&mut dead));
+    assert_eq!(shown(&dead), "%r = neg %x\n-> %r");
+    assert_eq!(dead.inputs, g.inputs);
+}
+
+#[test]
+fn names_that_people_gave_stay() {
+    // Of two names of one value, the first stays, but a person's name wins over a numbered one and an input's over both.
+    let gather = "gather %map, %x {out_of_range = pass}";
+    becomes("%phys = gather %map, %x\n%r = add %phys, i32:0", &format!("%phys = {gather}\n-> %phys"));
+    becomes(
+        "%v7 = gather %map, %x\n%phys = copy %v7\n%r = neg %phys",
+        &format!("%phys = {gather}\n%r = neg %phys\n-> %r"),
+    );
+    becomes("%v7 = copy %x\n%r = neg %v7", "%r = neg %x\n-> %r");
+}
+
+#[test]
+fn traps_are_kept() {
+    // The looked-up element is not used, but the error word is.
+    stays("%a = gather %map, %x {out_of_range = trap}\n%b = mul %a, i32:0\n%r = add %b, %y");
+    stays("%a = gather %map, %x {out_of_range = trap}\n%b = concat %a, %y\n%r = slice %b {start = 8, stop = 16}");
+    stays("%r = gather %map, i32:99 {out_of_range = trap}");
+    // Two equal ones trap as one; one that no output depends on does not trap.
+    becomes(
+        "%a = gather %map, %x {out_of_range = trap}\n%b = gather %map, %x {out_of_range = trap}\n%r = add %a, %b",
+        "%a = gather %map, %x {out_of_range = trap}\n%r = add %a, %a\n-> %r",
+    );
+    becomes("%a = gather %map, %x {out_of_range = trap}\n%r = add %x, %y", "%r = add %x, %y\n-> %r");
+}
+
+#[test]
+fn reports_say_what_happened() {
+    let (g, reports) = canonicalise(graph("%a = mask_rows %x, %n {fill = 0}\n%r = add %a, i32:0")).unwrap();
+    assert_eq!((reports[0].name, reports[0].changed), ("expand", true));
+    assert_eq!((reports[0].ops_before, reports[0].ops_after), (2, 4));
+    assert!(reports.iter().any(|r| r.name == "algebra" && r.changed && r.ops_after == 3));
+    // Canonical is a fixpoint: a second time, no pass changes anything, and the graph is the same.
+    let before = fingerprint(&g);
+    let (g, reports) = canonicalise(g).unwrap();
+    assert!(reports.iter().all(|r| !r.changed));
+    assert_eq!(fingerprint(&g), before);
+}
+
+#[test]
+fn a_pass_says_truthfully_that_it_changed_nothing() {
+    let mut g = graph("%r = add %x, %y").into_inner();
+    let before = fingerprint(&g);
+    assert!(!Cse.run(&mut g));
+    assert_eq!(fingerprint(&g), before);
+}
