@@ -7,7 +7,7 @@ use crate::dim::Dim;
 use crate::graph::{Graph, Layout, NodeId, TensorType};
 use crate::infer;
 use crate::op::Op;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 
 /// A `T` that passed its level's verifier. It can only be made by one.
@@ -90,13 +90,14 @@ impl Graph {
                 d.0.push(Diagnostic::new(Code::DuplicateName, format!("the dim `{s}` is declared twice")));
             }
         }
+        let inputs: HashSet<&str> = self.inputs.iter().map(|i| i.name.as_str()).collect();
         let mut outputs: HashMap<&str, ()> = HashMap::new();
         for o in &self.outputs {
             if outputs.insert(&o.name, ()).is_some() {
                 let message = format!("two outputs have the name `{}`", o.name);
                 d.0.push(Diagnostic::new(Code::DuplicateName, message).at(o.span));
             }
-            if self.inputs.iter().any(|i| i.name == o.name) {
+            if inputs.contains(o.name.as_str()) {
                 let message = format!("`{}` is the name of an input and of an output", o.name);
                 let help =
                     "arguments are bound by name; an output in the input's memory has an alias, as in `in_place(x)`";

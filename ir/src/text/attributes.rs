@@ -1,10 +1,11 @@
 //! Written attributes to an op, with every mistake reported.
 
-use super::ast::{Attribute, Line, Name, Spanned, Statement, ValueExpr};
+use super::ast::{Attribute, Line, Name, Statement, ValueExpr};
 use super::lower::{dtype_help, in_statement};
 use super::number::LiteralError;
 use super::report::Report;
 use super::suggest::{did_you_mean, excerpt};
+use super::write;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::dim::Dim;
 use crate::dtype::DType;
@@ -34,15 +35,17 @@ pub fn op(
         report.push(in_statement(d, line));
         return None;
     };
-    let mut reading = Reading { op: name, known: row.attributes, first, shape, line, report };
-    let before = reading.report.len();
+    let mut reading = Reading { op: name, unknown: false, known: row.attributes, first, shape, line, report };
+    let before = reading.report.count();
     let values = reading.values(attributes)?;
     let op = reading.op(attributes, values);
-    if reading.report.len() > before { None } else { op }
+    if reading.report.count() > before { None } else { op }
 }
 
 struct Reading<'a, 'r, F> {
     op: &'a Name,
+    /// An unknown attribute was given, perhaps in the place of one that is missing.
+    unknown: bool,
     /// The table's list of attributes: `dtype, value`.
     known: &'static str,
     first: Option<Option<DType>>,
@@ -61,8 +64,9 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
         self.known.split(", ").map(|n| n.trim_matches(['[', ']'])).filter(|n| !n.is_empty()).collect()
     }
 
-    /// The known attributes with their values; `None` if a value hangs on an error elsewhere. An attribute with a mistake
-    /// is left out, and so are those that are unknown or given before.
+    /// The known attributes with their values; `None` if a value hangs on an error elsewhere. Those that are unknown or
+    /// given before are left out, and so are values with a mistake, but for numbers: 0 stands in, so that the rest can be
+    /// looked at.
     fn values(&mut self, attributes: &[Attribute]) -> Option<Vec<(String, AttributeValue)>> {
         let known = self.known_names();
         let mut seen = HashSet::new();
@@ -72,19 +76,20 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
             let name = a.name.value.as_str();
             if !known.contains(&name) {
                 let message = format!("`{}` has no attribute `{}`", self.op.value, excerpt(name));
-                let help = did_you_mean(name, known.iter().copied(), || match self.known {
-                    "" => "it takes none".to_owned(),
-                    list => format!("it takes {list}"),
+                let help = did_you_mean(name, known.iter().copied(), || match known[..] {
+                    [] => "it takes none".to_owned(),
+                    _ => format!("it takes {}", known.join(", ")),
                 });
                 self.error(Code::UnknownAttribute, message, a.name.span, help);
+                self.unknown = true;
             } else if !seen.insert(name) {
                 let message = format!("the attribute `{name}` is given twice");
                 self.error(Code::DuplicateAttribute, message, a.name.span, "leave one of them out".to_owned());
             } else {
-                let before = self.report.len();
+                let before = self.report.count();
                 match self.value(i, a, attributes) {
                     Some(v) => values.push((a.name.value.clone(), v)),
-                    None => poisoned |= self.report.len() == before,
+                    None => poisoned |= self.report.count() == before,
                 }
             }
         }
@@ -111,7 +116,7 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
                 }
                 Some(AttributeValue::Word(w.clone()))
             }
-            ValueExpr::Number(n) => self.integer(a, n).map(AttributeValue::Integer),
+            ValueExpr::Number(n) => Some(AttributeValue::Integer(self.integer(a, n))),
         }
     }
 
@@ -153,37 +158,36 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
                 (Code::BadAttributeValue, message)
             }
         };
-        self.error(code, message, a.value.span, literal_help(dtype));
-        None
+        let help = if code == Code::LiteralOutOfRange { range_help(dtype) } else { literal_help(dtype) };
+        self.error(code, message, a.value.span, help);
+        Some(Literal::zero(dtype))
     }
 
-    fn integer(&mut self, a: &Attribute, text: &str) -> Option<u64> {
-        let (name, op) = (&a.name.value, &self.op.value);
-        let (code, message) = match Literal::from_text(DType::U64, text) {
-            Ok(l) => return Some(l.bits()),
-            Err(LiteralError::Malformed) => (Code::BadNumber, format!("`{}` is not a number", excerpt(text))),
+    fn integer(&mut self, a: &Attribute, text: &str) -> u64 {
+        let given = excerpt(text);
+        let (code, message, help) = match Literal::from_text(DType::U64, text) {
+            Ok(l) => return l.bits(),
+            Err(LiteralError::Malformed) => {
+                (Code::BadNumber, format!("`{given}` is not a number"), INTEGERS.to_owned())
+            }
             Err(LiteralError::OutOfRange) if !text.starts_with('-') => {
-                (Code::LiteralOutOfRange, format!("`{}` does not fit 64 bits", excerpt(text)))
+                (Code::LiteralOutOfRange, format!("`{given}` does not fit 64 bits"), range_help(DType::U64))
             }
             Err(_) => {
-                let message = format!("attribute `{name}` of `{op}` takes another value than `{}`", excerpt(text));
-                (Code::BadAttributeValue, message)
+                let message = format!("attribute `{}` of `{}` cannot be `{given}`", a.name.value, self.op.value);
+                (Code::BadAttributeValue, message, INTEGERS.to_owned())
             }
         };
-        self.error(code, message, a.value.span, "integers here are not negative and have no fraction".to_owned());
-        None
+        self.error(code, message, a.value.span, help);
+        0
     }
 
     fn op(&mut self, attributes: &[Attribute], values: Vec<(String, AttributeValue)>) -> Option<Op> {
-        let span = |name: &str| {
-            let value: Option<&Spanned<ValueExpr>> = attributes.iter().find(|a| a.name.value == name).map(|a| &a.value);
-            value.and_then(|v| v.span)
-        };
         let given = |name: &str| attributes.iter().any(|a| a.name.value == name);
         match Op::from_attributes(&self.op.value, &values) {
             Ok(op) => Some(op),
-            // It is there, but was reported.
-            Err(AttributeError::Missing { attribute, .. }) if given(attribute) => None,
+            // It is there or may be meant, and was reported.
+            Err(AttributeError::Missing { attribute, .. }) if self.unknown || given(attribute) => None,
             Err(AttributeError::Missing { op, attribute }) => {
                 let message = format!("`{op}` needs the attribute `{attribute}`");
                 let help = format!("its attributes are {}", self.known);
@@ -191,8 +195,15 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
                 None
             }
             Err(AttributeError::BadValue { op, attribute, expected }) => {
-                let message = format!("attribute `{attribute}` of `{op}` takes another value");
-                self.error(Code::BadAttributeValue, message, span(&attribute), format!("it takes {expected}"));
+                let value = attributes.iter().find(|a| a.name.value == attribute).map(|a| &a.value);
+                let text = value.map_or(String::new(), |v| excerpt(&write::attribute_value(&v.value)));
+                let message = format!("attribute `{attribute}` of `{op}` cannot be `{text}`");
+                self.error(
+                    Code::BadAttributeValue,
+                    message,
+                    value.and_then(|v| v.span),
+                    format!("it takes {expected}"),
+                );
                 None
             }
             // Both are reported before; the table and the bridge agree.
@@ -217,20 +228,28 @@ fn kind(dtype: DType) -> String {
     }
 }
 
+const INTEGERS: &str = "integers here are not negative and have no fraction";
+
 fn literal_help(dtype: DType) -> String {
     match dtype {
         DType::Bool => "a bool is `true` or `false`".to_owned(),
         d if d.is_float() => {
             "a float is as in `2.5`, `1e-20`, `inf`, `-inf`, `nan`, or its bits as in `0x7fc00001`".to_owned()
         }
-        d => {
-            let bits = d.bits();
-            let (low, high) = if d.is_signed() {
-                (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1)
-            } else {
-                (0, (1i128 << bits) - 1)
-            };
-            format!("{d} is {low} to {high}")
-        }
+        d => range_help(d),
     }
+}
+
+fn range_help(dtype: DType) -> String {
+    let bits = dtype.bits();
+    let (low, high) = match dtype {
+        DType::F16 | DType::Bf16 | DType::F32 => {
+            let infinity = Literal::from_f64(dtype, f64::INFINITY).map_or(0, Literal::bits);
+            let largest = Literal::from_bits(dtype, infinity - 1);
+            return format!("the largest {dtype} is {largest}, infinity is `inf`, and bits have {} digits", bits / 4);
+        }
+        d if d.is_signed() => (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1),
+        _ => (0, (1i128 << bits) - 1),
+    };
+    format!("{dtype} is {low} to {high}")
 }

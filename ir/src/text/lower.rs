@@ -7,7 +7,7 @@ use super::ast::{AliasExpr, AliasKind, Attribute, Broken, DimExpr, File, Line, N
 use super::attributes;
 use super::cycle;
 use super::report::Report;
-use super::suggest::{did_you_mean, excerpt, one_of};
+use super::suggest::{MAX_CANDIDATES, did_you_mean, excerpt, one_of};
 use super::write;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::dim::{Dim, SymbolId};
@@ -16,7 +16,7 @@ use crate::graph::{Alias, Graph, Input, Layout, Node, NodeId, Output, TensorType
 use crate::infer::{self, Problem};
 use crate::op::Op;
 use crate::verify::check_type;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The graph of a file; what was reported is not in it.
 pub fn lower(file: &File, source: Option<&str>, report: &mut Report) -> Graph {
@@ -24,9 +24,9 @@ pub fn lower(file: &File, source: Option<&str>, report: &mut Report) -> Graph {
         graph: Graph::new(&file.graph.item.value.value),
         source,
         report,
-        dims: HashMap::new(),
-        values: HashMap::new(),
-        inputs: HashMap::new(),
+        dims: BTreeMap::new(),
+        values: BTreeMap::new(),
+        inputs: BTreeMap::new(),
         definitions: HashMap::new(),
         forward: vec![],
         line: 0,
@@ -73,9 +73,9 @@ struct Lowering<'a, 'r> {
     graph: Graph,
     source: Option<&'a str>,
     report: &'r mut Report,
-    dims: HashMap<&'a str, Declared<SymbolId>>,
-    values: HashMap<&'a str, Declared<NodeId>>,
-    inputs: HashMap<&'a str, Option<usize>>,
+    dims: BTreeMap<&'a str, Declared<SymbolId>>,
+    values: BTreeMap<&'a str, Declared<NodeId>>,
+    inputs: BTreeMap<&'a str, Option<usize>>,
     definitions: HashMap<&'a str, usize>,
     forward: Vec<Forward<'a>>,
     line: usize,
@@ -214,8 +214,10 @@ impl<'a> Lowering<'a, '_> {
             return None;
         }
         let message = format!("the value `%{}` is not defined", excerpt(&name.value));
-        let known: Vec<&str> = self.values.keys().copied().collect();
-        let help = did_you_mean(&name.value, known, || "define it above, as an `input` or by an operation".to_owned());
+        let known: Vec<String> = self.values.keys().take(MAX_CANDIDATES).map(|n| format!("%{n}")).collect();
+        let help = did_you_mean(&format!("%{}", name.value), known.iter().map(String::as_str), || {
+            "define it above, as an `input` or by an operation".to_owned()
+        });
         self.error(Code::UndefinedValue, message, name.span, line, help);
         None
     }
@@ -233,7 +235,7 @@ impl<'a> Lowering<'a, '_> {
         let declared = ty.map(|ty| self.ty(ty, line));
         let first = values.first().map(|v| v.map(|v| self.graph.node(v).ty.dtype));
         let values: Option<Vec<NodeId>> = values.into_iter().collect();
-        let before = self.report.len();
+        let before = self.report.count();
         let mut shapes = HashMap::new();
         for (i, a) in attributes.iter().enumerate() {
             if let super::ast::ValueExpr::Shape(dims) = &a.value.value {
@@ -243,7 +245,7 @@ impl<'a> Lowering<'a, '_> {
         let poisoned_shape = shapes.values().any(Option::is_none);
         let op = attributes::op(op, attributes, first, |i| shapes.remove(&i).flatten(), line, self.report);
         let fresh = self.is_fresh(name, line);
-        if poisoned_shape || self.report.len() > before || !fresh {
+        if poisoned_shape || self.report.count() > before || !fresh {
             return None;
         }
         let (op, values) = (op?, values?);

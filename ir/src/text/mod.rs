@@ -126,18 +126,20 @@ pub(crate) fn verified(lowered: Option<(Graph, File)>, mut report: Report) -> Re
     let Some((graph, file)) = lowered else {
         return report.into_result(()).and_then(|()| Graph::default().verify());
     };
-    if report.is_empty() {
-        return graph.verify();
-    }
     // Outputs that were left out because of their errors are not missing.
     let has_outputs =
         |l: &ast::Line<Statement>| matches!(l.item.value, Statement::Output { .. } | Statement::Broken(_));
     let may_have_outputs = file.body.iter().any(has_outputs);
-    for d in graph.check().0 {
-        if d.code != Code::NoOutputs || !may_have_outputs {
-            report.push(d);
+    for mut d in graph.check().0 {
+        if d.code == Code::NoOutputs {
+            if may_have_outputs {
+                continue;
+            }
+            d.span = file.graph.item.span;
         }
+        report.push(d);
     }
+    // A graph without findings verifies.
     report.into_result(()).and_then(|()| graph.verify())
 }
 

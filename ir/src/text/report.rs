@@ -22,13 +22,8 @@ impl Report {
         }
     }
 
-    /// Nothing was reported.
-    pub fn is_empty(&self) -> bool {
-        self.found.0.is_empty()
-    }
-
     /// How many were reported.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.found.0.len() + self.more
     }
 

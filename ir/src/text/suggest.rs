@@ -1,8 +1,9 @@
 //! "Did you mean": names near to one that is unknown.
 
-/// Names longer than this, and lists of more names than [`MAX_CANDIDATES`], get no suggestion: the search is quadratic.
+/// Longer names get no suggestion: the search is quadratic.
 const MAX_LENGTH: usize = 40;
-const MAX_CANDIDATES: usize = 256;
+/// Names after these are not looked at.
+pub const MAX_CANDIDATES: usize = 256;
 
 /// ``did you mean `a` or `b`?``, or `otherwise` if nothing is near.
 pub fn did_you_mean<'a>(

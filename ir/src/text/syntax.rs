@@ -150,7 +150,7 @@ impl FileParser<'_> {
             header: std::mem::replace(&mut self.header, Line::bare(())),
             graph: Line {
                 above,
-                item: Spanned::nowhere(Spanned::at(name, span_of(&line))),
+                item: Spanned::at(Name::at(name, span_of(&line)), span_of(&line)),
                 behind: line.comment.clone(),
             },
             body: vec![],

@@ -161,11 +161,15 @@ fn shape(dims: &[DimExpr]) -> String {
     format!("[{}]", joined(dims, dim))
 }
 
-fn attribute(a: &Attribute) -> String {
-    let text = match &a.value.value {
+/// The text of an attribute's value.
+pub fn attribute_value(value: &ValueExpr) -> String {
+    match value {
         ValueExpr::Word(w) | ValueExpr::Number(w) => w.clone(),
         ValueExpr::Fill(literal) => format!("fill({literal})"),
         ValueExpr::Shape(dims) => shape(dims),
-    };
-    format!("{} = {text}", bare(&a.name))
+    }
+}
+
+fn attribute(a: &Attribute) -> String {
+    format!("{} = {}", bare(&a.name), attribute_value(&a.value.value))
 }

@@ -1,0 +1,249 @@
+//! Operands that do not fit: `RF03xx`.
+
+use super::Case;
+
+pub const CASES: &[Case] = &[
+    Case {
+        about: "RF0301 dtypes differ",
+        source: r#"route 1
+graph @g {
+  dim T
+  input %ids : i32[T, 8]
+  input %w : f32[T, 8]
+  %y = add %ids, %w
+  %z = neg %y
+  %c = concat %ids, %w
+  output out = %y
+}
+"#,
+        expected: r#"6:3 RF0301: operands 0 and 1 of `add` are i32[T, 8] and f32[T, 8]
+  in: %y = add %ids, %w
+  help: their dtypes must be equal; `cast` one of them
+8:3 RF0301: operands 0 and 1 of `concat` are i32[T, 8] and f32[T, 8]
+  in: %c = concat %ids, %w
+  help: their dtypes must be equal; `cast` one of them"#,
+    },
+    Case {
+        about: "RF0302 shapes differ",
+        source: r#"route 1
+graph @g {
+  dim T
+  dim S
+  input %ids : i32[T, 8]
+  input %a : i32[S, 8]
+  %y = add %ids, %a
+  %z = broadcast %ids {shape = [T, 9]}
+  %w = reshape %ids {shape = [T, 2, 3]}
+  output out = %y
+}
+"#,
+        expected: r#"7:3 RF0302: operands 0 and 1 of `add` have different shapes: i32[T, 8] and i32[S, 8]
+  in: %y = add %ids, %a
+  help: shapes must be equal; repeat dims by `broadcast`
+8:3 RF0302: i32[T, 8] does not broadcast to [T, 9]
+  in: %z = broadcast %ids {shape = [T, 9]}
+  help: dims are aligned to the right, and each must be equal or 1 (`reshape` [T] to [T, 1] first)
+9:3 RF0302: i32[T, 8] does not reshape to [T, 2, 3]
+  in: %w = reshape %ids {shape = [T, 2, 3]}
+  help: a symbolic leading dim stays, and the elements of a row must be as many"#,
+    },
+    Case {
+        about: "RF0303 operand counts",
+        source: r#"route 1
+graph @g {
+  dim T
+  input %ids : i32[T, 8]
+  %y = add %ids
+  %z = gather %ids, %ids
+  %w = concat
+  %m = mask_rows {fill = -1}
+  output out = %y
+}
+"#,
+        expected: r#"5:3 RF0303: `add` takes 2 operands, not 1
+  in: %y = add %ids
+  help: its operands are: a, b
+6:3 RF0303: `gather` takes 3 operands, not 2
+  in: %z = gather %ids, %ids
+  help: its operands are: table, i0[, i1]
+7:3 RF0303: `concat` takes one or more operands, not 0
+  in: %w = concat
+  help: name its operands
+8:8 RF0303: `mask_rows` has no operand that says of which dtype `fill` is
+  help: its operands are: x, n"#,
+    },
+    Case {
+        about: "RF0304 dtypes that an op does not take",
+        source: r#"route 1
+graph @g {
+  input %h : bf16[8]
+  input %m : f32[8]
+  %y = add %h, %h
+  %z = rem %m, %m
+  %g = gather %m, %m
+  %b = bitcast %m {dtype = i64}
+  output out = %y
+}
+"#,
+        expected: r#"5:3 RF0304: `add` does not take bf16 here
+  in: %y = add %h, %h
+  help: cast to f32, compute, and cast back: the rounding points of 16-bit floats are explicit
+6:3 RF0304: `rem` does not take f32 here
+  in: %z = rem %m, %m
+  help: it needs integers; `cast` the operand
+7:3 RF0304: an index of `gather` is an integer, not f32
+  in: %g = gather %m, %m
+  help: `cast` it to i32 or i64
+8:3 RF0304: `bitcast` from f32 to i64
+  in: %b = bitcast %m {dtype = i64}
+  help: both must be of one width, and neither bool"#,
+    },
+    Case {
+        about: "RF0305 literals out of range",
+        source: r#"route 1
+graph @g {
+  input %x : i8[8]
+  %a = const {dtype = u8, value = -1}
+  %b = const {dtype = f16, value = 65520}
+  %c = const {dtype = f32, value = 1e39}
+  %d = gather %x, %x {out_of_range = fill(128)}
+  %e = const {dtype = bf16, value = 0x1ffff}
+  %f = slice %x {start = 0, stop = 18446744073709551616}
+  output out = %x
+}
+"#,
+        expected: r#"4:35 RF0305: `-1` does not fit u8
+  help: u8 is 0 to 255
+5:36 RF0305: `65520` does not fit f16
+  help: the largest f16 is 65504.0, infinity is `inf`, and bits have 4 digits
+6:36 RF0305: `1e39` does not fit f32
+  help: the largest f32 is 3.4028235e38, infinity is `inf`, and bits have 8 digits
+7:38 RF0305: `128` does not fit i8
+  help: i8 is -128 to 127
+8:37 RF0305: `0x1ffff` does not fit bf16
+  help: the largest bf16 is 3.3895313892515355e38, infinity is `inf`, and bits have 4 digits
+9:36 RF0305: `18446744073709551616` does not fit 64 bits
+  help: u64 is 0 to 18446744073709551615"#,
+    },
+    Case {
+        about: "RF0306 extents overflow",
+        source: r#"route 1
+graph @g {
+  input %x : i8[4294967296, 4294967296]
+  input %y : f32[99999999999999999999]
+  dim T
+  input %z : f32[T, 4611686018427387904]
+  output out = %z
+}
+"#,
+        expected: r#"3:3 RF0306: the bytes of one row do not fit 63 bits
+  in: input %x : i8[4294967296, 4294967296]
+  help: the constant dims are too large
+4:18 RF0306: the extent 99999999999999999999 does not fit 64 bits
+  help: an extent is at most 2^63 - 1
+6:3 RF0306: the bytes of one row do not fit 63 bits
+  in: input %z : f32[T, 4611686018427387904]
+  help: the constant dims are too large"#,
+    },
+    Case {
+        about: "RF0307 a symbol that does not lead",
+        source: r#"route 1
+graph @g {
+  dim T
+  input %x : i32[8, T]
+  input %n : i32[]
+  %y = broadcast %n {shape = [8, T]}
+  %z = neg %y
+  output out = %z
+}
+"#,
+        expected: r#"4:3 RF0307: only the leading dim may be symbolic
+  in: input %x : i32[8, T]
+  help: make the inner dims constants, or move the rows to the front
+6:3 RF0307: only the leading dim may be symbolic
+  in: %y = broadcast %n {shape = [8, T]}
+  help: make the inner dims constants, or move the rows to the front"#,
+    },
+    Case {
+        about: "RF0308 ranks",
+        source: r#"route 1
+graph @g {
+  dim T
+  input %x : i32[1, 1, 1, 1, 1, 1, 1]
+  input %n : i32[]
+  input %i : i32[8]
+  input %m : i32[] rows
+  %y = gather %n, %i
+  %z = mask_rows %i, %n {fill = 0}
+  %w = slice %n {start = 0, stop = 1}
+  output out = %i
+  output m = %m rows
+}
+"#,
+        expected: r#"4:3 RF0308: a tensor of rank 7 (the highest is 6)
+  in: input %x : i32[1, 1, 1, 1, 1, 1, 1]
+  help: merge dims by `reshape`
+7:3 RF0308: the input `m` is a scalar and has no rows to stride over
+  help: leave out `rows`
+8:3 RF0308: `table` of `gather` is i32[]
+  in: %y = gather %n, %i
+  help: it must be of rank 1 or 2
+9:3 RF0308: `mask_rows` needs rows to mask, but `x` is i32[8]
+  in: %z = mask_rows %i, %n {fill = 0}
+  help: the leading dim must be symbolic
+10:3 RF0308: `operand 0` of `slice` is i32[]
+  in: %w = slice %n {start = 0, stop = 1}
+  help: it must be of a constant inner dim
+12:3 RF0201: `m` is the name of an input and of an output
+  help: arguments are bound by name; an output in the input's memory has an alias, as in `in_place(x)`
+12:3 RF0308: the output `m` is a scalar and has no rows to stride over
+  help: leave out `rows`"#,
+    },
+    Case {
+        about: "RF0309 slices out of bounds",
+        source: r#"route 1
+graph @g {
+  input %x : i32[8]
+  %y = slice %x {start = 4, stop = 9}
+  %z = slice %x {start = 4, stop = 4}
+  output out = %y
+}
+"#,
+        expected: r#"4:3 RF0309: `slice` takes 4..9 of an inner dim of 8
+  in: %y = slice %x {start = 4, stop = 9}
+  help: 0 <= start < stop <= 8
+5:3 RF0309: `slice` takes 4..4 of an inner dim of 8
+  in: %z = slice %x {start = 4, stop = 4}
+  help: 0 <= start < stop <= 8"#,
+    },
+    Case {
+        about: "RF0310 declared types",
+        source: r#"route 1
+graph @g {
+  dim T
+  input %ids : i32[T, 8]
+  %y = neg %ids : i64[T, 8]
+  %z = copy %y : i64[T, 8]
+  output out = %z : i64[T, 9]
+  output b = %z
+}
+"#,
+        expected: r#"5:3 RF0310: `%y` is declared as i64[T, 8] but `neg` gives i32[T, 8]
+  in: %y = neg %ids
+  help: write `: i32[T, 8]`, or leave the type out
+7:3 RF0310: output `out` is declared as i64[T, 9] but `%z` is i64[T, 8]
+  help: write `: i64[T, 8]`, or leave the type out"#,
+    },
+    Case {
+        about: "RF0311 an axis out of range",
+        source: r#"route 1
+graph @g {
+  %y = iota {dtype = i32, shape = [8], axis = 1}
+  output out = %y
+}
+"#,
+        expected: r#"3:3 RF0311: axis 1 of a shape of rank 1
+  in: %y = iota {dtype = i32, shape = [8], axis = 1}
+  help: axes count from 0"#,
+    },
+];
