@@ -162,7 +162,7 @@ fn json_of_another_form_says_where() {
     let expected = format!("RF0106: the JSON text is of format \"routefuse-graph\", version 2{help}");
     assert_eq!(errors(&later), expected);
     let errors = json::from_str("{\n  \"format\": 7}").expect_err("no string");
-    assert_eq!(errors.0[0].span.map(|s| s.start), Some(13), "at the 7");
+    assert_eq!(errors.0[0].span.map(|s| s.start), Some(14), "at the 7");
     assert_eq!(errors.0[0].code, Code::BadJson);
 }
 
