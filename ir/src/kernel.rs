@@ -110,7 +110,7 @@ impl ColumnMap {
 }
 
 /// What a value is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ValueKind {
     /// A constant.
     Const(Literal),

@@ -1,0 +1,75 @@
+//! Which values have to lie in memory, whatever the kernels.
+
+use super::cut::Reason;
+use super::walk::walk;
+use crate::lower::flat::Flat;
+use crate::lower::{pulled, table};
+use routefuse_ir::graph::NodeId;
+use routefuse_ir::program::Buffer;
+
+/// The most that one stored element may take to evaluate, in loads and integer operations or their like.
+///
+/// A kernel is evaluated backwards from its stores, and a value that is asked for at several columns is evaluated for
+/// each. A row sum written as a tree of slices and adds over 64 columns takes 63 adds and 64 times the summand, a softmax
+/// in front of it included; that must fuse, and does up to 256 columns. What takes more would make more machine code than
+/// a round trip through memory costs.
+pub const BUDGET: u64 = 4096;
+
+/// Gives memory to computed tables with rows, and to what would be evaluated too often. `give` places a value in memory.
+pub(super) fn materialise(
+    flat: &Flat,
+    memory: &mut [Option<Buffer>],
+    mut give: impl FnMut(&mut [Option<Buffer>], NodeId, Reason),
+) {
+    let mut live = vec![false; flat.bound()];
+    for o in &flat.graph.outputs {
+        live[o.node.0.index()] |= flat.at(o.node).cols > 0;
+    }
+    for id in flat.order.iter().rev().filter(|id| flat.is_op(**id)) {
+        if live[id.0.index()] {
+            flat.at(*id).operands.iter().for_each(|o| live[o.0.index()] = true);
+        }
+    }
+    let name = |id: NodeId| flat.node(id).name.clone();
+    // An upper bound of the evaluations of one element: operands' bounds add up, and where that says too much, the walk
+    // that knows what is shared says it exactly. A value asked for at columns that map to the same column shares at least
+    // as much as at its own columns, so an exact count is a bound for every user.
+    let mut bounds = vec![1u64; flat.bound()];
+    for id in flat.order.iter().copied().filter(|id| live[id.0.index()] && flat.is_op(*id) && flat.at(*id).cols > 0) {
+        if let Some(t) = table(flat, id)
+            && memory[t.0.index()].is_none()
+            && flat.at(t).rows.is_some()
+        {
+            give(memory, t, Reason::ComputedTable { table: name(t), gather: name(id) });
+        }
+        let bound = |memory: &[Option<Buffer>], o: NodeId| {
+            if memory[o.0.index()].is_some() { 1 } else { bounds[o.0.index()] }
+        };
+        let sum = pulled(flat, memory, id).fold(flat.weight(id), |n, o| n.saturating_add(bound(memory, o)));
+        bounds[id.0.index()] = if sum <= BUDGET {
+            sum
+        } else {
+            loop {
+                let walked = walk(flat, memory, id, BUDGET);
+                if !walked.stopped {
+                    break walked.evaluations;
+                }
+                let sources = pulled(flat, memory, id).map(|o| source(flat, memory, o));
+                let heaviest = sources
+                    .filter(|s| memory[s.0.index()].is_none() && bounds[s.0.index()] > 1)
+                    .min_by_key(|s| (std::cmp::Reverse(bounds[s.0.index()]), flat.at(*s).position));
+                let Some(value) = heaviest else { break walked.evaluations };
+                give(memory, value, Reason::Recomputation { value: name(value), user: name(id), budget: BUDGET });
+            }
+        };
+    }
+}
+
+/// The value that a chain of movements moves: what is worth storing.
+fn source(flat: &Flat, memory: &[Option<Buffer>], id: NodeId) -> NodeId {
+    let mut at = id;
+    while memory[at.0.index()].is_none() && flat.is_movement(at) {
+        at = flat.at(at).operands[0];
+    }
+    at
+}

@@ -1,0 +1,322 @@
+//! Fusion: a graph into as few kernels as legality allows.
+//!
+//! 1. `materialise` gives memory to the values that need it: tables that are gathered at other rows, and what a kernel
+//!    would evaluate too often.
+//! 2. Every stored value, an output or one of those, is a *unit*: what it computes is found by walking back to
+//!    memory, so an operation that two kernels need is in both of them. Outputs in an input's memory are ordered behind
+//!    every read of it, or staged (`alias`).
+//! 3. Units merge into kernels, producers with consumers and side by side, while the kernels stay convex.
+//! 4. Each kernel is lowered.
+//!
+//! The result is a function of the graph alone.
+
+mod cluster;
+mod cut;
+mod materialise;
+pub(crate) mod walk;
+
+pub use cut::{Cut, Reason};
+pub use materialise::BUDGET;
+
+use crate::alias::{self, Access};
+use crate::lower::flat::Flat;
+use crate::lower::{self, Job};
+use cluster::{Clusters, Unit};
+use routefuse_ir::graph::{Graph, NodeId};
+use routefuse_ir::op::Op;
+use routefuse_ir::program::{Buffer, Intermediate, Program};
+use routefuse_ir::{Diagnostics, Verified};
+
+/// Kernels of a graph, and why they are as they are.
+#[derive(Clone, Debug)]
+pub struct Fusion {
+    /// The kernels in order.
+    pub program: Program,
+    /// For each kernel, the operations that it computes, in topological order. One can be in several kernels.
+    pub ops: Vec<Vec<NodeId>>,
+    /// Why there is not one kernel.
+    pub cuts: Vec<Cut>,
+}
+
+/// The graph in as few kernels as legality allows. `proved(gather)`: its indices are known to be in range.
+///
+/// # Errors
+/// Only by a defect of this crate (`RF0501`, `RF0901`).
+pub fn fuse(g: &Verified<Graph>, proved: impl Fn(NodeId) -> bool) -> Result<Fusion, Diagnostics> {
+    Plan::new(g, true).run(proved)
+}
+
+/// Every operation as a kernel of its own, with memory between them: what a framework without a compiler does. Constants
+/// are no kernels; a macro operation is one.
+///
+/// # Errors
+/// Only by a defect of this crate (`RF0501`, `RF0901`).
+pub fn unfused(g: &Verified<Graph>, proved: impl Fn(NodeId) -> bool) -> Result<Fusion, Diagnostics> {
+    Plan::new(g, false).run(proved)
+}
+
+/// A value to be stored.
+struct Item {
+    node: NodeId,
+    /// Where to.
+    stores: Vec<Buffer>,
+    /// It is a copy from this buffer, made by another item; otherwise it is computed.
+    copies: Option<(Buffer, usize)>,
+}
+
+struct Plan<'g> {
+    flat: Flat<'g>,
+    program: Program,
+    merge: bool,
+    /// By node index: where a kernel finds a value that it does not compute.
+    memory: Vec<Option<Buffer>>,
+    /// By node index: where the value is staged for outputs that overwrite an input.
+    staged: Vec<Option<Buffer>>,
+    /// Outputs that are staged.
+    staged_outputs: Vec<usize>,
+    cuts: Vec<Cut>,
+}
+
+impl<'g> Plan<'g> {
+    fn new(g: &'g Verified<Graph>, merge: bool) -> Plan<'g> {
+        let flat = Flat::new(g);
+        let mut memory = vec![None; flat.bound()];
+        for (i, input) in g.inputs.iter().enumerate() {
+            memory[input.node.0.index()] = Some(Buffer::Input(i));
+        }
+        let staged = vec![None; flat.bound()];
+        Plan { program: Program::of_graph(g), flat, merge, memory, staged, staged_outputs: vec![], cuts: vec![] }
+    }
+
+    fn run(mut self, proved: impl Fn(NodeId) -> bool) -> Result<Fusion, Diagnostics> {
+        if self.merge {
+            self.cut();
+        } else {
+            self.cut_everywhere();
+        }
+        let overwritten = alias::overwritten(self.flat.graph);
+        let (items, clusters) = loop {
+            let items = self.items();
+            let units = self.units(&items, &overwritten);
+            match cluster::cluster(&units, self.merge) {
+                Ok(clusters) => break (items, clusters),
+                Err(writers) => self.stage(&items, &writers),
+            }
+        };
+        self.explain(&items, &clusters, &overwritten);
+        self.lower(&items, &clusters, proved)
+    }
+
+    fn cut(&mut self) {
+        let Plan { flat, program, memory, cuts, .. } = self;
+        materialise::materialise(flat, memory, |memory, id, reason| {
+            memory[id.0.index()] =
+                Some(own_output(flat, program, id).unwrap_or_else(|| intermediate(program, flat, id)));
+            cuts.push(Cut { kernels: None, reason });
+        });
+    }
+
+    fn cut_everywhere(&mut self) {
+        let Plan { flat, program, memory, cuts, .. } = self;
+        cuts.push(Cut { kernels: None, reason: Reason::Unfused });
+        for id in flat.order.iter().copied().filter(|id| flat.is_op(*id) && flat.at(*id).cols > 0) {
+            let only_stored = flat.graph.users(id).is_empty() && flat.graph.outputs.iter().any(|o| o.node == id);
+            let buffer = own_output(flat, program, id);
+            if buffer.is_some() || !only_stored {
+                memory[id.0.index()] = Some(buffer.unwrap_or_else(|| intermediate(program, flat, id)));
+            }
+        }
+    }
+
+    /// One for each value that is stored, in topological order; then the copies of staged ones.
+    fn items(&self) -> Vec<Item> {
+        let Plan { flat, memory, staged, .. } = self;
+        let mut items: Vec<Item> = Vec::new();
+        let mut copies: Vec<Item> = Vec::new();
+        for id in flat.order.iter().copied().filter(|id| flat.at(*id).cols > 0) {
+            let mut stores: Vec<Buffer> = Vec::new();
+            stores.extend(memory[id.0.index()].filter(|b| !matches!(b, Buffer::Input(_))));
+            stores.extend(staged[id.0.index()].filter(|b| !stores.contains(b)));
+            let outputs = flat.graph.outputs.iter().enumerate().filter(|(_, o)| o.node == id);
+            for (position, _) in outputs {
+                let buffer = Buffer::Output(position);
+                match staged[id.0.index()] {
+                    Some(from) if self.staged_outputs.contains(&position) => {
+                        copies.push(Item { node: id, stores: vec![buffer], copies: Some((from, items.len())) });
+                    }
+                    _ if stores.contains(&buffer) => {}
+                    _ => stores.push(buffer),
+                }
+            }
+            if !stores.is_empty() {
+                items.push(Item { node: id, stores, copies: None });
+            }
+        }
+        items.extend(copies);
+        items
+    }
+
+    fn units(&mut self, items: &[Item], overwritten: &[Option<usize>]) -> Vec<Unit> {
+        let Plan { flat, program, memory, .. } = self;
+        let mut stored_by: Vec<Option<usize>> = vec![None; flat.bound()];
+        for (i, item) in items.iter().enumerate().filter(|(_, i)| i.copies.is_none()) {
+            stored_by[item.node.0.index()] = Some(i);
+        }
+        let aliases = overwritten.iter().any(Option::is_some);
+        let mut units = Vec::with_capacity(items.len());
+        for item in items {
+            let place = flat.at(item.node);
+            let written = |b: &Buffer| match b {
+                Buffer::Output(o) => program.outputs[*o].alias.input(),
+                _ => None,
+            };
+            let writes: Vec<usize> = item.stores.iter().filter_map(written).collect();
+            if let Some((_, from)) = item.copies {
+                let access = Access { cols: place.cols, reads: vec![], writes };
+                units.push(Unit { rows: place.rows, loads: vec![from], access });
+                continue;
+            }
+            // The item's own value is computed, wherever it will lie.
+            let own = &mut memory[item.node.0.index()];
+            let own = if matches!(own, Some(Buffer::Input(_))) { None } else { own.take() };
+            let cone = lower::cone(flat, memory, std::iter::once(item.node));
+            let tables = cone.iter().filter_map(|id| lower::table(flat, *id));
+            let in_memory = |id: &NodeId| matches!(memory[id.0.index()], Some(b) if !matches!(b, Buffer::Input(_)));
+            let read = cone.iter().copied().chain(tables).filter(in_memory);
+            let mut loads: Vec<usize> = read.filter_map(|id| stored_by[id.0.index()]).collect();
+            loads.sort_unstable();
+            loads.dedup();
+            let access = if aliases {
+                let walked = walk::walk(flat, memory, item.node, u64::MAX);
+                Access::of(flat, &walked, place.cols, writes, overwritten)
+            } else {
+                Access::default()
+            };
+            units.push(Unit { rows: place.rows, loads, access });
+            if own.is_some() {
+                memory[item.node.0.index()] = own;
+            }
+        }
+        units
+    }
+
+    /// Gives what these items store into inputs a place of its own first.
+    fn stage(&mut self, items: &[Item], writers: &[usize]) {
+        for item in writers.iter().map(|w| &items[*w]) {
+            let index = item.node.0.index();
+            let known = self.memory[index].filter(|b| !matches!(b, Buffer::Input(_)));
+            let place = known.unwrap_or_else(|| intermediate(&mut self.program, &self.flat, item.node));
+            self.staged[index] = Some(place);
+            if self.memory[index].is_none() {
+                self.memory[index] = Some(place);
+            }
+            for b in &item.stores {
+                let Buffer::Output(o) = *b else { continue };
+                let Some(input) = self.program.outputs[o].alias.input() else { continue };
+                self.staged_outputs.push(o);
+                let (output, input) = (self.program.outputs[o].name.clone(), self.program.inputs[input].name.clone());
+                self.cuts.push(Cut { kernels: None, reason: Reason::Staged { output, input } });
+            }
+        }
+    }
+
+    fn explain(&mut self, items: &[Item], clusters: &Clusters, overwritten: &[Option<usize>]) {
+        let rows = |kernel: usize| match self.flat.at(items[clusters.kernels[kernel][0]].node).rows {
+            Some(s) => self.flat.graph.symbols[s.0 as usize].clone(),
+            None => "one row".to_owned(),
+        };
+        let stored = |unit: usize| self.flat.node(items[unit].node).name.clone();
+        let names = |input: usize| {
+            let output = overwritten[input].map_or_else(String::new, |o| self.program.outputs[o].name.clone());
+            (self.program.inputs[input].name.clone(), output)
+        };
+        let cuts = clusters.apart.iter().map(|([a, b], obstacle)| Cut {
+            kernels: Some([*a, *b]),
+            reason: obstacle.reason([rows(*a), rows(*b)], stored, names),
+        });
+        let cuts: Vec<Cut> = cuts.collect();
+        self.cuts.extend(cuts);
+    }
+
+    fn lower(
+        self,
+        items: &[Item],
+        clusters: &Clusters,
+        proved: impl Fn(NodeId) -> bool,
+    ) -> Result<Fusion, Diagnostics> {
+        let Plan { flat, mut program, memory: planned, cuts, .. } = self;
+        let is_gather = |id: &NodeId| matches!(flat.node(*id).op, Op::Gather { .. } | Op::GatherRow { .. });
+        let mut proofs = vec![false; flat.bound()];
+        for id in flat.order.iter().filter(|id| is_gather(id)) {
+            proofs[id.0.index()] = proved(*id);
+        }
+        // What earlier kernels have stored, beside the inputs.
+        let mut memory: Vec<Option<Buffer>> =
+            planned.iter().map(|b| b.filter(|b| matches!(b, Buffer::Input(_)))).collect();
+        let mut all_ops = Vec::with_capacity(clusters.kernels.len());
+        for (number, members) in clusters.kernels.iter().enumerate() {
+            let mut stores: Vec<(NodeId, Buffer)> = Vec::new();
+            for item in members.iter().map(|m| &items[*m]) {
+                if let Some((from, _)) = item.copies {
+                    memory[item.node.0.index()] = Some(from);
+                }
+                stores.extend(item.stores.iter().map(|b| (item.node, *b)));
+            }
+            // In the order of the outputs, intermediates behind: a function of the declaration, not of the cuts.
+            stores.sort_by_key(|(_, b)| match b {
+                Buffer::Output(o) => (0, *o),
+                Buffer::Intermediate(i) => (1, *i),
+                _ => (2, 0),
+            });
+            let name = kernel_name(&flat, &program, number, clusters.kernels.len(), self.merge, &stores);
+            let job =
+                Job { flat: &flat, program: &program, memory: &memory, stores: &stores, proved: &proofs, name: &name };
+            let lowered = lower::lower(&job)?;
+            program.steps.push(lowered.step);
+            all_ops.push(lowered.ops);
+            for (id, buffer) in stores {
+                let slot = &mut memory[id.0.index()];
+                if planned[id.0.index()] == Some(buffer) || matches!(buffer, Buffer::Intermediate(_)) {
+                    *slot = Some(buffer);
+                } else if slot.is_none() && flat.at(id).loads && !overwrites(&program, buffer) {
+                    // A later kernel that needs the value too loads it rather than computing it again.
+                    *slot = Some(buffer);
+                }
+            }
+        }
+        Ok(Fusion { program, ops: all_ops, cuts })
+    }
+}
+
+/// `name` alone, `name.3` among several; the operation's own name where each has a kernel.
+fn kernel_name(
+    flat: &Flat,
+    program: &Program,
+    number: usize,
+    count: usize,
+    merge: bool,
+    stores: &[(NodeId, Buffer)],
+) -> String {
+    match (merge, stores.first()) {
+        (false, Some((id, _))) => format!("{}.{}", program.name, flat.node(*id).name),
+        _ if count == 1 => program.name.clone(),
+        _ => format!("{}.{number}", program.name),
+    }
+}
+
+/// The buffer of an output in an input's memory.
+fn overwrites(program: &Program, buffer: Buffer) -> bool {
+    matches!(buffer, Buffer::Output(o) if program.outputs[o].alias.input().is_some())
+}
+
+/// The first output that holds the value in memory of its own.
+fn own_output(flat: &Flat, program: &Program, id: NodeId) -> Option<Buffer> {
+    let outputs = (0..program.outputs.len()).filter(|o| flat.graph.outputs[*o].node == id).map(Buffer::Output);
+    outputs.into_iter().find(|b| !overwrites(program, *b))
+}
+
+fn intermediate(program: &mut Program, flat: &Flat, id: NodeId) -> Buffer {
+    let node = flat.node(id);
+    program.intermediates.push(Intermediate { name: node.name.clone(), ty: node.ty.clone() });
+    Buffer::Intermediate(program.intermediates.len() - 1)
+}

@@ -1,0 +1,195 @@
+//! The walk from a store back to what it reads, with the columns at which each value is asked for.
+//!
+//! A kernel evaluates a value once for every *context*, the map from the store's column to the value's. Slices, parts
+//! of concatenations and gathers within a row make new contexts; the same map by another path is the same context, and a
+//! value that is the same in every column has one. So the walk counts what generated code evaluates for one element of
+//! the store.
+
+use crate::lower::columns;
+use crate::lower::flat::Flat;
+use crate::lower::{pulled, table};
+use routefuse_ir::graph::NodeId;
+use routefuse_ir::kernel::ColumnMap;
+use routefuse_ir::op::Op;
+use routefuse_ir::program::Buffer;
+use std::collections::{HashMap, HashSet};
+
+/// Where a column comes from, if it is no map of the column above: the context above, and the step from it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    /// The column is an element of this gather's index.
+    Dynamic(NodeId),
+    /// A map that does not compose.
+    Map(ColumnMap),
+    /// One part of this concatenation.
+    Part(NodeId, usize),
+}
+
+/// A map from the columns of a root; root 0 is the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Context {
+    root: u32,
+    map: ColumnMap,
+}
+
+/// A read of memory on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Read {
+    /// What is read: an input, or a value that another kernel stores.
+    pub(crate) node: NodeId,
+    /// At the row and column of the store, and nowhere else.
+    pub(crate) same_place: bool,
+}
+
+/// What evaluating one element of a store takes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Walked {
+    /// The sum of the weights of all evaluations.
+    pub(crate) evaluations: u64,
+    /// Reads of memory; one value can be read at several columns.
+    pub(crate) reads: Vec<Read>,
+    /// The walk stopped because the limit was passed.
+    pub(crate) stopped: bool,
+}
+
+struct Walk<'a> {
+    flat: &'a Flat<'a>,
+    contexts: Vec<Context>,
+    numbers: HashMap<Context, u32>,
+    roots: HashMap<(u32, Step), u32>,
+    waiting: Vec<(NodeId, u32)>,
+    seen: HashSet<(NodeId, u32)>,
+}
+
+/// The context of values with one column.
+const ONE: u32 = 0;
+
+/// Walks back from the node's store; stops when the evaluations pass the limit.
+pub(crate) fn walk(flat: &Flat, memory: &[Option<Buffer>], from: NodeId, limit: u64) -> Walked {
+    let mut w = Walk {
+        flat,
+        contexts: vec![],
+        numbers: HashMap::new(),
+        roots: HashMap::new(),
+        waiting: vec![],
+        seen: HashSet::new(),
+    };
+    let one = w.context(0, columns::identity(1));
+    debug_assert_eq!(one, ONE);
+    let cols = flat.at(from).cols;
+    let whole = w.context(0, columns::identity(cols));
+    w.ask(from, whole);
+    let mut out = Walked::default();
+    while let Some((id, context)) = w.waiting.pop() {
+        if memory[id.0.index()].is_some() {
+            out.evaluations += 1;
+            let place = flat.at(id);
+            let same_place = place.cols == cols && (cols == 1 || context == whole);
+            out.reads.push(Read { node: id, same_place });
+        } else {
+            out.evaluations += flat.weight(id);
+            if let Some(t) = table(flat, id).filter(|t| memory[t.0.index()].is_some()) {
+                out.reads.push(Read { node: t, same_place: false });
+            }
+            w.operands(memory, id, context);
+        }
+        if out.evaluations > limit {
+            out.stopped = true;
+            break;
+        }
+    }
+    out
+}
+
+impl Walk<'_> {
+    fn context(&mut self, root: u32, map: ColumnMap) -> u32 {
+        let context = Context { root, map };
+        if let Some(n) = self.numbers.get(&context) {
+            return *n;
+        }
+        let n = self.contexts.len() as u32;
+        self.contexts.push(context.clone());
+        self.numbers.insert(context, n);
+        n
+    }
+
+    /// A context that is no map of the one above, for a value of this many columns.
+    fn rooted(&mut self, above: u32, step: Step, cols: u64) -> u32 {
+        let next = self.roots.len() as u32 + 1;
+        let root = *self.roots.entry((above, step)).or_insert(next);
+        self.context(root, columns::identity(cols))
+    }
+
+    fn ask(&mut self, id: NodeId, context: u32) {
+        let context = if self.flat.at(id).uniform { ONE } else { context };
+        if self.seen.insert((id, context)) {
+            self.waiting.push((id, context));
+        }
+    }
+
+    fn operands(&mut self, memory: &[Option<Buffer>], id: NodeId, context: u32) {
+        let flat = self.flat;
+        match &flat.node(id).op {
+            op @ (Op::Broadcast { .. } | Op::Slice { .. }) => {
+                let operand = flat.at(id).operands[0];
+                let Some(map) = columns::movement(op, &flat.node(operand).ty, &flat.node(id).ty) else { return };
+                let at = if flat.at(operand).uniform { ONE } else { self.mapped(context, map) };
+                self.ask(operand, at);
+            }
+            Op::Concat => self.parts(id, context),
+            Op::GatherRow { .. } => {
+                let (value, index) = (flat.at(id).operands[0], flat.at(id).operands[1]);
+                self.ask(index, context);
+                let at = self.rooted(context, Step::Dynamic(id), flat.at(value).cols);
+                self.ask(value, at);
+            }
+            Op::Gather { .. } => {
+                for (i, operand) in flat.at(id).operands.iter().enumerate() {
+                    if i > 0 {
+                        self.ask(*operand, context);
+                    } else if memory[operand.0.index()].is_none() {
+                        let at = self.rooted(context, Step::Dynamic(id), flat.at(*operand).cols);
+                        self.ask(*operand, at);
+                    }
+                }
+            }
+            _ => {
+                for operand in pulled(flat, memory, id) {
+                    self.ask(operand, context);
+                }
+            }
+        }
+    }
+
+    fn mapped(&mut self, context: u32, map: ColumnMap) -> u32 {
+        let Context { root, map: above } = &self.contexts[context as usize];
+        match columns::compose(above, &map) {
+            Some(composed) => self.context(*root, composed),
+            None => {
+                let cols = map.cols;
+                self.rooted(context, Step::Map(map), cols)
+            }
+        }
+    }
+
+    fn parts(&mut self, id: NodeId, context: u32) {
+        let flat = self.flat;
+        let inner = |o: NodeId| flat.node(o).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1);
+        let parts: Vec<(NodeId, u64)> =
+            flat.at(id).operands.iter().filter(|o| flat.at(**o).cols > 0).map(|o| (*o, inner(*o))).collect();
+        let widths: Vec<u64> = parts.iter().map(|p| p.1).collect();
+        if let [(only, _)] = parts[..] {
+            return self.ask(only, context);
+        }
+        let groups = flat.at(id).cols / widths.iter().sum::<u64>();
+        let Context { root, map } = &self.contexts[context as usize];
+        if let Some((part, map)) = columns::within_part(map, &widths, groups) {
+            let at = self.context(*root, map);
+            return self.ask(parts[part].0, at);
+        }
+        for (p, (part, _)) in parts.into_iter().enumerate() {
+            let at = self.rooted(context, Step::Part(id, p), flat.at(part).cols);
+            self.ask(part, at);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A graph seen as rows and columns: what lowering and fusion ask of every node, computed once.
+
+use petgraph::visit::NodeIndexable;
+use routefuse_ir::dim::SymbolId;
+use routefuse_ir::graph::{Graph, Node, NodeId};
+use routefuse_ir::op::{Op, ScalarOp};
+
+/// A node's place among rows and columns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FlatNode {
+    /// Operands in order.
+    pub(crate) operands: Vec<NodeId>,
+    /// Its position in [`Flat::order`].
+    pub(crate) position: usize,
+    /// The symbol of the leading dim.
+    pub(crate) rows: Option<SymbolId>,
+    /// The product of the other dims. A value without columns has no elements and no place in a kernel.
+    pub(crate) cols: u64,
+    /// Every column of a row has the same value, so the kernel computes one.
+    pub(crate) uniform: bool,
+    /// Some input has to be loaded to compute it.
+    pub(crate) loads: bool,
+}
+
+/// The verified graph with its nodes' places.
+pub(crate) struct Flat<'g> {
+    pub(crate) graph: &'g Graph,
+    /// Operands before users; a function of the graph alone.
+    pub(crate) order: Vec<NodeId>,
+    nodes: Vec<FlatNode>,
+}
+
+impl<'g> Flat<'g> {
+    /// The places of a verified graph.
+    pub(crate) fn new(graph: &'g Graph) -> Flat<'g> {
+        // A verified graph has no cycle; the nodes of an unverified one's would be left out.
+        let order = graph.topological().unwrap_or_default();
+        let mut flat = Flat { graph, order: vec![], nodes: vec![FlatNode::default(); graph.nodes.node_bound()] };
+        for (position, id) in order.iter().enumerate() {
+            let node = graph.node(*id);
+            let operands = graph.operands(*id);
+            let cols = node.ty.row_elements().unwrap_or(0);
+            let uniform = cols <= 1 || flat.uniform(node, &operands);
+            let loads = matches!(node.op, Op::Input(_)) || operands.iter().any(|o| flat.at(*o).loads);
+            flat.nodes[id.0.index()] =
+                FlatNode { operands, position, rows: node.ty.row_symbol(), cols, uniform, loads };
+        }
+        flat.order = order;
+        flat
+    }
+
+    fn uniform(&self, node: &Node, operands: &[NodeId]) -> bool {
+        let all = |from: usize| operands.iter().skip(from).all(|o| self.at(*o).uniform);
+        match &node.op {
+            Op::Input(_) => false,
+            Op::Const(_) => true,
+            Op::Iota { shape, axis, .. } => shape[*axis].as_const().is_none_or(|n| n <= 1),
+            Op::Concat => {
+                let mut parts = operands.iter().filter(|o| self.at(**o).cols > 0);
+                let first = parts.next();
+                parts.all(|p| Some(p) == first) && first.is_some_and(|f| self.at(*f).uniform)
+            }
+            Op::Gather { .. } => all(1),
+            // With a constant leading dim the rows of `x` are columns too: see `index`.
+            Op::GatherRow { .. } => all(1) && (self.row_groups(operands[1]) == 1 || all(0)),
+            _ => all(0),
+        }
+    }
+
+    /// The constant leading dim of a value of rank 2, which `gather_row` counts as rows; 1 with symbolic rows.
+    pub(crate) fn row_groups(&self, id: NodeId) -> u64 {
+        self.node(id).ty.shape.first().and_then(|d| d.as_const()).unwrap_or(1)
+    }
+
+    /// The node.
+    pub(crate) fn node(&self, id: NodeId) -> &'g Node {
+        self.graph.node(id)
+    }
+
+    /// Its place.
+    pub(crate) fn at(&self, id: NodeId) -> &FlatNode {
+        &self.nodes[id.0.index()]
+    }
+
+    /// One more than the largest node index.
+    pub(crate) fn bound(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// An operation: neither an input nor a constant.
+    pub(crate) fn is_op(&self, id: NodeId) -> bool {
+        !matches!(self.node(id).op, Op::Input(_) | Op::Const(_))
+    }
+
+    /// Moves elements or changes nothing at all: materialising its operand serves as well as itself.
+    pub(crate) fn is_movement(&self, id: NodeId) -> bool {
+        matches!(self.node(id).op, Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } | Op::Copy)
+    }
+
+    /// Integer operations, or as long as one, that an evaluation of one element takes; loads count as one.
+    pub(crate) fn weight(&self, id: NodeId) -> u64 {
+        match &self.node(id).op {
+            Op::Const(_) | Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } | Op::Copy => 0,
+            Op::Scalar(op) => scalar_weight(*op),
+            Op::Input(_) | Op::Iota { .. } | Op::UnpackId | Op::UnpackWeight => 1,
+            Op::Concat => self.at(id).operands.len() as u64,
+            Op::Gather { .. } | Op::GatherRow { .. } => 4,
+            Op::MaskRows { .. } => 2,
+            Op::Pack { .. } => 8,
+        }
+    }
+}
+
+/// Rough counts of machine instructions.
+fn scalar_weight(op: ScalarOp) -> u64 {
+    use routefuse_ir::DType;
+    use routefuse_ir::op::{BinaryOp, UnaryOp};
+    match op {
+        ScalarOp::Unary(UnaryOp::Exp | UnaryOp::Log | UnaryOp::Sigmoid | UnaryOp::Softplus | UnaryOp::Tanh) => 20,
+        ScalarOp::Unary(UnaryOp::Sqrt) | ScalarOp::Binary(BinaryOp::Div | BinaryOp::Rem) => 8,
+        ScalarOp::Cast(DType::Bf16 | DType::F16) => 4,
+        // Ten rounds of two wide multiplications and some xors.
+        ScalarOp::Philox => 80,
+        _ => 1,
+    }
+}

@@ -1,0 +1,95 @@
+//! Runs a graph, its canonical form, and both as fused and unfused programs, on hostile values, and compares the bits.
+
+use routefuse_ir::interp;
+use routefuse_ir::{DType, Graph, Literal, Tensor, Verified};
+use routefuse_passes::canonicalise::canonicalise;
+use routefuse_passes::fuse::{Fusion, fuse, unfused};
+
+/// A small generator of pseudo-random numbers (splitmix64, Steele et al., OOPSLA 2014).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next() % n.max(1)
+    }
+}
+
+/// Elements that tell right from nearly right: small integers and ids out of range, both zeros, infinities, NaNs with
+/// payloads, denormals, and any bits at all.
+fn element(dtype: DType, r: &mut Random) -> u64 {
+    let bits = match (dtype, r.below(8)) {
+        (DType::Bool, n) => n & 1,
+        (_, 0) => r.next(),
+        (DType::F32, 1) => [0x7fc0_0001, 0xffa0_0000, 0x7f80_0000, 0xff80_0000, 0x8000_0000, 1][r.below(6) as usize],
+        (DType::F16, 1) => [0x7e01, 0xfc00, 0x8000, 1][r.below(4) as usize],
+        (DType::Bf16, 1) => [0x7fc1, 0xff80, 0x8000, 1][r.below(4) as usize],
+        (d, _) if d.is_float() => {
+            let value = (r.below(2001) as f64 - 1000.0) / 64.0;
+            Literal::from_f64(d, value).map_or(0, Literal::bits)
+        }
+        (_, 1) => (r.below(4)).wrapping_neg(),
+        (_, n) => r.below(3 << n),
+    };
+    Literal::from_bits(dtype, bits).bits()
+}
+
+/// Inputs for these extents, made of the seed.
+pub fn inputs(g: &Graph, extents: &[(&str, u64)], seed: u64) -> Vec<Tensor> {
+    let mut r = Random(seed);
+    let extent = |name: &str| extents.iter().find(|e| e.0 == name).map_or(3, |e| e.1);
+    let symbols: Vec<u64> = g.symbols.iter().map(|s| extent(s)).collect();
+    let mut tensors = Vec::new();
+    for i in 0..g.inputs.len() {
+        let ty = g.input_type(i);
+        let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(&symbols)).collect();
+        let n: u64 = shape.iter().product();
+        tensors.push(Tensor::from_bits(ty.dtype, &shape, (0..n).map(|_| element(ty.dtype, &mut r))));
+    }
+    tensors
+}
+
+/// Asserts that all forms of the graph give the same bits; returns the fused canonical form.
+pub fn agree(g: &Verified<Graph>, extents: &[(&str, u64)], seed: u64) -> Fusion {
+    let inputs = inputs(g, extents, seed);
+    let used: Vec<(&str, u64)> =
+        extents.iter().copied().filter(|(name, _)| g.symbols.iter().any(|s| s == name)).collect();
+    let expected = interp::run(g, &inputs, &used).unwrap_or_else(|d| panic!("{d}"));
+    let (canonical, _) = canonicalise(g.clone()).unwrap_or_else(|d| panic!("{d}"));
+    let forms = [
+        ("fused", fuse(&canonical, |_| false)),
+        ("unfused", unfused(g, |_| false)),
+        ("fused as written", fuse(g, |_| false)),
+        ("unfused canonical", unfused(&canonical, |_| false)),
+    ];
+    let forms = forms.map(|(name, f)| (name, f.unwrap_or_else(|d| panic!("{name}: {d}\n{}", text(g)))));
+    for (name, fusion) in &forms {
+        let got = interp::program::run(&fusion.program, &inputs, &used);
+        let got = got.unwrap_or_else(|d| panic!("{name}: {d}\n{}\n{}", text(g), kernels(fusion)));
+        for (i, (a, b)) in expected.outputs.iter().zip(&got.outputs).enumerate() {
+            let output = &g.outputs[i].name;
+            assert_eq!(a, b, "{name}, output {output}, seed {seed}, {extents:?}\n{}\n{}", text(g), kernels(fusion));
+        }
+        // A fused kernel asks for fewer elements: it may miss a trap behind a slice, never add one.
+        assert!(expected.trapped || !got.trapped, "{name} traps\n{}", text(g));
+        if name.starts_with("unfused") && !name.contains("canonical") {
+            assert_eq!(expected.trapped, got.trapped, "{name}\n{}", text(g));
+        }
+    }
+    let [(_, fused), ..] = forms;
+    fused
+}
+
+fn text(g: &Graph) -> String {
+    routefuse_ir::text::print(g)
+}
+
+fn kernels(fusion: &Fusion) -> String {
+    fusion.program.steps.iter().map(|s| s.kernel.to_string()).collect()
+}
