@@ -15,6 +15,16 @@ pub enum CodegenError {
         /// Missing feature.
         feature: &'static str,
     },
+    /// A schedule that does not fit its kernel or target: a defect of the scheduler.
+    #[error("the schedule of kernel `{kernel}` for `{target}` does not fit: {message}")]
+    Schedule {
+        /// Kernel name.
+        kernel: String,
+        /// Target name.
+        target: String,
+        /// What does not fit.
+        message: String,
+    },
     /// The module that was built does not verify: an error in this crate's emitter.
     #[error("MLIR rejects the module built for `{target}`: {message}")]
     Verify {

@@ -4,6 +4,7 @@
 //! [`mlir_builder::Builder`] from `arith`, `scf`, `gpu` and `llvm` operations, lowered by [`mlir_session::MlirSession`],
 //! optimised and emitted by [`machine_code::CodeGenerator`], and linked by LLD in process ([`linker`]).
 
+mod emit;
 mod error;
 mod ffi;
 pub mod linker;
@@ -15,5 +16,5 @@ mod timings;
 
 pub use error::CodegenError;
 pub use machine_code::llvm_version;
-pub use pipeline::{Dump, MachineCode};
+pub use pipeline::{Compiled, Dump, MachineCode, compile};
 pub use timings::Timings;

@@ -1,6 +1,7 @@
 //! From a module under construction to what is loaded: the phases in order, timed, with dumps on request.
 
 use crate::{
+    emit,
     error::CodegenError,
     linker,
     machine_code::CodeGenerator,
@@ -9,6 +10,9 @@ use crate::{
     timings::{Timings, timed},
 };
 use melior::ir::{Location, Module};
+use routefuse_ir::artifact::{Artifact, CodeFormat};
+use routefuse_ir::kernel::abi;
+use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::{Target, TargetKind};
 
 /// Which intermediate texts to keep; none changes the code.
@@ -27,6 +31,22 @@ impl Dump {
     pub const ALL: Dump = Dump { mlir: true, llvm: true, assembly: true };
 }
 
+/// An artifact, what was dumped on the way, and where the time went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compiled {
+    /// What is loaded and launched.
+    pub artifact: Artifact,
+    /// MLIR, if asked for.
+    pub mlir: Option<String>,
+    /// Optimised LLVM IR, if asked for.
+    pub llvm: Option<String>,
+    /// Assembly, if asked for.
+    pub assembly: Option<String>,
+    /// Time of each phase.
+    pub timings: Timings,
+}
+
 /// Machine code, what was dumped on the way, and where the time went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,8 +63,34 @@ pub struct MachineCode {
     pub timings: Timings,
 }
 
+/// Compiles a scheduled kernel. The same arguments always give the same artifact.
+///
+/// # Errors
+/// A schedule that does not fit ([`CodegenError::Schedule`]), a host processor that lacks instructions
+/// ([`CodegenError::HostFeature`]); all others are defects, of this crate or of LLVM.
+pub fn compile(scheduled: &Scheduled, variant: Variant, dump: Dump) -> Result<Compiled, CodegenError> {
+    let target = scheduled.target;
+    let code = compile_module(target, dump, |builder| emit::emit(builder, scheduled, variant))?;
+    let MachineCode { bytes, mlir, llvm, assembly, timings } = code;
+    let format = match target.kind() {
+        TargetKind::Host => CodeFormat::SharedObject,
+        TargetKind::Nvptx => CodeFormat::Ptx,
+        TargetKind::Amdgpu => CodeFormat::Hsaco,
+    };
+    let artifact = Artifact {
+        target,
+        variant,
+        schedule: scheduled.schedule.clone(),
+        slots: abi::slots(&scheduled.kernel),
+        entry: abi::ENTRY.to_owned(),
+        format,
+        code: bytes,
+    };
+    Ok(Compiled { artifact, mlir, llvm, assembly, timings })
+}
+
 /// Compiles the module that `build` makes with the builder it is given.
-pub fn compile(
+pub fn compile_module(
     target: Target,
     dump: Dump,
     build: impl FnOnce(&Builder) -> Result<(), CodegenError>,

@@ -4,7 +4,7 @@ use object::{Object, ObjectSymbol};
 use routefuse_codegen::{
     CodegenError, Dump,
     mlir_builder::{Builder, FloatPredicate, Parameter, Place, Val},
-    pipeline::compile,
+    pipeline::compile_module,
 };
 use routefuse_ir::target::{Target, TargetKind};
 
@@ -60,7 +60,7 @@ fn build(b: &Builder, target: Target) {
 
 fn compiled(name: &str) -> routefuse_codegen::MachineCode {
     let target = Target::named(name).expect("a known target");
-    compile(target, Dump::ALL, |b| {
+    compile_module(target, Dump::ALL, |b| {
         build(b, target);
         Ok(())
     })
@@ -154,7 +154,7 @@ fn hsaco_is_linked() {
 #[test]
 fn undefined_symbols_are_refused() {
     // A 128-bit division is a call into the compiler's run-time library.
-    let result = compile(Target::host(), Dump::default(), |b| {
+    let result = compile_module(Target::host(), Dump::default(), |b| {
         b.function("kernel", false, &[pointer(b, false)], |b, arguments| {
             let x = b.load(arguments[0], b.int(128), 16, false);
             let y = b.load(b.gep_const(arguments[0], 1, b.int(128)), b.int(128), 16, false);
@@ -183,7 +183,7 @@ fn a_failed_link_says_why() {
 /// MLIR's diagnostics reach the error instead of the terminal.
 #[test]
 fn a_wrong_module_says_why() {
-    let error = compile(Target::host(), Dump::default(), |b| {
+    let error = compile_module(Target::host(), Dump::default(), |b| {
         b.function("kernel", false, &[], |b, _| {
             b.addi(b.const_int(b.int(32), 1), b.const_int(b.int(64), 1));
         });

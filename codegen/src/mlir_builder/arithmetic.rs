@@ -187,7 +187,7 @@ impl<'m> Builder<'m> {
 
     /// `x` itself, in the way of LLVM: nothing is fused across it.
     pub fn arithmetic_fence(&self, x: Val<'m>) -> Val<'m> {
-        self.intrinsic("arith.fence", &[x], self.type_of(x))
+        self.intrinsic("arithmetic.fence", &[x], self.type_of(x))
     }
 
     /// Float to signed integer towards zero, saturating, NaN to 0.

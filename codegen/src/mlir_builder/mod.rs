@@ -113,6 +113,11 @@ impl<'m> Builder<'m> {
         self.lanes_of(element, self.lanes(like))
     }
 
+    /// Bits of an integer type.
+    pub fn width(&self, ty: Type<'m>) -> u32 {
+        IntegerType::try_from(ty).map_or(0, |ty| ty.width())
+    }
+
     // Constants. A vector type gives a splat.
 
     /// An integer constant of a scalar or vector type; the value wraps to the type's width.
@@ -134,6 +139,11 @@ impl<'m> Builder<'m> {
                 self.constant(ty, dense.into())
             }
         }
+    }
+
+    /// Zero of an integer or float type.
+    pub fn const_zero(&self, ty: Type<'m>) -> Val<'m> {
+        if self.element(ty) == self.f32() { self.const_f32(0.0, self.lanes(ty)) } else { self.const_int(ty, 0) }
     }
 
     /// An `i1` constant of one lane.

@@ -1,0 +1,86 @@
+//! Casts by value, and the 16-bit floats.
+
+use super::lanes::{Lanes, Nans};
+use super::machine::LaneMachine;
+use super::scope::Emitter;
+use crate::mlir_builder::{FloatPredicate, IntPredicate, Val};
+use routefuse_ir::target::TargetKind;
+use routefuse_ir::{DType, math};
+
+impl<'m> Emitter<'_, 'm> {
+    /// `x` as another dtype: through `f32` if either side is a float, so that an integer rounds to `f32` before it rounds
+    /// to 16 bits.
+    pub fn cast(&self, x: Lanes<'m>, from: DType, to: DType) -> Lanes<'m> {
+        if !from.is_float() && !to.is_float() {
+            return Lanes { value: self.cast_integer(x.value, from, to), ..x };
+        }
+        let wide = self.widened(x, from);
+        let element = self.value_type(to);
+        let value = match to {
+            DType::F32 => return wide,
+            DType::F16 => self.narrowed_to_f16(wide),
+            DType::Bf16 => self.narrowed_to_bf16(wide),
+            // NaN is unequal to 0, so it is true.
+            DType::Bool => self.b.cmpf(FloatPredicate::Une, wide.value, self.b.const_f32(0.0, wide.lanes)),
+            _ if to.is_signed() => self.b.fptosi_sat(wide.value, element),
+            _ => self.b.fptoui_sat(wide.value, element),
+        };
+        Lanes { value, nans: Nans::Exact, ..wide }
+    }
+
+    /// Integers and `bool`: the low bits, extended by the source's own sign; `bool` asks for `x != 0`.
+    fn cast_integer(&self, x: Val<'m>, from: DType, to: DType) -> Val<'m> {
+        let element = self.value_type(to);
+        if to == DType::Bool {
+            return if from == to {
+                x
+            } else {
+                self.b.cmpi(IntPredicate::Ne, x, self.b.const_int(self.b.type_of(x), 0))
+            };
+        }
+        match to.bits().cmp(&from.bits()) {
+            std::cmp::Ordering::Less => self.b.trunci(x, element),
+            std::cmp::Ordering::Equal => x,
+            std::cmp::Ordering::Greater if from.is_signed() => self.b.extsi(x, element),
+            std::cmp::Ordering::Greater => self.b.extui(x, element),
+        }
+    }
+
+    /// `x` as `f32`, by definition without other NaNs than the canonical one.
+    fn widened(&self, x: Lanes<'m>, from: DType) -> Lanes<'m> {
+        let free = |value| Lanes { value, nans: Nans::Free, ..x };
+        let exact = |value| Lanes { value, nans: Nans::Canonical, ..x };
+        match from {
+            DType::F32 if x.nans == Nans::Canonical => x,
+            DType::F32 => free(x.value),
+            DType::F16 => {
+                let half = self.b.bitcast(x.value, self.b.lanes_of(self.b.f16(), x.lanes));
+                free(self.b.extf(half, self.b.f32()))
+            }
+            DType::Bf16 => {
+                let bits = self.b.extui(x.value, self.b.int(32));
+                let high = self.b.shli(bits, self.b.const_int(self.b.type_of(bits), 16));
+                free(self.b.bitcast(high, self.b.lanes_of(self.b.f32(), x.lanes)))
+            }
+            _ if from.is_signed() => exact(self.b.sitofp(x.value, self.b.f32())),
+            _ => exact(self.b.uitofp(x.value, self.b.f32())),
+        }
+    }
+
+    /// The bits of the nearest `f16`, by the target's conversion; NaN gives the canonical one.
+    fn narrowed_to_f16(&self, x: Lanes<'m>) -> Val<'m> {
+        // LLVM 22 fuses a product with this cast on AMD as (half)(a*b + 0), which loses the sign of −0.0.
+        let fenced = if self.kind == TargetKind::Amdgpu { self.b.arithmetic_fence(x.value) } else { x.value };
+        let half = self.b.truncf(fenced, self.b.f16());
+        let bits = self.b.bitcast(half, self.b.lanes_of(self.b.int(16), x.lanes));
+        let nan = self.b.const_int(self.b.type_of(bits), i64::from(math::F16_NAN));
+        self.b.select(self.b.cmpf(FloatPredicate::Uno, x.value, x.value), nan, bits)
+    }
+
+    /// The bits of the nearest `bf16`; NaN gives the canonical one.
+    fn narrowed_to_bf16(&self, x: Lanes<'m>) -> Val<'m> {
+        let mut machine = LaneMachine { b: self.b, lanes: x.lanes };
+        let bits = math::f32_to_bf16(&mut machine, x.value);
+        self.b.trunci(bits, self.b.int(16))
+    }
+}

@@ -1,0 +1,137 @@
+//! Values on lanes: what is asked of one value at one index.
+
+use super::index::{Index, Ix};
+use super::lanes::{Lanes, Nans};
+use super::scope::Emitter;
+use crate::mlir_builder::{FloatPredicate, Val};
+use routefuse_ir::kernel::{ValueId, ValueKind};
+use routefuse_ir::{DType, Literal};
+
+/// The canonical quiet NaN of `f32`.
+pub(super) const NAN: u32 = 0x7fc0_0000;
+
+impl<'m> Emitter<'_, 'm> {
+    /// The value at this index, emitted once.
+    pub fn evaluate(&self, id: ValueId, index: &Index<'m>) -> Lanes<'m> {
+        let value = self.kernel.value(id);
+        // What the value does not depend on is the same on all lanes.
+        let anywhere = || vec![Ix::constant(0)];
+        let row = if value.space.per_row { index.row.clone() } else { anywhere() };
+        let column = if value.space.cols > 1 { index.column.clone() } else { anywhere() };
+        let flat = index.flat.filter(|(_, cols)| value.space.per_row && value.space.cols == *cols);
+        let index = Index::new(row, column, flat);
+        let key = index.key();
+        if let Some(known) = self.known(id, &key) {
+            return known;
+        }
+        let lanes = match &value.kind {
+            ValueKind::Const(literal) => self.constant(*literal),
+            ValueKind::Load(param) => self.load(*param, &index),
+            ValueKind::Row => self.position(&index.row, value.dtype),
+            ValueKind::Column => self.position(&index.column, value.dtype),
+            ValueKind::Scalar(op, operands) => {
+                let dtypes: Vec<DType> = operands.iter().map(|o| self.kernel.value(*o).dtype).collect();
+                let operands: Vec<Lanes<'m>> = operands.iter().map(|o| self.evaluate(*o, &index)).collect();
+                self.scalar(*op, &operands, &dtypes)
+            }
+            ValueKind::Remap(operand, map) => self.remap(*operand, map, &index),
+            ValueKind::Concat(parts) => self.concat(parts, &index),
+            ValueKind::Gather { table, indices, out_of_range, proved } => {
+                self.gather(*table, indices, *out_of_range, *proved, &index)
+            }
+            ValueKind::GatherRow { value, index: column, out_of_range, proved } => {
+                self.gather_row(*value, *column, *out_of_range, *proved, &index)
+            }
+        };
+        self.remember(id, key, lanes);
+        lanes
+    }
+
+    /// A constant on one lane.
+    pub fn constant(&self, literal: Literal) -> Lanes<'m> {
+        if literal.dtype() != DType::F32 {
+            let ty = self.value_type(literal.dtype());
+            return Lanes::exact(self.b.const_int(ty, literal.bits() as i64), 1);
+        }
+        let bits = literal.bits() as u32;
+        let canonical = bits == NAN || !f32::from_bits(bits).is_nan();
+        let nans = if canonical { Nans::Canonical } else { Nans::Exact };
+        Lanes { nans, ..Lanes::exact(self.b.const_f32_bits(bits, 1), 1) }
+    }
+
+    /// A row or column index as an integer dtype; it wraps.
+    fn position(&self, places: &[Ix<'m>], dtype: DType) -> Lanes<'m> {
+        let (from, to) = (self.index_bits(), dtype.bits());
+        let ty = self.value_type(dtype);
+        if places.iter().all(|ix| ix.base.is_none()) {
+            let known: Vec<i64> = places.iter().map(|ix| ix.plus as i64).collect();
+            return Lanes::exact(self.b.const_ints(ty, &known), known.len() as u32);
+        }
+        let lanes: Vec<Val<'m>> = places
+            .iter()
+            .map(|ix| {
+                let place = self.materialise(*ix);
+                match to.cmp(&from) {
+                    std::cmp::Ordering::Less => self.b.trunci(place, ty),
+                    std::cmp::Ordering::Equal => place,
+                    // An index is never negative.
+                    std::cmp::Ordering::Greater => self.b.extui(place, ty),
+                }
+            })
+            .collect();
+        Lanes::exact(self.b.gather_lanes(&lanes), lanes.len() as u32)
+    }
+
+    /// With the bits that the definition says: a NaN that arithmetic made becomes the canonical one.
+    pub fn settled(&self, x: Lanes<'m>) -> Lanes<'m> {
+        if x.nans != Nans::Free {
+            return x;
+        }
+        // To LLVM a NaN is a NaN, and it drops this selection where an operation gives one by itself, as the root of a
+        // negative number. Behind a fence, and as integers, it does not.
+        let fenced = self.b.arithmetic_fence(x.value);
+        let bits = self.b.bitcast(fenced, self.b.lanes_of(self.b.int(32), x.lanes));
+        let nan = self.b.const_int(self.b.type_of(bits), i64::from(NAN));
+        let is_nan = self.b.cmpf(FloatPredicate::Uno, fenced, fenced);
+        let bits = self.b.select(is_nan, nan, bits);
+        let value = self.b.bitcast(bits, self.b.type_of(x.value));
+        Lanes { value, nans: Nans::Canonical, ..x }
+    }
+
+    /// Both with NaNs of which one thing can be said when either is chosen, and what that is.
+    pub fn agree(&self, x: Lanes<'m>, y: Lanes<'m>) -> (Lanes<'m>, Lanes<'m>, Nans) {
+        match x.nans.or(y.nans) {
+            Nans::Exact => (self.settled(x), self.settled(y), Nans::Exact),
+            nans => (x, y, nans),
+        }
+    }
+
+    /// On `lanes` lanes; one serves all.
+    pub fn spread(&self, value: Val<'m>, lanes: u32) -> Val<'m> {
+        if self.b.lanes(self.b.type_of(value)) == lanes { value } else { self.b.splat(value, lanes) }
+    }
+
+    /// `x` where `condition` (one answer, or one a lane), else `y`, with the traps of the chosen one.
+    pub fn choose(&self, condition: Val<'m>, x: Lanes<'m>, y: Lanes<'m>) -> Lanes<'m> {
+        let (x, y, nans) = self.agree(x, y);
+        let answers = self.b.lanes(self.b.type_of(condition));
+        let lanes = answers.max(x.lanes).max(y.lanes);
+        let value = self.b.select(condition, self.spread(x.value, lanes), self.spread(y.value, lanes));
+        let trap = (x.trap.is_some() || y.trap.is_some()).then(|| {
+            let or_none = |trap: Option<Val<'m>>| self.spread(trap.unwrap_or_else(|| self.b.const_bool(false)), lanes);
+            self.b.select(condition, or_none(x.trap), or_none(y.trap))
+        });
+        Lanes { value, lanes, nans, trap }
+    }
+
+    /// The traps of either.
+    pub fn either(&self, x: Option<Val<'m>>, y: Option<Val<'m>>) -> Option<Val<'m>> {
+        match (x, y) {
+            (Some(x), Some(y)) => {
+                let lanes = self.b.lanes(self.b.type_of(x)).max(self.b.lanes(self.b.type_of(y)));
+                Some(self.b.ori(self.spread(x, lanes), self.spread(y, lanes)))
+            }
+            (trap, None) | (None, trap) => trap,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Functions around the pieces: the host's loop over rows, a GPU's threads.
+
+use super::index::{Index, Ix};
+use super::lanes::Lanes;
+use super::scope::Emitter;
+use crate::mlir_builder::{IntPredicate, Parameter, Place, Val};
+use routefuse_ir::kernel::abi::{ENTRY, Slot};
+use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
+use routefuse_ir::kernel::{ParamId, Role, ValueId};
+use std::collections::HashSet;
+
+/// The host function that does the work; the entry point loads its arguments.
+const BODY: &str = "rows";
+
+impl<'m> Emitter<'_, 'm> {
+    // The host.
+
+    /// The entry point, which takes slots and rows, and the loop.
+    pub fn host(&self, schedule: &Schedule) {
+        let Schedule::Flat { domains, .. } = schedule else { return };
+        let (b, i64) = (self.b, self.b.int(64));
+        let mut parameters = self.parameters();
+        parameters.extend([Parameter::plain(i64), Parameter::plain(i64)]);
+        b.function(BODY, true, &parameters, |_, arguments| {
+            let (slots, rows) = arguments.split_at(self.slots.len());
+            *self.arguments.borrow_mut() = slots.to_vec();
+            self.host_loops(domains, rows[0], rows[1]);
+        });
+        let entry = [
+            Parameter { readonly: true, ..Parameter::plain(b.pointer()) },
+            Parameter::plain(i64),
+            Parameter::plain(i64),
+        ];
+        b.function(ENTRY, false, &entry, |_, arguments| {
+            let mut values: Vec<Val<'m>> = Vec::new();
+            for (position, slot) in self.slots.iter().enumerate() {
+                let ty = if matches!(slot, Slot::Pointer(_)) { b.pointer() } else { i64 };
+                values.push(b.load(b.gep_const(arguments[0], position as i32, i64), ty, 8, false));
+            }
+            values.extend(&arguments[1..]);
+            b.call(BODY, &values);
+        });
+    }
+
+    fn host_loops(&self, domains: &[Domain], begin: Val<'m>, end: Val<'m>) {
+        self.evaluate_uniforms();
+        let b = self.b;
+        let one = b.const_int(b.int(64), 1);
+        // Where an output lies in an input, nothing of a row is stored before all of it is read.
+        let in_place = self.kernel.params.iter().any(|p| p.aliases.is_some());
+        let many_rows = |d: &&Domain| matches!(d.piece, Piece::Rows { width } if width > 1) && !in_place;
+        let shared: Vec<&Domain> = domains.iter().filter(|d| !many_rows(d)).collect();
+        if !shared.is_empty() {
+            b.for_loop(begin, end, one, |_, row| {
+                self.scoped(|| self.host_row(&shared, row, in_place));
+            });
+        }
+        for domain in domains.iter().filter(many_rows) {
+            let Piece::Rows { width } = domain.piece else { continue };
+            let width = u64::from(width);
+            let count = b.subi(end, begin);
+            let whole = b.subi(count, b.andi(count, b.const_int(b.int(64), width as i64 - 1)));
+            let middle = b.addi(begin, whole);
+            let rows = |lanes: u64, from, to| {
+                b.for_loop(from, to, b.const_int(b.int(64), lanes as i64), |_, row| {
+                    let row = Ix::value(row, 1);
+                    let index = Index::new((0..lanes).map(|l| row.offset(l)).collect(), vec![Ix::constant(0)], None);
+                    self.scoped(|| self.piece(domain, &index));
+                });
+            };
+            rows(width, begin, middle);
+            rows(1, middle, end);
+        }
+    }
+
+    /// One row: pieces of the domain's width, then of falling powers of two.
+    fn host_row(&self, domains: &[&Domain], row: Val<'m>, in_place: bool) {
+        let mut waiting = Vec::new();
+        for domain in domains {
+            let (Piece::InRow { width } | Piece::Flat { width } | Piece::Rows { width }) = domain.piece;
+            let mut from = 0;
+            while from < domain.cols {
+                let lanes = u64::from(width).min(1 << (domain.cols - from).ilog2());
+                let columns = (from..from + lanes).map(Ix::constant).collect();
+                let index = Index::new(vec![Ix::value(row, 1)], columns, None);
+                if in_place {
+                    waiting.extend(self.stored_values(domain, &index));
+                } else {
+                    self.piece(domain, &index);
+                }
+                from += lanes;
+            }
+        }
+        for (param, index, value) in waiting {
+            self.store(param, &index, value);
+        }
+    }
+
+    // GPUs.
+
+    /// The kernel: a thread has one piece of every domain.
+    pub fn device(&self, schedule: &Schedule) {
+        let Schedule::Flat { threads, domains } = schedule else { return };
+        self.b.gpu_kernel(ENTRY, *threads, &self.parameters(), |b, arguments| {
+            *self.arguments.borrow_mut() = arguments.to_vec();
+            let first = b.muli(b.place(Place::Block), b.const_int(b.int(64), i64::from(*threads)));
+            let thread = b.addi(first, b.place(Place::Thread));
+            let thread = if self.variant.narrow { b.trunci(thread, self.index_type()) } else { thread };
+            self.evaluate_uniforms();
+            for domain in domains {
+                self.device_piece(domain, thread);
+            }
+        });
+    }
+
+    fn device_piece(&self, domain: &Domain, thread: Val<'m>) {
+        let (b, rows) = (self.b, Ix::value(self.rows(), 1));
+        let (cols, thread) = (domain.cols, Ix::value(thread, 1));
+        let below = |x: Val<'m>, y: Val<'m>| b.cmpi(IntPredicate::Ult, x, y);
+        // The elements of a piece from its first one on.
+        let index = |first: Ix<'m>, lanes: u64| {
+            let elements: Vec<Ix<'m>> = (0..lanes).map(|lane| first.offset(lane)).collect();
+            let rows = elements.iter().map(|e| self.divide(*e, cols)).collect();
+            let columns = elements.iter().map(|e| self.remainder(*e, cols)).collect();
+            Index::new(rows, columns, Some((first, cols)))
+        };
+        match domain.piece {
+            Piece::InRow { width } => {
+                let (width, pieces) = (u64::from(width), cols / u64::from(width));
+                let count = self.materialise(self.times(rows, pieces));
+                b.if_then(below(self.materialise(thread), count), |_| {
+                    self.scoped(|| {
+                        let row = self.divide(thread, pieces);
+                        let first = self.times(self.remainder(thread, pieces), width);
+                        let columns = (0..width).map(|lane| first.offset(lane)).collect();
+                        let flat = Some((self.times(thread, width), cols));
+                        self.piece(domain, &Index::new(vec![row], columns, flat));
+                    });
+                });
+            }
+            Piece::Flat { width } | Piece::Rows { width } => {
+                let width = u64::from(width);
+                let first = self.times(thread, width);
+                let count = self.materialise(self.times(rows, cols));
+                let last = self.materialise(first.offset(width - 1));
+                let begin = self.materialise(first);
+                let whole = || {
+                    self.scoped(|| self.piece(domain, &index(first, width)));
+                    vec![]
+                };
+                // The last piece may be short: element by element.
+                let short = || {
+                    b.if_then(below(begin, count), |_| {
+                        b.for_loop(begin, count, self.index_const(1), |_, element| {
+                            self.scoped(|| self.piece(domain, &index(Ix::value(element, 1), 1)));
+                        });
+                    });
+                    vec![]
+                };
+                if width == 1 {
+                    b.if_then(below(begin, count), |_| {
+                        whole();
+                    });
+                } else {
+                    b.if_then_else(below(last, count), &[], |_| whole(), |_| short());
+                }
+            }
+        }
+    }
+
+    // Both.
+
+    /// All stores of a domain at one piece; everything is read before anything is stored.
+    fn piece(&self, domain: &Domain, index: &Index<'m>) {
+        for (param, index, value) in self.stored_values(domain, index) {
+            self.store(param, &index, value);
+        }
+    }
+
+    fn stored_values(&self, domain: &Domain, index: &Index<'m>) -> Vec<(ParamId, Index<'m>, Lanes<'m>)> {
+        let stores = domain.stores.iter().map(|s| self.kernel.stores[*s as usize]);
+        stores.map(|store| (store.param, index.clone(), self.evaluate(store.value, index))).collect()
+    }
+
+    /// Values that are the same for the whole launch are emitted before any loop or condition.
+    fn evaluate_uniforms(&self) {
+        let mut reached: HashSet<ValueId> = self.kernel.stores.iter().map(|s| s.value).collect();
+        for (id, value) in self.kernel.values().rev() {
+            if reached.contains(&id) {
+                reached.extend(value.kind.operands());
+            }
+        }
+        let nowhere = Index::new(vec![Ix::constant(0)], vec![Ix::constant(0)], None);
+        for (id, value) in self.kernel.values() {
+            if reached.contains(&id) && !value.space.per_row && value.space.cols == 1 {
+                self.evaluate(id, &nowhere);
+            }
+        }
+    }
+
+    /// One parameter for each slot, with what is promised of its memory.
+    fn parameters(&self) -> Vec<Parameter<'m>> {
+        let parameter = |slot: &Slot| match slot {
+            Slot::Pointer(id) => {
+                let param = self.kernel.param(*id);
+                Parameter {
+                    ty: self.b.pointer(),
+                    noalias: !self.is_aliased(*id),
+                    readonly: param.role == Role::Input,
+                    align: if self.variant.aligned { 16 } else { 1 },
+                }
+            }
+            Slot::Stride(..) | Slot::Extent(_) => Parameter::plain(self.b.int(64)),
+        };
+        self.slots.iter().map(parameter).collect()
+    }
+}

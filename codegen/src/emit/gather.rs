@@ -1,0 +1,174 @@
+//! Gathers: elements of a table, and columns of the same row, by indices that are data.
+
+use super::index::{Index, Ix};
+use super::lanes::Lanes;
+use super::scope::Emitter;
+use crate::mlir_builder::{IntPredicate, Val};
+use routefuse_ir::DType;
+use routefuse_ir::dim::Dim;
+use routefuse_ir::kernel::{ParamId, ValueId};
+use routefuse_ir::op::OutOfRange;
+
+/// One index after its check.
+struct Checked<'m> {
+    /// A safe index for every lane, or one for all; in range unless the extent is 0.
+    safe: Vec<Ix<'m>>,
+    /// Whether there is an element, if that is not certain.
+    inside: Option<Val<'m>>,
+}
+
+impl<'m> Emitter<'_, 'm> {
+    /// An element of a table.
+    pub fn gather(
+        &self,
+        table: ParamId,
+        indices: &[ValueId],
+        policy: OutOfRange,
+        proved: bool,
+        index: &Index<'m>,
+    ) -> Lanes<'m> {
+        let param = self.kernel.param(table);
+        let (mut checked, mut trap) = (Vec::new(), None);
+        for (id, extent) in indices.iter().zip(&param.ty.shape) {
+            let at = self.evaluate(*id, index);
+            trap = self.either(trap, at.trap);
+            checked.push(self.checked(at, self.kernel.value(*id).dtype, *extent, policy, proved));
+        }
+        let inside = checked.iter().filter_map(|c| c.inside).reduce(|x, y| {
+            let lanes = self.b.lanes(self.b.type_of(x)).max(self.b.lanes(self.b.type_of(y)));
+            self.b.andi(self.spread(x, lanes), self.spread(y, lanes))
+        });
+        let lanes = checked.iter().map(|c| c.safe.len()).max().unwrap_or(1);
+        let offsets: Vec<Ix<'m>> = (0..lanes)
+            .map(|lane| {
+                let at = |c: &Checked<'m>| c.safe[if c.safe.len() == 1 { 0 } else { lane }];
+                self.table_offset(table, &checked.iter().map(at).collect::<Vec<_>>())
+            })
+            .collect();
+        let may_be_empty = !proved && param.ty.row_symbol().is_some();
+        let element = match inside {
+            Some(inside) if may_be_empty => self.load_inside(table, &offsets, inside),
+            _ => self.load_at(table, &offsets),
+        };
+        let element = Lanes { trap, ..Lanes::exact(element, lanes as u32) };
+        self.or_replacement(element, inside, policy, param.ty.dtype)
+    }
+
+    /// The first operand at the column that the second names.
+    pub fn gather_row(
+        &self,
+        value: ValueId,
+        column: ValueId,
+        policy: OutOfRange,
+        proved: bool,
+        index: &Index<'m>,
+    ) -> Lanes<'m> {
+        let extent = Dim::Const(self.kernel.value(value).space.cols);
+        let at = self.evaluate(column, index);
+        let checked = self.checked(at, self.kernel.value(column).dtype, extent, policy, proved);
+        let element = self.evaluate(value, &index.at(checked.safe));
+        // An element that is not there does not trap, but its index may have.
+        let dtype = self.kernel.value(value).dtype;
+        let result = self.or_replacement(element, checked.inside, policy, dtype);
+        Lanes { trap: self.either(at.trap, result.trap), ..result }
+    }
+
+    /// The element where it is inside, else the policy's replacement.
+    fn or_replacement(
+        &self,
+        element: Lanes<'m>,
+        inside: Option<Val<'m>>,
+        policy: OutOfRange,
+        dtype: DType,
+    ) -> Lanes<'m> {
+        let Some(inside) = inside else { return element };
+        let mut replacement = self.constant(policy.replacement(dtype));
+        if policy == OutOfRange::Trap {
+            replacement.trap = Some(self.b.const_bool(true));
+        }
+        self.choose(inside, element, replacement)
+    }
+
+    /// Loads only the lanes that are inside, for a table that may have no element at all.
+    fn load_inside(&self, table: ParamId, offsets: &[Ix<'m>], inside: Val<'m>) -> Val<'m> {
+        let ty = self.value_type(self.kernel.param(table).ty.dtype);
+        let one = |lane: usize| {
+            let at = offsets[lane];
+            let inside = self.b.extract(inside, lane as u32);
+            let load = |_: &_| self.scoped(|| vec![self.load_at(table, &[at])]);
+            self.b.if_then_else(inside, &[ty], load, |b| vec![b.const_zero(ty)])[0]
+        };
+        if self.b.lanes(self.b.type_of(inside)) == 1 {
+            let load = |_: &_| self.scoped(|| vec![self.load_at(table, offsets)]);
+            let ty = self.b.lanes_of(ty, offsets.len() as u32);
+            return self.b.if_then_else(inside, &[ty], load, |b| vec![b.const_zero(ty)])[0];
+        }
+        self.b.gather_lanes(&(0..offsets.len()).map(one).collect::<Vec<_>>())
+    }
+
+    /// Checks the index `at` of a dim of this extent.
+    fn checked(&self, at: Lanes<'m>, dtype: DType, extent: Dim, policy: OutOfRange, proved: bool) -> Checked<'m> {
+        if proved {
+            return Checked { safe: self.places(at, dtype.is_signed()), inside: None };
+        }
+        let b = self.b;
+        let symbolic = extent.as_sym().is_some();
+        // Wide enough for the index and the extent.
+        let long = dtype.bits() > 32
+            || match extent {
+                Dim::Const(n) => n > i32::MAX as u64,
+                Dim::Sym(_) => !self.variant.narrow,
+            };
+        let bits = if long { 64 } else { 32 };
+        let mut wide = at.value;
+        if dtype.bits() < bits {
+            wide = if dtype.is_signed() { b.extsi(wide, b.int(bits)) } else { b.extui(wide, b.int(bits)) };
+        }
+        let ty = b.type_of(wide);
+        let extent = match extent {
+            Dim::Const(n) => b.const_int(ty, n as i64),
+            Dim::Sym(symbol) => {
+                let given = self.extent(symbol);
+                let given = if self.index_bits() < bits { b.extui(given, b.int(bits)) } else { given };
+                b.splat(given, at.lanes)
+            }
+        };
+        let zero = b.const_int(ty, 0);
+        let (safe, inside) = match policy {
+            OutOfRange::Clamp => {
+                let last = b.subi(extent, b.const_int(ty, 1));
+                let safe = if dtype.is_signed() { b.maxsi(b.minsi(wide, last), zero) } else { b.minui(wide, last) };
+                // Without elements there is none to clamp to.
+                (safe, symbolic.then(|| b.cmpi(IntPredicate::Ne, extent, zero)))
+            }
+            OutOfRange::Pass | OutOfRange::Fill(_) | OutOfRange::Trap | OutOfRange::Wrap => {
+                if policy == OutOfRange::Wrap && dtype.is_signed() {
+                    let negative = b.cmpi(IntPredicate::Slt, wide, zero);
+                    wide = b.select(negative, b.addi(wide, extent), wide);
+                }
+                // Unsigned, so that a negative index is far behind the end.
+                let inside = b.cmpi(IntPredicate::Ult, wide, extent);
+                (b.select(inside, wide, zero), Some(inside))
+            }
+        };
+        Checked { safe: self.places(Lanes { value: safe, ..at }, false), inside }
+    }
+
+    /// Integers as indices, a lane each.
+    fn places(&self, at: Lanes<'m>, signed: bool) -> Vec<Ix<'m>> {
+        let bits = self.index_bits();
+        (0..at.lanes)
+            .map(|lane| {
+                let place = self.b.extract(at.value, lane);
+                let width = self.b.width(self.b.type_of(place));
+                let place = match width.cmp(&bits) {
+                    std::cmp::Ordering::Greater => self.b.trunci(place, self.index_type()),
+                    std::cmp::Ordering::Equal => place,
+                    std::cmp::Ordering::Less if signed => self.b.extsi(place, self.index_type()),
+                    std::cmp::Ordering::Less => self.b.extui(place, self.index_type()),
+                };
+                Ix::value(place, 1)
+            })
+            .collect()
+    }
+}

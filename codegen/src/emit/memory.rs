@@ -1,0 +1,166 @@
+//! Where elements are in memory, loads and stores.
+
+use super::index::{Index, Ix};
+use super::lanes::Lanes;
+use super::scope::Emitter;
+use crate::mlir_builder::{IntPredicate, Val};
+use melior::ir::Type;
+use routefuse_ir::DType;
+use routefuse_ir::graph::Layout;
+use routefuse_ir::kernel::{ParamId, Role};
+
+impl<'m> Emitter<'_, 'm> {
+    /// The type of a dtype in memory: `bool` is a byte, 16-bit floats are their bits.
+    pub fn memory_type(&self, dtype: DType) -> Type<'m> {
+        match dtype {
+            DType::F32 => self.b.f32(),
+            other => self.b.int(other.size() as u32 * 8),
+        }
+    }
+
+    /// The type of a dtype as a value.
+    pub fn value_type(&self, dtype: DType) -> Type<'m> {
+        match dtype {
+            DType::Bool => self.b.int(1),
+            other => self.memory_type(other),
+        }
+    }
+
+    /// Another parameter may write what is read through this one.
+    pub fn is_aliased(&self, param: ParamId) -> bool {
+        self.kernel.param(param).aliases.is_some() || self.kernel.params.iter().any(|p| p.aliases == Some(param))
+    }
+
+    /// A divisor, in elements, of the stride of dim 0 of a parameter with [`Layout::Rows`].
+    fn row_multiple(&self, param: ParamId) -> u64 {
+        if self.variant.aligned { 16 / self.kernel.param(param).ty.dtype.size() } else { 1 }
+    }
+
+    /// The offset in elements of these indices, one a dim.
+    pub fn table_offset(&self, table: ParamId, indices: &[Ix<'m>]) -> Ix<'m> {
+        let param = self.kernel.param(table);
+        let inner = |dim: usize| param.ty.shape[dim + 1..].iter().filter_map(|d| d.as_const()).product::<u64>();
+        let terms = indices.iter().enumerate().map(|(dim, ix)| match param.layout {
+            Layout::Rows if dim == 0 => self.product(*ix, self.stride(table, 0), self.row_multiple(table)),
+            Layout::Contiguous | Layout::Rows => self.times(*ix, inner(dim)),
+            Layout::Strided => self.product(*ix, self.stride(table, dim as u32), 1),
+        });
+        terms.reduce(|x, y| self.add(x, y)).unwrap_or(Ix::constant(0))
+    }
+
+    /// The offset in elements of every lane of a parameter's element `(row, column)`.
+    fn offsets(&self, param: ParamId, index: &Index<'m>) -> Vec<Ix<'m>> {
+        let space = self.kernel.param_space(param);
+        let p = self.kernel.param(param);
+        let lanes = index.lanes() as usize;
+        if let (Layout::Contiguous, true, Some((first, cols))) = (p.layout, space.per_row, index.flat)
+            && cols == space.cols
+        {
+            return (0..lanes as u64).map(|lane| first.offset(lane)).collect();
+        }
+        let dims: Vec<u64> = p.ty.shape[usize::from(space.per_row)..].iter().filter_map(|d| d.as_const()).collect();
+        let offset = |lane: usize| {
+            // A contiguous parameter is one row of elements; otherwise the column is taken apart into its dims.
+            let mut indices = if space.per_row { vec![index.row_of(lane)] } else { vec![] };
+            let mut inner: u64 = dims.iter().product();
+            for (d, extent) in dims.iter().enumerate() {
+                inner /= extent;
+                let dim = self.divide(index.column_of(lane), inner);
+                indices.push(if d == 0 { dim } else { self.remainder(dim, *extent) });
+            }
+            indices
+        };
+        (0..lanes)
+            .map(|lane| match p.layout {
+                Layout::Contiguous => {
+                    let row = if space.per_row { index.row_of(lane) } else { Ix::constant(0) };
+                    self.add(self.times(row, space.cols), index.column_of(lane))
+                }
+                Layout::Rows if space.per_row => {
+                    let row = self.product(index.row_of(lane), self.stride(param, 0), self.row_multiple(param));
+                    self.add(row, index.column_of(lane))
+                }
+                // The dims behind the first are without gaps, so they are one.
+                Layout::Rows if dims.len() > 1 => {
+                    let inner: u64 = dims[1..].iter().product();
+                    let column = index.column_of(lane);
+                    let outer = self.divide(column, inner);
+                    let outer = self.product(outer, self.stride(param, 0), self.row_multiple(param));
+                    self.add(outer, self.remainder(column, inner))
+                }
+                Layout::Rows | Layout::Strided => self.table_offset(param, &offset(lane)),
+            })
+            .collect()
+    }
+
+    /// Loads element `(row, column)` of an input on every lane.
+    pub fn load(&self, param: ParamId, index: &Index<'m>) -> Lanes<'m> {
+        let offsets = self.offsets(param, index);
+        Lanes::exact(self.load_at(param, &offsets), offsets.len() as u32)
+    }
+
+    /// Loads the elements at these offsets: with one instruction if they are neighbours.
+    pub fn load_at(&self, param: ParamId, offsets: &[Ix<'m>]) -> Val<'m> {
+        let dtype = self.kernel.param(param).ty.dtype;
+        let element = self.memory_type(dtype);
+        let invariant = !self.is_aliased(param);
+        let load = |at: Ix<'m>, lanes: u32| {
+            let (pointer, align) = self.address(param, at, element);
+            self.b.load(pointer, self.b.lanes_of(element, lanes), align as u32, invariant)
+        };
+        let raw = if neighbours(offsets) {
+            load(offsets[0], offsets.len() as u32)
+        } else {
+            let lanes: Vec<Val<'m>> = offsets.iter().map(|at| load(*at, 1)).collect();
+            self.b.gather_lanes(&lanes)
+        };
+        match dtype {
+            DType::Bool => {
+                let zero = self.b.const_int(self.b.type_of(raw), 0);
+                self.b.cmpi(IntPredicate::Ne, raw, zero)
+            }
+            _ => raw,
+        }
+    }
+
+    /// Stores to element `(row, column)` of an output on every lane, and sets the error word where a gather trapped.
+    pub fn store(&self, param: ParamId, index: &Index<'m>, value: Lanes<'m>) {
+        let dtype = self.kernel.param(param).ty.dtype;
+        let element = self.memory_type(dtype);
+        let offsets = self.offsets(param, index);
+        let lanes = offsets.len() as u32;
+        let value = self.settled(value);
+        if let Some(trap) = value.trap {
+            self.set_error_word(trap);
+        }
+        let mut raw = self.b.splat(value.value, if value.lanes == lanes { 1 } else { lanes });
+        if dtype == DType::Bool {
+            raw = self.b.extui(raw, element);
+        }
+        if neighbours(&offsets) {
+            let (pointer, align) = self.address(param, offsets[0], element);
+            self.b.store(raw, pointer, align as u32);
+        } else {
+            for (lane, at) in offsets.iter().enumerate() {
+                let (pointer, align) = self.address(param, *at, element);
+                self.b.store(self.b.extract(raw, lane as u32), pointer, align as u32);
+            }
+        }
+    }
+
+    fn set_error_word(&self, trap: Val<'m>) {
+        let Some(word) = self.kernel.params.iter().position(|p| p.role == Role::ErrorWord) else { return };
+        let lanes = self.b.lanes(self.b.type_of(trap));
+        let any = (1..lanes).fold(self.b.extract(trap, 0), |any, lane| self.b.ori(any, self.b.extract(trap, lane)));
+        self.b.if_then(any, |b| {
+            // Several threads may store the same 1.
+            b.store(b.const_int(b.int(32), 1), self.pointer(ParamId(word as u32)), 4);
+        });
+    }
+}
+
+/// Whether each offset is one more than the one before; one alone is.
+fn neighbours(offsets: &[Ix<'_>]) -> bool {
+    let first = offsets[0].key();
+    offsets.iter().zip(first.1..).all(|(at, plus)| at.key() == (first.0, plus))
+}

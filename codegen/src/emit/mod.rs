@@ -1,0 +1,87 @@
+//! Kernel IR to MLIR: one emitter for every target.
+//!
+//! A kernel is read backwards from its stores, as its definition says. A *piece* of the schedule is a few lanes; the
+//! emitter asks each stored value for these lanes at an [`Index`](index::Index), and a value asks its operands, at the
+//! same index or at a moved one ([`movement`], [`gather`]). Whatever was asked before at an equal index is not emitted
+//! again, so everything that the stores of a piece share is computed once.
+//!
+//! Indices are scalars, one a lane, written as `base + constant` with a known divisor of the base ([`index::Ix`]): this
+//! is what finds out which lanes are neighbours in memory (vector loads and stores), which are in the same row, and
+//! which comparisons have one answer for all lanes.
+//!
+//! Everything is branchless. An index that may be out of range is replaced by a safe one and the result by a selection;
+//! only a table whose extent may be zero is read under a condition.
+
+mod cast;
+mod elementwise;
+mod evaluate;
+mod function;
+mod gather;
+mod index;
+mod lanes;
+mod machine;
+mod memory;
+mod movement;
+mod scope;
+
+use crate::{CodegenError, mlir_builder::Builder};
+use routefuse_ir::kernel::schedule::{Piece, Schedule, Scheduled, Variant};
+use routefuse_ir::target::TargetKind;
+
+/// Builds the function or GPU kernel of `scheduled` into `builder`'s module.
+pub(crate) fn emit(builder: &Builder, scheduled: &Scheduled, variant: Variant) -> Result<(), CodegenError> {
+    check(scheduled)?;
+    let emitter = scope::Emitter::new(builder, scheduled, variant);
+    match scheduled.target.kind() {
+        TargetKind::Host => emitter.host(&scheduled.schedule),
+        TargetKind::Nvptx | TargetKind::Amdgpu => emitter.device(&scheduled.schedule),
+    }
+    Ok(())
+}
+
+/// Refuses a schedule that does not fit the kernel or the target.
+fn check(scheduled: &Scheduled) -> Result<(), CodegenError> {
+    let kernel = &scheduled.kernel;
+    let host = scheduled.target.kind() == TargetKind::Host;
+    let wrong = |message: String| {
+        Err(CodegenError::Schedule { kernel: kernel.name.clone(), target: scheduled.target.name().to_owned(), message })
+    };
+    let (threads, domains) = match &scheduled.schedule {
+        Schedule::Flat { threads, domains } => (*threads, domains),
+        other => return wrong(format!("`{other}` is no schedule that this version emits")),
+    };
+    if threads == 0 || threads > scheduled.target.info().max_threads {
+        return wrong(format!("{threads} threads a block, but the most are {}", scheduled.target.info().max_threads));
+    }
+    let mut times = vec![0; kernel.stores.len()];
+    for domain in domains {
+        for store in &domain.stores {
+            let Some(count) = times.get_mut(*store as usize) else {
+                return wrong(format!("it names store {store}, but there are {}", kernel.stores.len()));
+            };
+            *count += 1;
+            let cols = kernel.param_space(kernel.stores[*store as usize].param).cols;
+            if cols != domain.cols {
+                return wrong(format!("store {store} has {cols} columns, not {}", domain.cols));
+            }
+        }
+        let (Piece::InRow { width } | Piece::Flat { width } | Piece::Rows { width }) = domain.piece;
+        if !width.is_power_of_two() || width > 64 {
+            return wrong(format!("a piece of {width} lanes; it must be a power of two up to 64"));
+        }
+        match domain.piece {
+            Piece::InRow { width } if !host && domain.cols % u64::from(width) != 0 => {
+                return wrong(format!("pieces of {width} columns do not divide rows of {}", domain.cols));
+            }
+            Piece::Flat { .. } if host => return wrong("flat pieces are for GPUs".to_owned()),
+            Piece::Rows { .. } if domain.cols != 1 => {
+                return wrong(format!("pieces of rows need one column, not {}", domain.cols));
+            }
+            _ => {}
+        }
+    }
+    match times.iter().position(|&n| n != 1) {
+        Some(store) => wrong(format!("store {store} is in {} domains, not in one", times[store])),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,201 @@
+//! A kernel with data: buffers as a launch sees them, and what the interpreter makes of them.
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use routefuse_ir::graph::Layout;
+use routefuse_ir::interp;
+use routefuse_ir::kernel::abi::Slot;
+use routefuse_ir::kernel::schedule::Schedule;
+use routefuse_ir::kernel::{Kernel, Role};
+use routefuse_ir::{DType, Tensor, Verified};
+
+/// A kernel, its schedules, and the numbers of rows to try.
+pub struct Case {
+    pub kernel: Verified<Kernel>,
+    pub host_schedule: Schedule,
+    pub gpu_schedule: Schedule,
+    pub rows: Vec<u64>,
+    pub seed: u64,
+}
+
+/// A buffer: elements with gaps between them.
+#[derive(Clone)]
+pub struct Buffer {
+    pub bytes: Vec<u8>,
+    pub strides: Vec<u64>,
+    shape: Vec<u64>,
+    dtype: DType,
+}
+
+/// What no kernel may touch: gaps, and outputs before they are written.
+pub const POISON: u8 = 0xa5;
+
+impl Buffer {
+    fn new(dtype: DType, shape: &[u64], layout: Layout, rng: &mut StdRng) -> Buffer {
+        let mut strides = vec![1u64; shape.len()];
+        for d in (0..shape.len().saturating_sub(1)).rev() {
+            strides[d] = strides[d + 1] * shape[d + 1];
+        }
+        match layout {
+            Layout::Contiguous => {}
+            Layout::Rows => {
+                if let Some(first) = strides.first_mut() {
+                    *first += rng.random_range(0..4) * 16;
+                }
+            }
+            Layout::Strided => {
+                // Any order of dims would do; gaps everywhere are enough.
+                let mut stride = rng.random_range(1..3);
+                for d in (0..shape.len()).rev() {
+                    strides[d] = stride;
+                    stride = stride * shape[d].max(1) + rng.random_range(0..3);
+                }
+            }
+        }
+        let last: u64 = shape.iter().zip(&strides).map(|(n, s)| n.saturating_sub(1) * s).sum();
+        let bytes = vec![POISON; ((last + 1) * dtype.size()) as usize];
+        Buffer { bytes, strides, shape: shape.to_vec(), dtype }
+    }
+
+    fn positions(&self) -> Vec<usize> {
+        let count: u64 = self.shape.iter().product();
+        (0..count)
+            .map(|i| {
+                let mut rest = i;
+                let mut at = 0;
+                for (n, stride) in self.shape.iter().zip(&self.strides).rev() {
+                    at += rest % n * stride;
+                    rest /= n;
+                }
+                at as usize
+            })
+            .collect()
+    }
+
+    fn fill(&mut self, tensor: &Tensor) {
+        let size = self.dtype.size() as usize;
+        for (i, at) in self.positions().into_iter().enumerate() {
+            self.bytes[at * size..(at + 1) * size].copy_from_slice(&tensor.bytes()[i * size..(i + 1) * size]);
+        }
+    }
+}
+
+/// A launch: one buffer a parameter.
+pub struct Run {
+    pub rows: u64,
+    pub buffers: Vec<Buffer>,
+    pub extents: Vec<u64>,
+    inputs: Vec<Tensor>,
+}
+
+impl Case {
+    /// Fresh data for this many rows.
+    pub fn bind(&self, rows: u64) -> Run {
+        let mut rng = StdRng::seed_from_u64(self.seed ^ rows);
+        let rng = &mut rng;
+        // The first symbol is the rows; others are extents of tables.
+        let extents: Vec<u64> =
+            (0..self.kernel.symbols.len()).map(|i| if i == 0 { rows } else { rng.random_range(0..6) }).collect();
+        let (mut buffers, mut inputs) = (vec![], vec![]);
+        for p in &self.kernel.params {
+            let shape: Vec<u64> = p.ty.shape.iter().map(|d| d.resolve(&extents)).collect();
+            let mut buffer = Buffer::new(p.ty.dtype, &shape, p.layout, rng);
+            match p.role {
+                Role::Input => {
+                    let count: u64 = shape.iter().product();
+                    let elements = (0..count).map(|_| hostile(p.ty.dtype, rng));
+                    let tensor = Tensor::from_bits(p.ty.dtype, &shape, elements);
+                    buffer.fill(&tensor);
+                    inputs.push(tensor);
+                }
+                Role::Output => {}
+                Role::ErrorWord => buffer.bytes.fill(0),
+            }
+            buffers.push(buffer);
+        }
+        Run { rows, buffers, extents, inputs }
+    }
+}
+
+impl Run {
+    /// The 8-byte arguments, given each buffer's address.
+    pub fn slots(&self, slots: &[Slot], address: impl Fn(usize) -> u64) -> Vec<u64> {
+        let slot = |s: &Slot| match s {
+            Slot::Pointer(p) => address(p.0 as usize),
+            Slot::Stride(p, d) => self.buffers[p.0 as usize].strides[*d as usize],
+            Slot::Extent(s) => self.extents[s.0 as usize],
+        };
+        slots.iter().map(slot).collect()
+    }
+
+    /// The buffers after the launch against the interpreter's outputs, gaps included.
+    pub fn compare(&self, case: &Case, after: &[Vec<u8>]) -> Result<(), String> {
+        let inputs: Vec<&Tensor> = self.inputs.iter().collect();
+        let outcome = interp::kernel::run(&case.kernel, &self.extents, &inputs).map_err(|e| format!("{e:?}"))?;
+        let mut outputs = outcome.outputs.iter();
+        for (i, p) in case.kernel.params.iter().enumerate() {
+            let mut want = self.buffers[i].clone();
+            match p.role {
+                Role::Input => {}
+                Role::Output => want.fill(outputs.next().expect("an output each")),
+                Role::ErrorWord => want.bytes[0] = u8::from(outcome.trapped),
+            }
+            if want.bytes != after[i] {
+                let size = p.ty.dtype.size() as usize;
+                let at = (0..want.bytes.len() / size)
+                    .find(|e| want.bytes[e * size..(e + 1) * size] != after[i][e * size..(e + 1) * size]);
+                let at = at.unwrap_or(0);
+                return Err(format!(
+                    "p{i}: element {at} in memory is {:02x?}, not {:02x?} (strides {:?})",
+                    &after[i][at * size..(at + 1) * size],
+                    &want.bytes[at * size..(at + 1) * size],
+                    want.strides
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bits of a value that finds mistakes.
+pub fn hostile(dtype: DType, rng: &mut StdRng) -> u64 {
+    let width = dtype.bits();
+    let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+    let choice = rng.random_range(0..10);
+    if dtype.is_float() {
+        let special: [f32; 16] = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.5,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            f32::from_bits(0xffc1_2345),
+            f32::from_bits(0x7f80_0001),
+            f32::MIN_POSITIVE,
+            1e-42,
+            f32::MAX,
+            65519.99,
+            2.5,
+            -7.0,
+            0.1,
+        ];
+        let x = if choice < 6 { *special.choose(rng).expect("not empty") } else { f32::from_bits(rng.random()) };
+        return match dtype {
+            DType::F32 => u64::from(x.to_bits()),
+            DType::Bf16 => u64::from(x.to_bits() >> 16),
+            _ => u64::from(rng.random::<u16>() & if choice < 3 { 0x83ff } else { 0xffff }),
+        };
+    }
+    match choice {
+        0 => mask,
+        1 => 1 << (width - 1),
+        2 => (1u64 << (width - 1)).wrapping_sub(1) & mask,
+        3 => rng.random::<u64>() & mask,
+        4 => (rng.random_range(0..4u64)).wrapping_neg() & mask,
+        // Mostly what indices are.
+        _ => rng.random_range(0..14) & mask,
+    }
+}

@@ -1,0 +1,282 @@
+//! Random verified kernels.
+
+use crate::data::Case;
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use routefuse_ir::dim::SymbolId;
+use routefuse_ir::graph::{Layout, TensorType};
+use routefuse_ir::infer::infer;
+use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
+use routefuse_ir::kernel::{ColumnMap, Kernel, Param, ParamId, Role, Space, Store, Term, Value, ValueId, ValueKind};
+use routefuse_ir::op::{BinaryOp, CompareOp, Op, OutOfRange, ScalarOp, UnaryOp};
+use routefuse_ir::{DType, Dim, Literal};
+
+const COLUMNS: [u64; 8] = [1, 2, 3, 4, 6, 8, 9, 12];
+
+struct Generator<'r> {
+    rng: &'r mut StdRng,
+    kernel: Kernel,
+}
+
+/// A kernel with schedules.
+pub fn case(rng: &mut StdRng) -> Case {
+    let seed = rng.random();
+    let mut symbols = vec!["T".to_owned()];
+    if rng.random_bool(0.3) {
+        symbols.push("V".to_owned());
+    }
+    let kernel = Kernel { name: "random".to_owned(), symbols, rows: Some(SymbolId(0)), ..Kernel::default() };
+    let mut g = Generator { rng, kernel };
+    for _ in 0..g.rng.random_range(2..6) {
+        g.input();
+    }
+    if g.rng.random_bool(0.3) {
+        g.param(Role::ErrorWord, TensorType::scalar(DType::U32), Layout::Contiguous);
+    }
+    for _ in 0..g.rng.random_range(4..24) {
+        g.value();
+    }
+    for _ in 0..g.rng.random_range(1..4) {
+        g.output();
+    }
+    let (host, gpu) = (g.schedule(true), g.schedule(false));
+    let kernel = g.kernel.verify().unwrap_or_else(|e| panic!("the generator made a wrong kernel: {e:?}"));
+    Case { kernel, host_schedule: host, gpu_schedule: gpu, rows: vec![0, 1, 2, 5, 33], seed }
+}
+
+impl Generator<'_> {
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        *from.choose(self.rng).expect("not empty")
+    }
+
+    fn param(&mut self, role: Role, ty: TensorType, layout: Layout) -> ParamId {
+        let name = format!("p{}", self.kernel.params.len());
+        self.kernel.params.push(Param { name, role, ty, layout, aliases: None });
+        ParamId(self.kernel.params.len() as u32 - 1)
+    }
+
+    fn layout(&mut self, rank: usize) -> Layout {
+        if rank == 0 {
+            return Layout::Contiguous;
+        }
+        self.pick(&[Layout::Contiguous, Layout::Contiguous, Layout::Contiguous, Layout::Rows, Layout::Strided])
+    }
+
+    fn input(&mut self) {
+        let dtype = self.pick(&DType::ALL);
+        let mut shape: Vec<Dim> = vec![];
+        match self.rng.random_range(0..10) {
+            0..5 => shape.push(SymbolId(0).into()),
+            5 if self.kernel.symbols.len() > 1 => shape.push(SymbolId(1).into()),
+            _ => {}
+        }
+        if self.rng.random_bool(0.8) {
+            shape.push(self.pick(&COLUMNS).into());
+        }
+        if self.rng.random_bool(0.2) {
+            shape.push(self.pick(&[2u64, 3, 4]).into());
+        }
+        let layout = self.layout(shape.len());
+        self.param(Role::Input, TensorType::new(dtype, shape), layout);
+    }
+
+    fn push(&mut self, kind: ValueKind, dtype: DType, space: Space) {
+        self.kernel.values.push(Value { kind, dtype, space, name: String::new() });
+    }
+
+    fn any(&mut self) -> Option<ValueId> {
+        let n = self.kernel.values.len() as u32;
+        // Recent values, so that kernels get deep.
+        (n > 0).then(|| ValueId(n - 1 - self.rng.random_range(0..n.min(8))))
+    }
+
+    fn value(&mut self) {
+        match self.rng.random_range(0..20) {
+            0 => {
+                let dtype = self.pick(&DType::ALL);
+                let bits = crate::data::hostile(dtype, self.rng);
+                self.push(ValueKind::Const(Literal::from_bits(dtype, bits)), dtype, Space { per_row: false, cols: 1 });
+            }
+            1 => {
+                let dtype = self.pick(&[DType::I32, DType::I64, DType::U64, DType::U8]);
+                self.push(ValueKind::Row, dtype, Space { per_row: true, cols: 1 });
+            }
+            2 => {
+                let dtype = self.pick(&[DType::I32, DType::I64, DType::U16]);
+                let cols = self.pick(&COLUMNS);
+                self.push(ValueKind::Column, dtype, Space { per_row: false, cols });
+            }
+            3..7 => self.load(),
+            7 => self.remap(),
+            8 => self.concat(),
+            9 | 10 => self.gather(),
+            11 => self.gather_row(),
+            _ => self.scalar(),
+        }
+    }
+
+    fn load(&mut self) {
+        let p = ParamId(self.rng.random_range(0..self.kernel.params.len() as u32));
+        let param = self.kernel.param(p);
+        let foreign = param.ty.row_symbol().is_some_and(|s| s != SymbolId(0));
+        if param.role == Role::Input && !foreign {
+            let (dtype, space) = (param.ty.dtype, self.kernel.param_space(p));
+            self.push(ValueKind::Load(p), dtype, space);
+        }
+    }
+
+    fn remap(&mut self) {
+        let Some(v) = self.any() else { return };
+        let (dtype, space) = (self.kernel.value(v).dtype, self.kernel.value(v).space);
+        let map = match self.rng.random_range(0..4) {
+            0 => {
+                let cols = self.rng.random_range(1..=space.cols);
+                ColumnMap::offset(cols, self.rng.random_range(0..=space.cols - cols))
+            }
+            1 => ColumnMap { cols: self.pick(&COLUMNS), base: self.rng.random_range(0..space.cols), terms: vec![] },
+            // Each column several times, or all columns several times.
+            2 => {
+                let times = self.pick(&[2u64, 3, 4]);
+                let term = Term { div: times, modulo: space.cols, mul: 1 };
+                ColumnMap { cols: space.cols * times, base: 0, terms: vec![term] }
+            }
+            _ => {
+                let term = Term { div: 1, modulo: space.cols, mul: 1 };
+                ColumnMap { cols: space.cols * 2, base: 0, terms: vec![term] }
+            }
+        };
+        if map.cols <= 24 {
+            let space = Space { per_row: space.per_row, cols: map.cols };
+            self.push(ValueKind::Remap(v, map), dtype, space);
+        }
+    }
+
+    fn concat(&mut self) {
+        let Some(v) = self.any() else { return };
+        let first = self.kernel.value(v).clone();
+        let groups = (1..=first.space.cols).filter(|g| first.space.cols.is_multiple_of(*g)).collect::<Vec<_>>();
+        let groups = if self.rng.random_bool(0.7) { 1 } else { self.pick(&groups) };
+        let mut parts = vec![(v, first.space.cols / groups)];
+        let mut per_row = first.space.per_row;
+        for (id, other) in self.kernel.values() {
+            if other.dtype == first.dtype
+                && other.space.cols % groups == 0
+                && parts.len() < 4
+                && self.rng.random_bool(0.5)
+            {
+                parts.push((id, other.space.cols / groups));
+                per_row |= other.space.per_row;
+            }
+        }
+        let cols = groups * parts.iter().map(|(_, w)| w).sum::<u64>();
+        if cols <= 24 {
+            self.push(ValueKind::Concat(parts), first.dtype, Space { per_row, cols });
+        }
+    }
+
+    fn policy(&mut self, dtype: DType) -> OutOfRange {
+        let bits = crate::data::hostile(dtype, self.rng);
+        let fill = OutOfRange::Fill(Literal::from_bits(dtype, bits));
+        let policy = self.pick(&[OutOfRange::Pass, fill, OutOfRange::Clamp, OutOfRange::Wrap, OutOfRange::Trap]);
+        if policy == OutOfRange::Trap && self.kernel.error_word().is_none() { OutOfRange::Pass } else { policy }
+    }
+
+    fn integers(&self) -> Vec<ValueId> {
+        self.kernel.values().filter(|(_, v)| v.dtype.is_int()).map(|(id, _)| id).collect()
+    }
+
+    fn gather(&mut self) {
+        let indices = self.integers();
+        let table = ParamId(self.rng.random_range(0..self.kernel.params.len() as u32));
+        let param = self.kernel.param(table).clone();
+        let rank = param.ty.shape.len();
+        if indices.is_empty() || param.role != Role::Input || !(1..=2).contains(&rank) {
+            return;
+        }
+        let chosen: Vec<ValueId> = (0..rank).map(|_| self.pick(&indices)).collect();
+        let Some(space) = self.pointwise(&chosen) else { return };
+        let out_of_range = self.policy(param.ty.dtype);
+        let kind = ValueKind::Gather { table, indices: chosen, out_of_range, proved: false };
+        self.push(kind, param.ty.dtype, space);
+    }
+
+    fn gather_row(&mut self) {
+        let indices = self.integers();
+        let Some(value) = self.any().filter(|_| !indices.is_empty()) else { return };
+        let index = self.pick(&indices);
+        let (dtype, space) = (self.kernel.value(value).dtype, self.kernel.value(index).space);
+        let per_row = self.kernel.value(value).space.per_row || space.per_row;
+        let out_of_range = self.policy(dtype);
+        let kind = ValueKind::GatherRow { value, index, out_of_range, proved: false };
+        self.push(kind, dtype, Space { per_row, cols: space.cols });
+    }
+
+    fn pointwise(&self, operands: &[ValueId]) -> Option<Space> {
+        let spaces: Vec<Space> = operands.iter().map(|o| self.kernel.value(*o).space).collect();
+        let cols = spaces.iter().map(|s| s.cols).max()?;
+        let fits = spaces.iter().all(|s| s.cols == 1 || s.cols == cols);
+        fits.then(|| Space { per_row: spaces.iter().any(|s| s.per_row), cols })
+    }
+
+    fn scalar(&mut self) {
+        let op = match self.rng.random_range(0..10) {
+            0 | 1 => ScalarOp::Unary(self.pick(&UnaryOp::ALL).0),
+            2..5 => ScalarOp::Binary(self.pick(&BinaryOp::ALL).0),
+            5 => ScalarOp::Compare(self.pick(&CompareOp::ALL).0),
+            6 => ScalarOp::Fma,
+            7 => ScalarOp::Select,
+            8 => ScalarOp::Cast(self.pick(&DType::ALL)),
+            _ => self.pick(&[ScalarOp::Bitcast(DType::I32), ScalarOp::Bitcast(DType::F32), ScalarOp::Philox]),
+        };
+        let n = self.kernel.values.len() as u32;
+        for _ in 0..20 {
+            if n == 0 {
+                return;
+            }
+            let operands: Vec<ValueId> = (0..op.arity()).map(|_| ValueId(self.rng.random_range(0..n))).collect();
+            let types: Vec<TensorType> =
+                operands.iter().map(|o| TensorType::scalar(self.kernel.value(*o).dtype)).collect();
+            let Ok(ty) = infer(&Op::Scalar(op), &types, &[]) else { continue };
+            let Some(space) = self.pointwise(&operands) else { continue };
+            self.push(ValueKind::Scalar(op, operands), ty.dtype, space);
+            return;
+        }
+    }
+
+    fn output(&mut self) {
+        let Some(value) = self.any() else {
+            self.push(ValueKind::Row, DType::I32, Space { per_row: true, cols: 1 });
+            return self.output();
+        };
+        let v = self.kernel.value(value).clone();
+        let cols = if v.space.cols == 1 { self.pick(&COLUMNS) } else { v.space.cols };
+        let mut shape: Vec<Dim> = vec![SymbolId(0).into()];
+        if cols > 1 || self.rng.random_bool(0.5) {
+            shape.push(cols.into());
+        }
+        let layout = self.layout(shape.len());
+        let param = self.param(Role::Output, TensorType::new(v.dtype, shape), layout);
+        self.kernel.stores.push(Store { param, value });
+    }
+
+    fn schedule(&mut self, host: bool) -> Schedule {
+        let mut domains: Vec<Domain> = vec![];
+        for (i, store) in self.kernel.stores.clone().iter().enumerate() {
+            let cols = self.kernel.param_space(store.param).cols;
+            if let Some(domain) = domains.iter_mut().find(|d| d.cols == cols) {
+                domain.stores.push(i as u32);
+                continue;
+            }
+            let width = self.pick(&[1u32, 2, 4, 8, 16]);
+            let dividing = 1u32 << cols.trailing_zeros().min(width.trailing_zeros());
+            let piece = match self.rng.random_range(0..3) {
+                0 if cols == 1 => Piece::Rows { width },
+                1 if !host => Piece::Flat { width },
+                _ => Piece::InRow { width: if host { width } else { dividing } },
+            };
+            domains.push(Domain { cols, stores: vec![i as u32], piece });
+        }
+        Schedule::Flat { threads: if host { 1 } else { 64 }, domains }
+    }
+}

@@ -1,0 +1,119 @@
+//! Compiled code against the kernel interpreter, bit for bit: random kernels on random schedules with hostile data.
+//!
+//! Host code runs in this process. AMD code runs in the emulator of AMD code objects where there is one (beside the
+//! project, or where `AMDEMU` points), and is counted as skipped elsewhere. PTX is checked for what it must not contain.
+
+mod amd;
+mod data;
+mod generate;
+mod host;
+
+use data::Case;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use routefuse_codegen::{Dump, compile};
+use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::target::Target;
+use std::io::Write;
+
+/// One compile and one comparison.
+fn agree_on_host(case: &Case, seed: u64) {
+    let schedule = case.host_schedule.clone();
+    let scheduled = Scheduled { kernel: case.kernel.clone(), schedule, target: Target::host() };
+    let compiled = compile(&scheduled, Variant::HOST[0], Dump::default())
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", *case.kernel));
+    if std::env::var_os("DUMP").is_some() {
+        let all = compile(&scheduled, Variant::HOST[0], Dump::ALL).expect("compiled before");
+        println!(
+            "{}\n{}\n{}",
+            all.mlir.expect("asked for"),
+            all.llvm.expect("asked for"),
+            all.assembly.expect("asked for")
+        );
+    }
+    for &rows in &case.rows {
+        let run = case.bind(rows);
+        let outputs = host::run(&compiled.artifact, &run);
+        if let Err(problem) = run.compare(case, &outputs) {
+            panic!("seed {seed}, {rows} rows, {}: {problem}\n{}", scheduled.schedule, *case.kernel);
+        }
+    }
+}
+
+/// One compile for an AMD target and one emulated launch for each number of rows.
+fn agree_on_amd(emulator: &amd::Emulator, case: &Case, name: &str, variant: Variant, seed: u64) {
+    let schedule = case.gpu_schedule.clone();
+    let target = Target::named(name).expect("a known target");
+    let scheduled = Scheduled { kernel: case.kernel.clone(), schedule, target };
+    let compiled = compile(&scheduled, variant, Dump::default())
+        .unwrap_or_else(|error| panic!("seed {seed}, {name}: {error}\n{}", *case.kernel));
+    for rows in [2, 33] {
+        let run = case.bind(rows);
+        let after = emulator.run(&compiled.artifact, &run);
+        let outcome = after.and_then(|after| run.compare(case, &after));
+        if let Err(problem) = outcome {
+            panic!("seed {seed}, {rows} rows, {name} {variant}, {}: {problem}\n{}", scheduled.schedule, *case.kernel);
+        }
+    }
+}
+
+/// Counts what was not run, where the test script asks for it.
+fn skipped(why: &str) {
+    println!("skipped: {why}");
+    if let Some(path) = std::env::var_os("ROUTEFUSE_SKIPS") {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        let _ = file.and_then(|mut f| writeln!(f, "random kernels on AMD: {why}"));
+    }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |s| s.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
+}
+
+#[test]
+fn random_kernels_on_amd() {
+    let Some(emulator) = amd::Emulator::find() else {
+        return skipped("no AMD emulator");
+    };
+    let first = number("SEED", 1000);
+    for seed in first..first + number("CASES", 10) {
+        let case = generate::case(&mut StdRng::seed_from_u64(seed));
+        let targets = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200"];
+        // The buffers of a test are aligned to 8 bytes only where the variant says no more.
+        let variant = Variant { aligned: false, narrow: seed % 2 == 0 };
+        agree_on_amd(&emulator, &case, targets[seed as usize % targets.len()], variant, seed);
+    }
+}
+
+/// Every target compiles what the others do; PTX calls nothing and rounds every operation explicitly.
+#[test]
+fn random_kernels_as_ptx() {
+    let first = number("SEED", 2000);
+    for seed in first..first + number("CASES", 20) {
+        let case = generate::case(&mut StdRng::seed_from_u64(seed));
+        let targets = ["sm_70", "sm_80", "sm_90", "sm_100", "sm_120"];
+        let target = Target::named(targets[seed as usize % targets.len()]).expect("a known target");
+        let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
+        let variant = Variant::GPU[seed as usize % 4];
+        let compiled = compile(&scheduled, variant, Dump::default())
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", *case.kernel));
+        let ptx = String::from_utf8(compiled.artifact.code).expect("PTX is text");
+        for line in ptx.lines().map(str::trim) {
+            let op = line.split_whitespace().next().unwrap_or_default();
+            let rounds = ["add", "sub", "mul", "div", "fma", "sqrt"].iter().any(|o| op.starts_with(&format!("{o}.")));
+            let float = op.ends_with(".f32") || op.ends_with(".f32x2");
+            assert!(!rounds || !float || op.contains(".rn"), "seed {seed}: {line}");
+            assert!(!op.contains(".ftz") && !op.contains(".approx"), "seed {seed}: {line}");
+            assert!(!line.starts_with(".extern") && !op.starts_with("call"), "seed {seed}: {line}");
+        }
+    }
+}
+
+#[test]
+fn random_kernels_on_the_host() {
+    let (first, count) = (number("SEED", 0), number("CASES", 60));
+    for seed in first..first + count {
+        let case = generate::case(&mut StdRng::seed_from_u64(seed));
+        agree_on_host(&case, seed);
+    }
+}
