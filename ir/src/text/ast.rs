@@ -1,6 +1,6 @@
 //! The syntax tree of a `.route` file: what is written, comments and blank lines included, before it means anything.
 //!
-//! The parser and the JSON reader make it, [`lower`](super::lower) gives it meaning, and one writer prints it, for the
+//! The parser and the JSON reader make it, `lower` gives it meaning, and one writer prints it, for the
 //! formatter and the printer alike.
 
 use crate::diag::Span;

@@ -53,7 +53,7 @@
 //! All that is wrong is reported at once. What has an error is left out of what is checked further, together with
 //! everything that uses it, so that one mistake is one error.
 
-pub mod ast;
+pub(crate) mod ast;
 mod attributes;
 mod cycle;
 mod lex;
