@@ -96,8 +96,6 @@ codes! {
     AliasTypeMismatch = "RF0402";
     /// Two outputs alias one input.
     AliasedTwice = "RF0403";
-    /// An in-place output would overwrite what is still read.
-    InPlaceHazard = "RF0404";
     /// A guarded output is not a plain copy of its input.
     GuardedNotCopy = "RF0405";
 

@@ -6,8 +6,7 @@ use crate::op::Op;
 
 /// Reports aliases of another type, inputs aliased twice, guarded outputs that are no plain copies.
 ///
-/// Whether an in-place output would overwrite what is still read depends on how the graph is cut into kernels and is
-/// checked by `routefuse-passes` (`RF0404`).
+/// An output may overwrite what others still read: `routefuse-passes` orders the kernels, or stores it elsewhere first.
 pub(super) fn check(g: &Graph, d: &mut Diagnostics) {
     let mut taken: Vec<Option<usize>> = vec![None; g.inputs.len()];
     for (position, o) in g.outputs.iter().enumerate() {

@@ -5,8 +5,8 @@
 //! called after the value that it was made for (`%packed.shl`), so that messages and dumps speak of the user's program.
 //!
 //! # Order
-//! [`expand`] first replaces macro operations by primitive ones, so that every other pass and every emitter has fewer
-//! cases. Then `fold`, `algebra`, `movement`, [`cse`] and [`dce`] run in turn until none of them changes anything.
+//! `expand` first replaces macro operations by primitive ones, so that every other pass and every emitter has fewer
+//! cases. Then `fold`, `algebra`, `movement`, `cse` and `dce` run in turn until none of them changes anything.
 
 mod algebra;
 mod boolean;

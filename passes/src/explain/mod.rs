@@ -1,0 +1,253 @@
+//! What was made of a graph, and why: for people by `Display`, for machines by `serde`.
+
+mod text;
+mod traffic;
+
+pub use traffic::Traffic;
+
+use crate::canonicalise::PassReport;
+use crate::fuse::{Cut, Fusion, unfused};
+use crate::range::Ranges;
+use crate::schedule::{schedule_of, variants};
+use routefuse_ir::kernel::{Kernel, Param, Role, ValueKind};
+use routefuse_ir::op::{Op, OutOfRange};
+use routefuse_ir::program::Step;
+use routefuse_ir::target::Target;
+use routefuse_ir::{Diagnostics, Graph, NodeId, Verified};
+use serde::Serialize;
+use std::collections::HashSet;
+
+/// Everything that `explain` shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The graph's name.
+    pub graph: String,
+    /// One kernel for every operation.
+    pub before: Cost,
+    /// The kernels as they are.
+    pub after: Cost,
+    /// In the order in which they run.
+    pub kernels: Vec<KernelReport>,
+    /// Operations of the user's that canonicalisation left nothing of.
+    pub simplified: Vec<String>,
+    /// Why there is not one kernel.
+    pub cuts: Vec<Cut>,
+    /// Every gather, in the order of the graph.
+    pub gathers: Vec<GatherReport>,
+    /// What the passes of canonicalisation did.
+    pub passes: Vec<PassSummary>,
+}
+
+/// What a program takes at launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// Kernels.
+    pub launches: usize,
+    /// Bytes from and to memory.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+}
+
+/// One kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KernelReport {
+    /// Its name.
+    pub name: String,
+    /// The name of its row extent; `None` is one row.
+    pub rows: Option<String>,
+    /// The user's operations that it holds, by name. One can be in several kernels.
+    pub ops: Vec<String>,
+    /// What it reads.
+    pub reads: Vec<ParamReport>,
+    /// What it writes.
+    pub writes: Vec<ParamReport>,
+    /// Bytes from and to memory.
+    pub traffic: Traffic,
+    /// How rows and columns meet threads, for the targets that share it.
+    pub schedules: Vec<ScheduleReport>,
+    /// The text that identifies it: with a target and a variant, the key of its machine code.
+    pub signature: String,
+}
+
+/// A buffer of a kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ParamReport {
+    /// The user's name for it.
+    pub name: String,
+    /// dtype, shape and layout.
+    pub ty: String,
+    /// It is read by a gather, at rows and columns that are data.
+    pub table: bool,
+    /// The input whose memory it may be.
+    pub aliases: Option<String>,
+}
+
+/// A schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScheduleReport {
+    /// The targets' names.
+    pub targets: Vec<String>,
+    /// The schedule.
+    pub schedule: String,
+    /// What compiled code may assume of addresses and sizes: one artifact each.
+    pub variants: Vec<String>,
+}
+
+/// A gather.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GatherReport {
+    /// Its name.
+    pub gather: String,
+    /// The table's name.
+    pub table: String,
+    /// For an index out of range.
+    pub out_of_range: String,
+    /// Every index is in range, so there is no check.
+    pub proved: bool,
+    /// Why, or why not; one an index.
+    pub why: Vec<String>,
+}
+
+/// All runs of one pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassSummary {
+    /// The pass.
+    pub name: String,
+    /// How often it ran.
+    pub runs: usize,
+    /// In how many runs it changed something.
+    pub changes: usize,
+    /// Operations that it removed, less those that it added, over all runs.
+    pub ops_removed: i64,
+}
+
+/// Explains how a graph became kernels. `canonical` is what was fused: the original itself where nothing was simplified.
+///
+/// # Errors
+/// Only by a defect of this crate (`RF0501`, `RF0901`).
+pub fn explain(
+    original: &Verified<Graph>,
+    canonical: &Verified<Graph>,
+    fusion: &Fusion,
+    passes: &[PassReport],
+) -> Result<Report, Diagnostics> {
+    let ranges = Ranges::of(original);
+    let before = unfused(original, |id| ranges.prove_gather(original, id).is_ok())?;
+    let names: HashSet<&str> = original.nodes.node_weights().map(|n| n.name.as_str()).collect();
+    let order = original.topological().unwrap_or_default();
+    let held: Vec<HashSet<&str>> = fusion.ops.iter().map(|ops| user_names(canonical, ops, &names)).collect();
+    let is_op = |id: &NodeId| !matches!(original.node(*id).op, Op::Input(_) | Op::Const(_));
+    let ops = || order.iter().filter(|id| is_op(id)).map(|id| original.node(*id).name.as_str());
+    let kernels = fusion.program.steps.iter().zip(&held).map(|(step, held)| {
+        let ops = ops().filter(|n| held.contains(n)).map(str::to_owned).collect();
+        kernel(step, ops)
+    });
+    let simplified = ops().filter(|n| !held.iter().any(|h| h.contains(n))).map(str::to_owned);
+    let cost = |f: &Fusion| Cost { launches: f.program.steps.len(), traffic: Traffic::of_program(&f.program) };
+    Ok(Report {
+        graph: original.name.clone(),
+        before: cost(&before),
+        after: cost(fusion),
+        kernels: kernels.collect(),
+        simplified: simplified.collect(),
+        cuts: fusion.cuts.clone(),
+        gathers: gathers(canonical),
+        passes: summaries(passes),
+    })
+}
+
+/// The user's names of operations: what a pass makes is called after the value that it was made for, as `%packed.shl`.
+fn user_names<'a>(g: &'a Graph, ops: &[NodeId], names: &HashSet<&str>) -> HashSet<&'a str> {
+    let user = |id: &NodeId| {
+        let mut name = g.node(*id).name.as_str();
+        while !names.contains(name) {
+            name = &name[..name.rfind('.')?];
+        }
+        Some(name)
+    };
+    ops.iter().filter_map(user).collect()
+}
+
+fn kernel(step: &Step, ops: Vec<String>) -> KernelReport {
+    let k: &Kernel = &step.kernel;
+    let is_table =
+        |i: usize| k.values.iter().any(|v| matches!(v.kind, ValueKind::Gather { table, .. } if table.0 as usize == i));
+    let report = |(i, p): (usize, &Param)| {
+        let layout = match p.layout {
+            routefuse_ir::Layout::Contiguous => "",
+            routefuse_ir::Layout::Rows => " rows",
+            routefuse_ir::Layout::Strided => " strided",
+        };
+        ParamReport {
+            name: p.name.clone(),
+            ty: format!("{}{layout}", p.ty.text(&k.symbols)),
+            table: is_table(i),
+            aliases: p.aliases.map(|a| k.param(a).name.clone()),
+        }
+    };
+    let params = |output: bool| k.params.iter().enumerate().filter(move |(_, p)| (p.role != Role::Input) == output);
+    let mut schedules: Vec<ScheduleReport> = Vec::new();
+    for target in Target::all() {
+        let schedule = schedule_of(k, target).to_string();
+        let variants: Vec<String> = variants(target).iter().map(ToString::to_string).collect();
+        match schedules.iter_mut().find(|s| s.schedule == schedule && s.variants == variants) {
+            Some(same) => same.targets.push(target.name().to_owned()),
+            None => schedules.push(ScheduleReport { targets: vec![target.name().to_owned()], schedule, variants }),
+        }
+    }
+    KernelReport {
+        name: k.name.clone(),
+        rows: k.rows.map(|r| k.symbols[r.0 as usize].clone()),
+        ops,
+        reads: params(false).map(report).collect(),
+        writes: params(true).map(report).collect(),
+        traffic: Traffic::of_kernel(k),
+        schedules,
+        signature: k.canonical_text(),
+    }
+}
+
+fn gathers(g: &Graph) -> Vec<GatherReport> {
+    let ranges = Ranges::of(g);
+    let mut reports = Vec::new();
+    for id in g.topological().unwrap_or_default() {
+        let (Op::Gather { out_of_range } | Op::GatherRow { out_of_range }) = g.node(id).op else { continue };
+        let operands = g.operands(id);
+        let proofs: Vec<Result<String, String>> =
+            (0..operands.len() - 1).map(|i| ranges.prove_index(g, id, i)).collect();
+        reports.push(GatherReport {
+            gather: g.node(id).name.clone(),
+            table: g.node(operands[0]).name.clone(),
+            out_of_range: policy(out_of_range),
+            proved: proofs.iter().all(Result::is_ok),
+            why: proofs.into_iter().map(|p| p.unwrap_or_else(|why| why)).collect(),
+        });
+    }
+    reports
+}
+
+fn policy(p: OutOfRange) -> String {
+    match p {
+        OutOfRange::Pass => "pass".to_owned(),
+        OutOfRange::Fill(l) => format!("fill({l})"),
+        OutOfRange::Clamp => "clamp".to_owned(),
+        OutOfRange::Wrap => "wrap".to_owned(),
+        OutOfRange::Trap => "trap".to_owned(),
+    }
+}
+
+fn summaries(passes: &[PassReport]) -> Vec<PassSummary> {
+    let mut out: Vec<PassSummary> = Vec::new();
+    for p in passes {
+        let known = out.iter().position(|s| s.name == p.name);
+        let at = known.unwrap_or_else(|| {
+            out.push(PassSummary { name: p.name.to_owned(), runs: 0, changes: 0, ops_removed: 0 });
+            out.len() - 1
+        });
+        let summary = &mut out[at];
+        summary.runs += 1;
+        summary.changes += usize::from(p.changed);
+        summary.ops_removed += p.ops_before as i64 - p.ops_after as i64;
+    }
+    out
+}

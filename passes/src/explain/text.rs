@@ -1,0 +1,118 @@
+//! The report for people.
+
+use super::{Cost, GatherReport, KernelReport, ParamReport, PassSummary, Report, Traffic};
+use std::fmt;
+
+/// `1 launch`, `2 launches`.
+fn count(n: usize, thing: &str, things: &str) -> String {
+    format!("{n} {}", if n == 1 { thing } else { things })
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Traffic { read_per_row, written_per_row, read_once, written_once } = self;
+        let mut parts = Vec::new();
+        if read_per_row + written_per_row > 0 {
+            parts.push(format!("{read_per_row} B read and {written_per_row} B written a row"));
+        }
+        if *read_once > 0 {
+            parts.push(format!("{read_once} B read once"));
+        }
+        if *written_once > 0 {
+            parts.push(format!("{written_once} B written once"));
+        }
+        write!(f, "{}", if parts.is_empty() { "no memory".to_owned() } else { parts.join(", ") })
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", count(self.launches, "launch", "launches"), self.traffic)
+    }
+}
+
+impl fmt::Display for ParamReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.ty)?;
+        if self.table {
+            write!(f, " (table)")?;
+        }
+        match &self.aliases {
+            Some(input) => write!(f, " (in {input}'s memory)"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn list<T: fmt::Display>(items: &[T]) -> String {
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
+}
+
+impl fmt::Display for KernelReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let KernelReport { name, rows, ops, reads, writes, traffic, schedules, signature } = self;
+        let rows = rows.as_ref().map_or_else(|| "one row".to_owned(), |r| format!("a loop over {r}"));
+        writeln!(f, "kernel @{name}: {rows}, {}", count(ops.len(), "operation", "operations"))?;
+        let ops: Vec<String> = ops.iter().map(|o| format!("%{o}")).collect();
+        writeln!(f, "  holds    {}", list(&ops))?;
+        writeln!(f, "  reads    {}", list(reads))?;
+        writeln!(f, "  writes   {}", list(writes))?;
+        writeln!(f, "  moves    {traffic}")?;
+        for s in schedules {
+            let targets = match &s.targets[..] {
+                [first, .., last] => format!("{first} … {last}"),
+                one => one.join(", "),
+            };
+            writeln!(f, "  schedule {targets}: {}; variants {}", s.schedule, s.variants.join(", "))?;
+        }
+        writeln!(f, "  signature")?;
+        signature.lines().try_for_each(|l| writeln!(f, "    {l}"))
+    }
+}
+
+impl fmt::Display for GatherReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let GatherReport { gather, table, out_of_range, proved, why } = self;
+        let verdict = if *proved { "proved in range".to_owned() } else { format!("checked, {out_of_range}") };
+        write!(f, "%{gather} from %{table}: {verdict} ({})", why.join("; "))
+    }
+}
+
+impl fmt::Display for PassSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PassSummary { name, runs, changes, ops_removed } = self;
+        write!(f, "{name} changed the graph in {changes} of {}", count(*runs, "run", "runs"))?;
+        match ops_removed {
+            0 => Ok(()),
+            n if *n < 0 => write!(f, ", {} more", count(n.unsigned_abs() as usize, "operation", "operations")),
+            n => write!(f, ", {} fewer", count(n.unsigned_abs() as usize, "operation", "operations")),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { graph, before, after, kernels, simplified, cuts, gathers, passes } = self;
+        writeln!(f, "graph @{graph}: {}", count(kernels.len(), "kernel", "kernels"))?;
+        writeln!(f, "  before   {before}")?;
+        writeln!(f, "  after    {after}")?;
+        for k in kernels {
+            write!(f, "{k}")?;
+        }
+        if !simplified.is_empty() {
+            let names: Vec<String> = simplified.iter().map(|s| format!("%{s}")).collect();
+            writeln!(f, "simplified away: {}", names.join(", "))?;
+        }
+        if !cuts.is_empty() {
+            writeln!(f, "not one kernel, because")?;
+            cuts.iter().try_for_each(|c| writeln!(f, "  {c}"))?;
+        }
+        if !gathers.is_empty() {
+            writeln!(f, "gathers")?;
+            gathers.iter().try_for_each(|g| writeln!(f, "  {g}"))?;
+        }
+        writeln!(f, "passes")?;
+        passes.iter().try_for_each(|p| writeln!(f, "  {p}"))
+    }
+}

@@ -1,0 +1,80 @@
+//! What `explain` says: of the long chain in full, of the unfused form, and as JSON.
+
+use routefuse_passes::explain::Report;
+use routefuse_passes::pipeline::{Compiled, Options, compile_graph};
+use std::path::Path;
+
+fn compiled(example: &str, options: &Options) -> Compiled {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(example);
+    let source = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let g = routefuse_ir::text::parse_verified(&source).unwrap_or_else(|d| panic!("{d}"));
+    compile_graph(g, options).unwrap_or_else(|d| panic!("{d}"))
+}
+
+fn report(example: &str) -> Report {
+    compiled(example, &Options::default()).report().unwrap_or_else(|d| panic!("{d}"))
+}
+
+#[test]
+fn the_long_chain_is_explained() {
+    let r = report("e_post_chain.route");
+    assert_eq!((r.before.launches, r.after.launches), (9, 1));
+    let after = r.after.traffic;
+    // ids, weights and the shared weight in; packed words, ids and weights of nine columns out; the map and n once.
+    assert_eq!((after.read_per_row, after.written_per_row, after.read_once), (32 + 32 + 2, 3 * 36, 1024 + 4));
+    assert!(r.before.traffic.bytes(64) > 2 * after.bytes(64));
+    assert_eq!(r.kernels[0].ops, ["physical", "masked", "scaled", "v11", "v12", "v13", "v14", "v15"]);
+    // There is one shared expert: the index among them is 0.
+    assert_eq!(r.simplified, ["v9"]);
+    assert!(r.cuts.is_empty());
+    let text = r.to_string();
+    for line in [
+        "graph @post_chain: 1 kernel",
+        "  after    1 launch, 66 B read and 108 B written a row, 1028 B read once",
+        "kernel @post_chain: a loop over T, 8 operations",
+        "  holds    %physical, %masked, %scaled, %v11, %v12, %v13, %v14, %v15",
+        "  schedule host: flat threads=1 [cols=9 in_row=16 stores=0,1,2]; variants align1/i64",
+        "simplified away: %v9",
+    ] {
+        assert!(text.lines().any(|l| l == line), "no line {line:?} in\n{text}");
+    }
+    let schedule = text.lines().find(|l| l.contains("sm_70 … gfx1201")).unwrap_or_else(|| panic!("{text}"));
+    assert!(schedule.contains("flat threads=256 [cols=9 flat=4 stores=0,1,2]"), "{schedule}");
+    assert!(schedule.contains("align16/i32, align1/i32, align16/i64, align1/i64"), "{schedule}");
+    assert!(text.contains("\n      store v") && text.contains(" to p5\n"), "{text}");
+    assert!(text.contains("%physical from %map: checked, pass (index `%ids` is an input of i32: in "), "{text}");
+}
+
+#[test]
+fn the_unfused_form_says_why() {
+    let c = compiled("e_post_chain.route", &Options { fuse: false });
+    let r = c.report().unwrap_or_else(|d| panic!("{d}"));
+    assert_eq!((r.before, r.after.launches), (r.after, 9));
+    assert!(r.to_string().contains("not one kernel, because\n  fusion is switched off"));
+}
+
+#[test]
+fn reports_are_json() {
+    let json = serde_json::to_value(report("a_remap_dynamic.route")).unwrap();
+    assert_eq!(json["after"]["launches"], 1);
+    assert_eq!(json["kernels"][0]["rows"], "T");
+    assert_eq!(json["gathers"][0]["proved"], false);
+    assert!(json["kernels"][0]["signature"].as_str().unwrap().starts_with("kernel rows=s0 symbols=1 {"));
+    assert_eq!(json["passes"][0]["name"], "expand");
+}
+
+#[test]
+fn options_are_named_in_keys() {
+    assert_eq!(Options::default().to_string(), "fuse=true");
+    assert_eq!(Options { fuse: false }.to_string(), "fuse=false");
+}
+
+#[test]
+fn the_same_graph_gives_the_same_text() {
+    let text = |c: &Compiled| c.program.steps.iter().map(|s| s.kernel.to_string()).collect::<String>();
+    for example in ["e_post_chain.route", "zero_experts.route", "eplb_hashed.route"] {
+        let (a, b) = (compiled(example, &Options::default()), compiled(example, &Options::default()));
+        assert_eq!(text(&a), text(&b));
+        assert_eq!(a.report(), b.report());
+    }
+}
