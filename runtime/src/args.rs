@@ -22,9 +22,10 @@ pub(crate) struct Entry {
 /// it is then that output's view. Making arguments allocates only past 16 of them.
 #[derive(Debug, Default)]
 pub struct Args<'a> {
-    /// Pointers keep this from being `Sync`, as it must be: two threads launching with one `Args` would write the same memory.
     entries: SmallVec<[Entry; 16]>,
     life: PhantomData<&'a mut [u8]>,
+    /// Not `Sync`: two threads launching with one `Args` would write the same memory.
+    not_sync: PhantomData<std::cell::Cell<()>>,
 }
 
 impl<'a> Args<'a> {

@@ -28,6 +28,8 @@ pub struct Plan {
     steps: Vec<StepSlots>,
     /// For each input, the output whose view it is if it is left out.
     shared: Vec<Option<u32>>,
+    /// How many inputs these are.
+    shared_count: usize,
     source: Option<(Arc<dyn Compiler>, Arc<KernelCache>)>,
     /// For each step, one for each variant.
     loaded: OnceLock<Box<[Arc<LoadedKernel>]>>,
@@ -112,7 +114,8 @@ impl Plan {
             target,
         });
         let kernels = kernels.collect();
-        Ok(Plan { kernels, ports, steps, shared, source, loaded: OnceLock::new(), target, program })
+        let shared_count = shared.iter().flatten().count();
+        Ok(Plan { kernels, ports, steps, shared, shared_count, source, loaded: OnceLock::new(), target, program })
     }
 
     /// The variants of a kernel for this target.

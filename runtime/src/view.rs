@@ -43,6 +43,22 @@ pub(crate) struct View {
     pub(crate) device: Device,
 }
 
+// SAFETY: an address with numbers; only a launch follows the address, by the leave of the tensor it is of.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+/// Stands where there is no argument.
+pub(crate) static ABSENT: View = View {
+    ptr: std::ptr::null_mut(),
+    bytes: 0,
+    shape: [0; MAX_RANK],
+    strides: [0; MAX_RANK],
+    rank: 0,
+    dtype: DType::Bool,
+    device: Device::Host,
+};
+
 impl View {
     #[inline]
     fn new(ptr: *mut u8, bytes: u64, dtype: DType, shape: &[u64]) -> View {
@@ -99,15 +115,6 @@ pub struct TensorMut<'a> {
     pub(crate) view: View,
     life: PhantomData<&'a mut [u8]>,
 }
-
-// SAFETY: like the `&[T]` it was made from.
-unsafe impl Send for TensorRef<'_> {}
-// SAFETY: like the `&[T]` it was made from; it has no interior.
-unsafe impl Sync for TensorRef<'_> {}
-// SAFETY: like the `&mut [T]` it was made from.
-unsafe impl Send for TensorMut<'_> {}
-// SAFETY: like the `&mut [T]` it was made from; a shared reference to it reads only the view.
-unsafe impl Sync for TensorMut<'_> {}
 
 impl<'a> TensorRef<'a> {
     fn of(view: View) -> TensorRef<'a> {

@@ -6,14 +6,13 @@ use super::ports::{Bounds, Port};
 use super::slots::{self, Offsets, Source, StepSlots};
 use crate::args::Args;
 use crate::host::HostCode;
-use crate::view::View;
+use crate::view::{ABSENT, View};
 use crate::workspace::WORKSPACE_ALIGN;
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use routefuse_ir::program::Program;
 use routefuse_ir::target::TargetKind;
 use routefuse_ir::{Alias, Code, Diagnostic};
-use smallvec::{SmallVec, smallvec};
 
 /// Threads share a launch in pieces of a multiple of this many rows.
 const CHUNK_ROWS: u64 = 64;
@@ -25,11 +24,27 @@ const CHUNK_BYTES: u64 = 64 << 10;
 struct Nothing(#[allow(dead_code)] [u8; 64]);
 static NOTHING: Nothing = Nothing([0; 64]);
 
+/// Ports, symbols and slots that have room on the stack; a graph with more of them allocates at launch.
+const PORTS: usize = 32;
+const SYMBOLS: usize = 8;
+const SLOTS: usize = 80;
+
+/// `n` elements, on the stack if there is room.
+#[inline]
+fn room<'r, T: Copy>(near: &'r mut [T], far: &'r mut Vec<T>, n: usize, fill: T) -> &'r mut [T] {
+    if n <= near.len() {
+        &mut near[..n]
+    } else {
+        far.resize(n, fill);
+        far
+    }
+}
+
 /// Views by port, as checked.
-struct Bound<'v> {
-    views: SmallVec<[&'v View; 24]>,
-    bounds: SmallVec<[Bounds; 24]>,
-    extents: SmallVec<[u64; 8]>,
+struct Bound<'r, 'v> {
+    views: &'r mut [&'v View],
+    bounds: &'r mut [Bounds],
+    extents: &'r mut [u64],
     /// One bit for each guarded output that is its input's view.
     unchanged: u64,
 }
@@ -74,7 +89,14 @@ impl Plan {
         if self.target.kind() != TargetKind::Host {
             return Err(self.not_here());
         }
-        let bound = self.bind(args)?;
+        let (mut near, mut far) = ([&ABSENT; PORTS], Vec::new());
+        let views = room(&mut near, &mut far, self.ports.len(), &ABSENT);
+        let (mut near, mut far) = ([Bounds::default(); PORTS], Vec::new());
+        let bounds = room(&mut near, &mut far, self.ports.len(), Bounds::default());
+        let (mut near, mut far) = ([0; SYMBOLS], Vec::new());
+        let extents = room(&mut near, &mut far, self.program.symbols.len(), 0);
+        let mut bound = Bound { views, bounds, extents, unchanged: 0 };
+        self.bind(args, &mut bound)?;
         let mut offsets = Offsets::new();
         if !self.program.intermediates.is_empty() {
             self.check_workspace(&bound, workspace, &mut offsets)?;
@@ -88,10 +110,12 @@ impl Plan {
             if rows == 0 || unchanged {
                 continue;
             }
-            let slots = slot_values(step, &bound, workspace, &offsets);
+            let (mut near, mut far) = ([0; SLOTS], Vec::new());
+            let slots = room(&mut near, &mut far, step.sources.len(), 0);
+            fill_slots(slots, step, &bound, workspace, &offsets);
             match pool.filter(|_| step.rows.is_some()) {
                 // SAFETY: as below; each row is of one chunk.
-                Some(pool) => unsafe { run_chunks(pool, code, &slots, step, rows) },
+                Some(pool) => unsafe { run_chunks(pool, code, slots, step, rows) },
                 // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address behind
                 // them was checked to have the elements that the kernel touches, exclusively where it writes.
                 None => unsafe { code.call(slots.as_ptr(), 0, rows) },
@@ -102,33 +126,29 @@ impl Plan {
 
     /// One view a port, checked.
     #[inline]
-    fn bind<'v>(&self, args: &'v Args<'_>) -> Result<Bound<'v>, Diagnostic> {
-        let views = self.assign(args)?;
-        let mut extents: SmallVec<[u64; 8]> = smallvec![0; self.program.symbols.len()];
-        let mut bounds: SmallVec<[Bounds; 24]> = SmallVec::with_capacity(views.len());
-        for (port, view) in self.ports.iter().zip(&views) {
-            match port.check(view, &mut extents) {
-                Ok(b) => bounds.push(b),
+    fn bind<'v>(&self, args: &'v Args<'_>, bound: &mut Bound<'_, 'v>) -> Result<(), Diagnostic> {
+        self.assign(args, bound.views)?;
+        for ((port, view), bounds) in self.ports.iter().zip(&*bound.views).zip(&mut *bound.bounds) {
+            match port.check(view, bound.extents) {
+                Ok(b) => *bounds = b,
                 Err(fault) => {
                     let first = self.ports.iter().find(|p| p.symbol == port.symbol);
-                    let first = first.zip(port.symbol).map(|(p, s)| (p, extents[s as usize]));
+                    let first = first.zip(port.symbol).map(|(p, s)| (p, bound.extents[s as usize]));
                     return Err(port.diagnostic(fault, view, &self.program, first));
                 }
             }
         }
-        let mut bound = Bound { views, bounds, extents, unchanged: 0 };
-        self.check_overlap(&mut bound)?;
-        Ok(bound)
+        self.check_overlap(bound)
     }
 
     /// Which argument is which port's.
     #[inline]
-    fn assign<'v>(&self, args: &'v Args<'_>) -> Result<SmallVec<[&'v View; 24]>, Diagnostic> {
+    fn assign<'v>(&self, args: &'v Args<'_>, views: &mut [&'v View]) -> Result<(), Diagnostic> {
         let inputs = self.program.inputs.len();
-        let mut found: SmallVec<[Option<&View>; 24]> = smallvec![None; self.ports.len()];
+        let absent = |view: &View| std::ptr::eq(view, &raw const ABSENT);
         // By position, either every input is given or all but those that are an output's view.
         let positional = args.entries().iter().filter(|e| !e.writable && args.name(e).is_none()).count();
-        let skip_shared = positional > 0 && positional + self.shared.iter().flatten().count() == inputs;
+        let skip_shared = positional > 0 && positional + self.shared_count == inputs;
         let (mut next_input, mut next_output) = (0, inputs);
         for (i, entry) in args.entries().iter().enumerate() {
             let port = match (args.name(entry), entry.writable) {
@@ -152,19 +172,20 @@ impl Plan {
             if self.ports[port].writable != entry.writable {
                 return Err(self.wrong_side(port));
             }
-            if found[port].replace(&entry.view).is_some() {
+            if !absent(views[port]) {
                 return Err(self.given_twice(port));
             }
+            views[port] = &entry.view;
         }
-        let mut views = SmallVec::with_capacity(found.len());
-        for (port, view) in found.iter().enumerate() {
-            let shared = || self.shared.get(port).copied().flatten().and_then(|o| found[o as usize]);
-            match view.or_else(shared) {
-                Some(view) => views.push(view),
-                None => return Err(self.missing(port)),
+        for port in 0..views.len() {
+            if absent(views[port]) {
+                match self.shared.get(port).copied().flatten().map(|o| views[o as usize]) {
+                    Some(view) if !absent(view) => views[port] = view,
+                    _ => return Err(self.missing(port)),
+                }
             }
         }
-        Ok(views)
+        Ok(())
     }
 
     /// The port of this name; `hint` is tried first, because names mostly come in order.
@@ -178,7 +199,7 @@ impl Plan {
 
     /// Nothing that is written meets another argument, but as its alias allows.
     #[inline]
-    fn check_overlap(&self, bound: &mut Bound<'_>) -> Result<(), Diagnostic> {
+    fn check_overlap(&self, bound: &mut Bound<'_, '_>) -> Result<(), Diagnostic> {
         let inputs = self.program.inputs.len();
         for (o, port) in self.ports.iter().enumerate().skip(inputs) {
             let (view, bounds) = (bound.views[o], bound.bounds[o]);
@@ -211,8 +232,13 @@ impl Plan {
         Ok(())
     }
 
-    fn check_workspace(&self, bound: &Bound<'_>, workspace: &[u8], offsets: &mut Offsets) -> Result<(), Diagnostic> {
-        let size = slots::workspace(&self.program, &bound.extents, offsets)
+    fn check_workspace(
+        &self,
+        bound: &Bound<'_, '_>,
+        workspace: &[u8],
+        offsets: &mut Offsets,
+    ) -> Result<(), Diagnostic> {
+        let size = slots::workspace(&self.program, bound.extents, offsets)
             .ok_or_else(|| workspace_overflow(&self.program))?;
         if size == 0 {
             return Ok(());
@@ -289,7 +315,7 @@ impl Plan {
     }
 
     #[cold]
-    fn overlapping(&self, output: usize, other: usize, bound: &Bound<'_>) -> Diagnostic {
+    fn overlapping(&self, output: usize, other: usize, bound: &Bound<'_, '_>) -> Diagnostic {
         let (o, i) = (&self.ports[output], &self.ports[other]);
         let range = |p: usize| format!("{:#x}..{:#x}", bound.bounds[p].begin, bound.bounds[p].end);
         let message = format!("{} at {} overlaps {} at {}", o.text(), range(output), i.text(), range(other));
@@ -330,19 +356,17 @@ pub(super) fn workspace_overflow(program: &Program) -> Diagnostic {
 }
 
 #[inline]
-fn slot_values(step: &StepSlots, bound: &Bound<'_>, workspace: &mut [u8], offsets: &Offsets) -> SmallVec<[u64; 64]> {
-    let mut values = SmallVec::with_capacity(step.sources.len());
-    for source in &step.sources {
-        values.push(match *source {
+fn fill_slots(slots: &mut [u64], step: &StepSlots, bound: &Bound<'_, '_>, workspace: &mut [u8], offsets: &Offsets) {
+    for (slot, source) in slots.iter_mut().zip(&step.sources) {
+        *slot = match *source {
             Source::Port(p) if bound.bounds[p as usize].is_empty() => (&raw const NOTHING).addr() as u64,
             Source::Port(p) => bound.views[p as usize].ptr.expose_provenance() as u64,
             Source::Intermediate(i) => workspace.as_mut_ptr().expose_provenance() as u64 + offsets[i as usize],
             Source::Stride(p, dim) => bound.views[p as usize].strides[dim as usize] as u64,
             Source::Fixed(value) => value,
             Source::Extent(s) => bound.extents[s as usize],
-        });
+        };
     }
-    values
 }
 
 /// Runs rows in chunks on a pool, and waits for all of them.
