@@ -238,8 +238,8 @@ impl Plan {
         workspace: &[u8],
         offsets: &mut Offsets,
     ) -> Result<(), Diagnostic> {
-        let size = slots::workspace(&self.program, bound.extents, offsets)
-            .ok_or_else(|| workspace_overflow(&self.program))?;
+        let size =
+            slots::workspace(&self.program, bound.extents, offsets).ok_or_else(|| workspace_overflow(&self.program))?;
         if size == 0 {
             return Ok(());
         }

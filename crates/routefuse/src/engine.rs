@@ -1,0 +1,160 @@
+//! The engine: graphs become plans.
+
+use crate::error::Error;
+use crate::fingerprint::Fingerprint;
+use routefuse_ir::artifact::Artifact;
+use routefuse_ir::kernel::schedule::Schedule;
+use routefuse_ir::program::Program;
+use routefuse_ir::target::Target;
+use routefuse_ir::{Code, Diagnostic, Graph, Verified};
+use routefuse_passes::explain::Report;
+use routefuse_passes::pipeline::{Options, compile_graph};
+use routefuse_passes::schedule::schedule_of;
+use routefuse_runtime::{Compiler, Counters, KernelCache, Plan};
+use std::fmt;
+use std::sync::Arc;
+
+/// Compiles graphs, and finds again what it has compiled. No globals, no threads: as many engines as one likes, each
+/// shared by as many threads as one likes.
+pub struct Engine {
+    compiler: Option<Arc<dyn Compiler>>,
+    kernels: Arc<KernelCache>,
+    plans: papaya::HashMap<Fingerprint, Arc<Plan>>,
+}
+
+/// Makes an [`Engine`].
+#[derive(Default)]
+pub struct EngineBuilder {
+    compiler: Option<Arc<dyn Compiler>>,
+    kernels: Option<Arc<KernelCache>>,
+}
+
+impl EngineBuilder {
+    /// Another compiler than the one built in.
+    #[must_use]
+    pub fn compiler(mut self, compiler: Arc<dyn Compiler>) -> EngineBuilder {
+        self.compiler = Some(compiler);
+        self
+    }
+
+    /// A cache of kernels that engines share.
+    #[must_use]
+    pub fn cache(mut self, kernels: Arc<KernelCache>) -> EngineBuilder {
+        self.kernels = Some(kernels);
+        self
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// None so far; caches on disk will bring some.
+    pub fn build(self) -> Result<Engine, Error> {
+        let compiler = self.compiler.or_else(built_in);
+        Ok(Engine { compiler, kernels: self.kernels.unwrap_or_default(), plans: papaya::HashMap::new() })
+    }
+}
+
+#[cfg(feature = "compiler")]
+fn built_in() -> Option<Arc<dyn Compiler>> {
+    Some(Arc::new(crate::llvm::Llvm::new()))
+}
+
+#[cfg(not(feature = "compiler"))]
+fn built_in() -> Option<Arc<dyn Compiler>> {
+    None
+}
+
+impl Engine {
+    /// An engine to be configured.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// The plan of a graph: canonicalised, fused, scheduled. Its kernels are compiled by [`Plan::prepare`], or else by its
+    /// first launch. An equal graph (but for spans and the names of inner values) gives the plan that is already there.
+    ///
+    /// # Errors
+    /// `RF0802` in a build without a compiler; all others are defects of routefuse.
+    pub fn compile(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Arc<Plan>, Error> {
+        let fingerprint = Fingerprint::of(graph, *target, options);
+        if let Some(plan) = self.plans.pin().get(&fingerprint) {
+            return Ok(Arc::clone(plan));
+        }
+        let lowered = compile_graph(graph.clone(), options)?;
+        let schedules = schedules(&lowered.program, *target);
+        let (compiler, kernels) = (Arc::clone(self.compiler()?), Arc::clone(&self.kernels));
+        let plan = Arc::new(Plan::new(lowered.program, schedules, *target, compiler, kernels)?);
+        // Two threads may come here with one graph; both get the plan of the first.
+        Ok(Arc::clone(self.plans.pin().get_or_insert(fingerprint, plan)))
+    }
+
+    /// [`Engine::compile`] without fusion: one kernel for every operation.
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile`].
+    pub fn compile_unfused(&self, graph: &Verified<Graph>, target: &Target) -> Result<Arc<Plan>, Error> {
+        self.compile(graph, target, &Options { fuse: false })
+    }
+
+    /// The machine code of a graph for any target, host or not: for each kernel, one artifact for each variant.
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile`], and the compiler's (`RF0802` to `RF0804`).
+    pub fn artifacts(
+        &self,
+        graph: &Verified<Graph>,
+        target: &Target,
+        options: &Options,
+    ) -> Result<Vec<Artifact>, Error> {
+        let plan = self.compile(graph, target, options)?;
+        Ok(plan.artifacts()?.into_iter().cloned().collect())
+    }
+
+    /// What became of a graph and why: kernels, cuts, proofs, bytes.
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile`], but for the lack of a compiler.
+    pub fn explain(&self, graph: &Verified<Graph>, options: &Options) -> Result<Report, Error> {
+        Ok(compile_graph(graph.clone(), options)?.report()?)
+    }
+
+    /// What the cache of kernels did so far.
+    pub fn counters(&self) -> Counters {
+        self.kernels.counters()
+    }
+
+    /// The cache of kernels.
+    pub fn cache(&self) -> &Arc<KernelCache> {
+        &self.kernels
+    }
+
+    /// Lets go of every plan and kernel; those that are held elsewhere stay whole.
+    pub fn clear(&self) {
+        self.plans.pin().clear();
+        self.kernels.clear();
+    }
+
+    fn compiler(&self) -> Result<&Arc<dyn Compiler>, Diagnostic> {
+        self.compiler.as_ref().ok_or_else(|| {
+            Diagnostic::new(Code::CompileFailed, "this build of routefuse has no compiler")
+                .help("enable the feature `compiler`, or load finished artifacts by `Plan::from_artifacts`")
+        })
+    }
+}
+
+/// A schedule for each kernel.
+pub(crate) fn schedules(program: &Program, target: Target) -> Vec<Schedule> {
+    program.steps.iter().map(|step| schedule_of(&step.kernel, target)).collect()
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Engine {{ plans: {}, kernels: {} }}", self.plans.len(), self.kernels.len())
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EngineBuilder {{ compiler: {}, cache: {} }}", self.compiler.is_some(), self.kernels.is_some())
+    }
+}

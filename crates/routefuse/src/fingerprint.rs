@@ -1,0 +1,94 @@
+//! The identity of a graph, to find its plan again.
+
+use routefuse_ir::graph::{Input, Node, Output};
+use routefuse_ir::{Graph, target::Target};
+use routefuse_passes::pipeline::Options;
+use std::hash::{Hash, Hasher};
+
+/// A hash of all that a plan is made from: the graph but for its spans and the names of inner values, the target, the
+/// options. Of this process only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub(crate) fn of(graph: &Graph, target: Target, options: &Options) -> Fingerprint {
+        // Destructured so that a new field cannot be forgotten.
+        let Graph { name, symbols, inputs, outputs, nodes } = graph;
+        let mut bytes = Bytes(Vec::with_capacity(64 * nodes.node_count()));
+        (name, symbols, target, options).hash(&mut bytes);
+        for Input { name, node, layout } in inputs {
+            (name, node, *layout as u8).hash(&mut bytes);
+        }
+        for Output { name, node, layout, alias, span: _ } in outputs {
+            (name, node, *layout as u8, alias).hash(&mut bytes);
+        }
+        for index in nodes.node_indices() {
+            let Node { op, ty, name: _, span: _ } = &nodes[index];
+            (index, op, ty).hash(&mut bytes);
+        }
+        for index in nodes.edge_indices() {
+            (nodes.edge_endpoints(index), nodes[index]).hash(&mut bytes);
+        }
+        Fingerprint(*blake3::hash(&bytes.0).as_bytes())
+    }
+}
+
+/// Keeps what is hashed: `std`'s hashers give 64 bits, too few to take two graphs for one.
+struct Bytes(Vec<u8>);
+
+impl Hasher for Bytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use routefuse_ir::text;
+
+    const TEXT: &str = include_str!("../../../examples/e_post_chain.route");
+
+    fn of(text: &str) -> Fingerprint {
+        Fingerprint::of(&text::parse(text).unwrap(), Target::host(), &Options::default())
+    }
+
+    #[test]
+    fn equal_graphs_have_one() {
+        let first = of(TEXT);
+        assert!(first == of(&TEXT.replace("# The long chain", "# A chain\n# much longer")), "spans");
+        assert!(first == of(&TEXT.replace("%physical", "%slots")), "names of inner values");
+    }
+
+    #[test]
+    fn other_graphs_have_others() {
+        let changed = [
+            ("value = 2.5", "value = 2.25"),
+            ("f32[T, 8]", "f16[T, 8]"),
+            ("output ids_out", "output ids"),
+            ("%ids", "%expert_ids"),
+            ("dim T", "dim N"),
+            ("@post_chain", "@chain"),
+            ("input %map : i32[256]", "input %map : i32[255]"),
+            ("input %ids : i32[T, 8]", "input %ids : i32[T, 8] rows"),
+            ("output ids_out = %v13", "output ids_out = %v13 rows"),
+            ("gather %map, %ids {out_of_range = pass}", "gather %map, %ids {out_of_range = clamp}"),
+            ("concat %masked, %v11", "concat %v11, %masked"),
+        ];
+        let first = of(TEXT);
+        for (from, to) in changed {
+            let text = TEXT.replace(from, to);
+            // Some are not well typed, or name what is gone; their graphs differ all the same.
+            if let Ok(graph) = text::parse(&text) {
+                assert!(first != Fingerprint::of(&graph, Target::host(), &Options::default()), "{to}");
+            }
+        }
+        let graph = text::parse(TEXT).unwrap();
+        assert!(first != Fingerprint::of(&graph, Target::host(), &Options { fuse: false }));
+        assert!(first != Fingerprint::of(&graph, Target::named("sm_90").unwrap(), &Options::default()));
+    }
+}

@@ -1,0 +1,67 @@
+//! A program as text.
+
+use routefuse_ir::program::{Buffer, Port, Program};
+use routefuse_ir::{Alias, Layout};
+use std::fmt::Write;
+
+/// Ports, workspace, and each kernel with the buffers that it is given.
+pub(crate) fn program(p: &Program) -> String {
+    let mut s = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_program(p, &mut s);
+    s
+}
+
+fn write_program(p: &Program, s: &mut String) -> std::fmt::Result {
+    // Destructured so that a new field cannot be forgotten.
+    let Program { name, symbols, inputs, outputs, intermediates, has_trap, steps } = p;
+    writeln!(s, "program @{name} dims=[{}] {{", symbols.join(", "))?;
+    for port in inputs {
+        writeln!(s, "  input {}", port_text(port, p))?;
+    }
+    for port in outputs {
+        writeln!(s, "  output {}", port_text(port, p))?;
+    }
+    if *has_trap {
+        writeln!(s, "  output error_word: u32[]")?;
+    }
+    for i in intermediates {
+        writeln!(s, "  workspace {}: {}", i.name, i.ty.text(symbols))?;
+    }
+    for step in steps {
+        let buffers: Vec<String> = step.buffers.iter().map(|b| buffer(*b, p)).collect();
+        let dims: Vec<&str> = step.symbols.iter().map(|d| symbols[d.0 as usize].as_str()).collect();
+        writeln!(s, "  run {}({}) dims=[{}]", step.kernel.name, buffers.join(", "), dims.join(", "))?;
+    }
+    writeln!(s, "}}")?;
+    for step in steps {
+        write!(s, "\n{}", *step.kernel)?;
+    }
+    Ok(())
+}
+
+fn port_text(port: &Port, p: &Program) -> String {
+    let Port { name, ty, layout, alias } = port;
+    let layout = match layout {
+        Layout::Contiguous => "",
+        Layout::Rows => " rows",
+        Layout::Strided => " strided",
+    };
+    let of = |i: &usize| &p.inputs[*i].name;
+    let alias = match alias {
+        Alias::None => String::new(),
+        Alias::InPlace(i) => format!(" in_place({})", of(i)),
+        Alias::Donates(i) => format!(" donates({})", of(i)),
+        Alias::Guarded(i) => format!(" guarded({})", of(i)),
+    };
+    format!("{name}: {}{layout}{alias}", ty.text(&p.symbols))
+}
+
+fn buffer(b: Buffer, p: &Program) -> String {
+    match b {
+        Buffer::Input(i) => p.inputs[i].name.clone(),
+        Buffer::Output(i) => format!("&{}", p.outputs[i].name),
+        Buffer::Intermediate(i) => format!("&{}", p.intermediates[i].name),
+        Buffer::ErrorWord => "&error_word".to_owned(),
+    }
+}

@@ -1,0 +1,54 @@
+//! The built-in compiler: `routefuse-codegen`, as the runtime sees it.
+
+use routefuse_codegen::machine_code::HostProcessor;
+use routefuse_codegen::{CodegenError, Dump};
+use routefuse_ir::artifact::Artifact;
+use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::{Code, Diagnostic};
+use routefuse_runtime::Compiler;
+use std::sync::OnceLock;
+
+/// LLVM and MLIR, linked in.
+pub(crate) struct Llvm {
+    version: String,
+    host_cpu: OnceLock<String>,
+}
+
+impl Llvm {
+    pub(crate) fn new() -> Llvm {
+        let version = format!("routefuse {} llvm {}", env!("CARGO_PKG_VERSION"), routefuse_codegen::llvm_version());
+        Llvm { version, host_cpu: OnceLock::new() }
+    }
+}
+
+// SAFETY: code generation is bit-exact to the interpreter's meaning of the kernel, checked by the tests of the workspace,
+// and touches only elements of the kernel's parameters.
+unsafe impl Compiler for Llvm {
+    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic> {
+        let compiled = routefuse_codegen::compile(kernel, variant, Dump::default()).map_err(|e| diagnostic(&e))?;
+        Ok(compiled.artifact)
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn host_cpu(&self) -> &str {
+        self.host_cpu.get_or_init(|| {
+            let HostProcessor { name, features, triple } = HostProcessor::detect();
+            format!("{triple} {name} {features}")
+        })
+    }
+}
+
+/// With its code, and what to do.
+pub(crate) fn diagnostic(e: &CodegenError) -> Diagnostic {
+    let (code, help) = match e {
+        CodegenError::HostFeature { .. } => (Code::HostUnsupported, "GPU targets compile on any processor"),
+        CodegenError::UndefinedSymbols { .. } => (Code::UndefinedSymbol, DEFECT),
+        _ => (Code::CompileFailed, DEFECT),
+    };
+    Diagnostic::new(code, e.to_string()).help(help)
+}
+
+const DEFECT: &str = "this is a defect in routefuse; please report the graph and the target";

@@ -1,0 +1,238 @@
+//! Graph to plan to numbers, through the facade.
+#![cfg(feature = "compiler")]
+
+use routefuse::{
+    Args, Code, CodeFormat, DType, Engine, Graph, Layout, Options, Plan, Stages, Target, Tensor, TensorMut, TensorRef,
+    Verified, Workspace, chains, interp, text,
+};
+use std::sync::Arc;
+
+/// Values of a small generator: ids of which some are out of range, weights of every sign and class.
+fn tensor(dtype: DType, shape: &[u64], seed: &mut u64) -> Tensor {
+    let n = shape.iter().product::<u64>();
+    let bits = (0..n).map(|_| {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let r = *seed >> 33;
+        match dtype {
+            DType::Bool => r & 1,
+            _ if dtype.is_float() => r ^ (r << 13),
+            _ => (r % 300).wrapping_sub(20),
+        }
+    });
+    Tensor::from_bits(dtype, shape, bits)
+}
+
+fn inputs(graph: &Graph, rows: u64, seed: u64) -> Vec<Tensor> {
+    let mut seed = seed;
+    (0..graph.inputs.len())
+        .map(|i| {
+            let ty = graph.input_type(i);
+            let shape: Vec<u64> = ty.shape.iter().map(|d| d.as_const().unwrap_or(rows)).collect();
+            tensor(ty.dtype, &shape, &mut seed)
+        })
+        .collect()
+}
+
+/// Launches into poisoned outputs.
+fn launch(plan: &Plan, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
+    let program = plan.program();
+    let mut outputs: Vec<Tensor> = program
+        .outputs
+        .iter()
+        .map(|o| {
+            let shape: Vec<u64> = o.ty.shape.iter().map(|d| d.as_const().unwrap_or(rows)).collect();
+            let poison = if o.ty.dtype == DType::Bool { 1 } else { 0xa5a5_a5a5_a5a5_a5a5 };
+            Tensor::from_bits(o.ty.dtype, &shape, (0..shape.iter().product()).map(|_| poison))
+        })
+        .collect();
+    let mut word = 0u32;
+    let mut args = Args::new();
+    for input in inputs {
+        args.input(input.into());
+    }
+    for output in &mut outputs {
+        args.output(output.into());
+    }
+    if program.has_trap {
+        args.output(TensorMut::scalar(&mut word));
+    }
+    let extents = vec![rows; program.symbols.len()];
+    let mut workspace = Workspace::new(plan.workspace_size(&extents).unwrap() as usize);
+    plan.launch_with(&args, &mut workspace).unwrap();
+    outputs
+}
+
+fn graphs() -> Vec<(&'static str, Verified<Graph>)> {
+    chains::examples().into_iter().map(|(name, g)| (name, g.unwrap())).collect()
+}
+
+#[test]
+fn every_chain_has_the_interpreters_bits() {
+    let engine = Engine::builder().build().unwrap();
+    for (name, graph) in graphs() {
+        let plan = engine.compile(&graph, &Target::host(), &Options::default()).unwrap();
+        let unfused = engine.compile_unfused(&graph, &Target::host()).unwrap();
+        for rows in [0u64, 1, 2, 17, 100] {
+            let inputs = inputs(&graph, rows, 7 + rows);
+            let expected = interp::run(&graph, &inputs, &[]).unwrap().outputs;
+            assert_eq!(launch(&plan, &inputs, rows), expected, "{name}, T = {rows}");
+            assert_eq!(launch(&unfused, &inputs, rows), expected, "{name} unfused, T = {rows}");
+        }
+    }
+}
+
+#[test]
+fn every_chain_is_one_kernel() {
+    let engine = Engine::builder().build().unwrap();
+    for (name, graph) in graphs() {
+        let plan = engine.compile(&graph, &Target::host(), &Options::default()).unwrap();
+        assert_eq!(plan.kernels().len(), 1, "{name}");
+        let unfused = engine.compile_unfused(&graph, &Target::host()).unwrap();
+        assert!(unfused.kernels().len() <= graph.op_count(), "{name}");
+    }
+}
+
+#[test]
+fn forty_batch_sizes_compile_once() {
+    let engine = Engine::builder().build().unwrap();
+    let graph = chains::PostChain::default().graph().unwrap();
+    let plan = engine.compile(&graph, &Target::host(), &Options::default()).unwrap();
+    plan.prepare().unwrap();
+    for rows in 0..40u64 {
+        launch(&plan, &inputs(&graph, rows * rows, rows), rows * rows);
+    }
+    let counters = engine.counters();
+    assert_eq!((counters.compiles, counters.loads), (1, 1));
+    let four = engine.artifacts(&graph, &Target::named("sm_90").unwrap(), &Options::default()).unwrap();
+    assert_eq!(four.len(), 4, "no more variants than four");
+}
+
+#[test]
+fn equal_graphs_are_one_plan() {
+    let engine = Engine::builder().build().unwrap();
+    let source = include_str!("../../../examples/e_post_chain.route");
+    let graph = text::parse_verified(source).unwrap();
+    // Other spans, and another name of an inner value.
+    let again = text::parse_verified(&format!("{}\n# the end\n", source.replace("%physical", "%slots"))).unwrap();
+    let plan = |g, target: &str, options| engine.compile(g, &Target::named(target).unwrap(), &options).unwrap();
+    let first = plan(&graph, "host", Options::default());
+    assert!(Arc::ptr_eq(&first, &plan(&graph, "host", Options::default())));
+    assert!(Arc::ptr_eq(&first, &plan(&again, "host", Options::default())));
+    assert!(!Arc::ptr_eq(&first, &plan(&graph, "host", Options { fuse: false })));
+    assert!(!Arc::ptr_eq(&first, &plan(&graph, "gfx942", Options::default())));
+    engine.clear();
+    assert!(!Arc::ptr_eq(&first, &plan(&graph, "host", Options::default())));
+}
+
+#[test]
+fn threads_compile_one_graph_at_once() {
+    let engine = Engine::builder().build().unwrap();
+    let graph = chains::Pack::default().graph().unwrap();
+    let inputs = inputs(&graph, 5, 3);
+    let expected = interp::run(&graph, &inputs, &[]).unwrap().outputs;
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let plan = engine.compile(&graph, &Target::host(), &Options::default()).unwrap();
+                assert_eq!(launch(&plan, &inputs, 5), expected);
+            });
+        }
+    });
+    assert_eq!(engine.counters().compiles, 1);
+}
+
+#[test]
+fn other_targets_give_artifacts_and_no_launch() {
+    let engine = Engine::builder().build().unwrap();
+    let graph = chains::PostChain::default().graph().unwrap();
+    for (target, format) in
+        [("sm_90", CodeFormat::Ptx), ("gfx942", CodeFormat::Hsaco), ("host", CodeFormat::SharedObject)]
+    {
+        let target = Target::named(target).unwrap();
+        let artifacts = engine.artifacts(&graph, &target, &Options::default()).unwrap();
+        assert!(artifacts.iter().all(|a| a.format == format && a.target == target && !a.code.is_empty()));
+    }
+    let plan = engine.compile(&graph, &Target::named("sm_90").unwrap(), &Options::default()).unwrap();
+    assert_eq!(plan.launch(&Args::new()).unwrap_err().code, Code::TargetNotHere);
+}
+
+/// P13: the routed columns of a wider buffer.
+#[test]
+fn a_column_slice_of_a_wider_buffer() {
+    let graph = chains::WriteWider::default().graph().unwrap();
+    let engine = Engine::builder().build().unwrap();
+    let plan = engine.compile(&graph, &Target::host(), &Options::default()).unwrap();
+    assert!(plan.program().outputs.iter().any(|o| o.layout == Layout::Rows));
+    let rows = 5u64;
+    let inputs = inputs(&graph, rows, 1);
+    let expected = interp::run(&graph, &inputs, &[]).unwrap().outputs;
+    // Every output into columns 2.. of a buffer three columns wider.
+    let cols: Vec<u64> = expected.iter().map(|e| e.shape()[1]).collect();
+    let mut wide: Vec<Tensor> =
+        expected.iter().zip(&cols).map(|(e, c)| Tensor::zeros(e.dtype(), &[rows, c + 3])).collect();
+    let mut args = Args::new();
+    for input in &inputs {
+        args.input(input.into());
+    }
+    for (wide, c) in wide.iter_mut().zip(&cols) {
+        let (_, rest) = TensorMut::from(wide).split_columns(2).unwrap();
+        args.output(rest.split_columns(*c).unwrap().0);
+    }
+    plan.launch(&args).unwrap();
+    for ((wide, expected), c) in wide.iter().zip(&expected).zip(&cols) {
+        for row in 0..rows {
+            for j in 0..c + 3 {
+                let bits = wide.bits((row * (c + 3) + j) as usize);
+                let inside = (2..c + 2).contains(&j);
+                assert_eq!(bits, if inside { expected.bits((row * c + j - 2) as usize) } else { 0 });
+            }
+        }
+    }
+}
+
+#[test]
+fn stages_are_texts() {
+    let engine = Engine::builder().build().unwrap();
+    let graph = chains::PostChain::default().graph().unwrap();
+    for target in ["host", "sm_90", "gfx942"] {
+        let target = Target::named(target).unwrap();
+        let stages = engine.stages(&graph, &target, &Options::default()).unwrap();
+        assert!(stages.graph.contains("gather %map, %ids"));
+        assert!(text::parse_verified(&stages.canonical).is_ok());
+        assert!(
+            stages.fused.starts_with("program @post_chain dims=[T] {\n  input ids: i32[T, 8]\n"),
+            "{}",
+            stages.fused
+        );
+        assert!(stages.kernel().contains(&format!("schedule {target}: flat threads=")), "{}", stages.kernel());
+        let again = engine.stages(&graph, &target, &Options::default()).unwrap();
+        assert_eq!((stages.fused.clone(), stages.kernel()), (again.fused.clone(), again.kernel()));
+        let variant = Plan::variants_of(target)[0];
+        let code = Stages::code(&stages.kernels[0], variant).unwrap();
+        assert!(code.mlir.contains("func"));
+        assert!(code.llvm.contains("define"));
+        assert!(code.asm.contains(&code.artifact.entry));
+        assert!(code.timings.iter().any(|(name, time)| *name == "optimise" && !time.is_zero()));
+    }
+}
+
+#[test]
+fn explain_names_the_kernels() {
+    let engine = Engine::builder().build().unwrap();
+    let graph = chains::PostChain::default().graph().unwrap();
+    let report = engine.explain(&graph, &Options::default()).unwrap();
+    assert_eq!((report.after.launches, report.kernels.len()), (1, 1));
+    assert!(report.before.launches > 1);
+}
+
+#[test]
+fn inputs_are_views_of_slices() {
+    let graph = chains::Unpack::default().graph().unwrap();
+    let engine = Engine::builder().build().unwrap();
+    let plan = engine.compile(&graph, &Target::host(), &Options::default()).unwrap();
+    let shape = plan.program().inputs[0].ty.shape.iter().map(|d| d.as_const().unwrap_or(2)).collect::<Vec<_>>();
+    let packed = vec![0x0007_3f80i32; shape.iter().product::<u64>() as usize];
+    let mut args = Args::new();
+    args.input(TensorRef::new(&packed, &shape));
+    assert_eq!(plan.launch(&args).unwrap_err().code, Code::MissingArgument);
+}
