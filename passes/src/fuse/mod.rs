@@ -46,8 +46,8 @@ pub fn fuse(g: &Verified<Graph>, proved: impl Fn(NodeId) -> bool) -> Result<Fusi
     Plan::new(g, true).run(proved)
 }
 
-/// Every operation as a kernel of its own, with memory between them: what a framework without a compiler does. Constants
-/// are no kernels; a macro operation is one.
+/// Every operation that an output depends on as a kernel of its own, with memory between them: what a framework without a
+/// compiler does. Constants are no kernels; a macro operation is one.
 ///
 /// # Errors
 /// Only by a defect of this crate (`RF0501`, `RF0901`).
@@ -119,7 +119,15 @@ impl<'g> Plan<'g> {
     fn cut_everywhere(&mut self) {
         let Plan { flat, program, memory, cuts, .. } = self;
         cuts.push(Cut { kernels: None, reason: Reason::Unfused });
-        for id in flat.order.iter().copied().filter(|id| flat.is_op(*id) && flat.at(*id).cols > 0) {
+        let mut live = vec![false; flat.bound()];
+        flat.graph.outputs.iter().for_each(|o| live[o.node.0.index()] = true);
+        for id in flat.order.iter().rev().filter(|id| flat.is_op(**id)) {
+            if live[id.0.index()] {
+                flat.at(*id).operands.iter().for_each(|o| live[o.0.index()] = true);
+            }
+        }
+        let has_elements = |id: &NodeId| flat.is_op(*id) && flat.at(*id).cols > 0;
+        for id in flat.order.iter().copied().filter(|id| live[id.0.index()] && has_elements(id)) {
             let only_stored = flat.graph.users(id).is_empty() && flat.graph.outputs.iter().any(|o| o.node == id);
             let buffer = own_output(flat, program, id);
             if buffer.is_some() || !only_stored {

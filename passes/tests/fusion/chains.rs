@@ -1,8 +1,6 @@
 //! Every example fuses into one kernel, and fused, unfused and the graph itself agree bit for bit.
 
-mod agreement;
-
-use agreement::agree;
+use crate::agreement::agree;
 use routefuse_ir::{Graph, Verified};
 use routefuse_passes::canonicalise::canonicalise;
 use routefuse_passes::fuse::{fuse, unfused};

@@ -1,9 +1,12 @@
 //! Runs a graph, its canonical form, and both as fused and unfused programs, on hostile values, and compares the bits.
 
 use routefuse_ir::interp;
-use routefuse_ir::{DType, Graph, Literal, Tensor, Verified};
+use routefuse_ir::kernel::Role;
+use routefuse_ir::program::{Buffer, Program};
+use routefuse_ir::{DType, Graph, Literal, Tensor, TensorType, Verified};
 use routefuse_passes::canonicalise::canonicalise;
 use routefuse_passes::fuse::{Fusion, fuse, unfused};
+use routefuse_passes::range::Ranges;
 
 /// A small generator of pseudo-random numbers (splitmix64, Steele et al., OOPSLA 2014).
 pub struct Random(pub u64);
@@ -62,8 +65,9 @@ pub fn agree(g: &Verified<Graph>, extents: &[(&str, u64)], seed: u64) -> Fusion 
         extents.iter().copied().filter(|(name, _)| g.symbols.iter().any(|s| s == name)).collect();
     let expected = interp::run(g, &inputs, &used).unwrap_or_else(|d| panic!("{d}"));
     let (canonical, _) = canonicalise(g.clone()).unwrap_or_else(|d| panic!("{d}"));
+    let ranges = Ranges::of(&canonical);
     let forms = [
-        ("fused", fuse(&canonical, |_| false)),
+        ("fused", fuse(&canonical, |id| ranges.prove_gather(&canonical, id).is_ok())),
         ("unfused", unfused(g, |_| false)),
         ("fused as written", fuse(g, |_| false)),
         ("unfused canonical", unfused(&canonical, |_| false)),
@@ -76,14 +80,72 @@ pub fn agree(g: &Verified<Graph>, extents: &[(&str, u64)], seed: u64) -> Fusion 
             let output = &g.outputs[i].name;
             assert_eq!(a, b, "{name}, output {output}, seed {seed}, {extents:?}\n{}\n{}", text(g), kernels(fusion));
         }
+        let symbols = interp::extents(g, &inputs, &used).unwrap_or_else(|d| panic!("{d}"));
+        let in_place = run_in_place(&fusion.program, &inputs, &symbols, seed);
+        let (text, kernels) = (text(g), kernels(fusion));
+        assert_eq!(expected.outputs, in_place, "{name}, in place, seed {seed}, {extents:?}\n{text}\n{kernels}");
         // A fused kernel asks for fewer elements: it may miss a trap behind a slice, never add one.
-        assert!(expected.trapped || !got.trapped, "{name} traps\n{}", text(g));
+        assert!(expected.trapped || !got.trapped, "{name} traps\n{text}");
         if name.starts_with("unfused") && !name.contains("canonical") {
-            assert_eq!(expected.trapped, got.trapped, "{name}\n{}", text(g));
+            assert_eq!(expected.trapped, got.trapped, "{name}\n{text}");
         }
     }
     let [(_, fused), ..] = forms;
     fused
+}
+
+/// Runs a program as its threads might: outputs share the memory of the inputs that they alias, and the elements of a
+/// kernel that overwrites an input are computed one by one in random order, with what is in memory at that time. Stores of
+/// one number of columns are computed together before any of them is written.
+fn run_in_place(program: &Program, inputs: &[Tensor], extents: &[u64], seed: u64) -> Vec<Tensor> {
+    let zeros = |ty: &TensorType| {
+        let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(extents)).collect();
+        Tensor::zeros(ty.dtype, &shape)
+    };
+    let mut memory: Vec<Tensor> = inputs.to_vec();
+    memory.extend(program.outputs.iter().map(|p| zeros(&p.ty)));
+    memory.extend(program.intermediates.iter().map(|p| zeros(&p.ty)));
+    let place = |b: Buffer| match b {
+        Buffer::Input(i) => i,
+        Buffer::Output(o) => program.outputs[o].alias.input().unwrap_or(inputs.len() + o),
+        Buffer::Intermediate(i) => inputs.len() + program.outputs.len() + i,
+        Buffer::ErrorWord => usize::MAX,
+    };
+    for step in &program.steps {
+        let k = &step.kernel;
+        let symbols: Vec<u64> = step.symbols.iter().map(|s| extents[s.0 as usize]).collect();
+        let run = |memory: &[Tensor]| {
+            let reads = k.params.iter().zip(&step.buffers).filter(|(p, _)| p.role == Role::Input);
+            let reads: Vec<&Tensor> = reads.map(|(_, b)| &memory[place(*b)]).collect();
+            interp::kernel::run(k, &symbols, &reads).unwrap_or_else(|d| panic!("{d}")).outputs
+        };
+        // Outputs come in the order of parameters, and so do stores.
+        let stores: Vec<usize> = k.stores.iter().map(|s| place(step.buffers[s.param.0 as usize])).collect();
+        let cols: Vec<u64> = k.stores.iter().map(|s| k.param_space(s.param).cols).collect();
+        let rows = k.rows.map_or(1, |r| symbols[r.0 as usize]);
+        let mut elements: Vec<(u64, u64)> = Vec::new();
+        let mut domains = cols.clone();
+        domains.sort_unstable();
+        domains.dedup();
+        for n in domains {
+            elements.extend((0..rows * n).map(|e| (n, e)));
+        }
+        if stores.iter().all(|s| *s >= inputs.len()) {
+            for (to, tensor) in stores.iter().zip(run(&memory)) {
+                memory[*to] = tensor;
+            }
+            continue;
+        }
+        let mut r = Random(seed);
+        while !elements.is_empty() {
+            let (n, element) = elements.swap_remove(r.below(elements.len() as u64) as usize);
+            let outputs = run(&memory);
+            for (i, to) in stores.iter().enumerate().filter(|(i, _)| cols[*i] == n) {
+                memory[*to].set_bits(element as usize, outputs[i].bits(element as usize));
+            }
+        }
+    }
+    (0..program.outputs.len()).map(|o| memory[place(Buffer::Output(o))].clone()).collect()
 }
 
 fn text(g: &Graph) -> String {

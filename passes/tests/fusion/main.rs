@@ -1,0 +1,9 @@
+//! What becomes one kernel, what does not and why, and that every form of a graph gives the same bits.
+
+mod agreement;
+mod alias;
+mod chains;
+mod cuts;
+mod generator;
+mod random;
+mod report;
