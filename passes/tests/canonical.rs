@@ -1,0 +1,91 @@
+//! Canonicalisation keeps every bit, and ranges hold, on random graphs over inputs that hurt.
+
+mod random;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use random::{Choices, graph, inputs};
+use routefuse_ir::{Alias, Graph, Layout, NodeId, Verified, graph::Output, interp, text};
+use routefuse_passes::canonicalise::{canonicalise, fingerprint};
+use routefuse_passes::range::Ranges;
+
+const ROWS: [u64; 3] = [0, 1, 5];
+
+fn verified(g: Graph) -> Verified<Graph> {
+    let printed = text::print(&g);
+    g.verify().unwrap_or_else(|d| panic!("the generator made an invalid graph: {d}\n{printed}"))
+}
+
+/// Every integer and bool of the graph lies where its range says.
+fn ranges_hold(g: &Verified<Graph>, seed: u64) {
+    let ranges = Ranges::of(g);
+    let mut all = Graph::clone(g);
+    let nodes: Vec<NodeId> = all.nodes.node_indices().map(NodeId).filter(|n| ranges.get(*n).is_some()).collect();
+    let output = |n: &NodeId| Output {
+        name: format!("o{}", n.0.index()),
+        node: *n,
+        layout: Layout::Contiguous,
+        alias: Alias::None,
+        span: None,
+    };
+    all.outputs = nodes.iter().map(output).collect();
+    let all = verified(all);
+    for rows in ROWS {
+        let outcome = interp::run(&all, &inputs(&all, rows, seed), &[("T", rows)]).unwrap();
+        for (node, tensor) in nodes.iter().zip(&outcome.outputs) {
+            let range = ranges.get(*node).unwrap();
+            for i in 0..tensor.len() {
+                let value = tensor.get(i).as_int().unwrap();
+                assert!(range.holds(value), "{value} is not in {range}: {}\n{}", g.node_text(*node), text::print(g));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn canonical_graphs_compute_the_same_bits(
+        choices in proptest::collection::vec(any::<u64>(), 20..300),
+        seed in any::<u64>(),
+        trap in any::<bool>(),
+    ) {
+        let before = verified(graph(&mut Choices(&choices), trap));
+        let (after, reports) = canonicalise(before.clone()).unwrap();
+        for rows in ROWS {
+            let arguments = inputs(&before, rows, seed ^ rows);
+            let run = |g: &Verified<Graph>| interp::run(g, &arguments, &[("T", rows)]).unwrap();
+            prop_assert_eq!(run(&before), run(&after), "T = {}\n{}\n{}", rows, text::print(&before), text::print(&after));
+        }
+        // What is canonical stays as it is.
+        let print = fingerprint(&after);
+        let (again, second) = canonicalise(after).unwrap();
+        prop_assert!(second.iter().all(|r| !r.changed), "{:?}\n{:?}\n{}", reports, second, text::print(&again));
+        prop_assert_eq!(fingerprint(&again), print);
+        // It is text as well.
+        prop_assert!(again.same_as(&text::parse(&text::print(&again)).unwrap()));
+    }
+
+    #[test]
+    fn values_lie_in_their_ranges(choices in proptest::collection::vec(any::<u64>(), 20..300), seed in any::<u64>()) {
+        let before = verified(graph(&mut Choices(&choices), false));
+        ranges_hold(&before, seed);
+        ranges_hold(&canonicalise(before).unwrap().0, seed);
+    }
+}
+
+/// The generator reaches every operation, or the properties say less than they seem to.
+#[test]
+fn random_graphs_hold_every_operation() {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..600 {
+        let choices = proptest::collection::vec(any::<u64>(), 200).new_tree(&mut runner).unwrap().current();
+        let g = graph(&mut Choices(&choices), true);
+        seen.extend(g.nodes.node_weights().map(|n| n.op.mnemonic()));
+    }
+    let missing: Vec<_> =
+        routefuse_ir::op::table::OPS.iter().map(|o| o.mnemonic).filter(|m| !seen.contains(m)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
