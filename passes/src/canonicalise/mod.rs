@@ -32,7 +32,7 @@ pub use expand::Expand;
 pub use fold::Fold;
 pub use movement::Movement;
 
-use routefuse_ir::{Diagnostics, Graph, Verified};
+use routefuse_ir::{Code, Diagnostic, Diagnostics, Graph, Verified};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// One step from a graph to a simpler graph of the same meaning.
@@ -65,7 +65,7 @@ const MAX_ROUNDS: usize = 64;
 /// The graph in its simplest form, with a report on every pass that ran, in order.
 ///
 /// # Errors
-/// A pass has left a graph that breaks a rule: a defect of this crate (`RF0901` beside what is broken).
+/// A pass has left a graph that breaks a rule: a defect of this crate (`RF0901`, after what is broken).
 pub fn canonicalise(g: Verified<Graph>) -> Result<(Verified<Graph>, Vec<PassReport>), Diagnostics> {
     let mut g = g.into_inner();
     let mut reports = vec![run(&Expand, &mut g)?];
@@ -80,7 +80,14 @@ pub fn canonicalise(g: Verified<Graph>) -> Result<(Verified<Graph>, Vec<PassRepo
         }
     }
     debug_assert!(reports[reports.len() - passes.len()..].iter().all(|r| !r.changed), "no fixpoint: {reports:?}");
-    Ok((g.verify()?, reports))
+    Ok((g.verify().map_err(|d| defect(d, "canonicalise"))?, reports))
+}
+
+/// What is broken, and by whom.
+fn defect(mut problems: Diagnostics, pass: &str) -> Diagnostics {
+    let message = format!("`{pass}` has left a graph that breaks the rules of its level");
+    problems.0.push(Diagnostic::new(Code::Internal, message).help("this is a defect; please report the graph"));
+    problems
 }
 
 /// Runs one pass; in debug builds and tests, verifies what it leaves and holds it to what it says.
@@ -91,7 +98,7 @@ fn run(pass: &dyn Pass, g: &mut Graph) -> Result<PassReport, Diagnostics> {
     if let Some(before) = fingerprint_before {
         assert_eq!(changed, before != fingerprint(g), "`{}` does not say truthfully what it changed", pass.name());
         if changed {
-            g.check().into_result(())?;
+            g.check().into_result(()).map_err(|d| defect(d, pass.name()))?;
         }
     }
     Ok(PassReport { name: pass.name(), changed, ops_before, ops_after: g.op_count() })

@@ -91,3 +91,24 @@ fn a_pass_says_truthfully_that_it_changed_nothing() {
     assert!(!Cse.run(&mut g));
     assert_eq!(fingerprint(&g), before);
 }
+
+/// A pass with a defect.
+struct Broken;
+
+impl Pass for Broken {
+    fn name(&self) -> &'static str {
+        "broken"
+    }
+
+    fn run(&self, g: &mut routefuse_ir::Graph) -> bool {
+        g.outputs.clear();
+        true
+    }
+}
+
+#[test]
+fn a_pass_that_breaks_the_graph_is_named() {
+    let mut g = graph("%r = add %x, %y").into_inner();
+    let text = crate::canonicalise::run(&Broken, &mut g).unwrap_err().to_string();
+    assert!(text.contains("RF0401") && text.contains("RF0901: `broken` has left a graph"), "{text}");
+}
