@@ -115,18 +115,13 @@ impl CodeGenerator {
     pub fn prepare<'l>(&self, context: &'l Context, module: &Module<'l>) {
         module.set_triple(&self.machine.get_triple());
         module.set_data_layout(&self.machine.get_target_data().get_data_layout());
-        let mut attributes = vec![
+        let attributes = [
             context.create_enum_attribute(Attribute::get_named_enum_kind_id("nounwind"), 0),
             context.create_string_attribute("denormal-fp-math", "ieee,ieee"),
             context.create_string_attribute("denormal-fp-math-f32", "ieee,ieee"),
         ];
         match self.target.kind() {
-            // A branchless body is the same on every processor that has 512-bit registers; LLVM's default on most of
-            // them is 256 bits.
-            TargetKind::Host => {
-                attributes.push(context.create_string_attribute("prefer-vector-width", "512"));
-            }
-            TargetKind::Nvptx => {}
+            TargetKind::Host | TargetKind::Nvptx => {}
             TargetKind::Amdgpu => module.add_basic_value_flag(
                 "amdhsa_code_object_version",
                 FlagBehavior::Error,
@@ -146,11 +141,13 @@ impl CodeGenerator {
     pub fn optimise(&self, context: &Context, module: &Module) -> Result<(), CodegenError> {
         let failed = |message: String| CodegenError::Optimise { target: self.target.name().to_owned(), message };
         module.verify().map_err(|error| failed(error.to_string()))?;
+        // The schedule has made the vectors already; what loops are left run few times. Straight-line scalar code, as of a
+        // row's sum, still gains from vectors on the host.
         let options = PassBuilderOptions::create();
-        options.set_loop_vectorization(true);
-        options.set_loop_slp_vectorization(true);
-        options.set_loop_unrolling(true);
-        options.set_loop_interleaving(true);
+        options.set_loop_vectorization(false);
+        options.set_loop_slp_vectorization(self.target.kind() == TargetKind::Host);
+        options.set_loop_unrolling(false);
+        options.set_loop_interleaving(false);
         let diagnostics = LlvmDiagnostics::attach(context);
         module.run_passes("default<O3>", &self.machine, options).map_err(|error| failed(error.to_string()))?;
         diagnostics.finish().map_err(failed)

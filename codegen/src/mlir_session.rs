@@ -121,18 +121,19 @@ impl MlirSession {
         Ok(unsafe { inkwell::module::Module::new(translated.cast()) })
     }
 
-    /// The textual pass pipeline (melior's pass constructors take no options).
+    /// The textual pass pipeline (melior's pass constructors take no options). It lowers only: the emitter shares what it
+    /// has emitted, and the rest is LLVM's work.
     fn pipeline(&self) -> String {
         match self.target.kind() {
             TargetKind::Host => {
-                "builtin.module(canonicalize,cse,convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-casts)"
+                "builtin.module(convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-casts)"
                     .to_owned()
             }
-            TargetKind::Nvptx => "builtin.module(gpu.module(canonicalize,cse,convert-scf-to-cf,\
+            TargetKind::Nvptx => "builtin.module(gpu.module(convert-scf-to-cf,\
                  convert-gpu-to-nvvm{index-bitwidth=64},reconcile-unrealized-casts))"
                 .to_owned(),
             TargetKind::Amdgpu => format!(
-                "builtin.module(gpu.module(canonicalize,cse,convert-scf-to-cf,\
+                "builtin.module(gpu.module(convert-scf-to-cf,\
                  convert-gpu-to-rocdl{{index-bitwidth=64 chipset={} runtime=HIP}},reconcile-unrealized-casts))",
                 self.target.name()
             ),
@@ -162,8 +163,6 @@ fn register_passes() {
     static ONCE: Once = Once::new();
     // SAFETY: called once in the process, before any pipeline is parsed.
     ONCE.call_once(|| unsafe {
-        sys::mlirRegisterTransformsCanonicalizer();
-        sys::mlirRegisterTransformsCSE();
         sys::mlirRegisterConversionSCFToControlFlowPass();
         sys::mlirRegisterConversionConvertToLLVMPass();
         sys::mlirRegisterConversionReconcileUnrealizedCastsPass();
