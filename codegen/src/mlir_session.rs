@@ -126,8 +126,7 @@ impl MlirSession {
     fn pipeline(&self) -> String {
         match self.target.kind() {
             TargetKind::Host => {
-                "builtin.module(convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-casts)"
-                    .to_owned()
+                "builtin.module(convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-casts)".to_owned()
             }
             TargetKind::Nvptx => "builtin.module(gpu.module(convert-scf-to-cf,\
                  convert-gpu-to-nvvm{index-bitwidth=64},reconcile-unrealized-casts))"

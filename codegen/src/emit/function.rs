@@ -46,13 +46,11 @@ impl<'m> Emitter<'_, 'm> {
         self.evaluate_uniforms();
         let b = self.b;
         let one = b.const_int(b.int(64), 1);
-        // Where an output lies in an input, nothing of a row is stored before all of it is read.
-        let in_place = self.kernel.params.iter().any(|p| p.aliases.is_some());
-        let many_rows = |d: &&Domain| matches!(d.piece, Piece::Rows { width } if width > 1) && !in_place;
+        let many_rows = |d: &&Domain| matches!(d.piece, Piece::Rows { width } if width > 1);
         let shared: Vec<&Domain> = domains.iter().filter(|d| !many_rows(d)).collect();
         if !shared.is_empty() {
             b.for_loop(begin, end, one, |_, row| {
-                self.scoped(|| self.host_row(&shared, row, in_place));
+                self.scoped(|| self.host_row(&shared, row));
             });
         }
         for domain in domains.iter().filter(many_rows) {
@@ -74,25 +72,16 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// One row: pieces of the domain's width, then of falling powers of two.
-    fn host_row(&self, domains: &[&Domain], row: Val<'m>, in_place: bool) {
-        let mut waiting = Vec::new();
+    fn host_row(&self, domains: &[&Domain], row: Val<'m>) {
         for domain in domains {
             let (Piece::InRow { width } | Piece::Flat { width } | Piece::Rows { width }) = domain.piece;
             let mut from = 0;
             while from < domain.cols {
                 let lanes = u64::from(width).min(1 << (domain.cols - from).ilog2());
                 let columns = (from..from + lanes).map(Ix::constant).collect();
-                let index = Index::new(vec![Ix::value(row, 1)], columns, None);
-                if in_place {
-                    waiting.extend(self.stored_values(domain, &index));
-                } else {
-                    self.piece(domain, &index);
-                }
+                self.piece(domain, &Index::new(vec![Ix::value(row, 1)], columns, None));
                 from += lanes;
             }
-        }
-        for (param, index, value) in waiting {
-            self.store(param, &index, value);
         }
     }
 
@@ -170,16 +159,15 @@ impl<'m> Emitter<'_, 'm> {
 
     // Both.
 
-    /// All stores of a domain at one piece; everything is read before anything is stored.
+    /// All stores of a domain at one piece. Everything is read before anything is stored, since an output may lie in an
+    /// input that is read at the same row and column.
     fn piece(&self, domain: &Domain, index: &Index<'m>) {
-        for (param, index, value) in self.stored_values(domain, index) {
-            self.store(param, &index, value);
-        }
-    }
-
-    fn stored_values(&self, domain: &Domain, index: &Index<'m>) -> Vec<(ParamId, Index<'m>, Lanes<'m>)> {
         let stores = domain.stores.iter().map(|s| self.kernel.stores[*s as usize]);
-        stores.map(|store| (store.param, index.clone(), self.evaluate(store.value, index))).collect()
+        let values: Vec<(ParamId, Lanes<'m>)> =
+            stores.map(|store| (store.param, self.evaluate(store.value, index))).collect();
+        for (param, value) in values {
+            self.store(param, index, value);
+        }
     }
 
     /// Values that are the same for the whole launch are emitted before any loop or condition.

@@ -4,15 +4,16 @@
 //! bytes of the widest output of its domain:
 //! - where that divides a row, neighbouring columns of one row ([`Piece::InRow`]);
 //! - where it does not but no output has gaps, neighbouring elements that may cross rows ([`Piece::Flat`]);
-//! - where each row has one element and no output has gaps, neighbouring rows ([`Piece::Rows`]);
+//! - where each row has one element, made of no wider values, and no output has gaps, neighbouring rows
+//!   ([`Piece::Rows`]);
 //! - else one element.
 //!
 //! On the host one thread loops over rows, and code generation cuts each into pieces of 16 and falling powers of two.
 
 use routefuse_ir::Verified;
 use routefuse_ir::graph::Layout;
-use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled, Variant};
+use routefuse_ir::kernel::{Kernel, ValueId};
 use routefuse_ir::target::{Target, TargetKind};
 
 /// Bytes that one thread of a GPU owns of each output: its widest load and store.
@@ -44,14 +45,35 @@ pub fn schedule_of(kernel: &Kernel, target: Target) -> Schedule {
         domains[domain].stores.push(position as u32);
     }
     for d in &mut domains {
-        d.piece = if host { host_piece(d) } else { gpu_piece(kernel, d) };
+        d.piece = if host { host_piece(kernel, d) } else { gpu_piece(kernel, d) };
     }
     let threads = if host { 1 } else { GPU_THREADS.min(target.info().max_threads) };
     Schedule::Flat { threads, domains }
 }
 
-fn host_piece(d: &Domain) -> Piece {
-    if d.cols == 1 { Piece::Rows { width: HOST_WIDTH } } else { Piece::InRow { width: HOST_WIDTH } }
+fn host_piece(kernel: &Kernel, d: &Domain) -> Piece {
+    if d.cols == 1 && one_column_each(kernel, d) {
+        Piece::Rows { width: HOST_WIDTH }
+    } else {
+        Piece::InRow { width: HOST_WIDTH }
+    }
+}
+
+/// Whether no value behind the domain's stores has several columns of a row. Where one has, as a row's sum, neighbouring
+/// rows are far apart in memory and each is better read on its own.
+fn one_column_each(kernel: &Kernel, d: &Domain) -> bool {
+    let mut waiting: Vec<ValueId> = d.stores.iter().map(|s| kernel.stores[*s as usize].value).collect();
+    let mut seen = vec![false; kernel.values.len()];
+    while let Some(id) = waiting.pop() {
+        if !std::mem::replace(&mut seen[id.0 as usize], true) {
+            let value = kernel.value(id);
+            if value.space.per_row && value.space.cols > 1 {
+                return false;
+            }
+            waiting.extend(value.kind.operands());
+        }
+    }
+    true
 }
 
 fn gpu_piece(kernel: &Kernel, d: &Domain) -> Piece {
@@ -61,7 +83,9 @@ fn gpu_piece(kernel: &Kernel, d: &Domain) -> Piece {
     let contiguous = params().all(|p| p.layout == Layout::Contiguous);
     if d.cols == 1 {
         // Neighbouring rows are neighbours in memory only without gaps; one row has no neighbour.
-        return Piece::Rows { width: if contiguous && kernel.rows.is_some() { width } else { 1 } };
+        return Piece::Rows {
+            width: if contiguous && kernel.rows.is_some() && one_column_each(kernel, d) { width } else { 1 },
+        };
     }
     if d.cols.is_multiple_of(u64::from(width)) {
         return Piece::InRow { width };
