@@ -78,3 +78,27 @@ fn the_same_graph_gives_the_same_text() {
         assert_eq!(a.report(), b.report());
     }
 }
+
+#[test]
+fn a_proved_gather_has_no_check_and_says_why() {
+    let source = "route 1
+graph @hashed {
+  dim T
+  input %ids : u32[T, 4]
+  input %map : i32[16]
+  %count = const {dtype = u32, value = 16}
+  %slot = rem %ids, %count
+  %physical = gather %map, %slot {out_of_range = trap}
+  output physical_ids = %physical
+}
+";
+    let g = routefuse_ir::text::parse_verified(source).unwrap_or_else(|d| panic!("{d}"));
+    let c = compile_graph(g, &Options::default()).unwrap_or_else(|d| panic!("{d}"));
+    let kernel = &c.program.steps[0].kernel;
+    assert!(kernel.to_string().contains("gather p1[v2] proved"), "{}", **kernel);
+    // Nothing can trap, but the launch still takes the error word that the graph declares.
+    assert!(kernel.error_word().is_none() && c.program.has_trap);
+    let gather = &c.report().unwrap_or_else(|d| panic!("{d}")).gathers[0];
+    assert!(gather.proved, "{gather:?}");
+    assert!(gather.to_string().starts_with("%physical from %map: proved in range (index `%slot` is "), "{gather}");
+}
