@@ -4,7 +4,7 @@ use super::Pass;
 use super::rewrite::substitute;
 use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp};
 use routefuse_ir::{Alias, Graph, NodeId, Op};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Of operations that are the same on the same operands, one stays. Where the order of operands does not matter (bit for
 /// bit: a NaN made by arithmetic is canonical, and `min` and `max` order the zeros) it is not looked at.
@@ -17,9 +17,12 @@ impl Pass for Cse {
 
     fn run(&self, g: &mut Graph) -> bool {
         let mut first: HashMap<(Op, Vec<NodeId>), NodeId> = HashMap::new();
+        // A guarded output's own copy is not the value of any other output.
+        let guarded = g.outputs.iter().filter(|o| matches!(o.alias, Alias::Guarded(_))).map(|o| o.node);
+        let guarded: HashSet<NodeId> = guarded.collect();
         let mut changed = false;
         for id in g.topological().unwrap_or_default() {
-            if matches!(g.node(id).op, Op::Input(_)) || is_guarded(g, id) {
+            if matches!(g.node(id).op, Op::Input(_)) || guarded.contains(&id) {
                 continue;
             }
             // Op and operands determine the type.
@@ -36,11 +39,6 @@ impl Pass for Cse {
         }
         changed
     }
-}
-
-/// A guarded output's own copy is not the value of any other output.
-fn is_guarded(g: &Graph, id: NodeId) -> bool {
-    g.outputs.iter().any(|o| o.node == id && matches!(o.alias, Alias::Guarded(_)))
 }
 
 /// The key under which equal values meet.

@@ -4,19 +4,20 @@ use crate::range::Ranges;
 use routefuse_ir::op::{OutOfRange, ScalarOp};
 use routefuse_ir::{DType, Graph, Literal, NodeId, Op};
 
-/// Ranges of integers, and floats whose NaN is canonical.
+/// Ranges of integers, floats whose NaN is canonical, and values behind which a gather traps.
 ///
 /// Rules keep values, so a fact that held before a rewrite holds after it; only nodes that a rewrite adds are new.
 pub(super) struct Facts {
     pub(super) ranges: Ranges,
     canonical: Vec<bool>,
+    trapping: Vec<bool>,
 }
 
 impl Facts {
     pub(super) fn of(g: &Graph) -> Facts {
-        let mut facts = Facts { ranges: Ranges::of(g), canonical: Vec::new() };
+        let mut facts = Facts { ranges: Ranges::of(g), canonical: Vec::new(), trapping: Vec::new() };
         for id in g.topological().unwrap_or_default() {
-            facts.learn_canonical(g, id);
+            facts.learn_bits(g, id);
         }
         facts
     }
@@ -24,7 +25,7 @@ impl Facts {
     /// Learns a node that was added, or whose operation was replaced by one of the same value.
     pub(super) fn learn(&mut self, g: &Graph, id: NodeId) {
         self.ranges.learn(g, id);
-        self.learn_canonical(g, id);
+        self.learn_bits(g, id);
     }
 
     /// No element is a NaN with another payload than the canonical one. True of every integer.
@@ -32,14 +33,26 @@ impl Facts {
         self.canonical.get(id.0.index()).copied().unwrap_or(false)
     }
 
-    fn learn_canonical(&mut self, g: &Graph, id: NodeId) {
+    /// It is a gather that traps, or depends on one.
+    pub(super) fn may_trap(&self, id: NodeId) -> bool {
+        self.trapping.get(id.0.index()).copied().unwrap_or(true)
+    }
+
+    fn learn_bits(&mut self, g: &Graph, id: NodeId) {
         let canonical = canonical(g, id, |x| self.is_canonical(x));
+        let trapping = traps(&g.node(id).op) || g.operands(id).iter().any(|x| self.may_trap(*x));
         let index = id.0.index();
         if self.canonical.len() <= index {
             self.canonical.resize(index + 1, false);
+            self.trapping.resize(index + 1, true);
         }
         self.canonical[index] = canonical;
+        self.trapping[index] = trapping;
     }
+}
+
+pub(super) fn traps(op: &Op) -> bool {
+    matches!(op, Op::Gather { out_of_range: OutOfRange::Trap } | Op::GatherRow { out_of_range: OutOfRange::Trap })
 }
 
 fn canonical_literal(l: Literal) -> bool {

@@ -84,10 +84,7 @@ fn scalar_moved(v: View, id: NodeId) -> Option<Expr> {
     let (Op::Reshape { .. } | Op::Slice { .. } | Op::Concat) = v.op(id) else { return None };
     let operands = v.g.operands(id);
     let s = v.scalar_source(operands[0])?;
-    let same = |x: &NodeId| {
-        let t = v.scalar_source(*x);
-        t == Some(s) || (v.literal(s).is_some() && t.and_then(|t| v.literal(t)) == v.literal(s))
-    };
+    let same = |x: &NodeId| v.scalar_source(*x).is_some_and(|t| same_scalar(v, s, t));
     let shape = v.ty(id).shape.clone();
     operands.iter().all(same).then(|| Expr::Op(Op::Broadcast { shape }, vec![s.into()]))
 }
@@ -172,7 +169,7 @@ fn slice_concat(v: View, id: NodeId) -> Option<Expr> {
         }
         base += width;
     }
-    Some(if taken.len() == 1 { taken.remove(0) } else { Expr::Op(Op::Concat, taken) })
+    Some(concat_of(taken))
 }
 
 /// concat(x) = x
@@ -183,39 +180,82 @@ fn concat_one(v: View, id: NodeId) -> Option<Expr> {
     }
 }
 
+/// The most parts of a concat that is made here: what a list of the textual form holds.
+const MAX_PARTS: usize = routefuse_ir::text::MAX_LIST;
+
 /// concat(…, concat(x, y), …) = concat(…, x, y, …); and parts without columns go
+///
+/// Asked of the outermost of nested concats only, or the parts of the inner ones would be listed once for each around them.
 fn concat_flat(v: View, id: NodeId) -> Option<Expr> {
     let parts = concat_parts(v, id)?;
-    let flat: Vec<NodeId> = parts.iter().flat_map(|p| concat_parts(v, *p).unwrap_or_else(|| vec![*p])).collect();
-    let mut kept: Vec<NodeId> = flat.iter().copied().filter(|p| inner(v, *p) != Some(0)).collect();
-    if kept.is_empty() {
-        kept.extend(flat.first());
+    let users = v.g.users(id);
+    let stored = || v.g.outputs.iter().any(|o| o.node == id);
+    if !users.is_empty() && users.iter().all(|u| matches!(v.op(*u), Op::Concat)) && !stored() {
+        return None;
     }
-    (kept != parts).then(|| Expr::Op(Op::Concat, kept.into_iter().map(Expr::Value).collect()))
+    let mut flat = parts.clone();
+    let mut i = 0;
+    while i < flat.len() {
+        match concat_parts(v, flat[i]) {
+            Some(inner) if flat.len() + inner.len() <= MAX_PARTS + 1 => drop(flat.splice(i..=i, inner)),
+            _ => i += 1,
+        }
+    }
+    let first = flat.first().copied();
+    flat.retain(|p| inner(v, *p) != Some(0));
+    if flat.is_empty() {
+        flat.extend(first);
+    }
+    (flat != parts).then(|| concat_of(flat.into_iter().map(Expr::Value).collect()))
+}
+
+fn concat_of(mut parts: Vec<Expr>) -> Expr {
+    if parts.len() == 1 { parts.remove(0) } else { Expr::Op(Op::Concat, parts) }
+}
+
+/// A part of a concat, as far as it matters whether the next one continues it.
+enum Part {
+    /// x[start..stop]
+    Slice(NodeId, u64, u64),
+    /// A scalar in every element, and the part's width.
+    Splat(NodeId, u64),
+    Other(NodeId),
 }
 
 /// concat(…, x[a..b], x[b..c], …) = concat(…, x[a..c], …), and neighbouring broadcasts of one scalar become one
 fn concat_neighbours(v: View, id: NodeId) -> Option<Expr> {
     let parts = concat_parts(v, id)?;
-    for (i, pair) in parts.windows(2).enumerate() {
-        let Some(joined) = join(v, pair[0], pair[1]) else { continue };
-        let mut all: Vec<Expr> = parts[..i].iter().copied().map(Expr::Value).collect();
-        all.push(joined);
-        all.extend(parts[i + 2..].iter().copied().map(Expr::Value));
-        return Some(if all.len() == 1 { all.remove(0) } else { Expr::Op(Op::Concat, all) });
+    let mut joined: Vec<Part> = Vec::new();
+    for part in &parts {
+        let part = match (slice(v, *part), v.scalar_source(*part)) {
+            (Some((start, stop, x)), _) => Part::Slice(x, start, stop),
+            (_, Some(s)) => Part::Splat(s, inner(v, *part)?),
+            _ => Part::Other(*part),
+        };
+        match (joined.last_mut(), part) {
+            (Some(Part::Slice(x, _, end)), Part::Slice(y, start, stop)) if *x == y && *end == start => *end = stop,
+            (Some(Part::Splat(s, width)), Part::Splat(t, more)) if same_scalar(v, *s, t) => *width += more,
+            (_, part) => joined.push(part),
+        }
     }
-    None
+    if joined.len() == parts.len() {
+        return None;
+    }
+    let outer = v.ty(id).shape.split_last()?.1;
+    let expr = |part: Part| match part {
+        Part::Slice(x, start, stop) => sliced(x, start, stop),
+        Part::Splat(s, width) => {
+            let shape = outer.iter().copied().chain([Dim::Const(width)]).collect();
+            Expr::Op(Op::Broadcast { shape }, vec![s.into()])
+        }
+        Part::Other(x) => Expr::Value(x),
+    };
+    Some(concat_of(joined.into_iter().map(expr).collect()))
 }
 
-fn join(v: View, a: NodeId, b: NodeId) -> Option<Expr> {
-    if let (Some((start, middle, x)), Some((next, stop, y))) = (slice(v, a), slice(v, b)) {
-        return (x == y && middle == next).then(|| sliced(x, start, stop));
-    }
-    let (s, t) = (v.scalar_source(a)?, v.scalar_source(b)?);
-    let same = s == t || (v.literal(s).is_some() && v.literal(s) == v.literal(t));
-    let mut shape = v.ty(a).shape.clone();
-    *shape.last_mut()? = Dim::Const(inner(v, a)?.checked_add(inner(v, b)?)?);
-    same.then(|| Expr::Op(Op::Broadcast { shape }, vec![s.into()]))
+/// One value, or two equal constants.
+fn same_scalar(v: View, s: NodeId, t: NodeId) -> bool {
+    s == t || (v.literal(s).is_some() && v.literal(s) == v.literal(t))
 }
 
 /// The operands that have one shape, or are scalars that serve every element: all of an elementwise operation, the indices

@@ -1,12 +1,12 @@
 //! From a rule's answer to a changed graph.
 
-use super::facts::Facts;
+use super::facts::{Facts, traps};
 use super::view::View;
 use petgraph::Direction;
 use petgraph::visit::EdgeRef;
 use routefuse_ir::graph::Node;
 use routefuse_ir::infer::infer;
-use routefuse_ir::op::{BinaryOp, CompareOp, OutOfRange, ScalarOp, UnaryOp};
+use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, Graph, Literal, NodeId, Op, TensorType};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -107,7 +107,6 @@ pub(super) struct Rewriter<'a> {
     facts: Facts,
     names: HashSet<String>,
     constants: HashMap<Literal, NodeId>,
-    has_trap: bool,
 }
 
 impl Rewriter<'_> {
@@ -119,8 +118,8 @@ impl Rewriter<'_> {
         // Backwards, so that of two equal constants the first is the one that is reused.
         let constants = g.nodes.node_indices().rev().filter_map(constant).collect();
         let names = g.nodes.node_weights().map(|n| n.name.clone()).collect();
-        let (facts, has_trap) = (Facts::of(g), g.has_trap());
-        Rewriter { g, facts, names, constants, has_trap }
+        let facts = Facts::of(g);
+        Rewriter { g, facts, names, constants }
     }
 
     fn apply_first(&mut self, rules: &[Rule], id: NodeId) -> bool {
@@ -138,7 +137,7 @@ impl Rewriter<'_> {
     /// The trapping gathers behind the value are the same after as before: whether a launch sets the error word is part of
     /// what a graph means, even where the element is not used.
     fn keeps_traps(&self, id: NodeId, expr: &Expr) -> bool {
-        if !self.has_trap {
+        if !self.facts.may_trap(id) {
             return true;
         }
         let mut leaves = Vec::new();
@@ -283,10 +282,6 @@ fn stem(name: &str) -> &str {
 /// `i32.16`, `f32.m2.5`: a name that text forms accept.
 fn constant_name(l: Literal) -> String {
     format!("{}.{l}", l.dtype()).replace('-', "m").replace('+', "")
-}
-
-fn traps(op: &Op) -> bool {
-    matches!(op, Op::Gather { out_of_range: OutOfRange::Trap } | Op::GatherRow { out_of_range: OutOfRange::Trap })
 }
 
 fn traps_behind(g: &Graph, mut from: Vec<NodeId>) -> BTreeSet<NodeId> {

@@ -99,11 +99,12 @@ fn infix(op: BinaryOp) -> Option<&'static str> {
 
 /// The value is the index along a dim that is this symbol, in a dtype of 64 bits.
 fn counts(g: &Graph, id: NodeId, dim: Dim) -> bool {
-    match &g.node(id).op {
-        Op::Iota { dtype, shape, axis } => shape[*axis] == dim && dtype.bits() == 64,
-        Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } => {
-            g.operands(id).first().is_some_and(|x| counts(g, *x, dim))
+    let mut at = id;
+    loop {
+        match (&g.node(at).op, g.operands(at).first()) {
+            (Op::Iota { dtype, shape, axis }, _) => return shape[*axis] == dim && dtype.bits() == 64,
+            (Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. }, Some(x)) => at = *x,
+            _ => return false,
         }
-        _ => false,
     }
 }

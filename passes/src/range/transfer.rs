@@ -186,9 +186,12 @@ fn or(a: Interval, b: Interval) -> Interval {
 
 /// The constant that every element of the value is.
 pub(super) fn constant(g: &Graph, id: NodeId) -> Option<Literal> {
-    match &g.node(id).op {
-        Op::Const(l) => Some(*l),
-        Op::Broadcast { .. } | Op::Reshape { .. } => constant(g, *g.operands(id).first()?),
-        _ => None,
+    let mut at = id;
+    loop {
+        match &g.node(at).op {
+            Op::Const(l) => return Some(*l),
+            Op::Broadcast { .. } | Op::Reshape { .. } => at = *g.operands(at).first()?,
+            _ => return None,
+        }
     }
 }

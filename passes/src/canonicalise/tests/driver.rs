@@ -1,4 +1,4 @@
-use super::{becomes, graph, shown, stays};
+use super::{becomes, graph, same_bits, shown, stays};
 use crate::canonicalise::{Cse, Dce, Pass, canonicalise, fingerprint};
 
 #[test]
@@ -111,4 +111,39 @@ fn a_pass_that_breaks_the_graph_is_named() {
     let mut g = graph("%r = add %x, %y").into_inner();
     let text = crate::canonicalise::run(&Broken, &mut g).unwrap_err().to_string();
     assert!(text.contains("RF0401") && text.contains("RF0901: `broken` has left a graph"), "{text}");
+}
+
+/// Statements that a rule could take apart one by one, again and again.
+fn long(statement: impl Fn(usize) -> String, n: usize) -> routefuse_ir::Verified<routefuse_ir::Graph> {
+    let lines: Vec<String> = (1..=n).map(statement).collect();
+    graph(&format!("%v0 = neg %x\n{}\n%r = copy %v{n}", lines.join("\n")))
+}
+
+#[test]
+fn long_graphs_take_their_time_and_no_more() {
+    let n = 4000;
+    let nested = |i| format!("%v{i} = concat %v{}, %y", i - 1);
+    let slices = |i| format!("%v{i} = slice %v{} {{start = 0, stop = 8}}", i - 1);
+    let trapping = |i| format!("%v{i} = gather %map, %v{} {{out_of_range = trap}}", i - 1);
+    let casts = |i| format!("%v{i} = cast %v{} {{dtype = {}}}", i - 1, ["i32", "i64"][i % 2]);
+    let sums = |i| format!("%v{i} = add %v{}, i32:1", i - 1);
+    for g in [long(nested, n), long(slices, n), long(trapping, 300), long(casts, n), long(sums, n)] {
+        let began = std::time::Instant::now();
+        let (canonical, _) = canonicalise(g.clone()).unwrap();
+        assert!(canonical.op_count() <= g.op_count());
+        assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn equalities_found_one_a_round_stop_at_the_bound() {
+    // %n1 = %base, so %d1 = 0, so %v1 = %v0, so %n2 = %base: each is found when the one before is gone.
+    let step = |i| format!("%n{i} = not %v{}\n%d{i} = sub %n{i}, %base\n%v{i} = add %v0, %d{i}", i - 1);
+    let g = long(|i| if i == 1 { format!("%base = not %v0\n{}", step(i)) } else { step(i) }, 100);
+    let (canonical, reports) = canonicalise(g.clone()).unwrap();
+    assert!(reports.iter().rev().take(5).any(|r| r.changed));
+    assert!(canonical.op_count() > 2);
+    same_bits(&g, &canonical);
+    // Where it was left, it goes on.
+    assert_eq!(canonicalise(canonical).unwrap().0.op_count(), 1);
 }

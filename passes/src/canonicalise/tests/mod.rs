@@ -32,6 +32,7 @@ const INPUTS: &str = "
   input %many : u64[]
   input %s : i32[]
   input %map : i32[16]
+  input %none : i32[T, 0]
 ";
 
 /// The graph of these statements, whose result is `%r`.

@@ -99,6 +99,8 @@ fn concats() {
         "%a = broadcast %s {shape = [T, 1]}\n%b = broadcast %s {shape = [T, 2]}\n%r = concat %x, %a, %b",
         "%r.broadcast = broadcast %s {shape = [T, 3]}\n%r = concat %x, %r.broadcast\n-> %r",
     );
+    becomes("%r = concat %x, %none, %y", "%r = concat %x, %y\n-> %r");
+    becomes("%r = concat %none, %none", "-> %none");
     // The gap between slices is not theirs.
     stays("%a = slice %x {start = 0, stop = 3}\n%b = slice %x {start = 4, stop = 8}\n%r = concat %a, %b");
 }
