@@ -1,7 +1,7 @@
 //! routefuse compiles the small tensor programs between a Mixture-of-Experts router's logits and the expert GEMMs into
 //! single fused loops, and runs them.
 //!
-//! A [`Graph`] comes from [text](text), [JSON](json), the [builder](GraphBuilder), or one of the ready [`chains`]. An
+//! A [`Graph`] comes from [`text`], [`json`], the [builder](GraphBuilder), or one of the ready [`chains`]. An
 //! [`Engine`] makes a [`Plan`] of it, once, at model load; a plan is launched with the caller's memory, at any number of
 //! rows, from any number of threads. A launch checks all of its arguments before anything runs, and neither compiles nor
 //! allocates.
