@@ -128,7 +128,9 @@ impl<'m> Emitter<'_, 'm> {
                 let ty = b.type_of(x);
                 let last = b.const_int(ty, i64::from(dtype.bits()) - 1);
                 let fits = b.cmpi(IntPredicate::Ule, y, last);
-                let amount = b.select(fits, y, last);
+                // Not a selection by `fits`: LLVM 22 would make the pair one PTX shift, which looks at the low 32 bits of
+                // a 64-bit amount only.
+                let amount = b.minui(y, last);
                 match op {
                     BinaryOp::Shl => b.select(fits, b.shli(x, amount), b.const_int(ty, 0)),
                     // A shift by the width less one leaves what every larger amount leaves.

@@ -7,6 +7,7 @@ mod amd;
 mod data;
 mod generate;
 mod host;
+mod regressions;
 
 use data::Case;
 use rand::SeedableRng;

@@ -1,0 +1,77 @@
+//! Kernels that found a mistake, each with what it was.
+
+use crate::data::Case;
+use crate::{agree_on_host, number};
+use routefuse_codegen::{Dump, compile};
+use routefuse_ir::dim::SymbolId;
+use routefuse_ir::graph::{Layout, TensorType};
+use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled, Variant};
+use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Space, Store, Value, ValueId, ValueKind};
+use routefuse_ir::op::{BinaryOp, ScalarOp, UnaryOp};
+use routefuse_ir::target::Target;
+use routefuse_ir::{DType, Dim};
+
+const COLUMNS: u64 = 8;
+
+/// `out = op(x, …, x)` on `dtype[T, 8]`.
+fn pointwise(ops: &[ScalarOp], dtype: DType) -> Case {
+    let rows = SymbolId(0);
+    let ty = TensorType::new(dtype, [Dim::Sym(rows), Dim::Const(COLUMNS)]);
+    let param = |name: &str, role| Param {
+        name: name.to_owned(),
+        role,
+        ty: ty.clone(),
+        layout: Layout::Contiguous,
+        aliases: None,
+    };
+    let value = |kind| Value { kind, dtype, space: Space { per_row: true, cols: COLUMNS }, name: String::new() };
+    let mut values = vec![value(ValueKind::Load(ParamId(0)))];
+    for op in ops {
+        let operands = vec![ValueId(values.len() as u32 - 1); op.arity()];
+        values.push(value(ValueKind::Scalar(*op, operands)));
+    }
+    let last = ValueId(values.len() as u32 - 1);
+    let kernel = Kernel {
+        name: "pointwise".to_owned(),
+        symbols: vec!["T".to_owned()],
+        rows: Some(rows),
+        params: vec![param("x", Role::Input), param("out", Role::Output)],
+        values,
+        stores: vec![Store { param: ParamId(1), value: last }],
+    };
+    let schedule = |threads, width| Schedule::Flat {
+        threads,
+        domains: vec![Domain { cols: COLUMNS, stores: vec![0], piece: Piece::InRow { width } }],
+    };
+    Case {
+        kernel: kernel.verify().expect("a right kernel"),
+        host_schedule: schedule(1, 8),
+        gpu_schedule: schedule(64, 2),
+        rows: vec![64],
+        seed: number("SEED", 0),
+    }
+}
+
+/// LLVM knows that the root of a negative number is a NaN and drops a selection of the NaN that we want.
+#[test]
+fn the_nan_of_a_root_is_canonical() {
+    let ops = [ScalarOp::Binary(BinaryOp::Sub), ScalarOp::Unary(UnaryOp::Sqrt)];
+    agree_on_host(&pointwise(&ops, DType::F32), 0);
+    agree_on_host(&pointwise(&ops[1..], DType::F32), 0);
+}
+
+/// A PTX shift of 64 bits takes an amount of 32: the upper half has to count before it is cut off.
+#[test]
+fn a_long_shift_sees_its_whole_amount() {
+    for op in [BinaryOp::Shl, BinaryOp::Shr] {
+        for dtype in [DType::I64, DType::U64] {
+            let case = pointwise(&[ScalarOp::Binary(op)], dtype);
+            agree_on_host(&case, 0);
+            let target = Target::named("sm_90").expect("a known target");
+            let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
+            let compiled = compile(&scheduled, Variant::GPU[0], Dump::default()).expect("compiles");
+            let ptx = String::from_utf8(compiled.artifact.code).expect("PTX is text");
+            assert!(ptx.contains("min.u64"), "{op:?} {dtype}:\n{ptx}");
+        }
+    }
+}
