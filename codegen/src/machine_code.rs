@@ -1,4 +1,4 @@
-//! LLVM IR to machine code: one target machine, its pipeline of LLVM passes, object bytes or assembly text.
+//! LLVM IR to machine code: one target machine, the `default<O3>` pipeline, object bytes or assembly text.
 
 use crate::{error::CodegenError, ffi};
 use inkwell::{
@@ -58,11 +58,15 @@ impl HostProcessor {
         self.features.split(',').any(|f| f.strip_prefix('+') == Some(feature))
     }
 
-    /// Refuses a processor without the instructions that bit-exact code needs: a fused multiply-add in software would
-    /// be a call into libm.
-    fn check(&self) -> Result<(), CodegenError> {
+    /// The features that bit-exact code needs and the processor lacks: a fused multiply-add in software would be a call
+    /// into libm.
+    pub fn missing(&self) -> Vec<&'static str> {
         let needed: &[&'static str] = if self.triple.starts_with("x86_64") { &["fma", "f16c"] } else { &[] };
-        match needed.iter().find(|feature| !self.has(feature)) {
+        needed.iter().copied().filter(|feature| !self.has(feature)).collect()
+    }
+
+    fn check(&self) -> Result<(), CodegenError> {
+        match self.missing().first() {
             None => Ok(()),
             Some(feature) => Err(CodegenError::HostFeature { cpu: self.name.clone(), feature }),
         }
@@ -137,34 +141,20 @@ impl CodeGenerator {
         }
     }
 
-    /// Runs LLVM's optimiser: `default<O3>` on the host, a short pipeline on GPUs.
+    /// Runs LLVM's `default<O3>` pipeline.
     pub fn optimise(&self, context: &Context, module: &Module) -> Result<(), CodegenError> {
         let failed = |message: String| CodegenError::Optimise { target: self.target.name().to_owned(), message };
         module.verify().map_err(|error| failed(error.to_string()))?;
-        // The schedule has made the vectors already, and the loops that are left run few times. What the host gains beyond
-        // cleaning up is vectors in straight-line scalar code, as of a row's sum.
+        // The schedule has made the vectors already; what loops are left run few times. Straight-line scalar code, as of a
+        // row's sum, still gains from vectors on the host.
         let options = PassBuilderOptions::create();
         options.set_loop_vectorization(false);
         options.set_loop_slp_vectorization(self.target.kind() == TargetKind::Host);
         options.set_loop_unrolling(false);
         options.set_loop_interleaving(false);
         let diagnostics = LlvmDiagnostics::attach(context);
-        module.run_passes(self.pipeline(), &self.machine, options).map_err(|error| failed(error.to_string()))?;
+        module.run_passes("default<O3>", &self.machine, options).map_err(|error| failed(error.to_string()))?;
         diagnostics.finish().map_err(failed)
-    }
-
-    /// What `default<O3>` would do to a GPU's kernel, in a third of the time: it is one function that the emitter has
-    /// written without loops or repetition, so that only peepholes are left, and on AMD what tells the code generator
-    /// where pointers point and which implicit arguments are not used.
-    fn pipeline(&self) -> &'static str {
-        match self.target.kind() {
-            TargetKind::Host => "default<O3>",
-            TargetKind::Nvptx => "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,early-cse)",
-            TargetKind::Amdgpu => {
-                "function(early-cse,amdgpu-promote-kernel-arguments,infer-address-spaces,\
-                 instcombine<no-verify-fixpoint>,simplifycfg,early-cse),amdgpu-attributor"
-            }
-        }
     }
 
     /// The relocatable object of `module`.

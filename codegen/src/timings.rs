@@ -14,7 +14,7 @@ pub struct Timings {
     pub passes: Duration,
     /// llvm dialect to LLVM IR.
     pub translate: Duration,
-    /// LLVM's optimiser.
+    /// LLVM's `default<O3>` pipeline.
     pub optimise: Duration,
     /// Instruction selection to object bytes or PTX text.
     pub emit: Duration,

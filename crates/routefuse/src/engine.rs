@@ -134,7 +134,7 @@ impl Engine {
         self.kernels.clear();
     }
 
-    fn compiler(&self) -> Result<&Arc<dyn Compiler>, Diagnostic> {
+    pub(crate) fn compiler(&self) -> Result<&Arc<dyn Compiler>, Diagnostic> {
         self.compiler.as_ref().ok_or_else(|| {
             Diagnostic::new(Code::CompileFailed, "this build of routefuse has no compiler")
                 .help("enable the feature `compiler`, or load finished artifacts by `Plan::from_artifacts`")

@@ -57,14 +57,23 @@
 //! plans of finished artifacts ([`Plan::from_artifacts`]).
 
 pub mod chains;
+#[cfg(feature = "compiler")]
+mod compilation;
+#[cfg(feature = "compiler")]
+mod compiler_info;
 mod engine;
 mod error;
 mod fingerprint;
 mod listing;
 #[cfg(feature = "compiler")]
 mod llvm;
+mod metadata;
 mod stages;
 
+#[cfg(feature = "compiler")]
+pub use compilation::Compilation;
+#[cfg(feature = "compiler")]
+pub use compiler_info::{CompilerInfo, compiler_info};
 pub use engine::{Engine, EngineBuilder};
 pub use error::Error;
 #[cfg(feature = "compiler")]
@@ -80,7 +89,7 @@ pub use routefuse_ir::{
     Alias, Code, DType, Diagnostic, Diagnostics, Dim, Graph, GraphBuilder, Layout, Literal, NodeId, Span, SymbolId,
     Tensor, TensorType, Verified, diag, interp, json, op, text,
 };
-pub use routefuse_passes::explain::Report;
+pub use routefuse_passes::explain::{Report, Traffic};
 pub use routefuse_passes::pipeline::Options;
 pub use routefuse_runtime::{
     Args, Compiler, Counters, Device, Element, KernelCache, Key, Plan, TensorMut, TensorRef, WORKSPACE_ALIGN, Workspace,

@@ -1,0 +1,104 @@
+//! What a launch needs to know of machine code, for programs that load it without this library.
+
+use crate::engine::Engine;
+use crate::error::Error;
+use routefuse_ir::artifact::{Artifact, CodeFormat};
+use routefuse_ir::kernel::abi::Slot;
+use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled};
+use routefuse_ir::kernel::{Kernel, Param, Role};
+use routefuse_ir::{Code, Diagnostic, Dim, Layout};
+use routefuse_runtime::Key;
+use serde_json::{Value, json};
+
+/// The version of the metadata's form.
+const FORMAT: u32 = 1;
+
+impl Engine {
+    /// An artifact's metadata as JSON: `format` (the version of this form), the key, the entry point, target, variant, code
+    /// format, parameters, 8-byte slots in the order in which they are passed, schedule, grid, and compiler.
+    ///
+    /// A parameter's `role` is `input`, `output` or `error_word`; `layout` is `contiguous`, `rows` (a stride in dim 0) or
+    /// `strided`; `alias` names the input whose memory an output is, or may be. A slot is a parameter's base address, one
+    /// of its strides in elements, or the extent of a dim.
+    ///
+    /// # Errors
+    /// `RF0802` in a build without a compiler.
+    pub fn metadata(&self, kernel: &Scheduled, artifact: &Artifact) -> Result<Value, Error> {
+        let compiler = self.compiler()?;
+        // Destructured so that a new field cannot be forgotten.
+        let Artifact { target, variant, schedule, slots, entry, format, code } = artifact;
+        let k: &Kernel = &kernel.kernel;
+        let code_format = match format {
+            CodeFormat::SharedObject => "shared_object",
+            CodeFormat::Ptx => "ptx",
+            CodeFormat::Hsaco => "hsaco",
+        };
+        let Schedule::Flat { threads, domains } = schedule else {
+            return Err(unknown_schedule(k).into());
+        };
+        Ok(json!({
+            "format": FORMAT,
+            "key": Key::of(kernel, *variant, &**compiler).to_string(),
+            "kernel": k.name,
+            "entry": entry,
+            "target": target.name(),
+            "variant": { "name": variant.to_string(), "aligned_16": variant.aligned, "offsets_31_bits": variant.narrow },
+            "code": { "format": code_format, "bytes": code.len() },
+            "params": k.params.iter().map(|p| param(p, k)).collect::<Vec<_>>(),
+            "slots": slots.iter().map(|s| slot(*s, k)).collect::<Vec<_>>(),
+            "rows": k.rows.map(|r| &k.symbols[r.0 as usize]),
+            "schedule": {
+                "kind": "flat", "threads": threads, "domains": domains.iter().map(|d| domain(d, k)).collect::<Vec<_>>(),
+            },
+            "grid": "blocks = ceil(max over domains of pieces / threads); pieces of r rows are r * ceil(cols / width) \
+                     in_row, ceil(r * cols / width) flat, ceil(r / width) rows; no launch for 0 rows",
+            "compiler": compiler.version(),
+        }))
+    }
+}
+
+fn unknown_schedule(k: &Kernel) -> Diagnostic {
+    Diagnostic::new(Code::Internal, format!("the schedule of kernel `{}` has no metadata", k.name))
+        .help("this is a defect in routefuse; please report the graph")
+}
+
+fn param(p: &Param, k: &Kernel) -> Value {
+    let Param { name, role, ty, layout, aliases } = p;
+    let role = match role {
+        Role::Input => "input",
+        Role::Output => "output",
+        Role::ErrorWord => "error_word",
+    };
+    let layout = match layout {
+        Layout::Contiguous => "contiguous",
+        Layout::Rows => "rows",
+        Layout::Strided => "strided",
+    };
+    let shape = ty.shape.iter().map(|d| match d {
+        Dim::Const(n) => json!(n),
+        Dim::Sym(s) => json!(k.symbols[s.0 as usize]),
+    });
+    json!({
+        "name": name, "role": role, "dtype": ty.dtype.to_string(), "shape": shape.collect::<Vec<_>>(), "layout": layout,
+        "alias": aliases.map(|a| &k.param(a).name),
+    })
+}
+
+fn slot(s: Slot, k: &Kernel) -> Value {
+    match s {
+        Slot::Pointer(p) => json!({ "pointer": k.param(p).name }),
+        Slot::Stride(p, dim) => json!({ "stride": k.param(p).name, "dim": dim }),
+        Slot::Extent(s) => json!({ "extent": k.symbols[s.0 as usize] }),
+    }
+}
+
+fn domain(d: &Domain, k: &Kernel) -> Value {
+    let Domain { cols, stores, piece } = d;
+    let (kind, width) = match piece {
+        Piece::InRow { width } => ("in_row", width),
+        Piece::Flat { width } => ("flat", width),
+        Piece::Rows { width } => ("rows", width),
+    };
+    let outputs = stores.iter().filter_map(|&s| k.stores.get(s as usize)).map(|s| &k.param(s.param).name);
+    json!({ "cols": cols, "piece": kind, "width": width, "outputs": outputs.collect::<Vec<_>>() })
+}
