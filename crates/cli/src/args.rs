@@ -1,16 +1,18 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use routefuse::Code;
 use std::path::PathBuf;
 
 /// Fuses the small tensor programs between a Mixture-of-Experts router and its expert GEMMs into one kernel.
 #[derive(Debug, Parser)]
 #[command(name = "routefuse", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "FILE is a .route text or its JSON form; `-` is standard input.\n\
-Exit codes: 0 ok, 1 something is wrong with the input, 2 usage, 3 outputs differ, 70 a defect in routefuse.")]
+Exit codes: 0 ok, 1 something is wrong with the input, 2 usage, 3 outputs differ, 70 a defect in routefuse.\n\n\
+Example: routefuse explain examples/e_post_chain.route")]
 pub struct Cli {
     /// When to colour: only on a terminal, unless told otherwise.
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
+    #[arg(long, alias = "color", global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub colour: Colour,
     /// What to do.
     #[command(subcommand)]
@@ -32,31 +34,48 @@ pub enum Colour {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Verify a graph: every error at once, each with its code, place and help.
+    #[command(after_help = "Example: routefuse check examples/c_pack.route")]
     Check(Check),
     /// Format a .route file in place, keeping comments.
+    #[command(after_help = "Example: routefuse fmt --check examples/c_pack.route")]
     Fmt(Fmt),
     /// Print a graph at any stage of its way to machine code.
+    #[command(after_help = "Example: routefuse dump examples/e_post_chain.route --stage asm --target sm_90")]
     Dump(Dump),
     /// Compile a graph for one or more targets and write code and metadata.
+    #[command(
+        after_help = "Example: routefuse compile examples/e_post_chain.route --target host,sm_90,gfx942 -o out --timings"
+    )]
     Compile(Compile),
     /// Run a graph on this machine.
+    #[command(after_help = "Example: routefuse run examples/c_pack.route --dim T=4 --seed 1 --print --check")]
     Run(Run),
     /// Say what became of a graph: kernels, bytes, proofs, reasons.
+    #[command(after_help = "Example: routefuse explain examples/e_post_chain.route")]
     Explain(Explain),
     /// Time a graph, fused and unfused, on this machine.
+    #[command(after_help = "Example: routefuse bench examples/e_post_chain.route --dim T=1,64,4096,65536")]
     Bench(Bench),
     /// List the targets.
+    #[command(after_help = "Example: routefuse targets --json")]
     Targets(Json),
     /// Say what this build and this machine have: LLVM, LLD, processor, GPU.
+    #[command(after_help = "Example: routefuse doctor")]
     Doctor(Json),
     /// Compile the chains, run them on a real routing trace, check every bit, print a table.
+    #[command(after_help = "Example: routefuse demo --json")]
     Demo(Demo),
     /// Say what an error code means, or list them all.
+    #[command(after_help = "Example: routefuse code RF0107")]
     Code {
-        /// A code such as RF0107.
-        code: Option<String>,
+        /// A code such as RF0107; without one, all are listed.
+        #[arg(value_parser = code)]
+        code: Option<Code>,
     },
     /// Print the completion script of a shell.
+    #[command(
+        after_help = "Example: routefuse completions bash > ~/.local/share/bash-completion/completions/routefuse"
+    )]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -136,8 +155,8 @@ pub struct Dump {
     #[arg(long, default_value = "host")]
     pub target: String,
     /// Print what changed from stage A to stage B instead, as in `--diff graph,canonical`.
-    #[arg(long, value_name = "A,B", value_enum, value_delimiter = ',', num_args = 2, conflicts_with = "stage")]
-    pub diff: Vec<Stage>,
+    #[arg(long, value_name = "A,B", value_parser = two_stages, conflicts_with = "stage")]
+    pub diff: Option<(Stage, Stage)>,
     /// One kernel for every op, as without fusion.
     #[arg(long)]
     pub unfused: bool,
@@ -169,11 +188,11 @@ pub struct Compile {
 #[derive(Debug, Args)]
 pub struct Inputs {
     /// An input: name=path.npy, or name=file.safetensors:key.
-    #[arg(long = "in", value_name = "NAME=FILE")]
-    pub inputs: Vec<String>,
+    #[arg(long = "in", value_name = "NAME=FILE", value_parser = named_file)]
+    pub inputs: Vec<(String, String)>,
     /// The extent of a dim: T=64.
-    #[arg(long = "dim", value_name = "NAME=N")]
-    pub dims: Vec<String>,
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = extent)]
+    pub dims: Vec<(String, u64)>,
     /// Fill the inputs that are not given with random values from this seed.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -205,9 +224,6 @@ pub struct Run {
 pub struct Explain {
     #[command(flatten)]
     pub graph: GraphFile,
-    /// The target whose schedule is shown.
-    #[arg(long, default_value = "host")]
-    pub target: String,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -218,9 +234,9 @@ pub struct Explain {
 pub struct Bench {
     #[command(flatten)]
     pub graph: GraphFile,
-    /// The extents, one dim with a list: T=1,64,4096,65536.
-    #[arg(long = "dim", value_name = "NAME=N,…", default_value = "T=1,64,4096,65536")]
-    pub dim: String,
+    /// A dim and the extents to time, which all dims take in turn [default: 1,64,4096,65536].
+    #[arg(long = "dim", value_name = "NAME=N,N,…", value_parser = extents)]
+    pub dim: Option<(String, Extents)>,
     /// Seed of the random inputs.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -238,4 +254,74 @@ pub struct Demo {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The values of one dim, each of which is timed.
+#[derive(Clone, Debug)]
+pub struct Extents(pub Vec<u64>);
+
+/// `graph,canonical`.
+fn two_stages(text: &str) -> Result<(Stage, Stage), String> {
+    let known = || {
+        let names = Stage::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        format!("write two of {}", names.map(|n| n.get_name().to_owned()).collect::<Vec<_>>().join(", "))
+    };
+    let stage = |name: &str| Stage::from_str(name.trim(), false).map_err(|_| known());
+    let (from, to) = text.split_once(',').ok_or_else(known)?;
+    Ok((stage(from)?, stage(to)?))
+}
+
+/// `ids=path.npy`.
+fn named_file(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.to_owned())),
+        _ => Err("write NAME=FILE.npy or NAME=FILE.safetensors:KEY".to_owned()),
+    }
+}
+
+/// `T=64`.
+fn extent(text: &str) -> Result<(String, u64), String> {
+    let pair = text.split_once('=').and_then(|(name, n)| Some((name.trim(), n.trim().parse().ok()?)));
+    pair.filter(|p| !p.0.is_empty())
+        .map(|(name, n)| (name.to_owned(), n))
+        .ok_or_else(|| "write NAME=N, as in T=64".to_owned())
+}
+
+/// `T=1,64,4096`.
+fn extents(text: &str) -> Result<(String, Extents), String> {
+    let wrong = || "write NAME=N,N,…, as in T=1,64,4096".to_owned();
+    let (name, list) = text.split_once('=').filter(|(name, _)| !name.trim().is_empty()).ok_or_else(wrong)?;
+    let values = list.split(',').map(|n| n.trim().parse().map_err(|_| wrong())).collect::<Result<_, _>>()?;
+    Ok((name.trim().to_owned(), Extents(values)))
+}
+
+/// `RF0107`.
+fn code(text: &str) -> Result<Code, String> {
+    Code::from_text(&text.to_uppercase())
+        .ok_or_else(|| "no error has this code; `routefuse code` lists them all".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values_are_read() {
+        assert_eq!(named_file("ids=a=b.npy").unwrap(), ("ids".to_owned(), "a=b.npy".to_owned()));
+        assert!(named_file("ids").is_err() && named_file("=x").is_err() && named_file("x=").is_err());
+        assert_eq!(extent("T=64").unwrap(), ("T".to_owned(), 64));
+        assert!(extent("T").is_err() && extent("=1").is_err() && extent("T=-1").is_err());
+        assert_eq!(extents("T=1, 64").unwrap().1.0, [1, 64]);
+        assert!(extents("T=").is_err() && extents("T=1,").is_err() && extents("1,2").is_err());
+        assert_eq!(two_stages("graph, asm"), Ok((Stage::Graph, Stage::Asm)));
+        assert!(two_stages("graph").is_err() && two_stages("graph,ptx").unwrap_err().contains("canonical, fused"));
+        assert_eq!(code("rf0107"), Ok(Code::UnknownOp));
+        assert!(code("RF9999").is_err());
+    }
 }

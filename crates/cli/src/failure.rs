@@ -47,6 +47,12 @@ impl From<Diagnostics> for Failure {
     }
 }
 
+impl From<routefuse::Error> for Failure {
+    fn from(e: routefuse::Error) -> Failure {
+        Failure::Plain(e.into_diagnostics())
+    }
+}
+
 impl From<Diagnostic> for Failure {
     fn from(d: Diagnostic) -> Failure {
         Failure::Plain(d.into())

@@ -1,1 +1,43 @@
-fn main() {}
+//! The `routefuse` program: see, check, compile, run and time routing graphs.
+
+mod args;
+mod commands;
+mod execution;
+mod failure;
+mod random;
+mod render;
+mod replace;
+mod source;
+mod tensor_file;
+mod timing;
+mod trace;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Usage errors exit with 2, as clap does by itself; `--help` and `--version` with 0.
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Check(a) => commands::check::run(a),
+        Command::Fmt(a) => commands::fmt::run(a),
+        Command::Dump(a) => commands::dump::run(a, cli.colour),
+        Command::Compile(a) => commands::compile::run(a),
+        Command::Run(a) => commands::run::run(a),
+        Command::Explain(a) => commands::explain::run(a),
+        Command::Bench(a) => commands::bench::run(a),
+        Command::Targets(a) => commands::targets::run(a),
+        Command::Doctor(a) => commands::doctor::run(a),
+        Command::Demo(a) => commands::demo::run(a),
+        Command::Code { code } => commands::code::run(*code),
+        Command::Completions { shell } => commands::completions::run(*shell),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            render::failure(&failure, cli.colour);
+            failure.exit_code()
+        }
+    }
+}

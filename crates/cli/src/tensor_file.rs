@@ -3,31 +3,42 @@
 //! `.npy` has no bf16: it is written, and may be read, as `u16` with its bits (numpy's own convention through
 //! `ml_dtypes` is not portable). Everything else is the dtype of the same name.
 
-use ndarray::{ArrayD, IxDyn};
-use ndarray_npy::{ReadNpyError, ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
+use crate::replace::replace;
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use ndarray_npy::{
+    ReadNpyError, ReadNpyExt, ReadableElement, ViewElement, ViewNpyError, ViewNpyExt, WritableElement, WriteNpyExt,
+};
 use routefuse::{Code, DType, Diagnostic, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use std::fs;
 use std::path::Path;
 
-/// Reads the tensor that `spec` names: `path.npy` or `file.safetensors:key`, for an input of this dtype.
+/// Reads the tensor that `spec` names: `path.npy` or `file.safetensors:key`, for an input of this dtype, and of this rank
+/// if one is given.
 ///
 /// # Errors
-/// `RF0701` the file cannot be read, `RF0703` it is not what it says, `RF0704` no such key, `RF0705` another dtype.
-pub fn read(input: &str, spec: &str, want: DType) -> Result<Tensor, Diagnostic> {
+/// `RF0701` the file cannot be read, `RF0703` it is not what it says, `RF0704` no such key, `RF0705` another dtype or rank.
+pub fn read(input: &str, spec: &str, want: DType, rank: Option<usize>) -> Result<Tensor, Diagnostic> {
     let tensor = match spec.rsplit_once(".safetensors:") {
         Some((stem, key)) => read_safetensors(&format!("{stem}.safetensors"), key)?,
         None if spec.ends_with(".safetensors") => {
             let message = format!("`{spec}` for input `{input}` names no tensor");
-            return Err(Diagnostic::new(Code::NoSuchTensor, message).help(format!("write {spec}:key; the keys are {}", keys(spec)?)));
+            return Err(Diagnostic::new(Code::NoSuchTensor, message)
+                .help(format!("write {spec}:key; the keys are {}", keys(spec)?)));
         }
         None => read_npy(spec, want)?,
     };
-    if tensor.dtype() == want {
-        return Ok(tensor);
+    if tensor.dtype() != want {
+        let message = format!("input `{input}` is {want}, but `{spec}` holds {}", tensor.dtype());
+        let help = format!("save it as {want}, or `cast` it in the graph");
+        return Err(Diagnostic::new(Code::FileTypeMismatch, message).help(help));
     }
-    let message = format!("input `{input}` is {want}, but `{spec}` holds {}", tensor.dtype());
-    Err(Diagnostic::new(Code::FileTypeMismatch, message).help(format!("save it as {want}, or `cast` in the graph")))
+    if let Some(rank) = rank.filter(|&r| r != tensor.shape().len()) {
+        let shape = tensor.shape();
+        let message = format!("input `{input}` has rank {rank}, but `{spec}` holds rank {}: {shape:?}", shape.len());
+        return Err(Diagnostic::new(Code::FileTypeMismatch, message).help("reshape it before it is saved"));
+    }
+    Ok(tensor)
 }
 
 fn bytes(path: &str) -> Result<Vec<u8>, Diagnostic> {
@@ -78,8 +89,9 @@ fn read_safetensors(path: &str, key: &str) -> Result<Tensor, Diagnostic> {
         }
     };
     let shape: Vec<u64> = view.shape().iter().map(|&d| d as u64).collect();
-    Tensor::from_bytes(dtype, &shape, view.data().to_vec())
-        .ok_or_else(|| not_what_it_says(path, "safetensors", &format!("tensor `{key}` holds a bool that is not 0 or 1")))
+    Tensor::from_bytes(dtype, &shape, view.data().to_vec()).ok_or_else(|| {
+        not_what_it_says(path, "safetensors", &format!("tensor `{key}` holds a bool that is not 0 or 1"))
+    })
 }
 
 /// The dtype in a `.npy` header, so that a mismatch can be named.
@@ -127,7 +139,17 @@ fn read_npy(path: &str, want: DType) -> Result<Tensor, Diagnostic> {
     let (shape, elements) = read.map_err(|e| not_what_it_says(path, ".npy", &e))?;
     // bf16 travels as its bits.
     let dtype = if found == DType::U16 && want == DType::Bf16 { DType::Bf16 } else { found };
-    Tensor::from_bytes(dtype, &shape, elements).ok_or_else(|| not_what_it_says(path, ".npy", &"its size is not its shape's"))
+    Tensor::from_bytes(dtype, &shape, elements)
+        .ok_or_else(|| not_what_it_says(path, ".npy", &"its size is not its shape's"))
+}
+
+/// Why a `.npy` file cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum NpyError {
+    #[error(transparent)]
+    Read(#[from] ReadNpyError),
+    #[error(transparent)]
+    View(#[from] ViewNpyError),
 }
 
 fn renamed(data: &[u8], from: &str, to: &str) -> Vec<u8> {
@@ -138,14 +160,20 @@ fn renamed(data: &[u8], from: &str, to: &str) -> Vec<u8> {
     data
 }
 
-fn array<A: ReadableElement + Clone>(data: &[u8]) -> Result<(Vec<u64>, Vec<A>), ReadNpyError> {
-    let array = ArrayD::<A>::read_npy(data)?;
+fn array<A: ReadableElement + ViewElement + Clone>(data: &[u8]) -> Result<(Vec<u64>, Vec<A>), NpyError> {
+    let array = match ArrayViewD::<A>::view_npy(data) {
+        Ok(view) => view.to_owned(),
+        // A header of an odd length. The size was checked before the alignment; reading without that check would allocate
+        // whatever the header says.
+        Err(ViewNpyError::MisalignedData) => ArrayD::<A>::read_npy(data)?,
+        Err(e) => return Err(e.into()),
+    };
     let shape = array.shape().iter().map(|&d| d as u64).collect();
     // Fortran order is read as such; iteration is in logical, row-major order.
     Ok((shape, array.iter().cloned().collect()))
 }
 
-fn raw<A: ReadableElement + bytemuck::Pod>(data: &[u8]) -> Result<(Vec<u64>, Vec<u8>), ReadNpyError> {
+fn raw<A: ReadableElement + ViewElement + bytemuck::Pod>(data: &[u8]) -> Result<(Vec<u64>, Vec<u8>), NpyError> {
     let (shape, elements) = array::<A>(data)?;
     Ok((shape, bytemuck::cast_slice(&elements).to_vec()))
 }
@@ -177,11 +205,11 @@ pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<(), Diagnostic> {
     if tensor.dtype() == DType::F16 {
         out = renamed(&out, "<u2", "<f2");
     }
-    fs::write(path, out).map_err(|e| failed(e.to_string()))
+    replace(path, &out)
 }
 
 fn write_raw<A: WritableElement + bytemuck::Pod>(out: &mut Vec<u8>, shape: &[usize], t: &Tensor) -> Result<(), String> {
-    write_all::<A>(out, shape, bytemuck::pod_collect_to_vec(t.bytes()))
+    write_all::<A>(out, shape, bytemuck::allocation::pod_collect_to_vec(t.bytes()))
 }
 
 fn write_all<A: WritableElement>(out: &mut Vec<u8>, shape: &[usize], elements: Vec<A>) -> Result<(), String> {
@@ -203,24 +231,45 @@ mod tests {
             let t = Tensor::from_bits(dtype, &[2, 3], [0u64, 1, 1, 0, 1, 0]);
             let file = path(&format!("{dtype}.npy"));
             write_npy(Path::new(&file), &t).unwrap();
-            assert_eq!(read("x", &file, dtype).unwrap(), t, "{dtype}");
+            assert_eq!(read("x", &file, dtype, Some(2)).unwrap(), t, "{dtype}");
             std::fs::remove_file(&file).unwrap();
         }
+    }
+
+    #[test]
+    fn odd_headers_are_read() {
+        // One more space in the header than the format asks for: the elements are not aligned.
+        let file = path("odd.npy");
+        let t = Tensor::from_f32(&[2], &[1.0, 2.0]);
+        write_npy(Path::new(&file), &t).unwrap();
+        let mut data = std::fs::read(&file).unwrap();
+        data[8] += 1;
+        let newline = data.iter().position(|&b| b == b'\n').unwrap();
+        data.insert(newline, b' ');
+        std::fs::write(&file, &data).unwrap();
+        assert_eq!(read("x", &file, DType::F32, None).unwrap(), t);
+        data.pop();
+        std::fs::write(&file, &data).unwrap();
+        assert_eq!(read("x", &file, DType::F32, None).unwrap_err().code, Code::BadTensorFile);
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]
     fn wrong_files_are_named() {
         let file = path("wrong.npy");
         std::fs::write(&file, b"no tensor at all").unwrap();
-        assert_eq!(read("x", &file, DType::I32).unwrap_err().code, Code::BadTensorFile);
+        assert_eq!(read("x", &file, DType::I32, None).unwrap_err().code, Code::BadTensorFile);
         write_npy(Path::new(&file), &Tensor::from_f32(&[1], &[1.0])).unwrap();
-        let e = read("x", &file, DType::I32).unwrap_err();
+        let e = read("x", &file, DType::I32, None).unwrap_err();
         assert_eq!(e.code, Code::FileTypeMismatch);
         assert!(e.message.contains("input `x` is i32") && e.message.contains("f32"), "{e}");
+        let e = read("x", &file, DType::F32, Some(2)).unwrap_err();
+        assert_eq!(e.code, Code::FileTypeMismatch);
+        assert!(e.message.contains("input `x` has rank 2") && e.message.contains("rank 1: [1]"), "{e}");
         let whole = std::fs::read(&file).unwrap();
         std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
-        assert_eq!(read("x", &file, DType::F32).unwrap_err().code, Code::BadTensorFile);
+        assert_eq!(read("x", &file, DType::F32, None).unwrap_err().code, Code::BadTensorFile);
         std::fs::remove_file(&file).unwrap();
-        assert_eq!(read("x", &file, DType::F32).unwrap_err().code, Code::CannotRead);
+        assert_eq!(read("x", &file, DType::F32, None).unwrap_err().code, Code::CannotRead);
     }
 }

@@ -1,0 +1,14 @@
+//! One module a command.
+
+pub mod bench;
+pub mod check;
+pub mod code;
+pub mod compile;
+pub mod completions;
+pub mod demo;
+pub mod doctor;
+pub mod dump;
+pub mod explain;
+pub mod fmt;
+pub mod run;
+pub mod targets;

@@ -1,0 +1,81 @@
+//! `routefuse bench`.
+
+use crate::args::Bench;
+use crate::commands::run::check_size;
+use crate::execution::Execution;
+use crate::failure::Failure;
+use crate::{random, source, timing};
+use routefuse::{Code, Diagnostic, Engine, Graph, Options, Target};
+use serde_json::json;
+use std::io::Write;
+
+/// The extents that are timed unless others are given.
+const EXTENTS: [u64; 4] = [1, 64, 4096, 65_536];
+
+pub fn run(a: &Bench) -> Result<(), Failure> {
+    let graph = source::graph(&a.graph.file)?;
+    let values = extents(&graph, a)?;
+    for &value in &values {
+        check_size(&graph, &vec![value; graph.symbols.len()])?;
+    }
+    let engine = Engine::builder().build()?;
+    let fused = engine.compile(&graph, &Target::host(), &Options::default())?;
+    let unfused = engine.compile(&graph, &Target::host(), &Options { fuse: false })?;
+    fused.prepare()?;
+    unfused.prepare()?;
+    let (kernels, unfused_kernels) = (fused.program().steps.len(), unfused.program().steps.len());
+    let dim = graph.symbols.first().map_or("rows", String::as_str);
+    let mut out = std::io::stdout().lock();
+    let mut rows = Vec::new();
+    if !a.json {
+        let s = if kernels == 1 { "" } else { "s" };
+        writeln!(out, "@{} on the host, one thread: {kernels} kernel{s}, unfused {unfused_kernels}", graph.name)?;
+        writeln!(out, "µs of one launch, with every check; a copy reads and writes as many bytes in all\n")?;
+        writeln!(
+            out,
+            "{dim:>9} {:>11} {:>11} {:>11} {:>7} {:>11} {:>7}",
+            "bytes", "fused", "unfused", "ratio", "copy", "of copy"
+        )?;
+    }
+    for value in values {
+        let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
+        let inputs = random::inputs(&graph, &vec![value; graph.symbols.len()], a.seed);
+        let mut one = Execution::new(&graph, fused.clone(), inputs.clone(), &given)?;
+        let mut many = Execution::new(&graph, unfused.clone(), inputs, &given)?;
+        let (f, u) = (timing::launch_us(&mut one)?, timing::launch_us(&mut many)?);
+        let (bytes, copy) = (one.bytes(), timing::copy_us(one.bytes()));
+        if a.json {
+            rows.push(json!({
+                "extent": value, "bytes": bytes, "fused_us": f, "unfused_us": u, "unfused_over_fused": u / f,
+                "copy_us": copy, "copy_over_fused": copy / f,
+            }));
+        } else {
+            let (ratio, of_copy) = (u / f, copy / f * 100.0);
+            writeln!(out, "{value:>9} {bytes:>11} {f:>11.3} {u:>11.3} {ratio:>6.1}x {copy:>11.3} {of_copy:>6.0}%")?;
+        }
+    }
+    if a.json {
+        let json = json!({
+            "graph": graph.name, "target": "host", "threads": 1, "dim": dim, "kernels": kernels,
+            "unfused_kernels": unfused_kernels, "results": rows,
+        });
+        writeln!(out, "{json:#}")?;
+    }
+    Ok(())
+}
+
+/// The values that every dim of the graph takes in turn.
+fn extents(graph: &Graph, a: &Bench) -> Result<Vec<u64>, Diagnostic> {
+    match (&a.dim, graph.symbols.first()) {
+        (Some((name, _)), first) if !graph.symbols.contains(name) => {
+            let help = match first {
+                Some(dim) => format!("write `--dim {dim}=1,64,4096`"),
+                None => "it has none; leave out `--dim`".to_owned(),
+            };
+            Err(Diagnostic::new(Code::UndefinedDim, format!("`@{}` has no dim `{name}`", graph.name)).help(help))
+        }
+        (Some((_, values)), _) => Ok(values.0.clone()),
+        (None, Some(_)) => Ok(EXTENTS.to_vec()),
+        (None, None) => Ok(vec![1]),
+    }
+}

@@ -1,0 +1,28 @@
+//! `routefuse check`.
+
+use crate::args::Check;
+use crate::failure::Failure;
+use crate::render;
+use crate::source::Source;
+use std::io::Write;
+
+pub fn run(a: &Check) -> Result<(), Failure> {
+    let source = Source::read(&a.graph.file)?;
+    let result = source.graph();
+    if a.json {
+        let diagnostics = match &result {
+            Err(Failure::InSource { diagnostics, .. }) => diagnostics.0.as_slice(),
+            _ => &[],
+        };
+        let list: Vec<_> = diagnostics.iter().map(|d| render::json(d, &source.text)).collect();
+        let ok = result.is_ok();
+        writeln!(std::io::stdout(), "{:#}", serde_json::json!({ "file": source.name, "ok": ok, "diagnostics": list }))?;
+        return result.map(|_| ());
+    }
+    let g = result?;
+    let count = |n: usize, thing: &str| format!("{n} {thing}{}", if n == 1 { "" } else { "s" });
+    let (inputs, ops) = (count(g.inputs.len(), "input"), count(g.op_count(), "op"));
+    let outputs = count(g.outputs.len(), "output");
+    writeln!(std::io::stdout(), "{}: ok (@{}: {inputs}, {ops}, {outputs})", source.name, g.name)?;
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! `routefuse compile`.
+
+use crate::args::Compile;
+use crate::failure::Failure;
+use crate::replace::{folder, replace};
+use crate::source;
+use routefuse::{Engine, Options, Plan, Stages, Target};
+use serde_json::{Map, Value, json};
+use std::io::Write;
+use std::time::Duration;
+
+/// One compiled variant of one kernel for one target.
+struct Compiled {
+    stem: String,
+    code: (String, Vec<u8>),
+    metadata: (String, Vec<u8>),
+    phases: Vec<(&'static str, Duration)>,
+}
+
+pub fn run(a: &Compile) -> Result<(), Failure> {
+    let graph = source::graph(&a.graph.file)?;
+    // Every target is known before anything is compiled, and everything is compiled before anything is written.
+    let targets = a.target.iter().map(|t| Target::named(t)).collect::<Result<Vec<_>, _>>()?;
+    let options = Options { fuse: !a.unfused };
+    let engine = Engine::builder().build()?;
+    let mut all = Vec::new();
+    for target in targets {
+        let stages = engine.stages(&graph, &target, &options)?;
+        for (n, kernel) in stages.kernels.iter().enumerate() {
+            for &variant in Plan::variants_of(target) {
+                let code = Stages::compile(kernel, variant)?;
+                let metadata = engine.metadata(kernel, &code.artifact)?;
+                let number = if stages.kernels.len() > 1 { format!(".{n}") } else { String::new() };
+                let stem = format!("{}{number}.{target}.{}", graph.name, variant.to_string().replace('/', "-"));
+                // The passes before code generation run once for all kernels and variants of a target.
+                let mut phases = vec![("front", if n == 0 { stages.time } else { Duration::ZERO })];
+                phases.extend(code.timings);
+                all.push(Compiled {
+                    code: (format!("{stem}.{}", code.artifact.format.extension()), code.artifact.code),
+                    metadata: (format!("{stem}.json"), format!("{metadata:#}\n").into_bytes()),
+                    stem,
+                    phases,
+                });
+            }
+        }
+    }
+    folder(&a.out)?;
+    for (name, bytes) in all.iter().flat_map(|c| [&c.code, &c.metadata]) {
+        replace(&a.out.join(name), bytes)?;
+    }
+    let mut out = std::io::stdout().lock();
+    if a.json {
+        let list: Vec<_> = all.iter().map(|c| machine(a, c)).collect();
+        writeln!(out, "{:#}", json!({ "graph": graph.name, "artifacts": list }))?;
+        return Ok(());
+    }
+    for (name, bytes) in all.iter().flat_map(|c| [&c.code, &c.metadata]) {
+        writeln!(out, "{} ({} bytes)", a.out.join(name).display(), bytes.len())?;
+    }
+    if a.timings {
+        writeln!(out)?;
+        timings(&mut out, &all)?;
+    }
+    Ok(())
+}
+
+fn machine(a: &Compile, c: &Compiled) -> Value {
+    let mut ms: Map<String, Value> = c.phases.iter().map(|(p, t)| ((*p).to_owned(), milliseconds(*t).into())).collect();
+    ms.insert("total".to_owned(), c.phases.iter().map(|p| milliseconds(p.1)).sum::<f64>().into());
+    json!({
+        "name": c.stem, "code": a.out.join(&c.code.0), "code_bytes": c.code.1.len(),
+        "metadata": a.out.join(&c.metadata.0), "ms": ms,
+    })
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn timings(out: &mut impl Write, all: &[Compiled]) -> std::io::Result<()> {
+    let width = all.iter().map(|c| c.stem.len()).max().unwrap_or(0);
+    for (i, c) in all.iter().enumerate() {
+        if i == 0 {
+            let names: String = c.phases.iter().map(|(p, _)| format!(" {p:>9}")).collect();
+            writeln!(out, "{:<width$}{names} {:>9}", "milliseconds", "total")?;
+        }
+        let times: String = c.phases.iter().map(|(_, t)| format!(" {:>9.2}", milliseconds(*t))).collect();
+        let total: f64 = c.phases.iter().map(|(_, t)| milliseconds(*t)).sum();
+        writeln!(out, "{:<width$}{times} {total:>9.2}", c.stem)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! `routefuse demo`.
+
+use crate::args::Demo;
+use crate::execution::{Execution, first_difference};
+use crate::failure::Failure;
+use crate::timing;
+use crate::trace::Trace;
+use routefuse::{Engine, Graph, Options, Plan, Report, Target, Tensor, Verified, chains, interp};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The numbers of tokens that are timed.
+const TOKENS: [u64; 3] = [1, 64, 2048];
+
+/// One line of the table.
+struct Row {
+    chain: &'static str,
+    report: Report,
+    kernels: usize,
+    compile_ms: f64,
+    /// For each of [`TOKENS`].
+    fused_us: Vec<f64>,
+    unfused_us: Vec<f64>,
+    /// Output elements that were compared.
+    checked: usize,
+}
+
+pub fn run(a: &Demo) -> Result<(), Failure> {
+    let trace = Trace::open(&a.trace, 0)?;
+    let engine = Engine::builder().build()?;
+    let mut out = std::io::stdout().lock();
+    if !a.json {
+        head(&mut out, &trace, a)?;
+    }
+    let mut rows = Vec::new();
+    for (name, graph) in chains::examples() {
+        // The five chains are those with a letter; the others have their files and tests.
+        if name.as_bytes().get(1) != Some(&b'_') {
+            continue;
+        }
+        let row = measure(&engine, &trace, name, &graph?)?;
+        if !a.json {
+            line(&mut out, &row)?;
+        }
+        rows.push(row);
+    }
+    let checked: usize = rows.iter().map(|r| r.checked).sum();
+    if a.json {
+        let chains: Vec<Value> = rows.iter().map(machine).collect();
+        writeln!(out, "{:#}", json!({ "tokens": TOKENS, "elements_checked": checked, "chains": chains }))?;
+    } else {
+        writeln!(out, "\n{checked} output elements compared with the interpreter's: every bit agrees.")?;
+    }
+    Ok(())
+}
+
+/// Compiles a chain, checks it fused and unfused at every number of tokens, and times it.
+fn measure(engine: &Engine, trace: &Trace, chain: &'static str, graph: &Verified<Graph>) -> Result<Row, Failure> {
+    let plan = |fuse| -> Result<Arc<Plan>, Failure> {
+        let plan = engine.compile(graph, &Target::host(), &Options { fuse })?;
+        plan.prepare()?;
+        Ok(plan)
+    };
+    let start = Instant::now();
+    let fused = plan(true)?;
+    let compile_ms = start.elapsed().as_secs_f64() * 1e3;
+    let unfused = plan(false)?;
+    let report = engine.explain(graph, &Options { fuse: true })?;
+    let kernels = fused.kernels().len();
+    let mut row = Row { chain, report, kernels, compile_ms, fused_us: vec![], unfused_us: vec![], checked: 0 };
+    for tokens in TOKENS {
+        let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), tokens)).collect();
+        let inputs = trace.inputs(graph, tokens)?;
+        let want = interp::run(graph, &inputs, &given)?;
+        for (plan, times) in [(&fused, &mut row.fused_us), (&unfused, &mut row.unfused_us)] {
+            let mut execution = Execution::new(graph, plan.clone(), inputs.clone(), &given)?;
+            execution.launch(1)?;
+            if let Some(difference) = first_difference(execution.outputs(), &want.outputs) {
+                return Err(Failure::Mismatch(format!("{chain} at {tokens} tokens: {difference}")));
+            }
+            row.checked += want.outputs.iter().map(Tensor::len).sum::<usize>();
+            times.push(timing::launch_us(&mut execution)?);
+        }
+    }
+    Ok(row)
+}
+
+fn head(out: &mut impl Write, trace: &Trace, a: &Demo) -> std::io::Result<()> {
+    writeln!(out, "{} real tokens from {}, on the host, one thread.", trace.tokens, a.trace.display())?;
+    writeln!(out, "Fused and unfused (a kernel an op), each output is compared with the interpreter, then timed.\n")?;
+    writeln!(
+        out,
+        "{:<20} {:>6} {:>7}  {:>13}  {:>7}  {:>23}  {:>20}",
+        "", "ops", "kernels", "bytes a token", "compile", "µs a call at T =", "unfused / fused"
+    )?;
+    let [a, b, c] = TOKENS;
+    writeln!(
+        out,
+        "{:<20} {:>6} {:>7}  {:>6} {:>6}  {:>7}  {a:>7} {b:>7} {c:>7}  {a:>6} {b:>6} {c:>6}",
+        "chain", "before", "after", "before", "after", "ms"
+    )
+}
+
+fn line(out: &mut impl Write, r: &Row) -> std::io::Result<()> {
+    let (before, after) = (token_bytes(&r.report.before.traffic), token_bytes(&r.report.after.traffic));
+    write!(out, "{:<20} {:>6} {:>7}  ", r.chain, r.report.before.launches, r.kernels)?;
+    write!(out, "{before:>6} {after:>6}  {:>7.1} ", r.compile_ms)?;
+    for us in &r.fused_us {
+        write!(out, " {us:>7.3}")?;
+    }
+    write!(out, " ")?;
+    for (fused, unfused) in r.fused_us.iter().zip(&r.unfused_us) {
+        write!(out, " {:>5.1}x", unfused / fused)?;
+    }
+    writeln!(out)
+}
+
+/// Bytes from and to memory for one token; tables, which are read once a launch, are not in it.
+fn token_bytes(traffic: &routefuse::Traffic) -> u64 {
+    traffic.read_per_row + traffic.written_per_row
+}
+
+fn machine(r: &Row) -> Value {
+    json!({
+        "chain": r.chain, "ops_before": r.report.before.launches, "kernels_after": r.kernels,
+        "moved_before": r.report.before.traffic, "moved_after": r.report.after.traffic, "compile_ms": r.compile_ms,
+        "fused_us": r.fused_us, "unfused_us": r.unfused_us, "elements_checked": r.checked,
+    })
+}

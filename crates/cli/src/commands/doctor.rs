@@ -1,0 +1,105 @@
+//! `routefuse doctor`.
+
+use crate::args::Json;
+use crate::failure::Failure;
+use std::io::Write;
+use std::process::Command;
+
+pub fn run(a: &Json) -> Result<(), Failure> {
+    let compiler = routefuse::compiler_info();
+    let (driver, gpus) = (driver(), gpus());
+    let mut out = std::io::stdout().lock();
+    if a.json {
+        let json = serde_json::json!({
+            "routefuse": env!("CARGO_PKG_VERSION"), "llvm": compiler.llvm, "lld": compiler.llvm,
+            "triple": compiler.triple, "cpu": compiler.cpu, "features": compiler.features,
+            "host_supported": compiler.missing.is_empty(), "host_missing": compiler.missing,
+            "nvidia_driver": driver, "gpus": gpus,
+        });
+        writeln!(out, "{json:#}")?;
+        return Ok(());
+    }
+    writeln!(out, "routefuse  {}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "LLVM       {}, MLIR and LLD of the same version, linked in", compiler.llvm)?;
+    writeln!(out, "processor  {}, {}", compiler.cpu, compiler.triple)?;
+    for (i, line) in wrapped(&compiler.features, 88).iter().enumerate() {
+        writeln!(out, "{:<10} {line}", if i == 0 { "features" } else { "" })?;
+    }
+    match compiler.missing.as_slice() {
+        [] => writeln!(out, "host       supported")?,
+        missing => writeln!(out, "host       not supported: the processor lacks {}", missing.join(", "))?,
+    }
+    writeln!(out, "driver     {}", driver.map_or_else(|| "no NVIDIA driver".to_owned(), |v| format!("NVIDIA {v}")))?;
+    for gpu in &gpus {
+        writeln!(out, "GPU        {gpu}")?;
+    }
+    if gpus.is_empty() {
+        writeln!(out, "GPU        none found; PTX and HSACO can be compiled here all the same")?;
+    }
+    Ok(())
+}
+
+/// Words in lines of at most `width` characters.
+fn wrapped(words: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut().filter(|line| line.len() + 1 + word.len() <= width) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.clone()),
+        }
+    }
+    lines
+}
+
+/// The NVIDIA kernel driver's version, as it says of itself.
+fn driver() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
+    let version = text.split_whitespace().find(|w| w.starts_with(|c: char| c.is_ascii_digit()) && w.contains('.'))?;
+    Some(version.to_owned())
+}
+
+/// NVIDIA's cards by the driver's own tool, if it is there; AMD's by the kernel's list.
+fn gpus() -> Vec<String> {
+    let query = ["--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader"];
+    let nvidia = Command::new("nvidia-smi").args(query).output().ok().filter(|o| o.status.success());
+    let nvidia = nvidia.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    let mut gpus: Vec<String> = nvidia.lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect();
+    for node in std::fs::read_dir("/sys/class/kfd/kfd/topology/nodes").into_iter().flatten().flatten() {
+        let properties = std::fs::read_to_string(node.path().join("properties")).unwrap_or_default();
+        gpus.extend(gfx_name(&properties).map(|name| format!("AMD {name}")));
+    }
+    gpus
+}
+
+/// `gfx_target_version 90402` is gfx942: two digits each for major, minor and stepping, of which the last two are written
+/// in base 16. A processor has 0.
+fn gfx_name(properties: &str) -> Option<String> {
+    let value = properties.lines().find_map(|l| l.strip_prefix("gfx_target_version "))?;
+    let version: u32 = value.trim().parse().ok().filter(|&v| v > 0)?;
+    Some(format!("gfx{}{:x}{:x}", version / 10_000, version / 100 % 100, version % 100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amd_names() {
+        for (version, name) in [(90_402, "gfx942"), (90_010, "gfx90a"), (110_000, "gfx1100"), (120_001, "gfx1201")] {
+            let properties = format!("simd_count 4\ngfx_target_version {version}\nvendor_id 4098\n");
+            assert_eq!(gfx_name(&properties).as_deref(), Some(name));
+        }
+        assert_eq!(gfx_name("gfx_target_version 0\n"), None);
+        assert_eq!(gfx_name("cpu_cores_count 8\n"), None);
+    }
+
+    #[test]
+    fn words_wrap() {
+        let words = ["aes", "avx", "avx2"].map(str::to_owned);
+        assert_eq!(wrapped(&words, 8), ["aes avx", "avx2"]);
+        assert!(wrapped(&[], 8).is_empty());
+    }
+}

@@ -1,0 +1,101 @@
+//! `routefuse dump`.
+
+use crate::args::{Colour, Dump, Stage};
+use crate::failure::Failure;
+use crate::{render, source};
+use clap::ValueEnum;
+use routefuse::{CodeStages, Engine, Error, Graph, Options, Plan, Stages, Target, Verified, json, text};
+use similar::{ChangeTag, TextDiff};
+use std::cell::OnceCell;
+use std::io::{IsTerminal, Write};
+
+/// The stages that `all` prints, in order.
+const STAGES: [Stage; 7] =
+    [Stage::Graph, Stage::Canonical, Stage::Fused, Stage::Kernel, Stage::Mlir, Stage::Llvm, Stage::Asm];
+
+pub fn run(a: &Dump, colour: Colour) -> Result<(), Failure> {
+    let graph = source::graph(&a.graph.file)?;
+    let target = Target::named(&a.target)?;
+    let options = Options { fuse: !a.unfused };
+    let stages = Engine::builder().build()?.stages(&graph, &target, &options)?;
+    let texts = Texts { graph, stages, code: OnceCell::new() };
+    let mut out = std::io::stdout().lock();
+    if let Some((from, to)) = a.diff {
+        let coloured = render::coloured(colour, std::io::stdout().is_terminal());
+        let (old, new) = (texts.of(from)?, texts.of(to)?);
+        writeln!(out, "--- {}\n+++ {}", name(from), name(to))?;
+        diff(&mut out, &old, &new, coloured)?;
+    } else {
+        out.write_all(texts.of(a.stage)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn name(stage: Stage) -> String {
+    stage.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned())
+}
+
+/// Every stage of one graph; machine code is made when it is first asked for.
+struct Texts {
+    graph: Verified<Graph>,
+    stages: Stages,
+    code: OnceCell<Vec<CodeStages>>,
+}
+
+impl Texts {
+    /// One stage as text.
+    fn of(&self, stage: Stage) -> Result<String, Failure> {
+        Ok(match stage {
+            Stage::Graph => text::print(&self.graph),
+            Stage::Json => format!("{}\n", json::to_string(&self.graph).trim_end()),
+            Stage::Canonical => self.stages.canonical.clone(),
+            Stage::Fused => self.stages.fused.clone(),
+            Stage::Kernel => self.stages.kernel(),
+            Stage::Mlir => self.of_code(|c| &c.mlir)?,
+            Stage::Llvm => self.of_code(|c| &c.llvm)?,
+            Stage::Asm => self.of_code(|c| &c.asm)?,
+            Stage::All => {
+                let part = |s| Ok(format!("# ---- {} ----\n{}", name(s), self.of(s)?));
+                STAGES.into_iter().map(part).collect::<Result<Vec<_>, Failure>>()?.join("\n")
+            }
+        })
+    }
+
+    /// One text of every kernel, of its first variant: the one that assumes most.
+    fn of_code(&self, text: impl Fn(&CodeStages) -> &str) -> Result<String, Error> {
+        let code = match self.code.get() {
+            Some(code) => code,
+            None => {
+                let compile = |k| Stages::code(k, Plan::variants_of(k.target)[0]);
+                let code = self.stages.kernels.iter().map(compile).collect::<Result<_, _>>()?;
+                self.code.get_or_init(|| code)
+            }
+        };
+        let mut all = String::new();
+        for kernel in code {
+            all.push_str(text(kernel));
+            if !all.ends_with('\n') {
+                all.push('\n');
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Both texts in one, `-` before what only the old one has, and `+` before what only the new one has.
+fn diff(out: &mut impl Write, old: &str, new: &str, coloured: bool) -> std::io::Result<()> {
+    for change in TextDiff::from_lines(old, new).iter_all_changes() {
+        let (sign, colour) = match change.tag() {
+            ChangeTag::Delete => ("-", "\x1b[31m"),
+            ChangeTag::Insert => ("+", "\x1b[32m"),
+            ChangeTag::Equal => (" ", ""),
+        };
+        let line = change.value().trim_end_matches('\n');
+        if coloured && !colour.is_empty() {
+            writeln!(out, "{colour}{sign}{line}\x1b[0m")?;
+        } else {
+            writeln!(out, "{sign}{line}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! `routefuse fmt`.
+
+use crate::args::Fmt;
+use crate::failure::Failure;
+use crate::replace::replace;
+use crate::source::Source;
+use routefuse::{Code, Diagnostic, text};
+use std::io::Write;
+
+pub fn run(a: &Fmt) -> Result<(), Failure> {
+    let source = Source::read(&a.graph.file)?;
+    if source.is_json() {
+        let message = format!("`{}` is the JSON form, which has no formatter", source.name);
+        return Err(Diagnostic::new(Code::BadHeader, message).help("`fmt` takes .route text").into());
+    }
+    let formatted = text::format(source.utf8()?).map_err(|d| source.failure(d))?;
+    if a.check {
+        return if formatted == source.text {
+            Ok(())
+        } else {
+            Err(Failure::Unformatted(format!("{} is not formatted; run `routefuse fmt {0}`", source.name)))
+        };
+    }
+    if a.stdout || a.graph.file.as_os_str() == "-" {
+        std::io::stdout().write_all(formatted.as_bytes())?;
+    } else if formatted != source.text {
+        replace(&a.graph.file, formatted.as_bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! `routefuse run`.
+
+use crate::args::{Inputs, Run};
+use crate::execution::{Execution, first_difference};
+use crate::failure::Failure;
+use crate::replace::folder;
+use crate::{random, source, tensor_file};
+use routefuse::{Code, Diagnostic, Diagnostics, Engine, Graph, Options, Target, Tensor, Verified, interp};
+use std::io::Write;
+
+pub fn run(a: &Run) -> Result<(), Failure> {
+    let graph = source::graph(&a.graph.file)?;
+    let inputs = bind(&graph, &a.inputs)?;
+    let given: Vec<(&str, u64)> = a.inputs.dims.iter().map(|(n, v)| (n.as_str(), *v)).collect();
+    // Every argument is checked before anything is compiled.
+    interp::extents(&graph, &inputs, &given)?;
+    let options = Options { fuse: !a.unfused };
+    let plan = Engine::builder().build()?.compile(&graph, &Target::host(), &options)?;
+    plan.prepare()?;
+    let mut execution = Execution::new(&graph, plan, inputs.clone(), &given)?;
+    execution.launch(1)?;
+    let mut out = std::io::stdout().lock();
+    if a.check {
+        let want = interp::run(&graph, &inputs, &given)?;
+        if let Some(difference) = first_difference(execution.outputs(), &want.outputs) {
+            return Err(Failure::Mismatch(difference));
+        }
+        // The other way round is no fault: fusion drops gathered elements that no output needs, and their traps with them.
+        if execution.trapped() && !want.trapped {
+            return Err(Failure::Mismatch(
+                "the error word is set, and the interpreter says that nothing traps".to_owned(),
+            ));
+        }
+        let (n, elements) = (want.outputs.len(), want.outputs.iter().map(Tensor::len).sum::<usize>());
+        let s = if n == 1 { "" } else { "s" };
+        writeln!(out, "@{}: {n} output{s}, {elements} elements, every bit as the interpreter's", graph.name)?;
+    }
+    if let Some(path) = &a.out {
+        folder(path)?;
+        for (name, tensor) in execution.outputs() {
+            tensor_file::write_npy(&path.join(format!("{name}.npy")), tensor)?;
+        }
+    }
+    if a.print || (a.out.is_none() && !a.check) {
+        for (name, tensor) in execution.outputs() {
+            print(&mut out, name, tensor)?;
+        }
+    }
+    if execution.trapped() {
+        writeln!(out, "error word: 1 (a gather with the policy `trap` met an index out of range)")?;
+    }
+    Ok(())
+}
+
+/// The inputs in order: from files, or else from the seed.
+fn bind(graph: &Verified<Graph>, a: &Inputs) -> Result<Vec<Tensor>, Failure> {
+    let mut problems = Vec::new();
+    let names: Vec<&str> = graph.inputs.iter().map(|i| i.name.as_str()).collect();
+    let mut files: Vec<Option<Tensor>> = vec![None; names.len()];
+    let mut tried = vec![false; names.len()];
+    for (name, path) in &a.inputs {
+        match names.iter().position(|n| n == name) {
+            None => problems.push(
+                Diagnostic::new(Code::ExtraArgument, format!("`@{}` has no input `{name}`", graph.name))
+                    .help(format!("its inputs are {}", names.join(", "))),
+            ),
+            Some(i) if tried[i] => {
+                let message = format!("input `{name}` is given twice");
+                problems.push(Diagnostic::new(Code::ExtraArgument, message).help("give each input once"));
+            }
+            Some(i) => {
+                tried[i] = true;
+                let ty = graph.input_type(i);
+                match tensor_file::read(name, path, ty.dtype, Some(ty.shape.len())) {
+                    Ok(t) => files[i] = Some(t),
+                    Err(d) => problems.push(d),
+                }
+            }
+        }
+    }
+    check_dims(graph, &a.dims, &mut problems);
+    if a.seed.is_none() {
+        missing(graph, &names, &tried, &mut problems);
+    }
+    Diagnostics(problems).into_result(())?;
+    if let Some(seed) = a.seed.filter(|_| files.iter().any(Option::is_none)) {
+        let extents = extents(graph, &files, &a.dims)?;
+        check_size(graph, &extents)?;
+        for (file, random) in files.iter_mut().zip(random::inputs(graph, &extents, seed)) {
+            file.get_or_insert(random);
+        }
+    }
+    Ok(files.into_iter().flatten().collect())
+}
+
+fn check_dims(graph: &Graph, dims: &[(String, u64)], problems: &mut Vec<Diagnostic>) {
+    for (name, _) in dims.iter().filter(|(name, _)| !graph.symbols.contains(name)) {
+        let known = if graph.symbols.is_empty() { "none".to_owned() } else { graph.symbols.join(", ") };
+        problems.push(
+            Diagnostic::new(Code::UndefinedDim, format!("`@{}` has no dim `{name}`", graph.name))
+                .help(format!("its dims are: {known}")),
+        );
+    }
+}
+
+fn missing(graph: &Graph, names: &[&str], tried: &[bool], problems: &mut Vec<Diagnostic>) {
+    let missing: Vec<String> =
+        names.iter().zip(tried).filter(|(_, tried)| !**tried).map(|(name, _)| format!("`{name}`")).collect();
+    if !missing.is_empty() {
+        let s = if missing.len() == 1 { "" } else { "s" };
+        let message = format!("no argument for the input{s} {} of `@{}`", missing.join(", "), graph.name);
+        problems.push(
+            Diagnostic::new(Code::MissingArgument, message)
+                .help("give `--in NAME=FILE`, or `--seed N` to fill the rest with random values"),
+        );
+    }
+}
+
+/// The extents that `--dim` and the given files bind, for the inputs that the seed makes. Conflicts are found later, when
+/// all inputs are there.
+fn extents(graph: &Graph, files: &[Option<Tensor>], dims: &[(String, u64)]) -> Result<Vec<u64>, Diagnostics> {
+    let named = |s: &String| dims.iter().find(|d| d.0 == *s).map(|d| d.1);
+    let mut extents: Vec<Option<u64>> = graph.symbols.iter().map(named).collect();
+    for (i, tensor) in files.iter().enumerate() {
+        let (Some(tensor), Some(symbol)) = (tensor, graph.input_type(i).row_symbol()) else { continue };
+        let extent = &mut extents[symbol.0 as usize];
+        *extent = extent.or(tensor.shape().first().copied());
+    }
+    let open = graph.symbols.iter().zip(&extents).filter(|(_, e)| e.is_none()).map(|(symbol, _)| {
+        Diagnostic::new(Code::MissingArgument, format!("the extent of the dim `{symbol}` is not known"))
+            .help(format!("give `--dim {symbol}=64`, or an input that has it"))
+    });
+    Diagnostics(open.collect()).into_result(())?;
+    Ok(extents.into_iter().flatten().collect())
+}
+
+/// The most bytes of inputs and outputs that are made from a seed: a slip of the finger shall not take the machine's memory.
+const MOST: u64 = 1 << 32;
+
+/// Refuses extents whose random inputs and outputs would not fit.
+///
+/// # Errors
+/// `RF0614`.
+pub fn check_size(graph: &Verified<Graph>, extents: &[u64]) -> Result<(), Diagnostic> {
+    let inputs = (0..graph.inputs.len()).map(|i| (&graph.inputs[i].name, graph.input_type(i)));
+    let outputs = (0..graph.outputs.len()).map(|o| (&graph.outputs[o].name, graph.output_type(o)));
+    let mut total = 0u64;
+    for (name, ty) in inputs.chain(outputs) {
+        let bytes = ty.shape.iter().try_fold(ty.dtype.size(), |n, d| n.checked_mul(d.resolve(extents)));
+        total = bytes.map_or(u64::MAX, |b| total.saturating_add(b));
+        if total > MOST {
+            let message = format!("with `{name}`, the tensors made for this run are larger than {} GiB", MOST >> 30);
+            return Err(Diagnostic::new(Code::ExtentTooLarge, message).help("give a smaller `--dim`, or files"));
+        }
+    }
+    Ok(())
+}
+
+/// A tensor, one row a line; long ones are cut in the middle.
+fn print(out: &mut impl Write, name: &str, t: &Tensor) -> std::io::Result<()> {
+    const ENDS: usize = 8;
+    const COLUMNS: usize = 64;
+    let shape: Vec<String> = t.shape().iter().map(u64::to_string).collect();
+    writeln!(out, "{name}: {}[{}]", t.dtype(), shape.join(", "))?;
+    let columns = t.shape().iter().skip(1).product::<u64>().max(1) as usize;
+    let rows = t.len() / columns;
+    let cut = rows > 2 * ENDS;
+    let shown: Vec<usize> = (0..rows).filter(|r| !cut || *r < ENDS || *r >= rows - ENDS).collect();
+    let cell = |r: usize, c: usize| t.get(r * columns + c).to_string();
+    let width = |c: usize| shown.iter().map(|&r| cell(r, c).len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.min(COLUMNS)).map(width).collect();
+    for (i, &r) in shown.iter().enumerate() {
+        if cut && i == ENDS {
+            writeln!(out, "  … {} rows …", rows - 2 * ENDS)?;
+        }
+        let row: Vec<String> = widths.iter().enumerate().map(|(c, w)| format!("{:>w$}", cell(r, c))).collect();
+        writeln!(out, "  {}{}", row.join(" "), if columns > COLUMNS { " …" } else { "" })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! `compile`.
+
+use crate::program::{example, folder, names, routefuse};
+use serde_json::Value;
+use std::fs;
+
+#[test]
+fn code_and_metadata_for_three_targets() {
+    let temporary = folder();
+    let out = temporary.path().join("made/here");
+    let (path, to) = (example("e_post_chain"), out.display().to_string());
+    let text =
+        routefuse(&["compile", &path, "--target", "host,sm_90", "--target", "gfx942", "-o", &to, "--timings"]).ok();
+    let names = names(&out);
+    let count = |end: &str| names.iter().filter(|n| n.ends_with(end)).count();
+    assert_eq!((count(".so"), count(".ptx"), count(".hsaco"), count(".json")), (1, 4, 4, 9), "{names:?}");
+    assert!(names.iter().all(|n| text.contains(n.as_str())), "{text}");
+    for phase in ["front", "setup", "build", "passes", "translate", "optimise", "emit", "link", "total"] {
+        assert!(text.contains(&format!(" {phase}")), "{phase} in\n{text}");
+    }
+    for name in names.iter().filter(|n| n.ends_with(".json")) {
+        let metadata: Value = serde_json::from_slice(&fs::read(out.join(name)).unwrap()).unwrap();
+        let extension = match metadata["code"]["format"].as_str().unwrap() {
+            "shared_object" => "so",
+            other => other,
+        };
+        let code = fs::read(out.join(name.replace(".json", &format!(".{extension}")))).unwrap();
+        let magic: &[u8] = if extension == "ptx" { b"//" } else { b"\x7fELF" };
+        assert!(code.starts_with(magic), "{name}");
+        assert_eq!(metadata["code"]["bytes"], code.len());
+        assert_eq!((&metadata["format"], &metadata["entry"]), (&1.into(), &"routefuse_kernel".into()));
+        assert!(name.contains(metadata["target"].as_str().unwrap()));
+        let key = metadata["key"].as_str().unwrap();
+        assert!(key.len() == 64 && key.bytes().all(|b| b.is_ascii_hexdigit()), "{key}");
+        check_params(&metadata);
+    }
+}
+
+fn check_params(metadata: &Value) {
+    let params = metadata["params"].as_array().unwrap();
+    let named =
+        |name: &str| params.iter().find(|p| p["name"] == name).unwrap_or_else(|| panic!("{name} in {metadata:#}"));
+    assert_eq!(params.len(), 8, "{metadata:#}");
+    assert_eq!((&named("ids")["role"], &named("ids")["dtype"]), (&"input".into(), &"i32".into()));
+    assert_eq!(named("ids")["shape"], serde_json::json!(["T", 8]));
+    assert_eq!((&named("packed")["role"], &named("packed")["layout"]), (&"output".into(), &"contiguous".into()));
+    // One pointer a parameter, and the extent of T.
+    let slots = metadata["slots"].as_array().unwrap();
+    assert_eq!(slots.len(), 9, "{metadata:#}");
+    assert_eq!(slots[8], serde_json::json!({ "extent": "T" }));
+    assert_eq!((&metadata["rows"], &metadata["schedule"]["kind"]), (&"T".into(), &"flat".into()));
+    assert!(metadata["grid"].as_str().unwrap().starts_with("blocks = "));
+    assert!(metadata["compiler"].as_str().unwrap().contains("llvm 22."));
+}
+
+#[test]
+fn json_lists_what_was_written() {
+    let temporary = folder();
+    let to = temporary.path().display().to_string();
+    let json = routefuse(&["compile", &example("c_pack"), "-o", &to, "--json"]).json();
+    let artifacts = json["artifacts"].as_array().unwrap();
+    assert_eq!((artifacts.len(), names(temporary.path()).len()), (1, 2));
+    let code = fs::metadata(artifacts[0]["code"].as_str().unwrap()).unwrap();
+    assert_eq!(artifacts[0]["code_bytes"], code.len());
+    assert!(fs::exists(artifacts[0]["metadata"].as_str().unwrap()).unwrap());
+    assert!(artifacts[0]["ms"]["total"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn the_same_code_twice() {
+    let (first, second) = (folder(), folder());
+    for to in [&first, &second] {
+        let to = to.path().display().to_string();
+        routefuse(&["compile", &example("d_head_gate"), "--target", "host,sm_100,gfx1100", "-o", &to]).ok();
+    }
+    assert_eq!(names(first.path()), names(second.path()));
+    for name in names(first.path()) {
+        let same = fs::read(first.path().join(&name)).unwrap() == fs::read(second.path().join(&name)).unwrap();
+        assert!(same, "{name}");
+    }
+}
+
+#[test]
+fn an_unknown_target_lists_the_known_and_writes_nothing() {
+    let temporary = folder();
+    let out = temporary.path().join("out");
+    let to = out.display().to_string();
+    routefuse(&["compile", &example("c_pack"), "--target", "host,sm_91", "-o", &to])
+        .fails(1, &["RF0801", "unknown target `sm_91`", "the targets are host, sm_70,", "gfx942", "gfx1201"]);
+    assert!(!out.exists());
+    routefuse(&["dump", &example("c_pack"), "--target", "gfx941"]).fails(1, &["RF0801", "unknown target `gfx941`"]);
+}

@@ -1,0 +1,23 @@
+//! `demo`.
+
+use crate::program::{examples, routefuse};
+
+#[test]
+fn every_chain_is_one_kernel_with_the_interpreters_bits() {
+    let trace = examples().join("data/router_trace.safetensors").display().to_string();
+    let json = routefuse(&["demo", "--trace", &trace, "--json"]).json();
+    let chains = json["chains"].as_array().unwrap();
+    for letter in ["a_", "b_", "c_", "d_", "e_"] {
+        assert!(chains.iter().any(|c| c["chain"].as_str().unwrap().starts_with(letter)), "{letter}");
+    }
+    for c in chains {
+        assert_eq!(c["kernels_after"], 1, "{c}");
+        assert!(c["elements_checked"].as_u64().unwrap() >= 2 * (1 + 64 + 2048), "{c}");
+        assert_eq!(c["fused_us"].as_array().unwrap().len(), 3);
+    }
+}
+
+#[test]
+fn a_trace_that_is_none() {
+    routefuse(&["demo", "--trace", "no/such.safetensors"]).fails(1, &["RF0701", "cannot read `no/such.safetensors`"]);
+}

@@ -1,0 +1,15 @@
+//! The `routefuse` program, driven as a user drives it.
+
+mod about;
+mod bad_input;
+mod check;
+mod compile;
+mod demo;
+mod dump;
+mod explain;
+mod fmt;
+mod measure;
+mod output;
+mod program;
+mod run;
+mod tensors;
