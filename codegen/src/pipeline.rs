@@ -20,7 +20,7 @@ use routefuse_ir::target::{Target, TargetKind};
 pub struct Dump {
     /// MLIR as built, before any pass.
     pub mlir: bool,
-    /// LLVM IR after `default<O3>`.
+    /// LLVM IR after LLVM's optimiser.
     pub llvm: bool,
     /// Assembly text.
     pub assembly: bool,

@@ -14,7 +14,7 @@ pub struct Timings {
     pub passes: Duration,
     /// llvm dialect to LLVM IR.
     pub translate: Duration,
-    /// LLVM's `default<O3>` pipeline.
+    /// LLVM's optimiser.
     pub optimise: Duration,
     /// Instruction selection to object bytes or PTX text.
     pub emit: Duration,
