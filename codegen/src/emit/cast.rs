@@ -69,10 +69,16 @@ impl<'m> Emitter<'_, 'm> {
 
     /// The bits of the nearest `f16`, by the target's conversion; NaN gives the canonical one.
     fn narrowed_to_f16(&self, x: Lanes<'m>) -> Val<'m> {
-        // LLVM 22 fuses a product with this cast on AMD as (half)(a*b + 0), which loses the sign of −0.0.
-        let fenced = if self.kind == TargetKind::Amdgpu { self.b.arithmetic_fence(x.value) } else { x.value };
-        let half = self.b.truncf(fenced, self.b.f16());
-        let bits = self.b.bitcast(half, self.b.lanes_of(self.b.int(16), x.lanes));
+        let half = self.b.truncf(x.value, self.b.f16());
+        let mut bits = self.b.bitcast(half, self.b.lanes_of(self.b.int(16), x.lanes));
+        if self.kind == TargetKind::Amdgpu {
+            // LLVM 22 fuses a product with this cast as (half)(a*b + 0), which loses the sign of −0.0.
+            let wide = self.b.bitcast(x.value, self.b.lanes_of(self.b.int(32), x.lanes));
+            let high = self.b.shrui(wide, self.b.const_int(self.b.type_of(wide), 16));
+            let high = self.b.trunci(high, self.b.int(16));
+            let sign = self.b.andi(high, self.b.const_int(self.b.type_of(high), 0x8000));
+            bits = self.b.ori(bits, sign);
+        }
         let nan = self.b.const_int(self.b.type_of(bits), i64::from(math::F16_NAN));
         self.b.select(self.b.cmpf(FloatPredicate::Uno, x.value, x.value), nan, bits)
     }

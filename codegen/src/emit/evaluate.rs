@@ -3,7 +3,7 @@
 use super::index::{Index, Ix};
 use super::lanes::{Lanes, Nans};
 use super::scope::Emitter;
-use crate::mlir_builder::{FloatPredicate, Val};
+use crate::mlir_builder::{IntPredicate, Val};
 use routefuse_ir::kernel::{ValueId, ValueKind};
 use routefuse_ir::{DType, Literal};
 
@@ -87,14 +87,14 @@ impl<'m> Emitter<'_, 'm> {
         if x.nans != Nans::Free {
             return x;
         }
-        // To LLVM a NaN is a NaN, and it drops this selection where an operation gives one by itself, as the root of a
-        // negative number. Behind a fence, and as integers, it does not.
-        let fenced = self.b.arithmetic_fence(x.value);
-        let bits = self.b.bitcast(fenced, self.b.lanes_of(self.b.int(32), x.lanes));
-        let nan = self.b.const_int(self.b.type_of(bits), i64::from(NAN));
-        let is_nan = self.b.cmpf(FloatPredicate::Uno, fenced, fenced);
-        let bits = self.b.select(is_nan, nan, bits);
-        let value = self.b.bitcast(bits, self.b.type_of(x.value));
+        // All in integers: to LLVM a NaN is a NaN, and it drops a float selection where an operation gives one by itself, as
+        // the root of a negative number.
+        let bits = self.b.bitcast(x.value, self.b.lanes_of(self.b.int(32), x.lanes));
+        let constant = |v: u32| self.b.const_int(self.b.type_of(bits), i64::from(v));
+        let magnitude = self.b.andi(bits, constant(0x7fff_ffff));
+        let is_nan = self.b.cmpi(IntPredicate::Ugt, magnitude, constant(0x7f80_0000));
+        let settled = self.b.select(is_nan, constant(NAN), bits);
+        let value = self.b.bitcast(settled, self.b.type_of(x.value));
         Lanes { value, nans: Nans::Canonical, ..x }
     }
 

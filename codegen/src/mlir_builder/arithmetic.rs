@@ -185,11 +185,6 @@ impl<'m> Builder<'m> {
         self.intrinsic("sqrt", &[x], self.type_of(x))
     }
 
-    /// `x` itself, in the way of LLVM: nothing is fused across it.
-    pub fn arithmetic_fence(&self, x: Val<'m>) -> Val<'m> {
-        self.intrinsic("arithmetic.fence", &[x], self.type_of(x))
-    }
-
     /// Float to signed integer towards zero, saturating, NaN to 0.
     pub fn fptosi_sat(&self, x: Val<'m>, element: Type<'m>) -> Val<'m> {
         self.saturating("fptosi.sat", x, element)

@@ -14,7 +14,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use routefuse_codegen::{Dump, compile};
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
-use routefuse_ir::target::Target;
+use routefuse_ir::target::{Target, TargetKind};
 use std::io::Write;
 
 /// One compile and one comparison.
@@ -83,6 +83,22 @@ fn random_kernels_on_amd() {
         // The buffers of a test are aligned to 8 bytes only where the variant says no more.
         let variant = Variant { aligned: false, narrow: seed % 2 == 0 };
         agree_on_amd(&emulator, &case, targets[seed as usize % targets.len()], variant, seed);
+    }
+}
+
+/// LLVM takes whatever the emitter writes, for every AMD target.
+#[test]
+fn random_kernels_as_hsaco() {
+    let first = number("SEED", 3000);
+    for seed in first..first + number("CASES", 20) {
+        let case = generate::case(&mut StdRng::seed_from_u64(seed));
+        for target in Target::all().filter(|t| t.kind() == TargetKind::Amdgpu).skip(seed as usize % 4).step_by(4) {
+            let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
+            let compiled = compile(&scheduled, Variant::GPU[seed as usize / 4 % 4], Dump::default());
+            if let Err(error) = compiled {
+                panic!("seed {seed}, {target}: {error}\n{}", *case.kernel);
+            }
+        }
     }
 }
 

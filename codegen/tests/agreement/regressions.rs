@@ -1,7 +1,8 @@
 //! Kernels that found a mistake, each with what it was.
 
+use crate::amd::Emulator;
 use crate::data::Case;
-use crate::{agree_on_host, number};
+use crate::{agree_on_amd, agree_on_host, number, skipped};
 use routefuse_codegen::{Dump, compile};
 use routefuse_ir::dim::SymbolId;
 use routefuse_ir::graph::{Layout, TensorType};
@@ -13,14 +14,14 @@ use routefuse_ir::{DType, Dim};
 
 const COLUMNS: u64 = 8;
 
-/// `out = op(x, …, x)` on `dtype[T, 8]`.
-fn pointwise(ops: &[ScalarOp], dtype: DType) -> Case {
+/// Ops one after the other, each on the one before in every operand, from `dtype[T, 8]` to `to[T, 8]`.
+fn pointwise(ops: &[ScalarOp], dtype: DType, to: DType) -> Case {
     let rows = SymbolId(0);
-    let ty = TensorType::new(dtype, [Dim::Sym(rows), Dim::Const(COLUMNS)]);
-    let param = |name: &str, role| Param {
+    let ty = |dtype| TensorType::new(dtype, [Dim::Sym(rows), Dim::Const(COLUMNS)]);
+    let param = |name: &str, role, dtype| Param {
         name: name.to_owned(),
         role,
-        ty: ty.clone(),
+        ty: ty(dtype),
         layout: Layout::Contiguous,
         aliases: None,
     };
@@ -30,12 +31,16 @@ fn pointwise(ops: &[ScalarOp], dtype: DType) -> Case {
         let operands = vec![ValueId(values.len() as u32 - 1); op.arity()];
         values.push(value(ValueKind::Scalar(*op, operands)));
     }
+    // Only the last op may change the dtype.
+    if let Some(last) = values.last_mut() {
+        last.dtype = to;
+    }
     let last = ValueId(values.len() as u32 - 1);
     let kernel = Kernel {
         name: "pointwise".to_owned(),
         symbols: vec!["T".to_owned()],
         rows: Some(rows),
-        params: vec![param("x", Role::Input), param("out", Role::Output)],
+        params: vec![param("x", Role::Input, dtype), param("out", Role::Output, to)],
         values,
         stores: vec![Store { param: ParamId(1), value: last }],
     };
@@ -56,8 +61,8 @@ fn pointwise(ops: &[ScalarOp], dtype: DType) -> Case {
 #[test]
 fn the_nan_of_a_root_is_canonical() {
     let ops = [ScalarOp::Binary(BinaryOp::Sub), ScalarOp::Unary(UnaryOp::Sqrt)];
-    agree_on_host(&pointwise(&ops, DType::F32), 0);
-    agree_on_host(&pointwise(&ops[1..], DType::F32), 0);
+    agree_on_host(&pointwise(&ops, DType::F32, DType::F32), 0);
+    agree_on_host(&pointwise(&ops[1..], DType::F32, DType::F32), 0);
 }
 
 /// A PTX shift of 64 bits takes an amount of 32: the upper half has to count before it is cut off.
@@ -65,7 +70,7 @@ fn the_nan_of_a_root_is_canonical() {
 fn a_long_shift_sees_its_whole_amount() {
     for op in [BinaryOp::Shl, BinaryOp::Shr] {
         for dtype in [DType::I64, DType::U64] {
-            let case = pointwise(&[ScalarOp::Binary(op)], dtype);
+            let case = pointwise(&[ScalarOp::Binary(op)], dtype, dtype);
             agree_on_host(&case, 0);
             let target = Target::named("sm_90").expect("a known target");
             let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
@@ -73,5 +78,17 @@ fn a_long_shift_sees_its_whole_amount() {
             let ptx = String::from_utf8(compiled.artifact.code).expect("PTX is text");
             assert!(ptx.contains("min.u64"), "{op:?} {dtype}:\n{ptx}");
         }
+    }
+}
+
+/// AMD's mixed fma gives a product that is −0.0 as +0.0 in `f16`.
+#[test]
+fn a_narrowed_product_keeps_the_sign_of_zero() {
+    let ops = [ScalarOp::Binary(BinaryOp::Mul), ScalarOp::Unary(UnaryOp::Neg), ScalarOp::Cast(DType::F16)];
+    let case = pointwise(&ops, DType::F32, DType::F16);
+    agree_on_host(&case, 0);
+    let Some(emulator) = Emulator::find() else { return skipped("no AMD emulator") };
+    for name in ["gfx942", "gfx1100"] {
+        agree_on_amd(&emulator, &case, name, Variant { aligned: false, narrow: true }, 0);
     }
 }
