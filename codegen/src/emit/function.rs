@@ -12,6 +12,12 @@ use std::collections::HashSet;
 /// The host function that does the work; the entry point loads its arguments.
 const BODY: &str = "rows";
 
+/// Rows of a block whose last columns are done together on the host: two or four vector registers of `f32`.
+const BLOCK_ROWS: u64 = 16;
+
+/// Pieces of a row that are written out on the host; more of them are a loop.
+const UNROLLED_PIECES: u64 = 8;
+
 impl<'m> Emitter<'_, 'm> {
     // The host.
 
@@ -45,13 +51,10 @@ impl<'m> Emitter<'_, 'm> {
     fn host_loops(&self, domains: &[Domain], begin: Val<'m>, end: Val<'m>) {
         self.evaluate_uniforms();
         let b = self.b;
-        let one = b.const_int(b.int(64), 1);
         let many_rows = |d: &&Domain| matches!(d.piece, Piece::Rows { width } if width > 1);
         let shared: Vec<&Domain> = domains.iter().filter(|d| !many_rows(d)).collect();
         if !shared.is_empty() {
-            b.for_loop(begin, end, one, |_, row| {
-                self.scoped(|| self.host_row(&shared, row));
-            });
+            self.host_rows(&shared, begin, end);
         }
         for domain in domains.iter().filter(many_rows) {
             let Piece::Rows { width } = domain.piece else { continue };
@@ -71,15 +74,61 @@ impl<'m> Emitter<'_, 'm> {
         }
     }
 
-    /// One row: pieces of the domain's width, then of falling powers of two.
+    /// All rows, one after the other. A last column by itself would be scalar code in every row, so where there is one, rows
+    /// are taken in blocks, and the last columns of a block are one piece, a row a lane.
+    fn host_rows(&self, domains: &[&Domain], begin: Val<'m>, end: Val<'m>) {
+        let (b, i64) = (self.b, self.b.int(64));
+        let one = b.const_int(i64, 1);
+        let odd: Vec<&Domain> = domains.iter().copied().filter(|d| has_last_column(d)).collect();
+        if odd.is_empty() {
+            b.for_loop(begin, end, one, |_, row| self.scoped(|| self.host_row(domains, row)));
+            return;
+        }
+        let block = b.const_int(i64, BLOCK_ROWS as i64);
+        b.for_loop(begin, end, block, |_, first| {
+            let left = b.subi(end, first);
+            let stop = b.addi(first, b.minui(left, block));
+            b.for_loop(first, stop, one, |_, row| self.scoped(|| self.host_row(domains, row)));
+            let last_columns = |row: Val<'m>, rows: u64| {
+                self.scoped(|| {
+                    for domain in &odd {
+                        let rows = (0..rows).map(|lane| Ix::value(row, 1).offset(lane)).collect();
+                        self.piece(domain, &Index::new(rows, vec![Ix::constant(domain.cols - 1)], None));
+                    }
+                });
+            };
+            let whole = |_: &_| {
+                last_columns(first, BLOCK_ROWS);
+                vec![]
+            };
+            let short = |_: &_| {
+                b.for_loop(first, stop, one, |_, row| last_columns(row, 1));
+                vec![]
+            };
+            b.if_then_else(b.cmpi(IntPredicate::Uge, left, block), &[], whole, short);
+        });
+    }
+
+    /// One row, but for a last column by itself: pieces of the domain's width, then of falling powers of two.
     fn host_row(&self, domains: &[&Domain], row: Val<'m>) {
+        let row = vec![Ix::value(row, 1)];
         for domain in domains {
             let (Piece::InRow { width } | Piece::Flat { width } | Piece::Rows { width }) = domain.piece;
+            let (width, end) = (u64::from(width), domain.cols - u64::from(has_last_column(domain)));
             let mut from = 0;
-            while from < domain.cols {
-                let lanes = u64::from(width).min(1 << (domain.cols - from).ilog2());
+            if end / width > UNROLLED_PIECES {
+                let whole = end / width * width;
+                let i64 = |n: u64| self.b.const_int(self.b.int(64), n as i64);
+                self.b.for_loop(i64(0), i64(whole), i64(width), |_, first| {
+                    let columns = (0..width).map(|lane| Ix::value(first, width).offset(lane)).collect();
+                    self.scoped(|| self.piece(domain, &Index::new(row.clone(), columns, None)));
+                });
+                from = whole;
+            }
+            while from < end {
+                let lanes = width.min(1 << (end - from).ilog2());
                 let columns = (from..from + lanes).map(Ix::constant).collect();
-                self.piece(domain, &Index::new(vec![Ix::value(row, 1)], columns, None));
+                self.piece(domain, &Index::new(row.clone(), columns, None));
                 from += lanes;
             }
         }
@@ -202,4 +251,9 @@ impl<'m> Emitter<'_, 'm> {
         };
         self.slots.iter().map(parameter).collect()
     }
+}
+
+/// Whether falling powers of two leave a row's last column by itself on the host.
+fn has_last_column(domain: &Domain) -> bool {
+    domain.cols > 1 && domain.cols % 2 == 1
 }

@@ -6,8 +6,9 @@ use super::scope::Emitter;
 use crate::mlir_builder::{IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::dim::Dim;
-use routefuse_ir::kernel::{ParamId, ValueId};
+use routefuse_ir::kernel::{ParamId, ValueId, ValueKind};
 use routefuse_ir::op::OutOfRange;
+use routefuse_ir::target::TargetKind;
 
 /// One index after its check.
 struct Checked<'m> {
@@ -30,9 +31,14 @@ impl<'m> Emitter<'_, 'm> {
         let param = self.kernel.param(table);
         let (mut checked, mut trap) = (Vec::new(), None);
         for (id, extent) in indices.iter().zip(&param.ty.shape) {
+            let dtype = self.kernel.value(*id).dtype;
+            let apart = self.lanes_apart(*id, index);
+            let apart: Vec<Ix<'m>> =
+                apart.into_iter().map(|at| self.checked(at, dtype, *extent, policy, proved).safe[0]).collect();
             let at = self.evaluate(*id, index);
             trap = self.either(trap, at.trap);
-            checked.push(self.checked(at, self.kernel.value(*id).dtype, *extent, policy, proved));
+            let all = self.checked(at, dtype, *extent, policy, proved);
+            checked.push(if apart.is_empty() { all } else { Checked { safe: apart, ..all } });
         }
         let inside = checked.iter().filter_map(|c| c.inside).reduce(|x, y| {
             let lanes = self.b.lanes(self.b.type_of(x)).max(self.b.lanes(self.b.type_of(y)));
@@ -52,6 +58,20 @@ impl<'m> Emitter<'_, 'm> {
         };
         let element = Lanes { trap, ..Lanes::exact(element, lanes as u32) };
         self.or_replacement(element, inside, policy, param.ty.dtype)
+    }
+
+    /// An index that the host reads from memory, a lane at a time; none if it is anything else. As addresses they are wanted
+    /// in general registers, and reading them twice costs less than taking a vector apart. (They come before the vector:
+    /// LLVM would make them of a vector that is there already.)
+    fn lanes_apart(&self, id: ValueId, index: &Index<'m>) -> Vec<Lanes<'m>> {
+        let value = self.kernel.value(id);
+        let lanes = index.lanes() as usize;
+        let each =
+            (value.space.cols > 1 && index.column.len() == lanes) || (value.space.per_row && index.row.len() == lanes);
+        if self.kind != TargetKind::Host || !matches!(value.kind, ValueKind::Load(_)) || lanes == 1 || !each {
+            return vec![];
+        }
+        (0..lanes).map(|lane| self.evaluate(id, &index.slice(lane, lane + 1))).collect()
     }
 
     /// The first operand at the column that the second names.
