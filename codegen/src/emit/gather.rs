@@ -56,8 +56,10 @@ impl<'m> Emitter<'_, 'm> {
             Some(inside) if may_be_empty => self.load_inside(table, &offsets, inside),
             _ => self.load_at(table, &offsets),
         };
-        let element = Lanes { trap, ..Lanes::exact(element, lanes as u32) };
-        self.or_replacement(element, inside, policy, param.ty.dtype)
+        let element = Lanes::exact(element, lanes as u32);
+        let result = self.or_replacement(element, inside, policy, param.ty.dtype);
+        // An index that trapped has trapped wherever it leads.
+        Lanes { trap: self.either(trap, result.trap), ..result }
     }
 
     /// An index that the host reads from memory, a lane at a time; none if it is anything else. As addresses they are wanted

@@ -8,7 +8,7 @@ use routefuse_ir::dim::SymbolId;
 use routefuse_ir::graph::{Layout, TensorType};
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled, Variant};
 use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Space, Store, Value, ValueId, ValueKind};
-use routefuse_ir::op::{BinaryOp, ScalarOp, UnaryOp};
+use routefuse_ir::op::{BinaryOp, OutOfRange, ScalarOp, UnaryOp};
 use routefuse_ir::target::Target;
 use routefuse_ir::{DType, Dim};
 
@@ -91,4 +91,28 @@ fn a_narrowed_product_keeps_the_sign_of_zero() {
     for name in ["gfx942", "gfx1100"] {
         agree_on_amd(&emulator, &case, name, Variant { aligned: false, narrow: true }, 0);
     }
+}
+
+/// An index that trapped has trapped, even where it leads out of range itself under a policy that does not trap.
+#[test]
+fn a_trap_on_the_way_to_an_index_is_kept() {
+    let mut kernel = pointwise(&[ScalarOp::Unary(UnaryOp::Neg)], DType::I64, DType::I64).kernel.into_inner();
+    let param =
+        |name: &str, role, ty| Param { name: name.to_owned(), role, ty, layout: Layout::Contiguous, aliases: None };
+    kernel.params.push(param("table", Role::Input, TensorType::new(DType::I64, [Dim::Const(4)])));
+    kernel.params.push(param("error", Role::ErrorWord, TensorType::scalar(DType::U32)));
+    let gather = |index, out_of_range| ValueKind::Gather {
+        table: ParamId(2),
+        indices: vec![ValueId(index)],
+        out_of_range,
+        proved: false,
+    };
+    let space = kernel.values[1].space;
+    let value = |kind| Value { kind, dtype: DType::I64, space, name: String::new() };
+    kernel.values.truncate(1);
+    kernel.values.push(value(gather(0, OutOfRange::Trap)));
+    kernel.values.push(value(gather(1, OutOfRange::Pass)));
+    kernel.stores[0].value = ValueId(2);
+    let case = pointwise(&[ScalarOp::Unary(UnaryOp::Neg)], DType::I64, DType::I64);
+    agree_on_host(&Case { kernel: kernel.verify().expect("a right kernel"), ..case }, 0);
 }
