@@ -141,7 +141,7 @@ impl CodeGenerator {
         }
     }
 
-    /// Runs LLVM's optimiser: `default<O3>` on the host, a short pipeline on GPUs.
+    /// Runs LLVM's optimiser: a short pipeline for each kind of target.
     pub fn optimise(&self, context: &Context, module: &Module) -> Result<(), CodegenError> {
         let failed = |message: String| CodegenError::Optimise { target: self.target.name().to_owned(), message };
         module.verify().map_err(|error| failed(error.to_string()))?;
@@ -157,12 +157,17 @@ impl CodeGenerator {
         diagnostics.finish().map_err(failed)
     }
 
-    /// What `default<O3>` would do to a GPU's kernel, in a third of the time: it is one function that the emitter has
-    /// written without loops or repetition, so that only peepholes are left, and on AMD what tells the code generator
-    /// where pointers point and which implicit arguments are not used.
+    /// What `default<O3>` would do to a kernel, in a third of the time: it is one function that the emitter has written
+    /// without repetition. On GPUs only peepholes are left, and on AMD what tells the code generator where pointers point
+    /// and which implicit arguments are not used. The host's function is inlined into its entry point, which turns
+    /// `noalias` parameters into scopes, and its loops lose what is the same in every row.
     fn pipeline(&self) -> &'static str {
         match self.target.kind() {
-            TargetKind::Host => "default<O3>",
+            TargetKind::Host => {
+                "always-inline,function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,\
+                 loop-mssa(loop-simplifycfg,licm),slp-vectorizer,instcombine<no-verify-fixpoint>,early-cse<memssa>,\
+                 simplifycfg,loop-reduce)"
+            }
             TargetKind::Nvptx => "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,early-cse)",
             TargetKind::Amdgpu => {
                 "function(early-cse,amdgpu-promote-kernel-arguments,infer-address-spaces,\

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 const BODY: &str = "rows";
 
 /// Rows of a block whose last columns are done together on the host: two or four vector registers of `f32`.
-const BLOCK_ROWS: u64 = 16;
+const BLOCK_ROWS: u64 = 8;
 
 /// Pieces of a row that are written out on the host; more of them are a loop.
 const UNROLLED_PIECES: u64 = 8;
