@@ -16,5 +16,5 @@ mod timings;
 
 pub use error::CodegenError;
 pub use machine_code::llvm_version;
-pub use pipeline::{Compiled, Dump, MachineCode, compile};
+pub use pipeline::{Compiled, Dump, MachineCode, compile, compile_for_processor};
 pub use timings::Timings;

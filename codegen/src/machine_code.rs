@@ -82,11 +82,15 @@ pub struct CodeGenerator {
 impl CodeGenerator {
     /// A code generator for `target`.
     pub fn new(target: Target) -> Result<CodeGenerator, CodegenError> {
+        CodeGenerator::on(target, HostProcessor::detect())
+    }
+
+    /// A code generator for `target`; if that is the host, for this processor.
+    pub fn on(target: Target, host: HostProcessor) -> Result<CodeGenerator, CodegenError> {
         initialise();
         let info = target.info();
         let (triple, cpu, features) = match info.kind {
             TargetKind::Host => {
-                let host = HostProcessor::detect();
                 host.check()?;
                 (host.triple, host.name, host.features)
             }

@@ -4,7 +4,7 @@ use crate::{
     emit,
     error::CodegenError,
     linker,
-    machine_code::CodeGenerator,
+    machine_code::{CodeGenerator, HostProcessor},
     mlir_builder::Builder,
     mlir_session::MlirSession,
     timings::{Timings, timed},
@@ -69,8 +69,31 @@ pub struct MachineCode {
 /// A schedule that does not fit ([`CodegenError::Schedule`]), a host processor that lacks instructions
 /// ([`CodegenError::HostFeature`]); all others are defects, of this crate or of LLVM.
 pub fn compile(scheduled: &Scheduled, variant: Variant, dump: Dump) -> Result<Compiled, CodegenError> {
+    compile_on(scheduled, variant, dump, None)
+}
+
+/// As [`compile`], for another processor of the host's kind than this one, so that what a processor has decides nothing:
+/// the text is the same on every machine. Whether the code runs here is another question.
+///
+/// # Errors
+/// Those of [`compile`].
+pub fn compile_for_processor(
+    scheduled: &Scheduled,
+    variant: Variant,
+    dump: Dump,
+    host: &HostProcessor,
+) -> Result<Compiled, CodegenError> {
+    compile_on(scheduled, variant, dump, Some(host))
+}
+
+fn compile_on(
+    scheduled: &Scheduled,
+    variant: Variant,
+    dump: Dump,
+    host: Option<&HostProcessor>,
+) -> Result<Compiled, CodegenError> {
     let target = scheduled.target;
-    let code = compile_module(target, dump, |builder| emit::emit(builder, scheduled, variant))?;
+    let code = compile_module_on(target, dump, host, |builder| emit::emit(builder, scheduled, variant))?;
     let MachineCode { bytes, mlir, llvm, assembly, timings } = code;
     let format = match target.kind() {
         TargetKind::Host => CodeFormat::SharedObject,
@@ -95,8 +118,18 @@ pub fn compile_module(
     dump: Dump,
     build: impl FnOnce(&Builder) -> Result<(), CodegenError>,
 ) -> Result<MachineCode, CodegenError> {
+    compile_module_on(target, dump, None, build)
+}
+
+fn compile_module_on(
+    target: Target,
+    dump: Dump,
+    host: Option<&HostProcessor>,
+    build: impl FnOnce(&Builder) -> Result<(), CodegenError>,
+) -> Result<MachineCode, CodegenError> {
     let mut timings = Timings::default();
-    let (session, generator) = timed(&mut timings.setup, || (MlirSession::new(target), CodeGenerator::new(target)));
+    let generator = || host.map_or_else(|| CodeGenerator::new(target), |host| CodeGenerator::on(target, host.clone()));
+    let (session, generator) = timed(&mut timings.setup, || (MlirSession::new(target), generator()));
     let generator = generator?;
     let mut module = Module::new(Location::unknown(session.context()));
     timed(&mut timings.build, || {

@@ -85,7 +85,7 @@ impl<'m> Emitter<'_, 'm> {
 
     /// The bits of the nearest `bf16`; NaN gives the canonical one.
     fn narrowed_to_bf16(&self, x: Lanes<'m>) -> Val<'m> {
-        let mut machine = LaneMachine { b: self.b, lanes: x.lanes };
+        let mut machine = LaneMachine { b: self.b, lanes: x.lanes, kind: self.kind };
         let bits = math::f32_to_bf16(&mut machine, x.value);
         self.b.trunci(bits, self.b.int(16))
     }

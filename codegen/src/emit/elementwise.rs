@@ -1,10 +1,12 @@
 //! Scalar ops, lane by lane.
 
 use super::lanes::{Lanes, Nans};
-use super::machine::LaneMachine;
+use super::machine::{LaneMachine, divide};
 use super::scope::Emitter;
 use crate::mlir_builder::{FloatPredicate, IntPredicate, Val};
+use routefuse_ir::kernel::{Value, ValueKind};
 use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
+use routefuse_ir::target::TargetKind;
 use routefuse_ir::{DType, math};
 
 impl<'m> Emitter<'_, 'm> {
@@ -40,7 +42,7 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     fn unary_float(&self, op: UnaryOp, x: Lanes<'m>) -> Lanes<'m> {
-        let mut machine = LaneMachine { b: self.b, lanes: x.lanes };
+        let mut machine = LaneMachine { b: self.b, lanes: x.lanes, kind: self.kind };
         let m = &mut machine;
         // The functions of `math` end in a selection of the canonical NaN.
         let settled = |value| Lanes { nans: Nans::Canonical, ..Lanes::exact(value, x.lanes) };
@@ -85,7 +87,7 @@ impl<'m> Emitter<'_, 'm> {
             BinaryOp::Add => self.b.addf(x, y),
             BinaryOp::Sub => self.b.subf(x, y),
             BinaryOp::Mul => self.b.mulf(x, y),
-            BinaryOp::Div => self.b.divf(x, y),
+            BinaryOp::Div => divide(self.b, self.kind, self.b.lanes(self.b.type_of(x)), x, y),
             BinaryOp::Max => self.extreme(IntPredicate::Sge, x, y),
             // No other binary op takes floats.
             _ => self.extreme(IntPredicate::Sle, x, y),
@@ -109,6 +111,34 @@ impl<'m> Emitter<'_, 'm> {
         b.select(is_nan(x), y, chosen)
     }
 
+    /// LLVM 22's backend for AMD combines `(a << 16) | (b >> 16)` to a `v_perm_b32` of four bytes, and takes what a signed
+    /// shift brings in for zeros (`or`, `shl`, `ashr` in LLVM IR; likewise by 8 and 24, and sign extensions, which become
+    /// such shifts). Where a kernel has any of those, its `or` does not see where its operands come from.
+    fn hides_or(&self, dtype: DType) -> bool {
+        let extends = |v: &Value| match &v.kind {
+            ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Shr), _) => v.dtype.is_signed(),
+            ValueKind::Scalar(ScalarOp::Cast(to), operands) => {
+                let from = self.kernel.value(operands[0]).dtype;
+                from.is_signed() && to.is_int() && to.size() > from.size()
+            }
+            _ => false,
+        };
+        self.kind == TargetKind::Amdgpu && dtype != DType::Bool && self.kernel.values.iter().any(extends)
+    }
+
+    fn hidden_or(&self, x: Val<'m>, y: Val<'m>, dtype: DType) -> Val<'m> {
+        let b = self.b;
+        let ty = b.type_of(x);
+        let narrow = dtype.bits() < 32;
+        let lane = |v: Val<'m>, lane: u32| {
+            let v = b.extract(v, lane);
+            b.opaque(if narrow { b.extui(v, b.int(32)) } else { v })
+        };
+        let lanes: Vec<Val<'m>> = (0..b.lanes(ty)).map(|l| b.ori(lane(x, l), lane(y, l))).collect();
+        let wide = b.gather_lanes(&lanes);
+        if narrow { b.trunci(wide, b.int(dtype.bits())) } else { wide }
+    }
+
     fn binary_integer(&self, op: BinaryOp, x: Val<'m>, y: Val<'m>, dtype: DType) -> Val<'m> {
         let (b, signed) = (self.b, dtype.is_signed());
         match op {
@@ -122,6 +152,7 @@ impl<'m> Emitter<'_, 'm> {
             BinaryOp::Max if signed => b.maxsi(x, y),
             BinaryOp::Max => b.maxui(x, y),
             BinaryOp::And => b.andi(x, y),
+            BinaryOp::Or if self.hides_or(dtype) => self.hidden_or(x, y, dtype),
             BinaryOp::Or => b.ori(x, y),
             BinaryOp::Xor => b.xori(x, y),
             BinaryOp::Shl | BinaryOp::Shr => {

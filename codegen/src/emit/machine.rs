@@ -2,11 +2,28 @@
 
 use crate::mlir_builder::{Builder, FloatPredicate, IntPredicate, Val};
 use routefuse_ir::math::ScalarMachine;
+use routefuse_ir::target::TargetKind;
 
 /// Emits every operation for `lanes` lanes.
 pub(super) struct LaneMachine<'a, 'm> {
     pub b: &'a Builder<'m>,
     pub lanes: u32,
+    pub kind: TargetKind,
+}
+
+/// `x / y` with `f32`'s rounding on every target.
+///
+/// On AMD, LLVM's division refines the reciprocal that `v_rcp_f32` gives, and `v_div_scale_f32` is to keep subnormal
+/// numbers out of that. AMD's instruction sets define its condition for a reciprocal below 2⁻¹²⁶ in `f64`, where it never
+/// holds; without the scaling, a quotient next to a tie is rounded to the wrong side. So such divisors are scaled here,
+/// together with the dividend: by a power of two, exactly, but for dividends so small that the quotient is zero anyway.
+pub(super) fn divide<'m>(b: &Builder<'m>, kind: TargetKind, lanes: u32, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+    if kind != TargetKind::Amdgpu {
+        return b.divf(x, y);
+    }
+    let huge = b.cmpf(FloatPredicate::Oge, b.absf(y), b.const_f32(2f32.powi(125), lanes));
+    let scale = b.select(huge, b.const_f32(0.0625, lanes), b.const_f32(1.0, lanes));
+    b.divf(b.mulf(x, scale), b.mulf(y, scale))
 }
 
 impl<'m> LaneMachine<'_, 'm> {
@@ -39,7 +56,7 @@ impl<'m> ScalarMachine for LaneMachine<'_, 'm> {
         self.b.mulf(a, b)
     }
     fn fdiv(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
-        self.b.divf(a, b)
+        divide(self.b, self.kind, self.lanes, a, b)
     }
     fn ffma(&mut self, a: Val<'m>, b: Val<'m>, c: Val<'m>) -> Val<'m> {
         self.b.fma(a, b, c)

@@ -208,6 +208,16 @@ impl<'m> Builder<'m> {
         self.call_intrinsic(&full, operands, result)
     }
 
+    /// A scalar of 32 or 64 bits itself, in an AMD vector register, out of the optimiser's sight.
+    pub fn opaque(&self, x: Val<'m>) -> Val<'m> {
+        let ty = self.type_of(x);
+        let attributes = [
+            ("asm_string", StringAttribute::new(self.context, "").into()),
+            ("constraints", StringAttribute::new(self.context, "=v,0").into()),
+        ];
+        self.op("llvm.inline_asm", &[x], &attributes, ty)
+    }
+
     fn call_intrinsic(&self, name: &str, operands: &[Val<'m>], result: Type<'m>) -> Val<'m> {
         let segments = DenseI32ArrayAttribute::new(self.context, &[operands.len() as i32, 0]).into();
         let bundles = DenseI32ArrayAttribute::new(self.context, &[]).into();
