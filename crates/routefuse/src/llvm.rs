@@ -52,3 +52,22 @@ pub(crate) fn diagnostic(e: &CodegenError) -> Diagnostic {
 }
 
 const DEFECT: &str = "this is a defect in routefuse; please report the graph and the target";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_say_what_is_missing_and_what_to_do() {
+        let missing = CodegenError::HostFeature { cpu: "core2".to_owned(), feature: "fma" };
+        let text = diagnostic(&missing).to_string();
+        assert!(text.starts_with("RF0803: ") && text.contains("core2") && text.contains("fma"), "{text}");
+        let undefined = CodegenError::UndefinedSymbols {
+            target: "gfx942".to_owned(),
+            symbols: vec!["__ockl_get_local_size".to_owned()],
+            allowed: vec![],
+        };
+        let text = diagnostic(&undefined).to_string();
+        assert!(text.starts_with("RF0804: ") && text.contains("gfx942") && text.contains("__ockl"), "{text}");
+    }
+}
