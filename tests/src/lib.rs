@@ -1,1 +1,17 @@
-//! placeholder
+//! Corpus, snapshots, differential and fault tests of routefuse.
+//!
+//! This library holds what the tests share and needs no LLVM: [random valid graphs](generator), [hostile values](hostile),
+//! [inputs](inputs) made of a graph and a seed, [guarded memory](memory) to launch on, the [reduction](reduce) of graphs that
+//! fail, and the [corpus](corpus).
+
+pub mod corpus;
+pub mod differential;
+pub mod emulator;
+pub mod generator;
+pub mod hostile;
+pub mod inputs;
+pub mod launch;
+pub mod memory;
+pub mod reduce;
+pub mod skips;
+pub mod tools;

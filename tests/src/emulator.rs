@@ -1,0 +1,176 @@
+//! Programs of AMD code objects, run in the emulator.
+
+use crate::memory::{Alignment, Arrangement, Buffer, POISON};
+use rand::Rng;
+use routefuse_ir::artifact::Artifact;
+use routefuse_ir::interp;
+use routefuse_ir::kernel::abi::Slot;
+use routefuse_ir::program::{self, Program};
+use routefuse_ir::{Layout, Tensor};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use tempfile::TempDir;
+
+/// How an error begins that says nothing of the code: the emulator has no such instruction.
+pub const UNKNOWN: &str = "an instruction unknown to the emulator";
+
+/// A process that emulates one kernel after another.
+pub struct Emulator {
+    child: Child,
+    requests: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
+    folder: TempDir,
+    runs: u64,
+}
+
+impl Emulator {
+    /// The emulator where `AMDEMU` points, or beside the project, with the Python of `ROUTEFUSE_PYTHON`; none if there is none,
+    /// or no numpy.
+    ///
+    /// # Panics
+    /// If it is there and does not start.
+    pub fn find() -> Option<Emulator> {
+        let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/amdemu");
+        let emulator = std::env::var_os("AMDEMU").map_or_else(beside, PathBuf::from);
+        let local = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+        let python = std::env::var_os("ROUTEFUSE_PYTHON").map_or_else(local, PathBuf::from);
+        let numpy = Command::new(&python).args(["-c", "import numpy"]).stderr(Stdio::null()).status();
+        if !emulator.join("run.py").exists() || !numpy.is_ok_and(|s| s.success()) {
+            return None;
+        }
+        let mut command = Command::new(python);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("emulate.py")).env("AMDEMU", emulator);
+        if std::env::var_os("LLVM_OBJDUMP").is_none() {
+            command.env("LLVM_OBJDUMP", "/usr/lib/llvm-22/bin/llvm-objdump");
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the emulator starts");
+        let requests = child.stdin.take();
+        let replies = BufReader::new(child.stdout.take().expect("piped"));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Some(Emulator { child, requests, replies, folder, runs: 0 })
+    }
+
+    /// Kernels emulated so far.
+    pub fn runs(&self) -> u64 {
+        self.runs
+    }
+
+    fn request(&mut self, spec: &Value) -> Result<(), String> {
+        self.runs += 1;
+        let requests = self.requests.as_mut().expect("open until dropped");
+        writeln!(requests, "{spec}").map_err(|e| e.to_string())?;
+        let mut line = String::new();
+        self.replies.read_line(&mut line).map_err(|e| e.to_string())?;
+        let reply: Value = serde_json::from_str(&line).map_err(|e| format!("{e}: {line}"))?;
+        match (&reply["ok"], reply["error"].as_str().unwrap_or_default()) {
+            (Value::Bool(true), _) => Ok(()),
+            (_, error) if error.contains(": unimplemented: ") => {
+                Err(format!("{UNKNOWN}: {}", error.rsplit(' ').next().unwrap_or(error)))
+            }
+            (_, error) => Err(format!("the emulator: {error}")),
+        }
+    }
+
+    /// Runs a program, one artifact a kernel, and compares all of the memory: outputs with `outputs` bit for bit, everything
+    /// else with what it was. Inputs are followed by nothing, so that no read goes past them.
+    ///
+    /// # Errors
+    /// What differs, or what the emulator does not allow: an access outside every buffer, an instruction unknown to it.
+    pub fn agree(
+        &mut self,
+        program: &Program,
+        artifacts: &[Artifact],
+        extents: &[u64],
+        inputs: &[Tensor],
+        outputs: &[Tensor],
+        rng: &mut impl Rng,
+    ) -> Result<(), String> {
+        let aligned = artifacts.iter().all(|a| a.variant.aligned);
+        let alignment = if aligned { Alignment::Sixteen } else { Alignment::Element };
+        let mut memory = Arrangement::new(program, extents, inputs, alignment, rng);
+        let given: Vec<(&str, u64)> = program.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
+        let trapped = program.has_trap
+            && interp::program::run(program, inputs, &given).map_err(|e| format!("the fused program: {e}"))?.trapped;
+        let expected = memory.expected(outputs, trapped);
+        let ports = memory.buffers.len();
+        for i in &program.intermediates {
+            let shape: Vec<u64> = i.ty.shape.iter().map(|d| d.resolve(extents)).collect();
+            memory.buffers.push(Buffer::new(i.ty.dtype, &shape, Layout::Contiguous, alignment, rng));
+        }
+        let written: Vec<bool> = (0..memory.buffers.len())
+            .map(|b| b >= ports || memory.outputs.contains(&b) || memory.error_word == Some(b))
+            .collect();
+        let folder = self.folder.path().to_owned();
+        let file = |b: usize| folder.join(format!("buffer{b}"));
+        for (b, buffer) in memory.buffers.iter().enumerate() {
+            let bytes = if written[b] { buffer.bytes() } else { &buffer.bytes()[buffer.exact()] };
+            std::fs::write(file(b), bytes).map_err(|e| e.to_string())?;
+        }
+        for (step, artifact) in program.steps.iter().zip(artifacts) {
+            let code = folder.join("kernel.hsaco");
+            std::fs::write(&code, &artifact.code).map_err(|e| e.to_string())?;
+            let mut seen: Vec<(usize, usize)> = vec![];
+            let mut args = vec![];
+            for (position, slot) in artifact.slots.iter().enumerate() {
+                args.push(match slot {
+                    Slot::Pointer(p) => {
+                        let b = buffer_of(&memory, ports, step.buffers[p.0 as usize]);
+                        let offset =
+                            memory.buffers[b].base() - if written[b] { 0 } else { memory.buffers[b].exact().start };
+                        match seen.iter().find(|s| s.0 == b) {
+                            Some((_, first)) => json!({"same": first, "offset": offset}),
+                            None => {
+                                seen.push((b, position));
+                                json!({"buffer": file(b), "offset": offset, "out": written[b]})
+                            }
+                        }
+                    }
+                    Slot::Stride(p, d) => {
+                        let b = buffer_of(&memory, ports, step.buffers[p.0 as usize]);
+                        json!({"i64": memory.buffers[b].strides[*d as usize]})
+                    }
+                    Slot::Extent(s) => json!({"i64": extents[step.symbols[s.0 as usize].0 as usize]}),
+                });
+            }
+            let rows = step.kernel.rows.map_or(1, |s| extents[step.symbols[s.0 as usize].0 as usize]);
+            let blocks = artifact.schedule.blocks(rows).ok_or("too many blocks")?;
+            // No rows launch no blocks; one is launched all the same, and must write nothing.
+            let spec = json!({
+                "hsaco": code, "kernel": artifact.entry, "args": args,
+                "grid": [blocks.max(1), 1, 1], "block": [artifact.schedule.threads(), 1, 1],
+            });
+            self.request(&spec)
+                .map_err(|e| if e.starts_with(UNKNOWN) { e } else { format!("kernel `{}`: {e}", step.kernel.name) })?;
+        }
+        for (b, buffer) in memory.buffers.iter_mut().enumerate() {
+            if written[b] {
+                let bytes = std::fs::read(file(b)).map_err(|e| e.to_string())?;
+                buffer.bytes_mut().copy_from_slice(&bytes);
+            }
+        }
+        for intermediate in &memory.buffers[ports..] {
+            intermediate.check_guards(POISON)?;
+        }
+        memory.buffers.truncate(ports);
+        memory.check(program, &expected).map_err(|e| format!("{e}, {alignment:?}"))
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // End of input ends it.
+        self.requests = None;
+        let _ = self.child.wait();
+    }
+}
+
+fn buffer_of(memory: &Arrangement, ports: usize, buffer: program::Buffer) -> usize {
+    match buffer {
+        program::Buffer::Input(i) => memory.inputs[i],
+        program::Buffer::Output(o) => memory.outputs[o],
+        program::Buffer::Intermediate(i) => ports + i,
+        program::Buffer::ErrorWord => memory.error_word.unwrap_or(0),
+    }
+}

@@ -1,0 +1,21 @@
+//! Cases that are skipped are counted and printed; `REQUIRE_…=1` turns a skip into a failure.
+
+use std::io::Write;
+
+/// Says that `cases` cases are skipped, and why. `make test` sums up what the file of `ROUTEFUSE_SKIPS` says.
+///
+/// # Panics
+/// If the variable `required` is set to anything but 0: then what is missing must be there.
+pub fn skip(reason: &str, cases: u64, required: &str) {
+    let must = std::env::var(required).is_ok_and(|v| v != "0");
+    assert!(!must, "{reason}, and {required} is set");
+    println!("skipped: {cases} cases: {reason}");
+    let Some(path) = std::env::var_os("ROUTEFUSE_SKIPS") else { return };
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    if let Ok(mut file) = file {
+        for _ in 0..cases {
+            // Counting is not what the test is about.
+            let _ = writeln!(file, "{reason}");
+        }
+    }
+}
