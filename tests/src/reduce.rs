@@ -14,6 +14,8 @@ enum Change {
     /// The node becomes its operand, which has the same type.
     Skip(NodeId, usize),
     DropOutput(usize),
+    /// The output becomes an operand of what it was.
+    Hoist(usize, NodeId),
     PlainOutput(usize),
     PlainInput(usize),
 }
@@ -56,6 +58,9 @@ fn size(g: &Graph) -> usize {
 fn changes(g: &Graph) -> Vec<Change> {
     let mut all: Vec<Change> = (0..g.outputs.len()).map(Change::DropOutput).collect();
     all.push(Change::Nothing);
+    for (i, o) in g.outputs.iter().enumerate() {
+        all.extend(g.operands(o.node).into_iter().map(|operand| Change::Hoist(i, operand)));
+    }
     let order = g.topological().unwrap_or_default();
     for id in order.into_iter().rev().filter(|id| !matches!(g.node(*id).op, Op::Input(_))) {
         let operands = g.operands(id);
@@ -72,7 +77,11 @@ fn changes(g: &Graph) -> Vec<Change> {
 fn rebuild(g: &Graph, change: Change) -> Graph {
     let kept: Vec<usize> =
         (0..g.outputs.len()).filter(|o| !matches!(change, Change::DropOutput(d) if d == *o)).collect();
-    let mut needed: Vec<NodeId> = kept.iter().map(|o| g.outputs[*o].node).collect();
+    let stored = |o: usize| match change {
+        Change::Hoist(hoisted, operand) if hoisted == o => operand,
+        _ => g.outputs[o].node,
+    };
+    let mut needed: Vec<NodeId> = kept.iter().map(|o| stored(*o)).collect();
     needed.extend(kept.iter().filter_map(|o| g.outputs[*o].alias.input()).map(|i| g.inputs[i].node));
     let mut seen: HashMap<NodeId, Option<NodeId>> = HashMap::new();
     let mut stack = needed;
@@ -113,8 +122,8 @@ fn rebuild(g: &Graph, change: Change) -> Graph {
         seen.insert(id, Some(new));
     }
     for o in kept {
-        let Output { name, node, layout, alias, span: _ } = &g.outputs[o];
-        let plain = matches!(change, Change::PlainOutput(p) if p == o);
+        let Output { name, node: _, layout, alias, span: _ } = &g.outputs[o];
+        let plain = matches!(change, Change::PlainOutput(p) | Change::Hoist(p, _) if p == o);
         let moved = |i: &usize| inputs.get(i).copied().unwrap_or(0);
         let (layout, alias) = match alias {
             _ if plain => (Layout::Contiguous, Alias::None),
@@ -123,7 +132,7 @@ fn rebuild(g: &Graph, change: Change) -> Graph {
             Alias::Donates(i) => (*layout, Alias::Donates(moved(i))),
             Alias::Guarded(i) => (*layout, Alias::Guarded(moved(i))),
         };
-        if let Some(node) = seen.get(node).copied().flatten() {
+        if let Some(node) = seen.get(&stored(o)).copied().flatten() {
             out.outputs.push(Output { name: name.clone(), node, layout, alias, span: None });
         }
     }

@@ -1,0 +1,152 @@
+//! AMD code objects in the emulator, bit for bit: the five chains, the corpus, random graphs.
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use routefuse::{Artifact, Engine, Graph, Options, Program, Target, Variant, Verified};
+use routefuse_ir::interp;
+use routefuse_tests::corpus::{Test, cases_of, examples};
+use routefuse_tests::differential::shard;
+use routefuse_tests::emulator::{Emulator, UNKNOWN};
+use routefuse_tests::generator;
+use routefuse_tests::inputs::{Rule, inputs};
+use routefuse_tests::skips::skip;
+
+/// Compiled for one target: the program, and for each kernel its variants.
+struct Compiled {
+    program: Program,
+    artifacts: Vec<Artifact>,
+}
+
+fn compile(g: &Verified<Graph>, target: &str) -> Compiled {
+    let target = Target::named(target).expect("a known target");
+    let engine = Engine::builder().build().expect("an engine");
+    let plan = engine.compile(g, &target, &Options::default()).unwrap_or_else(|e| panic!("{}: {e}", g.name));
+    let artifacts = plan.artifacts().unwrap_or_else(|e| panic!("{}: {e}", g.name));
+    Compiled { program: plan.program().clone(), artifacts: artifacts.into_iter().cloned().collect() }
+}
+
+impl Compiled {
+    fn of_variant(&self, variant: Variant) -> Vec<Artifact> {
+        self.artifacts.iter().filter(|a| a.variant == variant).cloned().collect()
+    }
+}
+
+/// One launch with inputs made by the rule; false if the emulator does not know an instruction, which is counted.
+fn launch(
+    emulator: &mut Emulator,
+    g: &Verified<Graph>,
+    compiled: &Compiled,
+    variant: Variant,
+    extents: &[u64],
+    rule: Rule,
+    seed: u64,
+) -> bool {
+    let tensors = inputs(g, extents, rule, seed);
+    let given: Vec<(&str, u64)> = g.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
+    let expected = interp::run(g, &tensors, &given).unwrap_or_else(|e| panic!("{}: {e}", g.name));
+    let artifacts = compiled.of_variant(variant);
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let agreed = emulator.agree(&compiled.program, &artifacts, extents, &tensors, &expected.outputs, &mut rng);
+    if let Err(e) = agreed {
+        if e.starts_with(UNKNOWN) {
+            skip(&e, 1, REQUIRED);
+            return false;
+        }
+        let target = artifacts.first().map_or("?", |a| a.target.name());
+        let text = routefuse::text::print(g);
+        panic!("{} on {target} {variant}, extents {extents:?}, seed {seed}: {e}\n{text}", g.name);
+    }
+    true
+}
+
+const NO_EMULATOR: &str = "no AMD emulator";
+const REQUIRED: &str = "REQUIRE_AMDEMU";
+
+/// The five chains (all files a to e) for T = 0, 1, 33, 257, each with another variant, and every T with every variant among
+/// the chains.
+fn chains(target: &str) {
+    let cases: Vec<_> = examples().into_iter().filter(|c| c.name.as_bytes().get(1) == Some(&b'_')).collect();
+    assert!(cases.len() >= 12, "the five chains are {} files", cases.len());
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, cases.len() as u64 * 4, REQUIRED) };
+    for (i, case) in cases.iter().enumerate() {
+        let graph = case.graph();
+        let compiled = compile(&graph, target);
+        assert_eq!(compiled.program.steps.len(), 1, "{} is one kernel", case.name);
+        for (j, t) in [0, 1, 33, 257].into_iter().enumerate() {
+            let variant = Variant::GPU[(i + j) % 4];
+            let seed = (i * 4 + j) as u64;
+            let emulated = launch(&mut emulator, &graph, &compiled, variant, &[t], Rule::Hostile, seed);
+            assert!(emulated, "{} on {target}", case.name);
+        }
+    }
+    println!("{} launches", emulator.runs());
+}
+
+#[test]
+fn chains_on_gfx90a() {
+    chains("gfx90a");
+}
+
+#[test]
+fn chains_on_gfx942() {
+    chains("gfx942");
+}
+
+#[test]
+fn chains_on_gfx950() {
+    chains("gfx950");
+}
+
+#[test]
+fn chains_on_gfx1100() {
+    chains("gfx1100");
+}
+
+#[test]
+fn chains_on_gfx1200() {
+    chains("gfx1200");
+}
+
+/// Every file of the corpus that is run on the host, on one wave64 and one wave32 target in turn.
+fn corpus(part: usize) {
+    let cases = cases_of(Test::Run);
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, cases.len() as u64 / 2, REQUIRED) };
+    for (i, case) in cases.iter().enumerate().filter(|(i, _)| i % 2 == part) {
+        let graph = case.graph();
+        let target = ["gfx942", "gfx1100", "gfx1200", "gfx90a"][(i / 2) % 4];
+        let compiled = compile(&graph, target);
+        let launches = case.launches(&graph);
+        // The largest launch of each file, and one more.
+        for (j, extents) in launches.iter().rev().enumerate().take(2) {
+            let rule = case.rule.unwrap_or_else(|| panic!("{}: no `inputs`", case.name));
+            launch(&mut emulator, &graph, &compiled, Variant::GPU[(i + j) % 4], extents, rule, (i + j) as u64);
+        }
+    }
+    println!("{} launches", emulator.runs());
+}
+
+#[test]
+fn first_half_of_the_corpus() {
+    corpus(0);
+}
+
+#[test]
+fn second_half_of_the_corpus() {
+    corpus(1);
+}
+
+#[test]
+fn random_graphs() {
+    let seeds = shard(60, 0, 1);
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, seeds.end - seeds.start, REQUIRED) };
+    println!("graphs of seeds {seeds:?}");
+    for seed in seeds {
+        let Ok(graph) = generator::generate(seed).graph else { continue };
+        let target = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200"][(seed % 5) as usize];
+        let compiled = compile(&graph, target);
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let extents = generator::extents(&graph, &mut rng);
+        launch(&mut emulator, &graph, &compiled, Variant::GPU[(seed / 5 % 4) as usize], &extents, Rule::Mixed, seed);
+    }
+    println!("{} launches", emulator.runs());
+}

@@ -1,0 +1,79 @@
+//! Snapshots of every stage of the five chains, from the graph to machine code, for five targets.
+//!
+//! Texts are exact: host code is made for x86-64-v3, whatever this machine is.
+
+use crate::snapshot::Snapshots;
+use routefuse::{Engine, Options, Stages, Target, TargetKind};
+use routefuse_codegen::machine_code::HostProcessor;
+use routefuse_codegen::{Dump, compile_for_processor};
+use routefuse_runtime::Plan;
+use routefuse_tests::corpus::examples;
+
+fn x86_64_v3() -> HostProcessor {
+    HostProcessor {
+        name: "x86-64-v3".to_owned(),
+        features: "+avx2,+bmi2,+f16c,+fma".to_owned(),
+        triple: "x86_64-unknown-linux-gnu".to_owned(),
+    }
+}
+
+fn stages(target: &str) {
+    let target = Target::named(target).expect("a known target");
+    let engine = Engine::builder().build().expect("an engine");
+    let mut snapshots = Snapshots::new(&format!("chains/{target}"));
+    let chains: Vec<_> = examples().into_iter().filter(|c| c.name.as_bytes().get(1) == Some(&b'_')).collect();
+    assert!(chains.len() >= 12, "the five chains are {} files", chains.len());
+    for case in chains {
+        let stages = engine.stages(&case.graph(), &target, &Options::default());
+        let stages = stages.unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        if target.kind() == TargetKind::Host {
+            snapshots.compare(&format!("{}@graph", case.name), &stages.graph);
+        }
+        snapshots.compare(&format!("{}@kernel", case.name), &stages.kernel());
+        assert_eq!(stages.kernels.len(), 1, "{} is one kernel", case.name);
+        // The most special variant: 16-byte alignment and 32-bit indices on a GPU.
+        let (kernel, variant) = (&stages.kernels[0], Plan::variants_of(target)[0]);
+        let code = compile_for_processor(kernel, variant, Dump::ALL, &x86_64_v3());
+        let code = code.unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        for (stage, text) in [("mlir", &code.mlir), ("llvm", &code.llvm), ("asm", &code.assembly)] {
+            let text = text.as_deref().unwrap_or_default();
+            assert!(text.lines().count() > 5, "{}: no {stage}", case.name);
+            snapshots.compare(&format!("{}@{stage}", case.name), &stable(text));
+        }
+        if case.name == "e_post_chain" {
+            assert_eq!(Stages::code(kernel, variant).map(|c| c.mlir).ok(), code.mlir, "the facade's stages are these");
+        }
+    }
+    snapshots.finish();
+}
+
+/// Without what says which LLVM made it: its patch version, and nothing else.
+fn stable(text: &str) -> String {
+    let says = |l: &&str| !l.trim_start().starts_with(".ident") && !l.contains("!llvm.ident");
+    text.lines().filter(says).map(|l| format!("{}\n", l.trim_end())).collect()
+}
+
+#[test]
+fn host() {
+    stages("host");
+}
+
+#[test]
+fn sm_90() {
+    stages("sm_90");
+}
+
+#[test]
+fn sm_100() {
+    stages("sm_100");
+}
+
+#[test]
+fn gfx942() {
+    stages("gfx942");
+}
+
+#[test]
+fn gfx1100() {
+    stages("gfx1100");
+}

@@ -1,0 +1,63 @@
+//! AMD code objects: linked without an undefined symbol, and disassembled, for every gfx target.
+
+use routefuse::{Engine, Options, Target, TargetKind};
+use routefuse_tests::corpus::examples;
+use routefuse_tests::skips::skip;
+use routefuse_tests::tools::{objdump_and_readelf, output};
+use std::process::Command;
+
+fn link(targets: &[Target]) {
+    let count = (examples().len() * targets.len()) as u64;
+    let Some((objdump, readelf)) = objdump_and_readelf() else {
+        return skip("no llvm-objdump", count, "REQUIRE_LLVM_TOOLS");
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("kernel.hsaco");
+    for target in targets {
+        for (i, case) in examples().into_iter().enumerate() {
+            let engine = Engine::builder().build().expect("an engine");
+            let plan = engine.compile(&case.graph(), target, &Options::default());
+            let plan = plan.unwrap_or_else(|e| panic!("{} for {target}: {e}", case.name));
+            let variants: Vec<usize> = if case.name == "e_post_chain" { (0..4).collect() } else { vec![i % 4] };
+            for variant in variants.into_iter().map(|v| routefuse::Variant::GPU[v]) {
+                let name = format!("{} for {target} {variant}", case.name);
+                let code = routefuse_codegen::compile(&plan.kernels()[0], variant, Default::default());
+                let artifact = code.unwrap_or_else(|e| panic!("{name}: {e}")).artifact;
+                std::fs::write(&file, &artifact.code).expect("written");
+                let run = |command: &mut Command| output(command.arg(&file)).unwrap_or_else(|e| panic!("{name}: {e}"));
+                let symbols = run(Command::new(&readelf).args(["--symbols", "--dyn-syms"]));
+                let undefined =
+                    symbols.lines().filter(|l| l.split_whitespace().any(|w| w == "UND") && !l.trim().starts_with("0:"));
+                assert_eq!(undefined.collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
+                assert!(symbols.contains(&artifact.entry), "{name}: {symbols}");
+                let header = run(Command::new(&readelf).arg("--file-header"));
+                assert!(header.contains(target.name()), "{name}: {header}");
+                let notes = run(Command::new(&readelf).arg("--notes"));
+                let threads = format!(".max_flat_workgroup_size: {}", artifact.schedule.threads());
+                assert!(notes.contains(&threads), "{name}: {notes}");
+                let wave = format!(".wavefront_size: {}", target.info().warp);
+                assert!(notes.contains(&wave), "{name}: {notes}");
+                assert!(notes.contains(".private_segment_fixed_size: 0"), "{name} uses scratch memory: {notes}");
+                let text = run(Command::new(&objdump).arg("--disassemble"));
+                assert!(text.contains("s_endpgm") && text.contains(&artifact.entry), "{name}: {text}");
+                assert!(!text.contains("<unknown>"), "{name}: {text}");
+            }
+        }
+    }
+}
+
+fn amd() -> Vec<Target> {
+    let all: Vec<Target> = Target::all().filter(|t| t.kind() == TargetKind::Amdgpu).collect();
+    assert!(all.len() >= 8, "{all:?}");
+    all
+}
+
+#[test]
+fn cdna() {
+    link(&amd().into_iter().filter(|t| t.info().warp == 64).collect::<Vec<_>>());
+}
+
+#[test]
+fn rdna() {
+    link(&amd().into_iter().filter(|t| t.info().warp == 32).collect::<Vec<_>>());
+}

@@ -1,0 +1,11 @@
+//! Everything that needs the compiler, in one binary: it links LLVM.
+
+mod amd;
+mod chains;
+mod corpus;
+mod differential;
+mod hsaco;
+mod one_compile;
+mod ptx;
+mod snapshot;
+mod traps;

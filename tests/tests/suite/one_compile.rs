@@ -1,0 +1,67 @@
+//! One compilation serves every T.
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use routefuse::{Engine, Options, Target};
+use routefuse_ir::interp;
+use routefuse_tests::corpus::examples;
+use routefuse_tests::inputs::{Rule, inputs};
+use routefuse_tests::launch;
+
+/// 40 values, from none to more than a block of rows, around every width of a piece.
+const TOKENS: [u64; 40] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 16, 17, 20, 24, 31, 32, 33, 48, 63, 64, 65, 96, 100, 127, 128, 129, 200,
+    255, 256, 257, 300, 511, 512, 513, 1000, 1024, 2048,
+];
+
+#[test]
+fn forty_values_of_t_compile_once_on_the_host() {
+    for case in examples() {
+        let graph = case.graph();
+        let engine = Engine::builder().build().expect("an engine");
+        let plan = engine.compile(&graph, &Target::host(), &Options::default());
+        let plan = plan.unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        assert_eq!(engine.counters().compiles, 0, "{}: nothing is compiled before it is asked for", case.name);
+        plan.prepare().unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        let after = engine.counters();
+        assert_eq!((after.compiles, after.loads), (1, 1), "{}: one kernel, one variant", case.name);
+        for (i, t) in TOKENS.into_iter().enumerate() {
+            let tensors = inputs(&graph, &[t], Rule::Hostile, i as u64);
+            let expected = interp::run(&graph, &tensors, &[("T", t)]).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+            let mut rng = SmallRng::seed_from_u64(i as u64);
+            let agreed = launch::agree(&plan, &[t], &tensors, &expected.outputs, &mut rng);
+            agreed.unwrap_or_else(|e| panic!("{}, T = {t}: {e}", case.name));
+        }
+        assert_eq!(engine.counters(), after, "{}: a launch compiles, finds and loads nothing", case.name);
+    }
+}
+
+#[test]
+fn devices_have_at_most_four_variants() {
+    let case = examples().into_iter().find(|c| c.name == "e_post_chain").expect("the long chain");
+    for target in ["sm_90", "gfx942"] {
+        let engine = Engine::builder().build().expect("an engine");
+        let target = Target::named(target).expect("a known target");
+        let plan = engine.compile(&case.graph(), &target, &Options::default()).expect("a plan");
+        plan.prepare().expect("compiled");
+        assert_eq!(engine.counters().compiles, 4, "{target}: one kernel, four variants");
+        // The same graph from text again, and again prepared: nothing new.
+        let again = engine.compile(&case.graph(), &target, &Options::default()).expect("a plan");
+        again.prepare().expect("compiled");
+        assert_eq!(engine.counters().compiles, 4, "{target}");
+        // Another graph with an equal kernel, under other names, finds the kernel.
+        let renamed = case
+            .source
+            .replace("%ids ", "%expert_ids ")
+            .replace("%ids,", "%expert_ids,")
+            .replace("%ids}", "%expert_ids}");
+        let renamed = renamed
+            .replace("%ids\n", "%expert_ids\n")
+            .replace("%map, %ids", "%map, %expert_ids")
+            .replace("@post_chain", "@other");
+        let renamed = routefuse::text::parse_verified(&renamed).expect("renamed");
+        let other = engine.compile(&renamed, &target, &Options::default()).expect("a plan");
+        other.prepare().expect("compiled");
+        assert_eq!(engine.counters().compiles, 4, "{target}: names are not part of a kernel's identity");
+    }
+}

@@ -1,0 +1,123 @@
+//! PTX through NVIDIA's assembler: every chain for every processor and variant; what rounds says how.
+
+use routefuse::{Engine, Options, Target, TargetKind};
+use routefuse_tests::corpus::{Test, cases, examples};
+use routefuse_tests::skips::skip;
+use routefuse_tests::tools::{output, ptxas};
+use std::process::Command;
+
+/// Nothing is left to the assembler's taste: each operation on floats says how it rounds, none flushes denormals or
+/// approximates, and nothing is called.
+fn check_text(name: &str, ptx: &str) {
+    for line in ptx.lines().map(str::trim) {
+        let op = line.split_whitespace().find(|w| !w.starts_with('@')).unwrap_or_default();
+        let parts: Vec<&str> = op.trim_end_matches(';').split('.').collect();
+        let rounds = ["add", "sub", "mul", "fma", "div", "sqrt", "rcp"].contains(&parts[0]);
+        let float = parts.iter().any(|p| ["f32", "f32x2", "f16", "f16x2", "bf16", "bf16x2", "f64"].contains(p));
+        assert!(!(rounds && float) || parts.contains(&"rn"), "{name}: {line}");
+        assert!(!["ftz", "approx", "full"].iter().any(|bad| parts.contains(bad)), "{name}: {line}");
+        assert!(parts[0] != "mad" || !float, "{name}: {line}");
+        assert!(parts[0] != "call" && !line.starts_with(".extern"), "{name}: {line}");
+    }
+}
+
+fn assemble(sms: &[&str]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let engine = Engine::builder().build().expect("an engine");
+    let (mut assembled, mut skipped) = (0, 0);
+    for sm in sms {
+        let target = Target::named(sm).expect("a known target");
+        let assembler = ptxas(sm);
+        for case in examples() {
+            let artifacts = engine.artifacts(&case.graph(), &target, &Options::default());
+            for artifact in artifacts.unwrap_or_else(|e| panic!("{} for {sm}: {e}", case.name)) {
+                let name = format!("{} for {sm} {}", case.name, artifact.variant);
+                let ptx = String::from_utf8(artifact.code).expect("PTX is text");
+                check_text(&name, &ptx);
+                let Some(assembler) = &assembler else {
+                    skipped += 1;
+                    continue;
+                };
+                let (from, to) = (folder.path().join("kernel.ptx"), folder.path().join("kernel.cubin"));
+                std::fs::write(&from, &ptx).expect("written");
+                let mut command = Command::new(assembler);
+                let result =
+                    output(command.arg(format!("-arch={sm}")).args(["--warning-as-error", "-o"]).args([&to, &from]));
+                if let Err(e) = result {
+                    panic!("{name}: {e}\n{ptx}");
+                }
+                assembled += 1;
+            }
+        }
+    }
+    if skipped > 0 {
+        skip("no ptxas", skipped, "REQUIRE_PTXAS");
+    }
+    println!("{assembled} assembled");
+}
+
+const SHARDS: [&[&str]; 4] =
+    [&["sm_70", "sm_75", "sm_80"], &["sm_86", "sm_87", "sm_89"], &["sm_90", "sm_100", "sm_103"], &["sm_120", "sm_121"]];
+
+#[test]
+fn every_processor_is_assembled() {
+    let table = Target::all().filter(|t| t.kind() == TargetKind::Nvptx).map(Target::name);
+    assert_eq!(table.collect::<Vec<_>>(), SHARDS.concat());
+}
+
+#[test]
+fn volta_to_a100() {
+    assemble(SHARDS[0]);
+}
+
+#[test]
+fn rtx_30_to_ada() {
+    assemble(SHARDS[1]);
+}
+
+#[test]
+fn hopper_and_blackwell() {
+    assemble(SHARDS[2]);
+}
+
+#[test]
+fn blackwell_at_home() {
+    assemble(SHARDS[3]);
+}
+
+/// The whole corpus, for the oldest and the newest processor in turn, in the variant that assumes least.
+#[test]
+fn corpus() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let engine = Engine::builder().build().expect("an engine");
+    let (mut assembled, mut skipped) = (0, 0);
+    for (i, case) in cases().into_iter().filter(|c| c.tests.contains(&Test::Run)).enumerate() {
+        let sm = ["sm_70", "sm_90", "sm_100", "sm_121"][i % 4];
+        let target = Target::named(sm).expect("a known target");
+        let plan = engine.compile(&case.graph(), &target, &Options::default());
+        let plan = plan.unwrap_or_else(|e| panic!("{} for {sm}: {e}", case.name));
+        for kernel in plan.kernels() {
+            let variant = routefuse::Variant::GPU[3 - i / 4 % 4];
+            let code = routefuse_codegen::compile(kernel, variant, Default::default());
+            let artifact = code.unwrap_or_else(|e| panic!("{} for {sm}: {e}", case.name)).artifact;
+            let name = format!("{} for {sm} {}", case.name, artifact.variant);
+            let ptx = String::from_utf8(artifact.code).expect("PTX is text");
+            check_text(&name, &ptx);
+            let Some(assembler) = ptxas(sm) else {
+                skipped += 1;
+                continue;
+            };
+            let (from, to) = (folder.path().join("kernel.ptx"), folder.path().join("kernel.cubin"));
+            std::fs::write(&from, &ptx).expect("written");
+            let mut command = Command::new(assembler);
+            if let Err(e) = output(command.arg(format!("-arch={sm}")).arg("-o").args([&to, &from])) {
+                panic!("{name}: {e}\n{ptx}");
+            }
+            assembled += 1;
+        }
+    }
+    if skipped > 0 {
+        skip("no ptxas", skipped, "REQUIRE_PTXAS");
+    }
+    println!("{assembled} assembled");
+}
