@@ -5,6 +5,7 @@
 //! #! target host sm_90 gfx942           for `kernel`, `lower` and `emit`
 //! #! extents T=0,1,33                   for `run`; the i-th launch takes the i-th of each list, the last one again if it is shorter
 //! #! inputs mixed                       for `run`: mixed, hostile or ids
+//! #! seed 10982                         for `run`: inputs of this seed too (a random graph that failed says which)
 //! #! why K is no power of two, so that pieces cross rows
 //! ```
 //! An unknown header, a missing `why`, a header that no test reads and a file that is no `.route` are errors.
@@ -65,6 +66,8 @@ pub struct Case {
     pub extents: Vec<(String, Vec<u64>)>,
     /// How inputs are made.
     pub rule: Option<Rule>,
+    /// Seeds of inputs that once failed.
+    pub seeds: Vec<u64>,
 }
 
 /// The workspace's root.
@@ -115,6 +118,7 @@ pub fn examples() -> Vec<Case> {
             targets: vec![],
             extents: vec![("T".to_owned(), vec![0, 1, 2, 17, 33, 257])],
             rule: Some(Rule::Hostile),
+            seeds: vec![],
         }
     };
     paths.map(example).collect()
@@ -140,7 +144,7 @@ impl Case {
     fn parse(name: String, bytes: Vec<u8>) -> Result<Case, String> {
         let source = String::from_utf8_lossy(&bytes).into_owned();
         let (tests, targets, extents) = (BTreeSet::new(), vec![], vec![]);
-        let mut case = Case { name, bytes, source: String::new(), tests, targets, extents, rule: None };
+        let mut case = Case { name, bytes, source: String::new(), tests, targets, extents, rule: None, seeds: vec![] };
         let mut why = false;
         for line in source.lines() {
             let Some(header) = line.trim().strip_prefix("#!") else { continue };
@@ -159,8 +163,11 @@ impl Case {
                     let rule = Rule::named(value).ok_or(format!("`inputs` is mixed, hostile or ids, not `{value}`"))?;
                     case.rule = Some(rule);
                 }
+                "seed" => case.seeds.push(value.parse().map_err(|e| format!("`{value}`: {e}"))?),
                 "why" if !value.is_empty() => why = true,
-                _ => return Err(format!("unknown header `{header}`; it is test, target, extents, inputs or why")),
+                _ => {
+                    return Err(format!("unknown header `{header}`; it is test, target, extents, inputs, seed or why"));
+                }
             }
         }
         case.source = source;
@@ -173,6 +180,7 @@ impl Case {
             () if machine == case.targets.is_empty() => Err("`target` goes with kernel, lower and emit".to_owned()),
             () if has(Test::Run) != case.rule.is_some() => Err("`inputs` goes with run".to_owned()),
             () if !has(Test::Run) && !case.extents.is_empty() => Err("`extents` goes with run".to_owned()),
+            () if !has(Test::Run) && !case.seeds.is_empty() => Err("`seed` goes with run".to_owned()),
             () => Ok(case),
         }
     }
@@ -277,6 +285,8 @@ mod tests {
             "#! test run\n#! inputs ids\n#! extents T\n#! why it is",
             "#! test verify\n#! extents T=1\n#! why it is",
             "#! test reject run\n#! inputs ids\n#! why it is",
+            "#! test verify\n#! seed 1\n#! why it is",
+            "#! test run\n#! inputs ids\n#! seed one\n#! why it is",
             "#! test verify\n#! why",
         ];
         for header in wrong {

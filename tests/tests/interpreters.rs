@@ -4,7 +4,7 @@
 use routefuse_tests::differential::{Counts, run, shard};
 
 fn interpreters(number: u64) {
-    let seeds = shard(10_000, number, 4);
+    let seeds = shard(8_000, number, 4);
     println!("graphs of seeds {seeds:?}");
     let counts = run(seeds.clone(), 2, |_| Ok(()), |(), _, _, _, _| Ok(()));
     println!("{counts:?}");

@@ -77,7 +77,7 @@ fn numbers_on_the_host() {
         let plan = plan.unwrap_or_else(|e| panic!("{}: {e}", case.name));
         let unfused = engine.compile_unfused(&graph, &Target::host()).unwrap_or_else(|e| panic!("{}: {e}", case.name));
         for (i, extents) in case.launches(&graph).iter().enumerate() {
-            for seed in [i as u64, 1000 + i as u64] {
+            for seed in [i as u64, 1000 + i as u64].into_iter().chain(case.seeds.iter().copied()) {
                 let mut rng = SmallRng::seed_from_u64(seed);
                 let mut compiled = |extents: &[u64], tensors: &[Tensor], expected: &Outcome| {
                     launch::agree(&plan, extents, tensors, &expected.outputs, &mut rng)?;

@@ -8,7 +8,7 @@ use routefuse_tests::launch;
 use std::sync::Arc;
 
 /// Graphs that one `make test` runs.
-const GRAPHS: u64 = 2400;
+const GRAPHS: u64 = 2080;
 
 fn host(number: u64) {
     let seeds = shard(GRAPHS, number, 8);

@@ -1,7 +1,9 @@
 //! AMD code objects: linked without an undefined symbol, and disassembled, for every gfx target.
 
-use routefuse::{Engine, Options, Target, TargetKind};
+use routefuse::{Engine, Options, Target, TargetKind, Variant, text};
 use routefuse_tests::corpus::examples;
+use routefuse_tests::differential::shard;
+use routefuse_tests::generator::generate;
 use routefuse_tests::skips::skip;
 use routefuse_tests::tools::{objdump_and_readelf, output};
 use std::process::Command;
@@ -19,7 +21,7 @@ fn link(targets: &[Target]) {
             let plan = engine.compile(&case.graph(), target, &Options::default());
             let plan = plan.unwrap_or_else(|e| panic!("{} for {target}: {e}", case.name));
             let variants: Vec<usize> = if case.name == "e_post_chain" { (0..4).collect() } else { vec![i % 4] };
-            for variant in variants.into_iter().map(|v| routefuse::Variant::GPU[v]) {
+            for variant in variants.into_iter().map(|v| Variant::GPU[v]) {
                 let name = format!("{} for {target} {variant}", case.name);
                 let code = routefuse_codegen::compile(&plan.kernels()[0], variant, Default::default());
                 let artifact = code.unwrap_or_else(|e| panic!("{name}: {e}")).artifact;
@@ -41,6 +43,26 @@ fn link(targets: &[Target]) {
                 let text = run(Command::new(&objdump).arg("--disassemble"));
                 assert!(text.contains("s_endpgm") && text.contains(&artifact.entry), "{name}: {text}");
                 assert!(!text.contains("<unknown>"), "{name}: {text}");
+            }
+        }
+    }
+}
+
+/// The compiler takes whatever the generator makes, for every gfx target, and leaves no symbol undefined: it checks itself.
+#[test]
+fn random_graphs() {
+    let engine = Engine::builder().build().expect("an engine");
+    let targets = amd();
+    let seeds = shard(120, 0, 1);
+    println!("graphs of seeds {seeds:?}");
+    for seed in seeds {
+        let Ok(graph) = generate(seed).graph else { continue };
+        let target = targets[seed as usize % targets.len()];
+        let variant = Variant::GPU[seed as usize / targets.len() % 4];
+        let plan = engine.compile(&graph, &target, &Options::default()).expect("a plan");
+        for kernel in plan.kernels() {
+            if let Err(e) = routefuse_codegen::compile(kernel, variant, Default::default()) {
+                panic!("seed {seed}, {target} {variant}: {e}\n{}", text::print(&graph));
             }
         }
     }

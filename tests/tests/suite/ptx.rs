@@ -1,9 +1,12 @@
 //! PTX through NVIDIA's assembler: every chain for every processor and variant; what rounds says how.
 
-use routefuse::{Engine, Options, Target, TargetKind};
+use routefuse::{Engine, Graph, Options, Target, TargetKind, Variant, Verified, text};
 use routefuse_tests::corpus::{Test, cases, examples};
+use routefuse_tests::differential::shard;
+use routefuse_tests::generator::generate;
 use routefuse_tests::skips::skip;
 use routefuse_tests::tools::{output, ptxas};
+use std::path::Path;
 use std::process::Command;
 
 /// Nothing is left to the assembler's taste: each operation on floats says how it rounds, none flushes denormals or
@@ -85,39 +88,58 @@ fn blackwell_at_home() {
     assemble(SHARDS[3]);
 }
 
-/// The whole corpus, for the oldest and the newest processor in turn, in the variant that assumes least.
+/// Every kernel of a graph in one variant, checked and assembled; false if there is no assembler.
+fn assemble_graph(engine: &Engine, g: &Verified<Graph>, sm: &str, variant: Variant, folder: &Path) -> bool {
+    let target = Target::named(sm).expect("a known target");
+    let plan = engine.compile(g, &target, &Options::default());
+    let plan = plan.unwrap_or_else(|e| panic!("{} for {sm}: {e}", g.name));
+    let assembler = ptxas(sm);
+    for kernel in plan.kernels() {
+        let name = format!("{} for {sm} {variant}", kernel.kernel.name);
+        let code = routefuse_codegen::compile(kernel, variant, Default::default());
+        let artifact = code.unwrap_or_else(|e| panic!("{name}: {e}\n{}", text::print(g))).artifact;
+        let ptx = String::from_utf8(artifact.code).expect("PTX is text");
+        check_text(&name, &ptx);
+        let Some(assembler) = &assembler else { continue };
+        let (from, to) = (folder.join("kernel.ptx"), folder.join("kernel.cubin"));
+        std::fs::write(&from, &ptx).expect("written");
+        if let Err(e) = output(Command::new(assembler).arg(format!("-arch={sm}")).arg("-o").args([&to, &from])) {
+            panic!("{name}: {e}\n{ptx}");
+        }
+    }
+    assembler.is_some()
+}
+
+/// The whole corpus, for the oldest and the newest processors in turn.
 #[test]
 fn corpus() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let engine = Engine::builder().build().expect("an engine");
-    let (mut assembled, mut skipped) = (0, 0);
+    let mut skipped = 0;
     for (i, case) in cases().into_iter().filter(|c| c.tests.contains(&Test::Run)).enumerate() {
         let sm = ["sm_70", "sm_90", "sm_100", "sm_121"][i % 4];
-        let target = Target::named(sm).expect("a known target");
-        let plan = engine.compile(&case.graph(), &target, &Options::default());
-        let plan = plan.unwrap_or_else(|e| panic!("{} for {sm}: {e}", case.name));
-        for kernel in plan.kernels() {
-            let variant = routefuse::Variant::GPU[3 - i / 4 % 4];
-            let code = routefuse_codegen::compile(kernel, variant, Default::default());
-            let artifact = code.unwrap_or_else(|e| panic!("{} for {sm}: {e}", case.name)).artifact;
-            let name = format!("{} for {sm} {}", case.name, artifact.variant);
-            let ptx = String::from_utf8(artifact.code).expect("PTX is text");
-            check_text(&name, &ptx);
-            let Some(assembler) = ptxas(sm) else {
-                skipped += 1;
-                continue;
-            };
-            let (from, to) = (folder.path().join("kernel.ptx"), folder.path().join("kernel.cubin"));
-            std::fs::write(&from, &ptx).expect("written");
-            let mut command = Command::new(assembler);
-            if let Err(e) = output(command.arg(format!("-arch={sm}")).arg("-o").args([&to, &from])) {
-                panic!("{name}: {e}\n{ptx}");
-            }
-            assembled += 1;
-        }
+        let variant = Variant::GPU[3 - i / 4 % 4];
+        skipped += u64::from(!assemble_graph(&engine, &case.graph(), sm, variant, folder.path()));
     }
     if skipped > 0 {
         skip("no ptxas", skipped, "REQUIRE_PTXAS");
     }
-    println!("{assembled} assembled");
+}
+
+#[test]
+fn random_graphs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let engine = Engine::builder().build().expect("an engine");
+    let sms: Vec<&str> = SHARDS.concat();
+    let seeds = shard(150, 0, 1);
+    println!("graphs of seeds {seeds:?}");
+    let mut skipped = 0;
+    for seed in seeds {
+        let Ok(graph) = generate(seed).graph else { continue };
+        let (sm, variant) = (sms[seed as usize % sms.len()], Variant::GPU[seed as usize / sms.len() % 4]);
+        skipped += u64::from(!assemble_graph(&engine, &graph, sm, variant, folder.path()));
+    }
+    if skipped > 0 {
+        skip("no ptxas", skipped, "REQUIRE_PTXAS");
+    }
 }
