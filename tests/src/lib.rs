@@ -1,8 +1,8 @@
 //! Corpus, snapshots, differential and fault tests of routefuse.
 //!
 //! This library holds what the tests share and needs no LLVM: [random valid graphs](generator), [hostile values](hostile),
-//! [inputs](inputs) made of a graph and a seed, [guarded memory](memory) to launch on, the [reduction](reduce) of graphs that
-//! fail, and the [corpus](corpus).
+//! [inputs] made of a graph and a seed, [guarded memory](memory) to launch on, the [reduction](reduce) of graphs that
+//! fail, and the [corpus].
 
 pub mod corpus;
 pub mod differential;
