@@ -11,7 +11,7 @@ use std::process::Command;
 fn link(targets: &[Target]) {
     let count = (examples().len() * targets.len()) as u64;
     let Some((objdump, readelf)) = objdump_and_readelf() else {
-        return skip("no llvm-objdump", count, "REQUIRE_LLVM_TOOLS");
+        return skip("no llvm-objdump", count, Some("REQUIRE_LLVM_TOOLS"));
     };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("kernel.hsaco");

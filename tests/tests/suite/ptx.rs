@@ -54,7 +54,7 @@ fn assemble(sms: &[&str]) {
         }
     }
     if skipped > 0 {
-        skip("no ptxas", skipped, "REQUIRE_PTXAS");
+        skip("no ptxas", skipped, Some("REQUIRE_PTXAS"));
     }
     println!("{assembled} assembled");
 }
@@ -122,7 +122,7 @@ fn corpus() {
         skipped += u64::from(!assemble_graph(&engine, &case.graph(), sm, variant, folder.path()));
     }
     if skipped > 0 {
-        skip("no ptxas", skipped, "REQUIRE_PTXAS");
+        skip("no ptxas", skipped, Some("REQUIRE_PTXAS"));
     }
 }
 
@@ -140,6 +140,6 @@ fn random_graphs() {
         skipped += u64::from(!assemble_graph(&engine, &graph, sm, variant, folder.path()));
     }
     if skipped > 0 {
-        skip("no ptxas", skipped, "REQUIRE_PTXAS");
+        skip("no ptxas", skipped, Some("REQUIRE_PTXAS"));
     }
 }

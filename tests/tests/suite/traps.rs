@@ -206,7 +206,7 @@ fn the_host_does_it() {
 fn amd_code_does_it() {
     let targets = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200"];
     let count = CASES.len() as u64 * targets.len() as u64;
-    let Some(mut emulator) = Emulator::find() else { return skip("no AMD emulator", count, "REQUIRE_AMDEMU") };
+    let Some(mut emulator) = Emulator::find() else { return skip("no AMD emulator", count, Some("REQUIRE_AMDEMU")) };
     for target in targets {
         let target = Target::named(target).expect("a known target");
         let engine = Engine::builder().build().expect("an engine");
