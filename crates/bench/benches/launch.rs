@@ -1,27 +1,28 @@
 //! Launches on the host, one thread, every check included.
 //!
-//! `one token` launches with arguments that were bound before, and with arguments bound anew each time, as a serving loop
-//! does. `long chain` is the chain remap → mask → scale → append → pack at several T: fused, unfused (a kernel an op), and
-//! beside them a plain copy that reads and writes as many bytes in all as the fused chain's arguments have.
+//! `one-token` launches with arguments that were bound before, and with arguments bound anew each time, as a serving loop
+//! does. `long-chain` is the chain remap → mask → scale → append → pack at several T: fused, unfused (a kernel an op), and
+//! beside them `copy`, a plain copy that reads and writes as many bytes in all as the fused chain's arguments have, and
+//! `traffic`, which reads as many as its inputs have, writes as many as its outputs have, and computes nothing.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use routefuse::Engine;
-use routefuse_bench::{Copy, Launch, five_chains, long_chain};
+use routefuse_bench::{Launch, Move, five_chains, long_chain};
 use std::time::Duration;
 
 const TOKENS: [u64; 5] = [64, 1024, 4096, 16_384, 65_536];
 
 fn one_token(c: &mut Criterion) {
     let engine = Engine::builder().build().expect("an engine");
-    let mut group = c.benchmark_group("one token");
+    let mut group = c.benchmark_group("launch/one-token");
     for (name, graph) in five_chains() {
         let mut launch = Launch::new(&engine, &graph, true, 1).expect("a chain compiles");
         let plan = launch.plan.clone();
         {
             let (args, _) = launch.args();
-            group.bench_function(BenchmarkId::new("launch", name), |b| b.iter(|| plan.launch(&args)));
+            group.bench_function(BenchmarkId::new("bound", name), |b| b.iter(|| plan.launch(&args)));
         }
-        group.bench_function(BenchmarkId::new("bind and launch", name), |b| b.iter(|| plan.launch(&launch.args().0)));
+        group.bench_function(BenchmarkId::new("binding", name), |b| b.iter(|| plan.launch(&launch.args().0)));
     }
     group.finish();
 }
@@ -29,19 +30,21 @@ fn one_token(c: &mut Criterion) {
 fn long(c: &mut Criterion) {
     let engine = Engine::builder().build().expect("an engine");
     let graph = long_chain();
-    let mut group = c.benchmark_group("long chain");
+    let mut group = c.benchmark_group("launch/long-chain");
     for tokens in TOKENS {
         let mut fused = Launch::new(&engine, &graph, true, tokens).expect("the chain compiles");
         let mut unfused = Launch::new(&engine, &graph, false, tokens).expect("the chain compiles");
-        let bytes = fused.bytes();
-        group.throughput(Throughput::Bytes(bytes));
+        let (read, written) = fused.bytes();
+        group.throughput(Throughput::Bytes((read + written) as u64));
         for (name, launch) in [("fused", &mut fused), ("unfused", &mut unfused)] {
             let plan = launch.plan.clone();
             let (args, workspace) = launch.args();
             group.bench_function(BenchmarkId::new(name, tokens), |b| b.iter(|| plan.launch_with(&args, workspace)));
         }
-        let mut copy = Copy::new(bytes);
-        group.bench_function(BenchmarkId::new("copy", tokens), |b| b.iter(|| copy.run()));
+        let half = (read + written) / 2;
+        for (name, mut moved) in [("copy", Move::new(half, half)), ("traffic", Move::new(read, written))] {
+            group.bench_function(BenchmarkId::new(name, tokens), |b| b.iter(|| moved.run()));
+        }
     }
     group.finish();
 }

@@ -79,9 +79,10 @@ impl Launch {
         (args, &mut self.workspace)
     }
 
-    /// The bytes of all inputs and outputs: what one launch has to move.
-    pub fn bytes(&self) -> u64 {
-        self.inputs.iter().chain(&self.outputs).map(|p| p.bytes as u64).sum()
+    /// The bytes of all inputs, and of all outputs: what one launch has to read and to write.
+    pub fn bytes(&self) -> (usize, usize) {
+        let sum = |places: &[Place]| places.iter().map(|p| p.bytes).sum();
+        (sum(&self.inputs), sum(&self.outputs))
     }
 }
 
@@ -105,25 +106,28 @@ fn fill(bytes: &mut [u8], place: &Place, rows: u64, state: &mut u64) {
     }
 }
 
-/// Two buffers, to be copied from the one to the other: as many bytes read and written in all as asked for.
-pub struct Copy {
+/// Memory that is moved, and nothing computed.
+pub struct Move {
     arena: Workspace,
+    read: usize,
 }
 
-impl Copy {
-    /// Half of the bytes is read, half is written.
-    pub fn new(bytes: u64) -> Copy {
-        let half = (bytes as usize / 2).next_multiple_of(64);
-        let mut arena = Workspace::new(2 * half);
+impl Move {
+    /// Reads and writes so many bytes.
+    pub fn new(read: usize, written: usize) -> Move {
+        let read = read.next_multiple_of(64);
+        let mut arena = Workspace::new(read + written);
         arena.fill(1);
-        Copy { arena }
+        Move { arena, read }
     }
 
-    /// Copies.
+    /// Copies what is read, and fills what is written beyond that.
     pub fn run(&mut self) {
-        let half = self.arena.len() / 2;
-        let (from, to) = self.arena.split_at_mut(half);
-        to.copy_from_slice(std::hint::black_box(from));
+        let (from, to) = self.arena.split_at_mut(self.read);
+        let copied = from.len().min(to.len());
+        let from = std::hint::black_box(from);
+        to[..copied].copy_from_slice(&from[..copied]);
+        to[copied..].fill(from[0]);
         std::hint::black_box(to);
     }
 }

@@ -4,7 +4,7 @@
 
 mod launch;
 
-pub use launch::{Copy, Launch};
+pub use launch::{Launch, Move};
 
 use routefuse::{Graph, Verified, chains};
 
