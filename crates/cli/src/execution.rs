@@ -125,3 +125,20 @@ fn index(mut flat: u64, shape: &[u64]) -> Vec<u64> {
     at.reverse();
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_named_with_its_bits() {
+        let want = [Tensor::from_i32(&[1], &[7]), Tensor::from_f32(&[2, 2], &[1.0, 2.0, 0.0, 4.0])];
+        let mut got: Vec<(String, Tensor)> =
+            ["a", "b"].iter().zip(&want).map(|(n, t)| ((*n).to_owned(), t.clone())).collect();
+        assert_eq!(first_difference(&got, &want), None);
+        // -0.0 equals 0.0, and has other bits.
+        got[1].1.set_bits(2, 0x8000_0000);
+        let text = "output `b` differs at [1, 0]: -0.0 (0x80000000), the interpreter says 0.0 (0x00000000)";
+        assert_eq!(first_difference(&got, &want).as_deref(), Some(text));
+    }
+}

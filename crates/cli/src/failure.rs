@@ -67,3 +67,28 @@ impl From<std::io::Error> for Failure {
         Diagnostic::new(Code::CannotWrite, format!("cannot write the output: {e}")).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes() {
+        let of = |code| Failure::from(Diagnostic::new(code, "x")).exit_code();
+        assert_eq!(of(Code::UnknownTarget), ExitCode::from(1));
+        assert_eq!(of(Code::HostUnsupported), ExitCode::from(1));
+        for code in [Code::Internal, Code::InvalidKernel, Code::CompileFailed, Code::UndefinedSymbol] {
+            assert_eq!(of(code), ExitCode::from(70), "{code}");
+        }
+        // One defect among other diagnostics is still a defect.
+        let both = Diagnostics(vec![Diagnostic::new(Code::UnknownOp, "x"), Diagnostic::new(Code::Internal, "x")]);
+        let in_source = Failure::InSource { name: String::new(), source: String::new(), diagnostics: both };
+        assert_eq!(in_source.exit_code(), ExitCode::from(70));
+        assert_eq!(Failure::Mismatch(String::new()).exit_code(), ExitCode::from(3));
+        assert_eq!(Failure::Unformatted(String::new()).exit_code(), ExitCode::from(1));
+        let closed = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert_eq!(Failure::from(closed).exit_code(), ExitCode::from(0));
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert_eq!(Failure::from(full).exit_code(), ExitCode::from(1));
+    }
+}

@@ -42,7 +42,7 @@ pub fn run(a: &Bench) -> Result<(), Failure> {
         let inputs = random::inputs(&graph, &vec![value; graph.symbols.len()], a.seed);
         let mut one = Execution::new(&graph, fused.clone(), inputs.clone(), &given)?;
         let mut many = Execution::new(&graph, unfused.clone(), inputs, &given)?;
-        let (f, u) = (timing::launch_us(&mut one)?, timing::launch_us(&mut many)?);
+        let (f, u) = timing::launches_us(&mut one, &mut many)?;
         let (bytes, copy) = (one.bytes(), timing::copy_us(one.bytes()));
         if a.json {
             rows.push(json!({

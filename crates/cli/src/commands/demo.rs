@@ -74,15 +74,19 @@ fn measure(engine: &Engine, trace: &Trace, chain: &'static str, graph: &Verified
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), tokens)).collect();
         let inputs = trace.inputs(graph, tokens)?;
         let want = interp::run(graph, &inputs, &given)?;
-        for (plan, times) in [(&fused, &mut row.fused_us), (&unfused, &mut row.unfused_us)] {
+        let mut checked = |plan: &Arc<Plan>| -> Result<Execution, Failure> {
             let mut execution = Execution::new(graph, plan.clone(), inputs.clone(), &given)?;
             execution.launch(1)?;
             if let Some(difference) = first_difference(execution.outputs(), &want.outputs) {
                 return Err(Failure::Mismatch(format!("{chain} at {tokens} tokens: {difference}")));
             }
             row.checked += want.outputs.iter().map(Tensor::len).sum::<usize>();
-            times.push(timing::launch_us(&mut execution)?);
-        }
+            Ok(execution)
+        };
+        let (mut one, mut many) = (checked(&fused)?, checked(&unfused)?);
+        let (f, u) = timing::launches_us(&mut one, &mut many)?;
+        row.fused_us.push(f);
+        row.unfused_us.push(u);
     }
     Ok(row)
 }
