@@ -1,5 +1,7 @@
 //! Building a graph from Rust.
 
+mod row;
+
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::dim::{Dim, SymbolId};
 use crate::dtype::DType;

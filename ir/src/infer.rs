@@ -18,6 +18,8 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
+mod row;
+
 type Inferred = Result<TensorType, Problem>;
 
 fn problem<T>(code: Code, message: impl Into<String>, help: impl Into<String>) -> Result<T, Problem> {
@@ -81,6 +83,7 @@ pub fn infer(op: &Op, operands: &[TensorType], symbols: &[String]) -> Inferred {
             Ok(TensorType::new(dtype, operands[0].shape.clone()))
         }
         Op::Copy => cx.count(1).map(|()| operands[0].clone()),
+        _ => cx.row_op(),
     }
 }
 

@@ -14,6 +14,9 @@
 //! [`ValueKind::GatherRow`], which ask at another column. Nothing is stored in between: this is what fusion means.
 //! All loads of a row and column happen before the store to it.
 //!
+//! A *row value* ([`ValueKind::is_row_value`]: a reduction, a scan, a top-k) is a function of a whole segment of its
+//! operand's columns. It too is pulled by meaning; a schedule computes it once a row and keeps it.
+//!
 //! # Rows
 //! The row extent is a symbol, given at launch; a kernel over tensors without a symbolic dim has one row, and its
 //! constant leading dims are columns.
@@ -27,7 +30,7 @@ use crate::dim::SymbolId;
 use crate::dtype::DType;
 use crate::graph::{Layout, TensorType};
 use crate::literal::Literal;
-use crate::op::{OutOfRange, ScalarOp};
+use crate::op::{Candidates, OutOfRange, ReduceOp, ScalarOp, TopKOrder};
 
 /// A parameter of a kernel, by position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,6 +153,48 @@ pub enum ValueKind {
         /// Range analysis proved every column in range: no check is made.
         proved: bool,
     },
+    /// Each segment of `width` neighbouring columns of the operand becomes one column.
+    Reduce {
+        /// How.
+        op: ReduceOp,
+        /// What is reduced.
+        value: ValueId,
+        /// Columns of a segment; divides the operand's.
+        width: u64,
+    },
+    /// Each segment of `width` neighbouring columns becomes its running sums: for d = 1, 2, 4, … < width, all columns at
+    /// once, `y[i] = y[i − d] + y[i]` where `i ≥ d`.
+    CumSum {
+        /// What is summed.
+        value: ValueId,
+        /// Columns of a segment; divides the operand's.
+        width: u64,
+    },
+    /// The columns, within its segment, of the k best keys of each segment of `width` neighbouring columns: `k` columns of
+    /// `i32` a segment. See [`crate::eval::row`] for the order.
+    TopK {
+        /// The keys.
+        value: ValueId,
+        /// Columns of a segment; divides the operand's.
+        width: u64,
+        /// How many; at most `width`.
+        k: u64,
+        /// Which keys count.
+        candidates: Candidates,
+        /// How the chosen are arranged.
+        order: TopKOrder,
+    },
+    /// Whether a column is among the k best of its segment: bool.
+    TopKMask {
+        /// The keys.
+        value: ValueId,
+        /// Columns of a segment; divides the operand's.
+        width: u64,
+        /// How many; at most `width`.
+        k: u64,
+        /// Which keys count.
+        candidates: Candidates,
+    },
 }
 
 /// A value.
@@ -165,13 +210,17 @@ pub struct Value {
     pub name: String,
 }
 
-/// A store of a value to every element of an output.
+/// A store of a value to an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Store {
     /// The output.
     pub param: ParamId,
-    /// The value: as many columns as the output, or one.
+    /// The value. Without `add_at`: as many columns as the output, or one, and every element is written once.
     pub value: ValueId,
+    /// With an index, an integer: for every row and column of the two (one column serves all), the value is added,
+    /// atomically, to the element of the output that the index names, if there is one; wraps. The output has rank 1, is an
+    /// integer, lies in the input that it aliases and keeps what is there; adding 0 touches nothing.
+    pub add_at: Option<ValueId>,
 }
 
 /// One loop over rows. Made by `routefuse-passes`; [`Kernel::verify`] checks it.
@@ -220,6 +269,19 @@ impl Kernel {
         Space { per_row, cols: ty.row_elements().unwrap_or(0) }
     }
 
+    /// The columns that a store goes through: those of its output, or of the value and the index that it adds at.
+    pub fn store_cols(&self, store: &Store) -> u64 {
+        match store.add_at {
+            None => self.param_space(store.param).cols,
+            Some(index) => self.value(index).space.cols.max(self.value(store.value).space.cols),
+        }
+    }
+
+    /// Whether some stored value depends on a row value, so that lanes have to work together on a row.
+    pub fn has_row_values(&self) -> bool {
+        self.values.iter().any(|v| v.kind.is_row_value())
+    }
+
     /// The error word, if a gather traps.
     pub fn error_word(&self) -> Option<ParamId> {
         self.params.iter().position(|p| p.role == Role::ErrorWord).map(|i| ParamId(i as u32))
@@ -236,6 +298,26 @@ impl ValueKind {
             ValueKind::Concat(parts) => parts.iter().map(|p| p.0).collect(),
             ValueKind::Gather { indices, .. } => indices.clone(),
             ValueKind::GatherRow { value, index, .. } => vec![*value, *index],
+            ValueKind::Reduce { value, .. }
+            | ValueKind::CumSum { value, .. }
+            | ValueKind::TopK { value, .. }
+            | ValueKind::TopKMask { value, .. } => vec![*value],
+        }
+    }
+
+    /// A function of a whole segment of its operand's columns.
+    pub fn is_row_value(&self) -> bool {
+        self.segment().is_some()
+    }
+
+    /// The columns of a segment of a row value's operand.
+    pub fn segment(&self) -> Option<u64> {
+        match self {
+            ValueKind::Reduce { width, .. }
+            | ValueKind::CumSum { width, .. }
+            | ValueKind::TopK { width, .. }
+            | ValueKind::TopKMask { width, .. } => Some(*width),
+            _ => None,
         }
     }
 }

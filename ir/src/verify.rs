@@ -68,6 +68,7 @@ impl Graph {
         self.check_outputs(&mut d);
         if d.0.is_empty() {
             alias::check(self, &mut d);
+            alias::check_atomics(self, &mut d);
         }
         d
     }

@@ -13,7 +13,7 @@ use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 use routefuse_ir::program::Program;
-use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::target::Target;
 use routefuse_ir::{Alias, Code, Diagnostic};
 use slots::StepSlots;
 use std::fmt;
@@ -51,7 +51,8 @@ impl Plan {
         Plan::of(program, schedules, target, Some((compiler, cache)))
     }
 
-    /// A plan of finished artifacts, loaded here and now: for each step, one for each of [`Plan::variants_of`] the target.
+    /// A plan of finished artifacts, loaded here and now: for each step, one for each of its schedule's
+    /// variants.
     ///
     /// # Errors
     /// `RF0805` if there is not one artifact for each step and variant, an artifact's arguments are not its kernel's, or it
@@ -64,18 +65,26 @@ impl Plan {
         target: Target,
         artifacts: Vec<Artifact>,
     ) -> Result<Plan, Diagnostic> {
-        let variants = Plan::variants_of(target);
-        if artifacts.len() != program.steps.len() * variants.len() {
-            let (n, steps, each) = (artifacts.len(), program.steps.len(), variants.len());
-            let message = format!("{n} artifacts for `{}`, which has {steps} kernels of {each} variants", program.name);
-            return Err(Diagnostic::new(Code::CannotLoad, message));
+        let wrong = |what: &str| {
+            let (n, steps) = (artifacts.len(), program.steps.len());
+            let message = format!("{n} artifacts for the {steps} kernels of `{}`: {what}", program.name);
+            Diagnostic::new(Code::CannotLoad, message)
+        };
+        // The first artifact of a step says how many there are.
+        let mut schedules = Vec::with_capacity(program.steps.len());
+        let mut places: Vec<(usize, Variant)> = Vec::with_capacity(artifacts.len());
+        for step in 0..program.steps.len() {
+            let first = artifacts.get(places.len()).ok_or_else(|| wrong("there is not one for each variant"))?;
+            schedules.push(first.schedule.clone());
+            places.extend(first.schedule.variants(target.kind()).iter().map(|v| (step, *v)));
         }
-        let schedules = artifacts.iter().step_by(variants.len()).map(|a| a.schedule.clone()).collect();
+        if places.len() != artifacts.len() {
+            return Err(wrong("there is not one for each variant"));
+        }
         let plan = Plan::of(program, schedules, target, None)?;
         let mut loaded = Vec::with_capacity(artifacts.len());
-        for (i, artifact) in artifacts.into_iter().enumerate() {
-            let (kernel, variant) = (&plan.kernels[i / variants.len()], variants[i % variants.len()]);
-            plan.check_artifact(&artifact, kernel, variant)?;
+        for ((step, variant), artifact) in places.into_iter().zip(artifacts) {
+            plan.check_artifact(&artifact, &plan.kernels[step], variant)?;
             // SAFETY: handed on to the caller.
             loaded.push(Arc::new(unsafe { LoadedKernel::load(artifact)? }));
         }
@@ -118,14 +127,6 @@ impl Plan {
         Ok(Plan { kernels, ports, steps, shared, shared_count, source, loaded: OnceLock::new(), target, program })
     }
 
-    /// The variants of a kernel for this target.
-    pub fn variants_of(target: Target) -> &'static [Variant] {
-        match target.kind() {
-            TargetKind::Host => &Variant::HOST,
-            TargetKind::Nvptx | TargetKind::Amdgpu => &Variant::GPU,
-        }
-    }
-
     fn check_artifact(&self, artifact: &Artifact, kernel: &Scheduled, variant: Variant) -> Result<(), Diagnostic> {
         if artifact.target != self.target {
             let message = format!("an artifact is for `{}`, and the plan is for `{}`", artifact.target, self.target);
@@ -164,7 +165,7 @@ impl Plan {
         };
         let mut loaded = Vec::new();
         for scheduled in &self.kernels {
-            for &variant in Plan::variants_of(self.target) {
+            for &variant in scheduled.variants() {
                 let key = Key::of(scheduled, variant, &**compiler);
                 let compile = || {
                     let artifact = compiler.compile(scheduled, variant)?;

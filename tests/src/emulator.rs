@@ -135,11 +135,11 @@ impl Emulator {
                 });
             }
             let rows = step.kernel.rows.map_or(1, |s| extents[step.symbols[s.0 as usize].0 as usize]);
-            let blocks = artifact.schedule.blocks(rows).ok_or("too many blocks")?;
+            let blocks = artifact.schedule.blocks(rows, artifact.variant).ok_or("too many blocks")?;
             // No rows launch no blocks; one is launched all the same, and must write nothing.
             let spec = json!({
                 "hsaco": code, "kernel": artifact.entry, "args": args,
-                "grid": [blocks.max(1), 1, 1], "block": [artifact.schedule.threads(), 1, 1],
+                "grid": [blocks.max(1), 1, 1], "block": [artifact.schedule.threads(artifact.variant), 1, 1],
             });
             self.request(&spec)
                 .map_err(|e| if e.starts_with(UNKNOWN) { e } else { format!("kernel `{}`: {e}", step.kernel.name) })?;

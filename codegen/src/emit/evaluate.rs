@@ -42,6 +42,11 @@ impl<'m> Emitter<'_, 'm> {
             ValueKind::GatherRow { value, index: column, out_of_range, proved } => {
                 self.gather_row(*value, *column, *out_of_range, *proved, &index)
             }
+            // A row schedule has computed and kept them; `check` refuses any other.
+            ValueKind::Reduce { .. }
+            | ValueKind::CumSum { .. }
+            | ValueKind::TopK { .. }
+            | ValueKind::TopKMask { .. } => self.constant(Literal::zero(value.dtype)),
         };
         self.remember(id, key, lanes);
         lanes

@@ -46,6 +46,9 @@ fn check(scheduled: &Scheduled) -> Result<(), CodegenError> {
     let wrong = |message: String| {
         Err(CodegenError::Schedule { kernel: kernel.name.clone(), target: scheduled.target.name().to_owned(), message })
     };
+    if kernel.has_row_values() {
+        return wrong("row values need a row schedule, which this version does not emit".to_owned());
+    }
     let (threads, domains) = match &scheduled.schedule {
         Schedule::Flat { threads, domains } => (*threads, domains),
         other => return wrong(format!("`{other}` is no schedule that this version emits")),

@@ -40,12 +40,12 @@ impl Emulator {
             Some(i) => json!({"buffer": path(i as usize), "out": true}),
             None => json!({"i64": slot}),
         };
-        let blocks = artifact.schedule.blocks(run.rows).expect("few rows");
+        let blocks = artifact.schedule.blocks(run.rows, artifact.variant).expect("few rows");
         let spec = json!({
             "hsaco": folder.path().join("kernel.hsaco"),
             "kernel": artifact.entry,
             "grid": [blocks, 1, 1],
-            "block": [artifact.schedule.threads(), 1, 1],
+            "block": [artifact.schedule.threads(artifact.variant), 1, 1],
             "args": slots.iter().map(argument).collect::<Vec<_>>(),
         });
         let mut child = Command::new(&self.python)

@@ -257,7 +257,7 @@ impl Generator<'_> {
         }
         let layout = self.layout(shape.len());
         let param = self.param(Role::Output, TensorType::new(v.dtype, shape), layout);
-        self.kernel.stores.push(Store { param, value });
+        self.kernel.stores.push(Store { param, value, add_at: None });
     }
 
     fn schedule(&mut self, host: bool) -> Schedule {

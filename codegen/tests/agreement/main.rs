@@ -81,7 +81,7 @@ fn random_kernels_on_amd() {
         let case = generate::case(&mut StdRng::seed_from_u64(seed));
         let targets = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200"];
         // The buffers of a test are aligned to 8 bytes only where the variant says no more.
-        let variant = Variant { aligned: false, narrow: seed % 2 == 0 };
+        let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: false };
         agree_on_amd(&emulator, &case, targets[seed as usize % targets.len()], variant, seed);
     }
 }

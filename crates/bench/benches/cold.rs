@@ -5,7 +5,7 @@
 //! shape signature costs; `four variants` is all that `prepare` makes for a GPU.
 
 use criterion::Criterion;
-use routefuse::{Engine, Error, Graph, Options, Plan, Stages, Target, Verified};
+use routefuse::{Engine, Error, Graph, Options, Stages, Target, Verified};
 use routefuse_bench::{five_chains, long_chain};
 use std::hint::black_box;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn host(graph: &Verified<Graph>) -> Result<(), Error> {
 fn device(graph: &Verified<Graph>, target: Target, variants: usize) -> Result<(), Error> {
     let stages = Engine::builder().build()?.stages(graph, &target, &Options::default())?;
     for kernel in &stages.kernels {
-        for &variant in &Plan::variants_of(target)[..variants] {
+        for &variant in kernel.variants().iter().take(variants) {
             black_box(Stages::compile(kernel, variant)?);
         }
     }

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::abi::Slot;
-use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Scheduled};
 use routefuse_ir::kernel::{Kernel, Param, Role};
 use routefuse_ir::{Code, Diagnostic, Dim, Layout};
 use routefuse_runtime::Key;
@@ -33,8 +33,23 @@ impl Engine {
             CodeFormat::Ptx => "ptx",
             CodeFormat::Hsaco => "hsaco",
         };
-        let Schedule::Flat { threads, domains } = schedule else {
-            return Err(unknown_schedule(k).into());
+        let domains = |list: &[Domain]| list.iter().map(|d| domain(d, k)).collect::<Vec<_>>();
+        let shape = |s: &RowShape| json!({ "lanes": s.lanes, "threads": s.threads, "persistent": s.persistent });
+        let (schedule, grid) = match schedule {
+            Schedule::Flat { threads, domains: list } => (
+                json!({ "kind": "flat", "threads": threads, "domains": domains(list) }),
+                "blocks = ceil(max over domains of pieces / threads); pieces of r rows are r * ceil(cols / width) \
+                 in_row, ceil(r * cols / width) flat, ceil(r / width) rows; no launch for 0 rows",
+            ),
+            Schedule::Row { few, many, few_rows, held, domains: list } => (
+                json!({
+                    "kind": "row", "few": shape(few), "many": shape(many), "few_rows": few_rows,
+                    "held": held.iter().map(|v| v.0).collect::<Vec<_>>(), "domains": domains(list),
+                }),
+                "blocks = ceil(rows / (threads / lanes)) of the variant's shape, or fewer if it is persistent; no launch \
+                 for 0 rows",
+            ),
+            other => return Err(unknown_schedule(k, other).into()),
         };
         Ok(json!({
             "format": FORMAT,
@@ -42,23 +57,23 @@ impl Engine {
             "kernel": k.name,
             "entry": entry,
             "target": target.name(),
-            "variant": { "name": variant.to_string(), "aligned_16": variant.aligned, "offsets_31_bits": variant.narrow },
+            "variant": {
+                "name": variant.to_string(), "aligned_16": variant.aligned, "offsets_31_bits": variant.narrow,
+                "few_rows": variant.few,
+            },
             "code": { "format": code_format, "bytes": code.len() },
             "params": k.params.iter().map(|p| param(p, k)).collect::<Vec<_>>(),
             "slots": slots.iter().map(|s| slot(*s, k)).collect::<Vec<_>>(),
             "rows": k.rows.map(|r| &k.symbols[r.0 as usize]),
-            "schedule": {
-                "kind": "flat", "threads": threads, "domains": domains.iter().map(|d| domain(d, k)).collect::<Vec<_>>(),
-            },
-            "grid": "blocks = ceil(max over domains of pieces / threads); pieces of r rows are r * ceil(cols / width) \
-                     in_row, ceil(r * cols / width) flat, ceil(r / width) rows; no launch for 0 rows",
+            "schedule": schedule,
+            "grid": grid,
             "compiler": compiler.version(),
         }))
     }
 }
 
-fn unknown_schedule(k: &Kernel) -> Diagnostic {
-    Diagnostic::new(Code::Internal, format!("the schedule of kernel `{}` has no metadata", k.name))
+fn unknown_schedule(k: &Kernel, schedule: &Schedule) -> Diagnostic {
+    Diagnostic::new(Code::Internal, format!("the schedule of kernel `{}` has no metadata: {schedule}", k.name))
         .help("this is a defect in routefuse; please report the graph")
 }
 

@@ -7,7 +7,6 @@ use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Graph, Verified, text};
 use routefuse_passes::pipeline::{Options, compile_graph};
-use routefuse_runtime::Plan;
 use std::time::{Duration, Instant};
 
 /// What a graph becomes before any machine code: all texts end in a newline.
@@ -29,8 +28,8 @@ pub struct Stages {
 impl Stages {
     /// A kernel with its schedule and variants as text.
     pub fn kernel_text(kernel: &Scheduled) -> String {
+        let variants: Vec<String> = kernel.variants().iter().map(Variant::to_string).collect();
         let Scheduled { kernel, schedule, target } = kernel;
-        let variants: Vec<String> = Plan::variants_of(*target).iter().map(Variant::to_string).collect();
         format!("{}schedule {target}: {schedule}\nvariants {}\n", **kernel, variants.join(" "))
     }
 

@@ -207,7 +207,7 @@ fn stages_are_texts() {
         assert!(stages.kernel().contains(&format!("schedule {target}: flat threads=")), "{}", stages.kernel());
         let again = engine.stages(&graph, &target, &Options::default()).unwrap();
         assert_eq!((stages.fused.clone(), stages.kernel()), (again.fused.clone(), again.kernel()));
-        let variant = Plan::variants_of(target)[0];
+        let variant = stages.kernels[0].variants()[0];
         let code = Stages::code(&stages.kernels[0], variant).unwrap();
         assert!(code.mlir.contains("func"));
         assert!(code.llvm.contains("define"));

@@ -89,6 +89,10 @@ codes! {
     DeclaredTypeMismatch = "RF0310";
     /// The axis is not one of the shape's.
     AxisOutOfRange = "RF0311";
+    /// More columns are asked for than there are, or none: `k`, `keep`.
+    CountOutOfRange = "RF0312";
+    /// Groups that do not divide the columns.
+    UnevenGroups = "RF0313";
 
     /// The graph has no output.
     NoOutputs = "RF0401";
@@ -98,6 +102,8 @@ codes! {
     AliasedTwice = "RF0403";
     /// A guarded output is not a plain copy of its input.
     GuardedNotCopy = "RF0405";
+    /// An `atomic_add` that is anything but an output in place of its own counts.
+    AtomicNotInPlace = "RF0406";
 
     /// A kernel breaks a rule of its level (a defect in the compiler).
     InvalidKernel = "RF0501";

@@ -12,6 +12,7 @@ mod index;
 mod integer;
 mod pack;
 mod philox;
+pub mod row;
 
 pub use index::{Position, as_index, gather_element, gather_index, pass_value};
 pub use pack::{pack, unpack_id, unpack_weight};

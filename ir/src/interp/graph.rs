@@ -2,7 +2,7 @@
 
 use super::bind::{Declared, bind};
 use super::value::Value;
-use super::{Outcome, movement};
+use super::{Outcome, movement, row};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::eval::{self, Evaluator, Position};
 use crate::graph::{Graph, NodeId};
@@ -93,6 +93,20 @@ impl Call<'_> {
             Op::MaskRows { fill } => self.mask_rows(*fill),
             Op::Pack { form } => self.pack(*form),
             Op::UnpackId => x().bits.iter().map(|&p| u64::from(eval::unpack_id(p as i32) as u32)).collect(),
+            Op::Reduce { .. }
+            | Op::ArgMax
+            | Op::CumSum
+            | Op::Softmax
+            | Op::LogSoftmax
+            | Op::Dot
+            | Op::TopK { .. }
+            | Op::TopKMask { .. }
+            | Op::GroupScore { .. }
+            | Op::GroupMask { .. }
+            | Op::Renorm { .. }
+            | Op::AtomicAdd => {
+                row::evaluate(op, self.operands).ok_or_else(|| internal("a verified row op does not resolve"))?
+            }
             Op::UnpackWeight => x().bits.iter().map(|&p| u64::from(eval::unpack_weight(p as i32))).collect(),
         };
         Ok(self.value(bits))

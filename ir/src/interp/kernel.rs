@@ -11,7 +11,9 @@ use super::bind::tensor_text;
 use super::value::Elements;
 use super::{MAX_ELEMENTS, Outcome};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::kernel::{Kernel, ParamId, Role};
+use crate::eval;
+use crate::kernel::{Kernel, ParamId, Role, Store, ValueId};
+use crate::literal::Literal;
 use crate::tensor::Tensor;
 use crate::verify::Verified;
 use step::Step;
@@ -41,7 +43,7 @@ pub fn run(kernel: &Verified<Kernel>, extents: &[u64], inputs: &[&Tensor]) -> Re
         row.push(v.space.cols as usize);
         if v.space.per_row { &mut per_row } else { &mut uniform }.push(step);
     }
-    let mut outputs = Written::of_kernel(kernel, extents);
+    let mut outputs = Written::of_kernel(kernel, extents, &inputs);
     let mut trapped = false;
     for step in &uniform {
         step.evaluate(0, &mut row).map_err(|p| defect(kernel, &p))?;
@@ -51,6 +53,10 @@ pub fn run(kernel: &Verified<Kernel>, extents: &[u64], inputs: &[&Tensor]) -> Re
             step.evaluate(t, &mut row).map_err(|p| defect(kernel, &p))?;
         }
         for (store, output) in kernel.stores.iter().zip(&mut outputs) {
+            if let Some(index) = store.add_at {
+                trapped |= output.add(kernel, &row, store, index);
+                continue;
+            }
             let (space, from) = (kernel.param_space(store.param), row.starts[store.value.0 as usize]);
             let step = usize::from(kernel.value(store.value).space.cols != 1);
             let cols = space.cols as usize;
@@ -142,19 +148,44 @@ struct Written {
     param: ParamId,
     tensor: Tensor,
     times: Vec<u8>,
+    /// Added to, from what is in the aliased input, instead of written once.
+    added: bool,
 }
 
 impl Written {
     /// One for each store.
-    fn of_kernel(kernel: &Kernel, extents: &[u64]) -> Vec<Written> {
-        let of = |param: ParamId| {
+    fn of_kernel(kernel: &Kernel, extents: &[u64], inputs: &[Bound]) -> Vec<Written> {
+        let of = |store: &Store| {
+            let param = store.param;
             let ty = &kernel.param(param).ty;
             let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(extents)).collect();
             let mut tensor = Tensor::zeros(ty.dtype, &shape);
             tensor.bytes_mut().fill(POISON);
-            Written { param, times: vec![0; tensor.len()], tensor }
+            if let (Some(_), Some(counts)) = (store.add_at, kernel.param(param).aliases) {
+                for i in 0..tensor.len() {
+                    tensor.set_bits(i, inputs[counts.0 as usize].elements.get(i));
+                }
+            }
+            Written { param, times: vec![0; tensor.len()], tensor, added: store.add_at.is_some() }
         };
-        kernel.stores.iter().map(|s| of(s.param)).collect()
+        kernel.stores.iter().map(of).collect()
+    }
+
+    /// Adds the store's value where its index says, for every column of a row. True if a gather on the way trapped.
+    fn add(&mut self, kernel: &Kernel, row: &Row, store: &Store, index: ValueId) -> bool {
+        let at = |v: ValueId, j: usize| row.starts[v.0 as usize] + if kernel.value(v).space.cols == 1 { 0 } else { j };
+        let dtype = self.tensor.dtype();
+        let mut trapped = false;
+        for j in 0..kernel.store_cols(store) as usize {
+            let (value, place) = (at(store.value, j), at(index, j));
+            trapped |= row.traps[value] | row.traps[place];
+            let element = eval::as_index(kernel.value(index).dtype, row.bits[place]);
+            if let Some(e) = usize::try_from(element).ok().filter(|e| *e < self.tensor.len()) {
+                let sum = self.tensor.bits(e).wrapping_add(row.bits[value]);
+                self.tensor.set_bits(e, Literal::from_bits(dtype, sum).bits());
+            }
+        }
+        trapped
     }
 
     fn write(&mut self, element: usize, bits: u64) {
@@ -163,7 +194,7 @@ impl Written {
     }
 
     fn finish(self, kernel: &Kernel) -> Result<Tensor, Diagnostics> {
-        match self.times.iter().position(|&n| n != 1) {
+        match self.times.iter().position(|&n| n != 1 && !self.added) {
             None => Ok(self.tensor),
             Some(i) => {
                 let (param, times) = (&kernel.param(self.param).name, self.times[i]);

@@ -15,6 +15,7 @@ mod graph;
 pub mod kernel;
 mod movement;
 pub mod program;
+mod row;
 mod value;
 
 pub use bind::extents;

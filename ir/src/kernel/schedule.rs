@@ -1,6 +1,7 @@
 //! How rows and columns meet threads: data made by `routefuse-passes`, read by code generation and by the runtime.
 
-use super::Kernel;
+use super::{Kernel, ValueId};
+use crate::target::TargetKind;
 use std::fmt;
 
 /// What one thread (or one step of the host's loop) handles of a [`Domain`].
@@ -59,25 +60,105 @@ pub enum Schedule {
         /// Every store is in one of them.
         domains: Vec<Domain>,
     },
+    /// A group of lanes owns a row. Row values and the values in `held` are computed once a row and kept: on a GPU in the
+    /// lanes' registers, on the host, where one lane has the whole row, on the stack. What else a store asks for is pulled.
+    Row {
+        /// For up to `few_rows` rows: short chains of dependent instructions.
+        few: RowShape,
+        /// For more: few instructions a row.
+        many: RowShape,
+        /// The most rows for which `few` is chosen; 0 where both are one.
+        few_rows: u64,
+        /// Ascending; without the row values themselves.
+        held: Vec<ValueId>,
+        /// Every store is in one of them; all pieces are [`Piece::InRow`].
+        domains: Vec<Domain>,
+    },
+}
+
+/// How lanes share rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RowShape {
+    /// Lanes of a row, a power of two; 1 on the host. Up to a warp they talk by shuffles; more (the *block* schedule: all
+    /// threads of a block) through shared memory.
+    pub lanes: u32,
+    /// Threads of a block, a multiple of `lanes` and, on a GPU, of the warp.
+    pub threads: u32,
+    /// A block goes on with the rows that lie a whole grid further, so that any grid will do; else it has one group of
+    /// rows.
+    pub persistent: bool,
 }
 
 impl Schedule {
     /// Threads a block.
-    pub fn threads(&self) -> u32 {
+    pub fn threads(&self, variant: Variant) -> u32 {
         match self {
             Schedule::Flat { threads, .. } => *threads,
+            Schedule::Row { .. } => self.shape(variant).map_or(1, |s| s.threads),
         }
     }
 
-    /// Blocks of a launch over this many rows; `None` if there are more than a grid takes (2³¹ − 1).
-    pub fn blocks(&self, rows: u64) -> Option<u64> {
+    /// The shape of a row schedule.
+    pub fn shape(&self, variant: Variant) -> Option<RowShape> {
         match self {
-            Schedule::Flat { threads, domains } => {
-                let most = domains.iter().map(|d| d.pieces(rows)).try_fold(0, |m, n| Some(n?.max(m)))?;
-                Some(most.div_ceil(u64::from(*threads))).filter(|&b| b < 1 << 31)
-            }
+            Schedule::Flat { .. } => None,
+            Schedule::Row { few, many, .. } => Some(if variant.few { *few } else { *many }),
         }
     }
+
+    /// Blocks of a launch over this many rows; `None` if there are more than a grid takes (2³¹ − 1). A persistent shape may
+    /// be launched with fewer.
+    pub fn blocks(&self, rows: u64, variant: Variant) -> Option<u64> {
+        let blocks = match self {
+            Schedule::Flat { threads, domains } => {
+                let most = domains.iter().map(|d| d.pieces(rows)).try_fold(0, |m, n| Some(n?.max(m)))?;
+                most.div_ceil(u64::from(*threads))
+            }
+            Schedule::Row { .. } => {
+                let shape = self.shape(variant)?;
+                rows.div_ceil(u64::from(shape.threads / shape.lanes))
+            }
+        };
+        Some(blocks).filter(|&b| b < 1 << 31)
+    }
+
+    /// What compiled code may assume at launch, the most special first; the last of each `few` assumes nothing else.
+    pub fn variants(&self, kind: TargetKind) -> &'static [Variant] {
+        match (kind, self) {
+            (TargetKind::Host, _) => &Variant::HOST,
+            (_, Schedule::Flat { .. }) => &Variant::GPU,
+            (_, Schedule::Row { few_rows: 0, .. }) => &Variant::GPU_ROW,
+            (_, Schedule::Row { .. }) => &Variant::GPU_FEW_AND_MANY,
+        }
+    }
+}
+
+impl RowShape {
+    /// Rows that a block has at a time.
+    pub fn rows(self) -> u32 {
+        self.threads / self.lanes
+    }
+}
+
+impl fmt::Display for RowShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let grid = if self.persistent { " persistent" } else { "" };
+        write!(f, "lanes={} threads={}{grid}", self.lanes, self.threads)
+    }
+}
+
+fn write_domains(f: &mut fmt::Formatter<'_>, domains: &[Domain]) -> fmt::Result {
+    for d in domains {
+        let (kind, width) = match d.piece {
+            Piece::InRow { width } => ("in_row", width),
+            Piece::Flat { width } => ("flat", width),
+            Piece::Rows { width } => ("rows", width),
+        };
+        write!(f, " [cols={} {kind}={width} stores=", d.cols)?;
+        let stores: Vec<String> = d.stores.iter().map(u32::to_string).collect();
+        write!(f, "{}]", stores.join(","))?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Schedule {
@@ -85,17 +166,17 @@ impl fmt::Display for Schedule {
         match self {
             Schedule::Flat { threads, domains } => {
                 write!(f, "flat threads={threads}")?;
-                for d in domains {
-                    let (kind, width) = match d.piece {
-                        Piece::InRow { width } => ("in_row", width),
-                        Piece::Flat { width } => ("flat", width),
-                        Piece::Rows { width } => ("rows", width),
-                    };
-                    write!(f, " [cols={} {kind}={width} stores=", d.cols)?;
-                    let stores: Vec<String> = d.stores.iter().map(u32::to_string).collect();
-                    write!(f, "{}]", stores.join(","))?;
+                write_domains(f, domains)
+            }
+            Schedule::Row { few, many, few_rows, held, domains } => {
+                write!(f, "row")?;
+                if *few_rows > 0 {
+                    write!(f, " up to {few_rows} rows: {few}; more:")?;
                 }
-                Ok(())
+                write!(f, " {many} held=")?;
+                let held: Vec<String> = held.iter().map(|v| format!("v{}", v.0)).collect();
+                write!(f, "{}", held.join(","))?;
+                write_domains(f, domains)
             }
         }
     }
@@ -108,24 +189,39 @@ pub struct Variant {
     pub aligned: bool,
     /// Every element offset fits 31 bits, so 32-bit index arithmetic does.
     pub narrow: bool,
+    /// The shape of a row schedule for few rows.
+    pub few: bool,
 }
 
 impl Variant {
-    /// The variants of a GPU kernel, the most special first.
+    /// The variants of a flat schedule on a GPU, the most special first.
     pub const GPU: [Variant; 4] = [
-        Variant { aligned: true, narrow: true },
-        Variant { aligned: false, narrow: true },
-        Variant { aligned: true, narrow: false },
-        Variant { aligned: false, narrow: false },
+        Variant { aligned: true, narrow: true, few: false },
+        Variant { aligned: false, narrow: true, few: false },
+        Variant { aligned: true, narrow: false, few: false },
+        Variant { aligned: false, narrow: false, few: false },
+    ];
+
+    /// The variants of a row schedule of one shape on a GPU.
+    pub const GPU_ROW: [Variant; 2] = [Variant::GPU[0], Variant::GPU[3]];
+
+    /// The variants of a row schedule of two shapes on a GPU.
+    pub const GPU_FEW_AND_MANY: [Variant; 4] = [
+        Variant { few: true, ..Variant::GPU[0] },
+        Variant { few: true, ..Variant::GPU[3] },
+        Variant::GPU[0],
+        Variant::GPU[3],
     ];
 
     /// The one variant of a host kernel: unaligned vector accesses cost nothing there.
-    pub const HOST: [Variant; 1] = [Variant { aligned: false, narrow: false }];
+    pub const HOST: [Variant; 1] = [Variant { aligned: false, narrow: false, few: false }];
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", if self.aligned { "align16" } else { "align1" }, if self.narrow { "i32" } else { "i64" })
+        let (aligned, index) =
+            (if self.aligned { "align16" } else { "align1" }, if self.narrow { "i32" } else { "i64" });
+        write!(f, "{aligned}/{index}{}", if self.few { "/few" } else { "" })
     }
 }
 
@@ -138,4 +234,11 @@ pub struct Scheduled {
     pub schedule: Schedule,
     /// The target the schedule was made for.
     pub target: crate::target::Target,
+}
+
+impl Scheduled {
+    /// What compiled code may assume at launch: see [`Schedule::variants`].
+    pub fn variants(&self) -> &'static [Variant] {
+        self.schedule.variants(self.target.kind())
+    }
 }

@@ -87,12 +87,23 @@ fn write(k: &Kernel, f: &mut dyn Write, names: bool) -> fmt::Result {
             ValueKind::GatherRow { value, index, out_of_range, proved } => {
                 format!("gather_row v{}[v{}] {}", value.0, index.0, policy(*out_of_range, *proved))
             }
+            ValueKind::Reduce { op, value, width } => format!("{} v{} by {width}", op.mnemonic(), value.0),
+            ValueKind::CumSum { value, width } => format!("cumsum v{} by {width}", value.0),
+            ValueKind::TopK { value, width, k, candidates, order } => {
+                format!("topk v{} by {width} k={k} {} by_{}", value.0, candidates.name(), order.name())
+            }
+            ValueKind::TopKMask { value, width, k, candidates } => {
+                format!("topk_mask v{} by {width} k={k} {}", value.0, candidates.name())
+            }
         };
         let row = if v.space.per_row { "row" } else { "all" };
         writeln!(f, "  v{i} = {text} : {} {row}x{}{}", v.dtype, v.space.cols, note(&v.name))?;
     }
     for s in stores {
-        writeln!(f, "  store v{} to p{}", s.value.0, s.param.0)?;
+        match s.add_at {
+            None => writeln!(f, "  store v{} to p{}", s.value.0, s.param.0)?,
+            Some(index) => writeln!(f, "  add v{} to p{} at v{}", s.value.0, s.param.0, index.0)?,
+        }
     }
     writeln!(f, "}}")
 }

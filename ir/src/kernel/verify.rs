@@ -1,11 +1,12 @@
 //! The rules of the kernel level. Breaking one is a defect of the compiler, so there is one code for all.
 
-use super::{Kernel, Role, Space, ValueId, ValueKind};
+use super::{Kernel, Role, Space, Store, ValueId, ValueKind};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::dtype::DType;
+use crate::eval::row;
 use crate::graph::TensorType;
 use crate::infer;
-use crate::op::{Op, OutOfRange};
+use crate::op::{Op, OutOfRange, ReduceOp};
 use crate::verify::Verified;
 
 impl Kernel {
@@ -114,11 +115,44 @@ impl Kernel {
                 let per_row = spaces[0].per_row || spaces[1].per_row;
                 (dtype_of(0), Space { per_row, cols: spaces[1].cols })
             }
+            ValueKind::Reduce { width, .. }
+            | ValueKind::CumSum { width, .. }
+            | ValueKind::TopK { width, .. }
+            | ValueKind::TopKMask { width, .. } => self.check_row_value(&v.kind, *width, spaces[0], dtype_of(0))?,
         };
         if dtype != v.dtype || space != v.space || space.cols == 0 {
             return Err(format!("is {dtype} {space:?}, not {} {:?}", v.dtype, v.space));
         }
         Ok(())
+    }
+
+    /// The dtype and space of a row value over segments of an operand.
+    fn check_row_value(
+        &self,
+        kind: &ValueKind,
+        width: u64,
+        operand: Space,
+        dtype: DType,
+    ) -> Result<(DType, Space), String> {
+        if width == 0 || !operand.cols.is_multiple_of(width) {
+            return Err(format!("segments of {width} columns of {}", operand.cols));
+        }
+        let segments = operand.cols / width;
+        let arithmetic = dtype.is_int() || dtype == DType::F32;
+        let (dtype, cols, fits) = match kind {
+            ValueKind::Reduce { op: ReduceOp::TopTwoSum, .. } => (dtype, segments, dtype == DType::F32),
+            ValueKind::Reduce { .. } => (dtype, segments, arithmetic),
+            ValueKind::CumSum { .. } => (dtype, operand.cols, arithmetic),
+            ValueKind::TopK { k, .. } => {
+                (DType::I32, segments.saturating_mul(*k), (1..=width).contains(k) && row::is_key(dtype))
+            }
+            ValueKind::TopKMask { k, .. } => (DType::Bool, operand.cols, (1..=width).contains(k) && row::is_key(dtype)),
+            _ => return Err("is no row value".to_owned()),
+        };
+        if !fits {
+            return Err("a row value of an operand that it does not take".to_owned());
+        }
+        Ok((dtype, Space { per_row: operand.per_row, cols }))
     }
 
     fn check_trap(&self, policy: OutOfRange) -> Result<(), String> {
@@ -128,6 +162,21 @@ impl Kernel {
         Ok(())
     }
 
+    /// Whether a store may add at this index.
+    fn adds(&self, store: &Store, index: ValueId) -> bool {
+        let (param, value) = (self.param(store.param), self.value(store.value));
+        let cols = self.store_cols(store);
+        self.values.get(index.0 as usize).is_some_and(|i| {
+            let one_or_all = |cols_of: u64| cols_of == 1 || cols_of == cols;
+            i.dtype.is_int() && one_or_all(i.space.cols) && one_or_all(value.space.cols)
+        }) && param.role == Role::Output
+            && param.aliases.is_some()
+            && param.ty.shape.len() == 1
+            && param.ty.row_symbol().is_none()
+            && param.ty.dtype == value.dtype
+            && matches!(value.dtype, DType::I32 | DType::U32 | DType::I64 | DType::U64)
+    }
+
     fn check_stores(&self, problems: &mut Vec<String>) {
         for (i, s) in self.stores.iter().enumerate() {
             let (Some(p), Some(v)) = (self.params.get(s.param.0 as usize), self.values.get(s.value.0 as usize)) else {
@@ -135,6 +184,12 @@ impl Kernel {
                 continue;
             };
             let space = self.param_space(s.param);
+            if let Some(index) = s.add_at {
+                if !self.adds(s, index) {
+                    problems.push(format!("store {i} adds what does not fit p{}", s.param.0));
+                }
+                continue;
+            }
             let fits = p.role == Role::Output
                 && p.ty.dtype == v.dtype
                 && p.ty.row_symbol() == self.rows

@@ -1,6 +1,9 @@
 //! Attributes of an op as names and values: the one bridge between [`Op`] and its text and JSON forms.
 
-use super::{BinaryOp, CompareOp, Op, OutOfRange, PackForm, ScalarOp, UnaryOp};
+use super::{
+    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, Op, OutOfRange, PackForm, ReduceOp, ScalarOp,
+    TopKOrder, UnaryOp,
+};
 use crate::dim::Dim;
 use crate::dtype::DType;
 use crate::literal::Literal;
@@ -95,7 +98,32 @@ impl Op {
             Op::Pack { form } => {
                 vec![("form", word(FORMS.iter().find(|(f, _)| f == form).map_or("masked", |(_, w)| w)))]
             }
-            Op::Input(_) | Op::Scalar(_) | Op::Concat | Op::UnpackId | Op::UnpackWeight | Op::Copy => vec![],
+            Op::Reduce { axis, .. } => vec![("axis", Integer(*axis as u64))],
+            Op::TopK { k, candidates, order } => {
+                vec![("k", Integer(*k)), ("candidates", word(candidates.name())), ("order", word(order.name()))]
+            }
+            Op::TopKMask { k, candidates } => vec![("k", Integer(*k)), ("candidates", word(candidates.name()))],
+            Op::GroupScore { groups, score } => vec![("groups", Integer(*groups)), ("score", word(score.name()))],
+            Op::GroupMask { keep, fill } => vec![("keep", Integer(*keep)), ("masked", word(fill.name()))],
+            Op::Renorm { denominator } => {
+                let rule = ("denominator", word(denominator.name()));
+                match denominator {
+                    Denominator::Sum | Denominator::Positive => vec![rule],
+                    Denominator::PlusEpsilon(e) | Denominator::Clamp(e) => vec![rule, ("epsilon", Literal(*e))],
+                }
+            }
+            Op::Input(_)
+            | Op::Scalar(_)
+            | Op::Concat
+            | Op::UnpackId
+            | Op::UnpackWeight
+            | Op::Copy
+            | Op::ArgMax
+            | Op::CumSum
+            | Op::Softmax
+            | Op::LogSoftmax
+            | Op::Dot
+            | Op::AtomicAdd => vec![],
         }
     }
 
@@ -113,6 +141,12 @@ impl Op {
             "gather" | "gather_row" => &["out_of_range"],
             "mask_rows" => &["fill"],
             "pack" => &["form"],
+            "reduce_sum" | "reduce_max" | "reduce_min" | "top2_sum" => &["axis"],
+            "topk" => &["k", "candidates", "order"],
+            "topk_mask" => &["k", "candidates"],
+            "group_score" => &["groups", "score"],
+            "group_mask" => &["keep", "masked"],
+            "renorm" => &["denominator", "epsilon"],
             _ => &[],
         };
         if super::table::lookup(mnemonic).is_none() {
@@ -138,6 +172,17 @@ impl Op {
             "unpack_id" => Op::UnpackId,
             "unpack_weight" => Op::UnpackWeight,
             "copy" => Op::Copy,
+            "argmax" => Op::ArgMax,
+            "cumsum" => Op::CumSum,
+            "softmax" => Op::Softmax,
+            "log_softmax" => Op::LogSoftmax,
+            "dot" => Op::Dot,
+            "topk" => Op::TopK { k: a.integer("k")?, candidates: a.candidates()?, order: a.order()? },
+            "topk_mask" => Op::TopKMask { k: a.integer("k")?, candidates: a.candidates()? },
+            "group_score" => Op::GroupScore { groups: a.integer("groups")?, score: a.score()? },
+            "group_mask" => Op::GroupMask { keep: a.integer("keep")?, fill: a.masked()? },
+            "renorm" => Op::Renorm { denominator: a.denominator()? },
+            "atomic_add" => Op::AtomicAdd,
             "fma" => Op::Scalar(ScalarOp::Fma),
             "select" => Op::Scalar(ScalarOp::Select),
             "philox" => Op::Scalar(ScalarOp::Philox),
@@ -146,6 +191,9 @@ impl Op {
                 let binary = || BinaryOp::ALL.iter().find(|x| x.1 == name).map(|x| ScalarOp::Binary(x.0));
                 let compare = || CompareOp::ALL.iter().find(|x| x.1 == name).map(|x| ScalarOp::Compare(x.0));
                 let op = unary.or_else(binary).or_else(compare);
+                if let Some((op, _)) = ReduceOp::ALL.iter().find(|x| x.1 == name) {
+                    return Ok(Op::Reduce { op: *op, axis: a.integer("axis")? as usize });
+                }
                 Op::Scalar(op.ok_or_else(|| AttributeError::UnknownOp(name.to_owned()))?)
             }
         })
@@ -208,15 +256,56 @@ impl Attributes<'_> {
         }
     }
 
-    fn form(&self) -> Result<PackForm, AttributeError> {
-        const EXPECTED: &str = "`masked` or `sign_extended`";
-        match self.list.iter().find(|(n, _)| n == "form").map(|(_, v)| v) {
-            None => Ok(PackForm::Masked),
-            Some(AttributeValue::Word(w)) => {
-                let form = FORMS.iter().find(|(_, name)| name == w).map(|(f, _)| *f);
-                form.ok_or_else(|| self.bad("form", EXPECTED))
+    /// One of a list of words; the default where it is not given, if there is one.
+    fn choice<T: Copy>(
+        &self,
+        name: &'static str,
+        all: &[(T, &str)],
+        default: Option<T>,
+        expected: &'static str,
+    ) -> Result<T, AttributeError> {
+        match (self.list.iter().find(|(n, _)| n == name).map(|(_, v)| v), default) {
+            (None, Some(default)) => Ok(default),
+            (None, None) => Err(AttributeError::Missing { op: self.op.to_owned(), attribute: name }),
+            (Some(AttributeValue::Word(w)), _) => {
+                all.iter().find(|(_, n)| n == w).map(|(c, _)| *c).ok_or_else(|| self.bad(name, expected))
             }
-            Some(_) => Err(self.bad("form", EXPECTED)),
+            (Some(_), _) => Err(self.bad(name, expected)),
+        }
+    }
+
+    fn form(&self) -> Result<PackForm, AttributeError> {
+        self.choice("form", &FORMS, Some(PackForm::Masked), "`masked` or `sign_extended`")
+    }
+
+    fn candidates(&self) -> Result<Candidates, AttributeError> {
+        self.choice("candidates", Candidates::ALL, Some(Candidates::All), "`all` or `above_neg_inf`")
+    }
+
+    fn order(&self) -> Result<TopKOrder, AttributeError> {
+        self.choice("order", TopKOrder::ALL, Some(TopKOrder::Value), "`value` or `column`")
+    }
+
+    fn score(&self) -> Result<GroupScore, AttributeError> {
+        self.choice("score", GroupScore::ALL, None, "`max` or `top2_sum`")
+    }
+
+    fn masked(&self) -> Result<GroupFill, AttributeError> {
+        self.choice("masked", GroupFill::ALL, None, "`neg_inf`, `zero` or `multiply`")
+    }
+
+    /// The rule, with ε where it has one: 1e-20 unless it is given.
+    fn denominator(&self) -> Result<Denominator, AttributeError> {
+        const RULES: [(u8, &str); 4] = [(0, "sum"), (1, "plus_epsilon"), (2, "clamp"), (3, "positive")];
+        let rule = self.choice("denominator", &RULES, None, "`sum`, `plus_epsilon`, `clamp` or `positive`")?;
+        let given = self.list.iter().any(|(n, _)| n == "epsilon");
+        let epsilon = if given { self.literal("epsilon")? } else { Literal::f32(1e-20) };
+        match rule {
+            1 => Ok(Denominator::PlusEpsilon(epsilon)),
+            2 => Ok(Denominator::Clamp(epsilon)),
+            _ if given => Err(self.bad("epsilon", "a number only with `plus_epsilon` or `clamp`")),
+            0 => Ok(Denominator::Sum),
+            _ => Ok(Denominator::Positive),
         }
     }
 }

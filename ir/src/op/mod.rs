@@ -5,9 +5,11 @@
 //! in `docs/` are checked against it.
 
 pub mod attribute;
+mod row;
 mod scalar;
 pub mod table;
 
+pub use row::{Candidates, Denominator, GroupFill, GroupScore, ReduceOp, TopKOrder};
 pub use scalar::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
 
 use crate::dim::Dim;
@@ -105,4 +107,60 @@ pub enum Op {
     UnpackWeight,
     /// The operand unchanged; what an output with a guarded alias copies.
     Copy,
+    /// One constant axis to extent 1.
+    Reduce {
+        /// How.
+        op: ReduceOp,
+        /// The axis. [`ReduceOp::TopTwoSum`] takes the inner one only.
+        axis: usize,
+    },
+    /// The `i32` column of the best of the inner dim, in the order of `topk`; the inner dim becomes 1.
+    ArgMax,
+    /// Running sums of the inner dim, by doubling: see [`crate::eval::row::cumsum`].
+    CumSum,
+    /// e^(x − m) / Σ e^(x − m) over the inner dim, m its maximum; `f32`.
+    Softmax,
+    /// (x − m) − log Σ e^(x − m) over the inner dim, m its maximum; `f32`.
+    LogSoftmax,
+    /// The `reduce_sum` of the products of two operands over the inner dim; `f32`.
+    Dot,
+    /// The columns of the k best keys of the inner dim, as `i32`.
+    TopK {
+        /// How many.
+        k: u64,
+        /// Which keys count.
+        candidates: Candidates,
+        /// How the chosen are arranged.
+        order: TopKOrder,
+    },
+    /// Whether a column of the inner dim is among the k best.
+    TopKMask {
+        /// How many.
+        k: u64,
+        /// Which keys count.
+        candidates: Candidates,
+    },
+    /// Operand 0 is `[T, E]`; the result is `[T, G]`, the score of each of G groups of E / G neighbouring columns.
+    GroupScore {
+        /// G; divides E.
+        groups: u64,
+        /// How a group is scored.
+        score: GroupScore,
+    },
+    /// Operand 0 is `[T, E]`, operand 1 the groups' scores, `[T, G]`: all but the best groups' columns are masked.
+    GroupMask {
+        /// How many groups are kept.
+        keep: u64,
+        /// What masked columns become.
+        fill: GroupFill,
+    },
+    /// The operand divided by the sum over its inner dim; `f32`.
+    Renorm {
+        /// What it is divided by.
+        denominator: Denominator,
+    },
+    /// Operand 0 is `[P]` integer counts, an input; operand 1 integer indices, operand 2 amounts of the counts' dtype and
+    /// the indices' shape, or of rank 0. The counts, with each amount added where its index names one; wraps. Its result
+    /// can only be an output in place of that input.
+    AtomicAdd,
 }

@@ -72,6 +72,41 @@ pub const OPS: &[OpInfo] = &[
     row("unpack_id", "packed", "", "The id of a packed word."),
     row("unpack_weight", "packed", "", "The bf16 weight of a packed word."),
     row("copy", "x", "", "x unchanged; the source of a guarded output."),
+    row("reduce_sum", "x", "axis", "The sum over a constant axis, by one fixed tree; the axis becomes 1."),
+    row("reduce_max", "x", "axis", "The largest over a constant axis, as `max` has it; the axis becomes 1."),
+    row("reduce_min", "x", "axis", "The smallest over a constant axis, as `min` has it; the axis becomes 1."),
+    row(
+        "top2_sum",
+        "x",
+        "axis",
+        "The sum of the two best of the inner axis, in the order of `topk`; the axis becomes 1.",
+    ),
+    row("argmax", "x", "", "The i32 column of the best of the inner dim, in the order of `topk`; the dim becomes 1."),
+    row("cumsum", "x", "", "Running sums of the inner dim, by doubling."),
+    row("softmax", "x", "", "exp(x - m) / sum(exp(x - m)) over the inner dim, m its maximum; f32."),
+    row("log_softmax", "x", "", "(x - m) - log(sum(exp(x - m))) over the inner dim, m its maximum; f32."),
+    row("dot", "a, b", "", "reduce_sum(a * b) over the inner dim, which becomes 1; f32."),
+    row(
+        "topk",
+        "x",
+        "k[, candidates, order]",
+        "The i32 columns of the k best of the inner dim; -1 where candidates run out.",
+    ),
+    row("topk_mask", "x", "k[, candidates]", "Whether a column is among the k best of the inner dim; bool."),
+    row(
+        "group_score",
+        "x",
+        "groups, score",
+        "[T, E] to [T, G]: the max or top2_sum of each of G groups of neighbours.",
+    ),
+    row("group_mask", "x, scores", "keep, masked", "x with the columns of all but the best groups masked."),
+    row("renorm", "w", "denominator[, epsilon]", "w over its sum along the inner dim, guarded as the rule says; f32."),
+    row(
+        "atomic_add",
+        "counts, indices, amounts",
+        "",
+        "counts[index] += amount, in place of the input counts; out of range adds nothing.",
+    ),
 ];
 
 /// The row of this mnemonic.
@@ -164,6 +199,18 @@ impl Op {
             Op::UnpackId => "unpack_id",
             Op::UnpackWeight => "unpack_weight",
             Op::Copy => "copy",
+            Op::Reduce { op, .. } => op.mnemonic(),
+            Op::ArgMax => "argmax",
+            Op::CumSum => "cumsum",
+            Op::Softmax => "softmax",
+            Op::LogSoftmax => "log_softmax",
+            Op::Dot => "dot",
+            Op::TopK { .. } => "topk",
+            Op::TopKMask { .. } => "topk_mask",
+            Op::GroupScore { .. } => "group_score",
+            Op::GroupMask { .. } => "group_mask",
+            Op::Renorm { .. } => "renorm",
+            Op::AtomicAdd => "atomic_add",
         }
     }
 }

@@ -61,7 +61,7 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
     }
 
     fn known_names(&self) -> Vec<&'static str> {
-        self.known.split(", ").map(|n| n.trim_matches(['[', ']'])).filter(|n| !n.is_empty()).collect()
+        self.known.split([',', '[', ']']).map(str::trim).filter(|n| !n.is_empty()).collect()
     }
 
     /// The known attributes with their values; `None` if a value hangs on an error elsewhere. Those that are unknown or
@@ -97,7 +97,7 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
     }
 
     fn value(&mut self, i: usize, a: &Attribute, all: &[Attribute]) -> Option<AttributeValue> {
-        let takes_literal = matches!(a.name.value.as_str(), "value" | "fill");
+        let takes_literal = matches!(a.name.value.as_str(), "value" | "fill" | "epsilon");
         match &a.value.value {
             ValueExpr::Shape(_) => (self.shape)(i).map(AttributeValue::Shape),
             ValueExpr::Word(text) | ValueExpr::Number(text) if takes_literal => {

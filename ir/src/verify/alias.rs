@@ -1,8 +1,38 @@
 //! The rules for outputs in an input's memory.
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::graph::{Alias, Graph};
+use crate::graph::{Alias, Graph, Layout, NodeId};
 use crate::op::Op;
+use petgraph::Direction;
+
+/// Reports every `atomic_add` that is anything but one output, in place of the input that it counts in, which nothing
+/// else reads: what they would see is not defined.
+pub(super) fn check_atomics(g: &Graph, d: &mut Diagnostics) {
+    for id in g.nodes.node_indices().map(NodeId) {
+        let node = g.node(id);
+        if node.op != Op::AtomicAdd {
+            continue;
+        }
+        let counts = g.operands(id)[0];
+        let uses = g.nodes.edges_directed(id.0, Direction::Outgoing).count();
+        let readers = g.nodes.edges_directed(counts.0, Direction::Outgoing).count();
+        let mut outputs = g.outputs.iter().filter(|o| o.node == id);
+        let in_place = outputs.next().is_some_and(|o| match (o.alias, &g.node(counts).op) {
+            (Alias::InPlace(i), Op::Input(j)) => i == *j && o.layout == Layout::Contiguous,
+            _ => false,
+        });
+        let stored = g.outputs.iter().filter(|o| o.node == counts).count();
+        if !in_place || uses > 0 || readers > 1 || stored > 0 || outputs.next().is_some() {
+            let name = &g.node(counts).name;
+            let message = format!("`%{}` adds to `%{name}`, and so it must be the only one that uses it", node.name);
+            let help = format!(
+                "declare `{name}` as an input that nothing else reads, and `%{}` as its `in_place` output",
+                node.name
+            );
+            d.0.push(Diagnostic::new(Code::AtomicNotInPlace, message).at(node.span).within(g.node_text(id)).help(help));
+        }
+    }
+}
 
 /// Reports aliases of another type, inputs aliased twice, guarded outputs that are no plain copies.
 ///

@@ -1,7 +1,7 @@
 //! What is known of each value while rules run.
 
 use crate::range::Ranges;
-use routefuse_ir::op::{OutOfRange, ScalarOp};
+use routefuse_ir::op::{GroupFill, GroupScore, OutOfRange, ReduceOp, ScalarOp};
 use routefuse_ir::{DType, Graph, Literal, NodeId, Op};
 
 /// Ranges of integers, floats whose NaN is canonical, and values behind which a gather traps.
@@ -86,6 +86,22 @@ fn canonical(g: &Graph, id: NodeId, known: impl Fn(NodeId) -> bool) -> bool {
             known(g.operands(id)[0]) && canonical_fill(*out_of_range)
         }
         Op::MaskRows { fill } => known(g.operands(id)[0]) && canonical_literal(*fill),
-        Op::Input(_) | Op::Iota { .. } | Op::Pack { .. } | Op::UnpackId | Op::UnpackWeight => false,
+        // One column is itself; more are combined by arithmetic.
+        Op::Reduce { op: ReduceOp::TopTwoSum, .. } | Op::Softmax | Op::LogSoftmax | Op::Renorm { .. } => true,
+        Op::Reduce { .. } | Op::CumSum => all(0),
+        Op::Dot => true,
+        Op::GroupScore { score: GroupScore::TopTwoSum, .. } => true,
+        Op::GroupScore { score: GroupScore::Max, .. } => all(0),
+        Op::GroupMask { fill: GroupFill::Multiply, .. } => true,
+        Op::GroupMask { .. } => known(g.operands(id)[0]),
+        Op::Input(_)
+        | Op::Iota { .. }
+        | Op::Pack { .. }
+        | Op::UnpackId
+        | Op::UnpackWeight
+        | Op::ArgMax
+        | Op::TopK { .. }
+        | Op::TopKMask { .. }
+        | Op::AtomicAdd => false,
     }
 }

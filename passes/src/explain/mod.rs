@@ -8,7 +8,7 @@ pub use traffic::Traffic;
 use crate::canonicalise::PassReport;
 use crate::fuse::{Cut, Fusion, unfused};
 use crate::range::Ranges;
-use crate::schedule::{schedule_of, variants};
+use crate::schedule::schedule_of;
 use routefuse_ir::kernel::{Kernel, Param, Role, ValueKind};
 use routefuse_ir::op::{Op, OutOfRange};
 use routefuse_ir::program::Step;
@@ -188,8 +188,9 @@ fn kernel(step: &Step, ops: Vec<String>) -> KernelReport {
     let params = |output: bool| k.params.iter().enumerate().filter(move |(_, p)| (p.role != Role::Input) == output);
     let mut schedules: Vec<ScheduleReport> = Vec::new();
     for target in Target::all() {
-        let schedule = schedule_of(k, target).to_string();
-        let variants: Vec<String> = variants(target).iter().map(ToString::to_string).collect();
+        let schedule = schedule_of(k, target);
+        let variants: Vec<String> = schedule.variants(target.kind()).iter().map(ToString::to_string).collect();
+        let schedule = schedule.to_string();
         match schedules.iter_mut().find(|s| s.schedule == schedule && s.variants == variants) {
             Some(same) => same.targets.push(target.name().to_owned()),
             None => schedules.push(ScheduleReport { targets: vec![target.name().to_owned()], schedule, variants }),

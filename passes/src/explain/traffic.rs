@@ -101,6 +101,7 @@ fn read_columns(kernel: &Kernel) -> Reads {
     let mut asked: Vec<Asked> = vec![vec![]; kernel.values.len()];
     for s in &kernel.stores {
         ask_all(&mut asked, kernel, s.value);
+        s.add_at.iter().for_each(|index| ask_all(&mut asked, kernel, *index));
     }
     let params = kernel.params.len();
     let mut loaded: Vec<Asked> = vec![vec![]; params];
@@ -162,6 +163,10 @@ fn read_columns(kernel: &Kernel) -> Reads {
                     }
                 }
             }
+            ValueKind::Reduce { value: x, .. }
+            | ValueKind::CumSum { value: x, .. }
+            | ValueKind::TopK { value: x, .. }
+            | ValueKind::TopKMask { value: x, .. } => ask_all(&mut asked, kernel, *x),
             ValueKind::GatherRow { value: x, index, .. } => {
                 ask_all(&mut asked, kernel, *x);
                 if wide {

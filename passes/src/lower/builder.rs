@@ -16,6 +16,8 @@ pub(super) struct Stored {
     pub(super) buffer: Buffer,
     pub(super) param: Param,
     pub(super) value: ValueId,
+    /// The element that the value is added to.
+    pub(super) add_at: Option<ValueId>,
     /// The input that it aliases.
     pub(super) aliases: Option<Buffer>,
 }
@@ -195,6 +197,20 @@ impl KernelBuilder {
         let per_row = flat.iter().any(|p| self.space(p.0).per_row);
         let cols = groups * flat.iter().map(|p| p.1).sum::<u64>();
         self.push(ValueKind::Concat(flat), dtype, Space { per_row, cols })
+    }
+
+    /// A row value over segments of `width` columns of `value`; a value of one column stands for all of them.
+    pub(super) fn row_value(
+        &mut self,
+        value: ValueId,
+        cols: u64,
+        kind: impl FnOnce(ValueId) -> ValueKind,
+        dtype: DType,
+        result_cols: u64,
+    ) -> ValueId {
+        let value = self.widen(value, cols);
+        let per_row = self.space(value).per_row;
+        self.push(kind(value), dtype, Space { per_row, cols: result_cols })
     }
 
     /// A gather from memory.

@@ -14,8 +14,13 @@ pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<Step, Diagnost
     let mut live = vec![false; values.len()];
     for s in &stores {
         live[s.value.0 as usize] = true;
+        if let Some(index) = s.add_at {
+            live[index.0 as usize] = true;
+        }
     }
-    let mut read = vec![false; inputs.len()];
+    // What is added to is a parameter even where nothing reads it.
+    let counts = |b: &Buffer| stores.iter().any(|s| s.add_at.is_some() && s.aliases == Some(*b));
+    let mut read: Vec<bool> = inputs.iter().map(|(b, _)| counts(b)).collect();
     let mut traps = false;
     for i in (0..values.len()).rev() {
         if !live[i] {
@@ -62,7 +67,11 @@ pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<Step, Diagnost
     let mut kernel_stores = Vec::with_capacity(stores.len());
     for s in stores {
         let aliases = s.aliases.and_then(|a| buffers.iter().position(|b| *b == a)).map(|i| ParamId(i as u32));
-        kernel_stores.push(Store { param: ParamId(params.len() as u32), value: value_number[s.value.0 as usize] });
+        kernel_stores.push(Store {
+            param: ParamId(params.len() as u32),
+            value: value_number[s.value.0 as usize],
+            add_at: s.add_at.map(|index| value_number[index.0 as usize]),
+        });
         params.push(Param { aliases, ..s.param });
         buffers.push(s.buffer);
     }
@@ -123,5 +132,9 @@ fn renumber(kind: &mut ValueKind, values: &[ValueId], params: &[ParamId]) {
             value(x);
             value(index);
         }
+        ValueKind::Reduce { value: x, .. }
+        | ValueKind::CumSum { value: x, .. }
+        | ValueKind::TopK { value: x, .. }
+        | ValueKind::TopKMask { value: x, .. } => value(x),
     }
 }

@@ -61,6 +61,8 @@ impl<'g> Flat<'g> {
                 parts.all(|p| Some(p) == first) && first.is_some_and(|f| self.at(*f).uniform)
             }
             Op::Gather { .. } => all(1),
+            // A column of its own for each place, whatever the operand.
+            Op::TopK { .. } | Op::TopKMask { .. } | Op::CumSum => false,
             // With a constant leading dim the rows of `x` are columns too: see `index`.
             Op::GatherRow { .. } => all(1) && (self.row_groups(operands[1]) == 1 || all(0)),
             _ => all(0),
@@ -107,6 +109,8 @@ impl<'g> Flat<'g> {
             Op::Gather { .. } | Op::GatherRow { .. } => 4,
             Op::MaskRows { .. } => 2,
             Op::Pack { .. } => 8,
+            // Row values are computed once a row and kept.
+            _ => 1,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::canonicalise::{Expand, Pass};
 use builder::{KernelBuilder, Stored};
 use flat::Flat;
 use routefuse_ir::graph::{Graph, Input, Layout, Node, NodeId, Output};
-use routefuse_ir::kernel::{Param, Role, ValueId};
+use routefuse_ir::kernel::{Param, Role, ValueId, ValueKind};
 use routefuse_ir::op::Op;
 use routefuse_ir::program::{Buffer, Program, Step};
 use routefuse_ir::{Alias, Code, DType, Diagnostic, Diagnostics, Literal};
@@ -136,7 +136,7 @@ impl Lowering<'_> {
         };
         let ty = program.buffer_type(buffer);
         let param = Param { name: name.to_owned(), role: Role::Output, ty, layout, aliases: None };
-        self.builder.stores.push(Stored { buffer, param, value, aliases });
+        self.builder.stores.push(Stored { buffer, param, value, add_at: None, aliases });
         Ok(())
     }
 
@@ -215,11 +215,41 @@ impl Lowering<'_> {
                 let begin = b.binary(routefuse_ir::op::BinaryOp::Mul, group, scale);
                 b.gather_columns(value, Some(begin), &[(index, extent)], *out_of_range, proved)
             }
-            Op::MaskRows { .. } | Op::Pack { .. } | Op::UnpackId | Op::UnpackWeight => {
+            Op::Reduce { op, axis } if axis + 1 == node.ty.shape.len() => {
+                let (op, width) = (*op, self.width(flat, id));
+                let kind = |value| ValueKind::Reduce { op, value, width };
+                let (cols, value) = (flat.at(place.operands[0]).cols, operand(0)?);
+                self.builder.row_value(value, cols, kind, node.ty.dtype, place.cols)
+            }
+            Op::CumSum => {
+                let width = self.width(flat, id);
+                let kind = |value| ValueKind::CumSum { value, width };
+                let value = operand(0)?;
+                self.builder.row_value(value, place.cols, kind, node.ty.dtype, place.cols)
+            }
+            Op::TopK { k, candidates, order } => {
+                let (k, candidates, order, width) = (*k, *candidates, *order, self.width(flat, id));
+                let kind = |value| ValueKind::TopK { value, width, k, candidates, order };
+                let (cols, value) = (flat.at(place.operands[0]).cols, operand(0)?);
+                self.builder.row_value(value, cols, kind, node.ty.dtype, place.cols)
+            }
+            Op::TopKMask { k, candidates } => {
+                let (k, candidates, width) = (*k, *candidates, self.width(flat, id));
+                let kind = |value| ValueKind::TopKMask { value, width, k, candidates };
+                let value = operand(0)?;
+                self.builder.row_value(value, place.cols, kind, node.ty.dtype, place.cols)
+            }
+            _ => {
                 let operands = place.operands.iter().map(|o| value(*o)).collect::<Result<Vec<_>, _>>()?;
                 self.expanded(flat, id, &operands)?
             }
         })
+    }
+
+    /// The columns of a segment of a row operation: its operand's inner dim.
+    fn width(&self, flat: &Flat, id: NodeId) -> u64 {
+        let operand = flat.at(id).operands[0];
+        flat.node(operand).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1)
     }
 
     /// A macro operation, by way of the graph that it expands to.

@@ -2,7 +2,7 @@
 
 use super::refine::refined;
 use super::{Interval, Ranges, compare_ranges};
-use routefuse_ir::op::{BinaryOp, OutOfRange, ScalarOp, UnaryOp};
+use routefuse_ir::op::{BinaryOp, Candidates, OutOfRange, ReduceOp, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, Dim, Graph, Literal, NodeId, Op};
 
 /// The rows of a tensor: an extent is at most 2⁶³ − 1, so a row index is below that.
@@ -29,10 +29,20 @@ pub(super) fn interval(ranges: &Ranges, g: &Graph, id: NodeId) -> Option<Interva
         }),
         Op::MaskRows { fill } => hull([known(0), fill.as_int().map(Interval::point)]),
         Op::UnpackId => Interval::of_dtype(DType::I16),
-        Op::Input(_) | Op::Pack { .. } | Op::UnpackWeight => None,
+        Op::TopK { candidates, .. } => {
+            let lo = if *candidates == Candidates::All { 0 } else { -1 };
+            Some(Interval { lo, hi: last_inner(g, operands[0]) })
+        }
+        Op::ArgMax => Some(Interval { lo: 0, hi: last_inner(g, operands[0]) }),
+        Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. } => known(0),
+        _ => None,
     };
     // What does not fit wraps, and may then be anything.
     Some(found.filter(|f| whole.contains(*f)).unwrap_or(whole))
+}
+
+fn last_inner(g: &Graph, id: NodeId) -> i128 {
+    g.node(id).ty.shape.last().map_or(0, |d| last_index(*d))
 }
 
 fn last_index(extent: Dim) -> i128 {

@@ -12,7 +12,7 @@
 
 use routefuse_ir::Verified;
 use routefuse_ir::graph::Layout;
-use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled, Variant};
+use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled};
 use routefuse_ir::kernel::{Kernel, ValueId};
 use routefuse_ir::target::{Target, TargetKind};
 
@@ -93,14 +93,6 @@ fn gpu_piece(kernel: &Kernel, d: &Domain) -> Piece {
     if contiguous { Piece::Flat { width } } else { Piece::InRow { width: 1 } }
 }
 
-/// What compiled code may assume at launch on this target, the most special first.
-pub fn variants(target: Target) -> &'static [Variant] {
-    match target.kind() {
-        TargetKind::Host => &Variant::HOST,
-        TargetKind::Nvptx | TargetKind::Amdgpu => &Variant::GPU,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +142,5 @@ mod tests {
             pieces(&outputs, Target::host()),
             [(9, vec![0], Piece::InRow { width: 16 }), (1, vec![1], Piece::Rows { width: 16 })]
         );
-        assert_eq!(variants(Target::host()).len(), 1);
-        assert_eq!(variants(Target::named("gfx942").unwrap()).len(), 4);
     }
 }

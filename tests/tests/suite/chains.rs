@@ -6,7 +6,6 @@ use crate::snapshot::Snapshots;
 use routefuse::{Engine, Options, Stages, Target, TargetKind};
 use routefuse_codegen::machine_code::HostProcessor;
 use routefuse_codegen::{Dump, compile_for_processor};
-use routefuse_runtime::Plan;
 use routefuse_tests::corpus::examples;
 
 fn x86_64_v3() -> HostProcessor {
@@ -32,7 +31,7 @@ fn stages(target: &str) {
         snapshots.compare(&format!("{}@kernel", case.name), &stages.kernel());
         assert_eq!(stages.kernels.len(), 1, "{} is one kernel", case.name);
         // The most special variant: 16-byte alignment and 32-bit indices on a GPU.
-        let (kernel, variant) = (&stages.kernels[0], Plan::variants_of(target)[0]);
+        let (kernel, variant) = (&stages.kernels[0], stages.kernels[0].variants()[0]);
         let code = compile_for_processor(kernel, variant, Dump::ALL, &x86_64_v3());
         let code = code.unwrap_or_else(|e| panic!("{}: {e}", case.name));
         for (stage, text) in [("mlir", &code.mlir), ("llvm", &code.llvm), ("asm", &code.assembly)] {

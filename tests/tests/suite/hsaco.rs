@@ -35,7 +35,7 @@ fn link(targets: &[Target]) {
                 let header = run(Command::new(&readelf).arg("--file-header"));
                 assert!(header.contains(target.name()), "{name}: {header}");
                 let notes = run(Command::new(&readelf).arg("--notes"));
-                let threads = format!(".max_flat_workgroup_size: {}", artifact.schedule.threads());
+                let threads = format!(".max_flat_workgroup_size: {}", artifact.schedule.threads(artifact.variant));
                 assert!(notes.contains(&threads), "{name}: {notes}");
                 let wave = format!(".wavefront_size: {}", target.info().warp);
                 assert!(notes.contains(&wave), "{name}: {notes}");

@@ -4,7 +4,7 @@ use crate::args::Compile;
 use crate::failure::Failure;
 use crate::replace::{folder, replace};
 use crate::source;
-use routefuse::{Engine, Options, Plan, Stages, Target};
+use routefuse::{Engine, Options, Stages, Target};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
     for target in targets {
         let stages = engine.stages(&graph, &target, &options)?;
         for (n, kernel) in stages.kernels.iter().enumerate() {
-            for &variant in Plan::variants_of(target) {
+            for &variant in kernel.variants() {
                 let code = Stages::compile(kernel, variant)?;
                 let metadata = engine.metadata(kernel, &code.artifact)?;
                 let number = if stages.kernels.len() > 1 { format!(".{n}") } else { String::new() };

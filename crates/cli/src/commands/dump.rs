@@ -4,7 +4,7 @@ use crate::args::{Colour, Dump, Stage};
 use crate::failure::Failure;
 use crate::{render, source};
 use clap::ValueEnum;
-use routefuse::{CodeStages, Engine, Error, Graph, Options, Plan, Stages, Target, Verified, json, text};
+use routefuse::{CodeStages, Engine, Error, Graph, Options, Stages, Target, Verified, json, text};
 use similar::{ChangeTag, TextDiff};
 use std::cell::OnceCell;
 use std::io::{IsTerminal, Write};
@@ -66,7 +66,7 @@ impl Texts {
         let code = match self.code.get() {
             Some(code) => code,
             None => {
-                let compile = |k| Stages::code(k, Plan::variants_of(k.target)[0]);
+                let compile = |k: &routefuse::Scheduled| Stages::code(k, k.variants()[0]);
                 let code = self.stages.kernels.iter().map(compile).collect::<Result<_, _>>()?;
                 self.code.get_or_init(|| code)
             }

@@ -34,7 +34,7 @@ enum Kind<'a> {
     Const(u64),
     /// Elements, and how far one row is from the next.
     Load(Elements<'a>, usize),
-    Row(DType),
+    RowIndex(DType),
     Column(DType),
     Scalar(ScalarFn, [Columns; 3], usize),
     /// Where each column comes from.
@@ -51,6 +51,8 @@ enum Kind<'a> {
         index: (DType, usize),
         policy: Policy,
     },
+    /// The kind, and its operand's first column, number of columns and dtype.
+    Row(ValueKind, usize, usize, DType),
 }
 
 /// How one value is computed.
@@ -84,7 +86,7 @@ impl<'a> Step<'a> {
                 let space = kernel.param_space(*p);
                 Kind::Load(params[p.0 as usize].elements, if space.per_row { space.cols as usize } else { 0 })
             }
-            ValueKind::Row => Kind::Row(value.dtype),
+            ValueKind::Row => Kind::RowIndex(value.dtype),
             ValueKind::Column => Kind::Column(value.dtype),
             ValueKind::Scalar(op, operands) => {
                 let dtypes: Vec<DType> = operands.iter().map(|o| kernel.value(*o).dtype).collect();
@@ -111,6 +113,13 @@ impl<'a> Step<'a> {
                 index: (kernel.value(*index).dtype, start(*index)),
                 policy: policy(*out_of_range, *proved),
             },
+            ValueKind::Reduce { value: v, .. }
+            | ValueKind::CumSum { value: v, .. }
+            | ValueKind::TopK { value: v, .. }
+            | ValueKind::TopKMask { value: v, .. } => {
+                let operand = kernel.value(*v);
+                Kind::Row(value.kind.clone(), start(*v), operand.space.cols as usize, operand.dtype)
+            }
         };
         Ok(Step { kind, id, start: row.bits.len(), cols: value.space.cols as usize })
     }
@@ -126,7 +135,7 @@ impl<'a> Step<'a> {
                     *bits = elements.get(from + j);
                 }
             }
-            Kind::Row(dtype) => row.bits[self.start] = Literal::from_bits(*dtype, t).bits(),
+            Kind::RowIndex(dtype) => row.bits[self.start] = Literal::from_bits(*dtype, t).bits(),
             Kind::Column(dtype) => {
                 for (j, bits) in row.bits[to].iter_mut().enumerate() {
                     *bits = Literal::from_bits(*dtype, j as u64).bits();
@@ -174,6 +183,37 @@ impl<'a> Step<'a> {
                     row.bits[to] = element.map_or(policy.replacement, |e| row.bits[e]);
                     row.traps[to] = before || position == Position::Trap || element.is_some_and(|e| row.traps[e]);
                 }
+            }
+            Kind::Row(kind, from, cols, dtype) => self.row_value(kind, *from, *cols, *dtype, row)?,
+        }
+        Ok(())
+    }
+
+    /// Segment after segment. A column of the result traps if any column of its segment does.
+    fn row_value(&self, kind: &ValueKind, from: usize, cols: usize, dtype: DType, row: &mut Row) -> Result<(), String> {
+        let width = kind.segment().unwrap_or(1) as usize;
+        let mut to = self.start;
+        for begin in (from..from + cols).step_by(width) {
+            let segment = &row.bits[begin..begin + width];
+            let result = match kind {
+                ValueKind::Reduce { op, .. } => eval::row::reduce(*op, dtype, segment).map(|bits| vec![bits]),
+                ValueKind::CumSum { .. } => eval::row::cumsum(dtype, segment),
+                ValueKind::TopK { k, candidates, order, .. } => {
+                    let columns = eval::row::topk(dtype, segment, *k as usize, *candidates, *order);
+                    Some(columns.into_iter().map(|c| u64::from(c as u32)).collect())
+                }
+                ValueKind::TopKMask { k, candidates, .. } => {
+                    let mask = eval::row::topk_mask(dtype, segment, *k as usize, *candidates);
+                    Some(mask.into_iter().map(u64::from).collect())
+                }
+                _ => None,
+            };
+            let result = result.ok_or_else(|| format!("v{} has an operand that it does not take", self.id.0))?;
+            let trapped = row.traps[begin..begin + width].contains(&true);
+            for bits in result {
+                row.bits[to] = bits;
+                row.traps[to] = trapped;
+                to += 1;
             }
         }
         Ok(())

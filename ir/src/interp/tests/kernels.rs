@@ -34,7 +34,7 @@ impl Builder {
     }
 
     pub(super) fn store(&mut self, value: ValueId, param: ParamId) {
-        self.0.stores.push(Store { param, value });
+        self.0.stores.push(Store { param, value, add_at: None });
     }
 
     pub(super) fn finish(self) -> Verified<Kernel> {

@@ -1,0 +1,222 @@
+//! Inference of operations on whole rows.
+
+use super::{Cx, Inferred, Problem, problem};
+use crate::diag::Code;
+use crate::dim::Dim;
+use crate::dtype::DType;
+use crate::eval::row::is_key;
+use crate::graph::TensorType;
+use crate::op::{Denominator, Op, ReduceOp};
+
+/// The most slots of a `topk`.
+pub const MAX_K: u64 = 64;
+
+/// The widest row that a `topk` takes: what the lanes of a group keep in registers.
+pub const MAX_TOPK_WIDTH: u64 = 4096;
+
+impl Cx<'_> {
+    pub(super) fn row_op(&self) -> Inferred {
+        match self.op {
+            Op::Reduce { op, axis } => self.reduce(*op, *axis),
+            Op::ArgMax => {
+                self.count(1)?;
+                self.keys()?;
+                Ok(TensorType::new(DType::I32, self.with_inner(1)))
+            }
+            Op::CumSum => {
+                self.count(1)?;
+                self.inner_not_empty()?;
+                self.summable()?;
+                Ok(self.operands[0].clone())
+            }
+            Op::Softmax | Op::LogSoftmax => {
+                self.count(1)?;
+                self.inner_not_empty()?;
+                self.f32(0)?;
+                Ok(self.operands[0].clone())
+            }
+            Op::Renorm { denominator } => {
+                self.count(1)?;
+                self.inner_not_empty()?;
+                self.f32(0)?;
+                if let Denominator::PlusEpsilon(e) | Denominator::Clamp(e) = denominator {
+                    self.literal(e.dtype(), DType::F32, "epsilon")?;
+                }
+                Ok(self.operands[0].clone())
+            }
+            Op::Dot => {
+                self.count(2)?;
+                self.f32(0)?;
+                self.f32(1)?;
+                self.inner_not_empty()?;
+                if self.operands[0].shape != self.operands[1].shape {
+                    let message = format!("`dot` of {} and {}", self.text(0), self.text(1));
+                    return problem(Code::ShapeMismatch, message, "shapes must be equal; repeat dims by `broadcast`");
+                }
+                Ok(TensorType::new(DType::F32, self.with_inner(1)))
+            }
+            Op::TopK { k, .. } => {
+                self.topk(*k)?;
+                Ok(TensorType::new(DType::I32, self.with_inner(*k)))
+            }
+            Op::TopKMask { k, .. } => {
+                self.topk(*k)?;
+                Ok(TensorType::new(DType::Bool, self.operands[0].shape.clone()))
+            }
+            Op::GroupScore { groups, .. } => {
+                self.count(1)?;
+                self.f32(0)?;
+                let columns = self.row_matrix("x", 0)?;
+                self.even_groups(*groups, columns)?;
+                Ok(TensorType::new(DType::F32, self.with_inner(*groups)))
+            }
+            Op::GroupMask { keep, .. } => {
+                self.count(2)?;
+                self.f32(0)?;
+                self.f32(1)?;
+                let columns = self.row_matrix("x", 0)?;
+                let groups = self.row_matrix("scores", 1)?;
+                if self.operands[0].shape[0] != self.operands[1].shape[0] {
+                    let message = format!("`group_mask` of {} by {}", self.text(0), self.text(1));
+                    return problem(Code::ShapeMismatch, message, "both have the same rows");
+                }
+                self.even_groups(groups, columns)?;
+                self.at_most("keep", *keep, groups, "groups")?;
+                Ok(self.operands[0].clone())
+            }
+            Op::AtomicAdd => self.atomic_add(),
+            _ => problem(Code::Internal, format!("`{}` has no inference rule", self.name()), "report this"),
+        }
+    }
+
+    fn reduce(&self, op: ReduceOp, axis: usize) -> Inferred {
+        self.count(1)?;
+        let ty = &self.operands[0];
+        let inner = axis + 1 == ty.shape.len();
+        let Some(dim) = ty.shape.get(axis) else {
+            let message = format!("axis {axis} of {}", self.text(0));
+            return problem(Code::AxisOutOfRange, message, "axes count from 0");
+        };
+        if op == ReduceOp::TopTwoSum && !inner {
+            let message = format!("`top2_sum` over axis {axis} of {}", self.text(0));
+            let help = format!("it takes the inner axis, {}", ty.shape.len().saturating_sub(1));
+            return problem(Code::AxisOutOfRange, message, help);
+        }
+        match dim {
+            Dim::Sym(_) => {
+                let message = format!("`{}` over the rows of {}", self.name(), self.text(0));
+                return problem(Code::AxisOutOfRange, message, "the axis must be constant: rows are not reduced");
+            }
+            Dim::Const(0) => {
+                let message = format!("`{}` over an empty axis of {}", self.name(), self.text(0));
+                return problem(Code::ShapeMismatch, message, "it needs at least one element");
+            }
+            Dim::Const(_) => {}
+        }
+        if op == ReduceOp::TopTwoSum {
+            self.f32(0)?
+        } else {
+            self.summable()?
+        }
+        let mut shape = ty.shape.clone();
+        shape[axis] = Dim::Const(1);
+        Ok(TensorType::new(ty.dtype, shape))
+    }
+
+    fn atomic_add(&self) -> Inferred {
+        self.count(3)?;
+        let (counts, indices, amounts) = (&self.operands[0], &self.operands[1], &self.operands[2]);
+        if !matches!(counts.dtype, DType::I32 | DType::U32 | DType::I64 | DType::U64) {
+            return self.unsupported(counts.dtype, "counts of i32, u32, i64 or u64");
+        }
+        if counts.shape.len() != 1 || counts.shape[0].as_const().is_none_or(|n| n == 0) {
+            return self.rank("counts", counts, "of rank 1, with a constant extent of at least 1");
+        }
+        self.index_dtype(indices, "an index")?;
+        if amounts.dtype != counts.dtype {
+            let message = format!("`atomic_add` of {} to {}", self.text(2), self.text(0));
+            return problem(Code::DTypeMismatch, message, format!("`cast` the amounts to {}", counts.dtype));
+        }
+        if !amounts.shape.is_empty() && amounts.shape != indices.shape {
+            let message = format!("`atomic_add` of {} at {}", self.text(2), self.text(1));
+            return problem(Code::ShapeMismatch, message, "amounts have the indices' shape, or are a scalar");
+        }
+        Ok(counts.clone())
+    }
+
+    fn f32(&self, i: usize) -> Result<(), Problem> {
+        match self.operands[i].dtype {
+            DType::F32 => Ok(()),
+            other => self.unsupported(other, "f32"),
+        }
+    }
+
+    fn summable(&self) -> Result<(), Problem> {
+        let dtype = self.operands[0].dtype;
+        if dtype.is_int() || dtype == DType::F32 { Ok(()) } else { self.unsupported(dtype, "integers or f32") }
+    }
+
+    /// Operand 0's dtype has an order for `topk`.
+    fn keys(&self) -> Result<u64, Problem> {
+        let dtype = self.operands[0].dtype;
+        if !is_key(dtype) {
+            return self.unsupported(dtype, "floats, or integers of up to 32 bits");
+        }
+        self.inner_not_empty()
+    }
+
+    fn topk(&self, k: u64) -> Result<(), Problem> {
+        self.count(1)?;
+        let width = self.keys()?;
+        if width > MAX_TOPK_WIDTH {
+            let message = format!("`{}` of rows of {width} columns", self.name());
+            return problem(Code::CountOutOfRange, message, format!("rows have at most {MAX_TOPK_WIDTH} columns"));
+        }
+        self.at_most("k", k, width.min(MAX_K), "columns")
+    }
+
+    fn at_most(&self, attribute: &str, given: u64, most: u64, what: &str) -> Result<(), Problem> {
+        if (1..=most).contains(&given) {
+            return Ok(());
+        }
+        let message = format!("`{}` of {} has `{attribute}` = {given}", self.name(), self.text(0));
+        problem(Code::CountOutOfRange, message, format!("it takes 1 to {most} of the {what}"))
+    }
+
+    /// The inner dim of operand 0, constant and at least 1.
+    fn inner_not_empty(&self) -> Result<u64, Problem> {
+        match self.inner(0)? {
+            0 => {
+                let message = format!("`{}` over an empty inner dim of {}", self.name(), self.text(0));
+                problem(Code::ShapeMismatch, message, "it needs at least one element")
+            }
+            n => Ok(n),
+        }
+    }
+
+    /// The columns of an operand of rank 2.
+    fn row_matrix(&self, name: &str, i: usize) -> Result<u64, Problem> {
+        let ty = &self.operands[i];
+        match ty.shape[..] {
+            [_, Dim::Const(columns)] if columns > 0 => Ok(columns),
+            _ => self.rank(name, ty, "[T, E] with E at least 1"),
+        }
+    }
+
+    fn even_groups(&self, groups: u64, columns: u64) -> Result<(), Problem> {
+        if groups > 0 && columns.is_multiple_of(groups) {
+            return Ok(());
+        }
+        let message = format!("`{}` of {columns} columns in {groups} groups", self.name());
+        problem(Code::UnevenGroups, message, "groups are of one width: their number divides that of the columns")
+    }
+
+    /// Operand 0's shape with another inner dim.
+    fn with_inner(&self, extent: u64) -> Vec<Dim> {
+        let mut shape = self.operands[0].shape.clone();
+        if let Some(d) = shape.last_mut() {
+            *d = Dim::Const(extent);
+        }
+        shape
+    }
+}

@@ -1,0 +1,123 @@
+//! What happens to a whole row, and the choices in which engines disagree.
+
+use crate::literal::Literal;
+
+/// How columns become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ReduceOp {
+    /// By the canonical tree: padded to the next power of two n with the identity (−0.0 for `f32`, which changes no sum),
+    /// then `x[i] + x[i + n/2]`, halving. Integers (wraps) and `f32`.
+    Sum,
+    /// By binary `max`: a number before a NaN, −0 before +0; in any order. Integers and `f32`.
+    Max,
+    /// By binary `min`. Integers and `f32`.
+    Min,
+    /// The sum of the two best in the order of `topk`, the better one first, each as its rank key says: −0.0 is 0.0 and a
+    /// NaN canonical. The only one itself if the width is 1. `f32`.
+    TopTwoSum,
+}
+
+/// Which keys a top-k may choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Candidates {
+    /// Every one.
+    All,
+    /// Floats above −∞, and NaN, which comes last; every integer.
+    AboveNegInf,
+}
+
+/// How a top-k arranges what it chose. Slots that are left over are −1 and come last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TopKOrder {
+    /// The best first.
+    Value,
+    /// By ascending column.
+    Column,
+}
+
+/// How a group of columns is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GroupScore {
+    /// [`ReduceOp::Max`].
+    Max,
+    /// [`ReduceOp::TopTwoSum`].
+    TopTwoSum,
+}
+
+/// What columns of groups that are not kept become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GroupFill {
+    /// −∞.
+    NegInf,
+    /// 0.0.
+    Zero,
+    /// All columns are multiplied, kept ones by 1.0 and others by 0.0: NaN and infinities become NaN.
+    Multiply,
+}
+
+/// What weights are divided by; s is their sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Denominator {
+    /// s.
+    Sum,
+    /// s + ε.
+    PlusEpsilon(Literal),
+    /// max(s, ε).
+    Clamp(Literal),
+    /// s where s > 0, else 1.
+    Positive,
+}
+
+/// Words for the choices, as text, JSON and dumps have them.
+macro_rules! named {
+    ($choice:ident: $($variant:ident = $name:literal),+) => {
+        impl $choice {
+            /// Every one, with its name.
+            pub const ALL: &[($choice, &str)] = &[$(($choice::$variant, $name)),+];
+
+            /// The name in text, JSON and dumps.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($choice::$variant => $name),+
+                }
+            }
+        }
+    };
+}
+
+named!(Candidates: All = "all", AboveNegInf = "above_neg_inf");
+named!(TopKOrder: Value = "value", Column = "column");
+named!(GroupScore: Max = "max", TopTwoSum = "top2_sum");
+named!(GroupFill: NegInf = "neg_inf", Zero = "zero", Multiply = "multiply");
+
+impl ReduceOp {
+    /// Every one, with its mnemonic.
+    pub const ALL: [(ReduceOp, &str); 4] = [
+        (ReduceOp::Sum, "reduce_sum"),
+        (ReduceOp::Max, "reduce_max"),
+        (ReduceOp::Min, "reduce_min"),
+        (ReduceOp::TopTwoSum, "top2_sum"),
+    ];
+
+    /// The name in text, JSON and dumps.
+    pub fn mnemonic(self) -> &'static str {
+        match self {
+            ReduceOp::Sum => "reduce_sum",
+            ReduceOp::Max => "reduce_max",
+            ReduceOp::Min => "reduce_min",
+            ReduceOp::TopTwoSum => "top2_sum",
+        }
+    }
+}
+
+impl Denominator {
+    /// The name of the rule.
+    pub fn name(self) -> &'static str {
+        match self {
+            Denominator::Sum => "sum",
+            Denominator::PlusEpsilon(_) => "plus_epsilon",
+            Denominator::Clamp(_) => "clamp",
+            Denominator::Positive => "positive",
+        }
+    }
+}
