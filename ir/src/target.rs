@@ -116,6 +116,17 @@ impl Target {
     pub fn kind(self) -> TargetKind {
         self.0.kind
     }
+
+    /// Its compute capability without the point: 90 for `sm_90`. `None` if it is not NVIDIA's.
+    pub fn sm(self) -> Option<u32> {
+        self.0.name.strip_prefix("sm_").and_then(|digits| digits.parse().ok())
+    }
+
+    /// Kernels for this target wait by themselves for the kernel before them in the stream, so that they may be launched
+    /// while it runs (CUDA's programmatic dependent launch).
+    pub fn has_dependent_launch(self) -> bool {
+        self.sm().is_some_and(|sm| sm >= 90)
+    }
 }
 
 impl fmt::Display for Target {

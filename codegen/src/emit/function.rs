@@ -141,6 +141,9 @@ impl<'m> Emitter<'_, 'm> {
         let Schedule::Flat { threads, domains } = schedule else { return };
         self.b.gpu_kernel(ENTRY, *threads, &self.parameters(), |b, arguments| {
             *self.arguments.borrow_mut() = arguments.to_vec();
+            if self.dependent_launch {
+                b.wait_for_dependencies();
+            }
             let first = b.muli(b.place(Place::Block), b.const_int(b.int(64), i64::from(*threads)));
             let thread = b.addi(first, b.place(Place::Thread));
             let thread = if self.variant.narrow { b.trunci(thread, self.index_type()) } else { thread };

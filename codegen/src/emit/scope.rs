@@ -50,6 +50,8 @@ pub(super) struct Emitter<'a, 'm> {
     pub kernel: &'a Kernel,
     pub variant: Variant,
     pub kind: TargetKind,
+    /// The kernel waits for the one before it.
+    pub dependent_launch: bool,
     pub slots: Vec<Slot>,
     /// One for each slot, once the function is begun.
     pub arguments: RefCell<Vec<Val<'m>>>,
@@ -63,6 +65,7 @@ impl<'a, 'm> Emitter<'a, 'm> {
             kernel: &scheduled.kernel,
             variant,
             kind: scheduled.target.kind(),
+            dependent_launch: scheduled.target.has_dependent_launch(),
             slots: slots(&scheduled.kernel),
             arguments: RefCell::default(),
             scope: RefCell::default(),

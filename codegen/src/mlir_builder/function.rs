@@ -102,6 +102,17 @@ impl<'m> Builder<'m> {
         self.append("gpu.module", &[], &[("sym_name", name)], &[], vec![module]);
     }
 
+    /// NVIDIA, from sm_90 on: lets the next kernel of the stream be launched, which will wait in its turn, and waits until
+    /// all that the kernel before this one wrote can be seen. Does nothing in a launch without programmatic dependencies.
+    ///
+    /// The next kernel is let go first: it cannot begin to read or write before this one has ended.
+    pub fn wait_for_dependencies(&self) {
+        for kind in ["launch_dependents", "wait"] {
+            let kind = self.attribute(&format!("#nvvm<grid_dep_action {kind}>"));
+            self.append("nvvm.griddepcontrol", &[], &[("kind", kind)], &[], vec![]);
+        }
+    }
+
     /// A place of the launch along x, as `i64`; never negative.
     pub fn place(&self, place: Place) -> Val<'m> {
         let name = match place {
