@@ -19,6 +19,11 @@ pub fn ptxas(sm: &str) -> Option<PathBuf> {
     }
 }
 
+/// NVIDIA's disassembler of machine code.
+pub fn nvdisasm() -> Option<PathBuf> {
+    tool("ROUTEFUSE_NVDISASM", Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/nvdisasm"))
+}
+
 /// LLVM's disassembler, and its reader of ELF files beside it.
 pub fn objdump_and_readelf() -> Option<(PathBuf, PathBuf)> {
     let objdump = tool("LLVM_OBJDUMP", PathBuf::from("/usr/lib/llvm-22/bin/llvm-objdump"))?;

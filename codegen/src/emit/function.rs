@@ -243,10 +243,13 @@ impl<'m> Emitter<'_, 'm> {
         let parameter = |slot: &Slot| match slot {
             Slot::Pointer(id) => {
                 let param = self.kernel.param(*id);
+                // Without these two promises on inputs none of their loads counts as invariant, which would let the
+                // assembler move it before the wait. Outputs keep theirs, so that loads still move across stores.
+                let waits = self.dependent_launch && param.role == Role::Input;
                 Parameter {
                     ty: self.b.pointer(),
-                    noalias: !self.is_aliased(*id),
-                    readonly: param.role == Role::Input,
+                    noalias: !self.is_aliased(*id) && !waits,
+                    readonly: param.role == Role::Input && !waits,
                     align: if self.variant.aligned { 16 } else { 1 },
                 }
             }

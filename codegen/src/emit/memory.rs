@@ -103,7 +103,8 @@ impl<'m> Emitter<'_, 'm> {
     pub fn load_at(&self, param: ParamId, offsets: &[Ix<'m>]) -> Val<'m> {
         let dtype = self.kernel.param(param).ty.dtype;
         let element = self.memory_type(dtype);
-        let invariant = !self.is_aliased(param);
+        // A kernel that begins before the one in front has ended may see its inputs change until its wait.
+        let invariant = !self.is_aliased(param) && !self.dependent_launch;
         let load = |at: Ix<'m>, lanes: u32| {
             let (pointer, align) = self.address(param, at, element);
             self.b.load(pointer, self.b.lanes_of(element, lanes), align as u32, invariant)

@@ -5,7 +5,7 @@ use routefuse_tests::corpus::{Test, cases, examples};
 use routefuse_tests::differential::shard;
 use routefuse_tests::generator::generate;
 use routefuse_tests::skips::skip;
-use routefuse_tests::tools::{output, ptxas};
+use routefuse_tests::tools::{nvdisasm, output, ptxas};
 use std::path::Path;
 use std::process::Command;
 
@@ -22,6 +22,32 @@ fn check_text(name: &str, ptx: &str) {
         assert!(parts[0] != "mad" || !float, "{name}: {line}");
         assert!(parts[0] != "call" && !line.starts_with(".extern"), "{name}: {line}");
     }
+    check_waits(name, ptx);
+}
+
+/// Where there is programmatic dependent launch, no memory is touched before the kernel in front has ended.
+fn check_waits(name: &str, ptx: &str) {
+    let target = ptx.lines().find_map(|l| l.strip_prefix(".target ")).expect("PTX names its target");
+    let at = |op: &str| ptx.find(op).unwrap_or(ptx.len());
+    let waits = Target::named(target.trim()).expect("a known target").has_dependent_launch();
+    assert_eq!(ptx.contains("griddepcontrol.wait;"), waits, "{name}");
+    assert_eq!(ptx.contains("griddepcontrol.launch_dependents;"), waits, "{name}");
+    for op in ["ld.global", "st.global", "atom.", "red.", "ld.shared", "st.shared"] {
+        assert!(!waits || at("griddepcontrol.wait;") < at(op), "{name}: `{op}` before the wait");
+    }
+    // What is loaded as constant may be loaded before the wait.
+    assert!(!waits || !ptx.contains("ld.global.nc"), "{name}: a constant load");
+    // Every thread waits: nothing branches before.
+    let before = &ptx[..at("griddepcontrol.wait;")];
+    assert!(!waits || !before.contains("bra"), "{name}: a branch before the wait");
+}
+
+/// As [`check_waits`], of what the assembler made of it: it moved constant loads before the wait.
+fn check_machine_code(name: &str, code: &str) {
+    let op = |l: &str, op: &str| l.split_whitespace().any(|w| w == op || w.starts_with(&format!("{op}.")));
+    let wait = code.lines().position(|l| op(l, "ACQBULK")).unwrap_or_else(|| panic!("{name} does not wait\n{code}"));
+    let early = code.lines().take(wait).find(|l| ["LDG", "LD", "STG", "ST", "ATOMG", "RED"].iter().any(|o| op(l, o)));
+    assert_eq!(early, None, "{name}: before the wait");
 }
 
 fn assemble(sms: &[&str]) {
@@ -48,6 +74,16 @@ fn assemble(sms: &[&str]) {
                     output(command.arg(format!("-arch={sm}")).args(["--warning-as-error", "-o"]).args([&to, &from]));
                 if let Err(e) = result {
                     panic!("{name}: {e}\n{ptx}");
+                }
+                // One variant of one target: disassembling takes seconds.
+                if *sm == "sm_90"
+                    && artifact.variant == Variant::GPU[0]
+                    && let Some(disassembler) = nvdisasm()
+                {
+                    check_machine_code(
+                        &name,
+                        &output(Command::new(disassembler).arg(&to)).expect("it is disassembled"),
+                    );
                 }
                 assembled += 1;
             }
