@@ -24,32 +24,38 @@ impl<'m> Emitter<'_, 'm> {
         if let Some(known) = self.known(id, &key) {
             return known;
         }
-        let lanes = match &value.kind {
+        let lanes = self.kept(id, &index).unwrap_or_else(|| self.compute(id, &index));
+        self.remember(id, key, lanes);
+        lanes
+    }
+
+    /// The value at an index that names only what the value depends on, from its operands.
+    pub fn compute(&self, id: ValueId, index: &Index<'m>) -> Lanes<'m> {
+        let value = self.kernel.value(id);
+        match &value.kind {
             ValueKind::Const(literal) => self.constant(*literal),
-            ValueKind::Load(param) => self.load(*param, &index),
+            ValueKind::Load(param) => self.load(*param, index),
             ValueKind::Row => self.position(&index.row, value.dtype),
             ValueKind::Column => self.position(&index.column, value.dtype),
             ValueKind::Scalar(op, operands) => {
                 let dtypes: Vec<DType> = operands.iter().map(|o| self.kernel.value(*o).dtype).collect();
-                let operands: Vec<Lanes<'m>> = operands.iter().map(|o| self.evaluate(*o, &index)).collect();
+                let operands: Vec<Lanes<'m>> = operands.iter().map(|o| self.evaluate(*o, index)).collect();
                 self.scalar(*op, &operands, &dtypes)
             }
-            ValueKind::Remap(operand, map) => self.remap(*operand, map, &index),
-            ValueKind::Concat(parts) => self.concat(parts, &index),
+            ValueKind::Remap(operand, map) => self.remap(*operand, map, index),
+            ValueKind::Concat(parts) => self.concat(parts, index),
             ValueKind::Gather { table, indices, out_of_range, proved } => {
-                self.gather(*table, indices, *out_of_range, *proved, &index)
+                self.gather(*table, indices, *out_of_range, *proved, index)
             }
             ValueKind::GatherRow { value, index: column, out_of_range, proved } => {
-                self.gather_row(*value, *column, *out_of_range, *proved, &index)
+                self.gather_row(*value, *column, *out_of_range, *proved, index)
             }
-            // A row schedule has computed and kept them; `check` refuses any other.
+            // A row schedule keeps them, before anybody asks; `check` refuses any other.
             ValueKind::Reduce { .. }
             | ValueKind::CumSum { .. }
             | ValueKind::TopK { .. }
             | ValueKind::TopKMask { .. } => self.constant(Literal::zero(value.dtype)),
-        };
-        self.remember(id, key, lanes);
-        lanes
+        }
     }
 
     /// A constant on one lane.

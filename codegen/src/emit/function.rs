@@ -6,7 +6,7 @@ use super::scope::Emitter;
 use crate::mlir_builder::{IntPredicate, Parameter, Place, Val};
 use routefuse_ir::kernel::abi::{ENTRY, Slot};
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
-use routefuse_ir::kernel::{ParamId, Role, ValueId};
+use routefuse_ir::kernel::{Role, Store, ValueId};
 use std::collections::HashSet;
 
 /// The host function that does the work; the entry point loads its arguments.
@@ -215,16 +215,21 @@ impl<'m> Emitter<'_, 'm> {
     /// input that is read at the same row and column.
     fn piece(&self, domain: &Domain, index: &Index<'m>) {
         let stores = domain.stores.iter().map(|s| self.kernel.stores[*s as usize]);
-        let values: Vec<(ParamId, Lanes<'m>)> =
-            stores.map(|store| (store.param, self.evaluate(store.value, index))).collect();
-        for (param, value) in values {
-            self.store(param, index, value);
+        let values: Vec<(Store, Lanes<'m>, Option<Lanes<'m>>)> = stores
+            .map(|store| (store, self.evaluate(store.value, index), store.add_at.map(|at| self.evaluate(at, index))))
+            .collect();
+        for (store, value, at) in values {
+            match (store.add_at, at) {
+                (Some(id), Some(at)) => self.add_at(store.param, index, (at, self.kernel.value(id).dtype), value),
+                _ => self.store(store.param, index, value),
+            }
         }
     }
 
     /// Values that are the same for the whole launch are emitted before any loop or condition.
     fn evaluate_uniforms(&self) {
-        let mut reached: HashSet<ValueId> = self.kernel.stores.iter().map(|s| s.value).collect();
+        let mut reached: HashSet<ValueId> =
+            self.kernel.stores.iter().flat_map(|s| [Some(s.value), s.add_at]).flatten().collect();
         for (id, value) in self.kernel.values().rev() {
             if reached.contains(&id) {
                 reached.extend(value.kind.operands());

@@ -11,11 +11,11 @@ use routefuse_ir::op::OutOfRange;
 use routefuse_ir::target::TargetKind;
 
 /// One index after its check.
-struct Checked<'m> {
+pub(super) struct Checked<'m> {
     /// A safe index for every lane, or one for all; in range unless the extent is 0.
-    safe: Vec<Ix<'m>>,
+    pub safe: Vec<Ix<'m>>,
     /// Whether there is an element, if that is not certain.
-    inside: Option<Val<'m>>,
+    pub inside: Option<Val<'m>>,
 }
 
 impl<'m> Emitter<'_, 'm> {
@@ -129,7 +129,7 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// Checks the index `at` of a dim of this extent.
-    fn checked(&self, at: Lanes<'m>, dtype: DType, extent: Dim, policy: OutOfRange, proved: bool) -> Checked<'m> {
+    pub fn checked(&self, at: Lanes<'m>, dtype: DType, extent: Dim, policy: OutOfRange, proved: bool) -> Checked<'m> {
         if proved {
             return Checked { safe: self.places(at, dtype.is_signed()), inside: None };
         }

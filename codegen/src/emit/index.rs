@@ -103,3 +103,9 @@ impl<'m> Index<'m> {
 fn merged(lanes: Vec<Ix<'_>>) -> Vec<Ix<'_>> {
     if lanes.iter().all(|ix| ix.key() == lanes[0].key()) { lanes[..1].to_vec() } else { lanes }
 }
+
+/// Whether each offset is one more than the one before; one alone is.
+pub(super) fn neighbours(offsets: &[Ix<'_>]) -> bool {
+    let first = offsets[0].key();
+    offsets.iter().zip(first.1..).all(|(at, plus)| at.key() == (first.0, plus))
+}

@@ -1,6 +1,6 @@
 //! Where elements are in memory, loads and stores.
 
-use super::index::{Index, Ix};
+use super::index::{Index, Ix, neighbours};
 use super::lanes::Lanes;
 use super::scope::Emitter;
 use crate::mlir_builder::{IntPredicate, Val};
@@ -149,7 +149,8 @@ impl<'m> Emitter<'_, 'm> {
         }
     }
 
-    fn set_error_word(&self, trap: Val<'m>) {
+    /// Sets the error word where a lane trapped.
+    pub fn set_error_word(&self, trap: Val<'m>) {
         let Some(word) = self.kernel.params.iter().position(|p| p.role == Role::ErrorWord) else { return };
         let lanes = self.b.lanes(self.b.type_of(trap));
         let any = (1..lanes).fold(self.b.extract(trap, 0), |any, lane| self.b.ori(any, self.b.extract(trap, lane)));
@@ -158,10 +159,4 @@ impl<'m> Emitter<'_, 'm> {
             b.store(b.const_int(b.int(32), 1), self.pointer(ParamId(word as u32)), 4);
         });
     }
-}
-
-/// Whether each offset is one more than the one before; one alone is.
-fn neighbours(offsets: &[Ix<'_>]) -> bool {
-    let first = offsets[0].key();
-    offsets.iter().zip(first.1..).all(|(at, plus)| at.key() == (first.0, plus))
 }

@@ -12,12 +12,15 @@
 //! Everything is branchless. An index that may be out of range is replaced by a safe one and the result by a selection;
 //! only a table whose extent may be zero is read under a condition.
 
+mod add_at;
 mod cast;
 mod elementwise;
 mod evaluate;
 mod function;
 mod gather;
+mod host;
 mod index;
+mod kept;
 mod lanes;
 mod machine;
 mod memory;
@@ -25,16 +28,25 @@ mod movement;
 mod scope;
 
 use crate::{CodegenError, mlir_builder::Builder};
-use routefuse_ir::kernel::schedule::{Piece, Schedule, Scheduled, Variant};
+use routefuse_ir::kernel::ValueId;
+use routefuse_ir::kernel::schedule::{Piece, RowShape, Schedule, Scheduled, Variant};
 use routefuse_ir::target::TargetKind;
 
 /// Builds the function or GPU kernel of `scheduled` into `builder`'s module.
 pub(crate) fn emit(builder: &Builder, scheduled: &Scheduled, variant: Variant) -> Result<(), CodegenError> {
     check(scheduled)?;
     let emitter = scope::Emitter::new(builder, scheduled, variant);
-    match scheduled.target.kind() {
-        TargetKind::Host => emitter.host(&scheduled.schedule),
-        TargetKind::Nvptx | TargetKind::Amdgpu => emitter.device(&scheduled.schedule),
+    match (scheduled.target.kind(), &scheduled.schedule) {
+        (_, Schedule::Row { .. }) => {
+            let message = "row schedules are not emitted yet".to_owned();
+            return Err(CodegenError::Schedule {
+                kernel: scheduled.kernel.name.clone(),
+                target: scheduled.target.name().to_owned(),
+                message,
+            });
+        }
+        (TargetKind::Host, schedule) => emitter.host(schedule),
+        (_, schedule) => emitter.device(schedule),
     }
     Ok(())
 }
@@ -46,16 +58,36 @@ fn check(scheduled: &Scheduled) -> Result<(), CodegenError> {
     let wrong = |message: String| {
         Err(CodegenError::Schedule { kernel: kernel.name.clone(), target: scheduled.target.name().to_owned(), message })
     };
-    if kernel.has_row_values() {
-        return wrong("row values need a row schedule, which this version does not emit".to_owned());
-    }
-    let (threads, domains) = match &scheduled.schedule {
-        Schedule::Flat { threads, domains } => (*threads, domains),
+    let most = scheduled.target.info().max_threads;
+    let domains = match &scheduled.schedule {
+        Schedule::Flat { .. } if kernel.has_row_values() => {
+            return wrong("row values need a row schedule".to_owned());
+        }
+        Schedule::Flat { threads, domains } => {
+            if *threads == 0 || *threads > most {
+                return wrong(format!("{threads} threads a block, but the most are {most}"));
+            }
+            domains
+        }
+        Schedule::Row { few, many, held, domains, .. } => {
+            for shape in [few, many] {
+                let RowShape { lanes, threads, .. } = *shape;
+                let whole = lanes.is_power_of_two() && threads > 0 && threads.is_multiple_of(lanes);
+                if !whole || threads > most || (host && lanes != 1) {
+                    return wrong(format!("{lanes} lanes a row and {threads} threads a block, of {most} at most"));
+                }
+            }
+            let kept = |id: &ValueId| kernel.values.get(id.0 as usize).is_some_and(|v| !v.kind.is_row_value());
+            if !held.is_sorted_by(|a, b| a < b) || !held.iter().all(kept) {
+                return wrong("what it holds is not an ascending list of values other than row values".to_owned());
+            }
+            if let Some(domain) = domains.iter().find(|d| !matches!(d.piece, Piece::InRow { .. })) {
+                return wrong(format!("its pieces of {} columns are not in a row", domain.cols));
+            }
+            domains
+        }
         other => return wrong(format!("`{other}` is no schedule that this version emits")),
     };
-    if threads == 0 || threads > scheduled.target.info().max_threads {
-        return wrong(format!("{threads} threads a block, but the most are {}", scheduled.target.info().max_threads));
-    }
     let mut times = vec![0; kernel.stores.len()];
     for domain in domains {
         for store in &domain.stores {
@@ -63,7 +95,7 @@ fn check(scheduled: &Scheduled) -> Result<(), CodegenError> {
                 return wrong(format!("it names store {store}, but there are {}", kernel.stores.len()));
             };
             *count += 1;
-            let cols = kernel.param_space(kernel.stores[*store as usize].param).cols;
+            let cols = kernel.store_cols(&kernel.stores[*store as usize]);
             if cols != domain.cols {
                 return wrong(format!("store {store} has {cols} columns, not {}", domain.cols));
             }

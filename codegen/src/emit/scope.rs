@@ -1,6 +1,7 @@
 //! The emitter's state: the kernel's arguments, what was emitted already, and arithmetic on indices.
 
 use super::index::{IndexKey, Ix, gcd, key};
+use super::kept::Kept;
 use super::lanes::Lanes;
 use crate::mlir_builder::{Builder, IntPredicate, Val};
 use melior::ir::Type;
@@ -42,6 +43,7 @@ pub(super) enum Arithmetic {
 struct Scope<'m> {
     values: HashMap<(ValueId, IndexKey), Lanes<'m>>,
     arithmetic: HashMap<Arithmetic, Val<'m>>,
+    kept: HashMap<ValueId, Kept<'m>>,
 }
 
 /// Emits one kernel.
@@ -88,6 +90,16 @@ impl<'a, 'm> Emitter<'a, 'm> {
     /// Remembers the value at this index.
     pub fn remember(&self, value: ValueId, index: IndexKey, lanes: Lanes<'m>) {
         self.scope.borrow_mut().values.insert((value, index), lanes);
+    }
+
+    /// Where a row schedule keeps the value, once it does.
+    pub fn keeps(&self, value: ValueId) -> Option<Kept<'m>> {
+        self.scope.borrow().kept.get(&value).cloned()
+    }
+
+    /// Whoever asks for the value from now on, in this scope, gets what is kept.
+    pub fn keep(&self, value: ValueId, kept: Kept<'m>) {
+        self.scope.borrow_mut().kept.insert(value, kept);
     }
 
     fn once(&self, what: Arithmetic, emit: impl FnOnce() -> Val<'m>) -> Val<'m> {

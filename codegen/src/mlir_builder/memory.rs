@@ -3,13 +3,18 @@
 use super::{Builder, Val};
 use melior::ir::{
     Attribute, Type,
-    attribute::{DenseI32ArrayAttribute, IntegerAttribute, TypeAttribute},
+    attribute::{DenseI32ArrayAttribute, IntegerAttribute, StringAttribute, TypeAttribute},
 };
+use routefuse_ir::target::TargetKind;
 
 /// MLIR's marker of an index given as an operand instead of a constant.
 const DYNAMIC_INDEX: i32 = i32::MIN;
 /// `inbounds` in MLIR's no-wrap flags, which implies `nusw`.
 const INBOUNDS: i64 = 3;
+/// MLIR's code of an atomic addition.
+const ADD: i64 = 1;
+/// MLIR's code of the order of an atomic operation that orders nothing else.
+const MONOTONIC: i64 = 2;
 
 impl<'m> Builder<'m> {
     /// The address of element `index` (any integer, signed) past `base`, which must lie inside the object.
@@ -58,6 +63,28 @@ impl<'m> Builder<'m> {
     pub fn store(&self, value: Val<'m>, pointer: Val<'m>, align: u32) {
         let attributes = [self.alignment(align), self.ordering()];
         self.append("llvm.store", &[value, pointer], &attributes, &[], vec![]);
+    }
+
+    /// Adds an integer to the one in memory, atomically among all threads of the device; orders nothing else.
+    pub fn atomic_add(&self, pointer: Val<'m>, amount: Val<'m>, align: u32, kind: TargetKind) {
+        let code = |value: i64| IntegerAttribute::new(self.int(64), value).into();
+        let mut attributes = vec![("bin_op", code(ADD)), ("ordering", code(MONOTONIC)), self.alignment(align)];
+        let scope = match kind {
+            TargetKind::Host => None,
+            TargetKind::Nvptx => Some("device"),
+            TargetKind::Amdgpu => Some("agent"),
+        };
+        if let Some(scope) = scope {
+            attributes.push(("syncscope", StringAttribute::new(self.context, scope).into()));
+        }
+        self.op("llvm.atomicrmw", &[pointer, amount], &attributes, self.type_of(amount));
+    }
+
+    /// Memory of the function's frame for `count` elements. To be asked for outside of loops.
+    pub fn stack(&self, element: Type<'m>, count: u64, align: u32) -> Val<'m> {
+        let array = melior::dialect::llvm::r#type::array(element, count as u32);
+        let attributes = [("elem_type", TypeAttribute::new(array).into()), self.alignment(align)];
+        self.op("llvm.alloca", &[self.const_int(self.int(64), 1)], &attributes, self.pointer())
     }
 
     /// An address given as a 64-bit integer.

@@ -1,0 +1,23 @@
+//! Values that a row schedule computes once a row and keeps.
+
+use super::host::scratch::Scratch;
+use super::index::Index;
+use super::lanes::Lanes;
+use super::scope::Emitter;
+use routefuse_ir::kernel::ValueId;
+
+/// Where a value is kept.
+#[derive(Clone)]
+pub(super) enum Kept<'m> {
+    /// All its columns lie on the host's stack.
+    Scratch(Scratch<'m>),
+}
+
+impl<'m> Emitter<'_, 'm> {
+    /// The value at this index, if it is kept. The index names only what the value depends on.
+    pub fn kept(&self, id: ValueId, index: &Index<'m>) -> Option<Lanes<'m>> {
+        match self.keeps(id)? {
+            Kept::Scratch(scratch) => Some(self.read_scratch(&scratch, &index.column)),
+        }
+    }
+}
