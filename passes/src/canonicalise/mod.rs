@@ -13,7 +13,7 @@ mod boolean;
 mod cast;
 mod cse;
 mod dce;
-mod expand;
+pub(crate) mod expand;
 mod facts;
 mod float;
 mod fold;

@@ -45,7 +45,9 @@ pub(super) fn materialise(
         let bound = |memory: &[Option<Buffer>], o: NodeId| {
             if memory[o.0.index()].is_some() { 1 } else { bounds[o.0.index()] }
         };
-        let sum = pulled(flat, memory, id).fold(flat.weight(id), |n, o| n.saturating_add(bound(memory, o)));
+        // A row value is kept, so its operand, which stays in the budget by itself, is nobody's recomputation.
+        let recomputed = pulled(flat, memory, id).filter(|_| !flat.is_row_value(id));
+        let sum = recomputed.fold(flat.weight(id), |n, o| n.saturating_add(bound(memory, o)));
         bounds[id.0.index()] = if sum <= BUDGET {
             sum
         } else {

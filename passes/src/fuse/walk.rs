@@ -23,6 +23,8 @@ enum Step {
     Map(ColumnMap),
     /// One part of this concatenation.
     Part(NodeId, usize),
+    /// All columns of the operands of this operation on rows.
+    Row(NodeId),
 }
 
 /// A map from the columns of a root; root 0 is the store.
@@ -57,6 +59,8 @@ struct Walk<'a> {
     contexts: Vec<Context>,
     numbers: HashMap<Context, u32>,
     roots: HashMap<(u32, Step), u32>,
+    /// Positions of roots whose values are computed once a row.
+    kept: HashSet<u32>,
     waiting: Vec<(NodeId, u32)>,
     seen: HashSet<(NodeId, u32)>,
 }
@@ -71,6 +75,7 @@ pub(crate) fn walk(flat: &Flat, memory: &[Option<Buffer>], from: NodeId, limit: 
         contexts: vec![],
         numbers: HashMap::new(),
         roots: HashMap::new(),
+        kept: HashSet::new(),
         waiting: vec![],
         seen: HashSet::new(),
     };
@@ -81,13 +86,15 @@ pub(crate) fn walk(flat: &Flat, memory: &[Option<Buffer>], from: NodeId, limit: 
     w.ask(from, whole);
     let mut out = Walked::default();
     while let Some((id, context)) = w.waiting.pop() {
+        let weight = if memory[id.0.index()].is_some() { 1 } else { flat.weight(id) };
+        if !w.kept.contains(&w.contexts[context as usize].root) {
+            out.evaluations += weight;
+        }
         if memory[id.0.index()].is_some() {
-            out.evaluations += 1;
             let place = flat.at(id);
             let same_place = place.cols == cols && (cols == 1 || context == whole);
             out.reads.push(Read { node: id, same_place });
         } else {
-            out.evaluations += flat.weight(id);
             if let Some(t) = table(flat, id).filter(|t| memory[t.0.index()].is_some()) {
                 out.reads.push(Read { node: t, same_place: false });
             }
@@ -113,10 +120,20 @@ impl Walk<'_> {
         n
     }
 
+    /// The context of the operands of an operation on rows, whatever the column that is asked for.
+    fn row(&mut self, id: NodeId, operand: NodeId) -> u32 {
+        let cols = self.flat.at(operand).cols;
+        self.rooted(ONE, Step::Row(id), cols)
+    }
+
     /// A context that is no map of the one above, for a value of this many columns.
     fn rooted(&mut self, above: u32, step: Step, cols: u64) -> u32 {
         let next = self.roots.len() as u32 + 1;
+        let kept = matches!(step, Step::Row(_)) || self.kept.contains(&self.contexts[above as usize].root);
         let root = *self.roots.entry((above, step)).or_insert(next);
+        if kept {
+            self.kept.insert(root);
+        }
         self.context(root, columns::identity(cols))
     }
 
@@ -154,8 +171,16 @@ impl Walk<'_> {
                 }
             }
             _ => {
+                let in_row = flat.is_row_op(id);
                 for operand in pulled(flat, memory, id) {
-                    self.ask(operand, context);
+                    if in_row {
+                        let at = self.row(id, operand);
+                        self.ask(operand, at);
+                    }
+                    // Composite operations ask for the column itself too.
+                    if !flat.is_row_value(id) {
+                        self.ask(operand, context);
+                    }
                 }
             }
         }

@@ -12,9 +12,10 @@ pub(crate) struct FlatNode {
     pub(crate) operands: Vec<NodeId>,
     /// Its position in [`Flat::order`].
     pub(crate) position: usize,
-    /// The symbol of the leading dim.
+    /// The symbol of the leading dim; of an `atomic_add` that of its indices, over which its kernel loops.
     pub(crate) rows: Option<SymbolId>,
-    /// The product of the other dims. A value without columns has no elements and no place in a kernel.
+    /// The product of the other dims. A value without columns has no elements and no place in a kernel. Of an `atomic_add`
+    /// the columns of its indices; where there are none, nothing is added and the counts are stored as they are.
     pub(crate) cols: u64,
     /// Every column of a row has the same value, so the kernel computes one.
     pub(crate) uniform: bool,
@@ -39,14 +40,28 @@ impl<'g> Flat<'g> {
         for (position, id) in order.iter().enumerate() {
             let node = graph.node(*id);
             let operands = graph.operands(*id);
-            let cols = node.ty.row_elements().unwrap_or(0);
+            let mut cols = node.ty.row_elements().unwrap_or(0);
+            let mut rows = node.ty.row_symbol();
+            if let Some(indices) = flat.adds_at(node, &operands) {
+                (cols, rows) = (flat.at(indices).cols, flat.at(indices).rows);
+            }
             let uniform = cols <= 1 || flat.uniform(node, &operands);
             let loads = matches!(node.op, Op::Input(_)) || operands.iter().any(|o| flat.at(*o).loads);
-            flat.nodes[id.0.index()] =
-                FlatNode { operands, position, rows: node.ty.row_symbol(), cols, uniform, loads };
+            flat.nodes[id.0.index()] = FlatNode { operands, position, rows, cols, uniform, loads };
         }
         flat.order = order;
         flat
+    }
+
+    /// The indices of an `atomic_add` that has any.
+    fn adds_at(&self, node: &Node, operands: &[NodeId]) -> Option<NodeId> {
+        let indices = matches!(node.op, Op::AtomicAdd).then(|| operands[1])?;
+        (self.at(indices).cols > 0).then_some(indices)
+    }
+
+    /// The value is added to an output, rather than stored in one.
+    pub(crate) fn is_addition(&self, id: NodeId) -> bool {
+        self.adds_at(self.node(id), &self.at(id).operands).is_some()
     }
 
     fn uniform(&self, node: &Node, operands: &[NodeId]) -> bool {
@@ -61,8 +76,8 @@ impl<'g> Flat<'g> {
                 parts.all(|p| Some(p) == first) && first.is_some_and(|f| self.at(*f).uniform)
             }
             Op::Gather { .. } => all(1),
-            // A column of its own for each place, whatever the operand.
-            Op::TopK { .. } | Op::TopKMask { .. } | Op::CumSum => false,
+            // Mostly a column of its own for each place, whatever the operand.
+            op if is_row_op(op) => false,
             // With a constant leading dim the rows of `x` are columns too: see `index`.
             Op::GatherRow { .. } => all(1) && (self.row_groups(operands[1]) == 1 || all(0)),
             _ => all(0),
@@ -110,13 +125,46 @@ impl<'g> Flat<'g> {
             Op::MaskRows { .. } => 2,
             Op::Pack { .. } => 8,
             // Row values are computed once a row and kept.
-            _ => 1,
+            _ if self.is_row_value(id) => 1,
+            // Macro operations on rows: exp and a division, or a step of a tree for each element of the axis.
+            Op::Reduce { axis, .. } => {
+                let operand = self.at(id).operands[0];
+                self.node(operand).ty.shape[*axis].as_const().unwrap_or(1)
+            }
+            Op::Softmax | Op::LogSoftmax => 30,
+            Op::Renorm { .. } => 10,
+            _ => 4,
         }
+    }
+
+    /// A row value of the kernel that holds it: computed once a row, for all who ask. Not of the composite ones, which are
+    /// more than a row value.
+    pub(crate) fn is_row_value(&self, id: NodeId) -> bool {
+        match &self.node(id).op {
+            // Over another axis, it is elementwise.
+            Op::Reduce { axis, .. } => axis + 1 == self.node(id).ty.shape.len(),
+            op => keeps_row(op),
+        }
+    }
+
+    /// An operation whose result depends on other columns of its operand than its own.
+    pub(crate) fn is_row_op(&self, id: NodeId) -> bool {
+        is_row_op(&self.node(id).op)
     }
 }
 
+fn keeps_row(op: &Op) -> bool {
+    matches!(op, Op::Dot | Op::ArgMax | Op::CumSum | Op::TopK { .. } | Op::TopKMask { .. } | Op::GroupScore { .. })
+}
+
+fn is_row_op(op: &Op) -> bool {
+    let composite =
+        matches!(op, Op::Reduce { .. } | Op::Softmax | Op::LogSoftmax | Op::GroupMask { .. } | Op::Renorm { .. });
+    composite || keeps_row(op)
+}
+
 /// Rough counts of machine instructions.
-fn scalar_weight(op: ScalarOp) -> u64 {
+pub(crate) fn scalar_weight(op: ScalarOp) -> u64 {
     use routefuse_ir::DType;
     use routefuse_ir::op::{BinaryOp, UnaryOp};
     match op {

@@ -10,12 +10,13 @@ mod finish;
 pub(crate) mod flat;
 mod index;
 
+use crate::canonicalise::expand::row::MAX_REDUCED;
 use crate::canonicalise::{Expand, Pass};
 use builder::{KernelBuilder, Stored};
 use flat::Flat;
 use routefuse_ir::graph::{Graph, Input, Layout, Node, NodeId, Output};
 use routefuse_ir::kernel::{Param, Role, ValueId, ValueKind};
-use routefuse_ir::op::Op;
+use routefuse_ir::op::{Op, ReduceOp};
 use routefuse_ir::program::{Buffer, Program, Step};
 use routefuse_ir::{Alias, Code, DType, Diagnostic, Diagnostics, Literal};
 
@@ -62,6 +63,9 @@ pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
                 if flat.is_op(id) {
                     ops.push(id);
                 }
+                if matches!(flat.node(id).op, Op::AtomicAdd) {
+                    continue;
+                }
                 lowering.node(flat, id, &values)?
             }
         };
@@ -69,8 +73,12 @@ pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
         values[id.0.index()] = Some(value);
     }
     for (id, buffer) in job.stores {
+        if matches!(flat.node(*id).op, Op::AtomicAdd) && job.memory[id.0.index()].is_none() {
+            lowering.add(*id, *buffer, &values)?;
+            continue;
+        }
         let value = values[id.0.index()].ok_or_else(|| internal("a stored value was not lowered"))?;
-        lowering.store(*buffer, value)?;
+        lowering.store(*buffer, value);
     }
     Ok(Lowered { step: finish::finish(lowering.builder, job)?, ops })
 }
@@ -79,7 +87,8 @@ fn internal(message: &str) -> Diagnostics {
     Diagnostic::new(Code::Internal, message).help("this is a defect; please report the graph").into()
 }
 
-/// The operands of a node that a kernel computes or loads: not a table in memory, not parts without columns.
+/// The operands of a node that a kernel computes or loads: not a table in memory, not parts without columns, of counts that
+/// are added to not the counts.
 pub(crate) fn pulled<'f>(
     flat: &'f Flat,
     memory: &'f [Option<Buffer>],
@@ -88,7 +97,8 @@ pub(crate) fn pulled<'f>(
     let operands = &flat.at(id).operands;
     let table_in_memory = table(flat, id).is_some_and(|t| memory[t.0.index()].is_some());
     let joins = matches!(flat.node(id).op, Op::Concat);
-    operands.iter().skip(usize::from(table_in_memory)).copied().filter(move |o| !joins || flat.at(*o).cols > 0)
+    let skipped = table_in_memory || flat.is_addition(id);
+    operands.iter().skip(usize::from(skipped)).copied().filter(move |o| !joins || flat.at(*o).cols > 0)
 }
 
 /// The table of a gather.
@@ -127,7 +137,11 @@ impl Lowering<'_> {
         self.builder.input(buffer, name, &program.buffer_type(buffer), layout)
     }
 
-    fn store(&mut self, buffer: Buffer, value: ValueId) -> Result<(), Diagnostics> {
+    fn store(&mut self, buffer: Buffer, value: ValueId) {
+        self.stored(buffer, value, None);
+    }
+
+    fn stored(&mut self, buffer: Buffer, value: ValueId, add_at: Option<ValueId>) {
         let program = self.job.program;
         let (name, layout) = place(program, buffer);
         let aliases = match buffer {
@@ -136,7 +150,27 @@ impl Lowering<'_> {
         };
         let ty = program.buffer_type(buffer);
         let param = Param { name: name.to_owned(), role: Role::Output, ty, layout, aliases: None };
-        self.builder.stores.push(Stored { buffer, param, value, add_at: None, aliases });
+        self.builder.stores.push(Stored { buffer, param, value, add_at, aliases });
+    }
+
+    /// The store of an `atomic_add`: amounts, added to the counts that the output lies in.
+    fn add(&mut self, id: NodeId, buffer: Buffer, values: &[Option<ValueId>]) -> Result<(), Diagnostics> {
+        let flat = self.job.flat;
+        let [counts, indices, amounts] = flat.at(id).operands[..] else {
+            return Err(internal("an addition without three operands"));
+        };
+        let value = |o: NodeId| values[o.0.index()].ok_or_else(|| internal("an operand was not lowered"));
+        if !flat.is_addition(id) {
+            let counts = value(counts)?;
+            self.store(buffer, counts);
+            return Ok(());
+        }
+        let memory = self.job.memory[counts.0.index()].ok_or_else(|| internal("counts are in no buffer"))?;
+        // A parameter even where nothing loads it.
+        self.input(memory);
+        // One index for all columns is still added at once for each.
+        let indices = self.builder.widen(value(indices)?, flat.at(indices).cols);
+        self.stored(buffer, value(amounts)?, Some(indices));
         Ok(())
     }
 
@@ -215,25 +249,25 @@ impl Lowering<'_> {
                 let begin = b.binary(routefuse_ir::op::BinaryOp::Mul, group, scale);
                 b.gather_columns(value, Some(begin), &[(index, extent)], *out_of_range, proved)
             }
-            Op::Reduce { op, axis } if axis + 1 == node.ty.shape.len() => {
+            Op::Reduce { op, axis } if axis + 1 == node.ty.shape.len() && reduces(*op, self.width(flat, id)) => {
                 let (op, width) = (*op, self.width(flat, id));
                 let kind = |value| ValueKind::Reduce { op, value, width };
                 let (cols, value) = (flat.at(place.operands[0]).cols, operand(0)?);
                 self.builder.row_value(value, cols, kind, node.ty.dtype, place.cols)
             }
-            Op::CumSum => {
+            Op::CumSum if self.width(flat, id) > 1 => {
                 let width = self.width(flat, id);
                 let kind = |value| ValueKind::CumSum { value, width };
                 let value = operand(0)?;
                 self.builder.row_value(value, place.cols, kind, node.ty.dtype, place.cols)
             }
-            Op::TopK { k, candidates, order } => {
+            Op::TopK { k, candidates, order } if self.width(flat, id) > 1 => {
                 let (k, candidates, order, width) = (*k, *candidates, *order, self.width(flat, id));
                 let kind = |value| ValueKind::TopK { value, width, k, candidates, order };
                 let (cols, value) = (flat.at(place.operands[0]).cols, operand(0)?);
                 self.builder.row_value(value, cols, kind, node.ty.dtype, place.cols)
             }
-            Op::TopKMask { k, candidates } => {
+            Op::TopKMask { k, candidates } if self.width(flat, id) > 1 => {
                 let (k, candidates, width) = (*k, *candidates, self.width(flat, id));
                 let kind = |value| ValueKind::TopKMask { value, width, k, candidates };
                 let value = operand(0)?;
@@ -278,6 +312,11 @@ impl Lowering<'_> {
         }
         values[g.outputs[0].node.0.index()].ok_or_else(|| internal("an expansion has no result"))
     }
+}
+
+/// Whether a kernel reduces segments of this width at once.
+fn reduces(op: ReduceOp, width: u64) -> bool {
+    width > 1 && (width <= MAX_REDUCED || op == ReduceOp::TopTwoSum)
 }
 
 /// A buffer's name and layout.

@@ -1,26 +1,15 @@
 //! How a kernel's rows and columns meet threads on a target.
 //!
-//! Stores of one number of columns share a [`Domain`], and with it their threads and values. On a GPU a thread owns 16
-//! bytes of the widest output of its domain:
-//! - where that divides a row, neighbouring columns of one row ([`Piece::InRow`]);
-//! - where it does not but no output has gaps, neighbouring elements that may cross rows ([`Piece::Flat`]);
-//! - where each row has one element, made of no wider values, and no output has gaps, neighbouring rows
-//!   ([`Piece::Rows`]);
-//! - else one element.
-//!
-//! On the host one thread loops over rows, and code generation cuts each into pieces of 16 and falling powers of two.
+//! Stores of one number of columns share a [`Domain`], and with it their threads and values. A kernel in which nothing
+//! crosses columns gets the flat schedule (`flat`), one with row values the row schedule (`row`).
+
+mod flat;
+mod row;
 
 use routefuse_ir::Verified;
-use routefuse_ir::graph::Layout;
+use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled};
-use routefuse_ir::kernel::{Kernel, ValueId};
-use routefuse_ir::target::{Target, TargetKind};
-
-/// Bytes that one thread of a GPU owns of each output: its widest load and store.
-const PIECE_BYTES: u64 = 16;
-
-/// Threads of a block: enough for every target to fill a multiprocessor, few enough for any register use.
-const GPU_THREADS: u32 = 256;
+use routefuse_ir::target::Target;
 
 /// Elements of a piece on the host: a vector of 64 bytes of `f32`.
 const HOST_WIDTH: u32 = 16;
@@ -31,12 +20,16 @@ pub fn schedule(kernel: Verified<Kernel>, target: Target) -> Scheduled {
     Scheduled { kernel, schedule, target }
 }
 
-/// The schedule alone.
+/// The schedule alone: a function of the kernel and the target.
 pub fn schedule_of(kernel: &Kernel, target: Target) -> Schedule {
-    let host = target.kind() == TargetKind::Host;
+    if kernel.has_row_values() { row::schedule(kernel, target) } else { flat::schedule(kernel, target) }
+}
+
+/// One for each number of columns that stores have, in the order of the stores.
+fn domains(kernel: &Kernel, piece: impl Fn(&Domain) -> Piece) -> Vec<Domain> {
     let mut domains: Vec<Domain> = Vec::new();
     for (position, store) in kernel.stores.iter().enumerate() {
-        let cols = kernel.param_space(store.param).cols;
+        let cols = kernel.store_cols(store);
         let known = domains.iter().position(|d| d.cols == cols);
         let domain = known.unwrap_or_else(|| {
             domains.push(Domain { cols, stores: vec![], piece: Piece::InRow { width: 1 } });
@@ -45,58 +38,15 @@ pub fn schedule_of(kernel: &Kernel, target: Target) -> Schedule {
         domains[domain].stores.push(position as u32);
     }
     for d in &mut domains {
-        d.piece = if host { host_piece(kernel, d) } else { gpu_piece(kernel, d) };
+        d.piece = piece(d);
     }
-    let threads = if host { 1 } else { GPU_THREADS.min(target.info().max_threads) };
-    Schedule::Flat { threads, domains }
-}
-
-fn host_piece(kernel: &Kernel, d: &Domain) -> Piece {
-    if d.cols == 1 && one_column_each(kernel, d) {
-        Piece::Rows { width: HOST_WIDTH }
-    } else {
-        Piece::InRow { width: HOST_WIDTH }
-    }
-}
-
-/// Whether no value behind the domain's stores has several columns of a row. Where one has, as a row's sum, neighbouring
-/// rows are far apart in memory and each is better read on its own.
-fn one_column_each(kernel: &Kernel, d: &Domain) -> bool {
-    let mut waiting: Vec<ValueId> = d.stores.iter().map(|s| kernel.stores[*s as usize].value).collect();
-    let mut seen = vec![false; kernel.values.len()];
-    while let Some(id) = waiting.pop() {
-        if !std::mem::replace(&mut seen[id.0 as usize], true) {
-            let value = kernel.value(id);
-            if value.space.per_row && value.space.cols > 1 {
-                return false;
-            }
-            waiting.extend(value.kind.operands());
-        }
-    }
-    true
-}
-
-fn gpu_piece(kernel: &Kernel, d: &Domain) -> Piece {
-    let params = || d.stores.iter().map(|s| kernel.param(kernel.stores[*s as usize].param));
-    let widest = params().map(|p| p.ty.dtype.size()).max().unwrap_or(1);
-    let width = (PIECE_BYTES / widest).max(1) as u32;
-    let contiguous = params().all(|p| p.layout == Layout::Contiguous);
-    if d.cols == 1 {
-        // Neighbouring rows are neighbours in memory only without gaps; one row has no neighbour.
-        return Piece::Rows {
-            width: if contiguous && kernel.rows.is_some() && one_column_each(kernel, d) { width } else { 1 },
-        };
-    }
-    if d.cols.is_multiple_of(u64::from(width)) {
-        return Piece::InRow { width };
-    }
-    if contiguous { Piece::Flat { width } } else { Piece::InRow { width: 1 } }
+    domains
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use routefuse_ir::graph::Alias;
+    use routefuse_ir::graph::{Alias, Layout};
     use routefuse_ir::{DType, Dim, GraphBuilder};
 
     /// Outputs of these dtypes, columns and layouts, all zero, scheduled.

@@ -121,7 +121,12 @@ fn run_in_place(program: &Program, inputs: &[Tensor], extents: &[u64], seed: u64
         };
         // Outputs come in the order of parameters, and so do stores.
         let stores: Vec<usize> = k.stores.iter().map(|s| place(step.buffers[s.param.0 as usize])).collect();
-        let cols: Vec<u64> = k.stores.iter().map(|s| k.param_space(s.param).cols).collect();
+        let cols: Vec<u64> = k.stores.iter().map(|s| if s.add_at.is_some() { 0 } else { k.store_cols(s) }).collect();
+        // Nothing else reads or writes what is added to, so the order does not matter.
+        let before = run(&memory);
+        for (i, _) in k.stores.iter().enumerate().filter(|(_, s)| s.add_at.is_some()) {
+            memory[stores[i]] = before[i].clone();
+        }
         let rows = k.rows.map_or(1, |r| symbols[r.0 as usize]);
         let mut elements: Vec<(u64, u64)> = Vec::new();
         let mut domains = cols.clone();
@@ -130,9 +135,10 @@ fn run_in_place(program: &Program, inputs: &[Tensor], extents: &[u64], seed: u64
         for n in domains {
             elements.extend((0..rows * n).map(|e| (n, e)));
         }
-        if stores.iter().all(|s| *s >= inputs.len()) {
-            for (to, tensor) in stores.iter().zip(run(&memory)) {
-                memory[*to] = tensor;
+        let stored = || stores.iter().zip(&k.stores).filter(|(_, s)| s.add_at.is_none()).map(|(to, _)| *to);
+        if stored().all(|s| s >= inputs.len()) {
+            for (i, tensor) in before.into_iter().enumerate().filter(|(i, _)| k.stores[*i].add_at.is_none()) {
+                memory[stores[i]] = tensor;
             }
             continue;
         }

@@ -7,3 +7,4 @@ mod cuts;
 mod generator;
 mod random;
 mod report;
+mod rows;

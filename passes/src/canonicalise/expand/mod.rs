@@ -1,12 +1,15 @@
 //! Macro operations, in terms of primitive ones.
 
+pub(crate) mod row;
+
 use super::Pass;
 use super::rewrite::{Expr, Rule, apply};
 use super::view::View;
 use routefuse_ir::op::{BinaryOp, CompareOp, PackForm};
 use routefuse_ir::{Alias, DType, Graph, Literal, NodeId, Op};
 
-/// `pack`, `unpack_id`, `unpack_weight`, `mask_rows` and `copy` become primitive operations.
+/// `pack`, `unpack_id`, `unpack_weight`, `mask_rows`, `copy` and operations on rows that have a formula become primitive
+/// operations.
 pub struct Expand;
 
 impl Pass for Expand {
@@ -15,7 +18,13 @@ impl Pass for Expand {
     }
 
     fn run(&self, g: &mut Graph) -> bool {
-        apply(g, RULES)
+        let rules: Vec<Rule> = [RULES, row::RULES].concat();
+        // What a formula is made of may have a formula in turn.
+        let mut changed = false;
+        while apply(g, &rules) {
+            changed = true;
+        }
+        changed
     }
 }
 

@@ -1,0 +1,79 @@
+//! The flat schedule: nothing crosses lanes.
+//!
+//! On a GPU a thread owns 16 bytes of the widest output of its domain:
+//! - where that divides a row, neighbouring columns of one row ([`Piece::InRow`]);
+//! - where it does not but no output has gaps, neighbouring elements that may cross rows ([`Piece::Flat`]);
+//! - where each row has one element, made of no wider values, and no output has gaps, neighbouring rows
+//!   ([`Piece::Rows`]);
+//! - else one element.
+//!
+//! On the host one thread loops over rows, and code generation cuts each into pieces of 16 and falling powers of two.
+
+use super::{HOST_WIDTH, domains};
+use routefuse_ir::graph::Layout;
+use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
+use routefuse_ir::kernel::{Kernel, Store, ValueId};
+use routefuse_ir::target::{Target, TargetKind};
+
+/// Bytes that one thread of a GPU owns of each output: its widest load and store.
+const PIECE_BYTES: u64 = 16;
+
+/// Threads of a block: enough for every target to fill a multiprocessor, few enough for any register use.
+const GPU_THREADS: u32 = 256;
+
+pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
+    let host = target.kind() == TargetKind::Host;
+    let piece = |d: &Domain| if host { host_piece(kernel, d) } else { gpu_piece(kernel, d) };
+    let threads = if host { 1 } else { GPU_THREADS.min(target.info().max_threads) };
+    Schedule::Flat { threads, domains: domains(kernel, piece) }
+}
+
+fn host_piece(kernel: &Kernel, d: &Domain) -> Piece {
+    if d.cols == 1 && one_column_each(kernel, d) {
+        Piece::Rows { width: HOST_WIDTH }
+    } else {
+        Piece::InRow { width: HOST_WIDTH }
+    }
+}
+
+/// Whether no value behind the domain's stores has several columns of a row. Where one has, as a row's sum, neighbouring
+/// rows are far apart in memory and each is better read on its own.
+fn one_column_each(kernel: &Kernel, d: &Domain) -> bool {
+    let stores = d.stores.iter().map(|s| &kernel.stores[*s as usize]);
+    let mut waiting: Vec<ValueId> = stores.flat_map(|s| std::iter::once(s.value).chain(s.add_at)).collect();
+    let mut seen = vec![false; kernel.values.len()];
+    while let Some(id) = waiting.pop() {
+        if !std::mem::replace(&mut seen[id.0 as usize], true) {
+            let value = kernel.value(id);
+            if value.space.per_row && value.space.cols > 1 {
+                return false;
+            }
+            waiting.extend(value.kind.operands());
+        }
+    }
+    true
+}
+
+fn gpu_piece(kernel: &Kernel, d: &Domain) -> Piece {
+    let stores = || d.stores.iter().map(|s| &kernel.stores[*s as usize]);
+    // What is added goes wherever its index says, element by element.
+    let adds = |s: &&Store| s.add_at.is_some();
+    let params = || stores().filter(|s| !adds(s)).map(|s| kernel.param(s.param));
+    let Some(widest) = params().map(|p| p.ty.dtype.size()).max() else { return Piece::InRow { width: 1 } };
+    let width = (PIECE_BYTES / widest).max(1) as u32;
+    let contiguous = params().all(|p| p.layout == Layout::Contiguous);
+    if stores().any(|s| adds(&s)) {
+        let fits = d.cols.is_multiple_of(u64::from(width));
+        return Piece::InRow { width: if fits { width } else { 1 } };
+    }
+    if d.cols == 1 {
+        // Neighbouring rows are neighbours in memory only without gaps; one row has no neighbour.
+        return Piece::Rows {
+            width: if contiguous && kernel.rows.is_some() && one_column_each(kernel, d) { width } else { 1 },
+        };
+    }
+    if d.cols.is_multiple_of(u64::from(width)) {
+        return Piece::InRow { width };
+    }
+    if contiguous { Piece::Flat { width } } else { Piece::InRow { width: 1 } }
+}

@@ -1,0 +1,123 @@
+//! The row schedule: a group of lanes owns a row, computes its row values once and keeps them.
+//!
+//! How many lanes: with few of them a row's values fill their registers, with many they wait for one another. The widest
+//! operand of a row value decides, and the narrow stores, of at most a warp's columns, are done in one go. Where a warp's
+//! lanes would have to keep too much, all threads of a block share a row (the *block* shape).
+
+use super::{HOST_WIDTH, domains};
+use crate::lower::flat::scalar_weight;
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule};
+use routefuse_ir::kernel::{Kernel, ValueId, ValueKind};
+use routefuse_ir::target::{Target, TargetKind};
+
+/// Columns of the widest row that a lane keeps where rows are few: little work each, more shuffles.
+const FEW_COLUMNS: u64 = 4;
+
+/// And where they are many: a lane sorts and sums its own columns without a word to the others.
+const MANY_COLUMNS: u64 = 8;
+
+/// Columns of one value that a lane keeps in registers at most; beyond, the block shape. Several values are kept at once,
+/// and there are at most 255 registers.
+const MOST_COLUMNS: u64 = 32;
+
+/// Threads of a block for few rows: small blocks spread over all multiprocessors.
+const FEW_THREADS: u32 = 64;
+
+/// Threads of a block for many rows, as in the flat schedule.
+const MANY_THREADS: u32 = 256;
+
+/// Up to so many rows every row has lanes of its own at the same time: a group of a warp each on the 132 multiprocessors of
+/// an H100 or the 304 of an MI300 fills about half of what is resident.
+const FEW_ROWS: u64 = 4096;
+
+/// Bytes of a lane's widest load and store.
+const PIECE_BYTES: u64 = 16;
+
+/// What makes a scalar value dear, with all that is behind it: it is rather kept than computed again. Loads and casts are
+/// not, `exp` and its like are.
+const DEAR: u64 = 12;
+
+pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
+    if target.kind() == TargetKind::Host {
+        let shape = RowShape { lanes: 1, threads: 1, persistent: false };
+        let domains = domains(kernel, |_| Piece::InRow { width: HOST_WIDTH });
+        return Schedule::Row { few: shape, many: shape, few_rows: 0, held: held(kernel, true), domains };
+    }
+    let few = shape(kernel, target, FEW_COLUMNS, FEW_THREADS, false);
+    let many = shape(kernel, target, MANY_COLUMNS, MANY_THREADS, true);
+    let lanes = u64::from(few.lanes.max(many.lanes));
+    let domains = domains(kernel, |d| piece(kernel, d, lanes));
+    Schedule::Row { few, many, few_rows: FEW_ROWS, held: held(kernel, false), domains }
+}
+
+/// Columns of the widest operand of a row value.
+pub(crate) fn widest(kernel: &Kernel) -> u64 {
+    let operand = |kind: &ValueKind| kernel.value(kind.operands()[0]).space.cols;
+    kernel.values.iter().filter(|v| v.kind.is_row_value()).map(|v| operand(&v.kind)).max().unwrap_or(1)
+}
+
+/// The shape that leaves each lane about `columns` columns of the widest row.
+fn shape(kernel: &Kernel, target: Target, columns: u64, threads: u32, persistent: bool) -> RowShape {
+    let (warp, most) = (target.info().warp, target.info().max_threads);
+    let threads = threads.max(warp);
+    let widest = widest(kernel);
+    if widest > MOST_COLUMNS * u64::from(warp) {
+        // Powers of two all, so threads are whole warps.
+        let lanes = widest.div_ceil(columns).next_power_of_two().min(u64::from(most)) as u32;
+        return RowShape { lanes, threads: lanes, persistent };
+    }
+    let narrow = kernel.stores.iter().map(|s| kernel.store_cols(s)).filter(|c| *c <= u64::from(warp)).max();
+    let wanted = widest.div_ceil(columns).max(narrow.unwrap_or(1)).next_power_of_two();
+    RowShape { lanes: wanted.min(u64::from(warp)) as u32, threads, persistent }
+}
+
+/// Narrow stores are one column a lane; wide ones are cut into what a lane loads and stores at once.
+fn piece(kernel: &Kernel, d: &Domain, lanes: u64) -> Piece {
+    let sizes = d.stores.iter().map(|s| kernel.param(kernel.stores[*s as usize].param).ty.dtype.size());
+    let width = PIECE_BYTES / sizes.max().unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+    let fits = d.cols > lanes && d.cols.is_multiple_of(width);
+    Piece::InRow { width: if fits { width as u32 } else { 1 } }
+}
+
+/// Values that are computed once a row and kept, beside row values: their operands, and dear ones that several of them
+/// need. A lane asks for a gathered column of another lane's anyway by computing it, so on a GPU gathers do not count.
+fn held(kernel: &Kernel, gathers: bool) -> Vec<ValueId> {
+    let wide = |id: ValueId| kernel.value(id).space.cols > 1;
+    let is_row_value = |id: ValueId| kernel.value(id).kind.is_row_value();
+    let mut held = vec![false; kernel.values.len()];
+    for (_, v) in kernel.values().filter(|(_, v)| v.kind.is_row_value()) {
+        for o in v.kind.operands() {
+            held[o.0 as usize] = wide(o) && !is_row_value(o);
+        }
+    }
+    let mut cones: Vec<u64> = Vec::with_capacity(held.len());
+    for (id, v) in kernel.values() {
+        let own = if let ValueKind::Scalar(op, _) = v.kind { scalar_weight(op) } else { 1 };
+        let operands = v.kind.operands().into_iter().map(|o| cones[o.0 as usize]);
+        cones.push(if is_row_value(id) { 1 } else { operands.fold(own, u64::saturating_add) });
+    }
+    // By value, who computes it: held values, row values and gathers. Users come before operands.
+    let mut askers: Vec<Vec<ValueId>> = vec![vec![]; kernel.values.len()];
+    for (id, v) in kernel.values().rev() {
+        let mut own = std::mem::take(&mut askers[id.0 as usize]);
+        own.sort_unstable();
+        own.dedup();
+        let scalar = matches!(v.kind, ValueKind::Scalar(..));
+        held[id.0 as usize] |= scalar && wide(id) && cones[id.0 as usize] > DEAR && own.len() > 1;
+        if let ValueKind::GatherRow { value, index, .. } = v.kind {
+            if gathers {
+                askers[value.0 as usize].push(id);
+            }
+            let by = if held[id.0 as usize] { vec![id] } else { own };
+            askers[index.0 as usize].extend(by);
+            continue;
+        }
+        if held[id.0 as usize] || v.kind.is_row_value() {
+            own = vec![id];
+        }
+        for o in v.kind.operands() {
+            askers[o.0 as usize].extend(&own);
+        }
+    }
+    (0..held.len()).filter(|i| held[*i]).map(|i| ValueId(i as u32)).collect()
+}
