@@ -11,6 +11,8 @@ pub enum CodeFormat {
     SharedObject,
     /// PTX text.
     Ptx,
+    /// Machine code of one NVIDIA processor, which its driver made of PTX.
+    Cubin,
     /// An AMD code object.
     Hsaco,
 }
@@ -21,6 +23,7 @@ impl CodeFormat {
         match self {
             CodeFormat::SharedObject => "so",
             CodeFormat::Ptx => "ptx",
+            CodeFormat::Cubin => "cubin",
             CodeFormat::Hsaco => "hsaco",
         }
     }

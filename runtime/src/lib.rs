@@ -23,10 +23,16 @@
 //! # Threads
 //! A plan is `Send + Sync`; any number of threads launch it at once, each with its own [`Args`]. A launch runs on the
 //! calling thread, or shares its rows on a rayon pool that is handed in ([`Plan::launch_on`]).
+//!
+//! # GPUs
+//! With the feature `cuda`, the module `cuda` has a plan of NVIDIA code loaded on a GPU and launched on a stream, with the
+//! same [`Args`] and the same checks.
 
 mod args;
 mod cache;
 mod compiler;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod element;
 mod host;
 mod key;

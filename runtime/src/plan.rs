@@ -1,5 +1,7 @@
 //! A program, ready to run.
 
+#[cfg(feature = "cuda")]
+mod cuda_launch;
 mod launch;
 mod overlap;
 mod ports;
@@ -9,6 +11,8 @@ use crate::cache::{KernelCache, LoadedKernel};
 use crate::compiler::Compiler;
 use crate::key::Key;
 use ports::Port;
+use rayon::ThreadPool;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
@@ -18,6 +22,12 @@ use routefuse_ir::{Alias, Code, Diagnostic};
 use slots::StepSlots;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+
+/// One variant of one kernel.
+type Job<'p> = (&'p Scheduled, Variant);
+
+/// Kernels in order, or the first failure.
+type Loaded = Result<Vec<Arc<LoadedKernel>>, Diagnostic>;
 
 /// A program with compiled kernels: `Send + Sync`, made once, launched from any number of threads.
 pub struct Plan {
@@ -150,6 +160,17 @@ impl Plan {
         self.loaded().map(|_| ())
     }
 
+    /// [`Plan::prepare`] with the variants shared by a pool's threads.
+    ///
+    /// # Errors
+    /// Those of [`Plan::prepare`].
+    pub fn prepare_on(&self, pool: &ThreadPool) -> Result<(), Diagnostic> {
+        if self.loaded.get().is_some() {
+            return Ok(());
+        }
+        self.load_with(|jobs| pool.install(|| jobs.par_iter().map(|(k, v)| self.kernel(k, *v)).collect())).map(|_| ())
+    }
+
     #[inline]
     fn loaded(&self) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
         match self.loaded.get() {
@@ -160,25 +181,31 @@ impl Plan {
 
     #[cold]
     fn load(&self) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
+        self.load_with(|jobs| jobs.iter().map(|(k, v)| self.kernel(k, *v)).collect())
+    }
+
+    /// Every variant of every kernel, as `get` gets them, in order.
+    fn load_with(&self, get: impl FnOnce(&[Job<'_>]) -> Loaded) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
+        let jobs: Vec<Job<'_>> = self.kernels.iter().flat_map(|k| k.variants().iter().map(move |v| (k, *v))).collect();
+        let loaded = get(&jobs)?;
+        // Two threads may both come here; the cache gave them the same kernels.
+        Ok(self.loaded.get_or_init(|| loaded.into_boxed_slice()))
+    }
+
+    /// One variant, compiled and loaded, or from the cache.
+    fn kernel(&self, scheduled: &Scheduled, variant: Variant) -> Result<Arc<LoadedKernel>, Diagnostic> {
         let Some((compiler, cache)) = &self.source else {
             return Err(Diagnostic::new(Code::Internal, "a plan of artifacts that holds none"));
         };
-        let mut loaded = Vec::new();
-        for scheduled in &self.kernels {
-            for &variant in scheduled.variants() {
-                let key = Key::of(scheduled, variant, &**compiler);
-                let compile = || {
-                    let artifact = compiler.compile(scheduled, variant)?;
-                    tracing::debug!(kernel = %scheduled.kernel.name, %variant, %key, bytes = artifact.code.len(), "compiled");
-                    self.check_artifact(&artifact, scheduled, variant)?;
-                    Ok(artifact)
-                };
-                // SAFETY: a `Compiler` vouches for its artifacts.
-                loaded.push(unsafe { cache.get_or_compile(key, compile)? });
-            }
-        }
-        // Two threads may both come here; the cache gave them the same kernels.
-        Ok(self.loaded.get_or_init(|| loaded.into_boxed_slice()))
+        let key = Key::of(scheduled, variant, &**compiler);
+        let compile = || {
+            let artifact = compiler.compile(scheduled, variant)?;
+            tracing::debug!(kernel = %scheduled.kernel.name, %variant, %key, bytes = artifact.code.len(), "compiled");
+            self.check_artifact(&artifact, scheduled, variant)?;
+            Ok(artifact)
+        };
+        // SAFETY: a `Compiler` vouches for its artifacts.
+        unsafe { cache.get_or_compile(key, compile) }
     }
 
     /// The program.

@@ -148,12 +148,30 @@ impl<'a> TensorRef<'a> {
     /// Any memory: `bytes` from `ptr` on, with strides in elements.
     ///
     /// # Safety
+    /// If the memory is a GPU's: it stays allocated, and nobody else writes it, until the stream has run the launch.
     /// If the memory is the host's: it is readable and nobody else writes it during a launch, for `'a`, and the elements
     /// within shape and strides are valid (a `bool` is 0 or 1). Host memory that is written only by the same launch,
     /// through an output's view, is fine: the launch checks what may overlap.
     #[inline]
     pub unsafe fn from_raw(ptr: *const u8, bytes: u64, dtype: DType, shape: &[u64], strides: &[i64]) -> TensorRef<'a> {
         TensorRef::of(View::new(ptr.cast_mut(), bytes, dtype, shape).with_strides(strides))
+    }
+
+    /// As [`TensorRef::from_raw`], row-major without gaps.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub unsafe fn contiguous(ptr: *const u8, bytes: u64, dtype: DType, shape: &[u64]) -> TensorRef<'a> {
+        TensorRef::of(View::new(ptr.cast_mut(), bytes, dtype, shape))
+    }
+
+    /// The same elements' memory with other strides, one a dim, in elements.
+    #[must_use]
+    #[inline]
+    pub fn with_strides(mut self, strides: &[i64]) -> TensorRef<'a> {
+        self.view = self.view.with_strides(strides);
+        self
     }
 
     /// The same view, said to be in this device's memory.
@@ -196,11 +214,29 @@ impl<'a> TensorMut<'a> {
     /// Any memory: `bytes` from `ptr` on, with strides in elements.
     ///
     /// # Safety
+    /// If the memory is a GPU's: it stays allocated, and nobody else reads or writes it, until the stream has run the launch.
     /// If the memory is the host's: it is writable, and nobody else reads or writes it during a launch, for `'a`; a
     /// `bool` in it is 0 or 1. Other views of it in the same launch are fine: the launch checks what may overlap.
     #[inline]
     pub unsafe fn from_raw(ptr: *mut u8, bytes: u64, dtype: DType, shape: &[u64], strides: &[i64]) -> TensorMut<'a> {
         TensorMut::of(View::new(ptr, bytes, dtype, shape).with_strides(strides))
+    }
+
+    /// As [`TensorMut::from_raw`], row-major without gaps.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub unsafe fn contiguous(ptr: *mut u8, bytes: u64, dtype: DType, shape: &[u64]) -> TensorMut<'a> {
+        TensorMut::of(View::new(ptr, bytes, dtype, shape))
+    }
+
+    /// The same elements' memory with other strides, one a dim, in elements.
+    #[must_use]
+    #[inline]
+    pub fn with_strides(mut self, strides: &[i64]) -> TensorMut<'a> {
+        self.view = self.view.with_strides(strides);
+        self
     }
 
     /// The same view, said to be in this device's memory.

@@ -383,7 +383,7 @@ fn memory_of_another_device() {
     assert_eq!(
         remap_of(TensorRef::new(&IDS, &[2, K]).on(Device::Gpu(1))),
         "RF0611: input `ids` is in the memory of GPU 1, and the plan runs on the host\n  \
-         help: copy it to the host, or compile the graph for that device"
+         help: copy it to the host, or compile the graph for where it is"
     );
 }
 
@@ -392,7 +392,7 @@ fn a_workspace_too_small() {
     let plan = plan(two_step_program());
     let mut y = [77i32; 8];
     let mut workspace = Workspace::new(128);
-    let help = "  help: give `launch_with` what `workspace_size` says, at an address that is a multiple of 64";
+    let help = "  help: give the launch what `workspace_size` says, at an address that is a multiple of 64";
     let mut launch = |workspace: &mut [u8]| {
         let mut args = Args::new();
         args.input(TensorRef::new(&IDS, &[2, K])).output(TensorMut::new(&mut y, &[2, K]));
@@ -471,6 +471,6 @@ fn a_plan_for_another_target() {
     assert_eq!(
         text(plan.launch(&Args::new())),
         "RF0806: the plan of `remap` is for `sm_90`, which this build does not launch\n  \
-         help: compile for the target `host` to run here, or take the plan's `artifacts` to where they run"
+         help: compile for the target `host`, load the plan on a GPU (`CudaPlan`), or take its `artifacts` elsewhere"
     );
 }

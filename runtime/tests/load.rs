@@ -112,7 +112,10 @@ fn what_is_no_shared_object_for_this_machine() {
     );
     // SAFETY: refused before anything runs.
     let none = unsafe { Plan::from_artifacts(remap_program(), Target::host(), vec![]) };
-    assert_eq!(none.unwrap_err().to_string(), "RF0805: 0 artifacts for `remap`, which has 1 kernels of 1 variants");
+    assert_eq!(
+        none.unwrap_err().to_string(),
+        "RF0805: 0 artifacts for the 1 kernels of `remap`: there is not one for each variant"
+    );
 }
 
 /// However the bytes are cut or changed in the headers, loading refuses or loads; it never crashes.

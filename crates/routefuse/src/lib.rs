@@ -55,6 +55,9 @@
 //! # Features
 //! `compiler` (default) links LLVM and MLIR. Without it everything else is there: graphs, the interpreter, the passes, and
 //! plans of finished artifacts ([`Plan::from_artifacts`]).
+//!
+//! `cuda` adds the module of that name: plans on NVIDIA GPUs, in the caller's context, on the caller's streams. It needs
+//! nothing to build; the driver is loaded when a GPU is first asked for.
 
 pub mod chains;
 #[cfg(feature = "compiler")]
@@ -91,6 +94,8 @@ pub use routefuse_ir::{
 };
 pub use routefuse_passes::explain::{Report, Traffic};
 pub use routefuse_passes::pipeline::Options;
+#[cfg(feature = "cuda")]
+pub use routefuse_runtime::cuda;
 pub use routefuse_runtime::{
     Args, Compiler, Counters, Device, Element, KernelCache, Key, Plan, TensorMut, TensorRef, WORKSPACE_ALIGN, Workspace,
 };

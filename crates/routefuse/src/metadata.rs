@@ -31,6 +31,7 @@ impl Engine {
         let code_format = match format {
             CodeFormat::SharedObject => "shared_object",
             CodeFormat::Ptx => "ptx",
+            CodeFormat::Cubin => "cubin",
             CodeFormat::Hsaco => "hsaco",
         };
         let domains = |list: &[Domain]| list.iter().map(|d| domain(d, k)).collect::<Vec<_>>();

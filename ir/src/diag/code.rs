@@ -160,6 +160,12 @@ codes! {
     CannotLoad = "RF0805";
     /// The artifact's target is not this machine's.
     TargetNotHere = "RF0806";
+    /// A launch needs a variant that is not loaded on the GPU: the plan was not prepared there.
+    NotPrepared = "RF0807";
+    /// A call of the GPU's driver failed.
+    DriverFailed = "RF0808";
+    /// There is no such GPU, or no driver.
+    NoDevice = "RF0809";
 
     /// A defect in routefuse.
     Internal = "RF0901";

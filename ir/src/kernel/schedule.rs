@@ -106,6 +106,14 @@ impl Schedule {
         }
     }
 
+    /// The most rows for which variants of few rows are chosen; 0 if there are none.
+    pub fn few_rows(&self) -> u64 {
+        match self {
+            Schedule::Flat { .. } => 0,
+            Schedule::Row { few_rows, .. } => *few_rows,
+        }
+    }
+
     /// Blocks of a launch over this many rows; `None` if there are more than a grid takes (2³¹ − 1). A persistent shape may
     /// be launched with fewer.
     pub fn blocks(&self, rows: u64, variant: Variant) -> Option<u64> {

@@ -6,7 +6,7 @@ use super::ports::{Bounds, Port};
 use super::slots::{self, Offsets, Source, StepSlots};
 use crate::args::Args;
 use crate::host::HostCode;
-use crate::view::{ABSENT, View};
+use crate::view::{ABSENT, Device, View};
 use crate::workspace::WORKSPACE_ALIGN;
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -25,13 +25,13 @@ struct Nothing(#[allow(dead_code)] [u8; 64]);
 static NOTHING: Nothing = Nothing([0; 64]);
 
 /// Ports, symbols and slots that have room on the stack; a graph with more of them allocates at launch.
-const PORTS: usize = 32;
-const SYMBOLS: usize = 8;
-const SLOTS: usize = 80;
+pub(super) const PORTS: usize = 32;
+pub(super) const SYMBOLS: usize = 8;
+pub(super) const SLOTS: usize = 80;
 
 /// `n` elements, on the stack if there is room.
 #[inline]
-fn room<'r, T: Copy>(near: &'r mut [T], far: &'r mut Vec<T>, n: usize, fill: T) -> &'r mut [T] {
+pub(super) fn room<'r, T: Copy>(near: &'r mut [T], far: &'r mut Vec<T>, n: usize, fill: T) -> &'r mut [T] {
     if n <= near.len() {
         &mut near[..n]
     } else {
@@ -41,12 +41,31 @@ fn room<'r, T: Copy>(near: &'r mut [T], far: &'r mut Vec<T>, n: usize, fill: T) 
 }
 
 /// Views by port, as checked.
-struct Bound<'r, 'v> {
-    views: &'r mut [&'v View],
-    bounds: &'r mut [Bounds],
-    extents: &'r mut [u64],
+pub(super) struct Bound<'r, 'v> {
+    /// Where every view must be.
+    pub(super) device: Device,
+    pub(super) views: &'r mut [&'v View],
+    pub(super) bounds: &'r mut [Bounds],
+    pub(super) extents: &'r mut [u64],
     /// One bit for each guarded output that is its input's view.
-    unchanged: u64,
+    pub(super) unchanged: u64,
+}
+
+impl Bound<'_, '_> {
+    /// Whether a step has anything to do, and for how many rows.
+    #[inline]
+    pub(super) fn rows(&self, step: &StepSlots) -> Option<u64> {
+        let rows = step.rows.map_or(1, |s| self.extents[s as usize]);
+        let unchanged = step.guarded.is_some_and(|bits| bits & self.unchanged == bits);
+        (rows > 0 && !unchanged).then_some(rows)
+    }
+}
+
+/// Memory between the kernels of a launch, wherever it is.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    pub(super) begin: u64,
+    pub(super) bytes: u64,
 }
 
 impl Plan {
@@ -95,24 +114,21 @@ impl Plan {
         let bounds = room(&mut near, &mut far, self.ports.len(), Bounds::default());
         let (mut near, mut far) = ([0; SYMBOLS], Vec::new());
         let extents = room(&mut near, &mut far, self.program.symbols.len(), 0);
-        let mut bound = Bound { views, bounds, extents, unchanged: 0 };
+        let mut bound = Bound { device: Device::Host, views, bounds, extents, unchanged: 0 };
         self.bind(args, &mut bound)?;
         let mut offsets = Offsets::new();
+        let workspace =
+            Span { begin: workspace.as_mut_ptr().expose_provenance() as u64, bytes: workspace.len() as u64 };
         if !self.program.intermediates.is_empty() {
             self.check_workspace(&bound, workspace, &mut offsets)?;
         }
         let kernels = self.loaded()?;
         for (step, kernel) in self.steps.iter().zip(kernels) {
-            let rows = step.rows.map_or(1, |s| bound.extents[s as usize]);
-            let unchanged = step.guarded.is_some_and(|bits| bits & bound.unchanged == bits);
             // Host plans hold host code; it was refused when loading otherwise.
-            let Some(code) = kernel.host() else { continue };
-            if rows == 0 || unchanged {
-                continue;
-            }
+            let (Some(rows), Some(code)) = (bound.rows(step), kernel.host()) else { continue };
             let (mut near, mut far) = ([0; SLOTS], Vec::new());
             let slots = room(&mut near, &mut far, step.sources.len(), 0);
-            fill_slots(slots, step, &bound, workspace, &offsets);
+            fill_slots(slots, step, &bound, (&raw const NOTHING).addr() as u64, workspace.begin, &offsets);
             match pool.filter(|_| step.rows.is_some()) {
                 // SAFETY: as below; each row is of one chunk.
                 Some(pool) => unsafe { run_chunks(pool, code, slots, step, rows) },
@@ -126,15 +142,15 @@ impl Plan {
 
     /// One view a port, checked.
     #[inline]
-    fn bind<'v>(&self, args: &'v Args<'_>, bound: &mut Bound<'_, 'v>) -> Result<(), Diagnostic> {
+    pub(super) fn bind<'v>(&self, args: &'v Args<'_>, bound: &mut Bound<'_, 'v>) -> Result<(), Diagnostic> {
         self.assign(args, bound.views)?;
         for ((port, view), bounds) in self.ports.iter().zip(&*bound.views).zip(&mut *bound.bounds) {
-            match port.check(view, bound.extents) {
+            match port.check(view, bound.device, bound.extents) {
                 Ok(b) => *bounds = b,
                 Err(fault) => {
                     let first = self.ports.iter().find(|p| p.symbol == port.symbol);
                     let first = first.zip(port.symbol).map(|(p, s)| (p, bound.extents[s as usize]));
-                    return Err(port.diagnostic(fault, view, &self.program, first));
+                    return Err(port.diagnostic(fault, view, bound.device, &self.program, first));
                 }
             }
         }
@@ -232,10 +248,10 @@ impl Plan {
         Ok(())
     }
 
-    fn check_workspace(
+    pub(super) fn check_workspace(
         &self,
         bound: &Bound<'_, '_>,
-        workspace: &[u8],
+        workspace: Span,
         offsets: &mut Offsets,
     ) -> Result<(), Diagnostic> {
         let size =
@@ -243,10 +259,10 @@ impl Plan {
         if size == 0 {
             return Ok(());
         }
-        let (begin, bytes) = (workspace.as_ptr().addr() as u64, workspace.len() as u64);
+        let Span { begin, bytes } = workspace;
         let refuse = |message: String| {
             let help = format!(
-                "give `launch_with` what `workspace_size` says, at an address that is a multiple of {WORKSPACE_ALIGN}"
+                "give the launch what `workspace_size` says, at an address that is a multiple of {WORKSPACE_ALIGN}"
             );
             Diagnostic::new(Code::WorkspaceTooSmall, message).help(help)
         };
@@ -271,8 +287,9 @@ impl Plan {
     fn not_here(&self) -> Diagnostic {
         let message =
             format!("the plan of `{}` is for `{}`, which this build does not launch", self.program.name, self.target);
-        Diagnostic::new(Code::TargetNotHere, message)
-            .help("compile for the target `host` to run here, or take the plan's `artifacts` to where they run")
+        Diagnostic::new(Code::TargetNotHere, message).help(
+            "compile for the target `host`, load the plan on a GPU (`CudaPlan`), or take its `artifacts` elsewhere",
+        )
     }
 
     #[cold]
@@ -355,13 +372,21 @@ pub(super) fn workspace_overflow(program: &Program) -> Diagnostic {
     Diagnostic::new(Code::ExtentTooLarge, message).help("give smaller extents")
 }
 
+/// The arguments of a step; `nothing` is the address of an empty tensor.
 #[inline]
-fn fill_slots(slots: &mut [u64], step: &StepSlots, bound: &Bound<'_, '_>, workspace: &mut [u8], offsets: &Offsets) {
+pub(super) fn fill_slots(
+    slots: &mut [u64],
+    step: &StepSlots,
+    bound: &Bound<'_, '_>,
+    nothing: u64,
+    workspace: u64,
+    offsets: &Offsets,
+) {
     for (slot, source) in slots.iter_mut().zip(&step.sources) {
         *slot = match *source {
-            Source::Port(p) if bound.bounds[p as usize].is_empty() => (&raw const NOTHING).addr() as u64,
+            Source::Port(p) if bound.bounds[p as usize].is_empty() => nothing,
             Source::Port(p) => bound.views[p as usize].ptr.expose_provenance() as u64,
-            Source::Intermediate(i) => workspace.as_mut_ptr().expose_provenance() as u64 + offsets[i as usize],
+            Source::Intermediate(i) => workspace + offsets[i as usize],
             Source::Stride(p, dim) => bound.views[p as usize].strides[dim as usize] as u64,
             Source::Fixed(value) => value,
             Source::Extent(s) => bound.extents[s as usize],

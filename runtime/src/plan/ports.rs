@@ -119,8 +119,8 @@ impl Port {
 
     /// Checks a view, and says which bytes it spans. `extents` has one entry a symbol; the first port with a symbol sets it.
     #[inline]
-    pub(super) fn check(&self, view: &View, extents: &mut [u64]) -> Result<Bounds, Fault> {
-        if view.device != Device::Host {
+    pub(super) fn check(&self, view: &View, device: Device, extents: &mut [u64]) -> Result<Bounds, Fault> {
+        if view.device != device {
             return Err(Fault::Device);
         }
         if view.dtype != self.dtype {
@@ -226,6 +226,7 @@ impl Port {
         &self,
         fault: Fault,
         view: &View,
+        device: Device,
         program: &Program,
         first: Option<(&Port, u64)>,
     ) -> Diagnostic {
@@ -235,8 +236,8 @@ impl Port {
         let (code, message, help) = match fault {
             Fault::Device => (
                 Code::WrongDevice,
-                format!("{name} is in the memory of {}, and the plan runs on {}", view.device, Device::Host),
-                "copy it to the host, or compile the graph for that device".to_owned(),
+                format!("{name} is in the memory of {}, and the plan runs on {device}", view.device),
+                format!("copy it to {device}, or compile the graph for where it is"),
             ),
             Fault::DType => (
                 Code::ArgumentDType,

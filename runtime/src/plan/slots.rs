@@ -33,6 +33,9 @@ pub(super) struct StepSlots {
     pub(super) rows: Option<u32>,
     /// Bytes that one row reads and writes, without tables.
     pub(super) row_bytes: u64,
+    /// Every fixed row stride is a multiple of 16 bytes.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only GPUs have variants by alignment"))]
+    pub(super) fixed_aligned: bool,
     /// If all that it stores are guarded outputs: which, one bit an output. It has nothing to do when each is its input's
     /// view.
     pub(super) guarded: Option<u64>,
@@ -70,6 +73,13 @@ impl StepSlots {
             })
         });
         let sources = sources.collect::<Option<Box<[Source]>>>()?;
+        let aligned = |slot: &Slot, source: &Source| match (slot, source) {
+            (Slot::Stride(p, 0), Source::Fixed(stride)) => {
+                stride.wrapping_mul(kernel.param(*p).ty.dtype.size()).is_multiple_of(16)
+            }
+            _ => true,
+        };
+        let fixed_aligned = abi::slots(kernel).iter().zip(&sources).all(|(slot, source)| aligned(slot, source));
         let row_bytes = kernel
             .params
             .iter()
@@ -84,7 +94,7 @@ impl StepSlots {
             Some(s) => Some(symbol(s)?),
             None => None,
         };
-        Some(StepSlots { sources, rows, row_bytes, guarded })
+        Some(StepSlots { sources, rows, row_bytes, fixed_aligned, guarded })
     }
 
     /// The program's symbols that are passed.

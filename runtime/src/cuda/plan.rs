@@ -1,0 +1,231 @@
+//! A plan on a GPU.
+
+use super::gpu::Gpu;
+use super::kernel::GpuKernel;
+use crate::args::Args;
+use crate::plan::Plan;
+use cudarc::driver::{CudaStream, sys};
+use rayon::ThreadPool;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use routefuse_ir::artifact::{Artifact, CodeFormat};
+use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::{Code, Diagnostic};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, OnceLock};
+
+/// A plan with its kernels on one GPU: `Send + Sync`, launched from any number of threads, on any streams of its context.
+pub struct CudaPlan {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) gpu: Gpu,
+    pub(crate) steps: Box<[LoadedStep]>,
+}
+
+/// A kernel's variants: the most special first, as [`Scheduled::variants`] has them.
+pub(crate) struct LoadedStep {
+    pub(crate) variants: Box<[(Variant, OnceLock<Arc<GpuKernel>>)]>,
+}
+
+/// Where and how a launch runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    pub(crate) stream: sys::CUstream,
+    /// The stream's, if it is known.
+    pub(crate) context: Option<sys::CUcontext>,
+    pub(crate) workspace: (u64, u64),
+    pub(crate) dependent: bool,
+    pub(crate) variant: Option<Variant>,
+    life: PhantomData<&'a CudaStream>,
+}
+
+impl<'a> Launch<'a> {
+    /// On this stream.
+    #[inline]
+    pub fn on(stream: &'a CudaStream) -> Launch<'a> {
+        Launch {
+            stream: stream.cu_stream(),
+            context: Some(stream.context().cu_ctx()),
+            workspace: (0, 0),
+            dependent: false,
+            variant: None,
+            life: PhantomData,
+        }
+    }
+
+    /// On a stream of the driver's or of CUDA's runtime.
+    ///
+    /// # Safety
+    /// It is a live stream of the plan's context for `'a`.
+    #[inline]
+    pub unsafe fn on_raw(stream: sys::CUstream) -> Launch<'a> {
+        Launch { stream, context: None, workspace: (0, 0), dependent: false, variant: None, life: PhantomData }
+    }
+
+    /// With memory between the kernels of a plan that has several: at least
+    /// [`Plan::workspace_size`](crate::Plan::workspace_size) bytes of the GPU's memory, at an address that is a multiple
+    /// of [`WORKSPACE_ALIGN`](crate::WORKSPACE_ALIGN).
+    ///
+    /// # Safety
+    /// The memory is the GPU's, stays allocated, and nobody else uses it until the stream has run the launch.
+    #[inline]
+    #[must_use]
+    pub unsafe fn workspace(mut self, address: sys::CUdeviceptr, bytes: u64) -> Launch<'a> {
+        self.workspace = (address, bytes);
+        self
+    }
+
+    /// With programmatic dependent launch, from sm_90 on: the kernel may be set up while the kernel in front of it in the
+    /// stream still runs, and waits for its end before it reads or writes anything. For other targets this says nothing.
+    ///
+    /// A kernel in front that lets its dependents go early must do so for all that it writes before; those of routefuse do.
+    #[inline]
+    #[must_use]
+    pub fn dependent(mut self, yes: bool) -> Launch<'a> {
+        self.dependent = yes;
+        self
+    }
+
+    /// With this variant instead of the best one: to measure or to test. What it assumes must hold.
+    #[inline]
+    #[must_use]
+    pub fn variant(mut self, variant: Variant) -> Launch<'a> {
+        self.variant = Some(variant);
+        self
+    }
+}
+
+impl<'a> From<&'a CudaStream> for Launch<'a> {
+    fn from(stream: &'a CudaStream) -> Launch<'a> {
+        Launch::on(stream)
+    }
+}
+
+impl<'a> From<&'a Arc<CudaStream>> for Launch<'a> {
+    fn from(stream: &'a Arc<CudaStream>) -> Launch<'a> {
+        Launch::on(stream)
+    }
+}
+
+impl CudaPlan {
+    /// The plan on this GPU. Nothing is loaded before [`CudaPlan::prepare`].
+    ///
+    /// # Errors
+    /// `RF0806` if the plan's target is not one that the GPU runs.
+    pub fn new(plan: Arc<Plan>, gpu: &Gpu) -> Result<CudaPlan, Diagnostic> {
+        if plan.target().sm().is_none_or(|sm| sm > gpu.sm()) {
+            let (name, target) = (&plan.program().name, plan.target());
+            let message = format!("the plan of `{name}` is for `{target}`, and {} is an sm_{}", gpu.device(), gpu.sm());
+            let help = gpu.target().map_or_else(|d| d.to_string(), |best| format!("compile the graph for `{best}`"));
+            return Err(Diagnostic::new(Code::TargetNotHere, message).help(help));
+        }
+        let step =
+            |k: &Scheduled| LoadedStep { variants: k.variants().iter().map(|v| (*v, OnceLock::new())).collect() };
+        let steps = plan.kernels().iter().map(step).collect();
+        Ok(CudaPlan { plan, gpu: gpu.clone(), steps })
+    }
+
+    /// Compiles what is not compiled, has the driver make machine code of it, and loads every variant of every kernel. From
+    /// then on no launch compiles, loads, allocates or asks the driver anything. A launch never does any of this by itself.
+    ///
+    /// # Errors
+    /// Those of [`Plan::prepare`]; `RF0805` if the driver is too old for the code; `RF0808` if it fails.
+    pub fn prepare(&self) -> Result<(), Diagnostic> {
+        self.prepare_where(|_, _| true)
+    }
+
+    /// [`CudaPlan::prepare`] for some of the variants. A launch that needs another one is an error that names it.
+    ///
+    /// # Errors
+    /// Those of [`CudaPlan::prepare`].
+    pub fn prepare_where(&self, mut wanted: impl FnMut(&Scheduled, Variant) -> bool) -> Result<(), Diagnostic> {
+        self.missing(&mut wanted)?.into_iter().try_for_each(|one| self.load(one))
+    }
+
+    /// [`CudaPlan::prepare`] with the variants shared by a pool's threads.
+    ///
+    /// # Errors
+    /// Those of [`CudaPlan::prepare`].
+    pub fn prepare_on(&self, pool: &ThreadPool) -> Result<(), Diagnostic> {
+        self.plan.prepare_on(pool)?;
+        let missing = self.missing(&mut |_, _| true)?;
+        pool.install(|| missing.par_iter().try_for_each(|one| self.load(*one)))
+    }
+
+    /// Step, variant and code of what is not loaded yet.
+    fn missing(
+        &self,
+        wanted: &mut dyn FnMut(&Scheduled, Variant) -> bool,
+    ) -> Result<Vec<(usize, usize, &Artifact)>, Diagnostic> {
+        let mut artifacts = self.plan.artifacts()?.into_iter();
+        let mut missing = Vec::new();
+        for (s, (step, kernel)) in self.steps.iter().zip(self.plan.kernels()).enumerate() {
+            for (v, ((variant, slot), artifact)) in step.variants.iter().zip(&mut artifacts).enumerate() {
+                if slot.get().is_none() && wanted(kernel, *variant) {
+                    missing.push((s, v, artifact));
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    fn load(&self, (step, variant, artifact): (usize, usize, &Artifact)) -> Result<(), Diagnostic> {
+        let (variant, slot) = &self.steps[step].variants[variant];
+        let kernel = self.gpu.load(artifact, &about(&self.plan.kernels()[step], *variant))?;
+        // Two threads may both come here; the GPU's cache gave them the same kernel.
+        let _ = slot.set(kernel);
+        Ok(())
+    }
+
+    /// Checks every argument, then launches the kernels: `stream` is a `&CudaStream`, or a [`Launch`] with more to say.
+    /// Nothing is launched for no rows, and nothing for a guarded output that is its input's view.
+    ///
+    /// The thread's current context is the plan's, as it is where the stream was made; a thread that has none gets it.
+    ///
+    /// # Errors
+    /// `RF0601` to `RF0614`, before anything is launched; `RF0807` if the variant that it takes is not loaded; `RF0808` if the
+    /// driver refuses the launch.
+    #[inline]
+    pub fn launch<'a>(&self, launch: impl Into<Launch<'a>>, args: &Args<'_>) -> Result<(), Diagnostic> {
+        self.run(&launch.into(), args)
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The GPU.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// The plan's artifacts, with machine code in place of PTX where it is loaded and of the plan's own target: a plan of
+    /// these loads without the driver's linker.
+    ///
+    /// # Errors
+    /// Those of [`Plan::prepare`].
+    pub fn artifacts(&self) -> Result<Vec<Artifact>, Diagnostic> {
+        let slots = self.steps.iter().flat_map(|s| &s.variants).map(|(_, slot)| slot.get());
+        let own = self.plan.target().sm() == Some(self.gpu.sm());
+        let artifact = |(artifact, kernel): (&Artifact, Option<&Arc<GpuKernel>>)| match kernel {
+            Some(kernel) if own => {
+                Artifact { format: CodeFormat::Cubin, code: kernel.cubin.clone(), ..artifact.clone() }
+            }
+            _ => artifact.clone(),
+        };
+        Ok(self.plan.artifacts()?.into_iter().zip(slots).map(artifact).collect())
+    }
+}
+
+/// "kernel `post_chain` align16/i32", for errors.
+#[cold]
+pub(crate) fn about(kernel: &Scheduled, variant: Variant) -> String {
+    format!("kernel `{}` {variant}", kernel.kernel.name)
+}
+
+impl fmt::Debug for CudaPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let loaded = self.steps.iter().flat_map(|s| &s.variants).filter(|(_, slot)| slot.get().is_some()).count();
+        write!(f, "CudaPlan {{ plan: {:?}, gpu: {:?}, loaded: {loaded} }}", self.plan, self.gpu)
+    }
+}
