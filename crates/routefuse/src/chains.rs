@@ -5,19 +5,27 @@
 //! `examples/` are these graphs as text.
 
 mod append;
-mod dispatch;
+pub(crate) mod balance;
+mod combine;
+pub(crate) mod dispatch;
 mod gate;
 mod pack;
 mod post;
-mod remap;
-mod rows;
+mod record;
+pub(crate) mod remap;
+mod rope;
+pub(crate) mod rows;
 
 pub use append::{AppendShared, SharedInGate, SharedSlotWeight, SharedWeight};
+pub use balance::{EplbProportional, Waterfill};
+pub use combine::Combine;
 pub use dispatch::{AppendExpertParallel, Convert, ExpertParallel, WriteWider, ZeroExperts};
 pub use gate::{CopyBack, HeadGate};
 pub use pack::{Pack, Unpack};
 pub use post::PostChain;
+pub use record::Recorder;
 pub use remap::{EplbHashed, EplbRemap, Mapping, Padding};
+pub use rope::{Pairing, Rope};
 
 use routefuse_ir::{Diagnostics, Graph, Verified};
 
@@ -44,11 +52,18 @@ pub fn examples() -> Vec<(&'static str, ChainResult)> {
         ("d_copy_back", CopyBack::default().graph()),
         ("e_post_chain", PostChain::default().graph()),
         ("eplb_hashed", EplbHashed::default().graph()),
+        ("eplb_hashed_load", EplbHashed { load: Some(256), ..EplbHashed::default() }.graph()),
+        ("eplb_proportional", EplbProportional::default().graph()),
+        ("recorder", Recorder::default().graph()),
+        ("waterfill", Waterfill::default().graph()),
         ("expert_parallel", ExpertParallel::default().graph()),
         ("append_expert_parallel", AppendExpertParallel::default().graph()),
         ("shared_in_gate", SharedInGate::default().graph()),
         ("write_wider", WriteWider::default().graph()),
         ("zero_experts", ZeroExperts::default().graph()),
         ("convert", Convert::default().graph()),
+        ("combine", Combine::default().graph()),
+        ("rope_neox", Rope::default().graph()),
+        ("rope_interleaved", Rope { pairing: Pairing::Interleaved, ..Rope::default() }.graph()),
     ]
 }

@@ -71,6 +71,7 @@ mod listing;
 #[cfg(feature = "compiler")]
 mod llvm;
 mod metadata;
+pub mod models;
 mod stages;
 
 #[cfg(feature = "compiler")]

@@ -1,24 +1,65 @@
-//! The files under `examples/` are the chains of the facade, as text.
+//! The files under `examples/` are the chains and the model presets of the facade, as text. `make snapshots` writes those of
+//! the presets anew.
 
-use routefuse::{chains, text};
-use std::path::Path;
+use routefuse::{Graph, Verified, chains, models, text};
+use std::path::{Path, PathBuf};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
+}
+
+fn same(path: &Path, graph: &Verified<Graph>) {
+    let name = path.display();
+    let source = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let file = text::parse_verified(&source).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let printed = text::print(graph);
+    assert!(file.same_as(graph), "{name} is not what the library builds, which is:\n{printed}");
+    assert_eq!(text::format(&source).unwrap(), source, "{name} is not formatted");
+}
+
+fn no_others(folder: &Path, names: &[String]) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        assert!(!file.ends_with(".route") || names.contains(&file), "{} has a stray {file}", folder.display());
+    }
+}
+
+fn rewrites() -> bool {
+    std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always")
+}
 
 #[test]
 fn example_files_are_the_chains() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let mut names = vec![];
     for (name, graph) in chains::examples() {
         let graph = graph.unwrap_or_else(|e| panic!("{name}: {e}"));
-        let path = folder.join(format!("{name}.route"));
-        let source = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let file = text::parse_verified(&source).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let printed = text::print(&graph);
-        assert!(file.same_as(&graph), "{name}.route is not what chains::examples() builds, which is:\n{printed}");
-        assert_eq!(text::format(&source).unwrap(), source, "{name}.route is not formatted");
+        let path = folder("").join(format!("{name}.route"));
+        // Comments are written by hand, so only what is missing is made.
+        if rewrites() && !path.exists() {
+            std::fs::write(&path, text::print(&graph)).unwrap();
+        }
+        same(&path, &graph);
         names.push(format!("{name}.route"));
     }
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let file = entry.unwrap().file_name().into_string().unwrap();
-        assert!(!file.ends_with(".route") || names.contains(&file), "examples/{file} is no chain");
+    no_others(&folder(""), &names);
+}
+
+#[test]
+fn model_files_are_the_presets() {
+    let mut names = vec![];
+    for example in models::examples() {
+        let graph = example.graph().unwrap_or_else(|e| panic!("{}: {e}", example.file));
+        let path = folder("models").join(format!("{}.route", example.file));
+        if rewrites() {
+            let preset = models::named(example.model).unwrap();
+            let arguments: String = example.arguments().iter().map(|a| format!(" {a}")).collect();
+            let comment = format!("# {}: {}\n# routefuse dump --stage graph{arguments}", preset.models, preset.formula);
+            let printed = text::print(&graph).replacen("route 1\n", &format!("route 1\n{comment}\n"), 1);
+            std::fs::create_dir_all(folder("models")).unwrap();
+            std::fs::write(&path, text::format(&printed).unwrap()).unwrap();
+        }
+        same(&path, &graph);
+        names.push(format!("{}.route", example.file));
     }
+    no_others(&folder("models"), &names);
 }

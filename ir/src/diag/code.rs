@@ -169,6 +169,15 @@ codes! {
 
     /// A defect in routefuse.
     Internal = "RF0901";
+
+    /// No model preset has this name.
+    UnknownModel = "RF1001";
+    /// The model has no such option.
+    UnknownOption = "RF1002";
+    /// The option does not take this value.
+    BadOptionValue = "RF1003";
+    /// Options that exclude each other.
+    OptionConflict = "RF1004";
 }
 
 impl Code {

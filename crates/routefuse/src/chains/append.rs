@@ -1,7 +1,7 @@
 //! Shared experts appended behind the routed slots.
 
 use super::{ChainResult, rows};
-use routefuse_ir::op::UnaryOp;
+use routefuse_ir::op::{ReduceOp, UnaryOp};
 use routefuse_ir::{DType, GraphBuilder, Literal};
 
 /// The weight of an appended shared slot.
@@ -142,7 +142,7 @@ impl SharedInGate {
         let shared = match self.weight {
             SharedSlotWeight::One => b.constant(Literal::f32(1.0)),
             SharedSlotWeight::SumOverScale { scale } => {
-                let sum = rows::sum(&mut b, weights);
+                let sum = b.reduce_inner(ReduceOp::Sum, weights);
                 let sum = b.name(sum, "weight_sum");
                 let scale = b.constant(Literal::f32(scale));
                 b.div(sum, scale)

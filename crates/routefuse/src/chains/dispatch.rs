@@ -1,7 +1,7 @@
 //! What dispatchers want: expert-parallel ids, wider buffers, zero experts, other dtypes.
 
 use super::{ChainResult, rows};
-use routefuse_ir::op::{BinaryOp, CompareOp};
+use routefuse_ir::op::{BinaryOp, CompareOp, ReduceOp};
 use routefuse_ir::{DType, Dim, GraphBuilder, Layout, Literal, NodeId};
 
 /// Where shared experts live when every rank holds L routed experts followed by S shared ones.
@@ -47,14 +47,7 @@ impl ExpertParallel {
     }
 
     fn append(&self, b: &mut GraphBuilder, t: Dim, ids: NodeId, weights: NodeId) {
-        let (per_rank, shared) =
-            (b.int(DType::I32, i128::from(self.experts_per_rank)), b.int(DType::I32, i128::from(self.shared)));
-        let rank = b.binary(BinaryOp::Div, ids, per_rank);
-        let offset = b.mul(rank, shared);
-        let moved = b.add(ids, offset);
-        let zero = b.int(DType::I32, 0);
-        let negative = b.compare(CompareOp::Lt, ids, zero);
-        let routed = b.select(negative, ids, moved);
+        let routed = expert_parallel_ids(b, ids, self.experts_per_rank, self.shared);
         let first = self.rank * (self.experts_per_rank + self.shared) + self.experts_per_rank;
         let shared_ids = rows::slot_ids(b, DType::I32, t, self.shared, first);
         let weight = b.constant(Literal::f32(1.0 / self.scale));
@@ -64,6 +57,18 @@ impl ExpertParallel {
         b.output("ids_out", ids_out);
         b.output("weights_out", weights_out);
     }
+}
+
+/// `e + (e ÷ L) × S`, in the dtype of the ids; a negative id stays.
+pub(crate) fn expert_parallel_ids(b: &mut GraphBuilder, ids: NodeId, per_rank: u64, shared: u64) -> NodeId {
+    let dtype = b.ty(ids).dtype;
+    let (per_rank, shared) = (b.int(dtype, i128::from(per_rank)), b.int(dtype, i128::from(shared)));
+    let rank = b.binary(BinaryOp::Div, ids, per_rank);
+    let offset = b.mul(rank, shared);
+    let moved = b.add(ids, offset);
+    let zero = b.int(dtype, 0);
+    let negative = b.compare(CompareOp::Lt, ids, zero);
+    b.select(negative, ids, moved)
 }
 
 /// Shared experts appended and remapped at once (P10): [`ExpertParallel`] from `ids i32[T, K]`, `weights f32[T, K]`.
@@ -170,7 +175,7 @@ impl ZeroExperts {
         let ids_out = b.select(is_zero, masked, ids);
         let weights_out = b.select(is_zero, zero, weights);
         let given = b.select(is_zero, weights, zero);
-        let identity = rows::sum(&mut b, given);
+        let identity = b.reduce_inner(ReduceOp::Sum, given);
         b.output("ids_out", ids_out);
         b.output("weights_out", weights_out);
         b.output("identity", identity);

@@ -1,8 +1,8 @@
 //! EPLB: logical expert ids to physical ones, then the padding mask.
 
 use super::ChainResult;
-use routefuse_ir::op::{BinaryOp, OutOfRange};
-use routefuse_ir::{Alias, DType, GraphBuilder, Layout, Literal, NodeId};
+use routefuse_ir::op::{BinaryOp, CompareOp, OutOfRange};
+use routefuse_ir::{Alias, DType, Dim, GraphBuilder, Layout, Literal, NodeId};
 
 /// How a logical expert finds its physical copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl EplbRemap {
 }
 
 /// `A[id, choice % max(valid[id], 1)]`; an id out of range gives −1. `choice` is u32.
-fn replica(b: &mut GraphBuilder, a: NodeId, valid: NodeId, ids: NodeId, choice: NodeId) -> NodeId {
+pub(crate) fn replica(b: &mut GraphBuilder, a: NodeId, valid: NodeId, ids: NodeId, choice: NodeId) -> NodeId {
     let valid = b.gather_with(valid, &[ids], OutOfRange::Pass);
     let one = b.int(DType::I32, 1);
     let count = b.binary(BinaryOp::Max, valid, one);
@@ -126,10 +126,34 @@ fn replica(b: &mut GraphBuilder, a: NodeId, valid: NodeId, ids: NodeId, choice: 
     b.gather(a, &[ids, column])
 }
 
-/// vLLM's EPLB remap by a hash of the token's position, without the load record (P4): `h = (t × 2654435769) mod 2³²`,
+/// `load[id] += 1` for every id that `enabled` and a row before `n` count (P4): `pos < n × K` of a position `t × K + k` is
+/// `t < n`. An id out of range counts nothing.
+pub(crate) fn record_load(
+    b: &mut GraphBuilder,
+    load: NodeId,
+    enabled: NodeId,
+    n: NodeId,
+    ids: NodeId,
+    t: Dim,
+    top_k: u64,
+) -> NodeId {
+    // A negative n counts no row, so both are signed and wide.
+    let row = b.iota(DType::I64, [t, top_k.into()], 0);
+    let n = b.cast(n, DType::I64);
+    let valid = b.compare(CompareOp::Lt, row, n);
+    let off = b.int(DType::I32, 0);
+    let on = b.compare(CompareOp::Ne, enabled, off);
+    let counted = b.binary(BinaryOp::And, valid, on);
+    let dtype = b.ty(load).dtype;
+    let amounts = b.cast(counted, dtype);
+    b.atomic_add(load, ids, amounts)
+}
+
+/// vLLM's EPLB remap by a hash of the token's position (P4): `h = (t × 2654435769) mod 2³²`,
 /// `y = A[id, h % max(NV[id], 1)]`; an invalid id gives −1. (The position of an element divided by K is its token.)
 ///
-/// Inputs `ids [T, K]`, `replicas [E, X]`, `valid_replicas [E]`. Output `physical_ids [T, K]`.
+/// Inputs `ids [T, K]`, `replicas [E, X]`, `valid_replicas [E]`; with the load record also `load i32[P]`, and the scalars
+/// `record_load i32[]` and `n i32[]`, both read at launch. Output `physical_ids [T, K]`, and `load_out` in place of `load`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EplbHashed {
     /// Logical experts E.
@@ -140,11 +164,13 @@ pub struct EplbHashed {
     pub replicas: u64,
     /// The dtype of the ids and of A: i32 or i64.
     pub id_dtype: DType,
+    /// Counts of physical experts P in which every id is recorded, while `record_load` is not 0, of rows before `n`.
+    pub load: Option<u64>,
 }
 
 impl Default for EplbHashed {
     fn default() -> EplbHashed {
-        EplbHashed { experts: 256, top_k: 8, replicas: 4, id_dtype: DType::I32 }
+        EplbHashed { experts: 256, top_k: 8, replicas: 4, id_dtype: DType::I32, load: None }
     }
 }
 
@@ -154,7 +180,7 @@ impl EplbHashed {
     /// # Errors
     /// An id dtype that is no integer.
     pub fn graph(&self) -> ChainResult {
-        let mut b = GraphBuilder::new("eplb_hashed");
+        let mut b = GraphBuilder::new(if self.load.is_some() { "eplb_hashed_load" } else { "eplb_hashed" });
         let t = b.symbol("T");
         let ids = b.input("ids", self.id_dtype, [t.into(), self.top_k.into()]);
         let a = b.input("replicas", self.id_dtype, [self.experts.into(), self.replicas.into()]);
@@ -164,6 +190,14 @@ impl EplbHashed {
         let hash = b.name(hash, "hash");
         let physical = replica(&mut b, a, valid, ids, hash);
         b.output("physical_ids", physical);
+        if let Some(experts) = self.load {
+            let load = b.input("load", DType::I32, [experts.into()]);
+            let enabled = b.input("record_load", DType::I32, []);
+            let n = b.input("n", DType::I32, []);
+            let loaded = record_load(&mut b, load, enabled, n, physical, t.into(), self.top_k);
+            let alias = b.input_position(load).map_or(Alias::None, Alias::InPlace);
+            b.output_with("load_out", loaded, Layout::Contiguous, alias);
+        }
         b.finish()
     }
 }

@@ -1,0 +1,423 @@
+//! The table of options: names, values, which model has them.
+
+use super::preset::Sizes;
+use super::{
+    Eplb, ExpertParallelism, ModelOptions, Output, Part, Pick, Preset, Renorm, ScaleWhen, SharedForm, Simulation,
+    Weighting,
+};
+use crate::chains::Padding;
+use routefuse_ir::op::{Candidates, GroupFill, PackForm, TopKOrder};
+use routefuse_ir::text::did_you_mean;
+use routefuse_ir::{Code, DType, Diagnostic, Diagnostics};
+
+/// One option, as the program has it.
+#[derive(Clone, Copy)]
+pub struct OptionInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// The values that it takes; the first is the default, unless the model says.
+    pub values: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Why a model has it not, or nothing.
+    lacks: fn(&Preset) -> Option<&'static str>,
+    /// Sets it; false if the value is none of its.
+    set: fn(&mut ModelOptions, &str) -> bool,
+    /// It is not what the router alone has.
+    is_set: fn(&ModelOptions, &ModelOptions) -> bool,
+}
+
+impl std::fmt::Debug for OptionInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.name, self.values)
+    }
+}
+
+fn any(_: &Preset) -> Option<&'static str> {
+    None
+}
+
+fn groups(p: &Preset) -> Option<&'static str> {
+    p.route.groups.is_none().then_some("it has no groups")
+}
+
+fn scale(p: &Preset) -> Option<&'static str> {
+    p.scale.is_none().then_some("it has no routed scaling factor")
+}
+
+fn bias(p: &Preset) -> Option<&'static str> {
+    (!p.route.bias).then_some("it has no bias")
+}
+
+fn shared(p: &Preset) -> Option<&'static str> {
+    (p.shared == 0).then_some("it has no shared experts")
+}
+
+fn in_scores(p: &Preset) -> Option<&'static str> {
+    (p.route.weighting != Weighting::Score).then_some("its weights are a function of the chosen logits already")
+}
+
+fn chosen_by_logits(p: &Preset) -> Option<&'static str> {
+    (p.route.pick != Pick::TopK).then_some("its experts are chosen by a table")
+}
+
+fn several_slots(p: &Preset) -> Option<&'static str> {
+    (p.top_k < 2).then_some("it has one slot only")
+}
+
+fn identity(p: &Preset) -> Option<&'static str> {
+    (p.identity == 0).then_some("it has no zero experts")
+}
+
+fn indexer(p: &Preset) -> Option<&'static str> {
+    p.indexer.is_none().then_some("it has no attention indexer")
+}
+
+fn store<T>(to: &mut T, value: Option<T>) -> bool {
+    let known = value.is_some();
+    if let Some(value) = value {
+        *to = value;
+    }
+    known
+}
+
+fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Option<T> {
+    choices.iter().find(|c| c.0 == text).map(|c| c.1)
+}
+
+fn dtype(text: &str, of: &[DType]) -> Option<DType> {
+    DType::from_name(text).filter(|d| of.contains(d))
+}
+
+fn float(text: &str) -> Option<f32> {
+    text.parse().ok().filter(|x: &f32| x.is_finite())
+}
+
+fn number(to: &mut Option<u64>, text: &str) -> bool {
+    store(to, text.parse().ok().map(Some))
+}
+
+const FLOATS: [DType; 3] = [DType::F32, DType::Bf16, DType::F16];
+
+macro_rules! option {
+    ($name:literal, $values:literal, $summary:literal, $lacks:expr, $field:ident, |$o:ident, $v:ident| $set:expr) => {
+        OptionInfo {
+            name: $name,
+            values: $values,
+            summary: $summary,
+            lacks: $lacks,
+            set: |$o, $v| $set,
+            is_set: |o, plain| o.$field != plain.$field,
+        }
+    };
+}
+
+/// Every option.
+pub(super) const OPTIONS: &[OptionInfo] = &[
+    option!("experts", "E", "routed experts", any, experts, |o, v| number(&mut o.experts, v)),
+    option!("k", "K", "routed slots", any, top_k, |o, v| number(&mut o.top_k, v)),
+    option!("groups", "G", "groups of neighbouring experts", groups, groups, |o, v| number(&mut o.groups, v)),
+    option!("keep", "N", "groups that are chosen from", groups, keep, |o, v| number(&mut o.keep, v)),
+    option!("shared_experts", "S", "shared experts", shared, shared_experts, |o, v| number(&mut o.shared_experts, v)),
+    option!("scale", "RSF", "the routed scaling factor", scale, scale, |o, v| store(&mut o.scale, float(v).map(Some))),
+    option!(
+        "scale_when",
+        "always|renormalising|never",
+        "when weights are multiplied by it",
+        scale,
+        scale_when,
+        |o, v| store(
+            &mut o.scale_when,
+            choice(
+                v,
+                &[
+                    ("always", ScaleWhen::Always),
+                    ("renormalising", ScaleWhen::Renormalising),
+                    ("never", ScaleWhen::Never)
+                ]
+            )
+        )
+    ),
+    option!("logits", "bf16|f16|f32", "dtype of the logits", any, logits, |o, v| store(
+        &mut o.logits,
+        dtype(v, &FLOATS)
+    )),
+    option!("bias", "f32|bf16|f16", "dtype of the bias", bias, bias, |o, v| store(&mut o.bias, dtype(v, &FLOATS))),
+    option!(
+        "renorm",
+        "none|sum|plus_epsilon[:E]|clamp[:E]|positive",
+        "what weights are divided by (epsilon 1e-20)",
+        in_scores,
+        renorm,
+        |o, v| store(&mut o.renorm, renorm(v).map(Some))
+    ),
+    option!("group_mask", "neg_inf|zero|multiply", "what masked groups become", groups, group_fill, |o, v| store(
+        &mut o.group_fill,
+        GroupFill::ALL.iter().find(|f| f.1 == v).map(|f| f.0)
+    )),
+    option!(
+        "candidates",
+        "above_neg_inf|all",
+        "whether a key of -inf can be chosen, or leaves id -1, weight 0",
+        chosen_by_logits,
+        candidates,
+        |o, v| store(&mut o.candidates, Candidates::ALL.iter().find(|c| c.1 == v).map(|c| c.0))
+    ),
+    option!("order", "value|column", "the order of the slots", chosen_by_logits, order, |o, v| store(
+        &mut o.order,
+        TopKOrder::ALL.iter().find(|c| c.1 == v).map(|c| c.0)
+    )),
+    option!("simulate", "none|round_robin|random", "ids that do not come from the logits (R11)", any, simulation, |o, v| {
+        store(
+            &mut o.simulation,
+            choice(
+                v,
+                &[("none", None), ("round_robin", Some(Simulation::RoundRobin)), ("random", Some(Simulation::Random))],
+            ),
+        )
+    }),
+    option!(
+        "adaptive_k",
+        "false|true",
+        "weights past a row's own k, by the entropy of softmax(x), become 0 (R11)",
+        several_slots,
+        adaptive_k,
+        |o, v| store(&mut o.adaptive_k, v.parse().ok())
+    ),
+    option!(
+        "eplb",
+        "none|static|dynamic|philox|proportional|proportional_philox|hashed|hashed_load",
+        "logical to physical ids (P1 to P4)",
+        any,
+        eplb,
+        |o, v| store(
+            &mut o.eplb,
+            choice(
+                v,
+                &[
+                    ("none", Eplb::None),
+                    ("static", Eplb::Static),
+                    ("dynamic", Eplb::Dynamic),
+                    ("philox", Eplb::Philox),
+                    ("proportional", Eplb::Proportional),
+                    ("proportional_philox", Eplb::ProportionalPhilox),
+                    ("hashed", Eplb::Hashed),
+                    ("hashed_load", Eplb::HashedWithLoad)
+                ]
+            )
+        )
+    ),
+    option!("replicas", "X", "columns of the table of replicas (4)", any, replicas, |o, v| store(
+        &mut o.replicas,
+        v.parse().ok()
+    )),
+    option!("physical", "P", "physical experts, if not E", any, physical, |o, v| number(&mut o.physical, v)),
+    option!("map", "i32|i64", "dtype of the map or the table of replicas", any, map, |o, v| store(
+        &mut o.map,
+        dtype(v, &[DType::I32, DType::I64])
+    )),
+    option!("padding", "keep|minus_one|zero", "ids (and weights) of rows from n on (P5)", any, padding, |o, v| store(
+        &mut o.padding,
+        choice(
+            v,
+            &[("keep", Padding::Keep), ("minus_one", Padding::MinusOne), ("zero", Padding::ZeroWithWeights)]
+        )
+    )),
+    option!("record", "none|i32|u32|i64|u64", "count every routed id (P6)", any, record, |o, v| {
+        let counts = dtype(v, &[DType::I32, DType::U32, DType::I64, DType::U64]);
+        store(&mut o.record, if v == "none" { Some(None) } else { counts.map(Some) })
+    }),
+    option!(
+        "shared",
+        "none|constant|per_token|gate|in_gate",
+        "weights of the shared experts behind the routed slots (P7, P8, P12)",
+        shared,
+        shared,
+        |o, v| store(
+            &mut o.shared,
+            choice(
+                v,
+                &[
+                    ("none", SharedForm::None),
+                    ("constant", SharedForm::Constant),
+                    ("per_token", SharedForm::PerToken),
+                    ("gate", SharedForm::Gate),
+                    ("in_gate", SharedForm::InGate)
+                ]
+            )
+        )
+    ),
+    option!("shared_weight", "W", "the constant, or the factor of the gate", shared, shared_weight, |o, v| store(
+        &mut o.shared_weight,
+        float(v).map(Some)
+    )),
+    option!("shared_dtype", "bf16|f32|f16", "dtype of the shared weights or gate", shared, shared_dtype, |o, v| store(
+        &mut o.shared_dtype,
+        dtype(v, &FLOATS)
+    )),
+    option!(
+        "expert_parallel",
+        "L:RANK",
+        "every rank has L routed experts and then the shared ones (P9)",
+        shared,
+        expert_parallel,
+        |o, v| {
+            let pair = pair(v).map(|(experts_per_rank, rank)| ExpertParallelism { experts_per_rank, rank });
+            store(&mut o.expert_parallel, pair.map(Some))
+        }
+    ),
+    option!("owned", "FIRST:END", "other ids become the sentinel P+S (P13)", any, owned, |o, v| store(
+        &mut o.owned,
+        pair(v).map(Some)
+    )),
+    option!("identity_id", "-1|0", "the id of a slot with a zero expert (P15)", identity, identity_id, |o, v| store(
+        &mut o.identity_id,
+        choice(v, &[("-1", -1), ("0", 0)])
+    )),
+    option!("output", "ids_weights|packed|all", "what is stored (P14)", any, output, |o, v| store(
+        &mut o.output,
+        choice(v, &[("ids_weights", Output::IdsAndWeights), ("packed", Output::Packed), ("all", Output::All)])
+    )),
+    option!("pack", "masked|sign_extended", "the form of packed words", any, pack, |o, v| store(
+        &mut o.pack,
+        choice(v, &[("masked", PackForm::Masked), ("sign_extended", PackForm::SignExtended)])
+    )),
+    option!("ids", "i32|i64|u32|i16|u16", "dtype of the ids (P16)", any, ids, |o, v| store(
+        &mut o.ids,
+        dtype(v, &[DType::I32, DType::I64, DType::U32, DType::I16, DType::U16])
+    )),
+    option!("weights", "f32|bf16|f16", "dtype of the weights (P16)", any, weights, |o, v| store(
+        &mut o.weights,
+        dtype(v, &FLOATS)
+    )),
+    option!("strided", "false|true", "outputs with a free row stride (P13)", any, strided, |o, v| store(
+        &mut o.strided,
+        v.parse().ok()
+    )),
+    option!("part", "router|head_gate", "which of the model's graphs (N1)", indexer, part, |o, v| store(
+        &mut o.part,
+        choice(v, &[("router", Part::Router), ("head_gate", Part::HeadGate)])
+    )),
+];
+
+/// `plus_epsilon`, or `plus_epsilon:1e-12`.
+fn renorm(text: &str) -> Option<Renorm> {
+    let (rule, epsilon) = match text.split_once(':') {
+        Some((rule, epsilon)) => (rule, Some(float(epsilon)?)),
+        None => (text, None),
+    };
+    let e = epsilon.unwrap_or(1e-20);
+    match (rule, epsilon) {
+        ("plus_epsilon", _) => Some(Renorm::PlusEpsilon(e)),
+        ("clamp", _) => Some(Renorm::Clamp(e)),
+        ("none", None) => Some(Renorm::None),
+        ("sum", None) => Some(Renorm::Sum),
+        ("positive", None) => Some(Renorm::Positive),
+        _ => None,
+    }
+}
+
+/// `32:0`.
+fn pair(text: &str) -> Option<(u64, u64)> {
+    let (a, b) = text.split_once(':')?;
+    Some((a.parse().ok()?, b.parse().ok()?))
+}
+
+impl Preset {
+    /// The options that the model has.
+    pub fn options(&self) -> impl Iterator<Item = &'static OptionInfo> {
+        OPTIONS.iter().filter(|o| (o.lacks)(self).is_none())
+    }
+
+    /// Sets an option from text, as the program's `--option name=value` does; `post` is a name for those of
+    /// [`ModelOptions::post`].
+    ///
+    /// # Errors
+    /// `RF1002` for an option that the model has not, with those that it has; `RF1003` for a value that is none of the
+    /// option's.
+    pub fn set(&self, options: &mut ModelOptions, name: &str, value: &str) -> Result<(), Diagnostic> {
+        if name == "post" && value == "true" {
+            *options = ModelOptions::post(self.shared > 0);
+            return Ok(());
+        }
+        let Some(option) = OPTIONS.iter().find(|o| o.name == name) else {
+            let names = self.options().map(|o| o.name);
+            let help = did_you_mean(name, names, || self.known());
+            return Err(Diagnostic::new(Code::UnknownOption, format!("`{}` has no option `{name}`", self.name)).help(help));
+        };
+        if let Some(reason) = (option.lacks)(self) {
+            return Err(self.lacking(option, reason));
+        }
+        if (option.set)(options, value) {
+            return Ok(());
+        }
+        let message = format!("the option `{name}` of `{}` cannot be `{value}`", self.name);
+        Err(Diagnostic::new(Code::BadOptionValue, message).help(format!("it takes {}", option.values)))
+    }
+
+    fn lacking(&self, option: &OptionInfo, reason: &str) -> Diagnostic {
+        let message = format!("`{}` has no option `{}`: {reason}", self.name, option.name);
+        Diagnostic::new(Code::UnknownOption, message).help(self.known())
+    }
+
+    fn known(&self) -> String {
+        format!("its options are {}", self.options().map(|o| o.name).collect::<Vec<_>>().join(", "))
+    }
+
+    /// What is wrong with these options for this model.
+    pub fn check(&self, options: &ModelOptions) -> Diagnostics {
+        let plain = ModelOptions::default();
+        let set = OPTIONS.iter().filter(|o| (o.is_set)(options, &plain));
+        let lacking = set.filter_map(|o| (o.lacks)(self).map(|reason| self.lacking(o, reason)));
+        let mut d = Diagnostics(lacking.collect());
+        let mut conflict = |is: bool, message: &str, help: &str| {
+            if is {
+                d.0.push(Diagnostic::new(Code::OptionConflict, format!("`{}`: {message}", self.name)).help(help));
+            }
+        };
+        let simulated = options.simulation.is_some();
+        conflict(
+            simulated && options.shared == SharedForm::InGate,
+            "`simulate` leaves no gate for `shared=in_gate`",
+            "take `shared=constant`",
+        );
+        conflict(
+            simulated && options.adaptive_k,
+            "`simulate` and `adaptive_k` exclude each other",
+            "leave out one of them",
+        );
+        let packed = options.output != Output::IdsAndWeights;
+        conflict(
+            packed && options.weights == DType::F16,
+            "packed words have no f16 weights",
+            "take `weights=f32` or `weights=bf16`",
+        );
+        conflict(
+            options.expert_parallel.is_some_and(|e| e.experts_per_rank == 0),
+            "a rank has at least one expert",
+            "write `expert_parallel=L:RANK` with L from 1",
+        );
+        conflict(
+            options.part == Part::HeadGate && ModelOptions { part: Part::HeadGate, ..plain } != *options,
+            "`part=head_gate` takes no other option",
+            "leave out the others",
+        );
+        d
+    }
+}
+
+/// Sizes that no dtype of an id holds.
+pub(super) fn check_sizes(sizes: &Sizes) -> Result<(), Diagnostics> {
+    let named = [
+        ("experts", sizes.logits),
+        ("k", sizes.top_k),
+        ("shared_experts", sizes.shared),
+        ("physical", sizes.physical),
+        ("groups", sizes.groups.map_or(1, |g| g.count)),
+    ];
+    const MOST: u64 = 1 << 24;
+    let wrong = named.iter().filter(|(name, n)| *n > MOST || (*n == 0 && *name != "shared_experts")).map(|(name, n)| {
+        Diagnostic::new(Code::BadOptionValue, format!("`{name}` is {n}")).help(format!("it takes 1 to {MOST}"))
+    });
+    Diagnostics(wrong.collect()).into_result(())
+}

@@ -1,0 +1,221 @@
+//! What engines choose around one model's router.
+
+use crate::chains::Padding;
+use routefuse_ir::DType;
+use routefuse_ir::op::{Candidates, GroupFill, PackForm, TopKOrder};
+
+use super::Renorm;
+
+/// What is built around a model's router. The default is the router alone: ids and weights, `i32` and `f32`, from `bf16`
+/// logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelOptions {
+    /// Another number of routed experts E.
+    pub experts: Option<u64>,
+    /// Another number of slots K.
+    pub top_k: Option<u64>,
+    /// Another number of groups.
+    pub groups: Option<u64>,
+    /// Another number of groups that are kept.
+    pub keep: Option<u64>,
+    /// Another number of shared experts S.
+    pub shared_experts: Option<u64>,
+    /// Another routed scaling factor.
+    pub scale: Option<f32>,
+    /// When weights are multiplied by it.
+    pub scale_when: ScaleWhen,
+    /// The dtype of the logits: bf16, f16 or f32.
+    pub logits: DType,
+    /// The dtype of the bias: f32, bf16 or f16.
+    pub bias: DType,
+    /// Another rule of renormalising.
+    pub renorm: Option<Renorm>,
+    /// What masked groups become.
+    pub group_fill: GroupFill,
+    /// Whether a key of −∞ can be chosen; where it cannot, rows run out of candidates: id −1, weight 0.
+    pub candidates: Candidates,
+    /// The order of the slots.
+    pub order: TopKOrder,
+    /// Ids that do not come from the logits.
+    pub simulation: Option<Simulation>,
+    /// Slots past a row's own k get the weight 0 (R11): k is 1 and the number of `entropy_thresholds` below the entropy of
+    /// softmax(x).
+    pub adaptive_k: bool,
+    /// Logical to physical ids.
+    pub eplb: Eplb,
+    /// Columns X of the table of replicas.
+    pub replicas: u64,
+    /// Physical experts P, if not E: shared ids begin here, and load records have as many counts.
+    pub physical: Option<u64>,
+    /// The dtype of the map or the table of replicas: i32 or i64.
+    pub map: DType,
+    /// What happens to the ids of rows from `n` on (P5).
+    pub padding: Padding,
+    /// Counts of this dtype, in which every routed id is counted (P6): i32, u32, i64 or u64.
+    pub record: Option<DType>,
+    /// Shared experts behind the routed slots.
+    pub shared: SharedForm,
+    /// Their weight where it is a constant, and the factor of a gate.
+    pub shared_weight: Option<f32>,
+    /// The dtype of `shared_weights` or `shared_gate`.
+    pub shared_dtype: DType,
+    /// Ids as one rank of several sees them (P9).
+    pub expert_parallel: Option<ExpertParallelism>,
+    /// The rank's experts, first and one past the last: other ids become the sentinel P + S (P13).
+    pub owned: Option<(u64, u64)>,
+    /// The id of a slot whose expert is a zero expert: −1 or 0 (P15).
+    pub identity_id: i32,
+    /// What is stored.
+    pub output: Output,
+    /// How it is packed.
+    pub pack: PackForm,
+    /// The dtype of the ids: i32, i64, u32, i16 or u16.
+    pub ids: DType,
+    /// The dtype of the weights: f32, bf16 or f16.
+    pub weights: DType,
+    /// Outputs have a free row stride: columns of a wider buffer can be bound to them (P13).
+    pub strided: bool,
+    /// Which graph.
+    pub part: Part,
+}
+
+impl Default for ModelOptions {
+    fn default() -> ModelOptions {
+        ModelOptions {
+            experts: None,
+            top_k: None,
+            groups: None,
+            keep: None,
+            shared_experts: None,
+            scale: None,
+            scale_when: ScaleWhen::Always,
+            logits: DType::Bf16,
+            bias: DType::F32,
+            renorm: None,
+            group_fill: GroupFill::NegInf,
+            candidates: Candidates::AboveNegInf,
+            order: TopKOrder::Value,
+            simulation: None,
+            adaptive_k: false,
+            eplb: Eplb::None,
+            replicas: 4,
+            physical: None,
+            map: DType::I32,
+            padding: Padding::Keep,
+            record: None,
+            shared: SharedForm::None,
+            shared_weight: None,
+            shared_dtype: DType::Bf16,
+            expert_parallel: None,
+            owned: None,
+            identity_id: -1,
+            output: Output::IdsAndWeights,
+            pack: PackForm::Masked,
+            ids: DType::I32,
+            weights: DType::F32,
+            strided: false,
+            part: Part::Router,
+        }
+    }
+}
+
+/// When weights are multiplied by the routed scaling factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScaleWhen {
+    /// Always.
+    Always,
+    /// Only where they are renormalised.
+    Renormalising,
+    /// Never: the caller scales the experts' output.
+    Never,
+}
+
+/// Ids that do not come from the logits (R11); every weight is then 1 / K.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Simulation {
+    /// `(t × K + k) mod E`.
+    RoundRobin,
+    /// `r mod E`, r the Philox number of `seed`, `offset` (u64 scalars) and position `t × K + k`. Ids of one row may be equal.
+    Random,
+}
+
+/// How logical expert ids become physical ones.
+///
+/// The table is `replicas [E, X]`, padded with −1, and `valid_replicas i32[E]` says how many of a row count (0 is as 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eplb {
+    /// They are the same.
+    None,
+    /// `map[id]`, `map [E]` (P1).
+    Static,
+    /// `replicas[id, r mod valid]`, r from the input `random i32[T, K]`, read as unsigned (P2).
+    Dynamic,
+    /// The same with r the Philox number of `seed`, `offset` (u64 scalars) and position `t × K + k` (P2).
+    Philox,
+    /// In proportion to `probabilities f32[E, X]`, by the input `uniform f32[T, K]` in [0, 1) (P3).
+    Proportional,
+    /// The same with the Philox number's high 24 bits × 2⁻²⁴ (P3).
+    ProportionalPhilox,
+    /// `replicas[id, h mod valid]`, h the multiplicative hash of the token (P4).
+    Hashed,
+    /// The same, and each id that is not padding is counted in `load i32[P]` if the scalar `record_load i32[]` is not 0 (P4).
+    HashedWithLoad,
+}
+
+/// Where the weights of shared experts come from. Their ids follow the physical ones and skip the load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedForm {
+    /// They are not appended.
+    None,
+    /// A constant: 1.0, or 1 / rsf with expert parallelism, unless `shared_weight` says (P7).
+    Constant,
+    /// An input `shared_weights [T, S]` (P8).
+    PerToken,
+    /// σ of an input `shared_gate [T, S]`, times `shared_weight` where it is given (P8).
+    Gate,
+    /// `Σw / rsf`, which is then divided and scaled as the routed weights are, and left out of their sum (P12).
+    InGate,
+}
+
+/// Each rank holds L routed experts followed by the S shared ones (P9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpertParallelism {
+    /// L.
+    pub experts_per_rank: u64,
+    /// This rank, whose copy of the shared experts is used.
+    pub rank: u64,
+}
+
+/// What is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// `ids_out` and `weights_out`.
+    IdsAndWeights,
+    /// `packed`.
+    Packed,
+    /// All three.
+    All,
+}
+
+/// A preset's graphs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The router and what follows it.
+    Router,
+    /// The head gate of the attention indexer (N1).
+    HeadGate,
+}
+
+impl ModelOptions {
+    /// The long chain of `examples/e_post_chain.route` behind the router: static remap, padding masked, shared experts
+    /// appended by weights of each token if the model has any, and all of packed words, ids and weights stored.
+    pub fn post(shared: bool) -> ModelOptions {
+        ModelOptions {
+            eplb: Eplb::Static,
+            padding: Padding::MinusOne,
+            shared: if shared { SharedForm::PerToken } else { SharedForm::None },
+            output: Output::All,
+            ..ModelOptions::default()
+        }
+    }
+}
