@@ -62,8 +62,8 @@ pub fn examples() -> Vec<(&'static str, ChainResult)> {
         ("write_wider", WriteWider::default().graph()),
         ("zero_experts", ZeroExperts::default().graph()),
         ("convert", Convert::default().graph()),
-        ("combine", Combine::default().graph()),
-        ("rope_neox", Rope::default().graph()),
-        ("rope_interleaved", Rope { pairing: Pairing::Interleaved, ..Rope::default() }.graph()),
+        ("combine", Combine { hidden: 64, ..Combine::default() }.graph()),
+        ("rope_neox", Rope { positions: 512, ..Rope::default() }.graph()),
+        ("rope_interleaved", Rope { positions: 512, pairing: Pairing::Interleaved, ..Rope::default() }.graph()),
     ]
 }

@@ -44,7 +44,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub fn named(name: &str) -> Result<&'static Preset, Diagnostic> {
     PRESETS.iter().find(|p| p.name == name).ok_or_else(|| {
         let known = || format!("the models are {}", names().collect::<Vec<_>>().join(", "));
-        Diagnostic::new(Code::UnknownModel, format!("no model is called `{name}`"))
-            .help(did_you_mean(name, names(), known))
+        Diagnostic::new(Code::UnknownModel, format!("no model is called `{name}`")).help(did_you_mean(
+            name,
+            names(),
+            known,
+        ))
     })
 }

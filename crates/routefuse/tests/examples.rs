@@ -1,5 +1,4 @@
-//! The files under `examples/` are the chains and the model presets of the facade, as text. `make snapshots` writes those of
-//! the presets anew.
+//! The files under `examples/` are the chains and the model presets of the facade, as text. `make snapshots` writes them anew.
 
 use routefuse::{Graph, Verified, chains, models, text};
 use std::path::{Path, PathBuf};
@@ -34,9 +33,13 @@ fn example_files_are_the_chains() {
     for (name, graph) in chains::examples() {
         let graph = graph.unwrap_or_else(|e| panic!("{name}: {e}"));
         let path = folder("").join(format!("{name}.route"));
-        // Comments are written by hand, so only what is missing is made.
-        if rewrites() && !path.exists() {
-            std::fs::write(&path, text::print(&graph)).unwrap();
+        if rewrites() {
+            // The comment at the top is written by hand, and kept.
+            let old = std::fs::read_to_string(&path).unwrap_or_default();
+            let comment: String =
+                old.lines().skip(1).take_while(|l| l.starts_with('#')).map(|l| format!("{l}\n")).collect();
+            let printed = text::print(&graph).replacen("route 1\n", &format!("route 1\n{comment}"), 1);
+            std::fs::write(&path, printed).unwrap();
         }
         same(&path, &graph);
         names.push(format!("{name}.route"));

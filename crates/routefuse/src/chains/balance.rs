@@ -107,7 +107,7 @@ pub(crate) fn uniform(b: &mut GraphBuilder, random: NodeId) -> NodeId {
 
 /// The rank of each token's shared expert where there is room (P11), given the histogram of routed tokens a rank: room of a
 /// rank is `max(load) − load`, `h = (t × 1664525 + 1013904223) mod 2³²` (Knuth's and Lewis's linear congruential numbers),
-/// and the rank `#(cumsum(room) ≤ h mod Σroom)`; where no rank has room, `h mod R`. The room should sum to less than 2³².
+/// and the rank `#(cumsum(room) ≤ h mod Σroom)`; where no rank has room, `h mod R`.
 ///
 /// The histogram is over all rows, and so a launch of its own ([`crate::op::Op::AtomicAdd`] makes it); what each row does with
 /// it is this graph.
@@ -161,6 +161,9 @@ impl Waterfill {
         let passed = b.compare(CompareOp::Le, sums, point);
         let passed = b.cast(passed, DType::I32);
         let passed = b.reduce_inner(ReduceOp::Sum, passed);
+        // Room that sums to 2³² or more names some rank all the same.
+        let last = b.int(DType::I32, i128::from(self.ranks) - 1);
+        let passed = b.binary(BinaryOp::Min, passed, last);
         let ranks = b.int(DType::U32, i128::from(self.ranks));
         let even = b.binary(BinaryOp::Rem, hash, ranks);
         let even = b.cast(even, DType::I32);
@@ -184,4 +187,3 @@ impl Waterfill {
         b.finish()
     }
 }
-

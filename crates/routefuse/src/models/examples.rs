@@ -15,11 +15,7 @@ pub struct Example {
     pub options: &'static [(&'static str, &'static str)],
 }
 
-const fn example(
-    file: &'static str,
-    model: &'static str,
-    options: &'static [(&'static str, &'static str)],
-) -> Example {
+const fn example(file: &'static str, model: &'static str, options: &'static [(&'static str, &'static str)]) -> Example {
     Example { file, model, options }
 }
 

@@ -167,15 +167,26 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
         &mut o.order,
         TopKOrder::ALL.iter().find(|c| c.1 == v).map(|c| c.0)
     )),
-    option!("simulate", "none|round_robin|random", "ids that do not come from the logits (R11)", any, simulation, |o, v| {
-        store(
-            &mut o.simulation,
-            choice(
-                v,
-                &[("none", None), ("round_robin", Some(Simulation::RoundRobin)), ("random", Some(Simulation::Random))],
-            ),
-        )
-    }),
+    option!(
+        "simulate",
+        "none|round_robin|random",
+        "ids that do not come from the logits (R11)",
+        any,
+        simulation,
+        |o, v| {
+            store(
+                &mut o.simulation,
+                choice(
+                    v,
+                    &[
+                        ("none", None),
+                        ("round_robin", Some(Simulation::RoundRobin)),
+                        ("random", Some(Simulation::Random)),
+                    ],
+                ),
+            )
+        }
+    ),
     option!(
         "adaptive_k",
         "false|true",
@@ -218,10 +229,7 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
     )),
     option!("padding", "keep|minus_one|zero", "ids (and weights) of rows from n on (P5)", any, padding, |o, v| store(
         &mut o.padding,
-        choice(
-            v,
-            &[("keep", Padding::Keep), ("minus_one", Padding::MinusOne), ("zero", Padding::ZeroWithWeights)]
-        )
+        choice(v, &[("keep", Padding::Keep), ("minus_one", Padding::MinusOne), ("zero", Padding::ZeroWithWeights)])
     )),
     option!("record", "none|i32|u32|i64|u64", "count every routed id (P6)", any, record, |o, v| {
         let counts = dtype(v, &[DType::I32, DType::U32, DType::I64, DType::U64]);
@@ -343,7 +351,9 @@ impl Preset {
         let Some(option) = OPTIONS.iter().find(|o| o.name == name) else {
             let names = self.options().map(|o| o.name);
             let help = did_you_mean(name, names, || self.known());
-            return Err(Diagnostic::new(Code::UnknownOption, format!("`{}` has no option `{name}`", self.name)).help(help));
+            return Err(
+                Diagnostic::new(Code::UnknownOption, format!("`{}` has no option `{name}`", self.name)).help(help)
+            );
         };
         if let Some(reason) = (option.lacks)(self) {
             return Err(self.lacking(option, reason));
@@ -416,8 +426,9 @@ pub(super) fn check_sizes(sizes: &Sizes) -> Result<(), Diagnostics> {
         ("groups", sizes.groups.map_or(1, |g| g.count)),
     ];
     const MOST: u64 = 1 << 24;
-    let wrong = named.iter().filter(|(name, n)| *n > MOST || (*n == 0 && *name != "shared_experts")).map(|(name, n)| {
-        Diagnostic::new(Code::BadOptionValue, format!("`{name}` is {n}")).help(format!("it takes 1 to {MOST}"))
-    });
+    let wrong =
+        named.iter().filter(|(name, n)| *n > MOST || (*n == 0 && *name != "shared_experts")).map(|(name, n)| {
+            Diagnostic::new(Code::BadOptionValue, format!("`{name}` is {n}")).help(format!("it takes 1 to {MOST}"))
+        });
     Diagnostics(wrong.collect()).into_result(())
 }

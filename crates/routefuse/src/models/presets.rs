@@ -20,12 +20,7 @@ const R1: Route = Route {
 };
 
 /// R2: top-k of the logits, softmax over the chosen.
-const R2: Route = Route {
-    scoring: Scoring::Logit,
-    weighting: Weighting::SoftmaxOfChosen,
-    renorm: Renorm::None,
-    ..R1
-};
+const R2: Route = Route { scoring: Scoring::Logit, weighting: Weighting::SoftmaxOfChosen, renorm: Renorm::None, ..R1 };
 
 /// R4: sigmoid and bias.
 const R4: Route = Route { scoring: Scoring::Sigmoid, bias: true, renorm: Renorm::PlusEpsilon(EPSILON), ..R1 };
