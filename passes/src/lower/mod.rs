@@ -97,8 +97,14 @@ pub(crate) fn pulled<'f>(
     let operands = &flat.at(id).operands;
     let table_in_memory = table(flat, id).is_some_and(|t| memory[t.0.index()].is_some());
     let joins = matches!(flat.node(id).op, Op::Concat);
-    let skipped = table_in_memory || flat.is_addition(id);
-    operands.iter().skip(usize::from(skipped)).copied().filter(move |o| !joins || flat.at(*o).cols > 0)
+    // Where there is nothing to add, the counts alone are stored.
+    let (adds, counts) = (flat.is_addition(id), matches!(flat.node(id).op, Op::AtomicAdd));
+    let last = if counts && !adds { 1 } else { operands.len() };
+    operands[..last]
+        .iter()
+        .skip(usize::from(table_in_memory || adds))
+        .copied()
+        .filter(move |o| !joins || flat.at(*o).cols > 0)
 }
 
 /// The table of a gather.

@@ -53,7 +53,19 @@ pub fn inputs(g: &Graph, extents: &[(&str, u64)], seed: u64) -> Vec<Tensor> {
         let ty = g.input_type(i);
         let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(&symbols)).collect();
         let n: u64 = shape.iter().product();
-        tensors.push(Tensor::from_bits(ty.dtype, &shape, (0..n).map(|_| element(ty.dtype, &mut r))));
+        let few = r.below(4);
+        let ranked = |r: &mut Random| {
+            let float = |x: f64| Literal::from_f64(ty.dtype, x).map_or(0, Literal::bits);
+            match (few, r.below(4)) {
+                // Ties, of both zeros too.
+                (0, n) => float([0.0, -0.0, 1.0, -1.0][n as usize]),
+                // Rows that run out of candidates.
+                (1, 1..) => float(f64::NEG_INFINITY),
+                _ => element(ty.dtype, r),
+            }
+        };
+        let element = |_| if ty.dtype.is_float() { ranked(&mut r) } else { element(ty.dtype, &mut r) };
+        tensors.push(Tensor::from_bits(ty.dtype, &shape, (0..n).map(element)));
     }
     tensors
 }

@@ -1,7 +1,10 @@
 //! Valid graphs, and inputs that hurt, from a list of numbers: what proptest shrinks.
 
 use routefuse_ir::graph::Output;
-use routefuse_ir::op::{BinaryOp, CompareOp, OutOfRange, PackForm, ScalarOp, UnaryOp};
+use routefuse_ir::op::{
+    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, OutOfRange, PackForm, ReduceOp, ScalarOp,
+    TopKOrder, UnaryOp,
+};
 use routefuse_ir::{
     Alias, DType, Dim, Graph, GraphBuilder, Layout, Literal, NodeId, Op, Tensor, TensorType, infer::infer,
 };
@@ -57,12 +60,14 @@ pub fn graph(c: &mut Choices, trap: bool) -> Graph {
     let inputs = values.len();
     // Drawn first: the numbers may be used up at the end.
     let some: Vec<u64> = if c.below(4) > 0 { vec![] } else { (0..4).map(|_| c.number()).collect() };
+    let adds = c.below(3) == 2;
     let mut left = OPS;
     while left > 0 && !c.done() {
         left -= 1;
         let of = if c.below(4) == 3 { idiom } else { operation };
         values.extend(of(c, &mut b, &values, [t, k], trap));
     }
+    let added = if adds { addition(c, &mut b, &values) } else { None };
     // Mostly everything that nothing else uses, so that no mistake is lost; or the last value and some before it, so that
     // some of the graph is dead.
     let mut g = b.into_graph();
@@ -76,7 +81,62 @@ pub fn graph(c: &mut Choices, trap: bool) -> Graph {
         let name = format!("out{i}");
         g.outputs.push(Output { name, node, layout: Layout::Contiguous, alias: Alias::None, span: None });
     }
+    if let Some((node, position)) = added {
+        let alias = Alias::InPlace(position);
+        g.outputs.push(Output { name: "load".into(), node, layout: Layout::Contiguous, alias, span: None });
+    }
     g
+}
+
+/// A count of whatever integers there are, of one each or of amounts that are there; and the position of the counts.
+fn addition(c: &mut Choices, b: &mut GraphBuilder, values: &[NodeId]) -> Option<(NodeId, usize)> {
+    let dtype = c.of(&[DType::I32, DType::I64, DType::U32, DType::U64]);
+    let integers: Vec<NodeId> = values.iter().copied().filter(|v| b.ty(*v).dtype.is_int()).collect();
+    let indices = integers[integers.len() - 1 - c.below(integers.len().min(5))];
+    let shape = b.ty(indices).shape.clone();
+    let amounts = values.iter().rev().copied().find(|v| b.ty(*v).dtype == dtype && b.ty(*v).shape == shape);
+    let one = literal(c, dtype);
+    let amounts = amounts.filter(|_| c.below(2) == 0).unwrap_or_else(|| b.constant(one));
+    let counts = b.input("counts", dtype, [Dim::Const(EXPERTS)]);
+    let position = b.input_position(counts)?;
+    fitting(b, Op::AtomicAdd, &[counts, indices, amounts]).map(|node| (node, position))
+}
+
+/// An operation on rows, which may fit or not.
+fn on_rows(c: &mut Choices, b: &GraphBuilder, values: &[NodeId], x: NodeId, y: NodeId) -> (Op, Vec<NodeId>) {
+    let floats: Vec<NodeId> = values.iter().copied().filter(|v| b.ty(*v).dtype == DType::F32).collect();
+    let wants_f32 = b.ty(x).dtype != DType::F32 && c.below(2) == 0;
+    let x = if wants_f32 { floats[floats.len() - 1 - c.below(floats.len().min(3))] } else { x };
+    let candidates = c.of(Candidates::ALL).0;
+    let k = 1 + c.below(6) as u64;
+    let (rank, groups) = (b.ty(x).shape.len(), [1, 2, 3, COLUMNS][c.below(4)]);
+    match c.below(16) {
+        i @ (0 | 1) => {
+            let op = c.of(&ReduceOp::ALL).0;
+            (Op::Reduce { op, axis: if i == 0 { c.below(rank.max(1)) } else { rank.max(1) - 1 } }, vec![x])
+        }
+        2 => (Op::ArgMax, vec![x]),
+        3 => (Op::CumSum, vec![x]),
+        4 => (Op::Softmax, vec![x]),
+        5 => (Op::LogSoftmax, vec![x]),
+        6 => (Op::Dot, vec![x, c.of(&floats)]),
+        7..10 => (Op::TopK { k, candidates, order: c.of(TopKOrder::ALL).0 }, vec![x]),
+        10 | 11 => (Op::TopKMask { k, candidates }, vec![x]),
+        12 => (Op::GroupScore { groups, score: c.of(GroupScore::ALL).0 }, vec![x]),
+        13 => (Op::GroupMask { keep: 1 + c.below(3) as u64, fill: c.of(GroupFill::ALL).0 }, vec![x, c.of(&floats)]),
+        14 => {
+            let epsilon = literal(c, DType::F32);
+            let rules = [
+                Denominator::Sum,
+                Denominator::PlusEpsilon(epsilon),
+                Denominator::Clamp(epsilon),
+                Denominator::Positive,
+            ];
+            (Op::Renorm { denominator: c.of(&rules) }, vec![x])
+        }
+        // What was chosen.
+        _ => (Op::GatherRow { out_of_range: OutOfRange::Pass }, vec![x, y]),
+    }
 }
 
 /// A value of an operation whose operands fit; `None` if some tries found none.
@@ -105,7 +165,7 @@ fn operation(c: &mut Choices, b: &mut GraphBuilder, values: &[NodeId], [t, k]: [
             3 if !trap => OutOfRange::Pass,
             i => policies[i],
         };
-        let (op, operands) = match c.below(24) {
+        let (op, operands) = match c.below(28) {
             0..3 => (Op::Scalar(ScalarOp::Unary(c.of(&UnaryOp::ALL).0)), vec![x]),
             3..6 => (Op::Scalar(ScalarOp::Binary(c.of(&BinaryOp::ALL).0)), vec![x, recent(c)]),
             6..10 => {
@@ -163,6 +223,10 @@ fn operation(c: &mut Choices, b: &mut GraphBuilder, values: &[NodeId], [t, k]: [
                 }
             }
             22 => (Op::MaskRows { fill: literal(c, dtype) }, vec![x, recent(c)]),
+            24.. => {
+                let y = recent(c);
+                on_rows(c, b, values, x, y)
+            }
             _ => match c.below(6) {
                 0 => (Op::Pack { form: PackForm::Masked }, vec![x, recent(c)]),
                 1 => (Op::Pack { form: PackForm::SignExtended }, vec![x, recent(c)]),
