@@ -1,6 +1,6 @@
 //! One graph in every form: the graph itself, fused, unfused, and as host code, with equal bits.
 
-use crate::generator::{self, generate};
+use crate::generator::{self, Generated, generate};
 use crate::inputs::{Rule, inputs};
 use crate::reduce::reduce;
 use rand::SeedableRng;
@@ -78,6 +78,20 @@ pub struct Counts {
 /// # Panics
 /// With the reduced graph as text, its seed and its extents, if one disagrees.
 pub fn run<C>(
+    seeds: std::ops::Range<u64>,
+    launches: usize,
+    compile: impl FnMut(&Verified<Graph>) -> Result<C, String>,
+    launch: impl FnMut(&mut C, &[u64], &[Tensor], &Outcome, u64) -> Result<(), String>,
+) -> Counts {
+    run_of(generate, seeds, launches, compile, launch)
+}
+
+/// As [`run`], of graphs that this generator makes.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_of<C>(
+    generate: fn(u64) -> Generated,
     seeds: std::ops::Range<u64>,
     launches: usize,
     mut compile: impl FnMut(&Verified<Graph>) -> Result<C, String>,

@@ -6,6 +6,7 @@
 mod declare;
 mod ops;
 mod ports;
+mod rows;
 
 use crate::hostile::{Mood, element};
 use rand::rngs::SmallRng;
@@ -17,6 +18,9 @@ use routefuse_ir::{DType, Diagnostics, Dim, Graph, GraphBuilder, Layout, Literal
 
 /// Inner extents: 0, 1, powers of two and their neighbours, the K and E of models.
 const COLUMNS: [u64; 20] = [0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 8, 10, 16, 17, 22, 31, 32, 33, 65, 72];
+
+/// Inner extents of rows: the E of models and their neighbours, and what no warp divides.
+const EXPERTS: [u64; 18] = [1, 2, 3, 4, 8, 16, 17, 31, 32, 33, 40, 60, 64, 65, 72, 96, 128, 160];
 
 /// Values of symbols: none, one, warps and pieces give or take one, blocks give or take one.
 pub const EXTENTS: [u64; 16] = [0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 257, 500];
@@ -33,9 +37,22 @@ pub struct Generated {
     pub refused: u32,
 }
 
-/// The graph of this seed.
+/// The graph of this seed: nothing in it crosses columns.
 pub fn generate(seed: u64) -> Generated {
-    let mut g = Growing::new(seed);
+    grown(Growing::new(seed, 0))
+}
+
+/// The graph of this seed, with operations on rows: about half of all.
+pub fn row_graph(seed: u64) -> Generated {
+    row_graph_with(seed, 50)
+}
+
+/// The graph of this seed, with this many operations on rows of a hundred.
+pub fn row_graph_with(seed: u64, percent: u32) -> Generated {
+    grown(Growing::new(seed, percent))
+}
+
+fn grown(mut g: Growing) -> Generated {
     let ops = match g.rng.random_range(0..10) {
         0 => 1,
         1..7 => g.rng.random_range(2..10),
@@ -68,11 +85,13 @@ struct Growing {
     layouts: Vec<Layout>,
     used: Vec<NodeId>,
     rows: Vec<Dim>,
+    /// Operations on rows, of a hundred.
+    on_rows: u32,
     refused: u32,
 }
 
 impl Growing {
-    fn new(seed: u64) -> Growing {
+    fn new(seed: u64, on_rows: u32) -> Growing {
         let mut rng = SmallRng::seed_from_u64(seed);
         let name = if rng.random_range(0..50) == 0 { "a \"quoted\" name".to_owned() } else { format!("random_{seed}") };
         let mut b = GraphBuilder::new(name);
@@ -80,7 +99,11 @@ impl Growing {
         for symbol in ["T", "U"].into_iter().take([0, 1, 1, 1, 1, 1, 1, 1, 2, 2][rng.random_range(0..10)]) {
             rows.push(b.symbol(symbol).into());
         }
-        let mut g = Growing { b, rng, pool: vec![], inputs: vec![], layouts: vec![], used: vec![], rows, refused: 0 };
+        let (pool, inputs, layouts, used) = (vec![], vec![], vec![], vec![]);
+        let mut g = Growing { b, rng, pool, inputs, layouts, used, rows, on_rows, refused: 0 };
+        if on_rows > 0 {
+            g.declare_logits();
+        }
         for _ in 0..g.rng.random_range(1..5) {
             g.declare();
         }

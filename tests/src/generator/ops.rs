@@ -9,6 +9,9 @@ use routefuse_ir::{DType, Dim, NodeId, Op};
 impl Growing {
     /// Adds an operation (and casts in front of it); false if what was proposed is not valid.
     pub(super) fn grow(&mut self) -> bool {
+        if self.on_rows > 0 && self.rng.random_range(0..100) < self.on_rows {
+            return self.on_rows().is_some();
+        }
         let made = match self.rng.random_range(0..42) {
             0..5 => self.unary(),
             5..12 => self.binary(),
@@ -194,7 +197,7 @@ impl Growing {
         self.try_op(Op::Concat, &parts)
     }
 
-    fn policy(&mut self, dtype: DType) -> OutOfRange {
+    pub(super) fn policy(&mut self, dtype: DType) -> OutOfRange {
         match self.rng.random_range(0..12) {
             0..4 => OutOfRange::Pass,
             4..6 => OutOfRange::Fill(self.literal(dtype)),
@@ -204,7 +207,7 @@ impl Growing {
         }
     }
 
-    fn index(&mut self) -> Option<NodeId> {
+    pub(super) fn index(&mut self) -> Option<NodeId> {
         let x = self.value_where(|t| t.dtype.is_int()).or_else(|| Some(self.pool[0]))?;
         if self.dtype_of(x).is_int() {
             return Some(x);

@@ -16,6 +16,9 @@ impl Growing {
             chosen.extend(from.choose(&mut self.rng).copied());
         }
         chosen.push(self.pool[self.pool.len() - 1]);
+        if self.on_rows > 0 && self.one_in(3) {
+            self.addition();
+        }
         let mut taken = vec![];
         for (number, value) in chosen.into_iter().enumerate() {
             self.output(number, value, &mut taken);
