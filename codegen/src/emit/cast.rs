@@ -47,7 +47,7 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// `x` as `f32`, by definition without other NaNs than the canonical one.
-    fn widened(&self, x: Lanes<'m>, from: DType) -> Lanes<'m> {
+    pub fn widened(&self, x: Lanes<'m>, from: DType) -> Lanes<'m> {
         let free = |value| Lanes { value, nans: Nans::Free, ..x };
         let exact = |value| Lanes { value, nans: Nans::Canonical, ..x };
         match from {

@@ -23,14 +23,18 @@ impl<'m> Emitter<'_, 'm> {
 
     /// The entry point, which takes slots and rows, and the loop.
     pub fn host(&self, schedule: &Schedule) {
-        let Schedule::Flat { domains, .. } = schedule else { return };
         let (b, i64) = (self.b, self.b.int(64));
         let mut parameters = self.parameters();
         parameters.extend([Parameter::plain(i64), Parameter::plain(i64)]);
         b.function(BODY, true, &parameters, |_, arguments| {
             let (slots, rows) = arguments.split_at(self.slots.len());
             *self.arguments.borrow_mut() = slots.to_vec();
-            self.host_loops(domains, rows[0], rows[1]);
+            match schedule {
+                Schedule::Row { held, domains, .. } => self.host_row_schedule(held, domains, rows[0], rows[1]),
+                Schedule::Flat { domains, .. } => self.host_loops(domains, rows[0], rows[1]),
+                // `check` knows no other.
+                _ => {}
+            }
         });
         let entry = [
             Parameter { readonly: true, ..Parameter::plain(b.pointer()) },
@@ -81,14 +85,14 @@ impl<'m> Emitter<'_, 'm> {
         let one = b.const_int(i64, 1);
         let odd: Vec<&Domain> = domains.iter().copied().filter(|d| has_last_column(d)).collect();
         if odd.is_empty() {
-            b.for_loop(begin, end, one, |_, row| self.scoped(|| self.host_row(domains, row)));
+            b.for_loop(begin, end, one, |_, row| self.scoped(|| self.host_row(domains, row, true)));
             return;
         }
         let block = b.const_int(i64, BLOCK_ROWS as i64);
         b.for_loop(begin, end, block, |_, first| {
             let left = b.subi(end, first);
             let stop = b.addi(first, b.minui(left, block));
-            b.for_loop(first, stop, one, |_, row| self.scoped(|| self.host_row(domains, row)));
+            b.for_loop(first, stop, one, |_, row| self.scoped(|| self.host_row(domains, row, true)));
             let last_columns = |row: Val<'m>, rows: u64| {
                 self.scoped(|| {
                     for domain in &odd {
@@ -109,12 +113,13 @@ impl<'m> Emitter<'_, 'm> {
         });
     }
 
-    /// One row, but for a last column by itself: pieces of the domain's width, then of falling powers of two.
-    fn host_row(&self, domains: &[&Domain], row: Val<'m>) {
+    /// One row, but for a last column by itself if `odd` are done elsewhere: pieces of the domain's width, then of falling
+    /// powers of two.
+    pub fn host_row(&self, domains: &[&Domain], row: Val<'m>, odd: bool) {
         let row = vec![Ix::value(row, 1)];
         for domain in domains {
             let (Piece::InRow { width } | Piece::Flat { width } | Piece::Rows { width }) = domain.piece;
-            let (width, end) = (u64::from(width), domain.cols - u64::from(has_last_column(domain)));
+            let (width, end) = (u64::from(width), domain.cols - u64::from(odd && has_last_column(domain)));
             let mut from = 0;
             if end / width > UNROLLED_PIECES {
                 let whole = end / width * width;
@@ -227,7 +232,7 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// Values that are the same for the whole launch are emitted before any loop or condition.
-    fn evaluate_uniforms(&self) {
+    pub fn evaluate_uniforms(&self) {
         let mut reached: HashSet<ValueId> =
             self.kernel.stores.iter().flat_map(|s| [Some(s.value), s.add_at]).flatten().collect();
         for (id, value) in self.kernel.values().rev() {

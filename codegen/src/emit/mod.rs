@@ -37,15 +37,15 @@ pub(crate) fn emit(builder: &Builder, scheduled: &Scheduled, variant: Variant) -
     check(scheduled)?;
     let emitter = scope::Emitter::new(builder, scheduled, variant);
     match (scheduled.target.kind(), &scheduled.schedule) {
+        (TargetKind::Host, schedule) => emitter.host(schedule),
         (_, Schedule::Row { .. }) => {
-            let message = "row schedules are not emitted yet".to_owned();
+            let message = "row schedules for GPUs are not emitted yet".to_owned();
             return Err(CodegenError::Schedule {
                 kernel: scheduled.kernel.name.clone(),
                 target: scheduled.target.name().to_owned(),
                 message,
             });
         }
-        (TargetKind::Host, schedule) => emitter.host(schedule),
         (_, schedule) => emitter.device(schedule),
     }
     Ok(())
@@ -80,6 +80,10 @@ fn check(scheduled: &Scheduled) -> Result<(), CodegenError> {
             let kept = |id: &ValueId| kernel.values.get(id.0 as usize).is_some_and(|v| !v.kind.is_row_value());
             if !held.is_sorted_by(|a, b| a < b) || !held.iter().all(kept) {
                 return wrong("what it holds is not an ascending list of values other than row values".to_owned());
+            }
+            let stack = host::room::stack_bytes(kernel, held);
+            if host && stack > host::room::MOST_STACK {
+                return wrong(format!("a row needs {stack} bytes of stack, of {} at most", host::room::MOST_STACK));
             }
             if let Some(domain) = domains.iter().find(|d| !matches!(d.piece, Piece::InRow { .. })) {
                 return wrong(format!("its pieces of {} columns are not in a row", domain.cols));

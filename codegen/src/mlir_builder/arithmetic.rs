@@ -238,6 +238,12 @@ impl<'m> Builder<'m> {
         }
     }
 
+    /// The number of low zero bits of a scalar integer; its width for 0.
+    pub fn trailing_zeros(&self, x: Val<'m>) -> Val<'m> {
+        let of_zero = ("is_zero_poison", IntegerAttribute::new(self.int(1), 0).into());
+        self.op("llvm.intr.cttz", &[x], &[of_zero], self.type_of(x))
+    }
+
     // Lanes.
 
     /// Lane `lane` of a vector; a scalar is its own lane 0.

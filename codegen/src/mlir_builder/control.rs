@@ -42,6 +42,23 @@ impl<'m> Builder<'m> {
         self.append("scf.for", &[from, to, step], &[], &[], vec![region]);
     }
 
+    /// As [`Self::for_loop`] over `(from, to, step)`, with values that each run takes from the one before, and the results
+    /// of the last.
+    pub fn for_loop_carrying(
+        &self,
+        (from, to, step): (Val<'m>, Val<'m>, Val<'m>),
+        first: &[Val<'m>],
+        body: impl FnOnce(&Self, Val<'m>, &[Val<'m>]) -> Vec<Val<'m>>,
+    ) -> Vec<Val<'m>> {
+        let types: Vec<Type<'m>> = first.iter().map(|v| self.type_of(*v)).collect();
+        let arguments = [&[self.type_of(from)], &types[..]].concat();
+        let region = self.region(&arguments, |arguments| {
+            let next = body(self, arguments[0], &arguments[1..]);
+            self.yield_values(&next);
+        });
+        self.append("scf.for", &[&[from, to, step], first].concat(), &[], &types, vec![region])
+    }
+
     fn yield_values(&self, values: &[Val<'m>]) {
         self.append("scf.yield", values, &[], &[], vec![]);
     }

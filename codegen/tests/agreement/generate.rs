@@ -5,29 +5,51 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use routefuse_ir::dim::SymbolId;
+use routefuse_ir::eval::row::is_key;
 use routefuse_ir::graph::{Layout, TensorType};
 use routefuse_ir::infer::infer;
-use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule};
 use routefuse_ir::kernel::{ColumnMap, Kernel, Param, ParamId, Role, Space, Store, Term, Value, ValueId, ValueKind};
-use routefuse_ir::op::{BinaryOp, CompareOp, Op, OutOfRange, ScalarOp, UnaryOp};
+use routefuse_ir::op::{BinaryOp, Candidates, CompareOp, Op, OutOfRange, ReduceOp, ScalarOp, TopKOrder, UnaryOp};
 use routefuse_ir::{DType, Dim, Literal};
+use std::collections::BTreeSet;
 
 const COLUMNS: [u64; 8] = [1, 2, 3, 4, 6, 8, 9, 12];
 
 struct Generator<'r> {
     rng: &'r mut StdRng,
     kernel: Kernel,
+    /// Extents of inner dims, and the most columns of a value.
+    columns: &'static [u64],
+    most: u64,
+    /// With row values.
+    rows: bool,
 }
 
-/// A kernel with schedules.
+/// What rows are wide, with odd ones, and ones past what is written out.
+const WIDE: [u64; 16] = [1, 2, 3, 5, 8, 9, 16, 17, 24, 32, 40, 72, 128, 160, 256, 384];
+
+/// Wider still.
+const WIDEST: [u64; 8] = [1, 8, 300, 512, 513, 896, 2048, 4096];
+
+/// A kernel without row values, with flat schedules.
 pub fn case(rng: &mut StdRng) -> Case {
+    any_case(rng, &COLUMNS, 24, false)
+}
+
+/// A kernel with row values, with row schedules.
+pub fn row_case(rng: &mut StdRng) -> Case {
+    if rng.random_bool(0.1) { any_case(rng, &WIDEST, 4096, true) } else { any_case(rng, &WIDE, 512, true) }
+}
+
+fn any_case(rng: &mut StdRng, columns: &'static [u64], most: u64, rows: bool) -> Case {
     let seed = rng.random();
     let mut symbols = vec!["T".to_owned()];
     if rng.random_bool(0.3) {
         symbols.push("V".to_owned());
     }
     let kernel = Kernel { name: "random".to_owned(), symbols, rows: Some(SymbolId(0)), ..Kernel::default() };
-    let mut g = Generator { rng, kernel };
+    let mut g = Generator { rng, kernel, columns, most, rows };
     for _ in 0..g.rng.random_range(2..6) {
         g.input();
     }
@@ -39,6 +61,9 @@ pub fn case(rng: &mut StdRng) -> Case {
     }
     for _ in 0..g.rng.random_range(1..4) {
         g.output();
+    }
+    if g.rng.random_bool(0.3) {
+        g.adding_output();
     }
     let (host, gpu) = (g.schedule(true), g.schedule(false));
     let kernel = g.kernel.verify().unwrap_or_else(|e| panic!("the generator made a wrong kernel: {e:?}"));
@@ -72,7 +97,7 @@ impl Generator<'_> {
             _ => {}
         }
         if self.rng.random_bool(0.8) {
-            shape.push(self.pick(&COLUMNS).into());
+            shape.push(self.pick(self.columns).into());
         }
         if self.rng.random_bool(0.2) {
             shape.push(self.pick(&[2u64, 3, 4]).into());
@@ -92,6 +117,9 @@ impl Generator<'_> {
     }
 
     fn value(&mut self) {
+        if self.rows && self.rng.random_bool(0.35) {
+            return self.row_value();
+        }
         match self.rng.random_range(0..20) {
             0 => {
                 let dtype = self.pick(&DType::ALL);
@@ -104,7 +132,7 @@ impl Generator<'_> {
             }
             2 => {
                 let dtype = self.pick(&[DType::I32, DType::I64, DType::U16]);
-                let cols = self.pick(&COLUMNS);
+                let cols = self.pick(self.columns);
                 self.push(ValueKind::Column, dtype, Space { per_row: false, cols });
             }
             3..7 => self.load(),
@@ -134,7 +162,7 @@ impl Generator<'_> {
                 let cols = self.rng.random_range(1..=space.cols);
                 ColumnMap::offset(cols, self.rng.random_range(0..=space.cols - cols))
             }
-            1 => ColumnMap { cols: self.pick(&COLUMNS), base: self.rng.random_range(0..space.cols), terms: vec![] },
+            1 => ColumnMap { cols: self.pick(self.columns), base: self.rng.random_range(0..space.cols), terms: vec![] },
             // Each column several times, or all columns several times.
             2 => {
                 let times = self.pick(&[2u64, 3, 4]);
@@ -146,7 +174,7 @@ impl Generator<'_> {
                 ColumnMap { cols: space.cols * 2, base: 0, terms: vec![term] }
             }
         };
-        if map.cols <= 24 {
+        if map.cols <= self.most {
             let space = Space { per_row: space.per_row, cols: map.cols };
             self.push(ValueKind::Remap(v, map), dtype, space);
         }
@@ -170,7 +198,7 @@ impl Generator<'_> {
             }
         }
         let cols = groups * parts.iter().map(|(_, w)| w).sum::<u64>();
-        if cols <= 24 {
+        if cols <= self.most {
             self.push(ValueKind::Concat(parts), first.dtype, Space { per_row, cols });
         }
     }
@@ -212,6 +240,59 @@ impl Generator<'_> {
         self.push(kind, dtype, Space { per_row, cols: space.cols });
     }
 
+    /// A row value of segments of any value that has one, mostly of a wide one.
+    fn row_value(&mut self) {
+        let wide: Vec<ValueId> = self.kernel.values().filter(|(_, v)| v.space.cols > 1).map(|(id, _)| id).collect();
+        let Some(value) =
+            (if wide.is_empty() || self.rng.random_bool(0.1) { self.any() } else { Some(self.pick(&wide)) })
+        else {
+            return;
+        };
+        let (dtype, space) = (self.kernel.value(value).dtype, self.kernel.value(value).space);
+        let widths: Vec<u64> = (1..=space.cols).filter(|w| space.cols.is_multiple_of(*w)).collect();
+        let width = if self.rng.random_bool(0.6) { space.cols } else { self.pick(&widths) };
+        let most = if self.rng.random_bool(0.8) { 9 } else { 64 };
+        let k = self.rng.random_range(1..=width.min(most));
+        let candidates = self.pick(&[Candidates::All, Candidates::AboveNegInf]);
+        let order = self.pick(&[TopKOrder::Value, TopKOrder::Value, TopKOrder::Column]);
+        let sums = dtype.is_int() || dtype == DType::F32;
+        let segments = space.cols / width;
+        let (kind, result, cols) = match self.rng.random_range(0..8) {
+            0..3 if is_key(dtype) => (ValueKind::TopK { value, width, k, candidates, order }, DType::I32, segments * k),
+            3 if is_key(dtype) => (ValueKind::TopKMask { value, width, k, candidates }, DType::Bool, space.cols),
+            4 if sums => (ValueKind::CumSum { value, width }, dtype, space.cols),
+            _ if sums => {
+                let (op, _) = self.pick(&ReduceOp::ALL);
+                let op = if op == ReduceOp::TopTwoSum && dtype != DType::F32 { ReduceOp::Sum } else { op };
+                (ValueKind::Reduce { op, value, width }, dtype, segments)
+            }
+            _ => return,
+        };
+        self.push(kind, result, Space { per_row: space.per_row, cols });
+    }
+
+    /// A store that adds to counts, where some value is their dtype.
+    fn adding_output(&mut self) {
+        let dtypes = [DType::I32, DType::U32, DType::I64, DType::U64];
+        let amounts: Vec<ValueId> =
+            self.kernel.values().filter(|(_, v)| dtypes.contains(&v.dtype)).map(|(id, _)| id).collect();
+        let integers = self.integers();
+        if amounts.is_empty() {
+            return;
+        }
+        let (value, at) = (self.pick(&amounts), self.pick(&integers));
+        if self.pointwise(&[value, at]).is_none() {
+            return;
+        }
+        let extent: Dim = self.pick(&[4u64, 8, 300]).into();
+        let ty = TensorType::new(self.kernel.value(value).dtype, [extent]);
+        let layout = self.layout(1);
+        let counts = self.param(Role::Input, ty.clone(), layout);
+        let param = self.param(Role::Output, ty, layout);
+        self.kernel.params[param.0 as usize].aliases = Some(counts);
+        self.kernel.stores.push(Store { param, value, add_at: Some(at) });
+    }
+
     fn pointwise(&self, operands: &[ValueId]) -> Option<Space> {
         let spaces: Vec<Space> = operands.iter().map(|o| self.kernel.value(*o).space).collect();
         let cols = spaces.iter().map(|s| s.cols).max()?;
@@ -250,7 +331,7 @@ impl Generator<'_> {
             return self.output();
         };
         let v = self.kernel.value(value).clone();
-        let cols = if v.space.cols == 1 { self.pick(&COLUMNS) } else { v.space.cols };
+        let cols = if v.space.cols == 1 { self.pick(self.columns) } else { v.space.cols };
         let mut shape: Vec<Dim> = vec![SymbolId(0).into()];
         if cols > 1 || self.rng.random_bool(0.5) {
             shape.push(cols.into());
@@ -263,7 +344,7 @@ impl Generator<'_> {
     fn schedule(&mut self, host: bool) -> Schedule {
         let mut domains: Vec<Domain> = vec![];
         for (i, store) in self.kernel.stores.clone().iter().enumerate() {
-            let cols = self.kernel.param_space(store.param).cols;
+            let cols = self.kernel.store_cols(store);
             if let Some(domain) = domains.iter_mut().find(|d| d.cols == cols) {
                 domain.stores.push(i as u32);
                 continue;
@@ -271,12 +352,24 @@ impl Generator<'_> {
             let width = self.pick(&[1u32, 2, 4, 8, 16]);
             let dividing = 1u32 << cols.trailing_zeros().min(width.trailing_zeros());
             let piece = match self.rng.random_range(0..3) {
-                0 if cols == 1 => Piece::Rows { width },
-                1 if !host => Piece::Flat { width },
+                0 if cols == 1 && !self.rows => Piece::Rows { width },
+                1 if !host && !self.rows => Piece::Flat { width },
                 _ => Piece::InRow { width: if host { width } else { dividing } },
             };
             domains.push(Domain { cols, stores: vec![i as u32], piece });
         }
-        Schedule::Flat { threads: if host { 1 } else { 64 }, domains }
+        if !self.rows {
+            return Schedule::Flat { threads: if host { 1 } else { 64 }, domains };
+        }
+        let shape = if host {
+            RowShape { lanes: 1, threads: 1, persistent: false }
+        } else {
+            RowShape { lanes: self.pick(&[1, 4, 8, 16, 32]), threads: 64, persistent: self.rng.random_bool(0.5) }
+        };
+        let operands: BTreeSet<ValueId> =
+            self.kernel.values.iter().filter(|v| v.kind.is_row_value()).flat_map(|v| v.kind.operands()).collect();
+        let held = self.kernel.values().filter(|(_, v)| !v.kind.is_row_value()).map(|(id, _)| id);
+        let held = held.filter(|id| operands.contains(id) || self.rng.random_bool(0.3)).collect();
+        Schedule::Row { few: shape, many: shape, few_rows: 0, held, domains }
     }
 }

@@ -134,3 +134,13 @@ fn random_kernels_on_the_host() {
         agree_on_host(&case, seed);
     }
 }
+
+/// Reductions, running sums and selections, alone and in chains, on rows of any width.
+#[test]
+fn random_rows_on_the_host() {
+    let (first, count) = (number("SEED", 5000), number("CASES", 100));
+    for seed in first..first + count {
+        let case = generate::row_case(&mut StdRng::seed_from_u64(seed));
+        agree_on_host(&case, seed);
+    }
+}

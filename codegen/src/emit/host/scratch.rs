@@ -1,6 +1,6 @@
 //! A row's elements on the stack.
 
-use crate::emit::index::{Ix, neighbours};
+use crate::emit::index::{Ix, gcd, neighbours};
 use crate::emit::lanes::{Lanes, Nans};
 use crate::emit::scope::Emitter;
 use crate::mlir_builder::{IntPredicate, Val};
@@ -17,9 +17,16 @@ pub(in crate::emit) struct Scratch<'m> {
     pointer: Val<'m>,
     dtype: DType,
     /// What its NaNs are.
-    pub nans: Nans,
+    nans: Nans,
     /// A byte for each `columns_of_trap` columns: whether a gather trapped on the way. Only where one may.
     traps: Option<(Val<'m>, u64)>,
+}
+
+impl<'m> Scratch<'m> {
+    /// The same memory, of which this is known.
+    pub fn with_nans(&self, nans: Nans) -> Scratch<'m> {
+        Scratch { nans, ..self.clone() }
+    }
 }
 
 impl<'m> Emitter<'_, 'm> {
@@ -42,7 +49,7 @@ impl<'m> Emitter<'_, 'm> {
         Lanes { value, lanes: columns.len() as u32, nans: scratch.nans, trap }
     }
 
-    /// Writes the elements at these neighbouring columns.
+    /// Writes the elements at these neighbouring columns; their traps too, if there is one for each column.
     pub fn write_scratch(&self, scratch: &Scratch<'m>, columns: &[Ix<'m>], lanes: Lanes<'m>) {
         let count = columns.len() as u32;
         let byte = self.b.int(8);
@@ -50,7 +57,7 @@ impl<'m> Emitter<'_, 'm> {
         let value = if scratch.dtype == DType::Bool { self.b.extui(value, byte) } else { value };
         let element = self.memory_type(scratch.dtype);
         self.write_stack(scratch.pointer, element, scratch.dtype.size(), columns[0], value);
-        if let Some((pointer, _)) = scratch.traps {
+        if let Some((pointer, 1)) = scratch.traps {
             let trap = self.spread(lanes.trap.unwrap_or_else(|| self.b.const_bool(false)), count);
             self.write_stack(pointer, byte, 1, columns[0], self.b.extui(trap, byte));
         }
@@ -86,8 +93,8 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     fn stack_address(&self, base: Val<'m>, element: Type<'m>, size: u64, at: Ix<'m>) -> (Val<'m>, u32) {
-        let divisor = crate::emit::index::gcd(at.multiple.saturating_mul(size), at.plus.saturating_mul(size));
-        let divisor = crate::emit::index::gcd(divisor, u64::from(ALIGN));
+        let divisor = gcd(at.multiple.saturating_mul(size), at.plus.saturating_mul(size));
+        let divisor = gcd(divisor, u64::from(ALIGN));
         let pointer = at.base.map_or(base, |index| self.b.gep(base, index, element));
         (self.b.gep_const(pointer, at.plus as i32, element), 1 << divisor.trailing_zeros())
     }
