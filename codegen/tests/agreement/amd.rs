@@ -36,8 +36,12 @@ impl Emulator {
         for (i, b) in run.buffers.iter().enumerate() {
             write(&format!("p{i}.bin"), &b.bytes).map_err(|e| e.to_string())?;
         }
+        // An output that lies in an input is the same buffer again.
         let argument = |slot: &u64| match slot.checked_sub(marker(0)).filter(|i| *i < run.buffers.len() as u64) {
-            Some(i) => json!({"buffer": path(i as usize), "out": true}),
+            Some(i) => match slots.iter().position(|s| s == slot) {
+                Some(before) if !std::ptr::eq(&slots[before], slot) => json!({"same": before}),
+                _ => json!({"buffer": path(i as usize), "out": true}),
+            },
             None => json!({"i64": slot}),
         };
         let blocks = artifact.schedule.blocks(run.rows, artifact.variant).expect("few rows");
