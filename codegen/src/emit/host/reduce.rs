@@ -1,5 +1,6 @@
 //! Reductions of segments on the host.
 
+use super::lanewise::Combine;
 use super::room::Room;
 use crate::emit::index::{Index, Ix};
 use crate::emit::lanes::{Lanes, Nans};
@@ -110,7 +111,7 @@ impl<'m> Emitter<'_, 'm> {
         step: u64,
         vectors: u64,
         vector: &dyn Fn(u64) -> Val<'m>,
-        combine: &dyn Fn(&[Val<'m>], &[Val<'m>]) -> Vec<Val<'m>>,
+        combine: Combine<'_, 'm>,
     ) -> Val<'m> {
         if m + step >= vectors {
             return vector(m);
@@ -127,7 +128,7 @@ impl<'m> Emitter<'_, 'm> {
         (operand, row): (ValueId, &Index<'m>),
         first: Ix<'m>,
         width: u64,
-        combine: &dyn Fn(&[Val<'m>], &[Val<'m>]) -> Vec<Val<'m>>,
+        combine: Combine<'_, 'm>,
     ) -> Val<'m> {
         let dtype = self.kernel.value(operand).dtype;
         let (element, size) = (self.memory_type(dtype), dtype.size());

@@ -20,11 +20,13 @@ const UNROLLED_BLOCKS: u64 = 16;
 
 /// Columns of a block and the number of blocks, a power of two, of a segment; none where it is ranked by counting.
 pub(super) fn blocks(width: u64) -> Option<(u64, u64)> {
+    if width <= COUNTED {
+        return None;
+    }
     let block = match width {
-        ..=COUNTED => return None,
         ..=128 => 8,
-        ..=256 => 16,
-        ..=1024 => 32,
+        129..=256 => 16,
+        257..=1024 => 32,
         _ => 64,
     };
     Some((block, width.div_ceil(block).next_power_of_two()))
