@@ -1,15 +1,19 @@
 //! The command line.
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use routefuse::Code;
+use routefuse::{Code, models};
 use std::path::PathBuf;
 
 /// Fuses the small tensor programs between a Mixture-of-Experts router and its expert GEMMs into one kernel.
 #[derive(Debug, Parser)]
 #[command(name = "routefuse", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "FILE is a .route text or its JSON form; `-` is standard input.\n\
+#[command(
+    after_help = "FILE is a .route text or its JSON form; `-` is standard input. Instead of a FILE, `--model NAME` takes a\n\
+model preset (`routefuse models` lists them).\n\
 Exit codes: 0 ok, 1 something is wrong with the input, 2 usage, 3 outputs differ, 70 a defect in routefuse.\n\n\
-Example: routefuse explain examples/e_post_chain.route")]
+Example: routefuse explain examples/e_post_chain.route"
+)]
 pub struct Cli {
     /// When to colour: only on a terminal, unless told otherwise.
     #[arg(long, alias = "color", global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
@@ -56,6 +60,9 @@ pub enum Command {
     /// Time a graph, fused and unfused, on this machine.
     #[command(after_help = "Example: routefuse bench examples/e_post_chain.route --dim T=1,64,4096,65536")]
     Bench(Bench),
+    /// List the model presets, or the options of one.
+    #[command(after_help = "Example: routefuse models deepseek-v3")]
+    Models(Models),
     /// List the targets.
     #[command(after_help = "Example: routefuse targets --json")]
     Targets(Json),
@@ -90,18 +97,36 @@ pub struct Json {
     pub json: bool,
 }
 
-/// A graph file.
+/// A graph: from a file, or a model preset.
 #[derive(Debug, Args)]
-pub struct GraphFile {
+pub struct GraphSource {
     /// A .route text or its JSON form; `-` is standard input.
-    pub file: PathBuf,
+    #[arg(required_unless_present = "model", conflicts_with = "model")]
+    pub file: Option<PathBuf>,
+    /// A model preset instead of a file; `routefuse models` lists them.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(models::names()), hide_possible_values = true)]
+    pub model: Option<String>,
+    /// An option of the model, as in eplb=static; `routefuse models NAME` lists them.
+    #[arg(long = "option", value_name = "NAME=VALUE", requires = "model", value_parser = named_value)]
+    pub options: Vec<(String, String)>,
+}
+
+/// `models`.
+#[derive(Debug, Args)]
+pub struct Models {
+    /// A preset, whose options are listed.
+    #[arg(value_parser = PossibleValuesParser::new(models::names()), hide_possible_values = true)]
+    pub name: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `check`.
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
-    pub graph: GraphFile,
+    pub graph: GraphSource,
     /// Print the diagnostics as JSON.
     #[arg(long)]
     pub json: bool,
@@ -110,8 +135,8 @@ pub struct Check {
 /// `fmt`.
 #[derive(Debug, Args)]
 pub struct Fmt {
-    #[command(flatten)]
-    pub graph: GraphFile,
+    /// A .route text; `-` is standard input.
+    pub file: PathBuf,
     /// Write nothing; exit with 1 if the file is not formatted.
     #[arg(long)]
     pub check: bool,
@@ -147,7 +172,7 @@ pub enum Stage {
 #[derive(Debug, Args)]
 pub struct Dump {
     #[command(flatten)]
-    pub graph: GraphFile,
+    pub graph: GraphSource,
     /// Which stage.
     #[arg(long, value_enum, default_value_t = Stage::All)]
     pub stage: Stage,
@@ -166,7 +191,7 @@ pub struct Dump {
 #[derive(Debug, Args)]
 pub struct Compile {
     #[command(flatten)]
-    pub graph: GraphFile,
+    pub graph: GraphSource,
     /// A target, or several: `--target host,sm_90 --target gfx942`.
     #[arg(long, value_delimiter = ',', default_value = "host")]
     pub target: Vec<String>,
@@ -202,7 +227,7 @@ pub struct Inputs {
 #[derive(Debug, Args)]
 pub struct Run {
     #[command(flatten)]
-    pub graph: GraphFile,
+    pub graph: GraphSource,
     #[command(flatten)]
     pub inputs: Inputs,
     /// Write each output to DIR/name.npy.
@@ -223,7 +248,7 @@ pub struct Run {
 #[derive(Debug, Args)]
 pub struct Explain {
     #[command(flatten)]
-    pub graph: GraphFile,
+    pub graph: GraphSource,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -233,7 +258,7 @@ pub struct Explain {
 #[derive(Debug, Args)]
 pub struct Bench {
     #[command(flatten)]
-    pub graph: GraphFile,
+    pub graph: GraphSource,
     /// A dim and the extents to time, which all dims take in turn [default: 1,64,4096,65536].
     #[arg(long = "dim", value_name = "NAME=N,N,…", value_parser = extents)]
     pub dim: Option<(String, Extents)>,
@@ -269,6 +294,14 @@ fn two_stages(text: &str) -> Result<(Stage, Stage), String> {
     let stage = |name: &str| Stage::from_str(name.trim(), false).map_err(|_| known());
     let (from, to) = text.split_once(',').ok_or_else(known)?;
     Ok((stage(from)?, stage(to)?))
+}
+
+/// `eplb=static`.
+fn named_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE, as in eplb=static".to_owned()),
+    }
 }
 
 /// `ids=path.npy`.
@@ -315,6 +348,8 @@ mod tests {
     fn values_are_read() {
         assert_eq!(named_file("ids=a=b.npy").unwrap(), ("ids".to_owned(), "a=b.npy".to_owned()));
         assert!(named_file("ids").is_err() && named_file("=x").is_err() && named_file("x=").is_err());
+        assert_eq!(named_value("eplb=static").unwrap(), ("eplb".to_owned(), "static".to_owned()));
+        assert!(named_value("eplb").is_err() && named_value("=static").is_err());
         assert_eq!(extent("T=64").unwrap(), ("T".to_owned(), 64));
         assert!(extent("T").is_err() && extent("=1").is_err() && extent("T=-1").is_err());
         assert_eq!(extents("T=1, 64").unwrap().1.0, [1, 64]);

@@ -10,5 +10,6 @@ pub mod doctor;
 pub mod dump;
 pub mod explain;
 pub mod fmt;
+pub mod models;
 pub mod run;
 pub mod targets;

@@ -7,6 +7,7 @@ mod failure;
 mod random;
 mod render;
 mod replace;
+mod routed;
 mod source;
 mod tensor_file;
 mod timing;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Run(a) => commands::run::run(a),
         Command::Explain(a) => commands::explain::run(a),
         Command::Bench(a) => commands::bench::run(a),
+        Command::Models(a) => commands::models::run(a),
         Command::Targets(a) => commands::targets::run(a),
         Command::Doctor(a) => commands::doctor::run(a),
         Command::Demo(a) => commands::demo::run(a),

@@ -1,6 +1,8 @@
-//! Graph files: text or JSON, from a path or standard input.
+//! Graphs: from files, as text or JSON, from standard input, or model presets.
 
+use crate::args::GraphSource;
 use crate::failure::Failure;
+use routefuse::models::{self, ModelOptions};
 use routefuse::{Code, Diagnostic, Diagnostics, Graph, Verified, json, text};
 use std::io::Read;
 use std::path::Path;
@@ -15,6 +17,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// Of something that no file says.
+    pub fn without_text(name: String) -> Source {
+        Source { name, text: String::new(), invalid: None }
+    }
+
     /// Reads a file, or standard input for `-`.
     ///
     /// # Errors
@@ -68,10 +75,29 @@ impl Source {
     }
 }
 
-/// Reads and verifies a graph.
+/// Reads and verifies a graph, or builds that of a preset.
 ///
 /// # Errors
-/// As [`Source::read`] and [`Source::graph`].
-pub fn graph(path: &Path) -> Result<Verified<Graph>, Failure> {
-    Source::read(path)?.graph()
+/// As [`Source::read`], [`Source::graph`] and [`model`].
+pub fn graph(given: &GraphSource) -> Result<Verified<Graph>, Failure> {
+    match (&given.model, &given.file) {
+        (Some(name), _) => model(name, &given.options),
+        (None, Some(path)) => Source::read(path)?.graph(),
+        (None, None) => {
+            Err(Diagnostic::new(Code::CannotRead, "no graph is given").help("give a FILE or `--model`").into())
+        }
+    }
+}
+
+/// The graph of a preset.
+///
+/// # Errors
+/// Every option that it has not, or that does not take its value; and what the sizes are wrong in.
+pub fn model(name: &str, given: &[(String, String)]) -> Result<Verified<Graph>, Failure> {
+    let preset = models::named(name)?;
+    let mut options = ModelOptions::default();
+    let wrong = given.iter().filter_map(|(option, value)| preset.set(&mut options, option, value).err());
+    let wrong: Vec<Diagnostic> = wrong.collect();
+    Diagnostics(wrong).into_result(())?;
+    Ok(preset.graph(&options)?)
 }

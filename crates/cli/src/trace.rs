@@ -27,7 +27,11 @@ impl Trace {
         Ok(trace)
     }
 
-    fn tensor(&self, name: &str, dtype: DType) -> Result<Tensor, Diagnostic> {
+    /// A tensor of the layer.
+    ///
+    /// # Errors
+    /// `RF0701` to `RF0705`.
+    pub fn tensor(&self, name: &str, dtype: DType) -> Result<Tensor, Diagnostic> {
         let spec = format!("{}:layer{}.{name}", self.path, self.layer);
         crate::tensor_file::read(name, &spec, dtype, None)
     }
@@ -73,6 +77,8 @@ impl Trace {
             "n" => vec![rows - rows / 8],
             "gate" if dtype == DType::Bf16 => self.logits(columns)?,
             "gate" => self.logits(columns)?.iter().map(|b| b << 16).collect(),
+            "logits" if dtype == DType::Bf16 => self.logits(columns)?,
+            "bias" => all(self.tensor("bias", DType::F32)?),
             "q_scale" => all(self.tensor("weights", DType::F32)?),
             "source" => self.logits(columns)?,
             "packed" => {
@@ -81,7 +87,8 @@ impl Trace {
             }
             other => {
                 let message = format!("the trace has nothing for an input `{other}`");
-                return Err(Diagnostic::new(Code::NoSuchTensor, message).help("only the chains' own inputs are known"));
+                return Err(Diagnostic::new(Code::NoSuchTensor, message)
+                    .help("only the inputs of the chains and of DeepSeek-V3 are known"));
             }
         })
     }

@@ -13,7 +13,7 @@ use std::io::Write;
 const EXTENTS: [u64; 4] = [1, 64, 4096, 65_536];
 
 pub fn run(a: &Bench) -> Result<(), Failure> {
-    let graph = source::graph(&a.graph.file)?;
+    let graph = source::graph(&a.graph)?;
     let values = extents(&graph, a)?;
     for &value in &values {
         check_size(&graph, &vec![value; graph.symbols.len()])?;

@@ -3,15 +3,21 @@
 use crate::args::Check;
 use crate::failure::Failure;
 use crate::render;
-use crate::source::Source;
+use crate::source::{self, Source};
 use std::io::Write;
 
 pub fn run(a: &Check) -> Result<(), Failure> {
-    let source = Source::read(&a.graph.file)?;
-    let result = source.graph();
+    let (source, result) = match (&a.graph.file, &a.graph.model) {
+        (Some(path), _) => {
+            let source = Source::read(path)?;
+            let result = source.graph();
+            (source, result)
+        }
+        (None, model) => (Source::without_text(model.clone().unwrap_or_default()), source::graph(&a.graph)),
+    };
     if a.json {
         let diagnostics = match &result {
-            Err(Failure::InSource { diagnostics, .. }) => diagnostics.0.as_slice(),
+            Err(Failure::InSource { diagnostics, .. } | Failure::Plain(diagnostics)) => diagnostics.0.as_slice(),
             _ => &[],
         };
         let list: Vec<_> = diagnostics.iter().map(|d| render::json(d, &source.text)).collect();

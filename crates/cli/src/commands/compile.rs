@@ -18,7 +18,7 @@ struct Compiled {
 }
 
 pub fn run(a: &Compile) -> Result<(), Failure> {
-    let graph = source::graph(&a.graph.file)?;
+    let graph = source::graph(&a.graph)?;
     // Every target is known before anything is compiled, and everything is compiled before anything is written.
     let targets = a.target.iter().map(|t| Target::named(t)).collect::<Result<Vec<_>, _>>()?;
     let options = Options { fuse: !a.unfused };

@@ -3,6 +3,8 @@
 use crate::args::Demo;
 use crate::execution::{Execution, first_difference};
 use crate::failure::Failure;
+use crate::routed::Routed;
+use crate::source;
 use crate::timing;
 use crate::trace::Trace;
 use routefuse::{Engine, Graph, Options, Plan, Report, Target, Tensor, Verified, chains, interp};
@@ -46,14 +48,36 @@ pub fn run(a: &Demo) -> Result<(), Failure> {
         }
         rows.push(row);
     }
+    let router = chain_of("deepseek-v3", &[("post", "true")])?;
+    let row = measure(&engine, &trace, "deepseek-v3 post", &router)?;
+    if !a.json {
+        line(&mut out, &row)?;
+    }
+    rows.push(row);
+    let layers = [0, 1].map(|layer| Routed::count(&engine, &a.trace, layer, &router));
+    let layers = layers.into_iter().collect::<Result<Vec<Routed>, Failure>>()?;
     let checked: usize = rows.iter().map(|r| r.checked).sum();
     if a.json {
         let chains: Vec<Value> = rows.iter().map(machine).collect();
-        writeln!(out, "{:#}", json!({ "tokens": TOKENS, "elements_checked": checked, "chains": chains }))?;
+        let layers: Vec<Value> = layers.iter().map(Routed::machine).collect();
+        let json = json!({ "tokens": TOKENS, "elements_checked": checked, "chains": chains, "trace": layers });
+        writeln!(out, "{json:#}")?;
     } else {
         writeln!(out, "\n{checked} output elements compared with the interpreter's: every bit agrees.")?;
+        writeln!(
+            out,
+            "\nThe router of DeepSeek-V3, with everything behind it in the same launch, against the trace's own routing:"
+        )?;
+        for (layer, routed) in layers.iter().enumerate() {
+            writeln!(out, "layer {layer}: {routed}")?;
+        }
     }
     Ok(())
+}
+
+fn chain_of(model: &str, options: &[(&str, &str)]) -> Result<Verified<Graph>, Failure> {
+    let options: Vec<(String, String)> = options.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    source::model(model, &options)
 }
 
 /// Compiles a chain, checks it fused and unfused at every number of tokens, and times it.

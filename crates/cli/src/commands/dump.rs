@@ -14,7 +14,7 @@ const STAGES: [Stage; 7] =
     [Stage::Graph, Stage::Canonical, Stage::Fused, Stage::Kernel, Stage::Mlir, Stage::Llvm, Stage::Asm];
 
 pub fn run(a: &Dump, colour: Colour) -> Result<(), Failure> {
-    let graph = source::graph(&a.graph.file)?;
+    let graph = source::graph(&a.graph)?;
     let target = Target::named(&a.target)?;
     let options = Options { fuse: !a.unfused };
     let stages = Engine::builder().build()?.stages(&graph, &target, &options)?;

@@ -7,7 +7,7 @@ use routefuse::{Engine, Options};
 use std::io::Write;
 
 pub fn run(a: &Explain) -> Result<(), Failure> {
-    let graph = source::graph(&a.graph.file)?;
+    let graph = source::graph(&a.graph)?;
     let report = Engine::builder().build()?.explain(&graph, &Options::default())?;
     let mut out = std::io::stdout().lock();
     if a.json {

@@ -8,7 +8,7 @@ use routefuse::{Code, Diagnostic, text};
 use std::io::Write;
 
 pub fn run(a: &Fmt) -> Result<(), Failure> {
-    let source = Source::read(&a.graph.file)?;
+    let source = Source::read(&a.file)?;
     if source.is_json() {
         let message = format!("`{}` is the JSON form, which has no formatter", source.name);
         return Err(Diagnostic::new(Code::BadHeader, message).help("`fmt` takes .route text").into());
@@ -21,10 +21,10 @@ pub fn run(a: &Fmt) -> Result<(), Failure> {
             Err(Failure::Unformatted(format!("{} is not formatted; run `routefuse fmt {0}`", source.name)))
         };
     }
-    if a.stdout || a.graph.file.as_os_str() == "-" {
+    if a.stdout || a.file.as_os_str() == "-" {
         std::io::stdout().write_all(formatted.as_bytes())?;
     } else if formatted != source.text {
-        replace(&a.graph.file, formatted.as_bytes())?;
+        replace(&a.file, formatted.as_bytes())?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use routefuse::{Code, Diagnostic, Diagnostics, Engine, Graph, Options, Target, T
 use std::io::Write;
 
 pub fn run(a: &Run) -> Result<(), Failure> {
-    let graph = source::graph(&a.graph.file)?;
+    let graph = source::graph(&a.graph)?;
     let inputs = bind(&graph, &a.inputs)?;
     let given: Vec<(&str, u64)> = a.inputs.dims.iter().map(|(n, v)| (n.as_str(), *v)).collect();
     // Every argument is checked before anything is compiled.

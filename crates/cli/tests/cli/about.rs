@@ -2,8 +2,21 @@
 
 use crate::program::routefuse;
 
-const COMMANDS: [&str; 12] =
-    ["check", "fmt", "dump", "compile", "run", "explain", "bench", "targets", "doctor", "demo", "code", "completions"];
+const COMMANDS: [&str; 13] = [
+    "check",
+    "fmt",
+    "dump",
+    "compile",
+    "run",
+    "explain",
+    "bench",
+    "models",
+    "targets",
+    "doctor",
+    "demo",
+    "code",
+    "completions",
+];
 
 #[test]
 fn every_command_has_help_with_an_example() {

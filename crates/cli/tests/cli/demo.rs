@@ -15,6 +15,13 @@ fn every_chain_is_one_kernel_with_the_interpreters_bits() {
         assert!(c["elements_checked"].as_u64().unwrap() >= 2 * (1 + 64 + 2048), "{c}");
         assert_eq!(c["fused_us"].as_array().unwrap().len(), 3);
     }
+    assert!(chains.iter().any(|c| c["chain"] == "deepseek-v3 post"));
+    let layers = json["trace"].as_array().unwrap();
+    assert_eq!(layers.len(), 2);
+    for layer in layers {
+        assert_eq!((&layer["rows"], &layer["same_sets"]), (&2048.into(), &2048.into()), "{layer}");
+        assert!(layer["weights_max_ulp"].as_u64().unwrap() <= 8, "{layer}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod dump;
 mod explain;
 mod fmt;
 mod measure;
+mod models;
 mod output;
 mod program;
 mod run;
