@@ -1,7 +1,8 @@
-//! The in-memory cache of loaded kernels.
+//! The in-memory cache of loaded kernels, and the cache on disk behind it.
 
 use crate::host::HostCode;
-use crate::key::Key;
+use crate::key::{Key, KeyText};
+use crate::store::DiskCache;
 use routefuse_ir::Diagnostic;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::target::TargetKind;
@@ -60,6 +61,7 @@ type Slot = OnceLock<Result<Arc<LoadedKernel>, Diagnostic>>;
 /// Loaded kernels by their [`Key`]. Reading takes no lock; two threads that want one key compile it once.
 #[derive(Debug, Default)]
 pub struct KernelCache {
+    disk: Option<DiskCache>,
     slots: papaya::HashMap<Key, Arc<Slot>>,
     compiles: AtomicU64,
     hits: AtomicU64,
@@ -67,34 +69,63 @@ pub struct KernelCache {
 }
 
 impl KernelCache {
-    /// An empty cache.
+    /// An empty cache, in memory only.
     pub fn new() -> KernelCache {
         KernelCache::default()
     }
 
-    /// The kernel of this key, compiled and loaded if it is not there. Who comes while it is being compiled waits. A
-    /// failure is told to all who waited and then forgotten.
+    /// An empty cache; what it lacks is looked for in `disk`, and kept there.
+    pub fn on_disk(disk: DiskCache) -> KernelCache {
+        KernelCache { disk: Some(disk), ..KernelCache::default() }
+    }
+
+    /// The cache on disk.
+    pub fn disk(&self) -> Option<&DiskCache> {
+        self.disk.as_ref()
+    }
+
+    /// The kernel of this key: found in memory; or found on disk, if `check` accepts it, and loaded; or compiled and loaded.
+    /// Who comes while it is being compiled waits. A failure is told to all who waited and then forgotten.
     ///
     /// # Errors
-    /// Those of `compile`, and those of [`LoadedKernel::load`].
+    /// Those of `compile` and of `check` for what it gave, and those of [`LoadedKernel::load`].
     ///
     /// # Safety
-    /// `compile` gives code that does what its artifact says, as [`LoadedKernel::load`] needs.
+    /// `compile` gives code that does what its artifact says, as [`LoadedKernel::load`] needs; and so did whoever wrote
+    /// what is on disk, which nobody but this user and the system's administrator can have been.
     pub unsafe fn get_or_compile(
         &self,
-        key: Key,
+        key_text: &KeyText,
+        check: impl Fn(&Artifact) -> Result<(), Diagnostic>,
         compile: impl FnOnce() -> Result<Artifact, Diagnostic>,
     ) -> Result<Arc<LoadedKernel>, Diagnostic> {
+        let key = key_text.key();
         let slot = Arc::clone(self.slots.pin().get_or_insert_with(key, Arc::default));
         let mut compiled = false;
         let result = slot.get_or_init(|| {
             compiled = true;
-            self.compiles.fetch_add(1, Ordering::Relaxed);
-            let artifact = compile()?;
-            // SAFETY: handed on to the caller.
-            let kernel = unsafe { LoadedKernel::load(artifact)? };
-            self.loads.fetch_add(u64::from(kernel.host.is_some()), Ordering::Relaxed);
-            Ok(Arc::new(kernel))
+            let load = |artifact: Artifact| {
+                check(&artifact)?;
+                // SAFETY: handed on to the caller.
+                let kernel = unsafe { LoadedKernel::load(artifact)? };
+                self.loads.fetch_add(u64::from(kernel.host.is_some()), Ordering::Relaxed);
+                Ok(Arc::new(kernel))
+            };
+            let compile = || {
+                self.compiles.fetch_add(1, Ordering::Relaxed);
+                compile()
+            };
+            match &self.disk {
+                None => load(compile()?),
+                Some(disk) => disk.get_or_make(
+                    key_text,
+                    |artifact| load(artifact).map_err(|d: Diagnostic| d.to_string()),
+                    || {
+                        let kernel = load(compile()?)?;
+                        Ok((kernel.artifact.clone(), kernel))
+                    },
+                ),
+            }
         });
         if result.is_err() {
             // Only this attempt's slot: another may have taken its place.

@@ -1,39 +1,44 @@
 //! The identity of compiled code: the shape signature.
 
 use crate::compiler::Compiler;
-use routefuse_ir::kernel::abi;
+use routefuse_ir::kernel::abi::{self, Slot};
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::TargetKind;
 use std::fmt;
 
-/// The version of what a key is made of, and of the calling convention.
-const FORMAT: u32 = 1;
+/// The version of what a key is made of.
+const FORMAT: u32 = 2;
+/// The version of the calling convention, [`routefuse_ir::kernel::abi`].
+const ABI: u32 = 1;
 
-/// Everything that decides what machine code a kernel becomes, hashed: its text without names, its schedule and slots, the
-/// target (and for the host, its processor), the variant, and the compiler's version. Never an extent.
+/// The hash of a [`KeyText`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key([u8; 32]);
 
 impl Key {
     /// The key of one variant of a kernel.
     pub fn of(scheduled: &Scheduled, variant: Variant, compiler: &dyn Compiler) -> Key {
-        // Destructured so that a new field cannot be forgotten.
-        let Scheduled { kernel, schedule, target } = scheduled;
-        let mut hasher = blake3::Hasher::new();
-        // Each text with its length, so that no two lists of texts run together.
-        let mut field = |text: &str| {
-            hasher.update(&(text.len() as u64).to_le_bytes());
-            hasher.update(text.as_bytes());
-        };
-        field(&format!("routefuse key {FORMAT}"));
-        field(compiler.version());
-        field(target.name());
-        field(if target.kind() == TargetKind::Host { compiler.host_cpu() } else { "" });
-        field(&variant.to_string());
-        field(&schedule.to_string());
-        field(&format!("{:?}", abi::slots(kernel)));
-        field(&kernel.canonical_text());
-        Key(*hasher.finalize().as_bytes())
+        KeyText::of(scheduled, variant, compiler).key
+    }
+
+    /// The key of a text: its blake3 hash.
+    pub(crate) fn of_text(text: &str) -> Key {
+        Key(*blake3::hash(text.as_bytes()).as_bytes())
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Key {
+        Key(bytes)
+    }
+
+    /// The key whose [`Display`](fmt::Display) text this is: 64 hexadecimal digits in lower case.
+    pub fn from_text(text: &str) -> Option<Key> {
+        let digit = |b: u8| char::from(b).to_digit(16).filter(|_| !b.is_ascii_uppercase());
+        let pairs = text.as_bytes().chunks(2).map(|p| match p {
+            [high, low] => Some((digit(*high)? * 16 + digit(*low)?) as u8),
+            _ => None,
+        });
+        let bytes: Option<Vec<u8>> = pairs.collect();
+        Some(Key(bytes?.try_into().ok()?))
     }
 
     /// The hash.
@@ -52,4 +57,79 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({self})")
     }
+}
+
+/// Everything that decides what machine code a kernel becomes, as text: the version of the calling convention, the compiler,
+/// the target (with the PTX version that it asks of the driver; for the host, its processor), the variant, the schedule,
+/// the slots, and the kernel without names. Never an extent, a name, a path or a time.
+///
+/// One ingredient a line, `name value`, the kernel's lines last:
+/// ```text
+/// routefuse key 2
+/// abi 1
+/// compiler routefuse 0.1.0 llvm 22.1.8 …
+/// target sm_90 nvptx64-nvidia-cuda +ptx80
+/// processor
+/// variant align16/i32
+/// schedule flat threads=256 [cols=8 in_row=4 stores=0]
+/// slots p0 p0.0 p1 p2 s0
+/// kernel rows=s0 symbols=1 {
+///   …
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyText {
+    key: Key,
+    text: String,
+}
+
+impl KeyText {
+    /// The text of one variant of a kernel.
+    pub fn of(scheduled: &Scheduled, variant: Variant, compiler: &dyn Compiler) -> KeyText {
+        // Destructured so that a new field cannot be forgotten.
+        let Scheduled { kernel, schedule, target } = scheduled;
+        let info = target.info();
+        let processor = if target.kind() == TargetKind::Host { compiler.host_cpu() } else { "" };
+        let mut text = format!("routefuse key {FORMAT}\nabi {ABI}\n");
+        let mut line = |name: &str, value: &str| {
+            text.push_str(name);
+            if !value.is_empty() {
+                text.push(' ');
+                // No ingredient reaches into the next line.
+                text.push_str(&value.replace('\\', "\\\\").replace('\n', "\\n"));
+            }
+            text.push('\n');
+        };
+        line("compiler", compiler.version());
+        line("target", [info.name, info.triple, info.features].join(" ").trim_end());
+        line("processor", processor);
+        line("variant", &variant.to_string());
+        line("schedule", &schedule.to_string());
+        line("slots", &slots_text(&abi::slots(kernel)));
+        text.push_str(&kernel.canonical_text());
+        KeyText { key: Key::of_text(&text), text }
+    }
+
+    /// Its hash.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// `p0` a pointer, `p0.1` the stride of its dim 1, `s0` an extent.
+fn slots_text(slots: &[Slot]) -> String {
+    let words: Vec<String> = slots
+        .iter()
+        .map(|slot| match slot {
+            Slot::Pointer(p) => format!("p{}", p.0),
+            Slot::Stride(p, dim) => format!("p{}.{dim}", p.0),
+            Slot::Extent(s) => format!("s{}", s.0),
+        })
+        .collect();
+    words.join(" ")
 }

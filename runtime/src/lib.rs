@@ -37,6 +37,7 @@ mod element;
 mod host;
 mod key;
 mod plan;
+mod store;
 mod view;
 mod workspace;
 
@@ -44,7 +45,8 @@ pub use args::Args;
 pub use cache::{Counters, KernelCache, LoadedKernel};
 pub use compiler::Compiler;
 pub use element::Element;
-pub use key::Key;
+pub use key::{Key, KeyText};
 pub use plan::Plan;
+pub use store::{Collected, DiskCache, DiskCounters, DiskOptions, Entry, Listed, Malformed, Trouble};
 pub use view::{Device, TensorMut, TensorRef};
 pub use workspace::{WORKSPACE_ALIGN, Workspace};

@@ -9,7 +9,7 @@ mod slots;
 
 use crate::cache::{KernelCache, LoadedKernel};
 use crate::compiler::Compiler;
-use crate::key::Key;
+use crate::key::KeyText;
 use ports::Port;
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -142,7 +142,9 @@ impl Plan {
             let message = format!("an artifact is for `{}`, and the plan is for `{}`", artifact.target, self.target);
             return Err(Diagnostic::new(Code::TargetNotHere, message).help("compile the graph for the plan's target"));
         }
-        let fits = artifact.variant == variant && artifact.slots == abi::slots(&kernel.kernel);
+        let fits = artifact.variant == variant
+            && artifact.schedule == kernel.schedule
+            && artifact.slots == abi::slots(&kernel.kernel);
         if !fits {
             let name = &kernel.kernel.name;
             let message = format!("an artifact's variant or arguments are not those of kernel `{name}` {variant}");
@@ -197,15 +199,16 @@ impl Plan {
         let Some((compiler, cache)) = &self.source else {
             return Err(Diagnostic::new(Code::Internal, "a plan of artifacts that holds none"));
         };
-        let key = Key::of(scheduled, variant, &**compiler);
+        let key = KeyText::of(scheduled, variant, &**compiler);
+        let check = |artifact: &Artifact| self.check_artifact(artifact, scheduled, variant);
         let compile = || {
             let artifact = compiler.compile(scheduled, variant)?;
-            tracing::debug!(kernel = %scheduled.kernel.name, %variant, %key, bytes = artifact.code.len(), "compiled");
-            self.check_artifact(&artifact, scheduled, variant)?;
+            let (kernel, key) = (&scheduled.kernel.name, key.key());
+            tracing::debug!(%kernel, %variant, %key, bytes = artifact.code.len(), "compiled");
             Ok(artifact)
         };
         // SAFETY: a `Compiler` vouches for its artifacts.
-        unsafe { cache.get_or_compile(key, compile) }
+        unsafe { cache.get_or_compile(&key, check, compile) }
     }
 
     /// The program.

@@ -16,7 +16,8 @@ pub(crate) struct Llvm {
 
 impl Llvm {
     pub(crate) fn new() -> Llvm {
-        let version = format!("routefuse {} llvm {}", env!("CARGO_PKG_VERSION"), routefuse_codegen::llvm_version());
+        let (version, sources) = (env!("CARGO_PKG_VERSION"), env!("ROUTEFUSE_COMPILER_SOURCES"));
+        let version = format!("routefuse {version} {sources} llvm {}", routefuse_codegen::llvm_version());
         Llvm { version, host_cpu: OnceLock::new() }
     }
 }

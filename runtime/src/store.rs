@@ -1,0 +1,20 @@
+//! Compiled kernels outside of the process: files that are written once and read by many.
+//!
+//! Nothing that is read here becomes code before its length, its hash and its key text were compared; and nothing that is
+//! wrong with a file, a directory or a disk is an error of a compile.
+
+mod bounds;
+mod directory;
+mod disk;
+mod entry;
+mod flight;
+mod form;
+mod reader;
+mod trouble;
+mod uses;
+
+pub use bounds::{Collected, Listed};
+pub use disk::{DiskCache, DiskCounters, DiskOptions};
+pub use entry::Entry;
+pub use reader::Malformed;
+pub use trouble::Trouble;

@@ -1,0 +1,208 @@
+//! An artifact's fields but for its code, as bytes: fixed tags and little-endian integers.
+
+use super::reader::{Malformed, Reader, Writer};
+use routefuse_ir::SymbolId;
+use routefuse_ir::artifact::{Artifact, CodeFormat};
+use routefuse_ir::kernel::abi::Slot;
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Variant};
+use routefuse_ir::kernel::{ParamId, ValueId};
+use routefuse_ir::target::Target;
+
+/// The bytes; `None` for a schedule or a format that this form does not have.
+pub(super) fn encode(artifact: &Artifact) -> Option<Vec<u8>> {
+    // Destructured, here and below, so that a new field cannot be forgotten.
+    let Artifact { target, variant, schedule: how, slots, entry, format, code: _ } = artifact;
+    let Variant { aligned, narrow, few } = *variant;
+    let mut w = Writer::default();
+    w.text(target.name());
+    [aligned, narrow, few].into_iter().for_each(|b| w.u8(b.into()));
+    schedule(&mut w, how)?;
+    w.list(slots, |w, slot| match *slot {
+        Slot::Pointer(ParamId(p)) => {
+            w.u8(0);
+            w.u32(p);
+        }
+        Slot::Stride(ParamId(p), dim) => {
+            w.u8(1);
+            w.u32(p);
+            w.u32(dim);
+        }
+        Slot::Extent(SymbolId(s)) => {
+            w.u8(2);
+            w.u32(s);
+        }
+    });
+    w.text(entry);
+    w.u8(match format {
+        CodeFormat::SharedObject => 0,
+        CodeFormat::Ptx => 1,
+        CodeFormat::Hsaco => 2,
+    });
+    Some(w.0)
+}
+
+fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
+    match schedule {
+        Schedule::Flat { threads, domains: list } => {
+            w.u8(0);
+            w.u32(*threads);
+            domains(w, list);
+        }
+        Schedule::Row { few, many, few_rows, held, domains: list } => {
+            w.u8(1);
+            for RowShape { lanes, threads, persistent } in [few, many] {
+                w.u32(*lanes);
+                w.u32(*threads);
+                w.u8((*persistent).into());
+            }
+            w.u64(*few_rows);
+            w.list(held, |w, v| w.u32(v.0));
+            domains(w, list);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn domains(w: &mut Writer, list: &[Domain]) {
+    w.list(list, |w, Domain { cols, stores, piece }| {
+        w.u64(*cols);
+        w.list(stores, |w, s| w.u32(*s));
+        let (tag, width) = match *piece {
+            Piece::InRow { width } => (0, width),
+            Piece::Flat { width } => (1, width),
+            Piece::Rows { width } => (2, width),
+        };
+        w.u8(tag);
+        w.u32(width);
+    });
+}
+
+/// The artifact of these bytes and this code.
+pub(super) fn decode(bytes: &[u8], code: &[u8]) -> Result<Artifact, Malformed> {
+    let mut r = Reader::new(bytes);
+    let name = r.text("target")?;
+    let target = Target::named(name).map_err(|_| Malformed::Target { name: name.to_owned() })?;
+    let variant = Variant { aligned: r.bool("variant")?, narrow: r.bool("variant")?, few: r.bool("variant")? };
+    let schedule = match r.u8("schedule")? {
+        0 => Schedule::Flat { threads: r.positive("schedule's threads")?, domains: read_domains(&mut r)? },
+        1 => Schedule::Row {
+            few: read_shape(&mut r)?,
+            many: read_shape(&mut r)?,
+            few_rows: r.u64("schedule")?,
+            held: r.list("schedule", |r| r.u32("schedule").map(ValueId))?,
+            domains: read_domains(&mut r)?,
+        },
+        other => return Err(Malformed::Unknown { what: "schedule", value: other.into() }),
+    };
+    let slots = r.list("slots", |r| {
+        Ok(match r.u8("slots")? {
+            0 => Slot::Pointer(ParamId(r.u32("slots")?)),
+            1 => Slot::Stride(ParamId(r.u32("slots")?), r.u32("slots")?),
+            2 => Slot::Extent(SymbolId(r.u32("slots")?)),
+            other => return Err(Malformed::Unknown { what: "slots", value: other.into() }),
+        })
+    })?;
+    let entry = r.text("entry point")?.to_owned();
+    let format = match r.u8("code format")? {
+        0 => CodeFormat::SharedObject,
+        1 => CodeFormat::Ptx,
+        2 => CodeFormat::Hsaco,
+        other => return Err(Malformed::Unknown { what: "code format", value: other.into() }),
+    };
+    r.end()?;
+    Ok(Artifact { target, variant, schedule, slots, entry, format, code: code.to_vec() })
+}
+
+fn read_shape(r: &mut Reader<'_>) -> Result<RowShape, Malformed> {
+    Ok(RowShape {
+        lanes: r.positive("schedule's lanes")?,
+        threads: r.positive("schedule's threads")?,
+        persistent: r.bool("schedule")?,
+    })
+}
+
+fn read_domains(r: &mut Reader<'_>) -> Result<Vec<Domain>, Malformed> {
+    r.list("schedule's domains", |r| {
+        let cols = r.u64("schedule's domains")?;
+        let stores = r.list("schedule's stores", |r| r.u32("schedule's stores"))?;
+        let tag = r.u8("schedule's pieces")?;
+        let width = r.positive("schedule's pieces")?;
+        let piece = match tag {
+            0 => Piece::InRow { width },
+            1 => Piece::Flat { width },
+            2 => Piece::Rows { width },
+            other => return Err(Malformed::Unknown { what: "schedule's pieces", value: other.into() }),
+        };
+        Ok(Domain { cols, stores, piece })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn artifact(target: &str, schedule: Schedule, format: CodeFormat) -> Artifact {
+        Artifact {
+            target: Target::named(target).unwrap(),
+            variant: Variant { aligned: true, narrow: false, few: true },
+            schedule,
+            slots: vec![Slot::Pointer(ParamId(3)), Slot::Stride(ParamId(1), 2), Slot::Extent(SymbolId(7))],
+            entry: "entry".to_owned(),
+            format,
+            code: b"code".to_vec(),
+        }
+    }
+
+    fn all() -> Vec<Artifact> {
+        let pieces = [Piece::InRow { width: 4 }, Piece::Flat { width: 8 }, Piece::Rows { width: 2 }];
+        let domains: Vec<Domain> = pieces
+            .into_iter()
+            .zip([1, 9, u64::MAX])
+            .map(|(piece, cols)| Domain { cols, stores: vec![0, 5], piece })
+            .collect();
+        let shape = |lanes, persistent| RowShape { lanes, threads: 256, persistent };
+        let row = Schedule::Row {
+            few: shape(64, false),
+            many: shape(8, true),
+            few_rows: 1 << 40,
+            held: vec![ValueId(2), ValueId(9)],
+            domains: domains.clone(),
+        };
+        vec![
+            artifact("sm_90", Schedule::Flat { threads: 256, domains }, CodeFormat::Ptx),
+            artifact("gfx942", row, CodeFormat::Hsaco),
+            artifact("host", Schedule::Flat { threads: 1, domains: vec![] }, CodeFormat::SharedObject),
+        ]
+    }
+
+    #[test]
+    fn nothing_is_lost() {
+        for artifact in all() {
+            let bytes = encode(&artifact).unwrap();
+            assert_eq!(decode(&bytes, &artifact.code), Ok(artifact));
+        }
+    }
+
+    /// A list that says it is long allocates nothing; what is cut is refused; every byte means something.
+    #[test]
+    fn any_bytes_are_read_or_refused() {
+        for artifact in all() {
+            let bytes = encode(&artifact).unwrap();
+            for end in 0..bytes.len() {
+                assert!(decode(&bytes[..end], &[]).is_err(), "cut at {end}");
+            }
+            for at in 0..bytes.len() {
+                for bit in 0..8 {
+                    let mut changed = bytes.clone();
+                    changed[at] ^= 1 << bit;
+                    if let Ok(read) = decode(&changed, &artifact.code) {
+                        assert_ne!(read, artifact, "byte {at} means nothing");
+                    }
+                }
+            }
+            let longer = [&bytes[..], &[0]].concat();
+            assert_eq!(decode(&longer, &[]), Err(Malformed::TooLong { bytes: 1 }));
+        }
+    }
+}

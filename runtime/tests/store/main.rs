@@ -1,0 +1,12 @@
+//! The cache on disk: what is kept, what is found, what is refused, and what happens when anything goes wrong.
+
+#[allow(dead_code)]
+#[path = "../fixture/mod.rs"]
+mod fixture;
+
+mod bounds;
+mod fake;
+mod hits;
+mod processes;
+mod spoilt;
+mod trouble;

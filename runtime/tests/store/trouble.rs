@@ -1,0 +1,193 @@
+//! Directories that cannot be used. A kernel is compiled all the same, and there is one warning.
+
+use crate::fake::{Fake, disk, get, has, options, put};
+use routefuse_runtime::{DiskCache, DiskOptions, KernelCache};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber, span};
+
+/// Keeps the warnings of this thread.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Visit for Warnings {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "trouble" {
+            self.0.lock().unwrap().push(format!("{value:?}"));
+        }
+    }
+}
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::WARN
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut self.clone());
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// Three kernels by way of a cache in this directory: all are compiled, and one warning says why. Gives the warning.
+fn in_memory(root: &Path, options: DiskOptions) -> String {
+    let warnings = Warnings::default();
+    tracing::subscriber::with_default(warnings.clone(), || {
+        let cache = KernelCache::on_disk(DiskCache::open(root, options));
+        (1..4).for_each(|n| get(&cache, &Fake::default(), n));
+        assert_eq!(cache.counters().compiles, 3);
+        assert!(cache.disk().unwrap().counters().troubles > 0);
+    });
+    let said = warnings.0.lock().unwrap().clone();
+    assert_eq!(said.len(), 1, "{said:?}");
+    said[0].clone()
+}
+
+#[test]
+fn what_is_no_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, b"").unwrap();
+    assert!(in_memory(&file, options(dir.path())).ends_with("file is no directory"));
+    assert!(in_memory(&file.join("below"), options(dir.path())).contains("cannot open the directory"));
+    let nowhere = dir.path().join("nowhere");
+    symlink(dir.path().join("gone"), &nowhere).unwrap();
+    assert!(in_memory(&nowhere, options(dir.path())).contains("cannot make the directory"));
+    assert!(in_memory(Path::new("/proc/routefuse"), options(dir.path())).contains("cannot make the directory"));
+}
+
+#[test]
+fn a_directory_that_everyone_may_write_to() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&disk(dir.path()), 1);
+    for inner in ["cache", "cache/v1"] {
+        let path = dir.path().join(inner);
+        fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
+        let said = in_memory(&dir.path().join("cache"), options(dir.path()));
+        let expected = format!("{inner} may be written by everyone (mode 0777); take that away with chmod o-w");
+        assert!(said.ends_with(&expected), "{said}");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    }
+    assert!(has(&disk(dir.path()), 1));
+    // An entry that anyone can change is no entry; its place is taken.
+    let path = disk(dir.path()).list().map(|l| disk(dir.path()).path(l[0].key)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    assert!(!has(&disk(dir.path()), 1));
+    put(&disk(dir.path()), 1);
+    assert!(has(&disk(dir.path()), 1));
+}
+
+/// Entries that are links, directories or pipes are not followed, opened or waited for.
+#[test]
+fn entries_that_are_no_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = disk(dir.path());
+    put(&disk, 1);
+    let path = |n: i32| disk.path(crate::fake::key(n).key());
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(path(1), &elsewhere).unwrap();
+    symlink(&elsewhere, path(1)).unwrap();
+    fs::create_dir(path(2)).unwrap();
+    assert!(Command::new("mkfifo").arg(path(3)).status().unwrap().success());
+    (1..4).for_each(|n| assert!(!has(&disk, n)));
+    assert_eq!(disk.counters().troubles, 3);
+}
+
+#[test]
+fn no_place_for_locks() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let options = DiskOptions { locks: Some(file), ..DiskOptions::default() };
+    let cache = KernelCache::on_disk(DiskCache::open(dir.path().join("cache"), options));
+    get(&cache, &Fake::default(), 1);
+    assert!(cache.disk().unwrap().last_trouble().unwrap().ends_with("file is no directory"));
+    assert!(has(&disk(dir.path()), 1), "the entry is kept all the same");
+}
+
+/// The whole cache goes while the process runs.
+#[test]
+fn a_directory_that_is_taken_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = disk(dir.path());
+    put(&disk, 1);
+    fs::remove_dir_all(dir.path().join("cache")).unwrap();
+    assert!(!has(&disk, 1));
+    assert!(disk.list().unwrap().is_empty());
+    put(&disk, 1);
+    assert!(has(&disk, 1));
+}
+
+/// Says that a case was skipped, where the test runner counts them.
+fn skip(why: &str) {
+    eprintln!("skipped: {why}");
+    if let Some(path) = std::env::var_os("ROUTEFUSE_SKIPS") {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        std::io::Write::write_all(&mut file, format!("{why}\n").as_bytes()).unwrap();
+    }
+}
+
+/// A file system of this size and these options, gone when it is dropped.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn tmpfs(at: &Path, size: &str) -> Option<Mounted> {
+        fs::create_dir(at).unwrap();
+        let options = format!("size={size},mode=0700");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output();
+        mounted.is_ok_and(|o| o.status.success()).then(|| Mounted(at.to_owned()))
+    }
+
+    fn remount(&self, how: &str) {
+        let status = Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(&self.0).status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mounted) = Mounted::tmpfs(&dir.path().join("full"), "64k") else {
+        return skip("full disk: no file system may be mounted here");
+    };
+    let root = mounted.0.join("cache");
+    put(&DiskCache::open(&root, options(dir.path())), 0);
+    fs::write(mounted.0.join("filler"), vec![0; 1 << 20]).unwrap_err();
+    let said = in_memory(&root, options(dir.path()));
+    assert!(said.contains("No space left on device"), "{said}");
+    let disk = DiskCache::open(&root, options(dir.path()));
+    assert!(has(&disk, 0), "what was there is found");
+    assert_eq!(fs::read_dir(root.join("v1")).unwrap().filter(|f| f.as_ref().unwrap().file_name() != "uses").count(), 1);
+    fs::remove_file(mounted.0.join("filler")).unwrap();
+    put(&disk, 1);
+}
+
+#[test]
+fn a_read_only_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mounted) = Mounted::tmpfs(&dir.path().join("ro"), "1m") else {
+        return skip("read-only disk: no file system may be mounted here");
+    };
+    let root = mounted.0.join("cache");
+    put(&DiskCache::open(&root, options(dir.path())), 0);
+    mounted.remount("ro");
+    let said = in_memory(&root, options(dir.path()));
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert!(has(&DiskCache::open(&root, options(dir.path())), 0), "what was there is found");
+    assert!(in_memory(&mounted.0.join("other"), options(dir.path())).contains("cannot make the directory"));
+}
