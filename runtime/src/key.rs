@@ -2,7 +2,8 @@
 
 use crate::compiler::Compiler;
 use routefuse_ir::kernel::abi::{self, Slot};
-use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
+use routefuse_ir::kernel::{Kernel, ValueId};
 use routefuse_ir::target::TargetKind;
 use std::fmt;
 
@@ -104,7 +105,7 @@ impl KeyText {
         line("target", [info.name, info.triple, info.features].join(" ").trim_end());
         line("processor", processor);
         line("variant", &variant.to_string());
-        line("schedule", &schedule.to_string());
+        line("schedule", &canonical_schedule(schedule, kernel).to_string());
         line("slots", &slots_text(&abi::slots(kernel)));
         text.push_str(&kernel.canonical_text());
         KeyText { key: Key::of_text(&text), text }
@@ -119,6 +120,18 @@ impl KeyText {
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+/// The schedule, with values named as the kernel's canonical text names them.
+fn canonical_schedule(schedule: &Schedule, kernel: &Kernel) -> Schedule {
+    let mut schedule = schedule.clone();
+    if let Schedule::Row { held, .. } = &mut schedule {
+        let order = kernel.canonical_order();
+        let number = |v: &ValueId| order.iter().position(|o| o == v).map(|n| ValueId(n as u32));
+        *held = held.iter().filter_map(number).collect();
+        held.sort();
+    }
+    schedule
 }
 
 /// `p0` a pointer, `p0.1` the stride of its dim 1, `s0` an extent.

@@ -26,6 +26,16 @@ use std::sync::{Arc, OnceLock};
 /// One variant of one kernel.
 type Job<'p> = (&'p Scheduled, Variant);
 
+/// Whether the schedules are one but for what the code keeps of a row, whose numbers are of the kernel it was compiled from:
+/// an equal kernel may have its values in another order.
+fn launches_alike(a: &Schedule, b: &Schedule) -> bool {
+    let mut a = a.clone();
+    if let (Schedule::Row { held: a, .. }, Schedule::Row { held: b, .. }) = (&mut a, b) {
+        a.clone_from(b);
+    }
+    a == *b
+}
+
 /// Kernels in order, or the first failure.
 type Loaded = Result<Vec<Arc<LoadedKernel>>, Diagnostic>;
 
@@ -143,7 +153,7 @@ impl Plan {
             return Err(Diagnostic::new(Code::TargetNotHere, message).help("compile the graph for the plan's target"));
         }
         let fits = artifact.variant == variant
-            && artifact.schedule == kernel.schedule
+            && launches_alike(&artifact.schedule, &kernel.schedule)
             && artifact.slots == abi::slots(&kernel.kernel);
         if !fits {
             let name = &kernel.kernel.name;

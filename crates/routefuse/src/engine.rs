@@ -10,7 +10,7 @@ use routefuse_ir::{Code, Diagnostic, Graph, Verified};
 use routefuse_passes::explain::Report;
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::schedule_of;
-use routefuse_runtime::{Compiler, Counters, KernelCache, Plan};
+use routefuse_runtime::{Compiler, Counters, DiskCache, KernelCache, Plan};
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,10 +44,17 @@ impl EngineBuilder {
         self
     }
 
+    /// A directory where compiled kernels are kept for the next process; [`DiskCache::default_dir`] is a user's own. What is
+    /// wrong with it is no error: see [`DiskCache`]. Instead of [`EngineBuilder::cache`].
+    #[must_use]
+    pub fn disk_cache(self, disk: DiskCache) -> EngineBuilder {
+        self.cache(Arc::new(KernelCache::on_disk(disk)))
+    }
+
     /// The engine.
     ///
     /// # Errors
-    /// None so far; caches on disk will bring some.
+    /// None so far.
     pub fn build(self) -> Result<Engine, Error> {
         let compiler = self.compiler.or_else(built_in);
         Ok(Engine { compiler, kernels: self.kernels.unwrap_or_default(), plans: papaya::HashMap::new() })

@@ -98,7 +98,8 @@ pub use routefuse_passes::pipeline::Options;
 #[cfg(feature = "cuda")]
 pub use routefuse_runtime::cuda;
 pub use routefuse_runtime::{
-    Args, Compiler, Counters, Device, Element, KernelCache, Key, Plan, TensorMut, TensorRef, WORKSPACE_ALIGN, Workspace,
+    Args, Compiler, Counters, Device, DiskCache, DiskCounters, DiskOptions, Element, KernelCache, Key, KeyText, Plan,
+    TensorMut, TensorRef, WORKSPACE_ALIGN, Workspace,
 };
 
 /// The version of LLVM that is linked in.

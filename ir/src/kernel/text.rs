@@ -1,23 +1,49 @@
 //! The kernel's text: with names for people, without for its identity.
 
-use super::{Kernel, Role, ValueKind};
+use super::{Kernel, Role, ValueId, ValueKind};
 use crate::graph::Layout;
 use crate::op::{OutOfRange, ScalarOp};
 use std::fmt::{self, Write};
 
 impl Kernel {
-    /// The text that identifies the kernel: equal kernels have equal text whatever their names.
+    /// The text that identifies the kernel: equal kernels have equal text whatever their names, and whatever the order of
+    /// values that do not need each other. Values have the numbers of [`Kernel::canonical_order`].
     pub fn canonical_text(&self) -> String {
         let mut s = String::new();
         // Writing to a String cannot fail.
-        let _ = write(self, &mut s, false);
+        let _ = write(self, &mut s, false, &self.canonical_order());
         s
+    }
+
+    /// The values that the stores need, in the order in which they are found to be needed: each after its operands, the
+    /// first store's first.
+    pub fn canonical_order(&self) -> Vec<ValueId> {
+        let mut order = Vec::with_capacity(self.values.len());
+        let mut seen = vec![false; self.values.len()];
+        for root in self.stores.iter().flat_map(|s| [Some(s.value), s.add_at]).flatten() {
+            // Values whose operands are waited for, without recursion: chains of operations are long.
+            let mut waiting = vec![(root, false)];
+            while let Some((id, ready)) = waiting.pop() {
+                if ready {
+                    order.push(id);
+                    continue;
+                }
+                let at = id.0 as usize;
+                if seen.get(at).is_none_or(|s| *s) {
+                    continue;
+                }
+                seen[at] = true;
+                waiting.push((id, true));
+                waiting.extend(self.values[at].kind.operands().into_iter().rev().map(|o| (o, false)));
+            }
+        }
+        order
     }
 }
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write(self, f, true)
+        write(self, f, true, &(0..self.values.len() as u32).map(ValueId).collect::<Vec<_>>())
     }
 }
 
@@ -34,7 +60,7 @@ fn policy(out_of_range: OutOfRange, proved: bool) -> String {
     }
 }
 
-fn write(k: &Kernel, f: &mut dyn Write, names: bool) -> fmt::Result {
+fn write(k: &Kernel, f: &mut dyn Write, names: bool, order: &[ValueId]) -> fmt::Result {
     // Destructured so that a new field cannot be forgotten here: this text is the kernel's identity.
     let Kernel { name, symbols, rows, params, values, stores } = k;
     let note = |n: &str| if names && !n.is_empty() { format!("  # {n}") } else { String::new() };
@@ -56,8 +82,15 @@ fn write(k: &Kernel, f: &mut dyn Write, names: bool) -> fmt::Result {
         let alias = p.aliases.map_or(String::new(), |a| format!(" aliases(p{})", a.0));
         writeln!(f, "  p{i}: {role} {}{layout}{alias}{}", p.ty.text(&canonical), note(&p.name))?;
     }
-    for (i, v) in values.iter().enumerate() {
-        let list = |ids: &[super::ValueId]| ids.iter().map(|v| format!("v{}", v.0)).collect::<Vec<_>>().join(", ");
+    let mut numbers: Vec<u32> = (0..values.len() as u32).collect();
+    for (number, id) in order.iter().enumerate() {
+        numbers[id.0 as usize] = number as u32;
+    }
+    // A text is printed of kernels that break the rules, too.
+    let number = |id: &ValueId| numbers.get(id.0 as usize).copied().unwrap_or(id.0);
+    for (i, id) in order.iter().enumerate() {
+        let v = &values[id.0 as usize];
+        let list = |ids: &[ValueId]| ids.iter().map(|v| format!("v{}", number(v))).collect::<Vec<_>>().join(", ");
         let text = match &v.kind {
             ValueKind::Const(l) => {
                 let bits = if l.dtype().is_float() && names { format!("{l}") } else { format!("{:#x}", l.bits()) };
@@ -71,29 +104,29 @@ fn write(k: &Kernel, f: &mut dyn Write, names: bool) -> fmt::Result {
             }
             ValueKind::Scalar(op, operands) => format!("{} {}", op.mnemonic(), list(operands)),
             ValueKind::Remap(value, map) => {
-                let mut text = format!("remap v{} at {}", value.0, map.base);
+                let mut text = format!("remap v{} at {}", number(value), map.base);
                 for t in &map.terms {
                     let _ = write!(text, " + j/{}%{}*{}", t.div, t.modulo, t.mul);
                 }
                 text
             }
             ValueKind::Concat(parts) => {
-                let parts: Vec<String> = parts.iter().map(|(v, w)| format!("v{}:{w}", v.0)).collect();
+                let parts: Vec<String> = parts.iter().map(|(v, w)| format!("v{}:{w}", number(v))).collect();
                 format!("concat {}", parts.join(", "))
             }
             ValueKind::Gather { table, indices, out_of_range, proved } => {
                 format!("gather p{}[{}] {}", table.0, list(indices), policy(*out_of_range, *proved))
             }
             ValueKind::GatherRow { value, index, out_of_range, proved } => {
-                format!("gather_row v{}[v{}] {}", value.0, index.0, policy(*out_of_range, *proved))
+                format!("gather_row v{}[v{}] {}", number(value), number(index), policy(*out_of_range, *proved))
             }
-            ValueKind::Reduce { op, value, width } => format!("{} v{} by {width}", op.mnemonic(), value.0),
-            ValueKind::CumSum { value, width } => format!("cumsum v{} by {width}", value.0),
+            ValueKind::Reduce { op, value, width } => format!("{} v{} by {width}", op.mnemonic(), number(value)),
+            ValueKind::CumSum { value, width } => format!("cumsum v{} by {width}", number(value)),
             ValueKind::TopK { value, width, k, candidates, order } => {
-                format!("topk v{} by {width} k={k} {} by_{}", value.0, candidates.name(), order.name())
+                format!("topk v{} by {width} k={k} {} by_{}", number(value), candidates.name(), order.name())
             }
             ValueKind::TopKMask { value, width, k, candidates } => {
-                format!("topk_mask v{} by {width} k={k} {}", value.0, candidates.name())
+                format!("topk_mask v{} by {width} k={k} {}", number(value), candidates.name())
             }
         };
         let row = if v.space.per_row { "row" } else { "all" };
@@ -101,8 +134,8 @@ fn write(k: &Kernel, f: &mut dyn Write, names: bool) -> fmt::Result {
     }
     for s in stores {
         match s.add_at {
-            None => writeln!(f, "  store v{} to p{}", s.value.0, s.param.0)?,
-            Some(index) => writeln!(f, "  add v{} to p{} at v{}", s.value.0, s.param.0, index.0)?,
+            None => writeln!(f, "  store v{} to p{}", number(&s.value), s.param.0)?,
+            Some(index) => writeln!(f, "  add v{} to p{} at v{}", number(&s.value), s.param.0, number(&index))?,
         }
     }
     writeln!(f, "}}")

@@ -288,10 +288,11 @@ impl DiskCache {
 
     /// Notes a use. That a directory cannot be written to is said when a kernel is to be kept, not here.
     fn used(&self, key: Key) {
-        if !self.options.read_only {
-            if let Err(trouble) = uses::append(&self.directory, &[key]) {
-                tracing::debug!(%trouble, "the order of uses is not kept");
-            }
+        if self.options.read_only {
+            return;
+        }
+        if let Err(trouble) = uses::append(&self.directory, &[key]) {
+            tracing::debug!(%trouble, "the order of uses is not kept");
         }
     }
 

@@ -37,6 +37,7 @@ pub(super) fn encode(artifact: &Artifact) -> Option<Vec<u8>> {
         CodeFormat::SharedObject => 0,
         CodeFormat::Ptx => 1,
         CodeFormat::Hsaco => 2,
+        CodeFormat::Cubin => 3,
     });
     Some(w.0)
 }
@@ -108,6 +109,7 @@ pub(super) fn decode(bytes: &[u8], code: &[u8]) -> Result<Artifact, Malformed> {
         0 => CodeFormat::SharedObject,
         1 => CodeFormat::Ptx,
         2 => CodeFormat::Hsaco,
+        3 => CodeFormat::Cubin,
         other => return Err(Malformed::Unknown { what: "code format", value: other.into() }),
     };
     r.end()?;

@@ -147,10 +147,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
     pub(crate) fn end(&self) -> Result<(), Malformed> {
         match self.rest.len() {
             0 => Ok(()),

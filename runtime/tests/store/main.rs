@@ -1,6 +1,5 @@
 //! The cache on disk: what is kept, what is found, what is refused, and what happens when anything goes wrong.
 
-#[allow(dead_code)]
 #[path = "../fixture/mod.rs"]
 mod fixture;
 
