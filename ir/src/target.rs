@@ -127,6 +127,11 @@ impl Target {
     pub fn has_dependent_launch(self) -> bool {
         self.sm().is_some_and(|sm| sm >= 90)
     }
+
+    /// A warp finds its largest 32-bit word in one instruction.
+    pub fn has_warp_max(self) -> bool {
+        self.sm().is_some_and(|sm| sm >= 80)
+    }
 }
 
 impl fmt::Display for Target {

@@ -13,13 +13,7 @@ pub(super) const NAN: u32 = 0x7fc0_0000;
 impl<'m> Emitter<'_, 'm> {
     /// The value at this index, emitted once.
     pub fn evaluate(&self, id: ValueId, index: &Index<'m>) -> Lanes<'m> {
-        let value = self.kernel.value(id);
-        // What the value does not depend on is the same on all lanes.
-        let anywhere = || vec![Ix::constant(0)];
-        let row = if value.space.per_row { index.row.clone() } else { anywhere() };
-        let column = if value.space.cols > 1 { index.column.clone() } else { anywhere() };
-        let flat = index.flat.filter(|(_, cols)| value.space.per_row && value.space.cols == *cols);
-        let index = Index::new(row, column, flat);
+        let index = self.seen_by(id, index);
         let key = index.key();
         if let Some(known) = self.known(id, &key) {
             return known;
@@ -27,6 +21,16 @@ impl<'m> Emitter<'_, 'm> {
         let lanes = self.kept(id, &index).unwrap_or_else(|| self.compute(id, &index));
         self.remember(id, key, lanes);
         lanes
+    }
+
+    /// The index with what the value depends on. The rest is the same on all lanes.
+    pub fn seen_by(&self, id: ValueId, index: &Index<'m>) -> Index<'m> {
+        let space = self.kernel.value(id).space;
+        let anywhere = || vec![Ix::constant(0)];
+        let row = if space.per_row { index.row.clone() } else { anywhere() };
+        let column = if space.cols > 1 { index.column.clone() } else { anywhere() };
+        let flat = index.flat.filter(|(_, cols)| space.per_row && space.cols == *cols);
+        Index::new(row, column, flat)
     }
 
     /// The value at an index that names only what the value depends on, from its operands.

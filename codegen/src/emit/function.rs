@@ -6,8 +6,7 @@ use super::scope::Emitter;
 use crate::mlir_builder::{IntPredicate, Parameter, Place, Val};
 use routefuse_ir::kernel::abi::{ENTRY, Slot};
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
-use routefuse_ir::kernel::{Role, Store, ValueId};
-use std::collections::HashSet;
+use routefuse_ir::kernel::{Role, Store};
 
 /// The host function that does the work; the entry point loads its arguments.
 const BODY: &str = "rows";
@@ -233,23 +232,16 @@ impl<'m> Emitter<'_, 'm> {
 
     /// Values that are the same for the whole launch are emitted before any loop or condition.
     pub fn evaluate_uniforms(&self) {
-        let mut reached: HashSet<ValueId> =
-            self.kernel.stores.iter().flat_map(|s| [Some(s.value), s.add_at]).flatten().collect();
-        for (id, value) in self.kernel.values().rev() {
-            if reached.contains(&id) {
-                reached.extend(value.kind.operands());
-            }
-        }
         let nowhere = Index::new(vec![Ix::constant(0)], vec![Ix::constant(0)], None);
         for (id, value) in self.kernel.values() {
-            if reached.contains(&id) && !value.space.per_row && value.space.cols == 1 {
+            if self.is_reached(id) && !value.space.per_row && value.space.cols == 1 {
                 self.evaluate(id, &nowhere);
             }
         }
     }
 
     /// One parameter for each slot, with what is promised of its memory.
-    fn parameters(&self) -> Vec<Parameter<'m>> {
+    pub fn parameters(&self) -> Vec<Parameter<'m>> {
         let parameter = |slot: &Slot| match slot {
             Slot::Pointer(id) => {
                 let param = self.kernel.param(*id);

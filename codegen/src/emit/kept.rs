@@ -3,14 +3,18 @@
 use super::host::scratch::Scratch;
 use super::index::Index;
 use super::lanes::Lanes;
+use super::row::InLanes;
 use super::scope::Emitter;
 use routefuse_ir::kernel::ValueId;
+use std::rc::Rc;
 
 /// Where a value is kept.
 #[derive(Clone)]
 pub(super) enum Kept<'m> {
     /// All its columns lie on the host's stack.
     Scratch(Scratch<'m>),
+    /// In the registers of a GPU's lanes.
+    Lanes(Rc<InLanes<'m>>),
 }
 
 impl<'m> Emitter<'_, 'm> {
@@ -18,6 +22,7 @@ impl<'m> Emitter<'_, 'm> {
     pub fn kept(&self, id: ValueId, index: &Index<'m>) -> Option<Lanes<'m>> {
         match self.keeps(id)? {
             Kept::Scratch(scratch) => Some(self.read_scratch(&scratch, &index.column)),
+            Kept::Lanes(lanes) => Some(self.read_lanes(&lanes, &index.column)),
         }
     }
 }

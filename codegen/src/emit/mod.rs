@@ -25,6 +25,7 @@ mod lanes;
 mod machine;
 mod memory;
 mod movement;
+mod row;
 mod scope;
 
 use crate::{CodegenError, mlir_builder::Builder};
@@ -38,14 +39,7 @@ pub(crate) fn emit(builder: &Builder, scheduled: &Scheduled, variant: Variant) -
     let emitter = scope::Emitter::new(builder, scheduled, variant);
     match (scheduled.target.kind(), &scheduled.schedule) {
         (TargetKind::Host, schedule) => emitter.host(schedule),
-        (_, Schedule::Row { .. }) => {
-            let message = "row schedules for GPUs are not emitted yet".to_owned();
-            return Err(CodegenError::Schedule {
-                kernel: scheduled.kernel.name.clone(),
-                target: scheduled.target.name().to_owned(),
-                message,
-            });
-        }
+        (_, schedule @ Schedule::Row { .. }) => emitter.device_rows(schedule),
         (_, schedule) => emitter.device(schedule),
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 use super::index::{IndexKey, Ix, gcd, key};
 use super::kept::Kept;
+use super::row::group::Group;
+use super::row::spread::Spread;
 use super::lanes::Lanes;
 use crate::mlir_builder::{Builder, IntPredicate, Val};
 use melior::ir::Type;
@@ -9,9 +11,11 @@ use routefuse_ir::dim::SymbolId;
 use routefuse_ir::kernel::abi::{Slot, slots};
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::kernel::{Kernel, ParamId, ValueId};
-use routefuse_ir::target::TargetKind;
-use std::cell::RefCell;
+use routefuse_ir::op::Candidates;
+use routefuse_ir::target::{Target, TargetKind};
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Index arithmetic that was emitted already; SSA values by [`key`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,7 +40,12 @@ pub(super) enum Arithmetic {
     Address(u32, usize),
     /// An argument in the index type.
     Argument(usize),
+    /// A lane's number in the index type.
+    Lane(usize),
 }
+
+/// Rank keys of a value, by what counts as a candidate and where.
+pub(super) type KeysOf = (ValueId, Candidates, IndexKey);
 
 /// What is visible at the insertion point.
 #[derive(Clone, Default)]
@@ -44,6 +53,7 @@ struct Scope<'m> {
     values: HashMap<(ValueId, IndexKey), Lanes<'m>>,
     arithmetic: HashMap<Arithmetic, Val<'m>>,
     kept: HashMap<ValueId, Kept<'m>>,
+    keys: HashMap<KeysOf, Lanes<'m>>,
 }
 
 /// Emits one kernel.
@@ -51,6 +61,7 @@ pub(super) struct Emitter<'a, 'm> {
     pub b: &'a Builder<'m>,
     pub kernel: &'a Kernel,
     pub variant: Variant,
+    pub target: Target,
     pub kind: TargetKind,
     /// The kernel waits for the one before it.
     pub dependent_launch: bool,
@@ -58,6 +69,12 @@ pub(super) struct Emitter<'a, 'm> {
     /// One for each slot, once the function is begun.
     pub arguments: RefCell<Vec<Val<'m>>>,
     scope: RefCell<Scope<'m>>,
+    /// Of a row schedule on a GPU: the lanes of a row.
+    pub group: OnceCell<Group<'a, 'm>>,
+    /// Of a row schedule on a GPU: by segments and their columns.
+    pub spreads: RefCell<HashMap<(u64, u64), Rc<Spread<'m>>>>,
+    /// By value, whether a store depends on it.
+    reached: Vec<bool>,
 }
 
 impl<'a, 'm> Emitter<'a, 'm> {
@@ -66,11 +83,15 @@ impl<'a, 'm> Emitter<'a, 'm> {
             b,
             kernel: &scheduled.kernel,
             variant,
+            target: scheduled.target,
             kind: scheduled.target.kind(),
             dependent_launch: scheduled.target.has_dependent_launch(),
             slots: slots(&scheduled.kernel),
             arguments: RefCell::default(),
             scope: RefCell::default(),
+            group: OnceCell::new(),
+            spreads: RefCell::default(),
+            reached: reached(&scheduled.kernel),
         }
     }
 
@@ -100,6 +121,36 @@ impl<'a, 'm> Emitter<'a, 'm> {
     /// Whoever asks for the value from now on, in this scope, gets what is kept.
     pub fn keep(&self, value: ValueId, kept: Kept<'m>) {
         self.scope.borrow_mut().kept.insert(value, kept);
+    }
+
+    /// The rank keys of this, if they were emitted.
+    pub fn known_keys(&self, of: &KeysOf) -> Option<Lanes<'m>> {
+        self.scope.borrow().keys.get(of).copied()
+    }
+
+    /// Remembers rank keys.
+    pub fn remember_keys(&self, of: KeysOf, keys: Lanes<'m>) {
+        self.scope.borrow_mut().keys.insert(of, keys);
+    }
+
+    /// Whether a store depends on the value.
+    pub fn is_reached(&self, value: ValueId) -> bool {
+        self.reached[value.0 as usize]
+    }
+
+    /// The lanes of a row, of a row schedule on a GPU.
+    pub fn group(&self) -> &Group<'a, 'm> {
+        self.group.get().expect("a row schedule begins with its group")
+    }
+
+    /// What arithmetic would give is known.
+    pub fn know(&self, what: Arithmetic, value: Val<'m>) {
+        self.scope.borrow_mut().arithmetic.entry(what).or_insert(value);
+    }
+
+    /// A lane's number, `i32`, as 64 bits.
+    pub fn widened_lane(&self, lane: Val<'m>) -> Val<'m> {
+        self.once(Arithmetic::Lane(key(lane)), || self.b.extui(lane, self.b.int(64)))
     }
 
     fn once(&self, what: Arithmetic, emit: impl FnOnce() -> Val<'m>) -> Val<'m> {
@@ -294,4 +345,18 @@ impl<'a, 'm> Emitter<'a, 'm> {
         };
         (self.b.gep_const(pointer, fixed, element), align)
     }
+}
+
+/// By value, whether a store depends on it.
+fn reached(kernel: &Kernel) -> Vec<bool> {
+    let mut reached = vec![false; kernel.values.len()];
+    for id in kernel.stores.iter().flat_map(|s| [Some(s.value), s.add_at]).flatten() {
+        reached[id.0 as usize] = true;
+    }
+    for (id, value) in kernel.values().rev() {
+        if reached[id.0 as usize] {
+            value.kind.operands().iter().for_each(|o| reached[o.0 as usize] = true);
+        }
+    }
+    reached
 }

@@ -218,7 +218,8 @@ impl<'m> Builder<'m> {
         self.op("llvm.inline_asm", &[x], &attributes, ty)
     }
 
-    fn call_intrinsic(&self, name: &str, operands: &[Val<'m>], result: Type<'m>) -> Val<'m> {
+    /// Calls the LLVM intrinsic of this full name.
+    pub(super) fn call_intrinsic(&self, name: &str, operands: &[Val<'m>], result: Type<'m>) -> Val<'m> {
         let segments = DenseI32ArrayAttribute::new(self.context, &[operands.len() as i32, 0]).into();
         let bundles = DenseI32ArrayAttribute::new(self.context, &[]).into();
         let attributes = [

@@ -87,7 +87,22 @@ impl<'m> Builder<'m> {
         parameters: &[Parameter<'m>],
         body: impl FnOnce(&Self, &[Val<'m>]),
     ) {
+        self.gpu_kernel_with_shared(name, threads, 0, parameters, body);
+    }
+
+    /// As [`Self::gpu_kernel`], with 32-bit words that a block's threads share: see [`Self::shared_words`].
+    pub fn gpu_kernel_with_shared(
+        &self,
+        name: &str,
+        threads: u32,
+        shared_words: u32,
+        parameters: &[Parameter<'m>],
+        body: impl FnOnce(&Self, &[Val<'m>]),
+    ) {
         let module = self.region(&[], |_| {
+            if shared_words > 0 {
+                self.declare_shared_words(shared_words);
+            }
             let mut attributes = self.signature(name, parameters);
             attributes.push(("gpu.kernel", Attribute::unit(self.context)));
             attributes.push(("known_block_size", self.attribute(&format!("array<i32: {threads}, 1, 1>"))));

@@ -11,6 +11,7 @@ mod arithmetic;
 mod control;
 mod function;
 mod memory;
+mod warp;
 
 pub use arithmetic::{FloatPredicate, IntPredicate};
 pub use function::{Parameter, Place};

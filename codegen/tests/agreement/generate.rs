@@ -364,7 +364,8 @@ impl Generator<'_> {
         let shape = if host {
             RowShape { lanes: 1, threads: 1, persistent: false }
         } else {
-            RowShape { lanes: self.pick(&[1, 4, 8, 16, 32]), threads: 64, persistent: self.rng.random_bool(0.5) }
+            let lanes = self.pick(&[1, 4, 8, 16, 32, 32, 64, 128, 256]);
+            RowShape { lanes, threads: lanes.max(64), persistent: self.rng.random_bool(0.5) }
         };
         let operands: BTreeSet<ValueId> =
             self.kernel.values.iter().filter(|v| v.kind.is_row_value()).flat_map(|v| v.kind.operands()).collect();

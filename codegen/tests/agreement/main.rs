@@ -144,3 +144,18 @@ fn random_rows_on_the_host() {
         agree_on_host(&case, seed);
     }
 }
+
+/// The same by lanes: of a wavefront, and of a block.
+#[test]
+fn random_rows_on_amd() {
+    let Some(emulator) = amd::Emulator::find() else {
+        return skipped("no AMD emulator");
+    };
+    let first = number("SEED", 6000);
+    for seed in first..first + number("CASES", 12) {
+        let case = generate::row_case(&mut StdRng::seed_from_u64(seed));
+        let targets = ["gfx942", "gfx1100", "gfx90a", "gfx1200"];
+        let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: false };
+        agree_on_amd(&emulator, &case, targets[seed as usize % targets.len()], variant, seed);
+    }
+}

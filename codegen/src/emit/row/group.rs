@@ -1,0 +1,199 @@
+//! The lane machine: how the lanes that share a row talk. Emitters of row values know nothing else of a target.
+//!
+//! Up to a warp's lanes talk by shuffles; more of them, all threads of a block, through shared memory. Everything here is
+//! emitted where all lanes of the warp, or all threads of the block, are.
+
+use crate::mlir_builder::{Builder, IntPredicate, Val};
+use routefuse_ir::kernel::schedule::RowShape;
+use routefuse_ir::target::{Target, TargetKind};
+use std::cell::Cell;
+
+/// The lanes of a row.
+pub(in crate::emit) struct Group<'a, 'm> {
+    b: &'a Builder<'m>,
+    kind: TargetKind,
+    /// Lanes of a warp.
+    warp: u32,
+    /// A warp finds its largest word in one instruction.
+    has_warp_max: bool,
+    /// Lanes of a row, a power of two.
+    pub lanes: u32,
+    /// The own number among them, `i32`.
+    pub lane: Val<'m>,
+    /// The own number in the warp, `i32`.
+    warp_lane: Val<'m>,
+    /// For more lanes than a warp has: two words for each.
+    shared: Option<Val<'m>>,
+    /// Which of the two words the next exchange uses.
+    turn: Cell<bool>,
+}
+
+impl<'a, 'm> Group<'a, 'm> {
+    /// Words of shared memory that a block of this shape needs.
+    pub fn shared_words(shape: RowShape, target: Target) -> u32 {
+        if shape.lanes > target.info().warp { 2 * shape.lanes } else { 0 }
+    }
+
+    /// `thread` is the number of the thread in its block, `i32`.
+    pub fn new(b: &'a Builder<'m>, target: Target, shape: RowShape, thread: Val<'m>) -> Group<'a, 'm> {
+        let warp = target.info().warp;
+        let below = |n: u32| b.andi(thread, b.const_int(b.int(32), i64::from(n) - 1));
+        Group {
+            b,
+            kind: target.kind(),
+            warp,
+            has_warp_max: target.has_warp_max(),
+            lanes: shape.lanes,
+            lane: below(shape.lanes),
+            warp_lane: below(warp),
+            shared: (shape.lanes > warp).then(|| b.shared_words()),
+            turn: Cell::new(false),
+        }
+    }
+
+    fn word(&self, value: u32) -> Val<'m> {
+        self.b.const_int(self.b.int(32), i64::from(value))
+    }
+
+    /// Whether the lanes of a row are more than a warp's.
+    pub fn is_block(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// The word of the lane whose number differs in the bits of `mask`.
+    pub fn xor(&self, word: Val<'m>, mask: u32) -> Val<'m> {
+        let b = self.b;
+        if mask >= self.warp {
+            return self.exchange(word, b.xori(self.lane, self.word(mask)));
+        }
+        match self.kind {
+            TargetKind::Amdgpu if mask < 32 => b.swizzle_xor(word, mask),
+            TargetKind::Amdgpu => b.permute_from(word, b.xori(self.warp_lane, self.word(mask))),
+            _ => b.shuffle_xor(word, mask),
+        }
+    }
+
+    /// The word of this lane of the row. Of `lane`, `i32`, only the bits below [`Self::lanes`] count.
+    pub fn from(&self, word: Val<'m>, lane: Val<'m>) -> Val<'m> {
+        let b = self.b;
+        let low = |x: Val<'m>| b.andi(x, self.word(self.lanes - 1));
+        match self.kind {
+            _ if self.is_block() => self.exchange(word, low(lane)),
+            TargetKind::Amdgpu if self.lanes == self.warp => b.permute_from(word, low(lane)),
+            TargetKind::Amdgpu => {
+                let first = b.andi(self.warp_lane, self.word(!(self.lanes - 1)));
+                b.permute_from(word, b.ori(first, low(lane)))
+            }
+            _ => b.shuffle_from(word, lane, self.lanes),
+        }
+    }
+
+    /// Through shared memory. Two words a lane, in turns, so that one barrier an exchange is enough: whoever writes a word
+    /// again has seen all others pass the barrier after they read it.
+    fn exchange(&self, word: Val<'m>, lane: Val<'m>) -> Val<'m> {
+        let (b, i32) = (self.b, self.b.int(32));
+        let shared = self.shared.expect("more lanes than a warp has share memory");
+        let turn = self.turn.replace(!self.turn.get());
+        let words = b.gep_const(shared, if turn { self.lanes as i32 } else { 0 }, i32);
+        let address = |lane: Val<'m>| b.gep(words, b.extui(lane, b.int(64)), i32);
+        b.store(word, address(self.lane), 4);
+        b.block_barrier();
+        b.load(address(lane), i32, 4, false)
+    }
+
+    /// To be emitted at the end of a loop's body: the next turn of the loop begins with either word.
+    pub fn end_of_turn(&self) {
+        if self.is_block() {
+            self.b.block_barrier();
+        }
+    }
+
+    /// All lanes have read what they read of memory before any of them writes.
+    pub fn settle_memory(&self) {
+        match self.kind {
+            _ if self.is_block() => self.b.block_barrier(),
+            TargetKind::Nvptx => self.b.warp_barrier(),
+            // A wavefront runs in lock step.
+            _ => {}
+        }
+    }
+
+    /// The largest word, unsigned, of each aligned group of `span` lanes.
+    pub fn max(&self, word: Val<'m>, span: u32) -> Val<'m> {
+        let b = self.b;
+        if self.has_warp_max && span >= self.warp {
+            return self.max_of_warps(b.warp_max(word), span);
+        }
+        let mut mask = span.min(self.warp) / 2;
+        let mut max = word;
+        while mask > 0 {
+            max = b.maxui(max, self.xor(max, mask));
+            mask /= 2;
+        }
+        self.max_of_warps(max, span)
+    }
+
+    /// Of each warp's largest word, the largest of `span` lanes.
+    fn max_of_warps(&self, max: Val<'m>, span: u32) -> Val<'m> {
+        let (b, warps) = (self.b, span / self.warp);
+        if warps <= 1 {
+            return max;
+        }
+        // Every lane takes the word of one warp; the warps of a span are at most the lanes of one.
+        let base = b.andi(self.lane, self.word(!(span - 1)));
+        let one = b.muli(b.andi(self.lane, self.word(warps - 1)), self.word(self.warp));
+        let other = self.exchange(max, b.ori(base, one));
+        self.max(other, warps)
+    }
+
+    /// In each aligned group of `span` lanes the first one that has the bit set: its number in the row, `i32`. Any number
+    /// if none has; [`Self::from`] takes it.
+    pub fn first(&self, bit: Val<'m>, span: u32) -> Val<'m> {
+        let b = self.b;
+        let low = self.word(span - 1);
+        let base = b.andi(self.lane, self.word(!(span - 1)));
+        if span > self.warp {
+            let from_end = b.subi(self.word(span), b.andi(self.lane, low));
+            let found = self.max(b.select(bit, from_end, self.word(0)), span);
+            return b.ori(base, b.andi(b.subi(self.word(span), found), low));
+        }
+        let bits = match self.kind {
+            TargetKind::Amdgpu => b.wave_ballot(bit, self.warp),
+            _ => b.warp_ballot(bit),
+        };
+        let own = if span == self.warp {
+            bits
+        } else {
+            let shift = b.andi(self.warp_lane, self.word(!(span - 1)));
+            b.shrui(bits, if self.warp > 32 { b.extui(shift, b.int(64)) } else { shift })
+        };
+        let found = b.trailing_zeros(own);
+        let found = if self.warp > 32 { b.trunci(found, b.int(32)) } else { found };
+        if span == self.lanes { found } else { b.ori(base, b.andi(found, low)) }
+    }
+
+    /// Whether the own lane's number has this bit.
+    pub fn has(&self, bit: u32) -> Val<'m> {
+        let b = self.b;
+        b.cmpi(IntPredicate::Ne, b.andi(self.lane, self.word(bit)), self.word(0))
+    }
+
+    /// A scalar of any type, moved by `by` in words of 32 bits.
+    pub fn moved(&self, value: Val<'m>, by: impl Fn(Val<'m>) -> Val<'m>) -> Val<'m> {
+        let (b, ty) = (self.b, self.b.type_of(value));
+        let i32 = b.int(32);
+        if ty == b.f32() {
+            return b.bitcast(by(b.bitcast(value, i32)), ty);
+        }
+        match b.width(ty) {
+            32 => by(value),
+            64 => {
+                let half = b.const_int(ty, 32);
+                let low = b.extui(by(b.trunci(value, i32)), ty);
+                let high = b.extui(by(b.trunci(b.shrui(value, half), i32)), ty);
+                b.ori(b.shli(high, half), low)
+            }
+            _ => b.trunci(by(b.extui(value, i32)), ty),
+        }
+    }
+}
