@@ -2,9 +2,9 @@
 
 use super::index::{IndexKey, Ix, gcd, key};
 use super::kept::Kept;
+use super::lanes::Lanes;
 use super::row::group::Group;
 use super::row::spread::Spread;
-use super::lanes::Lanes;
 use crate::mlir_builder::{Builder, IntPredicate, Val};
 use melior::ir::Type;
 use routefuse_ir::dim::SymbolId;

@@ -194,13 +194,19 @@ impl<'m> Emitter<'_, 'm> {
         };
         let one = |v: Val<'m>| self.b.lanes(self.b.type_of(v)) == 1;
         let trap = x.trap.map(|t| if one(t) { t } else { slice(t) });
-        if x.lanes == 1 { Lanes { trap, ..x } } else { Lanes { value: slice(x.value), lanes: (to - from) as u32, trap, ..x } }
+        if x.lanes == 1 {
+            Lanes { trap, ..x }
+        } else {
+            Lanes { value: slice(x.value), lanes: (to - from) as u32, trap, ..x }
+        }
     }
 
     /// Computes a row value at this row and keeps it.
     fn keep_row_value(&self, id: ValueId, row: Ix<'m>) {
         let value = self.kernel.value(id);
-        let (Some(width), Some(operand)) = (value.kind.segment(), value.kind.operands().first().copied()) else { return };
+        let (Some(width), Some(operand)) = (value.kind.segment(), value.kind.operands().first().copied()) else {
+            return;
+        };
         let spread = self.spread_of(self.kernel.value(operand).space.cols / width, width);
         let index = spread.index(row);
         let of_segments = |count| (Home::Segments(count), spread.clone());

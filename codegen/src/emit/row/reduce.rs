@@ -110,7 +110,8 @@ impl<'m> Emitter<'_, 'm> {
             let ordered = match dtype {
                 DType::F32 => self.ordered(*x, b.int(32)),
                 _ => {
-                    let wide = self.cast(Lanes::exact(*x, 1), dtype, if dtype.is_signed() { DType::I32 } else { DType::U32 });
+                    let wide =
+                        self.cast(Lanes::exact(*x, 1), dtype, if dtype.is_signed() { DType::I32 } else { DType::U32 });
                     if dtype.is_signed() { b.xori(wide.value, sign) } else { wide.value }
                 }
             };

@@ -78,8 +78,7 @@ impl<'m> Emitter<'_, 'm> {
         let most = having(0);
         let clamped = if most < span { b.minui(member, word(most - 1)) } else { member };
         let linear = width == span * registers && (segments > 1 || all);
-        let within =
-            if span == 1 { Ix::constant(0) } else { self.times(self.lane_index(clamped), registers) };
+        let within = if span == 1 { Ix::constant(0) } else { self.times(self.lane_index(clamped), registers) };
         let in_segment = |register: u64| {
             let valid = (having(register) < span).then(|| below(member, having(register)));
             let column = within.offset(register);
