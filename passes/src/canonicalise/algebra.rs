@@ -3,11 +3,11 @@
 use super::Pass;
 use super::rewrite::{Expr, Rule, apply};
 use super::view::View;
-use super::{boolean, cast, float, integer};
+use super::{boolean, cast, float, integer, row};
 use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp};
 use routefuse_ir::{Graph, NodeId, Op};
 
-/// Elementwise operations become fewer or cheaper ones. Each rule is one equation, stated above it; in an equation, `c`
+/// Elementwise operations, and those on rows, become fewer or cheaper ones. Each rule is one equation, stated above it; in an equation, `c`
 /// are constants.
 pub struct Algebra;
 
@@ -18,7 +18,8 @@ impl Pass for Algebra {
 
     fn run(&self, g: &mut Graph) -> bool {
         let rules: Vec<Rule> =
-            [&[constant_right as Rule][..], integer::RULES, boolean::RULES, cast::RULES, float::RULES].concat();
+            [&[constant_right as Rule][..], integer::RULES, boolean::RULES, cast::RULES, float::RULES, row::RULES]
+                .concat();
         apply(g, &rules)
     }
 }

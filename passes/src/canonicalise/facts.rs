@@ -1,21 +1,22 @@
 //! What is known of each value while rules run.
 
 use crate::range::Ranges;
-use routefuse_ir::op::{GroupFill, GroupScore, OutOfRange, ReduceOp, ScalarOp};
+use routefuse_ir::op::{BinaryOp, GroupFill, GroupScore, OutOfRange, ReduceOp, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, Graph, Literal, NodeId, Op};
 
-/// Ranges of integers, floats whose NaN is canonical, and values behind which a gather traps.
+/// Ranges of integers, floats whose NaN is canonical, floats without a sign, and values behind which a gather traps.
 ///
 /// Rules keep values, so a fact that held before a rewrite holds after it; only nodes that a rewrite adds are new.
 pub(super) struct Facts {
     pub(super) ranges: Ranges,
     canonical: Vec<bool>,
+    unsigned: Vec<bool>,
     trapping: Vec<bool>,
 }
 
 impl Facts {
     pub(super) fn of(g: &Graph) -> Facts {
-        let mut facts = Facts { ranges: Ranges::of(g), canonical: Vec::new(), trapping: Vec::new() };
+        let mut facts = Facts { ranges: Ranges::of(g), canonical: vec![], unsigned: vec![], trapping: vec![] };
         for id in g.topological().unwrap_or_default() {
             facts.learn_bits(g, id);
         }
@@ -33,6 +34,11 @@ impl Facts {
         self.canonical.get(id.0.index()).copied().unwrap_or(false)
     }
 
+    /// No element is a float below 0.0: each is 0.0, above it, or a NaN; −0.0 is not among them either.
+    pub(super) fn is_unsigned(&self, id: NodeId) -> bool {
+        self.unsigned.get(id.0.index()).copied().unwrap_or(false)
+    }
+
     /// It is a gather that traps, or depends on one.
     pub(super) fn may_trap(&self, id: NodeId) -> bool {
         self.trapping.get(id.0.index()).copied().unwrap_or(true)
@@ -40,13 +46,16 @@ impl Facts {
 
     fn learn_bits(&mut self, g: &Graph, id: NodeId) {
         let canonical = canonical(g, id, |x| self.is_canonical(x));
+        let unsigned = unsigned(g, id, |x| self.is_unsigned(x));
         let trapping = traps(&g.node(id).op) || g.operands(id).iter().any(|x| self.may_trap(*x));
         let index = id.0.index();
         if self.canonical.len() <= index {
             self.canonical.resize(index + 1, false);
+            self.unsigned.resize(index + 1, false);
             self.trapping.resize(index + 1, true);
         }
         self.canonical[index] = canonical;
+        self.unsigned[index] = unsigned;
         self.trapping[index] = trapping;
     }
 }
@@ -103,5 +112,41 @@ fn canonical(g: &Graph, id: NodeId, known: impl Fn(NodeId) -> bool) -> bool {
         | Op::TopK { .. }
         | Op::TopKMask { .. }
         | Op::AtomicAdd => false,
+    }
+}
+
+/// Exact arithmetic rounds to the nearest, so a result without a sign that is not 0.0 stays one.
+fn unsigned(g: &Graph, id: NodeId, known: impl Fn(NodeId) -> bool) -> bool {
+    let node = g.node(id);
+    if !node.ty.dtype.is_float() {
+        return false;
+    }
+    let operands = g.operands(id);
+    let all = |from: usize| operands[from..].iter().all(|o| known(*o));
+    let positive = |l: Literal| l.as_f64().is_some_and(|x| x.is_nan() || x.is_sign_positive());
+    match &node.op {
+        Op::Const(l) => positive(*l),
+        Op::Scalar(ScalarOp::Unary(op)) => match op {
+            UnaryOp::Exp | UnaryOp::Sigmoid | UnaryOp::Softplus | UnaryOp::Abs => true,
+            UnaryOp::Sqrt => all(0),
+            _ => false,
+        },
+        Op::Scalar(ScalarOp::Binary(BinaryOp::Add | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Min)) => all(0),
+        // A number before a NaN: one side without a sign does not keep the other's out.
+        Op::Scalar(ScalarOp::Binary(BinaryOp::Max)) => all(0),
+        Op::Scalar(ScalarOp::Fma) => all(0),
+        Op::Scalar(ScalarOp::Select) => all(1),
+        Op::Scalar(ScalarOp::Cast(_)) => {
+            let from = g.node(operands[0]).ty.dtype;
+            if from.is_float() { all(0) } else { from == DType::Bool || !from.is_signed() }
+        }
+        Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } | Op::Concat | Op::Copy => all(0),
+        Op::GatherRow { out_of_range } | Op::Gather { out_of_range } => {
+            known(operands[0]) && positive(out_of_range.replacement(node.ty.dtype))
+        }
+        Op::MaskRows { fill } => known(operands[0]) && positive(*fill),
+        Op::Reduce { .. } | Op::CumSum => all(0),
+        Op::Softmax => true,
+        _ => false,
     }
 }

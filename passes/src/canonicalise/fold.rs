@@ -19,13 +19,26 @@ impl Pass for Fold {
     }
 }
 
-const RULES: &[Rule] = &[scalar, single_value, gather_outside];
+const RULES: &[Rule] = &[scalar, reduced, single_value, gather_outside];
 
 /// op(c0, c1, …) = c, every operand being one constant in every element
 fn scalar(v: View, id: NodeId) -> Option<Expr> {
     let Op::Scalar(op) = v.op(id) else { return None };
     let operands: Option<Vec<Literal>> = v.g.operands(id).iter().map(|o| v.literal(*o)).collect();
     Some(eval::scalar(*op, &operands?).into())
+}
+
+/// The longest segment that is reduced here.
+const MAX_SEGMENT: u64 = 1 << 16;
+
+/// reduce(c, c, …) = d
+fn reduced(v: View, id: NodeId) -> Option<Expr> {
+    let Op::Reduce { op, axis } = v.op(id) else { return None };
+    let [x] = v.operands(id)?;
+    let (dtype, literal) = (v.dtype(x), v.literal(x)?);
+    let extent = v.ty(x).shape[*axis].as_const().filter(|n| *n <= MAX_SEGMENT)?;
+    let bits = eval::row::reduce(*op, dtype, &vec![literal.bits(); extent as usize])?;
+    Some(Literal::from_bits(dtype, bits).into())
 }
 
 /// x = c, if c is the only integer or bool that x can be

@@ -20,6 +20,7 @@ mod fold;
 mod integer;
 mod movement;
 mod rewrite;
+mod row;
 mod view;
 
 #[cfg(test)]

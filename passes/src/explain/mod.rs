@@ -8,7 +8,7 @@ pub use traffic::Traffic;
 use crate::canonicalise::PassReport;
 use crate::fuse::{Cut, Fusion, unfused};
 use crate::range::Ranges;
-use crate::schedule::schedule_of;
+use crate::schedule::{self, schedule_of};
 use routefuse_ir::kernel::{Kernel, Param, Role, ValueKind};
 use routefuse_ir::op::{Op, OutOfRange};
 use routefuse_ir::program::Step;
@@ -91,6 +91,8 @@ pub struct ScheduleReport {
     pub schedule: String,
     /// What compiled code may assume of addresses and sizes: one artifact each.
     pub variants: Vec<String>,
+    /// Why, for a row schedule: what needs whole rows, and how lanes share them.
+    pub why: Vec<String>,
 }
 
 /// A gather.
@@ -190,10 +192,11 @@ fn kernel(step: &Step, ops: Vec<String>) -> KernelReport {
     for target in Target::all() {
         let schedule = schedule_of(k, target);
         let variants: Vec<String> = schedule.variants(target.kind()).iter().map(ToString::to_string).collect();
-        let schedule = schedule.to_string();
+        let why = schedule::row::why(k, target, &schedule);
+        let (targets, schedule) = (vec![target.name().to_owned()], schedule.to_string());
         match schedules.iter_mut().find(|s| s.schedule == schedule && s.variants == variants) {
-            Some(same) => same.targets.push(target.name().to_owned()),
-            None => schedules.push(ScheduleReport { targets: vec![target.name().to_owned()], schedule, variants }),
+            Some(same) => same.targets.extend(targets),
+            None => schedules.push(ScheduleReport { targets, schedule, variants, why }),
         }
     }
     KernelReport {

@@ -65,6 +65,7 @@ impl fmt::Display for KernelReport {
                 one => one.join(", "),
             };
             writeln!(f, "  schedule {targets}: {}; variants {}", s.schedule, s.variants.join(", "))?;
+            s.why.iter().try_for_each(|w| writeln!(f, "    {w}"))?;
         }
         writeln!(f, "  signature")?;
         signature.lines().try_for_each(|l| writeln!(f, "    {l}"))

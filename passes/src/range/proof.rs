@@ -2,7 +2,7 @@
 
 use super::Ranges;
 use super::transfer::constant;
-use routefuse_ir::op::{BinaryOp, ScalarOp};
+use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp};
 use routefuse_ir::{Dim, Graph, NodeId, Op};
 
 impl Ranges {
@@ -62,6 +62,12 @@ fn described(g: &Graph, id: NodeId) -> String {
         Op::Iota { axis: 0, shape, .. } if shape[0].as_sym().is_some() => "the row index".to_owned(),
         Op::Iota { axis, .. } => format!("the index along axis {axis}"),
         Op::Const(l) => return format!("index {l}"),
+        Op::TopK { k, candidates, .. } => {
+            let x = operand(g, g.operands(id)[0]);
+            let short = if *candidates == Candidates::All { "" } else { ", or -1 where candidates run out" };
+            format!("one of the {k} best columns of {x}{short}")
+        }
+        Op::ArgMax => format!("the best column of {}", operand(g, g.operands(id)[0])),
         Op::Gather { .. } => format!("looked up in `%{}`", g.node(g.operands(id)[0]).name),
         op => {
             let operands: Vec<String> = g.operands(id).iter().map(|o| operand(g, *o)).collect();

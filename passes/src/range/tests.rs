@@ -112,6 +112,24 @@ fn of_moves_and_look_ups() {
 }
 
 #[test]
+fn of_rows() {
+    lies("%a = topk %f {k = 3}", 0, 7);
+    lies("%a = topk %f {k = 3, candidates = above_neg_inf}", -1, 7);
+    lies("%a = topk %x {k = 3, candidates = above_neg_inf}", 0, 7);
+    lies("%a = argmax %f", 0, 7);
+    lies("%a = topk_mask %f {k = 3}", 0, 1);
+    lies("%m = topk_mask %f {k = 3}\n%a = cast %m {dtype = i32}\n%b = reduce_sum %a {axis = 1}", 0, 8);
+    lies("%m = topk_mask %f {k = 3}\n%a = cast %m {dtype = i32}\n%b = cumsum %a", 0, 8);
+    lies("%a = max %x, %minus\n%b = min %a, %three\n%c = reduce_sum %b {axis = 1}", -72, 24);
+    lies("%a = max %x, %minus\n%b = min %a, %three\n%c = cumsum %b", -72, 24);
+    lies("%a = and %x, %seven\n%b = reduce_max %a {axis = 1}", 0, 7);
+    // Sums that may wrap.
+    lies("%a = reduce_sum %x {axis = 1}", WHOLE.0, WHOLE.1);
+    lies("%a = reduce_sum %w {axis = 1}", 0, 255);
+    lies("%a = cumsum %w", 0, 255);
+}
+
+#[test]
 fn of_selects() {
     lies("%c = lt %x, %zero\n%a = select %c, %seven, %last", 7, 255);
     // Each arm under its condition.
@@ -168,6 +186,15 @@ fn proofs_are_worded_for_people() {
     assert_eq!(
         proof("%t = iota {dtype = u8, shape = [T, 8], axis = 0}\n%r = gather %rows, %t"),
         Err("index `%t` is the row index: in [0, 255], but `%rows` has T elements, known only at launch".to_owned())
+    );
+    assert_eq!(
+        proof("%k = topk %f {k = 2}\n%r = gather %map, %k"),
+        Ok(vec!["index `%k` is one of the 2 best columns of %f: in [0, 7], and `%map` has 256 elements".to_owned()])
+    );
+    assert_eq!(
+        proof("%k = topk %f {k = 2, candidates = above_neg_inf}\n%r = gather_row %f, %k"),
+        Err("index `%k` is one of the 2 best columns of %f, or -1 where candidates run out: in [-1, 7], but `%f` has 8 columns"
+            .to_owned())
     );
     assert_eq!(proof("%r = neg %x"), Err("`%r = neg %x` is no gather".to_owned()));
 }

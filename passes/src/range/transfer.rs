@@ -30,15 +30,24 @@ pub(super) fn interval(ranges: &Ranges, g: &Graph, id: NodeId) -> Option<Interva
         Op::MaskRows { fill } => hull([known(0), fill.as_int().map(Interval::point)]),
         Op::UnpackId => Interval::of_dtype(DType::I16),
         Op::TopK { candidates, .. } => {
-            let lo = if *candidates == Candidates::All { 0 } else { -1 };
-            Some(Interval { lo, hi: last_inner(g, operands[0]) })
+            let all = *candidates == Candidates::All || known(0).is_some();
+            Some(Interval { lo: if all { 0 } else { -1 }, hi: last_inner(g, operands[0]) })
         }
         Op::ArgMax => Some(Interval { lo: 0, hi: last_inner(g, operands[0]) }),
         Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. } => known(0),
+        // Sums wrap in any order alike: if the whole fits, what wrapped on the way has come back.
+        Op::Reduce { op: ReduceOp::Sum, axis } => known(0).and_then(|x| summed(x, g.node(operands[0]).ty.shape[*axis])),
+        Op::CumSum => known(0).zip(node.ty.shape.last()).and_then(|(x, n)| Some(x.union(summed(x, *n)?))),
         _ => None,
     };
     // What does not fit wraps, and may then be anything.
     Some(found.filter(|f| whole.contains(*f)).unwrap_or(whole))
+}
+
+/// The sum of the elements along an axis.
+fn summed(x: Interval, extent: Dim) -> Option<Interval> {
+    let n = i128::from(extent.as_const()?);
+    Some(Interval { lo: x.lo.checked_mul(n)?, hi: x.hi.checked_mul(n)? })
 }
 
 fn last_inner(g: &Graph, id: NodeId) -> i128 {

@@ -4,7 +4,7 @@
 //! crosses columns gets the flat schedule (`flat`), one with row values the row schedule (`row`).
 
 mod flat;
-mod row;
+pub(crate) mod row;
 
 use routefuse_ir::Verified;
 use routefuse_ir::kernel::Kernel;

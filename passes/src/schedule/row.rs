@@ -50,8 +50,42 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
     Schedule::Row { few, many, few_rows: FEW_ROWS, held: held(kernel, false), domains }
 }
 
+/// Why the shapes are what they are, for people; empty for a flat schedule.
+pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<String> {
+    let Schedule::Row { few, many, few_rows, held, .. } = schedule else { return vec![] };
+    let columns = |id: ValueId| {
+        let value = kernel.value(id);
+        let (name, n) = (&value.name, value.space.cols);
+        format!("%{name} ({n} {})", if n == 1 { "column" } else { "columns" })
+    };
+    let list = |ids: Vec<ValueId>| ids.into_iter().map(columns).collect::<Vec<_>>().join(", ");
+    let row_values = kernel.values().filter(|(_, v)| v.kind.is_row_value()).map(|(id, _)| id);
+    let widest = widest(kernel);
+    let mut why = vec![format!("{} need whole rows, the widest of {widest} columns", list(row_values.collect()))];
+    if target.kind() == TargetKind::Host {
+        why.push("each row is done by itself, 16 columns at a time".to_owned());
+    } else {
+        let shape = |s: &RowShape| {
+            let (each, rows) = (widest.div_ceil(u64::from(s.lanes)), s.rows());
+            let lanes = match s.lanes {
+                1 => "one lane has a row".to_owned(),
+                n if n > target.info().warp => format!("all {n} threads of a block share a row"),
+                n => format!("{n} lanes share a row"),
+            };
+            let blocks = if s.persistent { "blocks go on with further rows" } else { "a block for each" };
+            format!("{lanes}, {each} columns each; {rows} rows at a time, {blocks}")
+        };
+        why.push(format!("up to {few_rows} rows: {}", shape(few)));
+        why.push(format!("more: {}", shape(many)));
+    }
+    if !held.is_empty() {
+        why.push(format!("computed once a row and kept: {}", list(held.clone())));
+    }
+    why
+}
+
 /// Columns of the widest operand of a row value.
-pub(crate) fn widest(kernel: &Kernel) -> u64 {
+fn widest(kernel: &Kernel) -> u64 {
     let operand = |kind: &ValueKind| kernel.value(kind.operands()[0]).space.cols;
     kernel.values.iter().filter(|v| v.kind.is_row_value()).map(|v| operand(&v.kind)).max().unwrap_or(1)
 }

@@ -102,3 +102,49 @@ graph @hashed {
     assert!(gather.proved, "{gather:?}");
     assert!(gather.to_string().starts_with("%physical from %map: proved in range (index `%slot` is "), "{gather}");
 }
+
+#[test]
+fn a_router_is_explained() {
+    let source = "route 1
+graph @router {
+  dim T
+  input %logits : bf16[T, 256]
+  input %load : i32[256]
+  %x = cast %logits {dtype = f32}
+  %scores = softmax %x
+  %ids = topk %scores {k = 8}
+  %chosen = gather_row %scores, %ids
+  %weights = renorm %chosen {denominator = sum}
+  %one = const {dtype = i32, value = 1}
+  %counted = atomic_add %load, %ids, %one
+  output ids = %ids
+  output weights = %weights
+  output load_out = %counted in_place(load)
+}
+";
+    let g = routefuse_ir::text::parse_verified(source).unwrap_or_else(|d| panic!("{d}"));
+    let r = compile_graph(g, &Options::default()).unwrap().report().unwrap();
+    assert_eq!((r.before.launches, r.after.launches), (6, 1));
+    let after = r.after.traffic;
+    // The logits are asked for by a maximum, a sum, a top-k and a gather, and read once.
+    assert_eq!((after.read_per_row, after.written_per_row), (512, 64));
+    assert!(r.gathers.iter().all(|g| g.proved), "{:?}", r.gathers);
+    assert_eq!(r.kernels[0].ops, ["x", "scores", "ids", "chosen", "weights", "counted"]);
+    let text = r.to_string();
+    for line in [
+        "  after    1 launch, 512 B read and 64 B written a row, 1024 B written once",
+        "  writes   ids i32[T, 8], weights f32[T, 8], load_out i32[256] (in load's memory)",
+        "    up to 4096 rows: 32 lanes share a row, 8 columns each; 2 rows at a time, a block for each",
+        "    more: 32 lanes share a row, 8 columns each; 8 rows at a time, blocks go on with further rows",
+        "    each row is done by itself, 16 columns at a time",
+    ] {
+        assert!(text.lines().any(|l| l == line), "no line {line:?} in\n{text}");
+    }
+    assert!(text.contains("need whole rows, the widest of 256 columns"), "{text}");
+    assert!(text.contains("computed once a row and kept: %x (256 columns), %scores.exp (256 columns), "), "{text}");
+    assert!(
+        text.contains("%chosen from %scores: proved in range (index `%ids` is one of the 8 best columns of %scores")
+    );
+    let json = serde_json::to_value(&r).unwrap();
+    assert!(json["kernels"][0]["schedules"][0]["why"][0].as_str().unwrap().contains("%ids"), "{json}");
+}

@@ -11,6 +11,7 @@ mod expand;
 mod float;
 mod integer;
 mod movement;
+mod row;
 
 use super::canonicalise;
 use routefuse_ir::{DType, Graph, Op, Tensor, Verified, interp, text};
