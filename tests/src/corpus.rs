@@ -91,6 +91,7 @@ pub fn cases() -> Vec<Case> {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert!(cases.len() > 20, "the corpus has only {} files", cases.len());
     cases.extend(examples());
+    cases.extend(models());
     cases
 }
 
@@ -122,6 +123,31 @@ pub fn examples() -> Vec<Case> {
         }
     };
     paths.map(example).collect()
+}
+
+/// The model presets of `examples/models/`, which have tests of their own; here they are printed and parsed.
+///
+/// # Panics
+/// If there are none, or one cannot be read.
+pub fn models() -> Vec<Case> {
+    let paths = files(&root().join("examples/models"));
+    let case = |path: &PathBuf| {
+        let (name, bytes) = read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let source = String::from_utf8_lossy(&bytes).into_owned();
+        let (tests, targets, extents) = ([Test::Verify].into(), vec![], vec![]);
+        Case { name, bytes, source, tests, targets, extents, rule: None, seeds: vec![] }
+    };
+    assert!(paths.len() > 16, "examples/models has only {} files", paths.len());
+    paths.iter().map(case).collect()
+}
+
+/// The graph of a model preset's file.
+///
+/// # Panics
+/// If there is none of this name.
+pub fn model(name: &str) -> Verified<Graph> {
+    let found = models().into_iter().find(|c| c.name == name);
+    found.unwrap_or_else(|| panic!("examples/models has no {name}.route")).graph()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -1,7 +1,8 @@
 //! Corpus, snapshots, differential and fault tests of routefuse.
 //!
 //! This library holds what the tests share and needs no LLVM: [random valid graphs](generator), [hostile values](hostile),
-//! [inputs] made of a graph and a seed, [guarded memory](memory) to launch on, the [reduction](reduce) of graphs that
+//! [inputs] made of a graph and a seed, [logits] of
+//! every kind and the routing trace, [guarded memory](memory) to launch on, the [reduction](reduce) of graphs that
 //! fail, and the [corpus].
 
 pub mod corpus;
@@ -11,6 +12,7 @@ pub mod generator;
 pub mod hostile;
 pub mod inputs;
 pub mod launch;
+pub mod logits;
 pub mod memory;
 pub mod reduce;
 pub mod skips;

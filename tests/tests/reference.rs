@@ -4,7 +4,7 @@ use routefuse_ir::dim::{Dim, SymbolId};
 use routefuse_ir::infer::infer;
 use routefuse_ir::op::attribute::AttributeValue;
 use routefuse_ir::op::table::{OPS, OpInfo};
-use routefuse_ir::op::{Op, ScalarOp};
+use routefuse_ir::op::{Candidates, GroupFill, GroupScore, Op, ReduceOp, ScalarOp, TopKOrder};
 use routefuse_ir::{Code, DType, Literal, TensorType};
 use routefuse_tests::corpus::root;
 use std::collections::BTreeSet;
@@ -81,6 +81,22 @@ fn write(s: &mut String) -> std::fmt::Result {
     variants(s, &graph, "Layout", &["", "rows", "strided"])?;
     writeln!(s, "\n## Aliases\n\nOf outputs, behind the layout; the name is an input's.\n")?;
     variants(s, &graph, "Alias", &["", "in_place(name)", "donates(name)", "guarded(name)"])?;
+    let row = source("ir/src/op/row.rs");
+    writeln!(s, "\n## Row operations\n")?;
+    writeln!(s, "The reductions:\n")?;
+    variants(s, &row, "ReduceOp", &ReduceOp::ALL.map(|r| r.1))?;
+    writeln!(s, "\nThe order in which `topk`, `topk_mask`, `argmax`, `top2_sum` and `group_mask` compare:")?;
+    writeln!(s, "\n{}", section(&source("ir/src/eval/row.rs"), "# The order of keys"))?;
+    writeln!(s, "What `topk` and `topk_mask` may choose: `candidates = …`\n")?;
+    variants(s, &row, "Candidates", &Candidates::ALL.iter().map(|c| c.1).collect::<Vec<_>>())?;
+    writeln!(s, "\nHow `topk` arranges what it chose: `order = …`\n")?;
+    variants(s, &row, "TopKOrder", &TopKOrder::ALL.iter().map(|c| c.1).collect::<Vec<_>>())?;
+    writeln!(s, "\nHow `group_score` scores: `score = …`\n")?;
+    variants(s, &row, "GroupScore", &GroupScore::ALL.iter().map(|c| c.1).collect::<Vec<_>>())?;
+    writeln!(s, "\nWhat `group_mask` does with columns of other groups: `masked = …`\n")?;
+    variants(s, &row, "GroupFill", &GroupFill::ALL.iter().map(|c| c.1).collect::<Vec<_>>())?;
+    writeln!(s, "\nWhat `renorm` divides by: `denominator = …`, with `epsilon = ε` where there is one\n")?;
+    variants(s, &row, "Denominator", &["sum", "plus_epsilon", "clamp", "positive"])?;
     let text = source("ir/src/text/mod.rs");
     writeln!(s, "\n## Grammar of `.route`\n\n{}", section(&text, "# Grammar"))?;
     writeln!(s, "## Diagnostics\n\n| code | |\n|---|---|")?;
@@ -213,6 +229,11 @@ fn dtypes(mnemonic: &str) -> String {
             let weights = answers(&|d| given(mnemonic, &[DType::I32, d], None));
             format!("{}, {}{}", of("ids", &ids), of("weights", &weights), result(&ids))
         }
+        "atomic_add" => {
+            let counts = answers(&|d| given(mnemonic, &[d, DType::I32, d], None));
+            let indices = answers(&|d| given(mnemonic, &[DType::I32, d, DType::I32], None));
+            format!("{}, {}{}", of("counts, amounts", &counts), of("indices", &indices), result(&counts))
+        }
         _ => {
             let all = answers(&|d| given(mnemonic, &vec![d; names.len()], None));
             let taken = of("", &all);
@@ -239,7 +260,19 @@ fn given(mnemonic: &str, operands: &[DType], dtype: Option<DType>) -> Option<DTy
             add("start", AttributeValue::Integer(0));
             add("stop", AttributeValue::Integer(2));
         }
-        "gather" => shapes[0] = vec![Dim::Const(4)],
+        "gather" | "atomic_add" => shapes[0] = vec![Dim::Const(4)],
+        "reduce_sum" | "reduce_max" | "reduce_min" | "top2_sum" => add("axis", AttributeValue::Integer(1)),
+        "topk" | "topk_mask" => add("k", AttributeValue::Integer(2)),
+        "group_score" => {
+            add("groups", AttributeValue::Integer(2));
+            add("score", AttributeValue::Word("max".to_owned()));
+        }
+        "group_mask" => {
+            add("keep", AttributeValue::Integer(1));
+            add("masked", AttributeValue::Word("zero".to_owned()));
+            shapes[1] = vec![t, Dim::Const(2)];
+        }
+        "renorm" => add("denominator", AttributeValue::Word("sum".to_owned())),
         "mask_rows" => {
             add("fill", AttributeValue::Literal(Literal::zero(first)));
             shapes[1] = vec![];

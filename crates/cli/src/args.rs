@@ -107,7 +107,7 @@ pub struct GraphSource {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(models::names()), hide_possible_values = true)]
     pub model: Option<String>,
     /// An option of the model, as in eplb=static; `routefuse models NAME` lists them.
-    #[arg(long = "option", value_name = "NAME=VALUE", requires = "model", value_parser = named_value)]
+    #[arg(long = "option", value_name = "NAME=VALUE", requires = "model", conflicts_with = "file", value_parser = named_value)]
     pub options: Vec<(String, String)>,
 }
 

@@ -78,7 +78,7 @@ fn usage() {
     routefuse(&["check", "--model", "deepseek"]).fails(2, &["invalid value 'deepseek'", "deepseek-v3"]);
     routefuse(&["models", "nothing"]).fails(2, &["invalid value 'nothing'"]);
     routefuse(&["check", "x.route", "--model", "mixtral"]).fails(2, &["cannot be used with"]);
-    routefuse(&["check", "x.route", "--option", "k=1"]).fails(2, &["--model"]);
+    routefuse(&["check", "x.route", "--option", "k=1"]).fails(2, &["cannot be used with"]);
     routefuse(&["check", "--model", "mixtral", "--option", "k"]).fails(2, &["write NAME=VALUE, as in eplb=static"]);
     let script = routefuse(&["completions", "bash"]).ok();
     assert!(script.contains("deepseek-v3") && script.contains("nemotron-3-super"));

@@ -1,0 +1,196 @@
+//! The presets: what their options do, what they refuse, and that `docs/routing.md` has them all.
+
+use routefuse::models::{self, ModelOptions, PRESETS, Preset};
+use routefuse::{DType, Tensor, interp, text};
+use std::fmt::Write;
+use std::path::Path;
+
+fn table_of_models() -> String {
+    let mut s =
+        "| name | models | E | K | groups → kept | S | rsf | | formula | source |\n|---|---|---|---|---|---|---|---|---|---|\n"
+            .to_owned();
+    for p in PRESETS {
+        let experts = p.experts.iter().map(u64::to_string).collect::<Vec<_>>().join(" or ");
+        let identity = if p.identity > 0 { format!(" + {} zero", p.identity) } else { String::new() };
+        let groups = p.route.groups.map_or("–".to_owned(), |g| format!("{} → {}", g.count, g.keep));
+        let scale = p.scale.map_or("–".to_owned(), |s| s.to_string());
+        let (name, models, k, shared, row) = (p.name, p.models, p.top_k, p.shared, p.row);
+        let (formula, source) = (p.formula, p.source);
+        let _ = writeln!(
+            s,
+            "| `{name}` | {models} | {experts}{identity} | {k} | {groups} | {shared} | {scale} | {row} | {formula} | {source} |"
+        );
+    }
+    s
+}
+
+fn table_of_options() -> String {
+    let mut s = "| option | values | | not for |\n|---|---|---|---|\n".to_owned();
+    let everything: Vec<_> = PRESETS.iter().flat_map(Preset::options).collect();
+    let mut seen = vec![];
+    for option in everything {
+        if seen.contains(&option.name) {
+            continue;
+        }
+        seen.push(option.name);
+        let lacking: Vec<&str> =
+            PRESETS.iter().filter(|p| p.options().all(|o| o.name != option.name)).map(|p| p.name).collect();
+        let not_for = match lacking.len() {
+            0 => String::new(),
+            n if n * 2 > PRESETS.len() => {
+                let having = PRESETS.iter().filter(|p| !lacking.contains(&p.name)).map(|p| p.name);
+                format!("only for {}", having.collect::<Vec<_>>().join(", "))
+            }
+            _ => lacking.join(", "),
+        };
+        let values = option.values.replace('|', " \\| ");
+        let _ = writeln!(s, "| `{}` | {values} | {} | {not_for} |", option.name, option.summary);
+    }
+    s
+}
+
+/// The text with what lies between a marker and the next `<!-- end -->` replaced.
+fn with_table(text: &str, marker: &str, table: &str) -> String {
+    let start = text.find(&format!("<!-- {marker}:")).unwrap_or_else(|| panic!("no marker {marker}"));
+    let from = start + text[start..].find('\n').expect("a line") + 1;
+    let to = from + text[from..].find("<!-- end -->").expect("an end");
+    format!("{}{table}{}", &text[..from], &text[to..])
+}
+
+#[test]
+fn the_documentation_has_every_model_and_option() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/routing.md");
+    let found = std::fs::read_to_string(&path).unwrap();
+    let expected = with_table(&found, "models", &table_of_models());
+    let expected = with_table(&expected, "options", &table_of_options());
+    if std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always") {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap();
+    let differs = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
+    assert!(found == expected, "docs/routing.md is out of date (`make snapshots` writes it): {differs:?}");
+}
+
+fn graph(name: &str, options: &[(&str, &str)]) -> Result<String, String> {
+    let preset = models::named(name).map_err(|e| e.to_string())?;
+    let mut chosen = ModelOptions::default();
+    for (option, value) in options {
+        preset.set(&mut chosen, option, value).map_err(|e| e.to_string())?;
+    }
+    preset.graph(&chosen).map(|g| text::print(&g)).map_err(|e| e.to_string())
+}
+
+/// Every value of every option is taken by some model, and makes a graph.
+#[test]
+fn every_value_of_every_option() {
+    let mut tried = 0;
+    for preset in PRESETS {
+        for option in preset.options() {
+            let values: Vec<&str> = match option.values {
+                "E" => vec!["24"],
+                "K" => vec!["1"],
+                "G" => vec!["4"],
+                "N" | "S" | "X" => vec!["2"],
+                "P" => vec!["640"],
+                "RSF" | "W" => vec!["1.5"],
+                "L:RANK" => vec!["8:1"],
+                "FIRST:END" => vec!["2:7"],
+                list => list.split('|').map(|v| v.split('[').next().unwrap_or(v)).collect(),
+            };
+            for value in values {
+                let g = graph(preset.name, &[(option.name, value)]);
+                // The option of a grouped model may need another number of kept groups.
+                let g = g.or_else(|e| {
+                    if e.contains("RF0312") { graph(preset.name, &[(option.name, value), ("k", "1")]) } else { Err(e) }
+                });
+                let g = g.or_else(|e| {
+                    if e.contains("RF031") {
+                        graph(preset.name, &[(option.name, value), ("keep", "1")])
+                    } else {
+                        Err(e)
+                    }
+                });
+                if let Err(e) = g {
+                    panic!("{} {}={value}: {e}", preset.name, option.name);
+                }
+                tried += 1;
+            }
+            let wrong = graph(preset.name, &[(option.name, "?")]).unwrap_err();
+            assert!(wrong.starts_with("RF1003") && wrong.contains(option.values), "{wrong}");
+        }
+    }
+    println!("{tried} options");
+}
+
+#[test]
+fn what_is_wrong_has_a_code_and_says_what_is_right() {
+    let cases: [(&str, &[(&str, &str)], &str); 13] = [
+        ("mixtral", &[("k", "9")], "RF0312"),
+        ("mixtral", &[("experts", "0")], "RF1003"),
+        ("mixtral", &[("k", "0")], "RF1003"),
+        ("kimi-k2", &[("k", "65")], "RF0312"),
+        ("kimi-k2", &[("experts", "4097")], "RF0312"),
+        ("deepseek-v3", &[("groups", "3")], "RF0313"),
+        ("deepseek-v3", &[("keep", "9")], "RF0312"),
+        ("deepseek-v3", &[("identity_id", "0")], "RF1002"),
+        ("qwen3-moe", &[("shared", "constant")], "RF1002"),
+        ("llama-4", &[("adaptive_k", "true")], "RF1002"),
+        ("glm-5", &[("part", "head_gate"), ("k", "4")], "RF1004"),
+        ("gpt-oss", &[("output", "packed"), ("weights", "f16")], "RF1004"),
+        ("glm-4.5", &[("expert_parallel", "0:1")], "RF1004"),
+    ];
+    for (model, options, code) in cases {
+        let e = graph(model, options).expect_err(model);
+        assert!(e.starts_with(code) && e.contains("help: "), "{model} {options:?}: {e}");
+    }
+    let e = models::named("deepseek-v33").unwrap_err();
+    assert_eq!(
+        e.to_string(),
+        "RF1001: no model is called `deepseek-v33`\n  help: did you mean `deepseek-v3`, `deepseek-v2` or `deepseek-v4`?"
+    );
+    // Options set as fields are checked as those set by name.
+    let options = ModelOptions { groups: Some(2), record: Some(DType::I32), ..ModelOptions::default() };
+    let Err(e) = models::named("kimi-k2").unwrap().graph(&options) else { panic!("kimi-k2 has groups") };
+    assert!(e.to_string().starts_with("RF1002: `kimi-k2` has no option `groups`: it has no groups"), "{e}");
+}
+
+/// The load record counts real rows only, while it is switched on; the recorder every id that is left.
+#[test]
+fn load_records_follow_the_device_scalars() {
+    let preset = models::named("mixtral").unwrap();
+    let mut options = ModelOptions::default();
+    for (name, value) in [("eplb", "hashed_load"), ("padding", "minus_one"), ("record", "i64"), ("replicas", "1")] {
+        preset.set(&mut options, name, value).unwrap();
+    }
+    let g = preset.graph(&options).unwrap();
+    let i32s = |shape: &[u64], x: &[i32]| Tensor::from_bits(DType::I32, shape, x.iter().map(|v| u64::from(*v as u32)));
+    for (n, enabled, expected) in [(3, 1, 6), (3, 0, 0), (-1, 1, 0), (0, 1, 0), (9, 2, 8)] {
+        let inputs: Vec<Tensor> = g
+            .inputs
+            .iter()
+            .enumerate()
+            .map(|(i, input)| match input.name.as_str() {
+                "n" => i32s(&[], &[n]),
+                "record_load" => i32s(&[], &[enabled]),
+                "replicas" => i32s(&[8, 1], &[0, 1, 2, 3, 4, 5, 6, 7]),
+                "valid_replicas" => i32s(&[8], &[1; 8]),
+                _ => {
+                    let ty = g.input_type(i);
+                    let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(&[4])).collect();
+                    Tensor::zeros(ty.dtype, &shape)
+                }
+            })
+            .collect();
+        let outcome = interp::run(&g, &inputs, &[("T", 4)]).unwrap();
+        let output = |name: &str| {
+            let at = g.outputs.iter().position(|o| o.name == name).unwrap();
+            let t = &outcome.outputs[at];
+            (0..t.len()).map(|i| t.bits(i)).collect::<Vec<u64>>()
+        };
+        // All logits are equal, so that every row takes experts 0 and 1.
+        let rows = expected / 2;
+        assert_eq!(output("load_out"), [rows, rows, 0, 0, 0, 0, 0, 0], "n = {n}, enabled = {enabled}");
+        let kept = u64::try_from(n.clamp(0, 4)).unwrap();
+        assert_eq!(output("record_out"), [kept, kept, 0, 0, 0, 0, 0, 0], "n = {n}");
+    }
+}
