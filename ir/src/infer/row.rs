@@ -6,12 +6,13 @@ use crate::dim::Dim;
 use crate::dtype::DType;
 use crate::eval::row::is_key;
 use crate::graph::TensorType;
-use crate::op::{Denominator, Op, ReduceOp};
+use crate::op::{Denominator, GroupScore, Op, ReduceOp};
 
 /// The most slots of a `topk`.
 pub const MAX_K: u64 = 64;
 
-/// The widest row that a `topk` takes: what the lanes of a group keep in registers.
+/// The widest row that `topk`, `topk_mask`, `argmax`, `top2_sum` and `cumsum` take: what the lanes of a group keep in
+/// registers. (Other reductions are halved first.)
 pub const MAX_TOPK_WIDTH: u64 = 4096;
 
 impl Cx<'_> {
@@ -20,12 +21,12 @@ impl Cx<'_> {
             Op::Reduce { op, axis } => self.reduce(*op, *axis),
             Op::ArgMax => {
                 self.count(1)?;
-                self.keys()?;
+                self.narrow(self.keys()?)?;
                 Ok(TensorType::new(DType::I32, self.with_inner(1)))
             }
             Op::CumSum => {
                 self.count(1)?;
-                self.inner_not_empty()?;
+                self.narrow(self.inner_not_empty()?)?;
                 self.summable()?;
                 Ok(self.operands[0].clone())
             }
@@ -63,11 +64,14 @@ impl Cx<'_> {
                 self.topk(*k)?;
                 Ok(TensorType::new(DType::Bool, self.operands[0].shape.clone()))
             }
-            Op::GroupScore { groups, .. } => {
+            Op::GroupScore { groups, score } => {
                 self.count(1)?;
                 self.f32(0)?;
                 let columns = self.row_matrix("x", 0)?;
                 self.even_groups(*groups, columns)?;
+                if *score == GroupScore::TopTwoSum {
+                    self.narrow(columns / groups)?;
+                }
                 Ok(TensorType::new(DType::F32, self.with_inner(*groups)))
             }
             Op::GroupMask { keep, .. } => {
@@ -114,7 +118,8 @@ impl Cx<'_> {
             Dim::Const(_) => {}
         }
         if op == ReduceOp::TopTwoSum {
-            self.f32(0)?
+            self.f32(0)?;
+            self.narrow(dim.as_const().unwrap_or(0))?;
         } else {
             self.summable()?
         }
@@ -168,11 +173,16 @@ impl Cx<'_> {
     fn topk(&self, k: u64) -> Result<(), Problem> {
         self.count(1)?;
         let width = self.keys()?;
-        if width > MAX_TOPK_WIDTH {
-            let message = format!("`{}` of rows of {width} columns", self.name());
-            return problem(Code::CountOutOfRange, message, format!("rows have at most {MAX_TOPK_WIDTH} columns"));
-        }
+        self.narrow(width)?;
         self.at_most("k", k, width.min(MAX_K), "columns")
+    }
+
+    fn narrow(&self, width: u64) -> Result<(), Problem> {
+        if width <= MAX_TOPK_WIDTH {
+            return Ok(());
+        }
+        let message = format!("`{}` of rows of {width} columns", self.name());
+        problem(Code::CountOutOfRange, message, format!("rows have at most {MAX_TOPK_WIDTH} columns"))
     }
 
     fn at_most(&self, attribute: &str, given: u64, most: u64, what: &str) -> Result<(), Problem> {

@@ -5,6 +5,7 @@ mod kernels;
 mod ops;
 mod programs;
 mod routing;
+mod rows;
 mod speed;
 
 use super::*;

@@ -66,8 +66,8 @@ mod syntax;
 mod write;
 
 pub use number::LiteralError;
-pub use suggest::did_you_mean;
 pub use report::MAX_ERRORS;
+pub use suggest::did_you_mean;
 pub use syntax::{MAX_BYTES, MAX_LINES, MAX_LIST, VERSION};
 
 pub(crate) use lift::alias_expr;

@@ -58,4 +58,42 @@ graph @g {
         expected: r#"6:3 RF0405: the guarded output `out` is not a `copy` of input `ids`
   help: store the result of `copy %ids`"#,
     },
+    Case {
+        about: "RF0406 counts that somebody else uses, or that are no output",
+        source: r#"route 1
+graph @g {
+  dim T
+  input %ids : i32[T, 8]
+  input %a : i32[16]
+  input %b : i32[16]
+  input %c : i32[16]
+  input %d : i32[16] rows
+  %one = const {dtype = i32, value = 1}
+  %a2 = atomic_add %a, %ids, %one
+  %b2 = atomic_add %b, %ids, %one
+  %b3 = neg %b
+  %c2 = atomic_add %c, %ids, %one
+  %c3 = neg %c2
+  %d2 = atomic_add %d, %ids, %one
+  output a_out = %a2
+  output b_out = %b2 in_place(b)
+  output b_other = %b3
+  output c_out = %c2 in_place(c)
+  output c_other = %c3
+  output d_out = %d2 rows in_place(d)
+}
+"#,
+        expected: r#"10:3 RF0406: `%a2` adds to `%a`, and so it must be the only one that uses it
+  in: %a2 = atomic_add %a, %ids, %one
+  help: declare `a` as an input that nothing else reads, and `%a2` as its `in_place` output
+11:3 RF0406: `%b2` adds to `%b`, and so it must be the only one that uses it
+  in: %b2 = atomic_add %b, %ids, %one
+  help: declare `b` as an input that nothing else reads, and `%b2` as its `in_place` output
+13:3 RF0406: `%c2` adds to `%c`, and so it must be the only one that uses it
+  in: %c2 = atomic_add %c, %ids, %one
+  help: declare `c` as an input that nothing else reads, and `%c2` as its `in_place` output
+15:3 RF0406: `%d2` adds to `%d`, and so it must be the only one that uses it
+  in: %d2 = atomic_add %d, %ids, %one
+  help: declare `d` as an input that nothing else reads, and `%d2` as its `in_place` output"#,
+    },
 ];

@@ -246,4 +246,138 @@ graph @g {
   in: %y = iota {dtype = i32, shape = [8], axis = 1}
   help: axes count from 0"#,
     },
+    Case {
+        about: "RF0312 more columns than there are",
+        source: r#"route 1
+graph @g {
+  dim T
+  input %x : f32[T, 8]
+  input %wide : f32[T, 5000]
+  input %z : f32[T, 128]
+  input %s : f32[T, 4]
+  %a = topk %x {k = 9}
+  %b = topk %z {k = 65}
+  %c = topk_mask %x {k = 0}
+  %d = topk %wide {k = 8}
+  %e = group_mask %x, %s {keep = 5, masked = zero}
+  %f = cumsum %wide
+  %g = top2_sum %wide {axis = 1}
+  output out = %a
+}
+"#,
+        expected: r#"8:3 RF0312: `topk` of f32[T, 8] has `k` = 9
+  in: %a = topk %x {k = 9}
+  help: it takes 1 to 8 of the columns
+9:3 RF0312: `topk` of f32[T, 128] has `k` = 65
+  in: %b = topk %z {k = 65}
+  help: it takes 1 to 64 of the columns
+10:3 RF0312: `topk_mask` of f32[T, 8] has `k` = 0
+  in: %c = topk_mask %x {k = 0}
+  help: it takes 1 to 8 of the columns
+11:3 RF0312: `topk` of rows of 5000 columns
+  in: %d = topk %wide {k = 8}
+  help: rows have at most 4096 columns
+12:3 RF0312: `group_mask` of f32[T, 8] has `keep` = 5
+  in: %e = group_mask %x, %s {keep = 5, masked = zero}
+  help: it takes 1 to 4 of the groups
+13:3 RF0312: `cumsum` of rows of 5000 columns
+  in: %f = cumsum %wide
+  help: rows have at most 4096 columns
+14:3 RF0312: `top2_sum` of rows of 5000 columns
+  in: %g = top2_sum %wide {axis = 1}
+  help: rows have at most 4096 columns"#,
+    },
+    Case {
+        about: "RF0313 uneven groups",
+        source: r#"route 1
+graph @g {
+  dim T
+  input %x : f32[T, 8]
+  input %s : f32[T, 3]
+  %a = group_score %x {groups = 3, score = max}
+  %b = group_score %x {groups = 0, score = top2_sum}
+  %c = group_mask %x, %s {keep = 1, masked = neg_inf}
+  output out = %a
+}
+"#,
+        expected: r#"6:3 RF0313: `group_score` of 8 columns in 3 groups
+  in: %a = group_score %x {groups = 3, score = max}
+  help: groups are of one width: their number divides that of the columns
+7:3 RF0313: `group_score` of 8 columns in 0 groups
+  in: %b = group_score %x {groups = 0, score = top2_sum}
+  help: groups are of one width: their number divides that of the columns
+8:3 RF0313: `group_mask` of 8 columns in 3 groups
+  in: %c = group_mask %x, %s {keep = 1, masked = neg_inf}
+  help: groups are of one width: their number divides that of the columns"#,
+    },
+    Case {
+        about: "RF0302, RF0304, RF0308 and RF0311 of operations on rows",
+        source: r#"route 1
+graph @g {
+  dim T
+  input %x : f32[T, 8]
+  input %y : f32[T, 9]
+  input %h : bf16[T, 8]
+  input %q : i64[T, 8]
+  input %c : bool[T, 8]
+  input %none : f32[T, 0]
+  input %cube : f32[T, 2, 8]
+  input %counts : i32[16]
+  input %f : f32[16]
+  %a = dot %x, %y
+  %b = reduce_sum %h {axis = 1}
+  %d = topk %c {k = 2}
+  %e = topk %q {k = 2}
+  %g = softmax %none
+  %i = reduce_max %x {axis = 0}
+  %j = reduce_max %x {axis = 2}
+  %k = top2_sum %cube {axis = 1}
+  %l = group_score %cube {groups = 2, score = max}
+  %m = renorm %q {denominator = sum}
+  %n = atomic_add %f, %q, %f
+  %o = atomic_add %counts, %x, %counts
+  %p = atomic_add %counts, %q, %q
+  output out = %a
+}
+"#,
+        expected: r#"13:3 RF0302: `dot` of f32[T, 8] and f32[T, 9]
+  in: %a = dot %x, %y
+  help: shapes must be equal; repeat dims by `broadcast`
+14:3 RF0304: `reduce_sum` does not take bf16 here
+  in: %b = reduce_sum %h {axis = 1}
+  help: cast to f32, compute, and cast back: the rounding points of 16-bit floats are explicit
+15:3 RF0304: `topk` does not take bool here
+  in: %d = topk %c {k = 2}
+  help: it needs floats, or integers of up to 32 bits; `cast` the operand
+16:3 RF0304: `topk` does not take i64 here
+  in: %e = topk %q {k = 2}
+  help: it needs floats, or integers of up to 32 bits; `cast` the operand
+17:3 RF0302: `softmax` over an empty inner dim of f32[T, 0]
+  in: %g = softmax %none
+  help: it needs at least one element
+18:3 RF0311: `reduce_max` over the rows of f32[T, 8]
+  in: %i = reduce_max %x {axis = 0}
+  help: the axis must be constant: rows are not reduced
+19:3 RF0311: axis 2 of f32[T, 8]
+  in: %j = reduce_max %x {axis = 2}
+  help: axes count from 0
+20:3 RF0311: `top2_sum` over axis 1 of f32[T, 2, 8]
+  in: %k = top2_sum %cube {axis = 1}
+  help: it takes the inner axis, 2
+21:3 RF0308: `x` of `group_score` is f32[T, 2, 8]
+  in: %l = group_score %cube {groups = 2, score = max}
+  help: it must be [T, E] with E at least 1
+22:3 RF0304: `renorm` does not take i64 here
+  in: %m = renorm %q {denominator = sum}
+  help: it needs f32; `cast` the operand
+23:3 RF0304: `atomic_add` does not take f32 here
+  in: %n = atomic_add %f, %q, %f
+  help: it needs counts of i32, u32, i64 or u64; `cast` the operand
+24:3 RF0304: an index of `atomic_add` is an integer, not f32
+  in: %o = atomic_add %counts, %x, %counts
+  help: `cast` it to i32 or i64
+25:3 RF0301: `atomic_add` of i64[T, 8] to i32[16]
+  in: %p = atomic_add %counts, %q, %q
+  help: `cast` the amounts to i32"#,
+    },
 ];

@@ -1,7 +1,10 @@
 //! Random valid graphs over every op, for property tests.
 
 use proptest::prelude::*;
-use routefuse_ir::op::{BinaryOp, CompareOp, OutOfRange, PackForm, ScalarOp, UnaryOp};
+use routefuse_ir::op::{
+    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, OutOfRange, PackForm, ReduceOp, ScalarOp,
+    TopKOrder, UnaryOp,
+};
 use routefuse_ir::{Alias, DType, Dim, Graph, GraphBuilder, Layout, Literal, NodeId, Op, TensorType, Verified};
 
 /// Valid graphs, each made from a list of numbers that proptest shrinks.
@@ -143,6 +146,9 @@ impl<'a> Maker<'a> {
             }
         }
         self.outputs();
+        if self.below(3) == 1 {
+            self.addition();
+        }
         self.b
     }
 
@@ -187,7 +193,7 @@ impl<'a> Maker<'a> {
     /// One op on values that fit it; `None` if there are none.
     fn step(&mut self) -> Option<NodeId> {
         let any = |_: &TensorType| true;
-        match self.below(20) {
+        match self.below(26) {
             0 => {
                 let dtype = self.dtype();
                 let literal = self.literal(dtype);
@@ -302,12 +308,84 @@ impl<'a> Maker<'a> {
                 let form = self.one_of(&[PackForm::Masked, PackForm::SignExtended]);
                 Some(self.b.pack(ids, weights, form))
             }
+            20.. => self.on_rows(),
             _ => {
                 let x = self.of_dtype(DType::I32, any)?;
                 let op = [Op::UnpackId, Op::UnpackWeight, Op::Copy][self.below(3)].clone();
                 Some(self.b.op(op, &[x]))
             }
         }
+    }
+
+    /// One op on whole rows.
+    fn on_rows(&mut self) -> Option<NodeId> {
+        let rows = |t: &TensorType| inner(t).is_some_and(|n| n > 0);
+        let matrix = |t: &TensorType| rows(t) && t.shape.len() == 2;
+        let x = self.of_dtype(DType::F32, rows)?;
+        let columns = inner(&self.ty(x))?;
+        let k = 1 + self.below(columns.min(9) as usize) as u64;
+        let candidates = Candidates::ALL[self.below(2)].0;
+        Some(match self.below(10) {
+            0 => {
+                let op = ReduceOp::ALL[self.below(4)].0;
+                self.b.reduce_inner(op, x)
+            }
+            1 => {
+                let ints = self.of_dtype(DType::I64, |t| t.shape.len() > 1 && rows(t))?;
+                let axis = 1 + self.below(self.ty(ints).shape.len() - 1);
+                let op = ReduceOp::ALL[self.below(3)].0;
+                self.b.reduce(op, ints, axis)
+            }
+            2 => self.b.argmax(x),
+            3 => self.b.cumsum(x),
+            4 if self.below(2) == 0 => self.b.softmax(x),
+            4 => self.b.log_softmax(x),
+            5 => self.b.dot(x, x),
+            6 => {
+                let order = TopKOrder::ALL[self.below(2)].0;
+                self.b.topk(x, k, candidates, order)
+            }
+            7 => self.b.topk_mask(x, k, candidates),
+            8 => {
+                let x = self.of_dtype(DType::F32, matrix)?;
+                let columns = inner(&self.ty(x))?;
+                let groups = if columns.is_multiple_of(2) { 2 } else { 1 };
+                let score = GroupScore::ALL[self.below(2)].0;
+                let scores = self.b.group_score(x, groups, score);
+                if self.below(3) == 0 {
+                    return Some(scores);
+                }
+                let fill = GroupFill::ALL[self.below(3)].0;
+                self.b.group_mask(x, scores, 1, fill)
+            }
+            _ => {
+                let epsilon = self.literal(DType::F32);
+                let rules = [
+                    Denominator::Sum,
+                    Denominator::PlusEpsilon(epsilon),
+                    Denominator::Clamp(epsilon),
+                    Denominator::Positive,
+                ];
+                let denominator = self.one_of(&rules);
+                self.b.renorm(x, denominator)
+            }
+        })
+    }
+
+    /// A count of some integers, in place.
+    fn addition(&mut self) -> Option<()> {
+        let dtype = self.one_of(&[DType::I32, DType::U32, DType::I64, DType::U64]);
+        let ints = self.int();
+        let indices = self.of_dtype(ints, |_| true)?;
+        let shape = self.ty(indices).shape;
+        let amounts = self.of_dtype(dtype, |t| t.shape == shape || t.shape.is_empty())?;
+        let name = self.odd_name("counts");
+        let counts = self.b.input(&name, dtype, [Dim::Const(7)]);
+        let added = self.b.atomic_add(counts, indices, amounts);
+        let position = self.b.input_position(counts)?;
+        let name = self.odd_name("added");
+        self.b.output_with(&name, added, Layout::Contiguous, Alias::InPlace(position));
+        Some(())
     }
 
     /// Two values of a dtype that an elementwise op takes together.
