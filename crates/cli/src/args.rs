@@ -51,13 +51,13 @@ pub enum Command {
         after_help = "Example: routefuse compile examples/e_post_chain.route --target host,sm_90,gfx942 -o out --timings"
     )]
     Compile(Compile),
-    /// Run a graph on this machine.
+    /// Run a graph on this machine, or on a GPU of it.
     #[command(after_help = "Example: routefuse run examples/c_pack.route --dim T=4 --seed 1 --print --check")]
     Run(Run),
     /// Say what became of a graph: kernels, bytes, proofs, reasons.
     #[command(after_help = "Example: routefuse explain examples/e_post_chain.route")]
     Explain(Explain),
-    /// Time a graph, fused and unfused, on this machine.
+    /// Time a graph, fused and unfused, on this machine or a GPU of it.
     #[command(after_help = "Example: routefuse bench examples/e_post_chain.route --dim T=1,64,4096,65536")]
     Bench(Bench),
     /// List the model presets, or the options of one.
@@ -242,6 +242,25 @@ pub struct Run {
     /// One kernel for every op, as without fusion.
     #[arg(long)]
     pub unfused: bool,
+    #[command(flatten)]
+    pub on: On,
+}
+
+/// Where to run.
+#[derive(Debug, Args)]
+pub struct On {
+    /// `host`, or an NVIDIA GPU: cuda:0.
+    #[arg(long, default_value = "host", value_parser = device)]
+    pub device: DeviceChoice,
+}
+
+/// `host` or `cuda:N`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// This process.
+    Host,
+    /// The GPU of this number.
+    Cuda(u32),
 }
 
 /// `explain`.
@@ -265,9 +284,26 @@ pub struct Bench {
     /// Seed of the random inputs.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    #[command(flatten)]
+    pub on: On,
+    /// On a GPU: time replays of a CUDA graph of many launches instead of launches on a stream.
+    #[arg(long)]
+    pub graph_replay: bool,
+    /// What to compare with.
+    #[arg(long, value_enum, default_value_t = Versus::Unfused)]
+    pub vs: Versus,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a time is compared with, beside a copy of as many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Versus {
+    /// The same graph with one kernel for every op.
+    Unfused,
+    /// Nothing.
+    None,
 }
 
 /// `demo`.
@@ -320,6 +356,19 @@ fn extent(text: &str) -> Result<(String, u64), String> {
         .ok_or_else(|| "write NAME=N, as in T=64".to_owned())
 }
 
+/// `host`, `cuda:0`.
+fn device(text: &str) -> Result<DeviceChoice, String> {
+    let gpu = |text: &str| match text.strip_prefix("cuda") {
+        Some("") => Some(0),
+        Some(number) => number.strip_prefix(':')?.parse().ok(),
+        None => None,
+    };
+    match text {
+        "host" => Ok(DeviceChoice::Host),
+        _ => gpu(text).map(DeviceChoice::Cuda).ok_or_else(|| "write host, or cuda:N as in cuda:0".to_owned()),
+    }
+}
+
 /// `T=1,64,4096`.
 fn extents(text: &str) -> Result<(String, Extents), String> {
     let wrong = || "write NAME=N,N,…, as in T=1,64,4096".to_owned();
@@ -354,6 +403,9 @@ mod tests {
         assert!(extent("T").is_err() && extent("=1").is_err() && extent("T=-1").is_err());
         assert_eq!(extents("T=1, 64").unwrap().1.0, [1, 64]);
         assert!(extents("T=").is_err() && extents("T=1,").is_err() && extents("1,2").is_err());
+        assert_eq!(device("host"), Ok(DeviceChoice::Host));
+        assert_eq!((device("cuda"), device("cuda:3")), (Ok(DeviceChoice::Cuda(0)), Ok(DeviceChoice::Cuda(3))));
+        assert!(device("cuda3").is_err() && device("gpu").is_err() && device("cuda:-1").is_err());
         assert_eq!(two_stages("graph, asm"), Ok((Stage::Graph, Stage::Asm)));
         assert!(two_stages("graph").is_err() && two_stages("graph,ptx").unwrap_err().contains("canonical, fused"));
         assert_eq!(code("rf0107"), Ok(Code::UnknownOp));

@@ -4,6 +4,11 @@ mod args;
 mod commands;
 mod execution;
 mod failure;
+#[cfg(feature = "cuda")]
+mod gpu;
+#[cfg(not(feature = "cuda"))]
+#[path = "no_gpu.rs"]
+mod gpu;
 mod random;
 mod render;
 mod replace;

@@ -1,10 +1,10 @@
 //! `routefuse bench`.
 
-use crate::args::Bench;
+use crate::args::{Bench, DeviceChoice};
 use crate::commands::run::check_size;
 use crate::execution::Execution;
 use crate::failure::Failure;
-use crate::{random, source, timing};
+use crate::{gpu, random, source, timing};
 use routefuse::{Code, Diagnostic, Engine, Graph, Options, Target};
 use serde_json::json;
 use std::io::Write;
@@ -17,6 +17,13 @@ pub fn run(a: &Bench) -> Result<(), Failure> {
     let values = extents(&graph, a)?;
     for &value in &values {
         check_size(&graph, &vec![value; graph.symbols.len()])?;
+    }
+    if let DeviceChoice::Cuda(ordinal) = a.on.device {
+        return gpu::bench(a, &graph, &values, ordinal);
+    }
+    if a.graph_replay {
+        let message = "`--graph-replay` times CUDA graphs, which the host has not";
+        return Err(Diagnostic::new(Code::NoDevice, message).help("add `--device cuda:0`").into());
     }
     let engine = Engine::builder().build()?;
     let fused = engine.compile(&graph, &Target::host(), &Options::default())?;

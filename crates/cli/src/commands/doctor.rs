@@ -8,6 +8,8 @@ use std::process::Command;
 pub fn run(a: &Json) -> Result<(), Failure> {
     let compiler = routefuse::compiler_info();
     let (driver, gpus) = (driver(), gpus());
+    // Without a driver there is nothing to say beyond that.
+    let cuda = crate::gpu::describe().unwrap_or_default();
     let mut out = std::io::stdout().lock();
     if a.json {
         let json = serde_json::json!({
@@ -15,6 +17,7 @@ pub fn run(a: &Json) -> Result<(), Failure> {
             "triple": compiler.triple, "cpu": compiler.cpu, "features": compiler.features,
             "host_supported": compiler.missing.is_empty(), "host_missing": compiler.missing,
             "nvidia_driver": driver, "gpus": gpus,
+            "cuda": cuda.iter().map(|(_, json)| json).collect::<Vec<_>>(),
         });
         writeln!(out, "{json:#}")?;
         return Ok(());
@@ -33,7 +36,10 @@ pub fn run(a: &Json) -> Result<(), Failure> {
     for gpu in &gpus {
         writeln!(out, "GPU        {gpu}")?;
     }
-    if gpus.is_empty() {
+    for (text, _) in &cuda {
+        writeln!(out, "CUDA       {text}")?;
+    }
+    if gpus.is_empty() && cuda.is_empty() {
         writeln!(out, "GPU        none found; PTX and HSACO can be compiled here all the same")?;
     }
     Ok(())

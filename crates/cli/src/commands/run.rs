@@ -1,10 +1,10 @@
 //! `routefuse run`.
 
-use crate::args::{Inputs, Run};
+use crate::args::{DeviceChoice, Inputs, Run};
 use crate::execution::{Execution, first_difference};
 use crate::failure::Failure;
 use crate::replace::folder;
-use crate::{random, source, tensor_file};
+use crate::{gpu, random, source, tensor_file};
 use routefuse::{Code, Diagnostic, Diagnostics, Engine, Graph, Options, Target, Tensor, Verified, interp};
 use std::io::Write;
 
@@ -15,18 +15,25 @@ pub fn run(a: &Run) -> Result<(), Failure> {
     // Every argument is checked before anything is compiled.
     interp::extents(&graph, &inputs, &given)?;
     let options = Options { fuse: !a.unfused };
-    let plan = Engine::builder().build()?.compile(&graph, &Target::host(), &options)?;
-    plan.prepare()?;
-    let mut execution = Execution::new(&graph, plan, inputs.clone(), &given)?;
-    execution.launch(1)?;
+    let engine = Engine::builder().build()?;
+    let (outputs, trapped) = match a.on.device {
+        DeviceChoice::Host => {
+            let plan = engine.compile(&graph, &Target::host(), &options)?;
+            plan.prepare()?;
+            let mut execution = Execution::new(&graph, plan, inputs.clone(), &given)?;
+            execution.launch(1)?;
+            (execution.outputs().to_vec(), execution.trapped())
+        }
+        DeviceChoice::Cuda(ordinal) => gpu::run(&engine, &graph, &options, ordinal, &inputs, &given)?,
+    };
     let mut out = std::io::stdout().lock();
     if a.check {
         let want = interp::run(&graph, &inputs, &given)?;
-        if let Some(difference) = first_difference(execution.outputs(), &want.outputs) {
+        if let Some(difference) = first_difference(&outputs, &want.outputs) {
             return Err(Failure::Mismatch(difference));
         }
         // The other way round is no fault: fusion drops gathered elements that no output needs, and their traps with them.
-        if execution.trapped() && !want.trapped {
+        if trapped && !want.trapped {
             return Err(Failure::Mismatch(
                 "the error word is set, and the interpreter says that nothing traps".to_owned(),
             ));
@@ -37,16 +44,16 @@ pub fn run(a: &Run) -> Result<(), Failure> {
     }
     if let Some(path) = &a.out {
         folder(path)?;
-        for (name, tensor) in execution.outputs() {
+        for (name, tensor) in &outputs {
             tensor_file::write_npy(&path.join(format!("{name}.npy")), tensor)?;
         }
     }
     if a.print || (a.out.is_none() && !a.check) {
-        for (name, tensor) in execution.outputs() {
+        for (name, tensor) in &outputs {
             print(&mut out, name, tensor)?;
         }
     }
-    if execution.trapped() {
+    if trapped {
         writeln!(out, "error word: 1 (a gather with the policy `trap` met an index out of range)")?;
     }
     Ok(())

@@ -1,0 +1,69 @@
+//! Plans on an NVIDIA GPU: what `run` and `bench` launch there, and how its time is taken.
+
+mod bench;
+mod memory;
+mod timer;
+
+pub use bench::bench;
+
+use crate::failure::Failure;
+use memory::Memory;
+use routefuse::cuda::{CudaPlan, Gpu, cudarc::driver::DriverError};
+use routefuse::{Code, Diagnostic, Engine, Graph, Options, Tensor, Verified};
+use std::fmt::Display;
+
+/// A run's outputs by name, and whether a gather trapped.
+pub type Ran = (Vec<(String, Tensor)>, bool);
+
+/// A call of the driver that failed, in words.
+fn driver(what: impl Display) -> impl FnOnce(DriverError) -> Diagnostic {
+    move |e| Diagnostic::new(Code::DriverFailed, format!("{what}: {e}"))
+}
+
+/// One launch.
+///
+/// # Errors
+/// `RF0809` if there is no such GPU; what compiling, loading and launching report.
+pub fn run(
+    engine: &Engine,
+    graph: &Verified<Graph>,
+    options: &Options,
+    ordinal: u32,
+    inputs: &[Tensor],
+    given: &[(&str, u64)],
+) -> Result<Ran, Failure> {
+    let gpu = Gpu::open(ordinal)?;
+    let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, options)?, &gpu)?;
+    plan.prepare()?;
+    let stream = gpu.context().new_stream().map_err(driver("a stream"))?;
+    let mut memory = Memory::new(graph, &plan, &stream, inputs, given)?;
+    memory.launch(&plan, false)?;
+    Ok(memory.outputs()?)
+}
+
+/// Every GPU in words and as JSON.
+///
+/// # Errors
+/// `RF0809` without a driver.
+pub fn describe() -> Result<Vec<(String, serde_json::Value)>, Diagnostic> {
+    let mut all = Vec::new();
+    for ordinal in 0..Gpu::count()? {
+        let i = Gpu::open(ordinal)?.info()?;
+        let target = i.target.map_or("none", routefuse::Target::name);
+        let ptx = format!("{}.{}", i.ptx.0, i.ptx.1);
+        let text = format!(
+            "cuda:{ordinal}  {}, sm_{}, {} multiprocessors, {} MiB; target {target}; driver for {}, PTX up to {ptx}",
+            i.name,
+            i.sm,
+            i.multiprocessors,
+            i.memory >> 20,
+            i.driver
+        );
+        let json = serde_json::json!({
+            "device": format!("cuda:{ordinal}"), "name": i.name, "sm": i.sm, "multiprocessors": i.multiprocessors,
+            "memory_bytes": i.memory, "target": target, "cuda": i.driver.to_string(), "ptx": ptx,
+        });
+        all.push((text, json));
+    }
+    Ok(all)
+}
