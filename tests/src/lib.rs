@@ -9,6 +9,7 @@ pub mod corpus;
 pub mod differential;
 pub mod emulator;
 pub mod generator;
+pub mod gpu;
 pub mod hostile;
 pub mod inputs;
 pub mod launch;

@@ -4,6 +4,7 @@ mod amd;
 mod chains;
 mod corpus;
 mod differential;
+mod gpu;
 mod hsaco;
 mod one_compile;
 mod ptx;

@@ -1,0 +1,156 @@
+//! One launch of a plan on guarded GPU memory, against what the interpreter gives.
+
+use crate::memory::{Alignment, Arrangement, POISON};
+use rand::Rng;
+use routefuse_ir::interp::{self, Outcome};
+use routefuse_ir::{Graph, Tensor};
+use routefuse_runtime::cuda::cudarc::driver::{CudaSlice, CudaStream};
+use routefuse_runtime::cuda::{CudaPlan, Launch};
+use routefuse_runtime::{Args, TensorMut, TensorRef};
+use std::sync::Arc;
+
+/// What every function here fails with: a text that names the place.
+pub(super) type Outcomes<T> = Result<T, String>;
+
+/// Any error, with what was being done.
+pub(super) fn at<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Outcomes<T> {
+    result.map_err(|e| format!("{what}: {e}"))
+}
+
+/// A graph's inputs and what they give.
+pub(super) struct Expected {
+    pub extents: Vec<u64>,
+    pub inputs: Vec<Tensor>,
+    pub outputs: Vec<Tensor>,
+    /// Of the fused program, which traps less than the graph where it computes less.
+    pub trapped: bool,
+}
+
+impl Expected {
+    pub fn new(g: &Graph, plan: &CudaPlan, extents: &[u64], inputs: Vec<Tensor>) -> Outcomes<Expected> {
+        let given: Vec<(&str, u64)> = g.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
+        let verified = at("the graph", g.clone().verify())?;
+        let Outcome { outputs, .. } = at("the interpreter", interp::run(&verified, &inputs, &given))?;
+        let program = plan.plan().program();
+        let trapped = program.has_trap
+            && at("the interpreter of the program", interp::program::run(program, &inputs, &given))?.trapped;
+        Ok(Expected { extents: extents.to_vec(), inputs, outputs, trapped })
+    }
+}
+
+/// The memory of a launch, on the host and on the GPU.
+pub(super) struct OnGpu<'p> {
+    plan: &'p CudaPlan,
+    stream: Arc<CudaStream>,
+    pub memory: Arrangement,
+    device: Vec<CudaSlice<u8>>,
+    workspace: CudaSlice<u8>,
+}
+
+impl<'p> OnGpu<'p> {
+    /// Filled with the inputs, poisoned elsewhere, and on its way to the GPU.
+    pub fn new(
+        plan: &'p CudaPlan,
+        stream: &Arc<CudaStream>,
+        expected: &Expected,
+        alignment: Alignment,
+        rng: &mut impl Rng,
+    ) -> Outcomes<OnGpu<'p>> {
+        let program = plan.plan().program();
+        let memory = Arrangement::new(program, &expected.extents, &expected.inputs, alignment, rng);
+        let size = at("the workspace", plan.plan().workspace_size(&expected.extents))? as usize;
+        let poison = vec![POISON; size.max(1)];
+        let workspace = at("the workspace", stream.clone_htod(&poison))?;
+        let copy = |b: &crate::memory::Buffer| at("a copy to the GPU", stream.clone_htod(b.bytes()));
+        let device = memory.buffers.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
+        Ok(OnGpu { plan, stream: Arc::clone(stream), memory, device, workspace })
+    }
+
+    /// New contents of the inputs, in the memory that is there, and poison elsewhere.
+    pub fn refill(&mut self, inputs: &[Tensor]) -> Outcomes<()> {
+        for buffer in &mut self.memory.buffers {
+            buffer.bytes_mut().fill(POISON);
+        }
+        for (i, tensor) in self.memory.inputs.clone().into_iter().zip(inputs) {
+            self.memory.buffers[i].fill(tensor);
+        }
+        if let Some(word) = self.memory.error_word {
+            self.memory.buffers[word].fill(&Tensor::zeros(routefuse_ir::DType::U32, &[]));
+        }
+        for (buffer, device) in self.memory.buffers.iter().zip(&mut self.device) {
+            at("a copy to the GPU", self.stream.memcpy_htod(buffer.bytes(), device))?;
+        }
+        Ok(())
+    }
+
+    /// Launches with these arguments, as `launch` says.
+    pub fn launch(&self, launch: Launch<'_>) -> Outcomes<()> {
+        at("the launch", self.plan.launch(self.workspace(launch), &self.args()))
+    }
+
+    /// The launch with this memory's workspace.
+    pub fn workspace<'l>(&'l self, launch: Launch<'l>) -> Launch<'l> {
+        let (address, bytes) = (address(&self.workspace, &self.stream), self.workspace.len() as u64);
+        // SAFETY: the workspace is this memory's own, and its launches are of one stream.
+        unsafe { launch.workspace(address, bytes) }
+    }
+
+    /// The arguments, by position.
+    pub fn args(&self) -> Args<'_> {
+        let mut args = Args::new();
+        let on = self.plan.gpu().device();
+        let place = |i: usize| {
+            let b = &self.memory.buffers[i];
+            let base = address(&self.device[i], &self.stream) as usize + b.base();
+            (base, (b.bytes().len() - b.base()) as u64, b)
+        };
+        for i in &self.memory.inputs {
+            let (base, bytes, b) = place(*i);
+            let ptr = std::ptr::with_exposed_provenance(base);
+            // SAFETY: the buffers live as long as this and nobody else has them; what may overlap is the launch's to say.
+            args.input(unsafe { TensorRef::from_raw(ptr, bytes, b.dtype, &b.shape, &b.strides) }.on(on));
+        }
+        for o in self.memory.outputs.iter().chain(&self.memory.error_word) {
+            let (base, bytes, b) = place(*o);
+            let ptr = std::ptr::with_exposed_provenance_mut(base);
+            // SAFETY: as above.
+            args.output(unsafe { TensorMut::from_raw(ptr, bytes, b.dtype, &b.shape, &b.strides) }.on(on));
+        }
+        args
+    }
+
+    /// Where a tensor's first element is on the GPU.
+    pub fn base(&self, buffer: usize) -> u64 {
+        address(&self.device[buffer], &self.stream) + self.memory.buffers[buffer].base() as u64
+    }
+
+    /// Waits, and compares all of the memory: outputs bit for bit, everything else with what it was.
+    pub fn check(&mut self, expected: &Expected) -> Outcomes<()> {
+        let want = self.memory.expected(&expected.outputs, expected.trapped);
+        for (buffer, device) in self.memory.buffers.iter_mut().zip(&self.device) {
+            at("a copy from the GPU", self.stream.memcpy_dtoh(device, buffer.bytes_mut()))?;
+        }
+        at("the stream", self.stream.synchronize())?;
+        self.memory.check(self.plan.plan().program(), &want)
+    }
+}
+
+/// The address of device memory.
+pub(super) fn address(slice: &CudaSlice<u8>, stream: &CudaStream) -> u64 {
+    use routefuse_runtime::cuda::cudarc::driver::DevicePtr;
+    slice.device_ptr(stream).0
+}
+
+/// One launch on new memory.
+pub(super) fn agree(
+    plan: &CudaPlan,
+    stream: &Arc<CudaStream>,
+    expected: &Expected,
+    alignment: Alignment,
+    launch: Launch<'_>,
+    rng: &mut impl Rng,
+) -> Outcomes<()> {
+    let mut on = OnGpu::new(plan, stream, expected, alignment, rng)?;
+    on.launch(launch)?;
+    on.check(expected)
+}

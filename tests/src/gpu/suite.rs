@@ -1,0 +1,257 @@
+//! The whole of it, on as many threads as there are processors.
+
+use super::agreement::{Expected, Outcomes, agree, at};
+use super::{control, streams};
+use crate::generator::{self, generate};
+use crate::inputs::{Rule, inputs};
+use crate::memory::Alignment;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use routefuse_ir::kernel::schedule::Variant;
+use routefuse_ir::target::Target;
+use routefuse_ir::{Graph, Verified, text};
+use routefuse_passes::pipeline::{Options, compile_graph};
+use routefuse_passes::schedule::schedule_of;
+use routefuse_runtime::cuda::cudarc::driver::CudaStream;
+use routefuse_runtime::cuda::{CudaPlan, Gpu, Launch};
+use routefuse_runtime::{Compiler, KernelCache, Plan};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What is launched, and what compiles it.
+pub struct Code {
+    /// By name.
+    pub graphs: Vec<(String, Verified<Graph>)>,
+    /// Seeds of random graphs.
+    pub seeds: Vec<u64>,
+    /// The compiler, or a pack.
+    pub compiler: Arc<dyn Compiler>,
+    /// What the code is for.
+    pub target: Target,
+}
+
+/// How much of it.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Rows of every graph.
+    pub extents: Vec<u64>,
+    /// Only graphs with this in their name, if any, and then nothing else.
+    pub only: Option<String>,
+    /// Allocations that this thread has made so far, if something counts them.
+    pub allocations: Option<fn() -> u64>,
+}
+
+impl Scope {
+    /// Everything.
+    pub fn full() -> Scope {
+        Scope { extents: vec![0, 1, 2, 31, 33, 512, 4097, 65_536], only: None, allocations: None }
+    }
+
+    /// What a tool that runs a hundred times slower can do.
+    pub fn quick() -> Scope {
+        Scope { extents: vec![0, 1, 33, 512], ..Scope::full() }
+    }
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Graphs.
+    pub graphs: u64,
+    /// Launches whose memory was compared, and refusals that were asked for.
+    pub checks: u64,
+    /// Of them, wrong.
+    pub failures: u64,
+}
+
+impl Code {
+    /// A graph's plan on the host; nothing is compiled yet.
+    ///
+    /// # Errors
+    /// As the passes report them.
+    pub fn plan(&self, g: &Verified<Graph>) -> Result<Arc<Plan>, String> {
+        let program = at("the passes", compile_graph(g.clone(), &Options::default()))?.program;
+        let schedules = program.steps.iter().map(|s| schedule_of(&s.kernel, self.target)).collect();
+        let cache = Arc::new(KernelCache::new());
+        Ok(Arc::new(at("the plan", Plan::new(program, schedules, self.target, Arc::clone(&self.compiler), cache))?))
+    }
+
+    /// The random graph of a seed, if the verifier takes it.
+    pub fn random(seed: u64) -> Option<Verified<Graph>> {
+        generate(seed).graph.ok()
+    }
+
+    fn on_gpu(&self, g: &Verified<Graph>, gpu: &Gpu) -> Outcomes<CudaPlan> {
+        let plan = at("the plan", CudaPlan::new(self.plan(g)?, gpu))?;
+        at("prepare", plan.prepare())?;
+        Ok(plan)
+    }
+}
+
+/// Runs the suite and prints what it does.
+///
+/// # Errors
+/// If the GPU cannot be used at all. What is wrong in a check is printed and counted.
+pub fn run(code: &Code, gpu: &Gpu, scope: &Scope) -> Result<Counts, String> {
+    // Every stream here has memory of its own, and events may not be recorded into captures.
+    // SAFETY: nothing is shared between streams without waiting for them.
+    unsafe { gpu.context().disable_event_tracking() };
+    let mut counts = Counts::default();
+    let start = Instant::now();
+    let wanted = |name: &str| scope.only.as_ref().is_none_or(|only| name.contains(only));
+    let graphs: Vec<&(String, Verified<Graph>)> = code.graphs.iter().filter(|(name, _)| wanted(name)).collect();
+    counts.graphs += graphs.len() as u64;
+
+    let mut plans = Vec::new();
+    let prepared = shared(gpu, &graphs, |(name, g), _, _| code.on_gpu(g, gpu).map(|p| (name, g, p)))?;
+    for ((name, _), plan) in graphs.iter().zip(prepared) {
+        match plan {
+            Ok(plan) => plans.push(plan),
+            Err(e) => report(&mut counts, name, Err(e)),
+        }
+    }
+    println!("{} graphs prepared in {:.1} s", plans.len(), start.elapsed().as_secs_f64());
+
+    // The longest first.
+    let mut extents = scope.extents.clone();
+    extents.sort_unstable_by_key(|t| std::cmp::Reverse(*t));
+    let work: Vec<_> = extents.iter().flat_map(|t| plans.iter().map(move |p| (*t, p))).collect();
+    let done = shared(gpu, &work, |(t, (_, g, plan)), stream, _| every_variant(g, plan, stream, *t))?;
+    for ((t, (name, ..)), result) in work.iter().zip(done) {
+        report(&mut counts, &format!("{name}, T = {t}"), result);
+    }
+    println!("every graph, variant and T: {} checks, {:.1} s", counts.checks, start.elapsed().as_secs_f64());
+
+    let before = counts.checks;
+    let done = shared(gpu, &plans, |(_, g, plan), stream, _| {
+        Ok(streams::replay(g, plan, stream, 33)? + streams::replay(g, plan, stream, 0)?)
+    })?;
+    for ((name, ..), result) in plans.iter().zip(done) {
+        report(&mut counts, &format!("{name}, replayed"), result);
+    }
+    println!("CUDA graphs: {} replays, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
+
+    if scope.only.is_none() {
+        let before = counts.checks;
+        control::single(code, gpu, scope, &plans, &mut counts)?;
+        println!(
+            "streams, threads, dependents, refusals: {} checks, {:.1} s",
+            counts.checks - before,
+            start.elapsed().as_secs_f64()
+        );
+    }
+
+    let before = counts.checks;
+    let seeds: &[u64] = if scope.only.is_none() { &code.seeds } else { &[] };
+    let done = shared(gpu, seeds, |seed, stream, _| random(code, gpu, *seed, stream))?;
+    for (seed, result) in seeds.iter().zip(done) {
+        match result {
+            Ok(None) => {}
+            Ok(Some(checks)) => {
+                counts.graphs += 1;
+                counts.checks += checks;
+            }
+            Err(e) => report(&mut counts, &format!("random graph {seed}"), Err(e)),
+        }
+    }
+    println!("random graphs: {} launches, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
+    Ok(counts)
+}
+
+/// Counts a result, and prints what is wrong.
+pub(super) fn report(counts: &mut Counts, what: &str, result: Outcomes<u64>) {
+    match result {
+        Ok(checks) => counts.checks += checks,
+        Err(e) => {
+            counts.failures += 1;
+            println!("FAILED {what}: {e}");
+        }
+    }
+}
+
+/// Work shared by threads, each with a stream; results in order.
+pub(super) fn shared<W: Sync, R: Send>(
+    gpu: &Gpu,
+    work: &[W],
+    each: impl Fn(&W, &Arc<CudaStream>, usize) -> R + Sync,
+) -> Result<Vec<R>, String> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len().max(1));
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let worker = || -> Result<Vec<(usize, R)>, String> {
+        at("the context", gpu.context().bind_to_thread())?;
+        let stream = at("a stream", gpu.context().new_stream())?;
+        let mut done = Vec::new();
+        loop {
+            let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let Some(one) = work.get(i) else { return Ok(done) };
+            done.push((i, each(one, &stream, i)));
+        }
+    };
+    let results = std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        let join =
+            |h: std::thread::ScopedJoinHandle<'_, _>| h.join().unwrap_or_else(|_| Err("a thread panicked".to_owned()));
+        handles.into_iter().map(join).collect::<Result<Vec<_>, String>>()
+    })?;
+    let mut all: Vec<(usize, R)> = results.into_iter().flatten().collect();
+    all.sort_unstable_by_key(|(i, _)| *i);
+    Ok(all.into_iter().map(|(_, r)| r).collect())
+}
+
+/// Every variant of the plan's kernels, on memory as that variant wants it, and what the launch itself chooses.
+fn every_variant(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStream>, t: u64) -> Outcomes<u64> {
+    let extents = vec![t; g.symbols.len()];
+    // Interpreting many rows takes longest.
+    let rules: &[Rule] = if t > 10_000 { &[Rule::Hostile] } else { &[Rule::Hostile, Rule::Mixed, Rule::Ids] };
+    let mut variants: Vec<Option<Variant>> = vec![None];
+    if let [kernel] = plan.plan().kernels() {
+        variants.extend(kernel.variants().iter().copied().map(Some));
+    }
+    let mut checks = 0;
+    for (i, rule) in rules.iter().enumerate() {
+        let seed = t * 31 + i as u64;
+        let expected = Expected::new(g, plan, &extents, inputs(g, &extents, *rule, seed))?;
+        let mut rng = SmallRng::seed_from_u64(seed);
+        for variant in &variants {
+            let mut launch = Launch::on(stream);
+            if let Some(variant) = variant {
+                launch = launch.variant(*variant);
+            }
+            for alignment in [Alignment::Sixteen, Alignment::Element] {
+                if variant.is_some_and(|v| v.aligned != (alignment == Alignment::Sixteen)) {
+                    continue;
+                }
+                let name = variant.map_or_else(|| "chosen".to_owned(), |v| v.to_string());
+                let agreed = agree(plan, stream, &expected, alignment, launch, &mut rng);
+                agreed.map_err(|e| format!("variant {name}, {rule:?}, {alignment:?}: {e}"))?;
+                checks += 1;
+            }
+        }
+    }
+    Ok(checks)
+}
+
+/// A random graph with three choices of extents; none if the verifier refuses it.
+fn random(code: &Code, gpu: &Gpu, seed: u64, stream: &Arc<CudaStream>) -> Outcomes<Option<u64>> {
+    let Some(g) = Code::random(seed) else { return Ok(None) };
+    let plan = code.on_gpu(&g, gpu)?;
+    let mut rng = SmallRng::seed_from_u64(seed);
+    for launch in 0..3 {
+        let extents = generator::extents(&g, &mut rng);
+        let expected = Expected::new(&g, &plan, &extents, inputs(&g, &extents, Rule::Mixed, seed))?;
+        let alignment = if launch == 0 { Alignment::Sixteen } else { Alignment::Element };
+        let dependent = Launch::on(stream).dependent(launch == 2);
+        agree(&plan, stream, &expected, alignment, dependent, &mut rng)
+            .map_err(|e| format!("extents {extents:?}: {e}\n{}", text::print(&g)))?;
+    }
+    Ok(Some(3))
+}
+
+/// A graph of this name among the plans.
+pub(super) fn named<'p>(plans: &'p [Prepared<'_>], name: &str) -> Outcomes<(&'p Verified<Graph>, &'p CudaPlan)> {
+    let found = plans.iter().find(|(n, ..)| *n == name);
+    found.map(|(_, g, plan)| (*g, plan)).ok_or_else(|| format!("there is no graph `{name}`"))
+}
+
+/// A graph and its plan, by name.
+pub(super) type Prepared<'a> = (&'a String, &'a Verified<Graph>, CudaPlan);

@@ -1,0 +1,155 @@
+//! The GPU's suite with the built-in compiler, where there is a GPU; and the packs that take it to machines without one.
+
+use routefuse::cuda::{CudaPlan, Gpu};
+use routefuse::{Artifact, Compiler, Diagnostic, Graph, Scheduled, Stages, Target, Variant, Verified, text};
+use routefuse_tests::corpus::{Test, cases, root};
+use routefuse_tests::differential::shard;
+use routefuse_tests::gpu::pack::{Pack, Recorder};
+use routefuse_tests::gpu::{Code, Scope, run};
+use routefuse_tests::skips::skip;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The built-in compiler, by the facade.
+struct BuiltIn;
+
+// SAFETY: the facade's own compiler.
+unsafe impl Compiler for BuiltIn {
+    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic> {
+        match Stages::compile(kernel, variant) {
+            Ok(compilation) => Ok(compilation.artifact),
+            Err(e) => Err(e.into_diagnostics().0.remove(0)),
+        }
+    }
+
+    fn version(&self) -> &str {
+        "built in"
+    }
+
+    fn host_cpu(&self) -> &str {
+        "none: GPUs only"
+    }
+}
+
+/// Random graphs of a whole suite, unless `ROUTEFUSE_GRAPHS` says otherwise.
+const GRAPHS: u64 = 1000;
+
+/// Every example, every model's file, and every graph of the corpus that runs.
+fn graphs() -> Vec<(String, Verified<Graph>)> {
+    let mut graphs = Vec::new();
+    let mut add = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|e| e.path());
+        let mut paths: Vec<PathBuf> = entries.filter(|p| p.extension().is_some_and(|e| e == "route")).collect();
+        paths.sort();
+        for path in paths {
+            let source = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let graph = text::parse_verified(&source).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            graphs.push((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), graph));
+        }
+    };
+    add(&root().join("examples"));
+    add(&root().join("examples/models"));
+    assert!(graphs.len() > 20, "only {} examples", graphs.len());
+    for case in cases().into_iter().filter(|c| c.tests.contains(&Test::Run)) {
+        if graphs.iter().all(|(name, _)| *name != case.name) {
+            graphs.push((case.name.clone(), case.graph()));
+        }
+    }
+    graphs
+}
+
+/// Writes a pack for `target`, with the graphs and random graphs that the compiler takes; gives the names of the others.
+fn pack(folder: &Path, target: &str, graphs: &[(String, Verified<Graph>)], seeds: std::ops::Range<u64>) -> Vec<String> {
+    let recorder = Arc::new(Recorder::new(Arc::new(BuiltIn)));
+    let target = Target::named(target).expect("a known target");
+    let compiler = Arc::clone(&recorder) as Arc<dyn Compiler>;
+    let code = Code { graphs: vec![], seeds: vec![], compiler, target };
+    let prepared = |g: &Verified<Graph>| code.plan(g).and_then(|p| p.prepare().map_err(|e| e.to_string()));
+    std::fs::create_dir_all(folder.join("graphs")).expect("a folder");
+    let (mut names, mut refused, mut taken) = (vec![], vec![], vec![]);
+    for (name, g) in graphs {
+        match prepared(g) {
+            Ok(()) => {
+                std::fs::write(folder.join(format!("graphs/{name}.route")), text::print(g)).expect("written");
+                names.push(name.clone());
+            }
+            Err(e) => {
+                println!("{name}: {e}");
+                refused.push(name.clone());
+            }
+        }
+    }
+    for seed in seeds {
+        let Some(g) = Code::random(seed) else { continue };
+        match prepared(&g) {
+            Ok(()) => taken.push(seed),
+            Err(e) => {
+                println!("random graph {seed}: {e}");
+                refused.push(format!("random graph {seed}"));
+            }
+        }
+    }
+    let kernels = recorder.write(folder).expect("written");
+    let index = json!({ "target": target.name(), "graphs": names, "seeds": taken, "refused": refused });
+    std::fs::write(folder.join("index.json"), format!("{index:#}\n")).expect("written");
+    println!("{}: {} graphs, {} random graphs, {kernels} kernels", folder.display(), names.len(), taken.len());
+    refused
+}
+
+/// A pack gives back what was compiled, and says what it does not have. With `ROUTEFUSE_GPU_PACK=FOLDER` it is the whole
+/// suite's, for `ROUTEFUSE_GPU_TARGET` (sm_90), and stays there.
+#[test]
+fn packs() {
+    let (all, few) = (graphs(), 3);
+    if let Some(folder) = std::env::var_os("ROUTEFUSE_GPU_PACK") {
+        let target = std::env::var("ROUTEFUSE_GPU_TARGET").unwrap_or_else(|_| "sm_90".to_owned());
+        let refused = pack(Path::new(&folder), &target, &all, shard(GRAPHS, 0, 1));
+        println!("{} refused", refused.len());
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    pack(folder.path(), "sm_90", &all[..few], 1..2);
+    let packed = Arc::new(Pack::read(folder.path()).expect("it was just written"));
+    assert!(packed.len() >= 4 * few, "{} kernels", packed.len());
+    let code =
+        |compiler| Code { graphs: vec![], seeds: vec![], compiler, target: Target::named("sm_90").expect("known") };
+    let (from_pack, fresh) = (code(packed as Arc<dyn Compiler>), code(Arc::new(BuiltIn)));
+    for (name, g) in &all[..few] {
+        let (a, b) = (from_pack.plan(g).expect("a plan"), fresh.plan(g).expect("a plan"));
+        assert_eq!(a.artifacts().expect("packed"), b.artifacts().expect("compiled"), "{name}");
+    }
+    let other = from_pack.plan(&all[few].1).expect("a plan").prepare().expect_err("it is not in the pack");
+    assert!(other.to_string().contains("the pack has no kernel"), "{other}");
+    std::fs::write(folder.path().join("kernels.bin"), b"something else").expect("written");
+    assert!(Pack::read(folder.path()).is_err());
+}
+
+/// A few graphs of each kind in this process; `make gpu-test` runs all of them.
+#[test]
+fn on_this_machine() {
+    let mut all = graphs();
+    all.retain(|(name, _)| name.as_bytes().get(1) == Some(&b'_'));
+    let gpu = match Gpu::open(0) {
+        Ok(gpu) => gpu,
+        Err(e) => return skip(&format!("no NVIDIA GPU ({e})"), all.len() as u64, Some("REQUIRE_GPU")),
+    };
+    let target = gpu.target().expect("a target for this GPU");
+    let code = Code { graphs: all, seeds: (1..20).collect(), compiler: Arc::new(BuiltIn), target };
+    let counts = run(&code, &gpu, &Scope::quick()).expect("the suite runs");
+    assert_eq!(counts.failures, 0);
+    assert!(counts.checks > 100);
+}
+
+/// A plan for another kind of machine is refused before a GPU is looked at.
+#[test]
+fn only_for_nvidia() {
+    let Ok(gpu) = Gpu::open(0) else { return skip("no NVIDIA GPU", 1, Some("REQUIRE_GPU")) };
+    let (_, g) = &graphs()[0];
+    for target in ["host", "gfx942"] {
+        let target = Target::named(target).expect("a known target");
+        let code = Code { graphs: vec![], seeds: vec![], compiler: Arc::new(BuiltIn), target };
+        let refused = CudaPlan::new(code.plan(g).expect("a plan"), &gpu).expect_err("it is for another machine");
+        assert_eq!(refused.code, routefuse::Code::TargetNotHere);
+    }
+}
