@@ -74,6 +74,25 @@ fuzz: setup ## Run every fuzz target for a minute (longer: make fuzz DURATION=60
 bench: setup ## Run the benchmarks (one of them: make bench ARGS=cold)
 	cargo bench $(LOCKED) -p routefuse-bench -- $(ARGS)
 
+.PHONY: gpu-test
+gpu-test: setup ## Run the GPU's suite on this machine's NVIDIA GPU (skipped without one; REQUIRE_GPU=1 makes that a failure)
+	@scripts/gpu-pack
+	@$(or $(CARGO_TARGET_DIR),target)/gpu/run test $(ARGS)
+
+.PHONY: gpu-sanitize
+gpu-sanitize: setup ## The same kernels under compute-sanitizer
+	@scripts/gpu-pack
+	@$(or $(CARGO_TARGET_DIR),target)/gpu/run sanitize $(ARGS)
+
+.PHONY: gpu-bench
+gpu-bench: setup ## Compare with PyTorch, torch.compile and Triton on this machine's NVIDIA GPU: table, JSON, plots
+	@scripts/gpu-pack
+	@OUT=$(or $(CARGO_TARGET_DIR),target)/gpu-compare $(or $(CARGO_TARGET_DIR),target)/gpu/run bench $(ARGS)
+
+.PHONY: gpu-pack
+gpu-pack: setup ## One archive for a machine with an NVIDIA GPU and neither Rust nor LLVM: gpu/run test, gpu/run bench
+	@scripts/gpu-pack --archive
+
 .PHONY: lint
 lint: setup ## Check formatting, clippy and the documentation, all without warnings
 	cargo fmt --all --check

@@ -153,3 +153,13 @@ fn only_for_nvidia() {
         assert_eq!(refused.code, routefuse::Code::TargetNotHere);
     }
 }
+
+/// What the suite expects of refusals is stable: the codes of the runtime's own.
+#[test]
+fn codes_of_gpus() {
+    use routefuse::Code;
+    let codes = [(Code::NotPrepared, "RF0807"), (Code::DriverFailed, "RF0808"), (Code::NoDevice, "RF0809")];
+    for (code, text) in codes {
+        assert_eq!(Code::from_text(text), Some(code));
+    }
+}

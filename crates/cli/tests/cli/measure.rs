@@ -23,3 +23,16 @@ fn dims_are_checked() {
     let too_large = ["bench", &example("c_pack"), "--dim", "T=1,4611686018427387904"];
     routefuse(&too_large).fails(1, &["RF0614", "larger than 4 GiB"]);
 }
+
+/// Whether this machine has a GPU or not: it has no sixty-fourth.
+#[test]
+fn gpus_that_are_not_there() {
+    let path = example("c_pack");
+    for command in ["run", "bench"] {
+        let mut args = vec![command, &path, "--dim", "T=4", "--device", "cuda:63", "--seed", "1"];
+        routefuse(&args).fails(1, &["RF0809"]);
+        args[5] = "gpu";
+        routefuse(&args).fails(2, &["cuda:0"]);
+    }
+    routefuse(&["bench", &path, "--graph-replay"]).fails(1, &["RF0809", "--device cuda:0"]);
+}
