@@ -2,11 +2,11 @@
 
 use crate::host::HostCode;
 use crate::key::{Key, KeyText};
-use crate::store::DiskCache;
-use routefuse_ir::Diagnostic;
+use crate::store::{Bundle, DiskCache};
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::target::TargetKind;
-use std::sync::atomic::{AtomicU64, Ordering};
+use routefuse_ir::{Code, Diagnostic};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Compiled code, ready to run if it is the host's.
@@ -53,6 +53,8 @@ pub struct Counters {
     pub hits: u64,
     /// Host kernels loaded into the process.
     pub loads: u64,
+    /// Kernels that would have had to be compiled or loaded after [`KernelCache::seal`].
+    pub refused: u64,
 }
 
 /// The result of one key's compilation, once it is there.
@@ -61,7 +63,10 @@ type Slot = OnceLock<Result<Arc<LoadedKernel>, Diagnostic>>;
 /// Loaded kernels by their [`Key`]. Reading takes no lock; two threads that want one key compile it once.
 #[derive(Debug, Default)]
 pub struct KernelCache {
+    bundles: Vec<Arc<Bundle>>,
     disk: Option<DiskCache>,
+    sealed: AtomicBool,
+    refused: AtomicU64,
     slots: papaya::HashMap<Key, Arc<Slot>>,
     compiles: AtomicU64,
     hits: AtomicU64,
@@ -79,20 +84,43 @@ impl KernelCache {
         KernelCache { disk: Some(disk), ..KernelCache::default() }
     }
 
+    /// With bundles: what memory lacks is looked for in them, in this order, before the disk.
+    #[must_use]
+    pub fn with_bundles(self, bundles: Vec<Arc<Bundle>>) -> KernelCache {
+        KernelCache { bundles, ..self }
+    }
+
+    /// The bundles.
+    pub fn bundles(&self) -> &[Arc<Bundle>] {
+        &self.bundles
+    }
+
+    /// From now on nothing is compiled, and nothing is loaded: what would be is an error, and counted.
+    pub fn seal(&self) {
+        self.sealed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it is sealed.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::SeqCst)
+    }
+
     /// The cache on disk.
     pub fn disk(&self) -> Option<&DiskCache> {
         self.disk.as_ref()
     }
 
-    /// The kernel of this key: found in memory; or found on disk, if `check` accepts it, and loaded; or compiled and loaded.
+    /// The kernel of this key: found in memory; or found in a bundle or on disk, if `check` accepts it, and loaded; or
+    /// compiled and loaded.
     /// Who comes while it is being compiled waits. A failure is told to all who waited and then forgotten.
     ///
     /// # Errors
-    /// Those of `compile` and of `check` for what it gave, and those of [`LoadedKernel::load`].
+    /// Those of `compile` and of `check` for what it gave, and those of [`LoadedKernel::load`]; `RF0810` if the cache is
+    /// sealed and the kernel is not in memory.
     ///
     /// # Safety
     /// `compile` gives code that does what its artifact says, as [`LoadedKernel::load`] needs; and so did whoever wrote
-    /// what is on disk, which nobody but this user and the system's administrator can have been.
+    /// the bundles and what is on disk, which nobody but this user and the system's administrator can have been.
     pub unsafe fn get_or_compile(
         &self,
         key_text: &KeyText,
@@ -115,6 +143,17 @@ impl KernelCache {
                 self.compiles.fetch_add(1, Ordering::Relaxed);
                 compile()
             };
+            if self.is_sealed() {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return Err(sealed(key));
+            }
+            for bundle in &self.bundles {
+                match bundle.find(key_text).map(load) {
+                    Some(Ok(kernel)) => return Ok(kernel),
+                    Some(Err(trouble)) => tracing::warn!(%trouble, "a kernel of a bundle cannot be used"),
+                    None => {}
+                }
+            }
             match &self.disk {
                 None => load(compile()?),
                 Some(disk) => disk.get_or_make(
@@ -154,6 +193,16 @@ impl KernelCache {
     /// What happened so far.
     pub fn counters(&self) -> Counters {
         let get = |c: &AtomicU64| c.load(Ordering::Relaxed);
-        Counters { compiles: get(&self.compiles), hits: get(&self.hits), loads: get(&self.loads) }
+        Counters {
+            compiles: get(&self.compiles),
+            hits: get(&self.hits),
+            loads: get(&self.loads),
+            refused: get(&self.refused),
+        }
     }
+}
+
+fn sealed(key: Key) -> Diagnostic {
+    Diagnostic::new(Code::Sealed, format!("the engine is sealed, and kernel {key} is not loaded"))
+        .help("prepare every plan before the engine is sealed")
 }

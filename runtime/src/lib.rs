@@ -37,6 +37,7 @@ mod element;
 mod host;
 mod key;
 mod plan;
+mod processor;
 mod store;
 mod view;
 mod workspace;
@@ -46,7 +47,10 @@ pub use cache::{Counters, KernelCache, LoadedKernel};
 pub use compiler::Compiler;
 pub use element::Element;
 pub use key::{Key, KeyText};
-pub use plan::Plan;
-pub use store::{Collected, DiskCache, DiskCounters, DiskOptions, Entry, Listed, Malformed, Trouble};
+pub use plan::{Plan, Progress};
+pub use store::{
+    Bundle, BundleWriter, BundledGraph, Collected, DiskCache, DiskCounters, DiskOptions, Entry, Listed, Malformed,
+    Trouble,
+};
 pub use view::{Device, TensorMut, TensorRef};
 pub use workspace::{WORKSPACE_ALIGN, Workspace};

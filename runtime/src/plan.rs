@@ -5,11 +5,14 @@ mod cuda_launch;
 mod launch;
 mod overlap;
 mod ports;
+mod prepare;
 mod slots;
 
 use crate::cache::{KernelCache, LoadedKernel};
 use crate::compiler::Compiler;
 use crate::key::KeyText;
+pub use prepare::Progress;
+
 use ports::Port;
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};

@@ -4,6 +4,7 @@
 //! wrong with a file, a directory or a disk is an error of a compile.
 
 mod bounds;
+mod bundle;
 mod directory;
 mod disk;
 mod entry;
@@ -14,6 +15,7 @@ mod trouble;
 mod uses;
 
 pub use bounds::{Collected, Listed};
+pub use bundle::{Bundle, BundleWriter, BundledGraph};
 pub use disk::{DiskCache, DiskCounters, DiskOptions};
 pub use entry::Entry;
 pub use reader::Malformed;

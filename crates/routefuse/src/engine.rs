@@ -1,5 +1,6 @@
 //! The engine: graphs become plans.
 
+use crate::bundle::Bundled;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use routefuse_ir::artifact::Artifact;
@@ -10,7 +11,7 @@ use routefuse_ir::{Code, Diagnostic, Graph, Verified};
 use routefuse_passes::explain::Report;
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::schedule_of;
-use routefuse_runtime::{Compiler, Counters, DiskCache, KernelCache, Plan};
+use routefuse_runtime::{Bundle, Compiler, Counters, DiskCache, KernelCache, Plan};
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub struct Engine {
 pub struct EngineBuilder {
     compiler: Option<Arc<dyn Compiler>>,
     kernels: Option<Arc<KernelCache>>,
+    bundles: Vec<Arc<Bundle>>,
+    disk: Option<DiskCache>,
 }
 
 impl EngineBuilder {
@@ -37,7 +40,8 @@ impl EngineBuilder {
         self
     }
 
-    /// A cache of kernels that engines share.
+    /// A cache of kernels that engines share, with its own disk and bundles ([`KernelCache::on_disk`],
+    /// [`KernelCache::with_bundles`]).
     #[must_use]
     pub fn cache(mut self, kernels: Arc<KernelCache>) -> EngineBuilder {
         self.kernels = Some(kernels);
@@ -45,19 +49,39 @@ impl EngineBuilder {
     }
 
     /// A directory where compiled kernels are kept for the next process; [`DiskCache::default_dir`] is a user's own. What is
-    /// wrong with it is no error: see [`DiskCache`]. Instead of [`EngineBuilder::cache`].
+    /// wrong with it is no error: see [`DiskCache`].
     #[must_use]
-    pub fn disk_cache(self, disk: DiskCache) -> EngineBuilder {
-        self.cache(Arc::new(KernelCache::on_disk(disk)))
+    pub fn disk_cache(mut self, disk: DiskCache) -> EngineBuilder {
+        self.disk = Some(disk);
+        self
+    }
+
+    /// Finished kernels, looked for before the disk. Those of another compiler than the engine's are not used; a build
+    /// without a compiler takes the first bundle's for its own.
+    #[must_use]
+    pub fn bundle(mut self, bundle: impl Into<Arc<Bundle>>) -> EngineBuilder {
+        self.bundles.push(bundle.into());
+        self
     }
 
     /// The engine.
     ///
     /// # Errors
-    /// None so far.
+    /// `RF0813` if there is both a shared cache and a disk or a bundle of the engine's own.
     pub fn build(self) -> Result<Engine, Error> {
-        let compiler = self.compiler.or_else(built_in);
-        Ok(Engine { compiler, kernels: self.kernels.unwrap_or_default(), plans: papaya::HashMap::new() })
+        let EngineBuilder { compiler, kernels, bundles, disk } = self;
+        let compiler = compiler.or_else(built_in);
+        let compiler = compiler.or_else(|| bundles.first().map(|b| Bundled::of(b)));
+        let kernels = match kernels {
+            Some(_) if disk.is_some() || !bundles.is_empty() => {
+                let message = "an engine with a shared cache of kernels cannot have a disk or a bundle of its own";
+                let help = "give them to the shared cache: `KernelCache::on_disk`, `KernelCache::with_bundles`";
+                return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
+            }
+            Some(shared) => shared,
+            None => Arc::new(disk.map_or_else(KernelCache::new, KernelCache::on_disk).with_bundles(bundles)),
+        };
+        Ok(Engine { compiler, kernels, plans: papaya::HashMap::new() })
     }
 }
 
@@ -144,7 +168,7 @@ impl Engine {
     pub(crate) fn compiler(&self) -> Result<&Arc<dyn Compiler>, Diagnostic> {
         self.compiler.as_ref().ok_or_else(|| {
             Diagnostic::new(Code::CompileFailed, "this build of routefuse has no compiler")
-                .help("enable the feature `compiler`, or load finished artifacts by `Plan::from_artifacts`")
+                .help("enable the feature `compiler`, or load finished kernels by `Engine::from_bundle`")
         })
     }
 }
@@ -162,6 +186,8 @@ impl fmt::Debug for Engine {
 
 impl fmt::Debug for EngineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EngineBuilder {{ compiler: {}, cache: {} }}", self.compiler.is_some(), self.kernels.is_some())
+        let EngineBuilder { compiler, kernels, bundles, disk } = self;
+        let (compiler, kernels, bundles) = (compiler.is_some(), kernels.is_some(), bundles.len());
+        write!(f, "EngineBuilder {{ compiler: {compiler}, cache: {kernels}, bundles: {bundles}, disk: {disk:?} }}")
     }
 }

@@ -54,11 +54,12 @@
 //!
 //! # Features
 //! `compiler` (default) links LLVM and MLIR. Without it everything else is there: graphs, the interpreter, the passes, and
-//! plans of finished artifacts ([`Plan::from_artifacts`]).
+//! engines whose kernels were compiled elsewhere ([`Engine::from_bundle`], [`Plan::from_artifacts`]).
 //!
 //! `cuda` adds the module of that name: plans on NVIDIA GPUs, in the caller's context, on the caller's streams. It needs
 //! nothing to build; the driver is loaded when a GPU is first asked for.
 
+mod bundle;
 pub mod chains;
 #[cfg(feature = "compiler")]
 mod compilation;
@@ -67,11 +68,13 @@ mod compiler_info;
 mod engine;
 mod error;
 mod fingerprint;
+mod layers;
 mod listing;
 #[cfg(feature = "compiler")]
 mod llvm;
 mod metadata;
 pub mod models;
+mod sealed;
 mod stages;
 
 #[cfg(feature = "compiler")]
@@ -80,6 +83,7 @@ pub use compilation::Compilation;
 pub use compiler_info::{CompilerInfo, compiler_info};
 pub use engine::{Engine, EngineBuilder};
 pub use error::Error;
+pub use sealed::Sealed;
 #[cfg(feature = "compiler")]
 pub use stages::CodeStages;
 pub use stages::Stages;
@@ -98,8 +102,9 @@ pub use routefuse_passes::pipeline::Options;
 #[cfg(feature = "cuda")]
 pub use routefuse_runtime::cuda;
 pub use routefuse_runtime::{
-    Args, Compiler, Counters, Device, DiskCache, DiskCounters, DiskOptions, Element, KernelCache, Key, KeyText, Plan,
-    TensorMut, TensorRef, WORKSPACE_ALIGN, Workspace,
+    Args, Bundle, BundleWriter, BundledGraph, Collected, Compiler, Counters, Device, DiskCache, DiskCounters,
+    DiskOptions, Element, Entry, KernelCache, Key, KeyText, Listed, Malformed, Plan, Progress, TensorMut, TensorRef,
+    Trouble, WORKSPACE_ALIGN, Workspace,
 };
 
 /// The version of LLVM that is linked in.

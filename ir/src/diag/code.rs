@@ -166,6 +166,14 @@ codes! {
     DriverFailed = "RF0808";
     /// There is no such GPU, or no driver.
     NoDevice = "RF0809";
+    /// The engine is sealed, and would have had to compile or load a kernel.
+    Sealed = "RF0810";
+    /// The bundle cannot be used.
+    BadBundle = "RF0811";
+    /// The kernel is not in the bundle, and there is no compiler.
+    NotInBundle = "RF0812";
+    /// Something is wrong with the cache on disk.
+    CacheTrouble = "RF0813";
 
     /// A defect in routefuse.
     Internal = "RF0901";

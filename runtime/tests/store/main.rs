@@ -4,6 +4,7 @@
 mod fixture;
 
 mod bounds;
+mod bundle;
 mod fake;
 mod hits;
 mod processes;

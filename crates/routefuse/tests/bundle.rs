@@ -1,0 +1,129 @@
+//! Engines whose kernels were compiled by others.
+#![cfg(feature = "compiler")]
+
+use routefuse::{
+    Args, Code, DiskCache, DiskOptions, Engine, Graph, KernelCache, Options, Plan, Target, Tensor, TensorMut, Verified,
+    Workspace, chains, interp, models,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn inputs(graph: &Graph, rows: u64) -> Vec<Tensor> {
+    let tensor = |i: usize| {
+        let ty = graph.input_type(i);
+        let shape: Vec<u64> = ty.shape.iter().map(|d| d.as_const().unwrap_or(rows)).collect();
+        let bits = (0..shape.iter().product::<u64>()).map(|n| n * 7 % 11);
+        Tensor::from_bits(ty.dtype, &shape, bits)
+    };
+    (0..graph.inputs.len()).map(tensor).collect()
+}
+
+fn launch(plan: &Plan, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
+    let zeros = |o: &routefuse::Program| -> Vec<Tensor> {
+        let shape =
+            |ty: &routefuse::TensorType| ty.shape.iter().map(|d| d.as_const().unwrap_or(rows)).collect::<Vec<_>>();
+        o.outputs.iter().map(|o| Tensor::zeros(o.ty.dtype, &shape(&o.ty))).collect()
+    };
+    let mut outputs = zeros(plan.program());
+    let mut args = Args::new();
+    inputs.iter().for_each(|i| {
+        args.input(i.into());
+    });
+    outputs.iter_mut().for_each(|o| {
+        args.output(TensorMut::from(o));
+    });
+    let extents = vec![rows; plan.program().symbols.len()];
+    let mut workspace = Workspace::new(plan.workspace_size(&extents).unwrap() as usize);
+    plan.launch_with(&args, &mut workspace).unwrap();
+    outputs
+}
+
+fn graphs() -> Vec<(String, Verified<Graph>)> {
+    ["c_pack", "e_post_chain", "d_head_gate"]
+        .into_iter()
+        .map(|name| {
+            let graph = chains::examples().into_iter().find(|(n, _)| *n == name).expect("a chain of this name").1;
+            (name.to_owned(), graph.unwrap())
+        })
+        .collect()
+}
+
+/// A bundle is all that another process needs: no compile, the interpreter's bits, and errors for what is not in it.
+#[test]
+fn an_engine_of_a_bundle() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.rfb");
+    let targets = ["host", "sm_90"].map(|t| Target::named(t).unwrap());
+    let ready = AtomicUsize::new(0);
+    let progress = |_: routefuse::Progress<'_>| {
+        ready.fetch_add(1, Ordering::SeqCst);
+    };
+    let maker = Engine::builder().build().unwrap();
+    let bundle = maker.bundle(&graphs(), &targets, &Options::default(), None, &progress).unwrap();
+    assert_eq!((bundle.len(), ready.into_inner()), (3 + 3 * 4, 3 + 3 * 4));
+    std::fs::write(&path, bundle.finish()).unwrap();
+
+    let engine = Engine::from_bundle(&path).unwrap();
+    let plans = engine.bundled_plans(&Target::host()).unwrap();
+    for ((name, graph), (bundled, plan)) in graphs().iter().zip(&plans) {
+        assert_eq!(name, bundled);
+        let inputs = inputs(graph, 5);
+        assert_eq!(launch(plan, &inputs, 5), interp::run(graph, &inputs, &[]).unwrap().outputs, "{name}");
+        // The graph by other names has the same kernels.
+        assert!(engine.compile(graph, &Target::host(), &Options::default()).unwrap().prepare().is_ok());
+    }
+    let sealed = engine.sealed();
+    assert_eq!((engine.counters().compiles, engine.counters().loads, plans.len()), (0, 3, 3));
+    sealed.check().unwrap();
+    let gpu = engine.artifacts(&graphs()[0].1, &targets[1], &Options::default());
+    assert_eq!(gpu.unwrap_err().code(), Code::Sealed);
+    assert_eq!(sealed.refused(), 1);
+    let text = sealed.check().unwrap_err().to_string();
+    assert!(text.starts_with("RF0810: since the engine was sealed: 0 compiled, 0 loaded, 1 refused"), "{text}");
+
+    let engine = Engine::from_bundle(&path).unwrap();
+    assert_eq!(engine.artifacts(&graphs()[0].1, &targets[1], &Options::default()).unwrap().len(), 4);
+    let amd = engine.artifacts(&graphs()[0].1, &Target::named("gfx942").unwrap(), &Options::default()).unwrap_err();
+    assert!(amd.to_string().starts_with("RF0812: kernel `"), "{amd}");
+    assert!(engine.bundled_plans(&Target::named("gfx942").unwrap()).unwrap().is_empty());
+    assert_eq!(Engine::from_bundle(dir.path().join("none.rfb")).unwrap_err().code(), Code::CannotRead);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let spoilt = Engine::from_bundle(&path).unwrap_err().to_string();
+    assert!(
+        spoilt.starts_with("RF0811: the bundle cannot be used: ") && spoilt.contains("its hash is not"),
+        "{spoilt}"
+    );
+}
+
+/// Every preset's bundle starts again without a compile, and names no kernel twice.
+#[test]
+fn equal_layers_cost_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = |_| {
+        let disk = DiskCache::open(
+            dir.path().join("cache"),
+            DiskOptions { locks: Some(dir.path().join("locks")), ..DiskOptions::default() },
+        );
+        Engine::builder().disk_cache(disk).build().unwrap()
+    };
+    let graph = models::named("deepseek-v3").unwrap().graph(&models::ModelOptions::post(false)).unwrap();
+    let layers = vec![graph; 58];
+    for turn in 0..2 {
+        let engine = engine(turn);
+        let plans = engine.compile_all(&layers, &Target::host(), &Options::default(), None, &|_| ()).unwrap();
+        assert!(plans.iter().all(|p| Arc::ptr_eq(p, &plans[0])));
+        let kernels = plans[0].kernels().len() as u64;
+        assert_eq!(engine.counters().compiles, if turn == 0 { kernels } else { 0 });
+        engine.sealed().check().unwrap();
+    }
+}
+
+#[test]
+fn one_cache_or_another() {
+    let shared = Arc::new(KernelCache::new());
+    let disk = DiskCache::open("/proc/routefuse", DiskOptions::default());
+    let error = Engine::builder().cache(shared).disk_cache(disk).build().unwrap_err();
+    assert!(error.to_string().starts_with("RF0813: an engine with a shared cache of kernels"), "{error}");
+}

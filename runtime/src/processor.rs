@@ -1,0 +1,137 @@
+//! What this machine's processor can do, asked without LLVM.
+
+/// LLVM's names of the features of a processor, as asked of this one: whether it has it, or `None` if we cannot say.
+#[cfg(target_arch = "x86_64")]
+fn has(feature: &str) -> Option<bool> {
+    macro_rules! table {
+        ($($llvm:literal = $rust:tt,)+) => {
+            match feature { $($llvm => Some(std::arch::is_x86_feature_detected!($rust)),)+ _ => None }
+        };
+    }
+    // Of every x86-64, or never in code that reads and writes arrays: instructions of systems, of caches, of keys, of
+    // transactions, of random numbers; tuning.
+    const IRRELEVANT: &[&str] = &[
+        "64bit",
+        "amx-bf16",
+        "amx-complex",
+        "amx-fp16",
+        "amx-int8",
+        "amx-tile",
+        "cldemote",
+        "clflushopt",
+        "clwb",
+        "clzero",
+        "cmov",
+        "crc32",
+        "cx16",
+        "cx8",
+        "enqcmd",
+        "fsgsbase",
+        "fxsr",
+        "invpcid",
+        "kl",
+        "lwp",
+        "mmx",
+        "movdir64b",
+        "movdiri",
+        "mwaitx",
+        "pconfig",
+        "pku",
+        "prefetchi",
+        "prfchw",
+        "ptwrite",
+        "rdpid",
+        "rdpru",
+        "rdrnd",
+        "rdseed",
+        "rtm",
+        "sahf",
+        "serialize",
+        "sgx",
+        "shstk",
+        "sse",
+        "sse2",
+        "tsxldtrk",
+        "uintr",
+        "usermsr",
+        "waitpkg",
+        "wbnoinvd",
+        "widekl",
+        "x87",
+        "xsave",
+        "xsavec",
+        "xsaveopt",
+        "xsaves",
+        "hreset",
+        "invlpgb",
+        "cmpccxadd",
+        "raoint",
+    ];
+    if IRRELEVANT.contains(&feature) {
+        return Some(true);
+    }
+    table! {
+        "sse3" = "sse3", "ssse3" = "ssse3", "sse4.1" = "sse4.1", "sse4.2" = "sse4.2", "sse4a" = "sse4a", "popcnt" = "popcnt",
+        "lzcnt" = "lzcnt", "bmi" = "bmi1", "bmi2" = "bmi2", "tbm" = "tbm", "movbe" = "movbe", "adx" = "adx", "aes" = "aes",
+        "pclmul" = "pclmulqdq", "sha" = "sha", "avx" = "avx", "avx2" = "avx2", "fma" = "fma", "f16c" = "f16c",
+        "gfni" = "gfni", "vaes" = "vaes", "vpclmulqdq" = "vpclmulqdq", "avx512f" = "avx512f", "avx512cd" = "avx512cd",
+        "avx512bw" = "avx512bw", "avx512dq" = "avx512dq", "avx512vl" = "avx512vl", "avx512ifma" = "avx512ifma",
+        "avx512vbmi" = "avx512vbmi", "avx512vbmi2" = "avx512vbmi2", "avx512vnni" = "avx512vnni",
+        "avx512bitalg" = "avx512bitalg", "avx512vpopcntdq" = "avx512vpopcntdq", "avx512bf16" = "avx512bf16",
+        "avx512fp16" = "avx512fp16", "avx512vp2intersect" = "avx512vp2intersect", "avxvnni" = "avxvnni",
+        "avxifma" = "avxifma", "avxneconvert" = "avxneconvert", "avxvnniint8" = "avxvnniint8",
+        "avxvnniint16" = "avxvnniint16", "sha512" = "sha512", "sm3" = "sm3", "sm4" = "sm4",
+    }
+}
+
+/// As above.
+#[cfg(target_arch = "aarch64")]
+fn has(feature: &str) -> Option<bool> {
+    macro_rules! table {
+        ($($llvm:literal = $rust:tt,)+) => {
+            match feature { $($llvm => Some(std::arch::is_aarch64_feature_detected!($rust)),)+ _ => None }
+        };
+    }
+    if feature == "fp-armv8" {
+        return Some(true);
+    }
+    table! {
+        "neon" = "asimd", "crc" = "crc", "lse" = "lse", "rdm" = "rdm", "aes" = "aes", "sha2" = "sha2", "sha3" = "sha3",
+        "dotprod" = "dotprod", "fullfp16" = "fp16", "fp16fml" = "fhm", "rcpc" = "rcpc", "sve" = "sve", "sve2" = "sve2",
+        "i8mm" = "i8mm", "bf16" = "bf16", "jsconv" = "jsconv", "complxnum" = "fcma", "flagm" = "flagm", "sb" = "sb",
+        "ssbs" = "ssbs", "pauth" = "paca", "bti" = "bti", "dit" = "dit",
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn has(_: &str) -> Option<bool> {
+    None
+}
+
+/// What code for `processor` (LLVM's triple, name, and features such as `+avx2,-avx512f`) may use and this machine's
+/// processor lacks, or is not known to have. Empty: the code runs here.
+pub(crate) fn lacking(processor: &str) -> Vec<String> {
+    let mut words = processor.split(' ');
+    let (triple, _, features) = (words.next().unwrap_or(""), words.next(), words.next().unwrap_or(""));
+    if triple.split('-').next() != Some(std::env::consts::ARCH) {
+        return vec![format!("the instructions of {triple}")];
+    }
+    let needed = features.split(',').filter_map(|f| f.strip_prefix('+'));
+    needed.filter(|f| has(f) != Some(true)).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_and_what_is_not() {
+        let arch = std::env::consts::ARCH;
+        let base = if arch == "x86_64" { "+cx8,+sse2,-sse3" } else { "+fp-armv8,+neon" };
+        assert!(lacking(&format!("{arch}-pc-linux-gnu somecpu {base}")).is_empty());
+        assert!(lacking(&format!("{arch}-pc-linux-gnu somecpu ")).is_empty());
+        assert_eq!(lacking(&format!("{arch}-pc-linux-gnu somecpu {base},+nonsense")), ["nonsense"]);
+        assert_eq!(lacking("sparc-sun-solaris somecpu +vis"), ["the instructions of sparc-sun-solaris"]);
+        assert_eq!(lacking(""), ["the instructions of "]);
+    }
+}
