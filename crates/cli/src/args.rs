@@ -1,5 +1,9 @@
 //! The command line.
 
+mod cache;
+
+pub use cache::{Bundle, BundleBuild, BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect, WhyMiss};
+
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use routefuse::{Code, models};
@@ -18,6 +22,8 @@ pub struct Cli {
     /// When to colour: only on a terminal, unless told otherwise.
     #[arg(long, alias = "color", global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub colour: Colour,
+    #[command(flatten)]
+    pub cache: CacheOptions,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -79,6 +85,15 @@ pub enum Command {
         #[arg(value_parser = code)]
         code: Option<Code>,
     },
+    /// Look at and look after the cache of compiled kernels.
+    #[command(subcommand, after_help = "Example: routefuse cache stat")]
+    Cache(Cache),
+    /// Make and look at bundles: a model's compiled kernels in one file.
+    #[command(
+        subcommand,
+        after_help = "Example: routefuse bundle build --model deepseek-v3 --target host,sm_90 -o model.rfb"
+    )]
+    Bundle(Bundle),
     /// Print the completion script of a shell.
     #[command(
         after_help = "Example: routefuse completions bash > ~/.local/share/bash-completion/completions/routefuse"
@@ -268,6 +283,12 @@ pub enum DeviceChoice {
 pub struct Explain {
     #[command(flatten)]
     pub graph: GraphSource,
+    /// Print instead, for each kernel and variant, the key of its code and all that the key is made of.
+    #[arg(long)]
+    pub key: bool,
+    /// The target of the keys.
+    #[arg(long, default_value = "host", requires = "key")]
+    pub target: String,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,8 @@
 //! One module a command.
 
 pub mod bench;
+pub mod bundle;
+pub mod cache;
 pub mod check;
 pub mod code;
 pub mod compile;

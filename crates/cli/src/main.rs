@@ -9,6 +9,7 @@ mod gpu;
 #[cfg(not(feature = "cuda"))]
 #[path = "no_gpu.rs"]
 mod gpu;
+mod kernel_cache;
 mod random;
 mod render;
 mod replace;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         Command::Fmt(a) => commands::fmt::run(a),
         Command::Dump(a) => commands::dump::run(a, cli.colour),
         Command::Compile(a) => commands::compile::run(a),
-        Command::Run(a) => commands::run::run(a),
+        Command::Run(a) => commands::run::run(a, &cli.cache),
         Command::Explain(a) => commands::explain::run(a),
         Command::Bench(a) => commands::bench::run(a),
         Command::Models(a) => commands::models::run(a),
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         Command::Doctor(a) => commands::doctor::run(a),
         Command::Demo(a) => commands::demo::run(a),
         Command::Code { code } => commands::code::run(*code),
+        Command::Cache(a) => commands::cache::run(a, &cli.cache),
+        Command::Bundle(a) => commands::bundle::run(a, &cli.cache),
         Command::Completions { shell } => commands::completions::run(*shell),
     };
     match result {

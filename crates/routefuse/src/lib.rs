@@ -68,6 +68,7 @@ mod compiler_info;
 mod engine;
 mod error;
 mod fingerprint;
+mod keys;
 mod layers;
 mod listing;
 #[cfg(feature = "compiler")]
@@ -83,6 +84,7 @@ pub use compilation::Compilation;
 pub use compiler_info::{CompilerInfo, compiler_info};
 pub use engine::{Engine, EngineBuilder};
 pub use error::Error;
+pub use keys::KernelKey;
 pub use sealed::Sealed;
 #[cfg(feature = "compiler")]
 pub use stages::CodeStages;
@@ -91,7 +93,7 @@ pub use stages::Stages;
 pub use routefuse_ir::artifact::{Artifact, CodeFormat};
 pub use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 pub use routefuse_ir::op::{OutOfRange, PackForm};
-pub use routefuse_ir::program::Program;
+pub use routefuse_ir::program::{Port, Program};
 pub use routefuse_ir::target::{Target, TargetKind};
 pub use routefuse_ir::{
     Alias, Code, DType, Diagnostic, Diagnostics, Dim, Graph, GraphBuilder, Layout, Literal, NodeId, Span, SymbolId,

@@ -264,7 +264,18 @@ impl DiskCache {
         self.publish_bytes(key.key(), &bytes)
     }
 
-    pub(crate) fn publish_bytes(&self, key: Key, bytes: &[u8]) -> bool {
+    /// Keeps an entry that was read elsewhere; whether it did.
+    pub fn publish_entry(&self, entry: &Entry) -> bool {
+        entry.to_bytes().is_some_and(|bytes| self.publish_bytes(entry.key, &bytes))
+    }
+
+    /// Spoilt files that were moved away.
+    pub fn quarantined(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.directory.join("quarantine")).into_iter().flatten().flatten();
+        files.map(|f| f.path()).collect()
+    }
+
+    fn publish_bytes(&self, key: Key, bytes: &[u8]) -> bool {
         if self.unusable || self.options.read_only {
             return false;
         }

@@ -1,21 +1,21 @@
 //! `routefuse run`.
 
-use crate::args::{DeviceChoice, Inputs, Run};
+use crate::args::{CacheOptions, DeviceChoice, Inputs, Run};
 use crate::execution::{Execution, first_difference};
 use crate::failure::Failure;
 use crate::replace::folder;
-use crate::{gpu, random, source, tensor_file};
-use routefuse::{Code, Diagnostic, Diagnostics, Engine, Graph, Options, Target, Tensor, Verified, interp};
+use crate::{gpu, kernel_cache, random, source, tensor_file};
+use routefuse::{Code, Diagnostic, Diagnostics, Graph, Options, Target, Tensor, Verified, interp};
 use std::io::Write;
 
-pub fn run(a: &Run) -> Result<(), Failure> {
+pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
     let inputs = bind(&graph, &a.inputs)?;
     let given: Vec<(&str, u64)> = a.inputs.dims.iter().map(|(n, v)| (n.as_str(), *v)).collect();
     // Every argument is checked before anything is compiled.
     interp::extents(&graph, &inputs, &given)?;
     let options = Options { fuse: !a.unfused };
-    let engine = Engine::builder().build()?;
+    let engine = kernel_cache::engine(cache)?;
     let (outputs, trapped) = match a.on.device {
         DeviceChoice::Host => {
             let plan = engine.compile(&graph, &Target::host(), &options)?;

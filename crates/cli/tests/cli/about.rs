@@ -2,7 +2,7 @@
 
 use crate::program::routefuse;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "check",
     "fmt",
     "dump",
@@ -15,6 +15,8 @@ const COMMANDS: [&str; 13] = [
     "doctor",
     "demo",
     "code",
+    "cache",
+    "bundle",
     "completions",
 ];
 

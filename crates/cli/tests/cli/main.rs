@@ -2,6 +2,7 @@
 
 mod about;
 mod bad_input;
+mod cache;
 mod check;
 mod compile;
 mod demo;

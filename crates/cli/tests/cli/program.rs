@@ -45,6 +45,8 @@ impl Ran {
 /// The program with these arguments, without a terminal or colours from outside.
 pub fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_routefuse"));
+    // No cache of the user's.
+    command.env("ROUTEFUSE_CACHE_DIR", "");
     command.args(args).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").stdin(Stdio::null());
     command
 }
@@ -59,7 +61,8 @@ pub fn with_stdin<S: AsRef<OsStr>>(args: &[S], stdin: &[u8]) -> Ran {
     ran(command(args).stdin(Stdio::piped()), stdin)
 }
 
-fn ran(command: &mut Command, stdin: &[u8]) -> Ran {
+/// Runs a command.
+pub fn ran(command: &mut Command, stdin: &[u8]) -> Ran {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     if let Some(mut pipe) = child.stdin.take() {
         // A program that fails early may not read all of it.

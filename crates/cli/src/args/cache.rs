@@ -1,0 +1,130 @@
+//! The command line of `cache` and `bundle`.
+
+use super::GraphSource;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use routefuse::models;
+use std::path::PathBuf;
+
+/// Where compiled kernels are kept.
+#[derive(Debug, Args)]
+pub struct CacheOptions {
+    /// Where compiled kernels are kept [default: $ROUTEFUSE_CACHE_DIR, else $XDG_CACHE_HOME/routefuse, else
+    /// ~/.cache/routefuse].
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "no_cache")]
+    pub cache_dir: Option<PathBuf>,
+    /// Neither look for compiled kernels nor keep them; so does an empty $ROUTEFUSE_CACHE_DIR.
+    #[arg(long, global = true)]
+    pub no_cache: bool,
+}
+
+/// `cache`.
+#[derive(Debug, Subcommand)]
+pub enum Cache {
+    /// List the kernels, the last used last.
+    #[command(after_help = "Example: routefuse cache ls")]
+    Ls(super::Json),
+    /// Say where the cache is, what is in it, and what is wrong with it.
+    #[command(after_help = "Example: routefuse cache stat --json")]
+    Stat(super::Json),
+    /// Read every entry and check every byte; exit with 1 if one is spoilt.
+    #[command(after_help = "Example: routefuse cache verify")]
+    Verify(super::Json),
+    /// Bring the cache within its bounds: what was used longest ago goes.
+    #[command(after_help = "Example: routefuse cache gc --max-bytes 100000000")]
+    Gc(GarbageCollect),
+    /// Take every kernel away.
+    #[command(after_help = "Example: routefuse cache clear")]
+    Clear,
+    /// Write every kernel into one bundle.
+    #[command(after_help = "Example: routefuse cache export -o kernels.rfb")]
+    Export(CacheExport),
+    /// Put a bundle's kernels into the cache.
+    #[command(after_help = "Example: routefuse cache import model.rfb")]
+    Import(BundleFile),
+    /// Say for each kernel of a graph whether it is there, and if not, how the nearest that is there differs.
+    #[command(after_help = "Example: routefuse cache why-miss examples/e_post_chain.route --target sm_90")]
+    WhyMiss(WhyMiss),
+}
+
+/// `cache gc`.
+#[derive(Debug, Args)]
+pub struct GarbageCollect {
+    /// Bytes that may stay.
+    #[arg(long, value_name = "N", default_value_t = 1 << 30)]
+    pub max_bytes: u64,
+    /// Kernels that may stay.
+    #[arg(long, value_name = "N", default_value_t = 16_384)]
+    pub max_entries: u64,
+}
+
+/// `cache export`.
+#[derive(Debug, Args)]
+pub struct CacheExport {
+    /// The bundle to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `cache why-miss`.
+#[derive(Debug, Args)]
+pub struct WhyMiss {
+    #[command(flatten)]
+    pub graph: GraphSource,
+    /// The target.
+    #[arg(long, default_value = "host")]
+    pub target: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `bundle`.
+#[derive(Debug, Subcommand)]
+pub enum Bundle {
+    /// Compile graphs and models for some targets into one file.
+    #[command(
+        after_help = "Example: routefuse bundle build examples/c_pack.route --target host,sm_90,gfx942 -o model.rfb"
+    )]
+    Build(BundleBuild),
+    /// Say what is in a bundle, and whether this machine can run it.
+    #[command(after_help = "Example: routefuse bundle inspect model.rfb")]
+    Inspect(BundleFile),
+    /// Check every byte, and that every graph has every kernel; exit with 1 if not.
+    #[command(after_help = "Example: routefuse bundle verify model.rfb")]
+    Verify(BundleFile),
+}
+
+/// `bundle build`.
+#[derive(Debug, Args)]
+pub struct BundleBuild {
+    /// .route texts or their JSON forms.
+    #[arg(required_unless_present = "model", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Model presets with their default options, as in `--model deepseek-v3,gpt-oss`; `all` is every one.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(models::names().chain(["all"])))]
+    pub model: Vec<String>,
+    /// A target, or several: `--target host,sm_90 --target gfx942`.
+    #[arg(long, alias = "targets", value_delimiter = ',', default_value = "host")]
+    pub target: Vec<String>,
+    /// The bundle to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Threads that compile [default: one a processor].
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Print what was written as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A bundle.
+#[derive(Debug, Args)]
+pub struct BundleFile {
+    /// A bundle.
+    pub file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,160 @@
+//! `routefuse bundle`.
+
+use crate::args::{Bundle as Command, BundleBuild, BundleFile, CacheOptions};
+use crate::commands::cache::{HEADING, line, machine};
+use crate::failure::Failure;
+use crate::kernel_cache;
+use crate::replace::replace;
+use crate::source::{self, Source};
+use indicatif::{ProgressBar, ProgressStyle};
+use routefuse::models;
+use routefuse::{
+    Bundle, Code, Diagnostic, Diagnostics, Engine, Graph, Options, Progress, Target, Trouble, Verified, text,
+};
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+
+pub fn run(a: &Command, cache: &CacheOptions) -> Result<(), Failure> {
+    match a {
+        Command::Build(a) => build(a, cache),
+        Command::Inspect(a) => inspect(a),
+        Command::Verify(a) => verify(a),
+    }
+}
+
+/// Reads a bundle.
+///
+/// # Errors
+/// `RF0701` if it cannot be read, `RF0811` if it is not a bundle as it was written.
+pub fn read(path: &Path) -> Result<Bundle, Diagnostic> {
+    Bundle::read(path).map_err(|trouble| match trouble {
+        Trouble::Io { .. } => Diagnostic::new(Code::CannotRead, trouble.to_string()),
+        _ => Diagnostic::new(Code::BadBundle, format!("the bundle cannot be used: {trouble}"))
+            .help("build it anew with `routefuse bundle build`"),
+    })
+}
+
+fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
+    let targets = a.target.iter().map(|t| Target::named(t)).collect::<Result<Vec<_>, _>>()?;
+    let mut graphs: Vec<(String, Verified<Graph>)> = Vec::new();
+    for file in &a.files {
+        let graph = Source::read(file)?.graph()?;
+        graphs.push((graph.name.clone(), graph));
+    }
+    let all = a.model.iter().any(|m| m == "all");
+    let named: Vec<&str> = if all { models::names().collect() } else { a.model.iter().map(String::as_str).collect() };
+    for name in named {
+        graphs.push((name.to_owned(), source::model(name, &[])?));
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(a.jobs.unwrap_or(0)).build().map_err(|e| {
+        Diagnostic::new(Code::CannotWrite, format!("cannot start {} threads: {e}", a.jobs.unwrap_or(0)))
+    })?;
+    // Shown on a terminal only.
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    let progress = |p: Progress<'_>| {
+        bar.set_length(p.total as u64);
+        bar.set_position(p.done as u64);
+        bar.set_message(p.kernel.to_owned());
+    };
+    let engine = kernel_cache::engine(cache)?;
+    let bundle = engine.bundle(&graphs, &targets, &Options::default(), Some(&pool), &progress);
+    bar.finish_and_clear();
+    let bundle = bundle?;
+    let bytes = bundle.finish();
+    replace(&a.out, &bytes)?;
+    let mut out = std::io::stdout().lock();
+    if a.json {
+        let compiled = engine.counters().compiles;
+        let json = json!({
+            "bundle": a.out, "graphs": graphs.len(), "kernels": bundle.len(), "bytes": bytes.len(), "compiled": compiled,
+        });
+        return Ok(writeln!(out, "{json:#}")?);
+    }
+    let (graphs, kernels) = (graphs.len(), bundle.len());
+    Ok(writeln!(out, "{} ({graphs} graphs, {kernels} kernels, {} bytes)", a.out.display(), bytes.len())?)
+}
+
+fn inspect(a: &BundleFile) -> Result<(), Failure> {
+    let bundle = read(&a.file)?;
+    let entries = bundle.entries().filter_map(|e| e.1.ok());
+    let mut out = std::io::stdout().lock();
+    if a.json {
+        let graphs: Vec<_> = bundle
+            .graphs()
+            .iter()
+            .map(|g| json!({ "name": g.name, "targets": g.targets, "fused": g.fused, "text": g.text }))
+            .collect();
+        let json = json!({
+            "bytes": bundle.size(), "compiler": bundle.compiler(), "processor": bundle.processor(),
+            "processor_lacks": bundle.lacking(), "graphs": graphs, "kernels": entries.map(|e| machine(&e)).collect::<Vec<_>>(),
+        });
+        return Ok(writeln!(out, "{json:#}")?);
+    }
+    writeln!(out, "bytes      {}", bundle.size())?;
+    writeln!(out, "compiler   {}", bundle.compiler())?;
+    let mut words = bundle.processor().split(' ');
+    let (triple, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    match bundle.lacking() {
+        [] => writeln!(out, "processor  {name}, {triple}; its host code runs here")?,
+        lacking => writeln!(out, "processor  {name}, {triple}; this machine's lacks {}", lacking.join(", "))?,
+    }
+    for g in bundle.graphs() {
+        writeln!(out, "graph      {} for {}", g.name, g.targets.join(", "))?;
+    }
+    writeln!(out, "\n{HEADING}")?;
+    for entry in entries {
+        writeln!(out, "{}", line(&entry))?;
+    }
+    Ok(())
+}
+
+fn verify(a: &BundleFile) -> Result<(), Failure> {
+    let bundle = read(&a.file)?;
+    let bad = |message: String| Diagnostic::new(Code::BadBundle, message);
+    let mut wrong: Vec<Diagnostic> = bundle
+        .entries()
+        .filter_map(|(key, entry)| Some(bad(format!("kernel {key} of the bundle: {}", entry.err()?))))
+        .collect();
+    let (mut kernels, graphs) = (0, bundle.graphs().to_vec());
+    let engine = Engine::from_bundle(&a.file)?;
+    for g in &graphs {
+        let graph = match text::parse_verified(&g.text) {
+            Ok(graph) => graph,
+            Err(e) => {
+                wrong.push(bad(format!("the bundle's graph `{}`: {e}", g.name)));
+                continue;
+            }
+        };
+        for target in &g.targets {
+            let keys = engine.keys(&graph, &Target::named(target)?, &Options { fuse: g.fused })?;
+            for k in keys {
+                kernels += 1;
+                let found = bundle.entry(k.key.key()).and_then(Result::ok).is_some_and(|e| e.text == k.key.text());
+                if !found {
+                    let what = format!("kernel `{}` {} for `{target}`", k.kernel, k.variant);
+                    wrong.push(
+                        bad(format!("the bundle's graph `{}` lacks its {what}", g.name))
+                            .help("it was built by another version; build it anew with `routefuse bundle build`"),
+                    );
+                }
+            }
+        }
+    }
+    let mut out = std::io::stdout().lock();
+    if a.json {
+        let list: Vec<&str> = wrong.iter().map(|d| d.message.as_str()).collect();
+        writeln!(out, "{:#}", json!({ "kernels": bundle.len(), "graphs": graphs.len(), "wrong": list }))?;
+    } else if wrong.is_empty() {
+        let n = bundle.len();
+        writeln!(
+            out,
+            "{n} kernels, every byte as it was written; {} graphs have all of their {kernels}",
+            graphs.len()
+        )?;
+    }
+    Ok(Diagnostics(wrong).into_result(())?)
+}

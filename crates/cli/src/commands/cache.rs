@@ -1,0 +1,158 @@
+//! `routefuse cache`.
+
+mod why_miss;
+
+use crate::args::{BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect};
+use crate::commands::bundle;
+use crate::failure::Failure;
+use crate::kernel_cache::required;
+use crate::replace::replace;
+use routefuse::{BundleWriter, Code, Diagnostic, Diagnostics, DiskCache, Engine, Entry, Trouble};
+use serde_json::{Value, json};
+use std::io::Write;
+
+pub fn run(a: &Cache, options: &CacheOptions) -> Result<(), Failure> {
+    let cache = required(options)?;
+    match a {
+        Cache::Ls(a) => ls(&cache, a.json),
+        Cache::Stat(a) => stat(&cache, a.json),
+        Cache::Verify(a) => verify(&cache, a.json),
+        Cache::Gc(a) => gc(&cache, a),
+        Cache::Clear => {
+            let n = cache.clear()?;
+            Ok(writeln!(std::io::stdout(), "{n} kernels taken away")?)
+        }
+        Cache::Export(a) => export(&cache, a),
+        Cache::Import(a) => import(&cache, a),
+        Cache::WhyMiss(a) => why_miss::run(&cache, a),
+    }
+}
+
+/// Every entry that is there, or what is wrong with it.
+fn entries(cache: &DiskCache) -> Result<Vec<Result<Entry, Trouble>>, Failure> {
+    let listed = cache.list()?;
+    Ok(listed.iter().filter_map(|l| cache.read(l.key).transpose()).collect())
+}
+
+/// What an entry is, in one line.
+pub fn line(entry: &Entry) -> String {
+    let target = entry.artifact.target;
+    let (key, bytes) = (&entry.key.to_string()[..16], entry.artifact.code.len());
+    format!("{key} {target:<8} {:<15} {bytes:>8}  {}", entry.artifact.variant.to_string(), entry.ingredient("compiler"))
+}
+
+/// The heading over [`line`].
+pub const HEADING: &str = "key              target   variant            bytes  compiler";
+
+/// As [`line`].
+pub fn machine(entry: &Entry) -> Value {
+    json!({
+        "key": entry.key.to_string(), "target": entry.artifact.target.name(),
+        "variant": entry.artifact.variant.to_string(), "code_bytes": entry.artifact.code.len(),
+        "compiler": entry.ingredient("compiler"), "schedule": entry.ingredient("schedule"),
+    })
+}
+
+fn ls(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
+    let entries = entries(cache)?;
+    let mut out = std::io::stdout().lock();
+    if as_json {
+        let list: Vec<Value> = entries.iter().flatten().map(machine).collect();
+        return Ok(writeln!(out, "{:#}", json!(list))?);
+    }
+    if !entries.is_empty() {
+        writeln!(out, "{HEADING}")?;
+    }
+    for entry in &entries {
+        match entry {
+            Ok(entry) => writeln!(out, "{}", line(entry))?,
+            Err(trouble) => writeln!(out, "{trouble}")?,
+        }
+    }
+    Ok(())
+}
+
+fn stat(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
+    let listed = cache.list()?;
+    let (entries, bytes) = (listed.len(), listed.iter().map(|l| l.bytes).sum::<u64>());
+    let (options, quarantined) = (cache.options(), cache.quarantined().len());
+    let mut out = std::io::stdout().lock();
+    if as_json {
+        let json = json!({
+            "directory": cache.root(), "entries": entries, "bytes": bytes, "max_entries": options.max_entries,
+            "max_bytes": options.max_bytes, "quarantined": quarantined, "trouble": cache.last_trouble(),
+        });
+        return Ok(writeln!(out, "{json:#}")?);
+    }
+    writeln!(out, "directory    {}", cache.root().display())?;
+    writeln!(out, "kernels      {entries} of at most {}", options.max_entries)?;
+    writeln!(out, "bytes        {bytes} of at most {}", options.max_bytes)?;
+    writeln!(out, "quarantined  {quarantined}")?;
+    writeln!(out, "trouble      {}", cache.last_trouble().as_deref().unwrap_or("none"))?;
+    Ok(())
+}
+
+fn verify(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
+    let entries = entries(cache)?;
+    let spoilt: Vec<String> = entries.iter().filter_map(|e| e.as_ref().err().map(ToString::to_string)).collect();
+    let good = entries.len() - spoilt.len();
+    let mut out = std::io::stdout().lock();
+    if as_json {
+        writeln!(out, "{:#}", json!({ "good": good, "spoilt": spoilt }))?;
+    } else if spoilt.is_empty() {
+        writeln!(out, "{good} kernels, every byte as it was written")?;
+    }
+    let help = "they are passed over when they are met; `routefuse cache clear` takes all away";
+    let wrong = spoilt.iter().map(|s| Diagnostic::new(Code::CacheTrouble, s.clone()).help(help)).collect();
+    Ok(Diagnostics(wrong).into_result(())?)
+}
+
+fn gc(cache: &DiskCache, a: &GarbageCollect) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match cache.collect_to(a.max_entries, a.max_bytes)? {
+        Some(left) => {
+            writeln!(out, "{} kernels taken away, {} left of {} bytes", left.evicted, left.entries, left.bytes)?;
+        }
+        None => writeln!(out, "another process is doing it")?,
+    }
+    Ok(())
+}
+
+fn export(cache: &DiskCache, a: &CacheExport) -> Result<(), Failure> {
+    let info = Engine::builder().build()?;
+    let (compiler, processor) = info.compiler_identity()?;
+    let mut bundle = BundleWriter::new(&compiler, &processor);
+    for entry in entries(cache)? {
+        match entry {
+            Ok(entry) => {
+                bundle.entry(&entry);
+            }
+            Err(trouble) => eprintln!("warning: left out: {trouble}"),
+        }
+    }
+    let bytes = bundle.finish();
+    replace(&a.out, &bytes)?;
+    Ok(writeln!(std::io::stdout(), "{} ({} kernels, {} bytes)", a.out.display(), bundle.len(), bytes.len())?)
+}
+
+fn import(cache: &DiskCache, a: &BundleFile) -> Result<(), Failure> {
+    let bundle = bundle::read(&a.file)?;
+    let (mut kept, mut wrong) = (0, Vec::new());
+    for (key, entry) in bundle.entries() {
+        match entry {
+            Ok(entry) if cache.publish_entry(&entry) => kept += 1,
+            Ok(_) => {
+                let why = cache.last_trouble().unwrap_or_default();
+                wrong.push(Diagnostic::new(Code::CacheTrouble, format!("kernel {key} was not kept: {why}")));
+            }
+            Err(e) => wrong.push(Diagnostic::new(Code::BadBundle, format!("kernel {key}: {e}"))),
+        }
+    }
+    let mut out = std::io::stdout().lock();
+    if a.json {
+        writeln!(out, "{:#}", json!({ "imported": kept, "failed": wrong.len() }))?;
+    } else if wrong.is_empty() {
+        writeln!(out, "{kept} kernels imported")?;
+    }
+    Ok(Diagnostics(wrong).into_result(())?)
+}

@@ -1,0 +1,148 @@
+//! `cache`, `bundle`, `explain --key`, and the options of the cache.
+
+use crate::program::{command, example, file, folder, names, ran, routefuse};
+use std::path::Path;
+
+/// The program with a cache in this folder.
+fn with_cache(dir: &Path, args: &[&str]) -> crate::program::Ran {
+    let mut all = args.to_vec();
+    let cache = dir.join("cache").display().to_string();
+    all.extend(["--cache-dir", &cache]);
+    ran(&mut command(&all), b"")
+}
+
+fn run(dir: &Path) -> crate::program::Ran {
+    with_cache(dir, &["run", &example("c_pack"), "--dim", "T=3", "--seed", "1", "--check"])
+}
+
+#[test]
+fn what_is_run_is_kept() {
+    let dir = folder();
+    let stat = |key: &str| with_cache(dir.path(), &["cache", "stat", "--json"]).json()[key].clone();
+    assert_eq!((stat("entries"), stat("trouble")), (0.into(), serde_json::Value::Null));
+    run(dir.path()).ok();
+    let first = std::fs::read(dir.path().join("cache/v1/uses")).unwrap().len();
+    run(dir.path()).ok();
+    assert_eq!(std::fs::read(dir.path().join("cache/v1/uses")).unwrap().len(), first * 2, "found again");
+    assert_eq!(stat("entries"), 1);
+    let ls = with_cache(dir.path(), &["cache", "ls"]).ok();
+    assert!(
+        ls.starts_with("key ") && ls.lines().count() == 2 && ls.contains(" host ") && ls.contains("llvm 22."),
+        "{ls}"
+    );
+    let json = with_cache(dir.path(), &["cache", "ls", "--json"]).json();
+    assert_eq!(json[0]["target"], "host");
+    let text = with_cache(dir.path(), &["cache", "stat"]).ok();
+    assert!(text.contains("kernels      1 of at most 16384") && text.contains("trouble      none"), "{text}");
+    let verified = with_cache(dir.path(), &["cache", "verify"]).ok();
+    assert_eq!(verified, "1 kernels, every byte as it was written\n");
+    assert!(
+        with_cache(dir.path(), &["cache", "gc", "--max-entries", "0"]).ok().starts_with("1 kernels taken away, 0 left")
+    );
+    run(dir.path()).ok();
+    assert_eq!(with_cache(dir.path(), &["cache", "clear"]).ok(), "1 kernels taken away\n");
+    assert_eq!(stat("entries"), 0);
+}
+
+#[test]
+fn no_cache_is_written() {
+    let dir = folder();
+    let cache = dir.path().join("cache");
+    let args = ["run", &example("c_pack"), "--dim", "T=3", "--seed", "1", "--check"];
+    let mut command = command(&[&args[..], &["--no-cache"]].concat());
+    ran(command.env("ROUTEFUSE_CACHE_DIR", &cache), b"").ok();
+    assert!(!cache.exists());
+    let mut by_variable = crate::program::command(&args);
+    ran(by_variable.env("ROUTEFUSE_CACHE_DIR", &cache), b"").ok();
+    assert!(cache.join("v1").exists());
+    routefuse(&["cache", "stat", "--no-cache"])
+        .fails(1, &["RF0813", "there is no cache of compiled kernels", "--cache-dir"]);
+    routefuse(&["cache", "stat", "--no-cache", "--cache-dir", "x"]).fails(2, &["cannot be used with"]);
+}
+
+#[test]
+fn spoilt_entries_are_told() {
+    let dir = folder();
+    run(dir.path()).ok();
+    let path = dir.path().join("cache/v1");
+    let entry = names(&path).into_iter().find(|n| n.ends_with(".rfk")).unwrap();
+    let mut bytes = std::fs::read(path.join(&entry)).unwrap();
+    bytes[300] ^= 4;
+    std::fs::write(path.join(&entry), bytes).unwrap();
+    with_cache(dir.path(), &["cache", "verify"]).fails(1, &["RF0813", "is spoilt: its hash is not that of its bytes"]);
+    run(dir.path()).ok();
+    assert_eq!(names(&path.join("quarantine")), [entry]);
+    with_cache(dir.path(), &["cache", "verify"]).ok();
+    // A cache that cannot be is a warning, and the command does what it does.
+    let not_a_folder = file(&dir, "file", "");
+    let ran =
+        routefuse(&["run", &example("c_pack"), "--dim", "T=3", "--seed", "1", "--check", "--cache-dir", &not_a_folder]);
+    assert!(ran.code == 0 && ran.err.starts_with("warning: no cache of compiled kernels: "), "{ran:?}");
+}
+
+#[test]
+fn why_a_kernel_is_missed() {
+    let dir = folder();
+    let graph = example("c_pack");
+    let miss = with_cache(dir.path(), &["cache", "why-miss", &graph]).ok();
+    assert!(miss.starts_with("miss  kernel `") && miss.ends_with("the cache is empty\n"), "{miss}");
+    run(dir.path()).ok();
+    assert!(with_cache(dir.path(), &["cache", "why-miss", &graph]).ok().starts_with("hit   kernel `"));
+    let other = std::fs::read_to_string(&graph).unwrap().replace("form = masked", "form = sign_extended");
+    let other = file(&dir, "other.route", other);
+    let miss = with_cache(dir.path(), &["cache", "why-miss", &other]).ok();
+    assert!(
+        miss.contains("there (-), wanted (+):\n") && miss.contains("\n      + ") && !miss.contains("- compiler"),
+        "{miss}"
+    );
+    let json = with_cache(dir.path(), &["cache", "why-miss", &graph, "--target", "sm_90", "--json"]).json();
+    let lines: Vec<&str> = json[0]["difference"].as_array().unwrap().iter().filter_map(|l| l.as_str()).collect();
+    assert!(lines.iter().any(|l| l.starts_with("+ target sm_90 ")) && json[0]["hit"] == false, "{lines:?}");
+}
+
+#[test]
+fn keys_are_explained() {
+    let text = routefuse(&["explain", &example("c_pack"), "--key", "--target", "sm_90"]).ok();
+    assert!(text.contains(" is the hash of\nroutefuse key 2\nabi 1\ncompiler routefuse "), "{text}");
+    assert_eq!(text.matches(" is the hash of\n").count(), 4, "one a variant");
+    let json = routefuse(&["explain", &example("c_pack"), "--key", "--json"]).json();
+    assert_eq!(json[0]["key"].as_str().unwrap().len(), 64);
+    assert!(json[0]["text"].as_str().unwrap().contains("\nprocessor x86_64") || cfg!(not(target_arch = "x86_64")));
+    routefuse(&["explain", &example("c_pack"), "--target", "sm_90"]).fails(2, &["--key"]);
+}
+
+#[test]
+fn bundles() {
+    let dir = folder();
+    let path = dir.path().join("model.rfb").display().to_string();
+    let build = ["bundle", "build", &example("c_pack"), &example("c_unpack"), "--target", "host,gfx942", "-o", &path];
+    let text = with_cache(dir.path(), &build).ok();
+    assert!(text.contains("model.rfb (2 graphs, 10 kernels, "), "{text}");
+    let bytes = std::fs::read(&path).unwrap();
+    let again = with_cache(dir.path(), &[&build[..], &["--json"]].concat()).json();
+    assert_eq!((&again["compiled"], &again["kernels"]), (&0.into(), &10.into()), "the cache has them");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "the same of the same");
+
+    let text = routefuse(&["bundle", "inspect", &path]).ok();
+    assert!(text.contains("its host code runs here") && text.contains(" for host, gfx942\n"), "{text}");
+    let json = routefuse(&["bundle", "inspect", &path, "--json"]).json();
+    assert_eq!(json["kernels"].as_array().unwrap().len(), 10);
+    let text = routefuse(&["bundle", "verify", &path]).ok();
+    assert_eq!(text, "10 kernels, every byte as it was written; 2 graphs have all of their 10\n");
+
+    let other = folder();
+    assert_eq!(with_cache(other.path(), &["cache", "import", &path]).ok(), "10 kernels imported\n");
+    run(other.path()).ok();
+    assert_eq!(with_cache(other.path(), &["cache", "stat", "--json"]).json()["entries"], 10, "nothing was compiled");
+    let exported = dir.path().join("exported.rfb").display().to_string();
+    assert!(with_cache(other.path(), &["cache", "export", "-o", &exported]).ok().contains("(10 kernels, "));
+    assert_eq!(routefuse(&["bundle", "verify", &exported, "--json"]).json()["kernels"], 10);
+
+    let mut spoilt = bytes;
+    spoilt[500] ^= 1;
+    let spoilt = file(&dir, "spoilt.rfb", spoilt);
+    routefuse(&["bundle", "verify", &spoilt]).fails(1, &["RF0811", "the bundle cannot be used"]);
+    routefuse(&["bundle", "inspect", &example("c_pack")]).fails(1, &["RF0811", "it is no bundle"]);
+    routefuse(&["cache", "import", "none.rfb", "--cache-dir", &path]).fails(1, &["RF0701", "none.rfb"]);
+    routefuse(&["bundle", "build", "-o", &path]).fails(2, &["FILE"]);
+}

@@ -1,0 +1,35 @@
+//! How a worker starts from a bundle: no compiler, no LLVM, nothing compiled or loaded once it serves.
+//!
+//! ```text
+//! routefuse bundle build examples/c_pack.route examples/e_post_chain.route -o model.rfb
+//! cargo run --release -p routefuse --no-default-features --example serve -- model.rfb
+//! ```
+
+use routefuse::{Engine, Plan, Target};
+use std::time::Instant;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args().nth(1).ok_or("the path of a bundle, as `routefuse bundle build` makes it")?;
+    let start = Instant::now();
+    let engine = Engine::from_bundle(path)?;
+    let (names, plans): (Vec<_>, Vec<_>) = engine.bundled_plans(&Target::host())?.into_iter().unzip();
+    Plan::prepare_all(&plans, None, &|_| ())?;
+    let time = start.elapsed();
+    let sealed = engine.sealed();
+
+    for (name, plan) in names.iter().zip(&plans) {
+        let program = plan.program();
+        let ports = |list: &[routefuse::Port]| list.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
+        println!(
+            "{name}: {} -> {}, {} kernel(s)",
+            ports(&program.inputs),
+            ports(&program.outputs),
+            plan.kernels().len()
+        );
+    }
+    println!("{} plans ready in {:.2} ms: {:?}", plans.len(), time.as_secs_f64() * 1e3, engine.counters());
+
+    // Serving: `plan.launch(&args)`, as in `examples/embed.rs`. Whatever happened, nothing was compiled or loaded.
+    sealed.check()?;
+    Ok(())
+}
