@@ -82,7 +82,7 @@ fn doctor_examines() {
 fn codes_are_explained() {
     assert_eq!(routefuse(&["code", "rf0107"]).ok(), "RF0107  No op has this name.\n");
     let all = routefuse(&["code"]).ok();
-    assert!(all.lines().count() > 50 && all.lines().all(|l| l.starts_with("RF0") && l.len() > 10), "{all}");
+    assert!(all.lines().count() > 50 && all.lines().all(|l| l.starts_with("RF") && l.len() > 10), "{all}");
 }
 
 #[test]
