@@ -3,9 +3,9 @@
 use super::rewrite::{Expr, Rule};
 use super::view::View;
 use routefuse_ir::op::{Candidates, TopKOrder};
-use routefuse_ir::{NodeId, Op};
+use routefuse_ir::{Literal, NodeId, Op};
 
-pub(super) const RULES: &[Rule] = &[every_key, fewer_slots];
+pub(super) const RULES: &[Rule] = &[every_key, every_column, fewer_slots];
 
 /// topk(x, above_neg_inf) = topk(x, all), and so of topk_mask, if no element of x is −∞
 fn every_key(v: View, id: NodeId) -> Option<Expr> {
@@ -31,4 +31,13 @@ fn fewer_slots(v: View, id: NodeId) -> Option<Expr> {
     let stored = v.g.outputs.iter().any(|o| o.node == chosen);
     (v.g.users(chosen).len() == 1 && !stored)
         .then(|| Expr::Op(Op::TopK { k: stop, candidates, order: TopKOrder::Value }, vec![x.into()]))
+}
+
+/// topk_mask(x) = true, if as many are kept as there are columns, and every key is a candidate
+fn every_column(v: View, id: NodeId) -> Option<Expr> {
+    let Op::TopKMask { k, candidates: Candidates::All } = *v.op(id) else { return None };
+    let [x] = v.operands(id)?;
+    let shape = &v.ty(x).shape;
+    (shape.last()?.as_const()? == k)
+        .then(|| Expr::Op(Op::Broadcast { shape: shape.clone() }, vec![Literal::bool(true).into()]))
 }

@@ -3,7 +3,11 @@
 
 use crate::agreement::{Random, agree};
 use crate::generator::{graph, row_graph};
+use routefuse_ir::kernel::Kernel;
+use routefuse_ir::kernel::schedule::{Piece, RowShape, Schedule};
+use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Graph, Verified};
+use routefuse_passes::schedule::schedule_of;
 
 /// Every seed is printed by a failure; `agree` takes it again.
 fn run(seeds: std::ops::Range<u64>, make: fn(&mut Random, u64) -> Verified<Graph>) {
@@ -17,6 +21,7 @@ fn run(seeds: std::ops::Range<u64>, make: fn(&mut Random, u64) -> Verified<Graph
         let g = make(&mut r, size);
         let extents = [("T", [0, 1, 2, 5][r.below(4) as usize]), ("N", [1, 3][r.below(2) as usize])];
         let fusion = agree(&g, &extents, seed);
+        fusion.program.steps.iter().for_each(|s| scheduled(&s.kernel));
         kernels += fusion.program.steps.len();
         ops += g.op_count();
     }
@@ -54,6 +59,39 @@ fn random_row_graphs_agree_2() {
 #[test]
 fn random_row_graphs_agree_3() {
     run(1500..2000, row_graph);
+}
+
+/// What code generation takes for granted of a schedule.
+fn scheduled(kernel: &Kernel) {
+    for target in ["host", "sm_90", "gfx942", "gfx1100"].map(|t| Target::named(t).unwrap()) {
+        let schedule = schedule_of(kernel, target);
+        let host = target.kind() == TargetKind::Host;
+        let (Schedule::Flat { domains, .. } | Schedule::Row { domains, .. }) = &schedule else { panic!("{schedule}") };
+        let mut stores: Vec<u32> = domains.iter().flat_map(|d| d.stores.clone()).collect();
+        stores.sort_unstable();
+        assert_eq!(stores, (0..kernel.stores.len() as u32).collect::<Vec<u32>>(), "{schedule}\n{kernel}");
+        for d in domains {
+            assert!(d.stores.iter().all(|s| kernel.store_cols(&kernel.stores[*s as usize]) == d.cols), "{schedule}");
+            let adds = d.stores.iter().any(|s| kernel.stores[*s as usize].add_at.is_some());
+            let whole = matches!(d.piece, Piece::InRow { width } if host || d.cols.is_multiple_of(u64::from(width)));
+            assert!(whole || (!adds && matches!(schedule, Schedule::Flat { .. })) || host, "{schedule}\n{kernel}");
+        }
+        assert_eq!(matches!(schedule, Schedule::Row { .. }), kernel.has_row_values());
+        let Schedule::Row { few, many, held, .. } = &schedule else { continue };
+        for RowShape { lanes, threads, .. } in [*few, *many] {
+            let warp = target.info().warp;
+            assert!(lanes.is_power_of_two() && threads % lanes == 0 && threads % warp == 0, "{schedule}");
+            assert!(lanes <= warp || lanes == threads, "{schedule}");
+            assert!(threads <= target.info().max_threads, "{schedule}");
+        }
+        // Every wide operand of a row value is kept: it is loaded and computed once a row.
+        assert!(held.is_sorted() && held.iter().all(|v| !kernel.value(*v).kind.is_row_value()));
+        for (_, v) in kernel.values().filter(|(_, v)| v.kind.is_row_value()) {
+            let operand = v.kind.operands()[0];
+            let kept = kernel.value(operand).kind.is_row_value() || held.contains(&operand);
+            assert!(kept || kernel.value(operand).space.cols == 1, "{schedule}\n{kernel}");
+        }
+    }
 }
 
 /// The generator reaches every operation on rows, in kernels with others, or the tests above say less than they seem to.

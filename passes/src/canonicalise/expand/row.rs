@@ -28,7 +28,6 @@ pub(super) const RULES: &[Rule] = &[
     cumsum_one,
     topk_one,
     topk_mask_one,
-    topk_mask_all,
 ];
 
 /// The extent of the inner dim.
@@ -214,12 +213,4 @@ fn topk_mask_one(v: View, id: NodeId) -> Option<Expr> {
         return None;
     }
     Some(is_candidate(v, x, *candidates).unwrap_or_else(|| broadcast(Literal::bool(true).into(), &v.ty(id).shape)))
-}
-
-/// topk_mask(x) = true, if as many are kept as there are candidates
-fn topk_mask_all(v: View, id: NodeId) -> Option<Expr> {
-    let Op::TopKMask { k, candidates } = v.op(id) else { return None };
-    let [x] = v.operands(id)?;
-    let all = *k == inner(v, x)? && (*candidates == Candidates::All || !v.dtype(x).is_float());
-    all.then(|| broadcast(Literal::bool(true).into(), &v.ty(id).shape))
 }
