@@ -55,7 +55,7 @@ build: setup ## Build the routefuse program in release mode
 	cargo build $(LOCKED) --release -p routefuse-cli
 
 .PHONY: demo
-demo: setup ## Compile the five chains, run them on the real routing trace, check every bit, print the table
+demo: setup ## Compile the five chains and a router, run them on the real routing trace, check every bit, print the table
 	@cargo run $(LOCKED) --release -p routefuse-cli -- demo
 
 .PHONY: test

@@ -2,7 +2,8 @@
 //!
 //! This library holds what the tests share and needs no LLVM: [random valid graphs](generator), [hostile values](hostile),
 //! [inputs] made of a graph and a seed, [logits] of
-//! every kind and the routing trace, [guarded memory](memory) to launch on, the [reduction](reduce) of graphs that
+//! every kind and the routing trace, [guarded memory](memory) and [pages]
+//! to launch on, the [reduction](reduce) of graphs that
 //! fail, and the [corpus].
 
 pub mod corpus;
@@ -15,6 +16,7 @@ pub mod inputs;
 pub mod launch;
 pub mod logits;
 pub mod memory;
+pub mod pages;
 pub mod reduce;
 pub mod skips;
 pub mod tools;

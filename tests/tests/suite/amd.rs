@@ -2,7 +2,7 @@
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use routefuse::{Artifact, Engine, Graph, Options, Program, Target, Variant, Verified};
+use routefuse::{Artifact, Engine, Graph, Options, Program, Scheduled, Target, Tensor, Verified};
 use routefuse_ir::interp;
 use routefuse_tests::corpus::{Test, cases_of, examples};
 use routefuse_tests::differential::shard;
@@ -11,23 +11,36 @@ use routefuse_tests::generator;
 use routefuse_tests::inputs::{Rule, inputs};
 use routefuse_tests::skips::skip;
 
-/// Compiled for one target: the program, and for each kernel its variants.
-struct Compiled {
+/// Compiled for one target: the program, and its kernels with their schedules.
+pub struct Compiled {
     program: Program,
-    artifacts: Vec<Artifact>,
-}
-
-fn compile(g: &Verified<Graph>, target: &str) -> Compiled {
-    let target = Target::named(target).expect("a known target");
-    let engine = Engine::builder().build().expect("an engine");
-    let plan = engine.compile(g, &target, &Options::default()).unwrap_or_else(|e| panic!("{}: {e}", g.name));
-    let artifacts = plan.artifacts().unwrap_or_else(|e| panic!("{}: {e}", g.name));
-    Compiled { program: plan.program().clone(), artifacts: artifacts.into_iter().cloned().collect() }
+    kernels: Vec<Scheduled>,
 }
 
 impl Compiled {
-    fn of_variant(&self, variant: Variant) -> Vec<Artifact> {
-        self.artifacts.iter().filter(|a| a.variant == variant).cloned().collect()
+    /// Kernels of the program.
+    pub fn kernels(&self) -> &[Scheduled] {
+        &self.kernels
+    }
+}
+
+/// Schedules a graph for one target.
+pub fn compile(g: &Verified<Graph>, target: &str) -> Compiled {
+    let target = Target::named(target).expect("a known target");
+    let engine = Engine::builder().build().expect("an engine");
+    let plan = engine.compile(g, &target, &Options::default()).unwrap_or_else(|e| panic!("{}: {e}", g.name));
+    Compiled { program: plan.program().clone(), kernels: plan.kernels().to_vec() }
+}
+
+impl Compiled {
+    /// Every kernel in the variant of this number, counted around.
+    pub fn of_variant(&self, variant: usize) -> Vec<Artifact> {
+        let compile = |k: &Scheduled| {
+            let variant = k.variants()[variant % k.variants().len()];
+            let code = routefuse_codegen::compile(k, variant, Default::default());
+            code.unwrap_or_else(|e| panic!("{} {variant}: {e}", k.kernel.name)).artifact
+        };
+        self.kernels.iter().map(compile).collect()
     }
 }
 
@@ -36,31 +49,43 @@ fn launch(
     emulator: &mut Emulator,
     g: &Verified<Graph>,
     compiled: &Compiled,
-    variant: Variant,
+    variant: usize,
     extents: &[u64],
     rule: Rule,
     seed: u64,
 ) -> bool {
-    let tensors = inputs(g, extents, rule, seed);
+    launch_on(emulator, g, compiled, &compiled.of_variant(variant), extents, &inputs(g, extents, rule, seed), seed)
+}
+
+/// One launch of these artifacts on these inputs; false as [`launch`].
+pub fn launch_on(
+    emulator: &mut Emulator,
+    g: &Verified<Graph>,
+    compiled: &Compiled,
+    artifacts: &[Artifact],
+    extents: &[u64],
+    tensors: &[Tensor],
+    seed: u64,
+) -> bool {
     let given: Vec<(&str, u64)> = g.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
-    let expected = interp::run(g, &tensors, &given).unwrap_or_else(|e| panic!("{}: {e}", g.name));
-    let artifacts = compiled.of_variant(variant);
+    let expected = interp::run(g, tensors, &given).unwrap_or_else(|e| panic!("{}: {e}", g.name));
     let mut rng = SmallRng::seed_from_u64(seed);
-    let agreed = emulator.agree(&compiled.program, &artifacts, extents, &tensors, &expected.outputs, &mut rng);
+    let agreed = emulator.agree(&compiled.program, artifacts, extents, tensors, &expected.outputs, &mut rng);
     if let Err(e) = agreed {
         if e.starts_with(UNKNOWN) {
             skip(&e, 1, None);
             return false;
         }
         let target = artifacts.first().map_or("?", |a| a.target.name());
+        let variant = artifacts.first().map_or(String::new(), |a| a.variant.to_string());
         let text = routefuse::text::print(g);
         panic!("{} on {target} {variant}, extents {extents:?}, seed {seed}: {e}\n{text}", g.name);
     }
     true
 }
 
-const NO_EMULATOR: &str = "no AMD emulator";
-const REQUIRED: Option<&str> = Some("REQUIRE_AMDEMU");
+pub const NO_EMULATOR: &str = "no AMD emulator";
+pub const REQUIRED: Option<&str> = Some("REQUIRE_AMDEMU");
 
 /// The five chains (all files a to e) for T = 0, 1, 33, 257, each with another variant, and every T with every variant among
 /// the chains.
@@ -73,7 +98,7 @@ fn chains(target: &str) {
         let compiled = compile(&graph, target);
         assert_eq!(compiled.program.steps.len(), 1, "{} is one kernel", case.name);
         for (j, t) in [0, 1, 33, 257].into_iter().enumerate() {
-            let variant = Variant::GPU[(i + j) % 4];
+            let variant = i + j;
             let seed = (i * 4 + j) as u64;
             let emulated = launch(&mut emulator, &graph, &compiled, variant, &[t], Rule::Hostile, seed);
             assert!(emulated, "{} on {target}", case.name);
@@ -119,7 +144,7 @@ fn corpus(part: usize) {
         // The largest launch of each file, and one more.
         for (j, extents) in launches.iter().rev().enumerate().take(2) {
             let rule = case.rule.unwrap_or_else(|| panic!("{}: no `inputs`", case.name));
-            launch(&mut emulator, &graph, &compiled, Variant::GPU[(i + j) % 4], extents, rule, (i + j) as u64);
+            launch(&mut emulator, &graph, &compiled, i + j, extents, rule, (i + j) as u64);
         }
     }
     println!("{} launches", emulator.runs());
@@ -146,7 +171,7 @@ fn random_graphs() {
         let compiled = compile(&graph, target);
         let mut rng = SmallRng::seed_from_u64(seed);
         let extents = generator::extents(&graph, &mut rng);
-        launch(&mut emulator, &graph, &compiled, Variant::GPU[(seed / 5 % 4) as usize], &extents, Rule::Mixed, seed);
+        launch(&mut emulator, &graph, &compiled, (seed / 5) as usize, &extents, Rule::Mixed, seed);
     }
     println!("{} launches", emulator.runs());
 }

@@ -1,0 +1,73 @@
+//! Every model preset and random rows as AMD code, in the emulator, bit for bit.
+
+use crate::amd::{NO_EMULATOR, REQUIRED, compile, launch_on};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use routefuse::models;
+use routefuse_tests::differential::shard;
+use routefuse_tests::emulator::Emulator;
+use routefuse_tests::generator;
+use routefuse_tests::inputs::{Rule, inputs};
+use routefuse_tests::logits::{Kind, router_inputs};
+use routefuse_tests::skips::skip;
+
+/// Half of the presets, at 1 and 33 tokens, on rows of the trace and on hostile ones.
+fn presets(target: &str, half: usize) {
+    let examples: Vec<_> = models::examples().into_iter().take(models::PRESETS.len() + 1).collect();
+    let examples: Vec<_> = examples.iter().skip(half).step_by(2).collect();
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, examples.len() as u64 * 4, REQUIRED) };
+    for example in examples {
+        let graph = example.graph().unwrap_or_else(|e| panic!("{}: {e}", example.file));
+        let compiled = compile(&graph, target);
+        assert_eq!(compiled.kernels().len(), 1, "{} is one kernel", example.file);
+        let variants = compiled.kernels()[0].variants().len();
+        // The first variants are of few rows, the last of many; both kinds of alignment among the rest.
+        for (rows, variant) in [(1, 0), (33, variants - 1)] {
+            let artifacts = compiled.of_variant(variant);
+            for kind in [Kind::Trace, Kind::Sprinkled] {
+                let tensors = router_inputs(&graph, rows, kind, rows);
+                launch_on(&mut emulator, &graph, &compiled, &artifacts, &[rows], &tensors, rows);
+            }
+        }
+    }
+    println!("{} launches", emulator.runs());
+}
+
+#[test]
+fn presets_on_gfx942() {
+    presets("gfx942", 0);
+}
+
+#[test]
+fn other_presets_on_gfx942() {
+    presets("gfx942", 1);
+}
+
+#[test]
+fn presets_on_gfx1100() {
+    presets("gfx1100", 0);
+}
+
+#[test]
+fn other_presets_on_gfx1100() {
+    presets("gfx1100", 1);
+}
+
+#[test]
+fn random_rows() {
+    let seeds = shard(50, 0, 1);
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, seeds.end - seeds.start, REQUIRED) };
+    println!("graphs of seeds {seeds:?}");
+    for seed in seeds {
+        let Ok(graph) = generator::row_graph(seed).graph else { continue };
+        let compiled = compile(&graph, ["gfx942", "gfx1100"][(seed % 2) as usize]);
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut extents = generator::extents(&graph, &mut rng);
+        // Rows of many columns are many steps of the emulator.
+        extents.iter_mut().for_each(|e| *e = (*e).min(65));
+        let tensors = inputs(&graph, &extents, Rule::Mixed, seed);
+        let artifacts = compiled.of_variant((seed / 2) as usize);
+        launch_on(&mut emulator, &graph, &compiled, &artifacts, &extents, &tensors, seed);
+    }
+    println!("{} launches", emulator.runs());
+}

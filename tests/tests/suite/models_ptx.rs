@@ -1,0 +1,130 @@
+//! Every model preset through NVIDIA's assembler: registers, no spills, instructions of a row.
+
+use crate::models::many;
+use crate::ptx::check_text;
+use crate::snapshot::Snapshots;
+use routefuse::{Engine, Options, Schedule, Target, Variant, models};
+use routefuse_tests::skips::skip;
+use routefuse_tests::tools::{nvdisasm, output, ptxas};
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+
+/// What the assembler says of a kernel.
+struct Usage {
+    registers: u64,
+    /// Bytes of stack, spill stores and spill loads.
+    memory: [u64; 3],
+}
+
+fn number_before(text: &str, what: &str) -> u64 {
+    let at = text.find(what).unwrap_or_else(|| panic!("no `{what}` in {text}"));
+    let word = text[..at].split_whitespace().next_back().unwrap_or_default();
+    word.parse().unwrap_or_else(|e| panic!("`{word}` before `{what}`: {e}"))
+}
+
+fn assemble(assembler: &Path, sm: &str, ptx: &str, cubin: &Path) -> Usage {
+    let source = cubin.with_extension("ptx");
+    std::fs::write(&source, ptx).expect("written");
+    let mut command = Command::new(assembler);
+    let done = command.args(["-v", &format!("-arch={sm}"), "-o"]).args([cubin, &source]).output().expect("it starts");
+    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{said}\n{ptx}");
+    let memory = ["bytes stack frame", "bytes spill stores", "bytes spill loads"].map(|m| number_before(&said, m));
+    Usage { registers: number_before(&said, "registers"), memory }
+}
+
+/// The preset's PTX.
+fn ptx(engine: &Engine, example: &models::Example, sm: &str, few: bool) -> (String, Schedule, Variant) {
+    let graph = example.graph().unwrap_or_else(|e| panic!("{}: {e}", example.file));
+    let target = Target::named(sm).expect("a known target");
+    let plan = engine.compile(&graph, &target, &Options::default());
+    let plan = plan.unwrap_or_else(|e| panic!("{} for {sm}: {e}", example.file));
+    assert_eq!(plan.kernels().len(), 1, "{} is one kernel", example.file);
+    let kernel = &plan.kernels()[0];
+    let variant = if few { kernel.variants()[0] } else { many(kernel) };
+    let code = routefuse_codegen::compile(kernel, variant, Default::default());
+    let code = code.unwrap_or_else(|e| panic!("{} for {sm} {variant}: {e}", example.file)).artifact.code;
+    let text = String::from_utf8(code).expect("PTX is text");
+    check_text(&format!("{} for {sm} {variant}", example.file), &text);
+    (text, kernel.schedule.clone(), variant)
+}
+
+fn presets() -> Vec<models::Example> {
+    models::examples().into_iter().take(models::PRESETS.len() + 1).collect()
+}
+
+#[test]
+fn registers_without_spills() {
+    let columns = [("sm_80", false), ("sm_90", false), ("sm_90", true), ("sm_100", false)];
+    let count = (presets().len() * columns.len()) as u64;
+    let Some(assembler) = ptxas("sm_90") else { return skip("no ptxas", count, Some("REQUIRE_PTXAS")) };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let engine = Engine::builder().build().expect("an engine");
+    let mut table = format!("{:<20} {:>6} {:>6} {:>10} {:>6}\n", "", "sm_80", "sm_90", "sm_90 few", "sm_100");
+    let mut spills = vec![];
+    for example in presets() {
+        let _ = write!(table, "{:<20}", example.file);
+        for (sm, few) in columns {
+            let (text, ..) = ptx(&engine, &example, sm, few);
+            let usage = assemble(&assembler, sm, &text, &folder.path().join("kernel.cubin"));
+            let _ = write!(table, " {:>w$}", usage.registers, w = if few { 10 } else { 6 });
+            if usage.memory != [0; 3] {
+                spills.push(format!("{} for {sm}: stack, stores, loads {:?}", example.file, usage.memory));
+            }
+        }
+        table.push('\n');
+    }
+    assert!(spills.is_empty(), "{}\n{table}", spills.join("\n"));
+    let mut snapshots = Snapshots::new("models");
+    snapshots.compare("registers", &table);
+    snapshots.finish();
+}
+
+/// The most warp instructions of sm_90 in the loop over rows of DeepSeek-V3 with the long chain, a row.
+const MOST_INSTRUCTIONS: u64 = 850;
+
+#[test]
+fn instructions_of_a_row() {
+    let (Some(assembler), Some(disassembler)) = (ptxas("sm_90"), nvdisasm()) else {
+        return skip("no ptxas or nvdisasm", 1, Some("REQUIRE_PTXAS"));
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cubin = folder.path().join("kernel.cubin");
+    let engine = Engine::builder().build().expect("an engine");
+    let example = presets().into_iter().find(|e| e.file == "deepseek-v3-post").expect("the long chain");
+    let (text, schedule, variant) = ptx(&engine, &example, "sm_90", false);
+    assemble(&assembler, "sm_90", &text, &cubin);
+    let code = output(Command::new(disassembler).arg("-c").arg(&cubin)).unwrap_or_else(|e| panic!("{e}"));
+    let shape = schedule.shape(variant).expect("a row schedule");
+    let (total, looped) = instructions(&code);
+    // A warp that has several rows does them at once.
+    let rows = (32 / shape.lanes.min(32)).max(1);
+    let a_row = u64::from(looped) / u64::from(rows);
+    println!("{total} instructions, {looped} in the loop over {rows} rows a warp: {a_row} a row ({shape:?})");
+    assert!(looped > 100 && a_row < MOST_INSTRUCTIONS, "{a_row} instructions a row");
+}
+
+/// Instructions in all, and those of the longest loop: from a label to the last branch back to it.
+fn instructions(code: &str) -> (u32, u32) {
+    let mut labels: Vec<(&str, u32)> = vec![];
+    let (mut count, mut longest) = (0, 0);
+    for line in code.lines().map(str::trim) {
+        if let Some(label) = line.strip_suffix(':') {
+            labels.push((label, count));
+        }
+        let Some((_, text)) = line.strip_prefix("/*").and_then(|l| l.split_once("*/")) else { continue };
+        let text = text.trim();
+        // The encoding of an instruction takes lines without one.
+        if text.is_empty() || text.starts_with("/*") {
+            continue;
+        }
+        count += 1;
+        if text.contains("BRA")
+            && let Some((_, start)) = labels.iter().find(|(label, _)| text.contains(&format!("({label})")))
+        {
+            longest = longest.max(count - start);
+        }
+    }
+    (count, longest)
+}
