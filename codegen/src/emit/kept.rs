@@ -13,6 +13,8 @@ use std::rc::Rc;
 pub(super) enum Kept<'m> {
     /// All its columns lie on the host's stack.
     Scratch(Scratch<'m>),
+    /// There are the rank keys of its columns, of candidates of all kinds: nobody asks for more.
+    Keys(Scratch<'m>),
     /// In the registers of a GPU's lanes.
     Lanes(Rc<InLanes<'m>>),
 }
@@ -22,6 +24,8 @@ impl<'m> Emitter<'_, 'm> {
     pub fn kept(&self, id: ValueId, index: &Index<'m>) -> Option<Lanes<'m>> {
         match self.keeps(id)? {
             Kept::Scratch(scratch) => Some(self.read_scratch(&scratch, &index.column)),
+            // Whoever wants its traps computes it again.
+            Kept::Keys(_) => None,
             Kept::Lanes(lanes) => Some(self.read_lanes(&lanes, &index.column)),
         }
     }

@@ -248,6 +248,7 @@ impl Generator<'_> {
         else {
             return;
         };
+        let value = if self.rng.random_bool(0.3) { self.masked(value) } else { value };
         let (dtype, space) = (self.kernel.value(value).dtype, self.kernel.value(value).space);
         let widths: Vec<u64> = (1..=space.cols).filter(|w| space.cols.is_multiple_of(*w)).collect();
         let width = if self.rng.random_bool(0.6) { space.cols } else { self.pick(&widths) };
@@ -269,6 +270,24 @@ impl Generator<'_> {
             _ => return,
         };
         self.push(kind, result, Space { per_row: space.per_row, cols });
+    }
+
+    /// The value where some answer of as many columns says so, else a constant; itself where there is no such answer.
+    fn masked(&mut self, value: ValueId) -> ValueId {
+        let v = self.kernel.value(value).clone();
+        let fits = |a: &Value| a.dtype == DType::Bool && (a.space.cols == 1 || a.space.cols == v.space.cols);
+        let answers: Vec<ValueId> = self.kernel.values().filter(|(_, a)| fits(a)).map(|(id, _)| id).collect();
+        if answers.is_empty() {
+            return value;
+        }
+        let answer = self.pick(&answers);
+        let bits = crate::data::hostile(v.dtype, self.rng);
+        self.push(ValueKind::Const(Literal::from_bits(v.dtype, bits)), v.dtype, Space { per_row: false, cols: 1 });
+        let other = ValueId(self.kernel.values.len() as u32 - 1);
+        let per_row = v.space.per_row || self.kernel.value(answer).space.per_row;
+        let kind = ValueKind::Scalar(ScalarOp::Select, vec![answer, value, other]);
+        self.push(kind, v.dtype, Space { per_row, ..v.space });
+        ValueId(self.kernel.values.len() as u32 - 1)
     }
 
     /// A store that adds to counts, where some value is their dtype.

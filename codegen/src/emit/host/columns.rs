@@ -6,11 +6,11 @@ use crate::emit::scope::Emitter;
 use crate::mlir_builder::Val;
 use routefuse_ir::kernel::ValueId;
 
-/// Lanes of a piece: a cache line of `f32`.
-const PIECE: u64 = 16;
+/// Lanes of a piece: four vectors of `f32`, which share the constants of what is computed.
+const PIECE: u64 = 32;
 
 /// Pieces that are written out; more are a loop.
-const UNROLLED: u64 = 2;
+const UNROLLED: u64 = 1;
 
 impl<'m> Emitter<'_, 'm> {
     /// A loop over `0..count`, each in a scope of its own; `step` divides what the body gets.
@@ -41,24 +41,23 @@ impl<'m> Emitter<'_, 'm> {
         Lanes { value: self.spread(x.value, lanes as u32), lanes: lanes as u32, ..x }
     }
 
-    /// What `of` makes of a value at `lanes` columns, a power of two, of which the first `count` exist and the others are
-    /// `fill`.
+    /// A vector of `lanes` columns, a power of two, of which the first `count` exist and the others are `fill`. `of` gives
+    /// columns that exist, a power of two.
     pub fn padded(
         &self,
-        (id, row): (ValueId, &Index<'m>),
         first: Ix<'m>,
         (count, lanes): (u64, u64),
         fill: Val<'m>,
-        of: &dyn Fn(Lanes<'m>) -> Val<'m>,
+        of: &dyn Fn(Ix<'m>, u64) -> Val<'m>,
     ) -> Val<'m> {
         if count == lanes {
-            return of(self.neighbouring(id, row, first, lanes));
+            return of(first, lanes);
         }
         let mut all = Vec::new();
         let mut from = 0;
         while from < count {
             let lanes = 1 << (count - from).ilog2();
-            let part = of(self.neighbouring(id, row, first.offset(from), lanes));
+            let part = of(first.offset(from), lanes);
             all.extend((0..lanes).map(|lane| self.b.extract(part, lane as u32)));
             from += lanes;
         }

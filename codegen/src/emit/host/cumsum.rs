@@ -46,7 +46,8 @@ impl<'m> Emitter<'_, 'm> {
         let b = self.b;
         let lanes = width.next_power_of_two();
         let zero = b.const_zero(self.memory_type(dtype));
-        let mut y = self.padded(source, first, (width, lanes), zero, &|x| self.settled(x).value);
+        let read = |first: Ix<'m>, lanes: u64| self.settled(self.neighbouring(source.0, source.1, first, lanes)).value;
+        let mut y = self.padded(first, (width, lanes), zero, &read);
         let mut distance = 1;
         while distance < width {
             let moved: Vec<i32> = (0..lanes as i32).map(|lane| (lane - distance as i32).max(0)).collect();

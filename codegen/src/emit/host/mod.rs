@@ -6,6 +6,7 @@
 
 mod columns;
 mod cumsum;
+mod keeping;
 mod lanewise;
 mod rank;
 mod reduce;
@@ -18,10 +19,12 @@ use super::kept::Kept;
 use super::lanes::{Lanes, Nans};
 use super::scope::Emitter;
 use crate::mlir_builder::Val;
+use keeping::Keeping;
 use room::Room;
 use routefuse_ir::DType;
 use routefuse_ir::kernel::schedule::Domain;
 use routefuse_ir::kernel::{ValueId, ValueKind};
+use routefuse_ir::op::Candidates;
 use scratch::Scratch;
 use selection::TopK;
 use std::collections::HashSet;
@@ -29,18 +32,27 @@ use std::collections::HashSet;
 /// What is done to keep values.
 enum Step<'m> {
     /// Values that are held are computed column by column.
-    Hold(Vec<(ValueId, Scratch<'m>)>),
+    Hold(Vec<Held<'m>>),
     /// One row value.
     Compute(ValueId, Room<'m>),
+}
+
+/// A value that is held.
+struct Held<'m> {
+    id: ValueId,
+    scratch: Scratch<'m>,
+    /// It is held as rank keys.
+    keys: bool,
 }
 
 impl<'m> Emitter<'_, 'm> {
     /// The loop over rows of a row schedule.
     pub fn host_row_schedule(&self, held: &[ValueId], domains: &[Domain], begin: Val<'m>, end: Val<'m>) {
+        let keeping = Keeping::of(self.kernel, |param| self.is_aliased(param), held);
+        let kept = keeping.kept();
         let (uniform, per_row): (Vec<ValueId>, Vec<ValueId>) =
-            self.kept_on_stack(held).into_iter().partition(|id| !self.kernel.value(*id).space.per_row);
-        let may_trap = room::may_trap(self.kernel);
-        let (uniform, per_row) = (self.steps(&uniform, &may_trap), self.steps(&per_row, &may_trap));
+            kept.into_iter().partition(|id| !self.kernel.value(*id).space.per_row);
+        let (uniform, per_row) = (self.steps(&uniform, &keeping), self.steps(&per_row, &keeping));
         let anywhere = Index::new(vec![Ix::constant(0)], vec![Ix::constant(0)], None);
         uniform.iter().for_each(|step| self.step(step, &anywhere));
         self.evaluate_uniforms();
@@ -54,50 +66,23 @@ impl<'m> Emitter<'_, 'm> {
         });
     }
 
-    /// What is kept, operands first. Of what the schedule holds that is what is asked for more than once, other than
-    /// memory that can be read again.
-    fn kept_on_stack(&self, held: &[ValueId]) -> Vec<ValueId> {
-        let mut users: Vec<Vec<Option<ValueId>>> = vec![vec![]; self.kernel.values.len()];
-        let stored = self.kernel.stores.iter().flat_map(|s| [Some(s.value), s.add_at]).flatten();
-        let mut reached: HashSet<ValueId> = HashSet::new();
-        for id in stored {
-            reached.insert(id);
-            users[id.0 as usize].push(None);
-        }
-        for (id, value) in self.kernel.values().rev() {
-            if reached.contains(&id) {
-                for operand in value.kind.operands() {
-                    reached.insert(operand);
-                    users[operand.0 as usize].push(Some(id));
-                }
-            }
-        }
-        let again = |id: ValueId| match &users[id.0 as usize][..] {
-            [Some(user)] => !self.kernel.value(*user).kind.is_row_value(),
-            _ => true,
-        };
-        let kept = |id: ValueId| match self.kernel.value(id).kind {
-            ValueKind::Const(_) | ValueKind::Row | ValueKind::Column => false,
-            ValueKind::Load(param) => self.is_aliased(param) && held.contains(&id),
-            ref kind => kind.is_row_value() || (held.contains(&id) && again(id)),
-        };
-        self.kernel.values().map(|(id, _)| id).filter(|id| reached.contains(id) && kept(*id)).collect()
-    }
-
     /// Room for all of these, with neighbours that go through the same columns together.
-    fn steps(&self, kept: &[ValueId], may_trap: &[bool]) -> Vec<Step<'m>> {
+    fn steps(&self, kept: &[ValueId], keeping: &Keeping) -> Vec<Step<'m>> {
         let mut steps: Vec<Step<'m>> = Vec::new();
+        let may_trap = room::may_trap(self.kernel);
         for id in kept {
             let value = self.kernel.value(*id);
             if value.kind.is_row_value() {
-                steps.push(Step::Compute(*id, self.room(*id, may_trap)));
+                steps.push(Step::Compute(*id, self.room(*id, &may_trap)));
                 continue;
             }
-            let scratch = self.new_scratch(value.dtype, value.space.cols, may_trap[id.0 as usize].then_some(1));
-            let one = (*id, scratch);
+            let keys = keeping.only_ranked(*id);
+            let traps = may_trap[id.0 as usize] && !keys;
+            let dtype = if keys { DType::U32 } else { value.dtype };
+            let one = Held { id: *id, scratch: self.new_scratch(dtype, value.space.cols, traps.then_some(1)), keys };
             match steps.last_mut() {
                 Some(Step::Hold(group))
-                    if self.kernel.value(group[0].0).space.cols == value.space.cols && self.pointwise(*id, group) =>
+                    if self.kernel.value(group[0].id).space.cols == value.space.cols && self.pointwise(*id, group) =>
                 {
                     group.push(one);
                 }
@@ -108,9 +93,9 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// Whether a value asks for those of a group only at its own column.
-    fn pointwise(&self, id: ValueId, group: &[(ValueId, Scratch<'m>)]) -> bool {
-        let first = group[0].0;
-        let member = |id: ValueId| group.iter().any(|(g, _)| *g == id);
+    fn pointwise(&self, id: ValueId, group: &[Held<'m>]) -> bool {
+        let first = group[0].id;
+        let member = |id: ValueId| group.iter().any(|held| held.id == id);
         // What is before the first of the group does not ask for it.
         let mut waiting = vec![(id, true)];
         let mut seen = HashSet::new();
@@ -141,21 +126,26 @@ impl<'m> Emitter<'_, 'm> {
         }
     }
 
-    fn hold(&self, group: &[(ValueId, Scratch<'m>)], row: &Index<'m>) {
-        let settled = |id: ValueId, x: Lanes<'m>| {
-            let free = room::nans_of(self.kernel, id) == Nans::Free;
-            if free { x } else { self.settled(x) }
+    fn hold(&self, group: &[Held<'m>], row: &Index<'m>) {
+        let cols = self.kernel.value(group[0].id).space.cols;
+        let nans = |id: ValueId| match self.kernel.value(id).dtype {
+            DType::F32 => room::nans_of(self.kernel, id),
+            _ => Nans::Exact,
         };
-        self.columns(Ix::constant(0), self.kernel.value(group[0].0).space.cols, |at| {
-            for (id, scratch) in group {
+        self.columns(Ix::constant(0), cols, |at| {
+            for Held { id, scratch, keys } in group {
                 let x = self.neighbouring(*id, row, at[0], at.len() as u64);
-                self.write_scratch(scratch, at, settled(*id, x));
+                let x = match keys {
+                    true => Lanes::exact(self.rank_keys(x, self.kernel.value(*id).dtype, Candidates::All), x.lanes),
+                    false if nans(*id) == Nans::Free => x,
+                    false => self.settled(x),
+                };
+                self.write_scratch(scratch, at, x);
             }
         });
-        for (id, scratch) in group {
-            let is_float = self.kernel.value(*id).dtype == DType::F32;
-            let nans = if is_float { room::nans_of(self.kernel, *id) } else { Nans::Exact };
-            self.keep(*id, Kept::Scratch(scratch.with_nans(nans)));
+        for Held { id, scratch, keys } in group {
+            let kept = if *keys { Kept::Keys(scratch.clone()) } else { Kept::Scratch(scratch.with_nans(nans(*id))) };
+            self.keep(*id, kept);
         }
     }
 

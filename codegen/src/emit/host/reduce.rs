@@ -65,11 +65,11 @@ impl<'m> Emitter<'_, 'm> {
         let lanes = LANES.min(width.next_power_of_two());
         let vectors = width.div_ceil(lanes);
         let dtype = self.kernel.value(source.0).dtype;
-        let prepare = |x: Lanes<'m>| self.prepared(op, dtype, x);
+        let prepared = |first: Ix<'m>, lanes: u64| self.prepared(op, source, first, lanes);
         let fill = self.identity(op, dtype, 1);
         let vector = |m: u64| {
             let count = lanes.min(width - m * lanes);
-            self.padded(source, first.offset(m * lanes), (count, lanes), fill, &prepare)
+            self.padded(first.offset(m * lanes), (count, lanes), fill, &prepared)
         };
         let start = |x: Val<'m>| match op {
             ReduceOp::TopTwoSum => vec![x, self.b.const_int(self.b.type_of(x), 0)],
@@ -93,10 +93,7 @@ impl<'m> Emitter<'_, 'm> {
         let (i64, whole) = (|n: u64| self.b.const_int(self.b.int(64), n as i64), width / LANES * LANES);
         let state = start(vector(0));
         let mut state = self.b.for_loop_carrying((i64(LANES), i64(whole), i64(LANES)), &state, |_, at, state| {
-            self.scoped(|| {
-                let x = prepare(self.neighbouring(source.0, source.1, self.add(first, Ix::value(at, LANES)), LANES));
-                combine(state, &start(x))
-            })
+            self.scoped(|| combine(state, &start(prepared(self.add(first, Ix::value(at, LANES)), LANES))))
         });
         if whole < width {
             state = combine(&state, &start(vector(whole / LANES)));
@@ -187,8 +184,13 @@ impl<'m> Emitter<'_, 'm> {
 
     // What is joined.
 
-    /// What lanes are joined as.
-    fn prepared(&self, op: ReduceOp, dtype: DType, x: Lanes<'m>) -> Val<'m> {
+    /// What columns of the operand are joined as.
+    fn prepared(&self, op: ReduceOp, (operand, row): (ValueId, &Index<'m>), first: Ix<'m>, lanes: u64) -> Val<'m> {
+        if op == ReduceOp::TopTwoSum {
+            return self.ranked((operand, row), first, lanes, Candidates::All);
+        }
+        let dtype = self.kernel.value(operand).dtype;
+        let x = self.neighbouring(operand, row, first, lanes);
         match op {
             ReduceOp::Max | ReduceOp::Min if dtype == DType::F32 => {
                 // A NaN is worse than every number.
@@ -197,7 +199,6 @@ impl<'m> Emitter<'_, 'm> {
                 let is_nan = b.cmpf(FloatPredicate::Uno, x.value, x.value);
                 b.select(is_nan, self.identity(op, dtype, x.lanes), place)
             }
-            ReduceOp::TopTwoSum => self.rank_keys(x, dtype, Candidates::All),
             _ => x.value,
         }
     }

@@ -113,10 +113,9 @@ impl<'m> Emitter<'_, 'm> {
         let TopK { operand, width, k, candidates } = topk;
         let b = self.b;
         let lanes = width.next_power_of_two();
-        let dtype = self.kernel.value(operand).dtype;
         let zero = b.const_int(b.int(32), 0);
-        let keys = |x: Lanes<'m>| self.rank_keys(x, dtype, candidates);
-        let keys = self.padded((operand, row), first, (width, lanes), zero, &keys);
+        let keys = |first: Ix<'m>, lanes: u64| self.ranked((operand, row), first, lanes, candidates);
+        let keys = self.padded(first, (width, lanes), zero, &keys);
         let ty = b.type_of(keys);
         let constant = |v: i64| b.const_int(ty, v);
         let signed = b.xori(keys, constant(1 << 31));
@@ -202,11 +201,12 @@ impl<'m> Emitter<'_, 'm> {
         best
     }
 
-    /// The first lane of `best`, a vector of equal lanes, in each of `lanes` lanes.
+    /// `best`, a vector of equal lanes, on `lanes` lanes.
     fn widen_splat(&self, best: Val<'m>, lanes: u32) -> Val<'m> {
         match self.b.lanes(self.b.type_of(best)) {
             n if n == lanes => best,
-            _ => self.b.shuffle(best, best, &vec![0; lanes as usize]),
+            // Whole vectors again, where a broadcast would take an instruction.
+            n => self.b.shuffle(best, best, &(0..lanes).map(|lane| (lane % n) as i32).collect::<Vec<_>>()),
         }
     }
 
@@ -223,10 +223,9 @@ impl<'m> Emitter<'_, 'm> {
         let TopK { operand, width, k, candidates } = topk;
         let (Some((block, count)), Some(keys)) = (blocks(width), room.keys) else { return None };
         let (b, i32, i64) = (self.b, self.b.int(32), self.b.int(64));
-        let dtype = self.kernel.value(operand).dtype;
         self.columns(Ix::constant(0), width, |at| {
-            let x = self.neighbouring(operand, row, self.add(first, at[0]), at.len() as u64);
-            self.write_stack(keys, i32, 4, at[0], self.rank_keys(x, dtype, candidates));
+            let ranked = self.ranked((operand, row), self.add(first, at[0]), at.len() as u64, candidates);
+            self.write_stack(keys, i32, 4, at[0], ranked);
         });
         let maxima = self.block_maxima(room, keys, (block, count), width);
         let slots = k.next_power_of_two();
@@ -244,12 +243,24 @@ impl<'m> Emitter<'_, 'm> {
             let at: Vec<Ix<'m>> = (0..block).map(|lane| Ix::value(from, block).offset(lane)).collect();
             let old = self.read_stack(keys, i32, 4, &at);
             let equal = b.cmpi(IntPredicate::Eq, old, self.widen_splat(best, block as u32));
-            let lane = self.lane_number(self.lane_bits(equal), 64);
-            let here = b.splat(b.trunci(lane, i32), block as u32);
-            let taken = b.cmpi(IntPredicate::Eq, iota(block), here);
-            let new = b.select(taken, b.const_int(block_vector, 0), old);
-            self.write_stack(keys, i32, 4, at[0], new);
-            let next = self.widen_splat(self.best_of_lanes(new), count as u32);
+            let bits = self.lane_bits(equal);
+            let lane = self.lane_number(bits, 64);
+            // Mostly one column has the best key, and which one need not be known to take it out.
+            let bits_type = b.type_of(bits);
+            let others = b.andi(bits, b.subi(bits, b.const_int(bits_type, 1)));
+            let several = b.cmpi(IntPredicate::Ne, others, b.const_int(bits_type, 0));
+            // What is stored is no selection, of which LLVM would make a masked store, which is slow.
+            let without = |taken: Val<'m>| {
+                let left = b.select(taken, b.const_int(block_vector, 0), old);
+                vec![left, b.minui(old, b.not(b.extsi(taken, i32)))]
+            };
+            let first_only = |_: &_| {
+                let here = b.splat(b.trunci(lane, i32), block as u32);
+                without(b.cmpi(IntPredicate::Eq, iota(block), here))
+            };
+            let new = b.if_then_else(several, &[block_vector; 2], first_only, |_| without(equal));
+            self.write_stack(keys, i32, 4, at[0], new[1]);
+            let next = self.widen_splat(self.best_of_lanes(new[0]), count as u32);
             let this = b.splat(b.trunci(number, i32), count as u32);
             let maxima = b.select(b.cmpi(IntPredicate::Eq, iota(count), this), next, maxima);
             // 0 is no candidate.
