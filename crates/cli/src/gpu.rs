@@ -20,6 +20,12 @@ fn driver(what: impl Display) -> impl FnOnce(DriverError) -> Diagnostic {
     move |e| Diagnostic::new(Code::DriverFailed, format!("{what}: {e}"))
 }
 
+/// Threads that share the variants of a plan when it is prepared.
+fn pool() -> Result<rayon::ThreadPool, Diagnostic> {
+    let wrong = |e| Diagnostic::new(Code::Internal, format!("no threads can be started: {e}"));
+    rayon::ThreadPoolBuilder::new().build().map_err(wrong)
+}
+
 /// One launch.
 ///
 /// # Errors
@@ -34,7 +40,7 @@ pub fn run(
 ) -> Result<Ran, Failure> {
     let gpu = Gpu::open(ordinal)?;
     let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, options)?, &gpu)?;
-    plan.prepare()?;
+    plan.prepare_on(&pool()?)?;
     let stream = gpu.context().new_stream().map_err(driver("a stream"))?;
     let mut memory = Memory::new(graph, &plan, &stream, inputs, given)?;
     memory.launch(&plan, false)?;

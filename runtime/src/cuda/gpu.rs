@@ -167,7 +167,8 @@ impl Gpu {
         self.0.driver
     }
 
-    pub(super) fn multiprocessors(&self) -> u32 {
+    #[inline]
+    pub(crate) fn multiprocessors(&self) -> u32 {
         self.0.multiprocessors
     }
 

@@ -75,7 +75,8 @@ impl<'a> Launch<'a> {
     }
 
     /// With programmatic dependent launch, from sm_90 on: the kernel may be set up while the kernel in front of it in the
-    /// stream still runs, and waits for its end before it reads or writes anything. For other targets this says nothing.
+    /// stream still runs, and waits for its end before it reads or writes anything. For other targets this says nothing, nor
+    /// for launches of more blocks than the GPU has multiprocessors, which would lose by it.
     ///
     /// A kernel in front that lets its dependents go early must do so for all that it writes before; those of routefuse do.
     #[inline]

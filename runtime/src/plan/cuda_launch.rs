@@ -47,7 +47,7 @@ impl CudaPlan {
         for ((step, scheduled), loaded) in plan.steps.iter().zip(&plan.kernels).zip(&self.steps) {
             let Some(rows) = bound.rows(step) else { continue };
             let (variant, kernel, blocks) = self.choose(launch, &bound, step, scheduled, loaded, rows)?;
-            let (mut near, mut far) = ([0; SLOTS], Vec::new());
+            let (mut near, mut far) = ([0u64; SLOTS], Vec::new());
             let slots = room(&mut near, &mut far, step.sources.len(), 0);
             fill_slots(slots, step, &bound, self.gpu.nothing(), workspace.begin, &offsets);
             let (mut near, mut far) = ([Parameter(std::ptr::null_mut()); SLOTS], Vec::new());
@@ -56,7 +56,10 @@ impl CudaPlan {
                 *parameter = Parameter((&raw mut *slot).cast());
             }
             let threads = scheduled.schedule.threads(variant);
-            let dependent = launch.dependent && scheduled.target.has_dependent_launch();
+            // Blocks that come early where there is no multiprocessor for each of them crowd on a few, and are late there: the
+            // H100 then takes up to a fifth longer than without.
+            let dependent =
+                launch.dependent && scheduled.target.has_dependent_launch() && blocks <= self.gpu.multiprocessors();
             // SAFETY: the parameters are those of this kernel, whose artifact was checked against them; every address behind
             // them was checked to have the elements that the kernel touches, exclusively where it writes.
             let result = unsafe { launch_kernel(kernel, blocks, threads, parameters, launch.stream, dependent) };

@@ -1,8 +1,8 @@
 //! `routefuse bench --device cuda:0`.
 
-use super::driver;
 use super::memory::Memory;
 use super::timer::{Empty, Timer};
+use super::{driver, pool};
 use crate::args::{Bench, Versus};
 use crate::failure::Failure;
 use crate::random;
@@ -20,9 +20,10 @@ pub fn bench(a: &Bench, graph: &Verified<Graph>, values: &[u64], ordinal: u32) -
     let gpu = Gpu::open(ordinal)?;
     let info = gpu.info()?;
     let engine = Engine::builder().build()?;
+    let pool = pool()?;
     let plan = |fuse: bool| -> Result<CudaPlan, Failure> {
         let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, &Options { fuse })?, &gpu)?;
-        plan.prepare()?;
+        plan.prepare_on(&pool)?;
         Ok(plan)
     };
     let start = Instant::now();
@@ -35,6 +36,7 @@ pub fn bench(a: &Bench, graph: &Verified<Graph>, values: &[u64], ordinal: u32) -
     let arguments = fused.plan().artifacts()?.first().map_or(0, |artifact| artifact.slots.len());
     let empty = Empty::new(gpu.context(), arguments)?;
     let dim = graph.symbols.first().map_or("rows", String::as_str);
+    timer.warm_up()?;
     let empty_us = timer.gpu_us(50, |n| empty.times(&stream, n))?;
 
     let mut out = std::io::stdout().lock();

@@ -6,13 +6,16 @@ use routefuse::cuda::cudarc::driver::sys::{self, CUevent_flags, CUstreamCaptureM
 use routefuse::cuda::cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, result};
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Samples of everything; the median counts.
 const SAMPLES: usize = 30;
 
 /// Launches of which the host's time is taken together: fewer than a stream holds, so that no launch waits.
 const BURST: u64 = 100;
+
+/// Work before the first time is taken.
+const WARM_UP: Duration = Duration::from_millis(300);
 
 /// Takes times on one stream.
 pub struct Timer<'s> {
@@ -61,6 +64,18 @@ impl Timer<'_> {
             samples.push(f64::from(ms) * 1e3 / count as f64);
         }
         Ok(median(samples))
+    }
+
+    /// Keeps the GPU busy until its clocks are where they stay under load.
+    ///
+    /// # Errors
+    /// `RF0808`.
+    pub fn warm_up(&self) -> Result<(), Diagnostic> {
+        let start = Instant::now();
+        while start.elapsed() < WARM_UP {
+            self.copy_us(5, 1 << 28)?;
+        }
+        Ok(())
     }
 
     /// Microseconds on the host of one call of each, in turn.
