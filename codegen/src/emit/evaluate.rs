@@ -1,5 +1,6 @@
 //! Values on lanes: what is asked of one value at one index.
 
+use super::device::Fork;
 use super::index::{Index, Ix};
 use super::lanes::{Lanes, Nans};
 use super::scope::Emitter;
@@ -18,7 +19,8 @@ impl<'m> Emitter<'_, 'm> {
         if let Some(known) = self.known(id, &key) {
             return known;
         }
-        let lanes = self.kept(id, &index).unwrap_or_else(|| self.compute(id, &index));
+        let known = self.kept(id, &index).or_else(|| self.by_rows(id, &index));
+        let lanes = known.unwrap_or_else(|| self.compute(id, &index));
         self.remember(id, key, lanes);
         lanes
     }
@@ -31,6 +33,31 @@ impl<'m> Emitter<'_, 'm> {
         let column = if space.cols > 1 { index.column.clone() } else { anywhere() };
         let flat = index.flat.filter(|(_, cols)| space.per_row && space.cols == *cols);
         Index::new(row, column, flat)
+    }
+
+    /// The value on lanes that are in few rows and at one column: once for each row. A comparison costs no more than to
+    /// choose between two, so it is made on every lane.
+    fn by_rows(&self, id: ValueId, index: &Index<'m>) -> Option<Lanes<'m>> {
+        let value = self.kernel.value(id);
+        let is_cheap = match value.kind {
+            ValueKind::Scalar(..) => value.dtype == DType::Bool,
+            ValueKind::Const(_) | ValueKind::Row | ValueKind::Column => true,
+            _ => false,
+        };
+        if is_cheap || index.column.len() > 1 {
+            return None;
+        }
+        let forks: Vec<Option<Fork<'m>>> = index.row.iter().map(|row| self.fork(*row)).collect();
+        if forks.iter().all(Option::is_none) {
+            return None;
+        }
+        let at = |row: Ix<'m>| self.evaluate(id, &Index::new(vec![row], index.column.clone(), None));
+        let lanes = || index.row.iter().zip(&forks);
+        let then: Vec<Lanes<'m>> = lanes().map(|(row, fork)| at(fork.map_or(*row, |f| f.then))).collect();
+        let otherwise: Vec<Lanes<'m>> = lanes().map(|(row, fork)| at(fork.map_or(*row, |f| f.otherwise))).collect();
+        let conditions = forks.iter().map(|fork| fork.map_or_else(|| self.b.const_bool(false), |f| f.condition));
+        let condition = self.b.gather_lanes(&conditions.collect::<Vec<_>>());
+        Some(self.choose(condition, self.joined(&then), self.joined(&otherwise)))
     }
 
     /// The value at an index that names only what the value depends on, from its operands.

@@ -1,9 +1,9 @@
-//! Functions around the pieces: the host's loop over rows, a GPU's threads.
+//! Functions around the pieces: the host's loop over rows, and what the host shares with GPUs.
 
 use super::index::{Index, Ix};
 use super::lanes::Lanes;
 use super::scope::Emitter;
-use crate::mlir_builder::{IntPredicate, Parameter, Place, Val};
+use crate::mlir_builder::{IntPredicate, Parameter, Val};
 use routefuse_ir::kernel::abi::{ENTRY, Slot};
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
 use routefuse_ir::kernel::{Role, Store};
@@ -138,86 +138,11 @@ impl<'m> Emitter<'_, 'm> {
         }
     }
 
-    // GPUs.
-
-    /// The kernel: a thread has one piece of every domain.
-    pub fn device(&self, schedule: &Schedule) {
-        let Schedule::Flat { threads, domains } = schedule else { return };
-        self.b.gpu_kernel(ENTRY, *threads, &self.parameters(), |b, arguments| {
-            *self.arguments.borrow_mut() = arguments.to_vec();
-            if self.dependent_launch {
-                b.wait_for_dependencies();
-            }
-            let first = b.muli(b.place(Place::Block), b.const_int(b.int(64), i64::from(*threads)));
-            let thread = b.addi(first, b.place(Place::Thread));
-            let thread = if self.variant.narrow { b.trunci(thread, self.index_type()) } else { thread };
-            self.evaluate_uniforms();
-            for domain in domains {
-                self.device_piece(domain, thread);
-            }
-        });
-    }
-
-    fn device_piece(&self, domain: &Domain, thread: Val<'m>) {
-        let (b, rows) = (self.b, Ix::value(self.rows(), 1));
-        let (cols, thread) = (domain.cols, Ix::value(thread, 1));
-        let below = |x: Val<'m>, y: Val<'m>| b.cmpi(IntPredicate::Ult, x, y);
-        // The elements of a piece from its first one on.
-        let index = |first: Ix<'m>, lanes: u64| {
-            let elements: Vec<Ix<'m>> = (0..lanes).map(|lane| first.offset(lane)).collect();
-            let rows = elements.iter().map(|e| self.divide(*e, cols)).collect();
-            let columns = elements.iter().map(|e| self.remainder(*e, cols)).collect();
-            Index::new(rows, columns, Some((first, cols)))
-        };
-        match domain.piece {
-            Piece::InRow { width } => {
-                let (width, pieces) = (u64::from(width), cols / u64::from(width));
-                let count = self.materialise(self.times(rows, pieces));
-                b.if_then(below(self.materialise(thread), count), |_| {
-                    self.scoped(|| {
-                        let row = self.divide(thread, pieces);
-                        let first = self.times(self.remainder(thread, pieces), width);
-                        let columns = (0..width).map(|lane| first.offset(lane)).collect();
-                        let flat = Some((self.times(thread, width), cols));
-                        self.piece(domain, &Index::new(vec![row], columns, flat));
-                    });
-                });
-            }
-            Piece::Flat { width } | Piece::Rows { width } => {
-                let width = u64::from(width);
-                let first = self.times(thread, width);
-                let count = self.materialise(self.times(rows, cols));
-                let last = self.materialise(first.offset(width - 1));
-                let begin = self.materialise(first);
-                let whole = || {
-                    self.scoped(|| self.piece(domain, &index(first, width)));
-                    vec![]
-                };
-                // The last piece may be short: element by element.
-                let short = || {
-                    b.if_then(below(begin, count), |_| {
-                        b.for_loop(begin, count, self.index_const(1), |_, element| {
-                            self.scoped(|| self.piece(domain, &index(Ix::value(element, 1), 1)));
-                        });
-                    });
-                    vec![]
-                };
-                if width == 1 {
-                    b.if_then(below(begin, count), |_| {
-                        whole();
-                    });
-                } else {
-                    b.if_then_else(below(last, count), &[], |_| whole(), |_| short());
-                }
-            }
-        }
-    }
-
     // Both.
 
     /// All stores of a domain at one piece. Everything is read before anything is stored, since an output may lie in an
     /// input that is read at the same row and column.
-    fn piece(&self, domain: &Domain, index: &Index<'m>) {
+    pub fn piece(&self, domain: &Domain, index: &Index<'m>) {
         let stores = domain.stores.iter().map(|s| self.kernel.stores[*s as usize]);
         let values: Vec<(Store, Lanes<'m>, Option<Lanes<'m>>)> = stores
             .map(|store| (store, self.evaluate(store.value, index), store.add_at.map(|at| self.evaluate(at, index))))

@@ -126,25 +126,32 @@ impl<'m> Emitter<'_, 'm> {
 
     /// Stores to element `(row, column)` of an output on every lane, and sets the error word where a gather trapped.
     pub fn store(&self, param: ParamId, index: &Index<'m>, value: Lanes<'m>) {
+        let bits = self.bits_to_store(param, index.lanes(), value);
+        self.write(param, index, bits);
+    }
+
+    /// A value as it is in memory, on this many lanes; sets the error word where a gather trapped.
+    pub fn bits_to_store(&self, param: ParamId, lanes: u32, value: Lanes<'m>) -> Val<'m> {
         let dtype = self.kernel.param(param).ty.dtype;
-        let element = self.memory_type(dtype);
-        let offsets = self.offsets(param, index);
-        let lanes = offsets.len() as u32;
         let value = self.settled(value);
         if let Some(trap) = value.trap {
             self.set_error_word(trap);
         }
-        let mut raw = self.b.splat(value.value, if value.lanes == lanes { 1 } else { lanes });
-        if dtype == DType::Bool {
-            raw = self.b.extui(raw, element);
-        }
+        let raw = self.spread(value.value, lanes);
+        if dtype == DType::Bool { self.b.extui(raw, self.memory_type(dtype)) } else { raw }
+    }
+
+    /// Stores bits, a lane an element: with one instruction if the elements are neighbours.
+    pub fn write(&self, param: ParamId, index: &Index<'m>, bits: Val<'m>) {
+        let element = self.memory_type(self.kernel.param(param).ty.dtype);
+        let offsets = self.offsets(param, index);
         if neighbours(&offsets) {
             let (pointer, align) = self.address(param, offsets[0], element);
-            self.b.store(raw, pointer, align as u32);
+            self.b.store(bits, pointer, align as u32);
         } else {
             for (lane, at) in offsets.iter().enumerate() {
                 let (pointer, align) = self.address(param, *at, element);
-                self.b.store(self.b.extract(raw, lane as u32), pointer, align as u32);
+                self.b.store(self.b.extract(bits, lane as u32), pointer, align as u32);
             }
         }
     }

@@ -14,6 +14,7 @@
 
 mod add_at;
 mod cast;
+mod device;
 mod elementwise;
 mod evaluate;
 mod function;

@@ -90,7 +90,7 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// The lanes of all, one after the other.
-    fn joined(&self, runs: &[Lanes<'m>]) -> Lanes<'m> {
+    pub fn joined(&self, runs: &[Lanes<'m>]) -> Lanes<'m> {
         let nans = runs.iter().fold(Nans::Canonical, |nans, run| nans.or(run.nans));
         let all = |of: &dyn Fn(&Lanes<'m>) -> Val<'m>| {
             let lanes = runs.iter().flat_map(|run| (0..run.lanes).map(move |lane| (run, lane)));

@@ -1,5 +1,6 @@
 //! The emitter's state: the kernel's arguments, what was emitted already, and arithmetic on indices.
 
+use super::device::Fork;
 use super::index::{IndexKey, Ix, gcd, key};
 use super::kept::Kept;
 use super::lanes::Lanes;
@@ -54,6 +55,8 @@ struct Scope<'m> {
     arithmetic: HashMap<Arithmetic, Val<'m>>,
     kept: HashMap<ValueId, Kept<'m>>,
     keys: HashMap<KeysOf, Lanes<'m>>,
+    /// By the [`key`] of the row.
+    forks: HashMap<usize, Fork<'m>>,
 }
 
 /// Emits one kernel.
@@ -151,6 +154,19 @@ impl<'a, 'm> Emitter<'a, 'm> {
     /// A lane's number, `i32`, as 64 bits.
     pub fn widened_lane(&self, lane: Val<'m>) -> Val<'m> {
         self.once(Arithmetic::Lane(key(lane)), || self.b.extui(lane, self.b.int(64)))
+    }
+
+    /// A row that is one of two.
+    pub fn forked(&self, fork: Fork<'m>) -> Ix<'m> {
+        let (then, otherwise) = (self.materialise(fork.then), self.materialise(fork.otherwise));
+        let row = self.b.select(fork.condition, then, otherwise);
+        self.scope.borrow_mut().forks.insert(key(row), fork);
+        Ix::value(row, 1)
+    }
+
+    /// The two that a row is one of.
+    pub fn fork(&self, row: Ix<'m>) -> Option<Fork<'m>> {
+        row.base.filter(|_| row.plus == 0).and_then(|base| self.scope.borrow().forks.get(&key(base)).copied())
     }
 
     fn once(&self, what: Arithmetic, emit: impl FnOnce() -> Val<'m>) -> Val<'m> {
