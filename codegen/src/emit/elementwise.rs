@@ -132,7 +132,7 @@ impl<'m> Emitter<'_, 'm> {
         let narrow = dtype.bits() < 32;
         let lane = |v: Val<'m>, lane: u32| {
             let v = b.extract(v, lane);
-            b.opaque(if narrow { b.extui(v, b.int(32)) } else { v })
+            b.opaque(if narrow { b.extui(v, b.int(32)) } else { v }, self.kind)
         };
         let lanes: Vec<Val<'m>> = (0..b.lanes(ty)).map(|l| b.ori(lane(x, l), lane(y, l))).collect();
         let wide = b.gather_lanes(&lanes);

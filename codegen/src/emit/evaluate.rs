@@ -6,6 +6,7 @@ use super::lanes::{Lanes, Nans};
 use super::scope::Emitter;
 use crate::mlir_builder::{IntPredicate, Val};
 use routefuse_ir::kernel::{ValueId, ValueKind};
+use routefuse_ir::target::TargetKind;
 use routefuse_ir::{DType, Literal};
 
 /// The canonical quiet NaN of `f32`.
@@ -158,12 +159,29 @@ impl<'m> Emitter<'_, 'm> {
         let (x, y, nans) = self.agree(x, y);
         let answers = self.b.lanes(self.b.type_of(condition));
         let lanes = answers.max(x.lanes).max(y.lanes);
-        let value = self.b.select(condition, self.spread(x.value, lanes), self.spread(y.value, lanes));
+        let value = self.select(condition, self.spread(x.value, lanes), self.spread(y.value, lanes));
         let trap = (x.trap.is_some() || y.trap.is_some()).then(|| {
             let or_none = |trap: Option<Val<'m>>| self.spread(trap.unwrap_or_else(|| self.b.const_bool(false)), lanes);
             self.b.select(condition, or_none(x.trap), or_none(y.trap))
         });
         Lanes { value, lanes, nans, trap }
+    }
+
+    /// One answer for a vector is a mask on the host: as a selection, LLVM would join it with selections lane by lane, and
+    /// widen the joined answers with instructions of their own.
+    fn select(&self, condition: Val<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        let b = self.b;
+        let ty = b.type_of(x);
+        let one_for_all = b.lanes(b.type_of(condition)) == 1 && b.lanes(ty) > 1;
+        let bits = if b.element(ty) == b.f32() { 32 } else { b.width(b.element(ty)) };
+        if self.kind != TargetKind::Host || !one_for_all || bits == 1 {
+            return b.select(condition, x, y);
+        }
+        let ints = b.with_lanes(b.int(bits), ty);
+        let (x, y) = (b.bitcast(x, ints), b.bitcast(y, ints));
+        let mask = b.opaque(b.extsi(condition, b.int(bits.max(32))), self.kind);
+        let mask = b.splat(if bits < 32 { b.trunci(mask, b.int(bits)) } else { mask }, b.lanes(ty));
+        b.bitcast(b.xori(y, b.andi(b.xori(x, y), mask)), ty)
     }
 
     /// The traps of either.

@@ -32,9 +32,10 @@ impl<'m> Emitter<'_, 'm> {
         let (mut checked, mut trap) = (Vec::new(), None);
         for (id, extent) in indices.iter().zip(&param.ty.shape) {
             let dtype = self.kernel.value(*id).dtype;
-            let apart = self.lanes_apart(*id, index);
-            let apart: Vec<Ix<'m>> =
-                apart.into_iter().map(|at| self.checked(at, dtype, *extent, policy, proved).safe[0]).collect();
+            let apart = self.low_bits_apart(*id, *extent, policy, index).unwrap_or_else(|| {
+                let apart = self.lanes_apart(*id, index);
+                apart.into_iter().map(|at| self.checked(at, dtype, *extent, policy, proved).safe[0]).collect()
+            });
             let at = self.evaluate(*id, index);
             trap = self.either(trap, at.trap);
             let all = self.checked(at, dtype, *extent, policy, proved);
@@ -62,17 +63,50 @@ impl<'m> Emitter<'_, 'm> {
         Lanes { trap: self.either(trap, result.trap), ..result }
     }
 
-    /// An index that the host reads from memory, a lane at a time; none if it is anything else. As addresses they are wanted
-    /// in general registers, and reading them twice costs less than taking a vector apart. (They come before the vector:
-    /// LLVM would make them of a vector that is there already.)
-    fn lanes_apart(&self, id: ValueId, index: &Index<'m>) -> Vec<Lanes<'m>> {
+    /// The low bits of an index that the host reads from memory, a lane at a time, where the extent is a power of two: they
+    /// are the index if that is in range, and safe if it is not. They are loaded as no more bytes than they need, which does
+    /// without a comparison on each lane, and which LLVM does not make a vector of and take apart again.
+    fn low_bits_apart(&self, id: ValueId, extent: Dim, policy: OutOfRange, index: &Index<'m>) -> Option<Vec<Ix<'m>>> {
+        let extent = extent.as_const().filter(|n| n.is_power_of_two() && *n <= 1 << 16)?;
+        let value = self.kernel.value(id);
+        let ValueKind::Load(param) = value.kind else { return None };
+        let bits = if extent <= 1 << 8 { 8 } else { 16 };
+        if policy == OutOfRange::Clamp
+            || value.dtype.bits() < bits
+            || self.keeps(id).is_some()
+            || !self.is_apart(id, index)
+        {
+            return None;
+        }
+        let (b, element) = (self.b, self.memory_type(value.dtype));
+        let offsets = self.offsets(param, &self.seen_by(id, index));
+        let low = offsets.into_iter().map(|at| {
+            let (pointer, align) = self.address(param, at, element);
+            let low = b.load(pointer, b.int(bits), align.min(u64::from(bits / 8)) as u32, !self.is_aliased(param));
+            let place = b.extui(low, self.index_type());
+            let known = extent == 1 << bits;
+            Ix::value(if known { place } else { b.andi(place, self.index_const(extent - 1)) }, 1)
+        });
+        Some(low.collect())
+    }
+
+    /// Whether the index is one that the host reads from memory, at a place for each lane.
+    fn is_apart(&self, id: ValueId, index: &Index<'m>) -> bool {
         let value = self.kernel.value(id);
         let lanes = index.lanes() as usize;
         let each =
             (value.space.cols > 1 && index.column.len() == lanes) || (value.space.per_row && index.row.len() == lanes);
-        if self.kind != TargetKind::Host || !matches!(value.kind, ValueKind::Load(_)) || lanes == 1 || !each {
+        self.kind == TargetKind::Host && matches!(value.kind, ValueKind::Load(_)) && lanes > 1 && each
+    }
+
+    /// An index that the host reads from memory, a lane at a time; none if it is anything else. As addresses they are wanted
+    /// in general registers, and reading them twice costs less than taking a vector apart. (They come before the vector:
+    /// LLVM would make them of a vector that is there already.)
+    fn lanes_apart(&self, id: ValueId, index: &Index<'m>) -> Vec<Lanes<'m>> {
+        if !self.is_apart(id, index) {
             return vec![];
         }
+        let lanes = index.lanes() as usize;
         (0..lanes).map(|lane| self.evaluate(id, &index.slice(lane, lane + 1))).collect()
     }
 

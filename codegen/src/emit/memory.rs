@@ -49,7 +49,7 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// The offset in elements of every lane of a parameter's element `(row, column)`.
-    fn offsets(&self, param: ParamId, index: &Index<'m>) -> Vec<Ix<'m>> {
+    pub fn offsets(&self, param: ParamId, index: &Index<'m>) -> Vec<Ix<'m>> {
         let space = self.kernel.param_space(param);
         let p = self.kernel.param(param);
         let lanes = index.lanes() as usize;

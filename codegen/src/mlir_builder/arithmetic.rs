@@ -5,6 +5,7 @@ use melior::ir::{
     Type,
     attribute::{DenseI32ArrayAttribute, IntegerAttribute, StringAttribute},
 };
+use routefuse_ir::target::TargetKind;
 
 /// Integer comparisons, with MLIR's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,12 +209,13 @@ impl<'m> Builder<'m> {
         self.call_intrinsic(&full, operands, result)
     }
 
-    /// A scalar of 32 or 64 bits itself, in an AMD vector register, out of the optimiser's sight.
-    pub fn opaque(&self, x: Val<'m>) -> Val<'m> {
+    /// A scalar of 32 or 64 bits itself, in a general register (on AMD: a vector one), out of the optimiser's sight.
+    pub fn opaque(&self, x: Val<'m>, kind: TargetKind) -> Val<'m> {
         let ty = self.type_of(x);
+        let constraints = if kind == TargetKind::Amdgpu { "=v,0" } else { "=r,0" };
         let attributes = [
             ("asm_string", StringAttribute::new(self.context, "").into()),
-            ("constraints", StringAttribute::new(self.context, "=v,0").into()),
+            ("constraints", StringAttribute::new(self.context, constraints).into()),
         ];
         self.op("llvm.inline_asm", &[x], &attributes, ty)
     }
