@@ -5,6 +5,7 @@ use super::lanes::{Lanes, Nans};
 use super::scope::Emitter;
 use crate::mlir_builder::Val;
 use routefuse_ir::kernel::{ColumnMap, ValueId};
+use routefuse_ir::target::TargetKind;
 
 impl<'m> Emitter<'_, 'm> {
     /// The operand at the mapped column.
@@ -19,7 +20,32 @@ impl<'m> Emitter<'_, 'm> {
             });
             terms.fold(Ix::constant(map.base), |sum, term| self.add(sum, term))
         };
-        self.evaluate(operand, &index.at(index.column.iter().map(|j| column(*j)).collect()))
+        let columns: Vec<Ix<'m>> = index.column.iter().map(|j| column(*j)).collect();
+        self.evaluate_distinct(operand, columns, index)
+    }
+
+    /// The operand at these columns. In a row on the host a column that several lanes ask for is computed once.
+    fn evaluate_distinct(&self, operand: ValueId, columns: Vec<Ix<'m>>, index: &Index<'m>) -> Lanes<'m> {
+        let mut distinct: Vec<Ix<'m>> = vec![];
+        let lane_of = |column: &Ix<'m>| {
+            let known = distinct.iter().position(|d| d.key() == column.key());
+            known.unwrap_or_else(|| {
+                distinct.push(*column);
+                distinct.len() - 1
+            }) as i32
+        };
+        let places: Vec<i32> = columns.iter().map(lane_of).collect();
+        let fewer = 1 < distinct.len() && distinct.len() < columns.len() && distinct.len().is_power_of_two();
+        if self.kind != TargetKind::Host || !self.kernel.has_row_values() || !fewer || index.row.len() > 1 {
+            return self.evaluate(operand, &index.at(columns));
+        }
+        let x = self.evaluate(operand, &index.at(distinct));
+        let moved = |v: Val<'m>| match self.b.lanes(self.b.type_of(v)) {
+            1 => v,
+            _ => self.b.shuffle(v, v, &places),
+        };
+        let lanes = if x.lanes == 1 { 1 } else { places.len() as u32 };
+        Lanes { value: moved(x.value), lanes, trap: x.trap.map(moved), ..x }
     }
 
     /// Operands side by side: see [`ValueKind::Concat`](routefuse_ir::kernel::ValueKind::Concat).

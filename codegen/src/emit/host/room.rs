@@ -81,7 +81,12 @@ pub(in crate::emit) fn stack_bytes(kernel: &Kernel, held: &[ValueId]) -> u64 {
     let of = |id: ValueId| {
         let value = kernel.value(id);
         let own = value.space.cols.saturating_mul(value.dtype.size() + 1);
-        let segment = value.kind.segment().unwrap_or(0).saturating_mul(16);
+        let segment = value.kind.segment().unwrap_or(0).saturating_mul(match &value.kind {
+            ValueKind::Reduce { op: ReduceOp::Sum, value, .. } => kernel.value(*value).dtype.size(),
+            // Keys up to the next power of two of blocks, and the blocks' best.
+            ValueKind::TopK { .. } | ValueKind::TopKMask { .. } => 12,
+            _ => 0,
+        });
         own.saturating_add(segment)
     };
     let rows = kernel.values().filter(|(_, v)| v.kind.is_row_value()).map(|(id, _)| id);
