@@ -20,6 +20,15 @@ fn driver(what: impl Display) -> impl FnOnce(DriverError) -> Diagnostic {
     move |e| Diagnostic::new(Code::DriverFailed, format!("{what}: {e}"))
 }
 
+/// The GPU of this number, for use on one stream.
+fn open(ordinal: u32) -> Result<Gpu, Diagnostic> {
+    let gpu = Gpu::open(ordinal)?;
+    // One stream has nothing to wait for, and events that are recorded outside would break a capture.
+    // SAFETY: each command makes one stream, and uses all of its memory there.
+    unsafe { gpu.context().disable_event_tracking() };
+    Ok(gpu)
+}
+
 /// Threads that share the variants of a plan when it is prepared.
 fn pool() -> Result<rayon::ThreadPool, Diagnostic> {
     let wrong = |e| Diagnostic::new(Code::Internal, format!("no threads can be started: {e}"));
@@ -38,7 +47,7 @@ pub fn run(
     inputs: &[Tensor],
     given: &[(&str, u64)],
 ) -> Result<Ran, Failure> {
-    let gpu = Gpu::open(ordinal)?;
+    let gpu = open(ordinal)?;
     let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, options)?, &gpu)?;
     plan.prepare_on(&pool()?)?;
     let stream = gpu.context().new_stream().map_err(driver("a stream"))?;

@@ -2,11 +2,11 @@
 
 use super::memory::Memory;
 use super::timer::{Empty, Timer};
-use super::{driver, pool};
+use super::{driver, open, pool};
 use crate::args::{Bench, Versus};
 use crate::failure::Failure;
 use crate::random;
-use routefuse::cuda::{CudaPlan, Gpu};
+use routefuse::cuda::CudaPlan;
 use routefuse::{Diagnostic, Engine, Graph, Options, Tensor, Verified};
 use serde_json::json;
 use std::io::Write;
@@ -17,7 +17,7 @@ use std::time::Instant;
 /// # Errors
 /// `RF0809` if there is no such GPU; what compiling, loading and launching report.
 pub fn bench(a: &Bench, graph: &Verified<Graph>, values: &[u64], ordinal: u32) -> Result<(), Failure> {
-    let gpu = Gpu::open(ordinal)?;
+    let gpu = open(ordinal)?;
     let info = gpu.info()?;
     let engine = Engine::builder().build()?;
     let pool = pool()?;

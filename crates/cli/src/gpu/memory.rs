@@ -55,9 +55,6 @@ impl Memory {
         inputs: &[Tensor],
         given: &[(&str, u64)],
     ) -> Result<Memory, Diagnostics> {
-        // One stream: nothing to wait for, and nothing that a capture would mind.
-        // SAFETY: everything here is used on `stream` alone.
-        unsafe { plan.gpu().context().disable_event_tracking() };
         let extents = interp::extents(graph, inputs, given)?;
         let mut bytes: u64 = inputs.iter().map(|t| t.bytes().len() as u64).sum();
         let (mut outputs, mut replaced) = (Vec::new(), vec![false; inputs.len()]);
