@@ -57,6 +57,7 @@ impl<'m> Emitter<'_, 'm> {
                 let half = self.b.bitcast(x.value, self.b.lanes_of(self.b.f16(), x.lanes));
                 free(self.b.extf(half, self.b.f32()))
             }
+            DType::Bf16 if self.group.get().is_some() && x.lanes.is_multiple_of(2) => free(self.pairs_widened(x)),
             DType::Bf16 => {
                 let bits = self.b.extui(x.value, self.b.int(32));
                 let high = self.b.shli(bits, self.b.const_int(self.b.type_of(bits), 16));
@@ -65,6 +66,16 @@ impl<'m> Emitter<'_, 'm> {
             _ if from.is_signed() => exact(self.b.sitofp(x.value, self.b.f32())),
             _ => exact(self.b.uitofp(x.value, self.b.f32())),
         }
+    }
+
+    /// `bf16` to `f32` on an even number of lanes: the upper one of two needs only its neighbour cleared.
+    fn pairs_widened(&self, x: Lanes<'m>) -> Val<'m> {
+        let b = self.b;
+        let pairs = b.bitcast(x.value, b.lanes_of(b.int(32), x.lanes / 2));
+        let ty = b.type_of(pairs);
+        let (low, high) = (b.shli(pairs, b.const_int(ty, 16)), b.andi(pairs, b.const_int(ty, 0xffff_0000)));
+        let lanes: Vec<Val<'m>> = (0..x.lanes / 2).flat_map(|i| [b.extract(low, i), b.extract(high, i)]).collect();
+        b.bitcast(b.gather_lanes(&lanes), b.lanes_of(b.f32(), x.lanes))
     }
 
     /// The bits of the nearest `f16`, by the target's conversion; NaN gives the canonical one.

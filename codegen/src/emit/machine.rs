@@ -58,6 +58,28 @@ impl<'m> ScalarMachine for LaneMachine<'_, 'm> {
     fn fdiv(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
         divide(self.b, self.kind, self.lanes, a, b)
     }
+    fn fdiv_logistic(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
+        if self.kind != TargetKind::Nvptx {
+            return self.fdiv(a, b);
+        }
+        // The sequence that `div.rn` is, without its check for exponents far apart: then b is 1, and every step is exact.
+        let lanes: Vec<Val<'m>> =
+            (0..self.lanes).map(|lane| self.b.rough_reciprocal(self.b.extract(b, lane))).collect();
+        let rough = self.b.gather_lanes(&lanes);
+        let (one, minus_b) = (self.f32(1.0), self.b.negf(b));
+        let error = self.b.fma(minus_b, rough, one);
+        let reciprocal = self.b.fma(rough, error, rough);
+        let quotient = self.b.mulf(a, reciprocal);
+        let rest = self.b.fma(minus_b, quotient, a);
+        self.b.fma(reciprocal, rest, quotient)
+    }
+    fn fbelow(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
+        if self.kind == TargetKind::Nvptx {
+            return self.b.lesser_number(a, b);
+        }
+        let inside = self.flt(a, b);
+        self.b.select(inside, a, b)
+    }
     fn ffma(&mut self, a: Val<'m>, b: Val<'m>, c: Val<'m>) -> Val<'m> {
         self.b.fma(a, b, c)
     }

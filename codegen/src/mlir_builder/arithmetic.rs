@@ -186,6 +186,16 @@ impl<'m> Builder<'m> {
         self.intrinsic("sqrt", &[x], self.type_of(x))
     }
 
+    /// The lesser of two floats, the number where one is a NaN.
+    pub fn lesser_number(&self, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        self.intrinsic("minimumnum", &[x, y], self.type_of(x))
+    }
+
+    /// NVIDIA: 1 / x of a scalar within one unit in the last place, and 0 for what is subnormal.
+    pub fn rough_reciprocal(&self, x: Val<'m>) -> Val<'m> {
+        self.call_intrinsic("llvm.nvvm.rcp.approx.ftz.f", &[x], self.f32())
+    }
+
     /// Float to signed integer towards zero, saturating, NaN to 0.
     pub fn fptosi_sat(&self, x: Val<'m>, element: Type<'m>) -> Val<'m> {
         self.saturating("fptosi.sat", x, element)
@@ -239,6 +249,11 @@ impl<'m> Builder<'m> {
             1 => element,
             lanes => format!("v{lanes}{element}"),
         }
+    }
+
+    /// The number of ones of an integer.
+    pub fn count_ones(&self, x: Val<'m>) -> Val<'m> {
+        self.op("llvm.intr.ctpop", &[x], &[], self.type_of(x))
     }
 
     /// The number of low zero bits of a scalar integer; its width for 0.

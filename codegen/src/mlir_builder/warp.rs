@@ -5,7 +5,7 @@
 use super::{Builder, Val};
 use melior::ir::{
     Attribute, Type,
-    attribute::{IntegerAttribute, StringAttribute, TypeAttribute},
+    attribute::{DenseI32ArrayAttribute, IntegerAttribute, StringAttribute, TypeAttribute},
 };
 
 /// The symbol of a block's shared words.
@@ -53,6 +53,20 @@ impl<'m> Builder<'m> {
         self.call_intrinsic("llvm.nvvm.vote.ballot.sync", &[all, bit], self.int(32))
     }
 
+    /// NVIDIA: stores a word to shared memory where the condition holds, by one predicated instruction. Of a store in a branch
+    /// the assembler makes the same, but drags what hangs on the condition along.
+    pub fn store_shared_where(&self, condition: Val<'m>, word: Val<'m>, address: Val<'m>) {
+        let attributes = [
+            ("asm_string", StringAttribute::new(self.context, "@$0 st.shared.b32 [$1], $2;").into()),
+            ("constraints", StringAttribute::new(self.context, "b,l,r,~{memory}").into()),
+            ("has_side_effects", Attribute::unit(self.context)),
+        ];
+        let space = melior::dialect::llvm::r#type::pointer(self.context, SHARED_SPACE);
+        let shared = self.op("llvm.addrspacecast", &[address], &[], space);
+        let address = self.op("llvm.ptrtoint", &[shared], &[], self.int(64));
+        self.append("llvm.inline_asm", &[condition, address, word], &attributes, &[], vec![]);
+    }
+
     /// NVIDIA: all lanes of the warp are here, and see what the others wrote before.
     pub fn warp_barrier(&self) {
         let all = self.const_int(self.int(32), ALL_LANES);
@@ -77,6 +91,16 @@ impl<'m> Builder<'m> {
     /// AMD: a bit for each lane of a wavefront of this many, as an integer of as many bits.
     pub fn wave_ballot(&self, bit: Val<'m>, wave: u32) -> Val<'m> {
         self.call_intrinsic(&format!("llvm.amdgcn.ballot.i{wave}"), &[bit], self.int(wave))
+    }
+
+    /// AMD: what the lanes of the wavefront wrote before comes before what they read behind.
+    pub fn wave_barrier(&self) {
+        let attributes = [
+            ("intrin", StringAttribute::new(self.context, "llvm.amdgcn.wave.barrier").into()),
+            ("op_bundle_sizes", DenseI32ArrayAttribute::new(self.context, &[]).into()),
+            ("operandSegmentSizes", DenseI32ArrayAttribute::new(self.context, &[0, 0]).into()),
+        ];
+        self.append("llvm.call_intrinsic", &[], &attributes, &[], vec![]);
     }
 
     // Blocks.

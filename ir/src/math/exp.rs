@@ -42,23 +42,39 @@ pub fn exp<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
 pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     let magnitude = m.fabs(x);
     let limit = m.f32(-UNDERFLOW);
-    let inside = m.flt(magnitude, limit);
-    let clamped = m.select_f32(inside, magnitude, limit);
+    let clamped = m.fbelow(magnitude, limit);
     let argument = m.fneg(clamped);
-    exp_in_range(m, argument)
+
+    // The low 9 bits of `shifted` become n + 64, which is added to the exponent of a number near 1; n is −150 to 0, so the
+    // sum is normal. The factor that is too much is exact, but for a denormal result, which is rounded once.
+    const TOO_MUCH: f32 = 64.0;
+    let (r, shifted) = reduced(m, argument, TOO_MUCH);
+    let power = exp_reduced(m, r);
+    let bits = m.bitcast_to_i32(power);
+    let shifted = m.bitcast_to_i32(shifted);
+    let exponent = m.ishl(shifted, 23);
+    let bits = m.iadd(bits, exponent);
+    let scaled = m.bitcast_to_f32(bits);
+    let factor = m.f32(f32::from_bits((127 - TOO_MUCH as u32) << 23));
+    m.fmul(scaled, factor)
 }
 
-/// e^x for x in [`UNDERFLOW`, `OVERFLOW`].
-fn exp_in_range<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
-    // The low 9 bits of `shifted` become n + 254: twice the exponent bias, one for each factor of 2ⁿ.
-    let magic = m.f32(ROUND_TO_INTEGER + 254.0);
+/// x − n·ln 2 and n + `offset` + 1.5 · 2²³, with n the integer next to x / ln 2; `offset` is a small even integer.
+fn reduced<M: ScalarMachine>(m: &mut M, x: M::F32, offset: f32) -> (M::F32, M::F32) {
+    let magic = m.f32(ROUND_TO_INTEGER + offset);
     let log2_e = m.f32(LOG2_E);
     let shifted = m.ffma(x, log2_e, magic);
     let n = m.fsub(shifted, magic);
     let high = m.f32(-LN_2_HIGH);
     let r = m.ffma(n, high, x);
     let low = m.f32(-LN_2_LOW);
-    let r = m.ffma(n, low, r);
+    (m.ffma(n, low, r), shifted)
+}
+
+/// e^x for x in [`UNDERFLOW`, `OVERFLOW`].
+fn exp_in_range<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    // The low 9 bits of `shifted` become n + 254: twice the exponent bias, one for each factor of 2ⁿ.
+    let (r, shifted) = reduced(m, x, 254.0);
     let power = exp_reduced(m, r);
 
     // n = ⌊n/2⌋ + ⌈n/2⌉. Both factors are normal and the first product is exact, so a denormal result is rounded once.

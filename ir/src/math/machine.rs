@@ -28,6 +28,16 @@ pub trait ScalarMachine {
     fn fmul(&mut self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a / b`, correctly rounded.
     fn fdiv(&mut self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a / b`, correctly rounded, where b is `1 + e` rounded for some e in [0, 1], and a is 1 or that e. A machine may
+    /// know a shorter way than [`Self::fdiv`]: where e is so small that the quotient is subnormal, b is 1.
+    fn fdiv_logistic(&mut self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        self.fdiv(a, b)
+    }
+    /// `a` where `a < b`, else `b`, a number.
+    fn fbelow(&mut self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        let inside = self.flt(a, b);
+        self.select_f32(inside, a, b)
+    }
     /// `a · b + c`, rounded once.
     fn ffma(&mut self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// `a` with its sign bit cleared; all other bits stay, of a NaN too.

@@ -13,6 +13,6 @@ pub fn sigmoid<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     let negative = m.flt(x, zero);
     let numerator = m.select_f32(negative, e, one);
     let denominator = m.fadd(one, e);
-    let result = m.fdiv(numerator, denominator);
+    let result = m.fdiv_logistic(numerator, denominator);
     canonical_nan_of(m, x, result)
 }

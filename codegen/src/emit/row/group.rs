@@ -6,7 +6,8 @@
 use crate::mlir_builder::{Builder, IntPredicate, Val};
 use routefuse_ir::kernel::schedule::RowShape;
 use routefuse_ir::target::{Target, TargetKind};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 
 /// The lanes of a row.
 pub(in crate::emit) struct Group<'a, 'm> {
@@ -26,16 +27,31 @@ pub(in crate::emit) struct Group<'a, 'm> {
     shared: Option<Val<'m>>,
     /// Which of the two words the next exchange uses.
     turn: Cell<bool>,
+    /// Words of this row that any of its lanes may give and take, behind those of exchanges.
+    slots: Option<Val<'m>>,
+    /// By span, the lanes before this one in its aligned group of so many, a bit each in a word of the warp's width.
+    before: RefCell<HashMap<u32, Val<'m>>>,
 }
 
 impl<'a, 'm> Group<'a, 'm> {
-    /// Words of shared memory that a block of this shape needs.
-    pub fn shared_words(shape: RowShape, target: Target) -> u32 {
+    /// Words of shared memory that exchanges need in a block of this shape.
+    fn exchange_words(shape: RowShape, target: Target) -> u32 {
         if shape.lanes > target.info().warp { 2 * shape.lanes } else { 0 }
     }
 
+    /// Words of shared memory that a block of this shape needs, with so many slots a row.
+    pub fn shared_words(shape: RowShape, target: Target, slots: u32) -> u32 {
+        Self::exchange_words(shape, target) + shape.rows() * slots
+    }
+
     /// `thread` is the number of the thread in its block, `i32`.
-    pub fn new(b: &'a Builder<'m>, target: Target, shape: RowShape, thread: Val<'m>) -> Group<'a, 'm> {
+    pub fn new(b: &'a Builder<'m>, target: Target, shape: RowShape, slots: u32, thread: Val<'m>) -> Group<'a, 'm> {
+        let i32 = b.int(32);
+        let slots = (slots > 0).then(|| {
+            let row = b.shrui(thread, b.const_int(i32, i64::from(shape.lanes.trailing_zeros())));
+            let first = b.extui(b.muli(row, b.const_int(i32, i64::from(slots))), b.int(64));
+            b.gep_const(b.gep(b.shared_words(), first, i32), Self::exchange_words(shape, target) as i32, i32)
+        });
         let warp = target.info().warp;
         let below = |n: u32| b.andi(thread, b.const_int(b.int(32), i64::from(n) - 1));
         Group {
@@ -48,6 +64,8 @@ impl<'a, 'm> Group<'a, 'm> {
             warp_lane: below(warp),
             shared: (shape.lanes > warp).then(|| b.shared_words()),
             turn: Cell::new(false),
+            slots,
+            before: RefCell::default(),
         }
     }
 
@@ -103,18 +121,90 @@ impl<'a, 'm> Group<'a, 'm> {
 
     /// To be emitted at the end of a loop's body: the next turn of the loop begins with either word.
     pub fn end_of_turn(&self) {
-        if self.is_block() {
-            self.b.block_barrier();
+        if self.is_block() || self.slots.is_some() {
+            self.settle_memory();
         }
     }
 
-    /// All lanes have read what they read of memory before any of them writes.
+    /// What any lane of the row reads and writes of memory before this comes before what any of them does behind.
     pub fn settle_memory(&self) {
         match self.kind {
             _ if self.is_block() => self.b.block_barrier(),
             TargetKind::Nvptx => self.b.warp_barrier(),
             // A wavefront runs in lock step.
-            _ => {}
+            _ => self.b.wave_barrier(),
+        }
+    }
+
+    /// Writes a slot of the row. [`Self::settle_memory`] stands between this and whoever takes it.
+    pub fn give(&self, word: Val<'m>, slot: Val<'m>) {
+        self.b.store(word, self.slot(slot), 4);
+    }
+
+    /// Writes a slot of the row where the condition holds.
+    pub fn give_where(&self, condition: Val<'m>, word: Val<'m>, slot: Val<'m>) {
+        let address = self.slot(slot);
+        match self.kind {
+            TargetKind::Nvptx => self.b.store_shared_where(condition, word, address),
+            _ => self.b.if_then(condition, |b| b.store(word, address, 4)),
+        }
+    }
+
+    /// Reads a slot of the row.
+    pub fn take(&self, slot: Val<'m>) -> Val<'m> {
+        self.b.load(self.slot(slot), self.b.int(32), 4, false)
+    }
+
+    fn slot(&self, slot: Val<'m>) -> Val<'m> {
+        let slots = self.slots.expect("the kernel says how many slots it needs");
+        self.b.gep(slots, self.b.extui(slot, self.b.int(64)), self.b.int(32))
+    }
+
+    /// Emits what [`Self::is_first`] needs of a span, to be called before any loop.
+    pub fn prepare_first(&self, span: u32) {
+        if span <= self.warp && !self.before.borrow().contains_key(&span) {
+            let before = self.lanes_before(span);
+            self.before.borrow_mut().insert(span, before);
+        }
+    }
+
+    fn lanes_before(&self, span: u32) -> Val<'m> {
+        let b = self.b;
+        let ty = b.int(self.warp);
+        let wide = |x: Val<'m>| if self.warp > 32 { b.extui(x, ty) } else { x };
+        let ones = |n: Val<'m>| b.subi(b.shli(b.const_int(ty, 1), wide(n)), b.const_int(ty, 1));
+        let first = b.andi(self.warp_lane, self.word(!(span - 1)));
+        b.xori(ones(self.warp_lane), ones(first))
+    }
+
+    /// Whether the own lane is the first of its aligned group of `span` lanes that has the bit set.
+    pub fn is_first(&self, bit: Val<'m>, span: u32) -> Val<'m> {
+        let b = self.b;
+        if span > self.warp {
+            return b.andi(bit, b.cmpi(IntPredicate::Eq, self.first(bit, span), self.lane));
+        }
+        let known = self.before.borrow().get(&span).copied();
+        let before = known.unwrap_or_else(|| self.lanes_before(span));
+        let others = b.andi(self.ballot(bit), before);
+        b.andi(b.cmpi(IntPredicate::Eq, others, b.const_int(b.type_of(others), 0)), bit)
+    }
+
+    /// Of how many lanes of the own aligned group of `span`, within a warp, the bit is set.
+    pub fn count(&self, bit: Val<'m>, span: u32) -> Val<'m> {
+        let b = self.b;
+        let bits = self.ballot(bit);
+        let shift = b.andi(self.warp_lane, self.word(!(span - 1)));
+        let shift = if self.warp > 32 { b.extui(shift, b.int(64)) } else { shift };
+        let own = b.shli(b.const_int(b.type_of(bits), (1i64 << span) - 1), shift);
+        let count = b.count_ones(b.andi(bits, own));
+        if self.warp > 32 { b.trunci(count, b.int(32)) } else { count }
+    }
+
+    /// A bit for each lane of the warp.
+    fn ballot(&self, bit: Val<'m>) -> Val<'m> {
+        match self.kind {
+            TargetKind::Amdgpu => self.b.wave_ballot(bit, self.warp),
+            _ => self.b.warp_ballot(bit),
         }
     }
 
@@ -157,10 +247,7 @@ impl<'a, 'm> Group<'a, 'm> {
             let found = self.max(b.select(bit, from_end, self.word(0)), span);
             return b.ori(base, b.andi(b.subi(self.word(span), found), low));
         }
-        let bits = match self.kind {
-            TargetKind::Amdgpu => b.wave_ballot(bit, self.warp),
-            _ => b.warp_ballot(bit),
-        };
+        let bits = self.ballot(bit);
         let own = if span == self.warp {
             bits
         } else {

@@ -8,7 +8,7 @@ use crate::mlir_builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::eval::row::{NAN_KEY, NEG_INF_KEY, rank_key};
 use routefuse_ir::kernel::{ValueId, ValueKind};
-use routefuse_ir::op::{Candidates, ScalarOp};
+use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp, UnaryOp};
 
 /// The sign bit of a word.
 const SIGN: u32 = 1 << 31;
@@ -32,7 +32,7 @@ impl<'m> Emitter<'_, 'm> {
 
     /// The rank keys of a value. Those of a selection are a selection of keys, so that what selects groups of columns does
     /// not make their keys anew.
-    fn keys(&self, id: ValueId, index: &Index<'m>, candidates: Candidates) -> Lanes<'m> {
+    pub fn keys(&self, id: ValueId, index: &Index<'m>, candidates: Candidates) -> Lanes<'m> {
         let value = self.kernel.value(id);
         let index = self.seen_by(id, index);
         let memory = (id, candidates, index.key());
@@ -46,19 +46,66 @@ impl<'m> Emitter<'_, 'm> {
             }
             ValueKind::Scalar(ScalarOp::Select, operands) => {
                 let condition = self.evaluate(operands[0], &index);
+                if let Some(keys) = self.keys_but_masked(condition, operands, &index, candidates) {
+                    self.remember_keys(memory, keys);
+                    return keys;
+                }
                 let x = self.keys(operands[1], &index, candidates);
                 let y = self.keys(operands[2], &index, candidates);
                 let chosen = self.scalar(ScalarOp::Select, &[condition, x, y], &[DType::Bool, DType::U32, DType::U32]);
                 Lanes { nans: Nans::Exact, ..chosen }
             }
-            _ => self.keys_of(self.evaluate(id, &index), value.dtype, candidates),
+            _ => {
+                let positive = value.dtype == DType::F32 && self.has_no_negative_zero(id);
+                self.keys_of(self.evaluate(id, &index), value.dtype, candidates, positive)
+            }
         };
         self.remember_keys(memory, keys);
         keys
     }
 
+    /// The rank keys of a selection of something that is no candidate for the other columns: one selection for that and for
+    /// what is no candidate by itself.
+    fn keys_but_masked(
+        &self,
+        condition: Lanes<'m>,
+        operands: &[ValueId],
+        index: &Index<'m>,
+        candidates: Candidates,
+    ) -> Option<Lanes<'m>> {
+        let (b, other) = (self.b, self.kernel.value(operands[2]));
+        let ValueKind::Const(literal) = other.kind else { return None };
+        if candidates == Candidates::All || rank_key(other.dtype, literal.bits(), candidates) != 0 {
+            return None;
+        }
+        let keys = self.keys(operands[1], index, Candidates::All);
+        let lanes = keys.lanes.max(condition.lanes);
+        let words = b.lanes_of(b.int(32), lanes);
+        let all = self.spread(keys.value, lanes);
+        let some = b.cmpi(IntPredicate::Ne, all, b.const_int(words, i64::from(NEG_INF_KEY)));
+        let own = b.andi(some, self.spread(condition.value, lanes));
+        let value = b.select(own, all, b.const_int(words, 0));
+        Some(Lanes { trap: self.either(condition.trap, keys.trap), ..Lanes::exact(value, lanes) })
+    }
+
+    /// Whether a value is never −0.0.
+    fn has_no_negative_zero(&self, id: ValueId) -> bool {
+        match &self.kernel.value(id).kind {
+            ValueKind::Const(literal) => literal.bits() as u32 != (-0.0f32).to_bits(),
+            ValueKind::Scalar(
+                ScalarOp::Unary(UnaryOp::Sigmoid | UnaryOp::Exp | UnaryOp::Softplus | UnaryOp::Abs),
+                _,
+            ) => true,
+            // Only −0.0 + −0.0 is −0.0.
+            ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Add), operands) => {
+                operands.iter().any(|o| self.has_no_negative_zero(*o))
+            }
+            _ => false,
+        }
+    }
+
     /// The rank keys of elements.
-    fn keys_of(&self, x: Lanes<'m>, dtype: DType, candidates: Candidates) -> Lanes<'m> {
+    fn keys_of(&self, x: Lanes<'m>, dtype: DType, candidates: Candidates, no_negative_zero: bool) -> Lanes<'m> {
         let b = self.b;
         let words = b.lanes_of(b.int(32), x.lanes);
         let constant = |v: u32| b.const_int(words, i64::from(v));
@@ -69,7 +116,7 @@ impl<'m> Emitter<'_, 'm> {
         }
         let x = self.cast(x, dtype, DType::F32);
         // −0.0 becomes 0.0.
-        let sum = b.addf(x.value, b.const_f32(0.0, x.lanes));
+        let sum = if no_negative_zero { x.value } else { b.addf(x.value, b.const_f32(0.0, x.lanes)) };
         let ordered = self.ordered(sum, words);
         let is_nan = b.cmpf(FloatPredicate::Uno, x.value, x.value);
         let mut key = b.select(is_nan, constant(NAN_KEY), ordered);

@@ -44,22 +44,23 @@ pub(super) struct InLanes<'m> {
 enum Home {
     /// Those of the spread.
     Columns,
-    /// This many for each segment: on all its lanes, so many registers for each turn.
-    Segments(u64),
+    /// One for each segment, on all its lanes: a register a turn.
+    Segments,
 }
 
 impl<'m> Emitter<'_, 'm> {
     /// The kernel: a group of lanes has a row, or one after the other.
     pub fn device_rows(&self, schedule: &Schedule) {
         let (Schedule::Row { domains, .. }, Some(shape)) = (schedule, schedule.shape(self.variant)) else { return };
-        let shared = Group::shared_words(shape, self.target);
+        let slots = self.slots_of_a_row();
+        let shared = Group::shared_words(shape, self.target, slots);
         self.b.gpu_kernel_with_shared(ENTRY, shape.threads, shared, &self.parameters(), |b, arguments| {
             *self.arguments.borrow_mut() = arguments.to_vec();
             if self.dependent_launch {
                 b.wait_for_dependencies();
             }
             let thread = b.place(Place::Thread);
-            let group = Group::new(self.b, self.target, shape, b.trunci(thread, b.int(32)));
+            let group = Group::new(self.b, self.target, shape, slots, b.trunci(thread, b.int(32)));
             if self.group.set(group).is_err() {
                 unreachable!("an emitter emits one kernel");
             }
@@ -209,15 +210,16 @@ impl<'m> Emitter<'_, 'm> {
         };
         let spread = self.spread_of(self.kernel.value(operand).space.cols / width, width);
         let index = spread.index(row);
-        let of_segments = |count| (Home::Segments(count), spread.clone());
         let (lanes, (home, spread)) = match &value.kind {
-            ValueKind::Reduce { op, .. } => (self.reduce(*op, operand, &spread, &index), of_segments(1)),
+            ValueKind::Reduce { op, .. } => (self.reduce(*op, operand, &spread, &index), (Home::Segments, spread)),
             ValueKind::CumSum { .. } => (self.cumsum(operand, &spread, &index), (Home::Columns, spread)),
             ValueKind::TopK { k, candidates, order, .. } => {
-                let result = (spread.segments == 1).then(|| self.spread_of(1, *k));
-                let how = (*k, *candidates, *order);
-                let lanes = self.topk(operand, how, (&spread, &index), result.as_deref());
-                (lanes, result.map_or_else(|| of_segments(*k), |result| (Home::Columns, result)))
+                let result = self.spread_of(1, spread.segments * k);
+                let lanes = self.topk(operand, (*k, *candidates, *order), (&spread, &index), &result);
+                (lanes, (Home::Columns, result))
+            }
+            ValueKind::TopKMask { k, candidates, .. } if let Some(owners) = self.owners(&spread) => {
+                (self.mask_of_segments(operand, (*k, *candidates), &owners, row), (Home::Segments, owners))
             }
             ValueKind::TopKMask { k, candidates, .. } => {
                 (self.topk_mask(operand, (*k, *candidates), (&spread, &index)), (Home::Columns, spread))
@@ -226,16 +228,13 @@ impl<'m> Emitter<'_, 'm> {
         };
         // Who asks at the same places is answered at once.
         let own = match home {
-            Home::Columns => Some(spread.index(row)),
-            Home::Segments(1) => Some(Index::new(vec![row], spread.owned.clone(), None)),
-            Home::Segments(_) => None,
+            Home::Columns => spread.index(row),
+            Home::Segments => Index::new(vec![row], spread.owned.clone(), None),
         };
-        if let Some(own) = own {
-            let lanes = if own.lanes() == 1 { self.part(lanes, 0, 1) } else { lanes };
-            self.remember(id, self.seen_by(id, &own).key(), lanes);
-        }
+        let at_own = if own.lanes() == 1 { self.part(lanes, 0, 1) } else { lanes };
+        self.remember(id, self.seen_by(id, &own).key(), at_own);
         // And who asks for one turn's segments only.
-        if let Home::Segments(1) = home
+        if let Home::Segments = home
             && spread.turns > 1
         {
             for (turn, segment) in spread.owned.iter().enumerate() {
@@ -255,7 +254,7 @@ impl<'m> Emitter<'_, 'm> {
         let place = |column: Ix<'m>| {
             let (per_segment, per_lane) = match home {
                 Home::Columns => (spread.width, u64::from(spread.registers)),
-                Home::Segments(count) => (*count, *count),
+                Home::Segments => (1, 1),
             };
             let one = spread.segments == 1;
             let segment = if one { Ix::constant(0) } else { self.divide(column, per_segment) };
@@ -286,7 +285,27 @@ impl<'m> Emitter<'_, 'm> {
         Lanes { value: at(lanes.value), lanes: columns.len() as u32, nans: lanes.nans, trap }
     }
 
+    /// For one segment of few columns: where each of them is a segment of the row that lanes own side by side, several lanes
+    /// each.
+    fn owners(&self, spread: &Spread<'m>) -> Option<Rc<Spread<'m>>> {
+        if spread.segments > 1 || spread.width == 1 || self.group().is_block() {
+            return None;
+        }
+        let spreads = self.spreads.borrow();
+        let mut found: Vec<&Rc<Spread<'m>>> =
+            spreads.values().filter(|s| s.segments == spread.width && s.turns == 1 && s.span > 1).collect();
+        // In an order that does not hang on the table's.
+        found.sort_by_key(|s| s.width);
+        found.first().copied().cloned()
+    }
+
     // Spreads.
+
+    /// Slots that the largest selection of columns needs.
+    fn slots_of_a_row(&self) -> u32 {
+        let selected = self.kernel.values.iter().filter(|v| matches!(v.kind, ValueKind::TopK { .. }));
+        selected.map(|v| v.space.cols as u32).max().unwrap_or(0)
+    }
 
     /// Every spread that the kernel needs, before any loop.
     fn declare_spreads(&self, domains: &[Domain]) {
@@ -296,10 +315,13 @@ impl<'m> Emitter<'_, 'm> {
         }
         for (_, value) in self.kernel.values() {
             if let Some(width) = value.kind.segment() {
-                self.spread_of(self.kernel.value(value.kind.operands()[0]).space.cols / width, width);
+                let spread = self.spread_of(self.kernel.value(value.kind.operands()[0]).space.cols / width, width);
+                if let ValueKind::TopK { .. } = value.kind {
+                    self.group().prepare_first(spread.span);
+                }
             }
-            if let ValueKind::TopK { k, .. } = value.kind {
-                self.spread_of(1, k);
+            if let ValueKind::TopK { .. } = value.kind {
+                self.spread_of(1, value.space.cols);
             }
         }
         // Of several narrow values side by side, the first has its own columns at the same lanes: what is asked of it outside
