@@ -128,6 +128,11 @@ impl Target {
         self.sm().is_some_and(|sm| sm >= 90)
     }
 
+    /// The lesser of two floats, or a NaN where one is, is one instruction.
+    pub fn has_nan_min(self) -> bool {
+        self.sm().is_some_and(|sm| sm >= 80)
+    }
+
     /// A warp finds its largest 32-bit word in one instruction.
     pub fn has_warp_max(self) -> bool {
         self.sm().is_some_and(|sm| sm >= 80)

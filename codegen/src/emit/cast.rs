@@ -1,7 +1,6 @@
 //! Casts by value, and the 16-bit floats.
 
 use super::lanes::{Lanes, Nans};
-use super::machine::LaneMachine;
 use super::scope::Emitter;
 use crate::mlir_builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::target::TargetKind;
@@ -96,7 +95,7 @@ impl<'m> Emitter<'_, 'm> {
 
     /// The bits of the nearest `bf16`; NaN gives the canonical one.
     fn narrowed_to_bf16(&self, x: Lanes<'m>) -> Val<'m> {
-        let mut machine = LaneMachine { b: self.b, lanes: x.lanes, kind: self.kind };
+        let mut machine = self.math(x.lanes);
         let bits = math::f32_to_bf16(&mut machine, x.value);
         self.b.trunci(bits, self.b.int(16))
     }

@@ -36,13 +36,19 @@ impl<'m> Emitter<'_, 'm> {
         Lanes { trap, ..result }
     }
 
+    /// The machine that emits the functions of `math` on so many lanes.
+    pub fn math(&self, lanes: u32) -> LaneMachine<'_, 'm> {
+        let nan_flows = self.target.has_nan_min();
+        LaneMachine { b: self.b, lanes, kind: self.kind, nan_flows }
+    }
+
     /// What `f32` arithmetic made.
     fn free(&self, value: Val<'m>, lanes: u32) -> Lanes<'m> {
         Lanes { nans: Nans::Free, ..Lanes::exact(value, lanes) }
     }
 
     fn unary_float(&self, op: UnaryOp, x: Lanes<'m>) -> Lanes<'m> {
-        let mut machine = LaneMachine { b: self.b, lanes: x.lanes, kind: self.kind };
+        let mut machine = self.math(x.lanes);
         let m = &mut machine;
         // The functions of `math` end in a selection of the canonical NaN.
         let settled = |value| Lanes { nans: Nans::Canonical, ..Lanes::exact(value, x.lanes) };
@@ -52,7 +58,10 @@ impl<'m> Emitter<'_, 'm> {
             UnaryOp::Sqrt => self.free(self.b.sqrt(x.value), x.lanes),
             UnaryOp::Exp => settled(math::exp(m, x.value)),
             UnaryOp::Log => settled(math::log(m, x.value)),
-            UnaryOp::Sigmoid => settled(math::sigmoid(m, x.value)),
+            UnaryOp::Sigmoid => {
+                let value = math::sigmoid(m, x.value);
+                if machine.nan_flows { self.free(value, x.lanes) } else { settled(value) }
+            }
             UnaryOp::Softplus => settled(math::softplus(m, x.value)),
             UnaryOp::Tanh => settled(math::tanh(m, x.value)),
             // `not` has no float form.

@@ -9,6 +9,8 @@ pub(super) struct LaneMachine<'a, 'm> {
     pub b: &'a Builder<'m>,
     pub lanes: u32,
     pub kind: TargetKind,
+    /// The target passes a NaN on in one instruction: see [`ScalarMachine::nan_flows`].
+    pub nan_flows: bool,
 }
 
 /// `x / y` with `f32`'s rounding on every target.
@@ -73,7 +75,13 @@ impl<'m> ScalarMachine for LaneMachine<'_, 'm> {
         let rest = self.b.fma(minus_b, quotient, a);
         self.b.fma(reciprocal, rest, quotient)
     }
+    fn nan_flows(&self) -> bool {
+        self.nan_flows
+    }
     fn fbelow(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
+        if self.nan_flows {
+            return self.b.lesser_or_nan(a, b);
+        }
         if self.kind == TargetKind::Nvptx {
             return self.b.lesser_number(a, b);
         }

@@ -191,6 +191,11 @@ impl<'m> Builder<'m> {
         self.intrinsic("minimumnum", &[x, y], self.type_of(x))
     }
 
+    /// The lesser of two floats, a NaN where one is.
+    pub fn lesser_or_nan(&self, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        self.intrinsic("minimum", &[x, y], self.type_of(x))
+    }
+
     /// NVIDIA: 1 / x of a scalar within one unit in the last place, and 0 for what is subnormal.
     pub fn rough_reciprocal(&self, x: Val<'m>) -> Val<'m> {
         self.call_intrinsic("llvm.nvvm.rcp.approx.ftz.f", &[x], self.f32())

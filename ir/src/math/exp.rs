@@ -38,24 +38,22 @@ pub fn exp<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     canonical_nan_of(m, x, result)
 }
 
-/// e^−|x|, and 0 where `x` is NaN: the half of the exponential that cannot overflow.
+/// e^−|x|, and 0 where `x` is NaN (a NaN where the machine lets it flow): the half of the exponential that cannot overflow.
 pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     let magnitude = m.fabs(x);
     let limit = m.f32(-UNDERFLOW);
     let clamped = m.fbelow(magnitude, limit);
     let argument = m.fneg(clamped);
 
-    // The low 9 bits of `shifted` become n + 64, which is added to the exponent of a number near 1; n is −150 to 0, so the
-    // sum is normal. The factor that is too much is exact, but for a denormal result, which is rounded once.
-    const TOO_MUCH: f32 = 64.0;
-    let (r, shifted) = reduced(m, argument, TOO_MUCH);
+    // The low 9 bits of `shifted` become n + 192, the biased exponent of 2ⁿ⁺⁶⁵; n is −150 to 0, so the first product is
+    // normal and exact. So is the second, but for a denormal result, which is rounded once.
+    let (r, shifted) = reduced(m, argument, 192.0);
     let power = exp_reduced(m, r);
-    let bits = m.bitcast_to_i32(power);
-    let shifted = m.bitcast_to_i32(shifted);
-    let exponent = m.ishl(shifted, 23);
-    let bits = m.iadd(bits, exponent);
-    let scaled = m.bitcast_to_f32(bits);
-    let factor = m.f32(f32::from_bits((127 - TOO_MUCH as u32) << 23));
+    let bits = m.bitcast_to_i32(shifted);
+    let exponent = m.ishl(bits, 23);
+    let scale = m.bitcast_to_f32(exponent);
+    let scaled = m.fmul(power, scale);
+    let factor = m.f32(f32::from_bits((127 - 65) << 23));
     m.fmul(scaled, factor)
 }
 

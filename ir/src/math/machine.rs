@@ -33,7 +33,12 @@ pub trait ScalarMachine {
     fn fdiv_logistic(&mut self, a: Self::F32, b: Self::F32) -> Self::F32 {
         self.fdiv(a, b)
     }
-    /// `a` where `a < b`, else `b`, a number.
+    /// Whether [`Self::fbelow`] passes a NaN on, and any NaN will do where a function gives the canonical one, since whoever
+    /// looks at its bits makes it that.
+    fn nan_flows(&self) -> bool {
+        false
+    }
+    /// `a` where `a < b`, else `b`, a number; a NaN for a NaN where [`Self::nan_flows`].
     fn fbelow(&mut self, a: Self::F32, b: Self::F32) -> Self::F32 {
         let inside = self.flt(a, b);
         self.select_f32(inside, a, b)

@@ -14,5 +14,5 @@ pub fn sigmoid<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     let numerator = m.select_f32(negative, e, one);
     let denominator = m.fadd(one, e);
     let result = m.fdiv_logistic(numerator, denominator);
-    canonical_nan_of(m, x, result)
+    if m.nan_flows() { result } else { canonical_nan_of(m, x, result) }
 }

@@ -29,6 +29,11 @@ pub(in crate::emit) struct Group<'a, 'm> {
     turn: Cell<bool>,
     /// Words of this row that any of its lanes may give and take, behind those of exchanges.
     slots: Option<Val<'m>>,
+    /// The lane's own first entry, of 64 bits; the next one lies behind that of all threads.
+    entries: Option<Val<'m>>,
+    entry_count: u32,
+    /// Threads of the block.
+    threads: u32,
     /// By span, the lanes before this one in its aligned group of so many, a bit each in a word of the warp's width.
     before: RefCell<HashMap<u32, Val<'m>>>,
 }
@@ -39,18 +44,35 @@ impl<'a, 'm> Group<'a, 'm> {
         if shape.lanes > target.info().warp { 2 * shape.lanes } else { 0 }
     }
 
-    /// Words of shared memory that a block of this shape needs, with so many slots a row.
-    pub fn shared_words(shape: RowShape, target: Target, slots: u32) -> u32 {
-        Self::exchange_words(shape, target) + shape.rows() * slots
+    /// Words of shared memory that a block of this shape needs, with so many slots a row, a multiple of two, and entries a
+    /// lane.
+    pub fn shared_words(shape: RowShape, target: Target, slots: u32, entries: u32) -> u32 {
+        Self::entry_words(shape, target, slots) + 2 * entries * shape.threads
     }
 
-    /// `thread` is the number of the thread in its block, `i32`.
-    pub fn new(b: &'a Builder<'m>, target: Target, shape: RowShape, slots: u32, thread: Val<'m>) -> Group<'a, 'm> {
+    /// Words before the lanes' entries.
+    fn entry_words(shape: RowShape, target: Target, slots: u32) -> u32 {
+        (Self::exchange_words(shape, target) + shape.rows() * slots).next_multiple_of(4)
+    }
+
+    /// `memory` is the slots of a row and the entries of a lane, `thread` the number of the thread in its block, `i32`.
+    pub fn new(
+        b: &'a Builder<'m>,
+        target: Target,
+        shape: RowShape,
+        memory: (u32, u32),
+        thread: Val<'m>,
+    ) -> Group<'a, 'm> {
         let i32 = b.int(32);
-        let slots = (slots > 0).then(|| {
+        let (slot_count, entry_count) = memory;
+        let slots = (slot_count > 0).then(|| {
             let row = b.shrui(thread, b.const_int(i32, i64::from(shape.lanes.trailing_zeros())));
-            let first = b.extui(b.muli(row, b.const_int(i32, i64::from(slots))), b.int(64));
+            let first = b.extui(b.muli(row, b.const_int(i32, i64::from(slot_count))), b.int(64));
             b.gep_const(b.gep(b.shared_words(), first, i32), Self::exchange_words(shape, target) as i32, i32)
+        });
+        let entries = (entry_count > 0).then(|| {
+            let first = b.gep_const(b.shared_words(), Self::entry_words(shape, target, slot_count) as i32, i32);
+            b.gep(first, b.extui(thread, b.int(64)), b.int(64))
         });
         let warp = target.info().warp;
         let below = |n: u32| b.andi(thread, b.const_int(b.int(32), i64::from(n) - 1));
@@ -65,6 +87,9 @@ impl<'a, 'm> Group<'a, 'm> {
             shared: (shape.lanes > warp).then(|| b.shared_words()),
             turn: Cell::new(false),
             slots,
+            entries,
+            entry_count,
+            threads: shape.threads,
             before: RefCell::default(),
         }
     }
@@ -139,6 +164,33 @@ impl<'a, 'm> Group<'a, 'm> {
     /// Writes a slot of the row. [`Self::settle_memory`] stands between this and whoever takes it.
     pub fn give(&self, word: Val<'m>, slot: Val<'m>) {
         self.b.store(word, self.slot(slot), 4);
+    }
+
+    /// The address of an entry of the lane.
+    pub fn entry(&self, entry: u32) -> Val<'m> {
+        let entries = self.entries.expect("the kernel says how many entries it needs");
+        self.next_entry(entries, entry)
+    }
+
+    /// The address of the entry that is so many further.
+    pub fn next_entry(&self, entry: Val<'m>, by: u32) -> Val<'m> {
+        self.b.gep_const(entry, (by * self.threads) as i32, self.b.int(64))
+    }
+
+    /// Writes an entry.
+    pub fn write_entry(&self, entry: Val<'m>, words: [Val<'m>; 2]) {
+        self.b.store(self.b.gather_lanes(&words), entry, 8);
+    }
+
+    /// Reads an entry.
+    pub fn read_entry(&self, entry: Val<'m>) -> [Val<'m>; 2] {
+        let words = self.b.load(entry, self.b.lanes_of(self.b.int(32), 2), 8, false);
+        [0, 1].map(|word| self.b.extract(words, word))
+    }
+
+    /// Whether lanes have so many entries.
+    pub fn has_entries(&self, count: usize) -> bool {
+        self.entries.is_some() && count <= self.entry_count as usize
     }
 
     /// Writes a slot of the row where the condition holds.

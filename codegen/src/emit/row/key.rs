@@ -9,6 +9,11 @@ use routefuse_ir::DType;
 use routefuse_ir::eval::row::{NAN_KEY, NEG_INF_KEY, rank_key};
 use routefuse_ir::kernel::{ValueId, ValueKind};
 use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp, UnaryOp};
+use routefuse_ir::target::TargetKind;
+
+/// What is added to the keys of floats on NVIDIA, so that the word of the NaN that its arithmetic gives, 0x7fff_ffff, becomes
+/// [`NAN_KEY`] by itself; none is so large that it would wrap.
+const NAN_WRAPS: u32 = 2;
 
 /// The sign bit of a word.
 const SIGN: u32 = 1 << 31;
@@ -42,7 +47,8 @@ impl<'m> Emitter<'_, 'm> {
         let keys = match &value.kind {
             ValueKind::Const(literal) => {
                 let key = rank_key(value.dtype, literal.bits(), candidates);
-                Lanes::exact(self.word(key), 1)
+                let added = if value.dtype.is_float() && key > NAN_KEY { self.added_to_keys() } else { 0 };
+                Lanes::exact(self.word(key + added), 1)
             }
             ValueKind::Scalar(ScalarOp::Select, operands) => {
                 let condition = self.evaluate(operands[0], &index);
@@ -56,8 +62,12 @@ impl<'m> Emitter<'_, 'm> {
                 Lanes { nans: Nans::Exact, ..chosen }
             }
             _ => {
-                let positive = value.dtype == DType::F32 && self.has_no_negative_zero(id);
-                self.keys_of(self.evaluate(id, &index), value.dtype, candidates, positive)
+                let x = self.evaluate(id, &index);
+                if value.dtype.is_float() {
+                    self.float_keys(id, x, candidates)
+                } else {
+                    self.integer_keys(x, value.dtype)
+                }
             }
         };
         self.remember_keys(memory, keys);
@@ -82,7 +92,7 @@ impl<'m> Emitter<'_, 'm> {
         let lanes = keys.lanes.max(condition.lanes);
         let words = b.lanes_of(b.int(32), lanes);
         let all = self.spread(keys.value, lanes);
-        let some = b.cmpi(IntPredicate::Ne, all, b.const_int(words, i64::from(NEG_INF_KEY)));
+        let some = b.cmpi(IntPredicate::Ne, all, b.const_int(words, i64::from(NEG_INF_KEY + self.added_to_keys())));
         let own = b.andi(some, self.spread(condition.value, lanes));
         let value = b.select(own, all, b.const_int(words, 0));
         Some(Lanes { trap: self.either(condition.trap, keys.trap), ..Lanes::exact(value, lanes) })
@@ -104,24 +114,50 @@ impl<'m> Emitter<'_, 'm> {
         }
     }
 
-    /// The rank keys of elements.
-    fn keys_of(&self, x: Lanes<'m>, dtype: DType, candidates: Candidates, no_negative_zero: bool) -> Lanes<'m> {
+    /// Whether a value is what the machine's arithmetic gives, NaNs included.
+    fn is_computed(&self, id: ValueId) -> bool {
+        let is_const = |o: &ValueId| matches!(self.kernel.value(*o).kind, ValueKind::Const(_));
+        match &self.kernel.value(id).kind {
+            ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul), operands) => {
+                !operands.iter().any(is_const)
+            }
+            _ => false,
+        }
+    }
+
+    fn added_to_keys(&self) -> u32 {
+        if self.kind == TargetKind::Nvptx { NAN_WRAPS } else { 0 }
+    }
+
+    /// The rank keys of integers.
+    fn integer_keys(&self, x: Lanes<'m>, dtype: DType) -> Lanes<'m> {
         let b = self.b;
+        let constant = |v: u32| b.const_int(b.lanes_of(b.int(32), x.lanes), i64::from(v));
+        let wide = if dtype.bits() < 32 { self.cast(x, dtype, DType::I32).value } else { x.value };
+        let ordered = if dtype.is_signed() { b.xori(wide, constant(SIGN)) } else { wide };
+        Lanes { value: b.maxui(ordered, constant(1)), nans: Nans::Exact, ..x }
+    }
+
+    /// The rank keys of a value's floats; those of numbers are larger by [`Self::added_to_keys`].
+    fn float_keys(&self, id: ValueId, x: Lanes<'m>, candidates: Candidates) -> Lanes<'m> {
+        let (b, dtype, added) = (self.b, self.kernel.value(id).dtype, self.added_to_keys());
         let words = b.lanes_of(b.int(32), x.lanes);
         let constant = |v: u32| b.const_int(words, i64::from(v));
-        if !dtype.is_float() {
-            let wide = if dtype.bits() < 32 { self.cast(x, dtype, DType::I32).value } else { x.value };
-            let ordered = if dtype.is_signed() { b.xori(wide, constant(SIGN)) } else { wide };
-            return Lanes { value: b.maxui(ordered, constant(1)), nans: Nans::Exact, ..x };
-        }
         let x = self.cast(x, dtype, DType::F32);
         // −0.0 becomes 0.0.
-        let sum = if no_negative_zero { x.value } else { b.addf(x.value, b.const_f32(0.0, x.lanes)) };
-        let ordered = self.ordered(sum, words);
-        let is_nan = b.cmpf(FloatPredicate::Uno, x.value, x.value);
-        let mut key = b.select(is_nan, constant(NAN_KEY), ordered);
+        let positive = dtype == DType::F32 && self.has_no_negative_zero(id);
+        let sum = if positive { x.value } else { b.addf(x.value, b.const_f32(0.0, x.lanes)) };
+        let mut key = self.ordered(sum, words);
+        if added > 0 {
+            key = b.addi(key, constant(added));
+        }
+        // What is computed has wrapped.
+        if added == 0 || !(positive && self.is_computed(id)) {
+            let is_nan = b.cmpf(FloatPredicate::Uno, x.value, x.value);
+            key = b.select(is_nan, constant(NAN_KEY), key);
+        }
         if candidates == Candidates::AboveNegInf {
-            let free = b.cmpi(IntPredicate::Eq, key, constant(NEG_INF_KEY));
+            let free = b.cmpi(IntPredicate::Eq, key, constant(NEG_INF_KEY + added));
             key = b.select(free, constant(0), key);
         }
         Lanes { value: key, nans: Nans::Exact, ..x }
@@ -146,6 +182,10 @@ impl<'m> Emitter<'_, 'm> {
     pub fn ranked_float(&self, key: Val<'m>) -> Val<'m> {
         let b = self.b;
         let is_nan = b.cmpi(IntPredicate::Ule, key, self.word(NAN_KEY));
-        b.select(is_nan, b.const_f32_bits(routefuse_ir::math::F32_NAN.to_bits(), 1), self.unordered(key))
+        b.select(
+            is_nan,
+            b.const_f32_bits(routefuse_ir::math::F32_NAN.to_bits(), 1),
+            self.unordered(b.subi(key, self.word(self.added_to_keys()))),
+        )
     }
 }

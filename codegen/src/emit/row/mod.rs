@@ -31,6 +31,10 @@ use std::rc::Rc;
 /// Columns of a lane that are loaded before a loop over rows, where no row changes them. More would fill the registers.
 const MOST_AHEAD: usize = 16;
 
+/// Entries of a lane's list in memory, at least and at most: 3 KiB a warp, of which a multiprocessor has 64.
+const LEAST_ENTRIES: u32 = 5;
+const MOST_ENTRIES: u32 = 12;
+
 /// A value in the lanes' registers.
 #[derive(Clone)]
 pub(super) struct InLanes<'m> {
@@ -52,15 +56,15 @@ impl<'m> Emitter<'_, 'm> {
     /// The kernel: a group of lanes has a row, or one after the other.
     pub fn device_rows(&self, schedule: &Schedule) {
         let (Schedule::Row { domains, .. }, Some(shape)) = (schedule, schedule.shape(self.variant)) else { return };
-        let slots = self.slots_of_a_row();
-        let shared = Group::shared_words(shape, self.target, slots);
+        let memory @ (slots, entries) = (self.slots_of_a_row(), self.entries_of_a_lane(shape));
+        let shared = Group::shared_words(shape, self.target, slots, entries);
         self.b.gpu_kernel_with_shared(ENTRY, shape.threads, shared, &self.parameters(), |b, arguments| {
             *self.arguments.borrow_mut() = arguments.to_vec();
             if self.dependent_launch {
                 b.wait_for_dependencies();
             }
             let thread = b.place(Place::Thread);
-            let group = Group::new(self.b, self.target, shape, slots, b.trunci(thread, b.int(32)));
+            let group = Group::new(self.b, self.target, shape, memory, b.trunci(thread, b.int(32)));
             if self.group.set(group).is_err() {
                 unreachable!("an emitter emits one kernel");
             }
@@ -307,6 +311,25 @@ impl<'m> Emitter<'_, 'm> {
         selected.map(|v| v.space.cols as u32).max().unwrap_or(0)
     }
 
+    /// Entries that the longest sorted list takes, where lists are kept in memory: for many rows, if they leave a
+    /// multiprocessor's warps enough of it. Lists of a few keys are shifted as fast.
+    fn entries_of_a_lane(&self, shape: RowShape) -> u32 {
+        if self.variant.few || shape.lanes > self.target.info().warp {
+            return 0;
+        }
+        let entries = |v: &routefuse_ir::kernel::Value| match v.kind {
+            ValueKind::TopK { value, width, k, .. } => {
+                let segments = self.kernel.value(value).space.cols / width;
+                let sums = self.has_sums(segments, width);
+                let (_, registers) = spread::lanes_and_registers(u64::from(shape.lanes), segments, width, sums);
+                Self::entries_of_list(registers, k)
+            }
+            _ => 0,
+        };
+        let most = self.kernel.values.iter().map(entries).max().unwrap_or(0);
+        if (LEAST_ENTRIES..=MOST_ENTRIES).contains(&most) { most } else { 0 }
+    }
+
     /// Every spread that the kernel needs, before any loop.
     fn declare_spreads(&self, domains: &[Domain]) {
         let lanes = u64::from(self.group().lanes);
@@ -347,15 +370,19 @@ impl<'m> Emitter<'_, 'm> {
             return known.clone();
         }
         // All values of these columns have one spread, so that they share what they ask for.
-        let sums = self.kernel.values.iter().any(|v| match v.kind {
+        let spread = self.new_spread(segments, width, self.has_sums(segments, width));
+        self.spreads.borrow_mut().insert((segments, width), spread.clone());
+        spread
+    }
+
+    /// Whether segments of these columns are summed.
+    fn has_sums(&self, segments: u64, width: u64) -> bool {
+        self.kernel.values.iter().any(|v| match v.kind {
             ValueKind::Reduce { op: ReduceOp::Sum, value, width: w } => {
                 w == width && self.kernel.value(value).space.cols == segments * width
             }
             _ => false,
-        });
-        let spread = self.new_spread(segments, width, sums);
-        self.spreads.borrow_mut().insert((segments, width), spread.clone());
-        spread
+        })
     }
 
     /// Emits what depends on columns but on no row before the loop.

@@ -61,8 +61,7 @@ impl<'m> Emitter<'_, 'm> {
     pub fn new_spread(&self, segments: u64, width: u64, sums: bool) -> Rc<Spread<'m>> {
         let (b, group) = (self.b, self.group());
         let lanes = u64::from(group.lanes);
-        let span = (lanes / segments.next_power_of_two()).clamp(1, width.next_power_of_two());
-        let registers = if sums { width.next_power_of_two() / span } else { width.div_ceil(span) };
+        let (span, registers) = lanes_and_registers(lanes, segments, width, sums);
         let side = lanes / span;
         let turns = segments.div_ceil(side);
         let word = |n: u64| b.const_int(b.int(32), n as i64);
@@ -142,4 +141,10 @@ impl<'m> Emitter<'_, 'm> {
         let wide = if self.variant.narrow { lane } else { self.widened_lane(lane) };
         Ix::value(wide, 1)
     }
+}
+
+/// The lanes of a segment, and the columns of each.
+pub(super) fn lanes_and_registers(lanes: u64, segments: u64, width: u64, sums: bool) -> (u64, u64) {
+    let span = (lanes / segments.next_power_of_two()).clamp(1, width.next_power_of_two());
+    (span, if sums { width.next_power_of_two() / span } else { width.div_ceil(span) })
 }

@@ -46,12 +46,13 @@ impl<'m> Emitter<'_, 'm> {
         let (keys, trap) = self.own_keys(masked.map_or(value, |m| m.0), spread, index, candidates);
         let trap = self.either(trap, masked.and_then(|m| m.1.trap));
         let mask = masked.map(|m| m.1.value);
+        let may_run_out = self.may_run_out(value, candidates);
         let slots: Vec<Val<'m>> = result.places.iter().map(|place| self.as_word(place.column)).collect();
         for turn in 0..spread.turns {
             let first = self.times(spread.owned[turn as usize], k);
             let mut largest = vec![];
             let own = spread.places[spread.turn(turn)][0].valid;
-            self.rounds(&keys[spread.turn(turn)], mask, k, spread, |round, found| {
+            self.rounds(&keys[spread.turn(turn)], mask, (k, may_run_out), spread, |round, found| {
                 let slot = self.as_word(first.offset(round));
                 let wins = if spread.segments == 1 || spread.segments % u64::from(spread.side) == 0 {
                     found.wins
@@ -62,7 +63,7 @@ impl<'m> Emitter<'_, 'm> {
                 group.give_where(wins, found.column, slot);
                 largest.push(found.largest);
             });
-            if self.may_run_out(value, candidates) {
+            if may_run_out {
                 // Seldom, and known from the last round: without a candidate the first lane has given some column.
                 let none = |key: Val<'m>| b.cmpi(IntPredicate::Eq, key, self.word(0));
                 group.settle_memory();
@@ -171,7 +172,8 @@ impl<'m> Emitter<'_, 'm> {
             } else {
                 // What the last round found: all keys up to it are chosen.
                 let mut last = (self.word(0), self.word(u32::MAX));
-                self.rounds(own, None, k, spread, |round, Round { largest, wins, column }| {
+                let may_run_out = self.may_run_out(value, candidates);
+                self.rounds(own, None, (k, may_run_out), spread, |round, Round { largest, wins, column }| {
                     if round + 1 == k {
                         let column = group.from(column, group.first(wins, spread.span));
                         let none = b.cmpi(IntPredicate::Eq, largest, self.word(0));
@@ -258,7 +260,7 @@ impl<'m> Emitter<'_, 'm> {
         &self,
         keys: &[Val<'m>],
         mask: Option<Val<'m>>,
-        k: u64,
+        (k, may_run_out): (u64, bool),
         spread: &Spread<'m>,
         mut found: impl FnMut(u64, Round<'m>),
     ) {
@@ -268,6 +270,11 @@ impl<'m> Emitter<'_, 'm> {
             .step_by(LIST)
             .map(|from| self.sorted(&keys[from..keys.len().min(from + LIST)], keys.len() - from, k as usize))
             .collect();
+        if let [list] = &lists[..]
+            && group.has_entries(list.len() + 1)
+        {
+            return self.rounds_in_memory(list, mask, (k, may_run_out), spread, found);
+        }
         if let Some(mask) = mask {
             // A lane that never wins never goes on, so its first key is enough.
             for list in &mut lists {
@@ -303,6 +310,46 @@ impl<'m> Emitter<'_, 'm> {
                 }
             }
         }
+    }
+
+    /// As [`Self::rounds`], with the sorted keys in shared memory: where there are many rows, a lane that reads its next key
+    /// takes fewer instructions than one that shifts a list of registers, and other rows' work hides that it waits.
+    fn rounds_in_memory(
+        &self,
+        list: &[Key<'m>],
+        mask: Option<Val<'m>>,
+        (k, may_run_out): (u64, bool),
+        spread: &Spread<'m>,
+        mut found: impl FnMut(u64, Round<'m>),
+    ) {
+        let (b, group) = (self.b, self.group());
+        let last_column = b.addi(self.first_column(spread), self.word(spread.registers - 1));
+        // Behind the last one is a free key.
+        let free = (self.word(0), self.word(0));
+        for (entry, key) in (0..).zip(list.iter().chain([&free])) {
+            group.write_entry(group.entry(entry), [key.0, key.1]);
+        }
+        let (first, end) = (group.entry(0), group.entry(list.len() as u32));
+        let mut at = mask.map_or(first, |mask| b.select(mask, first, end));
+        let mut head = (mask.map_or(list[0].0, |mask| b.select(mask, list[0].0, free.0)), list[0].1);
+        for round in 0..k {
+            let largest = group.max(head.0, spread.span);
+            let wins = group.is_first(b.cmpi(IntPredicate::Eq, head.0, largest), spread.span);
+            found(round, Round { largest, wins, column: b.subi(last_column, head.1) });
+            if round + 1 < k {
+                // Nobody goes past the free key.
+                let some = may_run_out.then(|| b.cmpi(IntPredicate::Ne, largest, free.0));
+                let takes = some.map_or(wins, |some| b.andi(wins, some));
+                at = b.select(takes, group.next_entry(at, 1), at);
+                let [key, behind] = group.read_entry(at);
+                head = (key, behind);
+            }
+        }
+    }
+
+    /// Entries of a lane that a list of this many keys takes, if it is kept in memory at all.
+    pub fn entries_of_list(registers: u64, k: u64) -> u32 {
+        if registers > LIST as u64 { 0 } else { registers.min(k) as u32 + 1 }
     }
 
     /// At most k of these keys, best first and equal ones in their order; the first has `count` columns from its own on.
