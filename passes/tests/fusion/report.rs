@@ -134,8 +134,8 @@ graph @router {
     for line in [
         "  after    1 launch, 512 B read and 64 B written a row, 1024 B written once",
         "  writes   ids i32[T, 8], weights f32[T, 8], load_out i32[256] (in load's memory)",
-        "    up to 4096 rows: 32 lanes share a row, 8 columns each; 2 rows at a time, a block for each",
-        "    more: 32 lanes share a row, 8 columns each; 8 rows at a time, blocks go on with further rows",
+        "    up to 2048 rows: 32 lanes share a row, 8 columns each; 2 rows at a time, a block for each",
+        "    more: 32 lanes share a row, 8 columns each; 4 rows at a time, a block for each",
         "    each row is done by itself, 16 columns at a time",
     ] {
         assert!(text.lines().any(|l| l == line), "no line {line:?} in\n{text}");

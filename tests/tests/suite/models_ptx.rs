@@ -81,7 +81,8 @@ fn registers_without_spills() {
     snapshots.finish();
 }
 
-/// The most warp instructions of sm_90 in the loop over rows of DeepSeek-V3 with the long chain, a row.
+/// The most warp instructions of sm_90 a row of DeepSeek-V3 with the long chain: of the loop over rows, or where a warp has
+/// its rows once, of the whole kernel.
 const MOST_INSTRUCTIONS: u64 = 850;
 
 #[test]
@@ -100,9 +101,9 @@ fn instructions_of_a_row() {
     let (total, looped) = instructions(&code);
     // A warp that has several rows does them at once.
     let rows = (32 / shape.lanes.min(32)).max(1);
-    let a_row = u64::from(looped) / u64::from(rows);
+    let a_row = u64::from(if shape.persistent { looped } else { total }) / u64::from(rows);
     println!("{total} instructions, {looped} in the loop over {rows} rows a warp: {a_row} a row ({shape:?})");
-    assert!(looped > 100 && a_row < MOST_INSTRUCTIONS, "{a_row} instructions a row");
+    assert!(a_row > 100 && a_row < MOST_INSTRUCTIONS, "{a_row} instructions a row");
 }
 
 /// Instructions in all, and those of the longest loop: from a label to the last branch back to it.
