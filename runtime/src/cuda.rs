@@ -5,8 +5,7 @@
 //! the context, from any thread, also while the stream is being captured into a CUDA graph.
 //!
 //! ```no_run
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let plan: std::sync::Arc<routefuse_runtime::Plan> = unimplemented!();
+//! # fn once(plan: std::sync::Arc<routefuse_runtime::Plan>) -> Result<(), Box<dyn std::error::Error>> {
 //! use routefuse_runtime::{Args, TensorMut, TensorRef, cuda::{CudaPlan, Gpu, cudarc::driver::CudaContext}};
 //!
 //! let context = CudaContext::new(0)?;            // the caller's
