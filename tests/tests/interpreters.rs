@@ -1,7 +1,8 @@
 //! Random graphs: the interpreter of graphs, and that of the fused and the unfused program, give the same bits. Needs no
 //! compiler, so there are many of them.
 
-use routefuse_tests::differential::{Counts, run, shard};
+use routefuse_tests::differential::{Counts, run, run_of, shard};
+use routefuse_tests::generator::row_graph;
 
 fn interpreters(number: u64) {
     let seeds = shard(8_000, number, 4);
@@ -31,4 +32,15 @@ fn third_quarter() {
 #[test]
 fn last_quarter() {
     interpreters(3);
+}
+
+/// The same of graphs with operations on rows; host code of the first of them is run in `suite/rows.rs`.
+#[test]
+fn rows() {
+    let seeds = shard(5_000, 0, 1);
+    println!("graphs of seeds {seeds:?}");
+    let counts = run_of(row_graph, seeds.clone(), 1, |_| Ok(()), |(), _, _, _, _| Ok(()));
+    println!("{counts:?}");
+    assert_eq!(counts.valid + counts.invalid, seeds.end - seeds.start);
+    assert!(counts.invalid * 20 <= counts.valid, "{counts:?}: the generator makes too many invalid graphs");
 }
