@@ -35,12 +35,21 @@ fn last_quarter() {
 }
 
 /// The same of graphs with operations on rows; host code of the first of them is run in `suite/rows.rs`.
-#[test]
-fn rows() {
-    let seeds = shard(5_000, 0, 1);
+fn rows(number: u64) {
+    let seeds = shard(5_000, number, 2);
     println!("graphs of seeds {seeds:?}");
     let counts = run_of(row_graph, seeds.clone(), 1, |_| Ok(()), |(), _, _, _, _| Ok(()));
     println!("{counts:?}");
     assert_eq!(counts.valid + counts.invalid, seeds.end - seeds.start);
     assert!(counts.invalid * 20 <= counts.valid, "{counts:?}: the generator makes too many invalid graphs");
+}
+
+#[test]
+fn first_half_of_rows() {
+    rows(0);
+}
+
+#[test]
+fn last_half_of_rows() {
+    rows(1);
 }
