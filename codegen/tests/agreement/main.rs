@@ -63,7 +63,7 @@ fn skipped(why: &str) {
     println!("skipped: {why}");
     if let Some(path) = std::env::var_os("ROUTEFUSE_SKIPS") {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        let _ = file.and_then(|mut f| writeln!(f, "random kernels on AMD: {why}"));
+        let _ = file.and_then(|mut f| writeln!(f, "random kernels on GPUs: {why}"));
     }
 }
 
@@ -157,7 +157,38 @@ fn random_rows_on_amd() {
     for seed in first..first + number("CASES", 12) {
         let case = generate::row_case(&mut StdRng::seed_from_u64(seed));
         let targets = ["gfx942", "gfx1100", "gfx90a", "gfx1200"];
-        let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: false };
+        let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: seed % 3 == 0 };
         agree_on_amd(&emulator, &case, targets[seed as usize % targets.len()], variant, seed);
+    }
+}
+
+/// NVIDIA's assembler, where there is one, takes every shape, shared memory and all.
+#[test]
+fn random_rows_as_ptx() {
+    let assembler = std::env::var_os("ROUTEFUSE_PTXAS").filter(|path| std::path::Path::new(path).exists());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (source, code) = (folder.path().join("kernel.ptx"), folder.path().join("kernel.cubin"));
+    let first = number("SEED", 7000);
+    for seed in first..first + number("CASES", 12) {
+        let case = generate::row_case(&mut StdRng::seed_from_u64(seed));
+        // Newer assemblers do not know sm_70.
+        let targets = ["sm_75", "sm_80", "sm_90", "sm_100"];
+        let target = Target::named(targets[seed as usize % targets.len()]).expect("a known target");
+        let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
+        let variant = Variant { aligned: seed % 2 == 0, narrow: seed % 3 > 0, few: seed % 5 < 2 };
+        let compiled = compile(&scheduled, variant, Dump::default())
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", *case.kernel));
+        let ptx = String::from_utf8(compiled.artifact.code).expect("PTX is text");
+        assert!(!ptx.contains(".extern") && !ptx.contains("call"), "seed {seed}: {ptx}");
+        let Some(assembler) = &assembler else { continue };
+        std::fs::write(&source, &ptx).expect("written");
+        let sm = format!("-arch={target}");
+        let done = std::process::Command::new(assembler).arg(sm).arg("-o").args([&code, &source]).output();
+        let done = done.expect("the assembler starts");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "seed {seed}, {}: {said}\n{}\n{ptx}", scheduled.schedule, *case.kernel);
+    }
+    if assembler.is_none() {
+        skipped("no ptxas");
     }
 }
