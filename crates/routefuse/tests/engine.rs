@@ -2,8 +2,8 @@
 #![cfg(feature = "compiler")]
 
 use routefuse::{
-    Args, Code, CodeFormat, DType, Engine, Graph, Layout, Options, Plan, Stages, Target, Tensor, TensorMut, TensorRef,
-    Verified, Workspace, chains, interp, text,
+    Alias, Args, Code, CodeFormat, DType, Engine, Graph, Layout, Options, Plan, Stages, Target, Tensor, TensorMut,
+    TensorRef, Verified, Workspace, chains, interp, text,
 };
 use std::sync::Arc;
 
@@ -33,13 +33,16 @@ fn inputs(graph: &Graph, rows: u64, seed: u64) -> Vec<Tensor> {
         .collect()
 }
 
-/// Launches into poisoned outputs.
+/// Launches into poisoned outputs; one in place of an input starts as that input.
 fn launch(plan: &Plan, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
     let program = plan.program();
     let mut outputs: Vec<Tensor> = program
         .outputs
         .iter()
         .map(|o| {
+            if let Alias::InPlace(input) = o.alias {
+                return inputs[input].clone();
+            }
             let shape: Vec<u64> = o.ty.shape.iter().map(|d| d.as_const().unwrap_or(rows)).collect();
             let poison = if o.ty.dtype == DType::Bool { 1 } else { 0xa5a5_a5a5_a5a5_a5a5 };
             Tensor::from_bits(o.ty.dtype, &shape, (0..shape.iter().product()).map(|_| poison))
@@ -47,14 +50,16 @@ fn launch(plan: &Plan, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
         .collect();
     let mut word = 0u32;
     let mut args = Args::new();
-    for input in inputs {
-        args.input(input.into());
+    for (i, (input, port)) in inputs.iter().zip(&program.inputs).enumerate() {
+        if program.outputs.iter().all(|o| o.alias != Alias::InPlace(i)) {
+            args.named_input(&port.name, input.into());
+        }
     }
-    for output in &mut outputs {
-        args.output(output.into());
+    for (output, port) in outputs.iter_mut().zip(&program.outputs) {
+        args.named_output(&port.name, output.into());
     }
     if program.has_trap {
-        args.output(TensorMut::scalar(&mut word));
+        args.named_output("error_word", TensorMut::scalar(&mut word));
     }
     let extents = vec![rows; program.symbols.len()];
     let mut workspace = Workspace::new(plan.workspace_size(&extents).unwrap() as usize);

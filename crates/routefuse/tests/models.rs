@@ -124,7 +124,8 @@ fn every_value_of_every_option() {
 
 #[test]
 fn what_is_wrong_has_a_code_and_says_what_is_right() {
-    let cases: [(&str, &[(&str, &str)], &str); 13] = [
+    type Given<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Given<'_>, &str); 13] = [
         ("mixtral", &[("k", "9")], "RF0312"),
         ("mixtral", &[("experts", "0")], "RF1003"),
         ("mixtral", &[("k", "0")], "RF1003"),
