@@ -25,6 +25,22 @@ pub enum CodegenError {
         /// What does not fit.
         message: String,
     },
+    /// More of one row has to be kept than the target has room for.
+    #[error(
+        "kernel `{kernel}` for `{target}` keeps too much of a row at once: {needed} {unit}, and there is room for {most}"
+    )]
+    RowTooWide {
+        /// Kernel name.
+        kernel: String,
+        /// Target name.
+        target: String,
+        /// What is needed.
+        needed: u64,
+        /// What there is.
+        most: u64,
+        /// Of what.
+        unit: &'static str,
+    },
     /// The module that was built does not verify: an error in this crate's emitter.
     #[error("MLIR rejects the module built for `{target}`: {message}")]
     Verify {

@@ -1,6 +1,6 @@
 //! One graph in every form: the graph itself, fused, unfused, and as host code, with equal bits.
 
-use crate::generator::{self, Generated, generate};
+use crate::generator::{self, Generated};
 use crate::inputs::{Rule, inputs};
 use crate::reduce::reduce;
 use rand::SeedableRng;
@@ -72,25 +72,12 @@ pub struct Counts {
     pub runs: u64,
 }
 
-/// Generates the graphs of these seeds and runs each with `launches` choices of extents. `compile` makes what runs a graph
+/// Generates the graphs of these seeds, by this generator, and runs each with `launches` choices of extents. `compile` makes what runs a graph
 /// compiled; it is asked again for each graph that reduction tries.
 ///
 /// # Panics
 /// With the reduced graph as text, its seed and its extents, if one disagrees.
 pub fn run<C>(
-    seeds: std::ops::Range<u64>,
-    launches: usize,
-    compile: impl FnMut(&Verified<Graph>) -> Result<C, String>,
-    launch: impl FnMut(&mut C, &[u64], &[Tensor], &Outcome, u64) -> Result<(), String>,
-) -> Counts {
-    run_of(generate, seeds, launches, compile, launch)
-}
-
-/// As [`run`], of graphs that this generator makes.
-///
-/// # Panics
-/// As [`run`].
-pub fn run_of<C>(
     generate: fn(u64) -> Generated,
     seeds: std::ops::Range<u64>,
     launches: usize,

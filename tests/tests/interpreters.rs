@@ -1,13 +1,13 @@
 //! Random graphs: the interpreter of graphs, and that of the fused and the unfused program, give the same bits. Needs no
 //! compiler, so there are many of them.
 
-use routefuse_tests::differential::{Counts, run, run_of, shard};
-use routefuse_tests::generator::row_graph;
+use routefuse_tests::differential::{Counts, run, shard};
+use routefuse_tests::generator::{generate, row_graph};
 
 fn interpreters(number: u64) {
     let seeds = shard(8_000, number, 4);
     println!("graphs of seeds {seeds:?}");
-    let counts = run(seeds.clone(), 2, |_| Ok(()), |(), _, _, _, _| Ok(()));
+    let counts = run(generate, seeds.clone(), 2, |_| Ok(()), |(), _, _, _, _| Ok(()));
     println!("{counts:?}");
     let Counts { valid, invalid, .. } = counts;
     assert_eq!(valid + invalid, seeds.end - seeds.start);
@@ -38,7 +38,7 @@ fn last_quarter() {
 fn rows(number: u64) {
     let seeds = shard(5_000, number, 2);
     println!("graphs of seeds {seeds:?}");
-    let counts = run_of(row_graph, seeds.clone(), 1, |_| Ok(()), |(), _, _, _, _| Ok(()));
+    let counts = run(row_graph, seeds.clone(), 1, |_| Ok(()), |(), _, _, _, _| Ok(()));
     println!("{counts:?}");
     assert_eq!(counts.valid + counts.invalid, seeds.end - seeds.start);
     assert!(counts.invalid * 20 <= counts.valid, "{counts:?}: the generator makes too many invalid graphs");

@@ -76,9 +76,14 @@ fn check(scheduled: &Scheduled) -> Result<(), CodegenError> {
             if !held.is_sorted_by(|a, b| a < b) || !held.iter().all(kept) {
                 return wrong("what it holds is not an ascending list of values other than row values".to_owned());
             }
-            let stack = host::room::stack_bytes(kernel, held);
-            if host && stack > host::room::MOST_STACK {
-                return wrong(format!("a row needs {stack} bytes of stack, of {} at most", host::room::MOST_STACK));
+            let (needed, most, unit) = if host {
+                (host::room::stack_bytes(kernel, held), host::room::MOST_STACK, "bytes of stack")
+            } else {
+                (row::columns_of_a_lane(kernel, few.lanes.min(many.lanes)), row::MOST_COLUMNS, "columns in a lane")
+            };
+            if needed > most {
+                let (kernel, target) = (kernel.name.clone(), scheduled.target.name().to_owned());
+                return Err(CodegenError::RowTooWide { kernel, target, needed, most, unit });
             }
             if let Some(domain) = domains.iter().find(|d| !matches!(d.piece, Piece::InRow { .. })) {
                 return wrong(format!("its pieces of {} columns are not in a row", domain.cols));

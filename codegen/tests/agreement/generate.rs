@@ -380,14 +380,17 @@ impl Generator<'_> {
         if !self.rows {
             return Schedule::Flat { threads: if host { 1 } else { 64 }, domains };
         }
+        let operands: BTreeSet<ValueId> =
+            self.kernel.values.iter().filter(|v| v.kind.is_row_value()).flat_map(|v| v.kind.operands()).collect();
         let shape = if host {
             RowShape { lanes: 1, threads: 1, persistent: false }
         } else {
-            let lanes = self.pick(&[1, 4, 8, 16, 32, 32, 64, 128, 256]);
+            // A lane keeps at most 512 columns.
+            let widest = operands.iter().map(|o| self.kernel.value(*o).space.cols).max().unwrap_or(1);
+            let least = widest.div_ceil(512).next_power_of_two() as u32;
+            let lanes = self.pick(&[1, 4, 8, 16, 32, 32, 64, 128, 256]).max(least);
             RowShape { lanes, threads: lanes.max(64), persistent: self.rng.random_bool(0.5) }
         };
-        let operands: BTreeSet<ValueId> =
-            self.kernel.values.iter().filter(|v| v.kind.is_row_value()).flat_map(|v| v.kind.operands()).collect();
         let held = self.kernel.values().filter(|(_, v)| !v.kind.is_row_value()).map(|(id, _)| id);
         let held = held.filter(|id| operands.contains(id) || self.rng.random_bool(0.3)).collect();
         Schedule::Row { few: shape, many: shape, few_rows: 0, held, domains }

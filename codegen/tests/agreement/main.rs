@@ -8,6 +8,7 @@ mod data;
 mod generate;
 mod host;
 mod regressions;
+mod ties;
 
 use data::Case;
 use rand::SeedableRng;

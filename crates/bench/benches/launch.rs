@@ -3,11 +3,12 @@
 //! `one-token` launches with arguments that were bound before, and with arguments bound anew each time, as a serving loop
 //! does. `long-chain` is the chain remap → mask → scale → append → pack at several T: fused, unfused (a kernel an op), and
 //! beside them `copy`, a plain copy that reads and writes as many bytes in all as the fused chain's arguments have, and
-//! `traffic`, which reads as many as its inputs have, writes as many as its outputs have, and computes nothing.
+//! `traffic`, which reads as many as its inputs have, writes as many as its outputs have, and computes nothing. `router` is
+//! DeepSeek-V3's with everything behind it, on one thread and on a pool of two.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use routefuse::Engine;
-use routefuse_bench::{Launch, Move, five_chains, long_chain};
+use routefuse_bench::{Launch, Move, five_chains, long_chain, router};
 use std::time::Duration;
 
 const TOKENS: [u64; 5] = [64, 1024, 4096, 16_384, 65_536];
@@ -49,6 +50,21 @@ fn long(c: &mut Criterion) {
     group.finish();
 }
 
+fn whole_router(c: &mut Criterion) {
+    let engine = Engine::builder().build().expect("an engine");
+    let graph = router();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
+    let mut group = c.benchmark_group("launch/router");
+    for tokens in [1, 65_536] {
+        let mut launch = Launch::new(&engine, &graph, true, tokens).expect("the router compiles");
+        let plan = launch.plan.clone();
+        let (args, _) = launch.args();
+        group.bench_function(BenchmarkId::new("one-thread", tokens), |b| b.iter(|| plan.launch(&args)));
+        group.bench_function(BenchmarkId::new("two-threads", tokens), |b| b.iter(|| plan.launch_on(&pool, &args)));
+    }
+    group.finish();
+}
+
 fn main() {
     let mut criterion = Criterion::default()
         .sample_size(30)
@@ -57,5 +73,6 @@ fn main() {
         .configure_from_args();
     one_token(&mut criterion);
     long(&mut criterion);
+    whole_router(&mut criterion);
     criterion.final_summary();
 }

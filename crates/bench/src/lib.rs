@@ -6,7 +6,7 @@ mod launch;
 
 pub use launch::{Launch, Move};
 
-use routefuse::{Graph, Verified, chains};
+use routefuse::{Graph, Verified, chains, models};
 
 /// The five chains in their forms, by the names of their files under `examples/`.
 ///
@@ -23,4 +23,14 @@ pub fn five_chains() -> Vec<(&'static str, Verified<Graph>)> {
 /// As [`five_chains`].
 pub fn long_chain() -> Verified<Graph> {
     chains::PostChain::default().graph().unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// DeepSeek-V3's router, and all that its engine does behind it.
+///
+/// # Panics
+/// As [`five_chains`].
+pub fn router() -> Verified<Graph> {
+    let examples = models::examples().into_iter().find(|e| e.file == "deepseek-v3-post");
+    let example = examples.expect("an example of that name");
+    example.graph().unwrap_or_else(|e| panic!("{e}"))
 }

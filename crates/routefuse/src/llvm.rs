@@ -47,6 +47,10 @@ pub(crate) fn diagnostic(e: &CodegenError) -> Diagnostic {
     let (code, help) = match e {
         CodegenError::HostFeature { .. } => (Code::HostUnsupported, "GPU targets compile on any processor"),
         CodegenError::UndefinedSymbols { .. } => (Code::UndefinedSymbol, DEFECT),
+        CodegenError::RowTooWide { .. } => (
+            Code::CompileFailed,
+            "a leading dim that is constant is part of the row: make it symbolic (`dim T`), so that each row is one of its own",
+        ),
         _ => (Code::CompileFailed, DEFECT),
     };
     Diagnostic::new(code, e.to_string()).help(help)

@@ -86,6 +86,62 @@ fn every_chain_has_the_interpreters_bits() {
     }
 }
 
+/// The transform by its definition, in f64, against the chain's: of a rotation by no angle, so that it alone is seen.
+#[test]
+fn a_hadamard_transform_follows_the_rotation() {
+    let (heads, d, rows) = (2u64, 16u64, 3u64);
+    let rope = chains::Rope {
+        heads,
+        head_dim: d,
+        rotary_dim: 8,
+        positions: 4,
+        dtype: DType::F32,
+        hadamard: true,
+        ..chains::Rope::default()
+    };
+    let graph = rope.graph().unwrap();
+    let x: Vec<f32> = (0..rows * heads * d).map(|i| ((i * 37 % 101) as f32 - 50.0) / 8.0).collect();
+    // Cosines of 1, then sines of 0.
+    let cos_sin = (0..4 * 8).map(|i| u64::from(if i % 8 < 4 { 1f32 } else { 0f32 }.to_bits()));
+    let inputs = [
+        Tensor::from_bits(DType::F32, &[rows, heads, d], x.iter().map(|x| u64::from(x.to_bits()))),
+        Tensor::from_bits(DType::I32, &[rows], 0..rows),
+        Tensor::from_bits(DType::F32, &[4, 8], cos_sin),
+    ];
+    let expected = interp::run(&graph, &inputs, &[]).unwrap().outputs;
+    for (h, head) in x.chunks_exact(d as usize).enumerate() {
+        for j in 0..d as usize {
+            let signed = head
+                .iter()
+                .enumerate()
+                .map(|(i, x)| if (i & j).count_ones() % 2 == 1 { -f64::from(*x) } else { f64::from(*x) });
+            let (naive, ours) = (signed.sum::<f64>() / 4.0, expected[0].bits(h * d as usize + j));
+            let ours = f64::from(f32::from_bits(ours as u32));
+            assert!((naive - ours).abs() < 1e-5, "head {h}, column {j}: {ours}, not {naive}");
+        }
+    }
+    let plan = Engine::builder().build().unwrap().compile(&graph, &Target::host(), &Options::default()).unwrap();
+    assert_eq!(launch(&plan, &inputs, rows), expected);
+}
+
+#[test]
+fn rows_that_no_kernel_can_keep_are_refused() {
+    // The leading dim is constant, and so a part of the one row that there is.
+    let source = "route 1\ngraph @wide {\n  input %x : f32[4096, 512]\n  %p = softmax %x\n  output p = %p\n}\n";
+    let graph = text::parse_verified(source).unwrap();
+    let engine = Engine::builder().build().unwrap();
+    for (target, room) in [("host", "bytes of stack"), ("sm_90", "columns in a lane"), ("gfx942", "columns in a lane")]
+    {
+        let plan = engine.compile(&graph, &Target::named(target).unwrap(), &Options::default()).unwrap();
+        let refused = plan.prepare().unwrap_err().to_string();
+        assert!(refused.starts_with("RF0802: kernel `wide`") && refused.contains(room), "{refused}");
+        assert!(refused.contains("symbolic (`dim T`)"), "{refused}");
+    }
+    // With a symbol in its place, it is a graph like any other.
+    let rows = text::parse_verified(&source.replace("4096", "T").replace("{\n", "{\n  dim T\n")).unwrap();
+    engine.compile(&rows, &Target::named("sm_90").unwrap(), &Options::default()).unwrap().prepare().unwrap();
+}
+
 #[test]
 fn every_chain_is_one_kernel() {
     let engine = Engine::builder().build().unwrap();

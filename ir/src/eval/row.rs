@@ -2,7 +2,8 @@
 //!
 //! # The order of keys
 //! A top-k compares *rank keys*, `u32`; the larger is the better, and ties go to the lower column. [`rank_key`] maps −0.0
-//! and 0.0 to one key, and every NaN to 1, below all numbers; 0 is no candidate.
+//! and 0.0 to one key, and every NaN to 1, below all numbers; 0 is no candidate. To leave it free, integers are one higher
+//! than their order, and of 32 bits the two largest share a key.
 
 use super::{Evaluator, ScalarFn};
 use crate::dtype::DType;
@@ -40,7 +41,7 @@ pub fn rank_key(dtype: DType, bits: u64, candidates: Candidates) -> u32 {
     }
     let word = super::as_index(dtype, bits) as u32;
     let key = if dtype.is_signed() { word ^ 1 << 31 } else { word };
-    key.max(1)
+    key.saturating_add(1)
 }
 
 /// The float that a rank key stands for.

@@ -11,6 +11,5 @@ mod models_amd;
 mod models_ptx;
 mod one_compile;
 mod ptx;
-mod rows;
 mod snapshot;
 mod traps;

@@ -74,7 +74,7 @@ impl<'m> Emitter<'_, 'm> {
             _ => b.extui(x.value, i32),
         };
         let key = if signed { b.xori(wide, constant(SIGN)) } else { wide };
-        b.maxui(key, constant(1))
+        b.addi(b.minui(key, constant(i64::from(u32::MAX - 1))), constant(1))
     }
 
     /// The floats that rank keys stand for.

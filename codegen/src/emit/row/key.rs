@@ -135,7 +135,8 @@ impl<'m> Emitter<'_, 'm> {
         let constant = |v: u32| b.const_int(b.lanes_of(b.int(32), x.lanes), i64::from(v));
         let wide = if dtype.bits() < 32 { self.cast(x, dtype, DType::I32).value } else { x.value };
         let ordered = if dtype.is_signed() { b.xori(wide, constant(SIGN)) } else { wide };
-        Lanes { value: b.maxui(ordered, constant(1)), nans: Nans::Exact, ..x }
+        let key = b.addi(b.minui(ordered, constant(u32::MAX - 1)), constant(1));
+        Lanes { value: key, nans: Nans::Exact, ..x }
     }
 
     /// The rank keys of a value's floats; those of numbers are larger by [`Self::added_to_keys`].

@@ -22,11 +22,20 @@ use crate::mlir_builder::{IntPredicate, Place, Val};
 use group::Group;
 use routefuse_ir::kernel::abi::ENTRY;
 use routefuse_ir::kernel::schedule::{Domain, RowShape, Schedule};
-use routefuse_ir::kernel::{Store, ValueId, ValueKind};
+use routefuse_ir::kernel::{Kernel, Store, ValueId, ValueKind};
 use routefuse_ir::op::ReduceOp;
 use routefuse_ir::target::TargetKind;
 use spread::Spread;
 use std::rc::Rc;
+
+/// Columns of one value that a lane may keep: twice the registers of any GPU, and all of them are written out.
+pub(super) const MOST_COLUMNS: u64 = 512;
+
+/// Columns that a lane keeps of the widest operand of a row value.
+pub(super) fn columns_of_a_lane(kernel: &Kernel, lanes: u32) -> u64 {
+    let operands = kernel.values.iter().filter(|v| v.kind.is_row_value()).flat_map(|v| v.kind.operands());
+    operands.map(|o| kernel.value(o).space.cols.div_ceil(u64::from(lanes))).max().unwrap_or(1)
+}
 
 /// Columns of a lane that are loaded before a loop over rows, where no row changes them. More would fill the registers.
 const MOST_AHEAD: usize = 16;

@@ -58,10 +58,13 @@ fn integers_and_narrow_floats_are_keys_too() {
         values(&output(b, y, &[ints(dtype, &[1, x.len() as u64], x)]))
     };
     assert_eq!(best(DType::I32, &[-5, i128::from(i32::MIN), 7, -5]), [2, 0, 3]);
-    assert_eq!(best(DType::U32, &[0, 2, i128::from(u32::MAX), 1]), [2, 1, 0]);
-    // The two least share a key, so that 0 stands for no candidate: 0 and 1 tie.
-    assert_eq!(best(DType::U32, &[0, 0, i128::from(u32::MAX), 1]), [2, 0, 1]);
+    assert_eq!(best(DType::U32, &[0, 2, i128::from(u32::MAX), 1]), [2, 1, 3]);
+    assert_eq!(best(DType::U32, &[0, 0, i128::from(u32::MAX), 1]), [2, 3, 0]);
+    // The two largest share a key, so that 0 stands for no candidate.
+    assert_eq!(best(DType::U32, &[i128::from(u32::MAX) - 1, i128::from(u32::MAX), 3, 4]), [0, 1, 3]);
+    assert_eq!(best(DType::I32, &[i128::from(i32::MIN), i128::from(i32::MIN) + 1, 0, 1]), [3, 2, 1]);
     assert_eq!(best(DType::I8, &[-128, 127, -128, 0]), [1, 3, 0]);
+    assert_eq!(best(DType::U16, &[0, 1, 65535, 65534]), [2, 3, 1]);
     for dtype in [DType::F16, DType::Bf16] {
         let mut b = GraphBuilder::new("g");
         let t = b.symbol("T");

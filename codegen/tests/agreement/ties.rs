@@ -1,0 +1,104 @@
+//! Selections from columns of few different keys, the least of their dtype among them: every tie is decided, and no key is
+//! taken for another or for none.
+
+use crate::amd::Emulator;
+use crate::data::Case;
+use crate::{agree_on_amd, agree_on_host, skipped};
+use routefuse_ir::dim::SymbolId;
+use routefuse_ir::graph::{Layout, TensorType};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Variant};
+use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Space, Store, Value, ValueId, ValueKind};
+use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp, TopKOrder};
+use routefuse_ir::{DType, Dim, Literal};
+
+/// The k best of `width` keys of this dtype: best first, by column, and as a mask. Keys are 0 to 3, or the four least.
+fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32) -> Case {
+    let rows = SymbolId(0);
+    let param = |name: &str, role, dtype, cols: u64| Param {
+        name: name.to_owned(),
+        role,
+        ty: TensorType::new(dtype, [Dim::Sym(rows), Dim::Const(cols)]),
+        layout: Layout::Contiguous,
+        aliases: None,
+    };
+    let value = |kind, dtype, cols| Value { kind, dtype, space: Space { per_row: true, cols }, name: String::new() };
+    let constant = |literal: Literal| Value {
+        kind: ValueKind::Const(literal),
+        dtype: literal.dtype(),
+        space: Space { per_row: false, cols: 1 },
+        name: String::new(),
+    };
+    let binary = |op, a, b| ValueKind::Scalar(ScalarOp::Binary(op), vec![ValueId(a), ValueId(b)]);
+    let least = if dtype == DType::I32 { i32::MIN } else { 0 };
+    let (keys, candidates) = (ValueId(5), Candidates::All);
+    let topk = |order| ValueKind::TopK { value: keys, width, k, candidates, order };
+    let values = vec![
+        value(ValueKind::Load(ParamId(0)), DType::I32, width),
+        constant(Literal::i32(3)),
+        value(binary(BinaryOp::And, 0, 1), DType::I32, width),
+        constant(Literal::i32(least)),
+        value(binary(BinaryOp::Or, 2, 3), DType::I32, width),
+        value(ValueKind::Scalar(ScalarOp::Cast(dtype), vec![ValueId(4)]), dtype, width),
+        value(topk(TopKOrder::Value), DType::I32, k),
+        value(topk(TopKOrder::Column), DType::I32, k),
+        value(ValueKind::TopKMask { value: keys, width, k, candidates }, DType::Bool, width),
+    ];
+    let params = vec![
+        param("x", Role::Input, DType::I32, width),
+        param("best", Role::Output, DType::I32, k),
+        param("columns", Role::Output, DType::I32, k),
+        param("mask", Role::Output, DType::Bool, width),
+    ];
+    let store = |i: u32| Store { param: ParamId(i + 1), value: ValueId(i + 6), add_at: None };
+    let kernel = Kernel {
+        name: "selection".to_owned(),
+        symbols: vec!["T".to_owned()],
+        rows: Some(rows),
+        params,
+        values,
+        stores: (0..3).map(store).collect(),
+    };
+    let schedule = |lanes: u32, threads: u32| {
+        let piece = Piece::InRow { width: 1 };
+        let shape = RowShape { lanes, threads, persistent: false };
+        let mut domains = vec![Domain { cols: k, stores: vec![0, 1], piece }];
+        match domains.iter_mut().find(|d| d.cols == width) {
+            Some(same) => same.stores.push(2),
+            None => domains.push(Domain { cols: width, stores: vec![2], piece }),
+        }
+        Schedule::Row { few: shape, many: shape, few_rows: 0, held: vec![keys], domains }
+    };
+    Case {
+        kernel: kernel.verify().expect("a right kernel"),
+        host_schedule: schedule(1, 1),
+        gpu_schedule: schedule(lanes, lanes.max(64)),
+        rows: vec![33],
+        seed: width * 64 + k,
+    }
+}
+
+const KEYS: [DType; 6] = [DType::U32, DType::I32, DType::U8, DType::I16, DType::F32, DType::Bf16];
+const SIZES: [(u64, u64); 7] = [(2, 1), (5, 3), (8, 4), (16, 15), (33, 8), (64, 64), (72, 10)];
+
+#[test]
+fn ties_on_the_host() {
+    for dtype in KEYS {
+        for size in SIZES {
+            agree_on_host(&selection(dtype, size, 1), 0);
+        }
+    }
+}
+
+#[test]
+fn ties_on_amd() {
+    let Some(emulator) = Emulator::find() else { return skipped("no AMD emulator") };
+    for (i, dtype) in KEYS.into_iter().enumerate() {
+        // Half of the pairs: every size meets several numbers of lanes, a block's among them, and both kinds of wave.
+        for (j, size) in SIZES.into_iter().enumerate().skip(i % 2).step_by(2) {
+            let lanes = [8, 32, 16, 64, 4, 128][(i + j) % 6].max(size.0.div_ceil(64).next_power_of_two() as u32);
+            let (target, few) = (["gfx942", "gfx1100"][(i + j / 2) % 2], (i + j) % 3 == 0);
+            let variant = Variant { aligned: false, narrow: true, few };
+            agree_on_amd(&emulator, &selection(dtype, size, lanes), target, variant, 0);
+        }
+    }
+}
