@@ -8,9 +8,49 @@ use std::ptr::NonNull;
 /// One argument, without its lifetime: so that [`Args`], which has destructors to run, ends its borrows with its last use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
-    pub(crate) view: View,
     name: Option<NonNull<str>>,
+    #[cfg(feature = "cuda")]
+    start: NameStart,
     pub(crate) writable: bool,
+    pub(crate) view: View,
+}
+
+/// A name's length and first bytes: all of most names, which are then compared without a loop.
+#[cfg(feature = "cuda")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct NameStart {
+    bytes: u128,
+    length: usize,
+}
+
+#[cfg(feature = "cuda")]
+impl NameStart {
+    #[inline]
+    pub(crate) fn of(name: &str) -> NameStart {
+        let mut bytes = [0; 16];
+        let most = name.len().min(16);
+        bytes[..most].copy_from_slice(&name.as_bytes()[..most]);
+        NameStart { bytes: u128::from_ne_bytes(bytes), length: name.len() }
+    }
+
+    /// Whether it is all of the name.
+    pub(crate) fn is_whole(self) -> bool {
+        self.length <= 16
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Entry {
+    #[inline]
+    pub(crate) fn is_named(&self) -> bool {
+        self.name.is_some()
+    }
+
+    /// Whether it has a name, and the name begins so and is as long.
+    #[inline]
+    pub(crate) fn is_called(&self, start: NameStart) -> bool {
+        self.name.is_some() && self.start == start
+    }
 }
 
 /// Arguments, by position or by name, in any mix: those without a name are taken in order of declaration.
@@ -67,7 +107,13 @@ impl<'a> Args<'a> {
 
     #[inline]
     fn push(&mut self, view: View, name: Option<&'a str>, writable: bool) -> &mut Args<'a> {
-        self.entries.push(Entry { view, name: name.map(NonNull::from), writable });
+        self.entries.push(Entry {
+            name: name.map(NonNull::from),
+            #[cfg(feature = "cuda")]
+            start: name.map_or_else(NameStart::default, NameStart::of),
+            writable,
+            view,
+        });
         self
     }
 

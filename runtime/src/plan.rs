@@ -6,12 +6,16 @@ mod launch;
 mod overlap;
 mod ports;
 mod prepare;
+#[cfg(feature = "cuda")]
+mod quick;
 mod slots;
 
 use crate::cache::{KernelCache, LoadedKernel};
 use crate::compiler::Compiler;
 use crate::key::KeyText;
 pub use prepare::Progress;
+#[cfg(feature = "cuda")]
+pub(crate) use quick::Quick;
 
 use ports::Port;
 use rayon::ThreadPool;

@@ -3,7 +3,8 @@
 use super::gpu::Gpu;
 use super::kernel::GpuKernel;
 use crate::args::Args;
-use crate::plan::Plan;
+use crate::plan::{Plan, Quick};
+use crate::view::Device;
 use cudarc::driver::{CudaStream, sys};
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -19,6 +20,13 @@ pub struct CudaPlan {
     pub(crate) plan: Arc<Plan>,
     pub(crate) gpu: Gpu,
     pub(crate) steps: Box<[LoadedStep]>,
+    /// The usual launch, if the plan has one.
+    pub(crate) quick: Option<Quick>,
+    /// The address of the driver's context.
+    pub(crate) context: usize,
+    pub(crate) device: Device,
+    /// The most blocks that are launched as programmatic dependents.
+    pub(crate) most_dependent: u32,
 }
 
 /// A kernel's variants: the most special first, as [`Scheduled::variants`] has them.
@@ -122,7 +130,9 @@ impl CudaPlan {
         let step =
             |k: &Scheduled| LoadedStep { variants: k.variants().iter().map(|v| (*v, OnceLock::new())).collect() };
         let steps = plan.kernels().iter().map(step).collect();
-        Ok(CudaPlan { plan, gpu: gpu.clone(), steps })
+        let most_dependent = if plan.target().has_dependent_launch() { gpu.multiprocessors() } else { 0 };
+        let (quick, context) = (Quick::new(&plan), gpu.context().cu_ctx().addr());
+        Ok(CudaPlan { plan, gpu: gpu.clone(), steps, quick, context, device: gpu.device(), most_dependent })
     }
 
     /// Compiles what is not compiled, has the driver make machine code of it, and loads every variant of every kernel. From
@@ -227,6 +237,7 @@ pub(crate) fn about(kernel: &Scheduled, variant: Variant) -> String {
 impl fmt::Debug for CudaPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let loaded = self.steps.iter().flat_map(|s| &s.variants).filter(|(_, slot)| slot.get().is_some()).count();
-        write!(f, "CudaPlan {{ plan: {:?}, gpu: {:?}, loaded: {loaded} }}", self.plan, self.gpu)
+        let quick = self.quick.is_some();
+        write!(f, "CudaPlan {{ plan: {:?}, gpu: {:?}, loaded: {loaded}, quick: {quick} }}", self.plan, self.gpu)
     }
 }

@@ -3,6 +3,7 @@
 
 use super::launch::{Bound, PORTS, SLOTS, SYMBOLS, Span, fill_slots, room};
 use super::ports::Bounds;
+use super::quick::PARAMETERS;
 use super::slots::{Offsets, Source, StepSlots};
 use crate::args::Args;
 use crate::cuda::kernel::GpuKernel;
@@ -13,15 +14,47 @@ use cudarc::driver::sys::{self, CUlaunchAttributeID_enum, CUresult};
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::{Code, Diagnostic};
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::mem::MaybeUninit;
 
 /// Elements that 32-bit indices reach, with room for the threads past the end and for a grid's stride of rows.
-const NARROW: u64 = (1 << 31) - (1 << 20);
+pub(super) const NARROW: u64 = (1 << 31) - (1 << 20);
 
 impl CudaPlan {
+    #[inline]
     pub(crate) fn run(&self, launch: &Launch<'_>, args: &Args<'_>) -> Result<(), Diagnostic> {
+        let usual = launch.variant.is_none() && launch.context.is_none_or(|c| c.addr() == self.context);
+        if let Some(quick) = self.quick.as_ref().filter(|_| usual)
+            && let Some(found) = quick.find(args, self.device)
+            && let Some(kernel) = self.steps[0].variants[found.variant].1.get()
+        {
+            let resident = if found.persistent { u64::from(kernel.resident) } else { u64::MAX };
+            // Fewer than 2³¹.
+            let blocks = found.blocks.min(resident) as u32;
+            let mut room = [const { MaybeUninit::uninit() }; PARAMETERS];
+            let parameters = quick.parameters(args, &mut room);
+            let (step, variant, threads) = (0, found.variant, found.threads);
+            let dependent = self.may_depend(launch, blocks);
+            let ready = Ready { kernel, step, variant, blocks, threads, dependent, stream: launch.stream, parameters };
+            #[cfg(debug_assertions)]
+            self.compare_with_thorough(launch, args, &ready);
+            // SAFETY: as in `run_thoroughly`, of whose checks these are the short form.
+            return unsafe { self.go(ready) };
+        }
+        // SAFETY: the parameters are those of this kernel, whose artifact was checked against them; every address behind
+        // them was checked to have the elements that the kernel touches, exclusively where it writes.
+        self.run_thoroughly(launch, args, &mut |ready| unsafe { self.go(ready) })
+    }
+
+    /// Checks everything, and says what is wrong; or else hands on `each` kernel.
+    #[inline(never)]
+    fn run_thoroughly(
+        &self,
+        launch: &Launch<'_>,
+        args: &Args<'_>,
+        each: &mut dyn FnMut(Ready<'_>) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
         let plan = &*self.plan;
-        if launch.context.is_some_and(|c| c != self.gpu.context().cu_ctx()) {
+        if launch.context.is_some_and(|c| c.addr() != self.context) {
             return Err(self.other_context());
         }
         let (mut near, mut far) = ([&ABSENT; PORTS], Vec::new());
@@ -30,7 +63,7 @@ impl CudaPlan {
         let bounds = room(&mut near, &mut far, plan.ports.len(), Bounds::default());
         let (mut near, mut far) = ([0; SYMBOLS], Vec::new());
         let extents = room(&mut near, &mut far, plan.program.symbols.len(), 0);
-        let mut bound = Bound { device: self.gpu.device(), views, bounds, extents, unchanged: 0 };
+        let mut bound = Bound { device: self.device, views, bounds, extents, unchanged: 0 };
         plan.bind(args, &mut bound)?;
         let mut offsets = Offsets::new();
         let workspace = Span { begin: launch.workspace.0, bytes: launch.workspace.1 };
@@ -44,7 +77,7 @@ impl CudaPlan {
                 self.choose(launch, &bound, step, scheduled, loaded, rows)?;
             }
         }
-        for ((step, scheduled), loaded) in plan.steps.iter().zip(&plan.kernels).zip(&self.steps) {
+        for (s, ((step, scheduled), loaded)) in plan.steps.iter().zip(&plan.kernels).zip(&self.steps).enumerate() {
             let Some(rows) = bound.rows(step) else { continue };
             let (variant, kernel, blocks) = self.choose(launch, &bound, step, scheduled, loaded, rows)?;
             let (mut near, mut far) = ([0u64; SLOTS], Vec::new());
@@ -55,21 +88,50 @@ impl CudaPlan {
             for (parameter, slot) in parameters.iter_mut().zip(slots.iter_mut()) {
                 *parameter = Parameter((&raw mut *slot).cast());
             }
-            let threads = scheduled.schedule.threads(variant);
-            // Blocks that come early where there is no multiprocessor for each of them crowd on a few, and are late there: the
-            // H100 then takes up to a fifth longer than without.
-            let dependent =
-                launch.dependent && scheduled.target.has_dependent_launch() && blocks <= self.gpu.multiprocessors();
-            // SAFETY: the parameters are those of this kernel, whose artifact was checked against them; every address behind
-            // them was checked to have the elements that the kernel touches, exclusively where it writes.
-            let result = unsafe { launch_kernel(kernel, blocks, threads, parameters, launch.stream, dependent) };
-            if result != CUresult::CUDA_SUCCESS {
-                // SAFETY: as above.
-                let again = || unsafe { launch_kernel(kernel, blocks, threads, parameters, launch.stream, dependent) };
-                self.failed(result, again, scheduled, variant)?;
-            }
+            let threads = scheduled.schedule.threads(loaded.variants[variant].0);
+            let dependent = self.may_depend(launch, blocks);
+            each(Ready { kernel, step: s, variant, blocks, threads, dependent, stream: launch.stream, parameters })?;
         }
         Ok(())
+    }
+
+    /// Whether the launch is a programmatic dependent. Blocks that come early where there is no multiprocessor for each of
+    /// them crowd on a few, and are late there: the H100 then takes up to a fifth longer than without.
+    #[inline]
+    fn may_depend(&self, launch: &Launch<'_>, blocks: u32) -> bool {
+        launch.dependent && blocks <= self.most_dependent
+    }
+
+    /// The quick way does what the thorough one would.
+    #[cfg(debug_assertions)]
+    fn compare_with_thorough(&self, launch: &Launch<'_>, args: &Args<'_>, quick: &Ready<'_>) {
+        let value = |p: &Parameter| {
+            // SAFETY: the address of an argument or a slot, which live longer than this.
+            unsafe { p.0.cast::<u64>().read() }
+        };
+        let values = |ready: &Ready<'_>| -> Vec<u64> { ready.parameters.iter().map(value).collect() };
+        let shape = |r: &Ready<'_>| (r.step, r.variant, r.blocks, r.threads, r.dependent, std::ptr::from_ref(r.kernel));
+        let mut launches = 0;
+        let checked = self.run_thoroughly(launch, args, &mut |thorough| {
+            launches += 1;
+            assert_eq!((shape(&thorough), values(&thorough)), (shape(quick), values(quick)));
+            Ok(())
+        });
+        assert_eq!((checked, launches), (Ok(()), 1));
+    }
+
+    /// One launch; a thread without a context gets the plan's, and tries again.
+    ///
+    /// # Safety
+    /// The parameters are what the kernel takes, each behind its address, and what it touches may be touched.
+    #[inline]
+    unsafe fn go(&self, mut ready: Ready<'_>) -> Result<(), Diagnostic> {
+        // SAFETY: handed on to the caller.
+        match unsafe { launch_kernel(&mut ready) } {
+            CUresult::CUDA_SUCCESS => Ok(()),
+            // SAFETY: as above.
+            result => unsafe { self.failed(result, ready) },
+        }
     }
 
     /// The variant to launch, loaded, and its blocks.
@@ -82,37 +144,34 @@ impl CudaPlan {
         scheduled: &Scheduled,
         loaded: &'k LoadedStep,
         rows: u64,
-    ) -> Result<(Variant, &'k Arc<GpuKernel>, u32), Diagnostic> {
+    ) -> Result<(usize, &'k GpuKernel, u32), Diagnostic> {
         let (aligned, narrow) = assumptions(bound, step, rows, &self.plan);
         let few = scheduled.schedule.few_rows() >= rows;
         let holds = |v: Variant| (aligned || !v.aligned) && (narrow || !v.narrow);
         let found = match launch.variant {
-            None => loaded.variants.iter().find(|(v, _)| holds(*v) && (few || !v.few)),
-            Some(wanted) => loaded.variants.iter().find(|(v, _)| *v == wanted && holds(*v)),
+            None => loaded.variants.iter().position(|(v, _)| holds(*v) && (few || !v.few)),
+            Some(wanted) => loaded.variants.iter().position(|(v, _)| *v == wanted && holds(*v)),
         };
-        let Some((variant, slot)) = found else { return Err(self.no_such_variant(scheduled, launch, aligned, narrow)) };
+        let Some(found) = found else { return Err(self.no_such_variant(scheduled, launch, aligned, narrow)) };
+        let (variant, slot) = &loaded.variants[found];
         let Some(kernel) = slot.get() else { return Err(self.not_loaded(scheduled, *variant)) };
         let Some(blocks) = scheduled.schedule.blocks(rows, *variant) else { return Err(too_many(scheduled, rows)) };
         // A grid that strides over the rows is best as large as what is resident at once, and no larger.
         let persistent = scheduled.schedule.shape(*variant).is_some_and(|s| s.persistent);
         let blocks = if persistent { blocks.min(u64::from(kernel.resident)) } else { blocks };
-        Ok((*variant, kernel, blocks as u32))
+        Ok((found, kernel, blocks as u32))
     }
 
-    /// What to do about a launch that the driver refused: a thread without a context gets the plan's, and tries again.
+    /// # Safety
+    /// As for [`CudaPlan::go`].
     #[cold]
-    fn failed(
-        &self,
-        mut result: CUresult,
-        mut again: impl FnMut() -> CUresult,
-        scheduled: &Scheduled,
-        variant: Variant,
-    ) -> Result<(), Diagnostic> {
-        let about = about(scheduled, variant);
+    unsafe fn failed(&self, mut result: CUresult, mut ready: Ready<'_>) -> Result<(), Diagnostic> {
+        let about = about(&self.plan.kernels[ready.step], self.steps[ready.step].variants[ready.variant].0);
         if result == CUresult::CUDA_ERROR_INVALID_CONTEXT {
             let bound = self.gpu.context().bind_to_thread();
             bound.map_err(|e| driver::failed("cuCtxSetCurrent", e, &about))?;
-            result = again();
+            // SAFETY: handed on to the caller.
+            result = unsafe { launch_kernel(&mut ready) };
         }
         result.result().map_err(|e| driver::failed("cuLaunchKernelEx", e, &about))
     }
@@ -184,40 +243,50 @@ fn assumptions(bound: &Bound<'_, '_>, step: &StepSlots, rows: u64, plan: &super:
 /// The address of an argument.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct Parameter(*mut c_void);
+pub(super) struct Parameter(pub(super) *mut c_void);
+
+/// A kernel with all that a launch of it says.
+struct Ready<'k> {
+    kernel: &'k GpuKernel,
+    /// Which step of the plan it is.
+    step: usize,
+    /// Which variant of the step.
+    variant: usize,
+    blocks: u32,
+    threads: u32,
+    dependent: bool,
+    stream: sys::CUstream,
+    parameters: &'k mut [Parameter],
+}
 
 /// One call of the driver.
 ///
 /// # Safety
 /// The parameters are what the kernel takes, each behind its address, and what it touches may be touched.
 #[inline]
-unsafe fn launch_kernel(
-    kernel: &GpuKernel,
-    blocks: u32,
-    threads: u32,
-    parameters: &mut [Parameter],
-    stream: sys::CUstream,
-    dependent: bool,
-) -> CUresult {
-    let mut value = sys::CUlaunchAttributeValue { pad: [0; 64] };
-    value.programmaticStreamSerializationAllowed = 1;
-    let id = CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
-    let mut attribute = sys::CUlaunchAttribute { id, pad: [0; 4], value };
+unsafe fn launch_kernel(ready: &mut Ready<'_>) -> CUresult {
+    let mut attribute = MaybeUninit::<sys::CUlaunchAttribute>::uninit();
+    if ready.dependent {
+        let mut value = sys::CUlaunchAttributeValue { pad: [0; 64] };
+        value.programmaticStreamSerializationAllowed = 1;
+        let id = CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+        attribute.write(sys::CUlaunchAttribute { id, pad: [0; 4], value });
+    }
     let config = sys::CUlaunchConfig {
-        gridDimX: blocks,
+        gridDimX: ready.blocks,
         gridDimY: 1,
         gridDimZ: 1,
-        blockDimX: threads,
+        blockDimX: ready.threads,
         blockDimY: 1,
         blockDimZ: 1,
         sharedMemBytes: 0,
-        hStream: stream,
-        attrs: &raw mut attribute,
-        numAttrs: u32::from(dependent),
+        hStream: ready.stream,
+        attrs: attribute.as_mut_ptr(),
+        numAttrs: u32::from(ready.dependent),
     };
     // SAFETY: configuration, attribute and parameters live through the call, which copies them; the rest is handed on.
     unsafe {
-        let parameters = parameters.as_mut_ptr().cast::<*mut c_void>();
-        sys::cuLaunchKernelEx(&raw const config, kernel.function(), parameters, std::ptr::null_mut())
+        let parameters = ready.parameters.as_mut_ptr().cast::<*mut c_void>();
+        sys::cuLaunchKernelEx(&raw const config, ready.kernel.function(), parameters, std::ptr::null_mut())
     }
 }

@@ -16,19 +16,19 @@ pub(super) struct Port {
     pub(super) alias: Alias,
     pub(super) dtype: DType,
     pub(super) rank: u8,
-    layout: Layout,
+    pub(super) layout: Layout,
     /// The symbol of the leading dim.
     pub(super) symbol: Option<u32>,
     /// It is the first port with its symbol, and says the extent.
     defines: bool,
     /// Constant extents; 0 for a symbolic one.
-    shape: [u64; MAX_RANK],
+    pub(super) shape: [u64; MAX_RANK],
     /// The strides of a gapless row-major tensor.
-    strides: [i64; MAX_RANK],
+    pub(super) strides: [i64; MAX_RANK],
     /// Elements of all dims but a symbolic leading one.
-    row_elements: u64,
+    pub(super) row_elements: u64,
     /// Elements of all dims but the leading one.
-    inner_elements: u64,
+    pub(super) inner_elements: u64,
 }
 
 /// The bytes that a view's elements span: `begin..end`, both 0 for a view without elements.

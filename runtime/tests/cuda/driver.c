@@ -1,0 +1,196 @@
+// A stand-in for NVIDIA's driver: the calls that routefuse makes, counted and noted, on a machine without a GPU. Memory is
+// the host's, kernels do not run. Its linker takes any PTX that has no word `nonsense`, and makes "machine code" of it:
+// a line that says for whom, and the PTX. A kernel's parameters are counted by a line `// parameters N` of the PTX.
+//
+// Built by the tests; `stand_in_*` are theirs.
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int Result;
+enum { SUCCESS, INVALID_VALUE = 1, INVALID_CONTEXT = 201, INVALID_PTX = 218, INVALID_IMAGE = 200, NOT_FOUND = 500 };
+enum { DEVICES = 2, PARAMETERS = 128, LAUNCHES = 64 };
+
+// What the tests set.
+int stand_in_version = 12080;
+int stand_in_sm[DEVICES] = {90, 90};
+// 0, or what the next launch says.
+int stand_in_launch_fails = 0;
+// Part of the machine code: other drivers refuse it.
+int stand_in_build = 1;
+
+// What the tests look at.
+typedef struct {
+    char kernel[128];
+    unsigned blocks, threads, parameters, dependent, device;
+    void *stream;
+    unsigned long values[PARAMETERS];
+} Launch;
+Launch stand_in_launches[LAUNCHES];
+unsigned stand_in_launched = 0;
+// Calls of every kind but those below.
+_Atomic unsigned long stand_in_calls = 0;
+_Atomic unsigned long stand_in_links = 0, stand_in_loads = 0, stand_in_unloads = 0;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local void *current = NULL;
+static int contexts[DEVICES];
+
+#define CALL stand_in_calls++
+
+Result cuInit(unsigned flags) { CALL; return SUCCESS; }
+Result cuDriverGetVersion(int *version) { CALL; *version = stand_in_version; return SUCCESS; }
+Result cuDeviceGetCount(int *count) { CALL; *count = DEVICES; return SUCCESS; }
+Result cuDeviceGet(int *device, int ordinal) { CALL; *device = ordinal; return ordinal < DEVICES ? SUCCESS : INVALID_VALUE; }
+Result cuDeviceGetName(char *name, int length, int device) {
+    CALL;
+    snprintf(name, length, "Stand-in %d", device);
+    return SUCCESS;
+}
+Result cuDeviceTotalMem_v2(size_t *bytes, int device) { CALL; *bytes = 1 << 30; return SUCCESS; }
+Result cuDeviceGetUuid_v2(char *uuid, int device) { CALL; memset(uuid, device, 16); return SUCCESS; }
+Result cuDeviceGetAttribute(int *value, int attribute, int device) {
+    CALL;
+    switch (attribute) {
+    case 75: *value = stand_in_sm[device] / 10; break;
+    case 76: *value = stand_in_sm[device] % 10; break;
+    case 16: *value = 4; break;
+    default: *value = 0;
+    }
+    return SUCCESS;
+}
+Result cuDevicePrimaryCtxRetain(void **context, int device) { CALL; *context = &contexts[device]; return SUCCESS; }
+Result cuDevicePrimaryCtxRelease_v2(int device) { CALL; return SUCCESS; }
+Result cuDevicePrimaryCtxRelease(int device) { CALL; return SUCCESS; }
+Result cuCtxSetCurrent(void *context) { CALL; current = context; return SUCCESS; }
+Result cuCtxGetCurrent(void **context) { CALL; *context = current; return SUCCESS; }
+Result cuCtxSynchronize(void) { CALL; return SUCCESS; }
+Result cuStreamCreate(void **stream, unsigned flags) { CALL; *stream = malloc(8); return SUCCESS; }
+Result cuStreamDestroy_v2(void *stream) { CALL; free(stream); return SUCCESS; }
+Result cuStreamSynchronize(void *stream) { CALL; return SUCCESS; }
+Result cuMemAlloc_v2(unsigned long *address, size_t bytes) {
+    CALL;
+    *address = (unsigned long)aligned_alloc(256, (bytes + 255) / 256 * 256);
+    return SUCCESS;
+}
+Result cuMemFree_v2(unsigned long address) { CALL; free((void *)address); return SUCCESS; }
+Result cuGetErrorName(Result error, const char **name) {
+    CALL;
+    *name = error == INVALID_PTX       ? "CUDA_ERROR_INVALID_PTX"
+            : error == INVALID_IMAGE   ? "CUDA_ERROR_INVALID_IMAGE"
+            : error == INVALID_CONTEXT ? "CUDA_ERROR_INVALID_CONTEXT"
+            : error == NOT_FOUND       ? "CUDA_ERROR_NOT_FOUND"
+                                       : "CUDA_ERROR_INVALID_VALUE";
+    return SUCCESS;
+}
+Result cuGetErrorString(Result error, const char **text) { CALL; *text = "said by the stand-in"; return SUCCESS; }
+
+typedef struct {
+    char *log;
+    char *code;
+    size_t size;
+} Link;
+
+Result cuLinkCreate_v2(unsigned count, int *options, void **values, Link **state) {
+    CALL;
+    *state = calloc(1, sizeof(Link));
+    for (unsigned i = 0; i < count; ++i)
+        if (options[i] == 5) (*state)->log = values[i]; // CU_JIT_ERROR_LOG_BUFFER
+    return SUCCESS;
+}
+Result cuLinkAddData_v2(Link *state, int kind, void *data, size_t size, const char *name, unsigned count, int *options,
+                        void **values) {
+    CALL;
+    if (strstr(data, "nonsense")) {
+        if (state->log) strcpy(state->log, "ptxas fatal: nonsense");
+        return INVALID_PTX;
+    }
+    state->code = malloc(size + 64);
+    state->size = sprintf(state->code, "machine code %d\n", stand_in_build);
+    memcpy(state->code + state->size, data, size);
+    state->size += size;
+    return SUCCESS;
+}
+Result cuLinkComplete(Link *state, void **code, size_t *size) {
+    CALL;
+    stand_in_links++;
+    *code = state->code;
+    *size = state->size;
+    return SUCCESS;
+}
+Result cuLinkDestroy(Link *state) {
+    CALL;
+    free(state->code);
+    free(state);
+    return SUCCESS;
+}
+
+typedef struct {
+    char kernel[128];
+    unsigned parameters;
+    int device;
+} Module;
+
+Result cuModuleLoadData(Module **module, const char *image) {
+    CALL;
+    int build;
+    if (sscanf(image, "machine code %d\n", &build) != 1 || build != stand_in_build) return INVALID_IMAGE;
+    stand_in_loads++;
+    *module = calloc(1, sizeof(Module));
+    (*module)->device = (int *)current - contexts;
+    const char *line = strstr(image, "// kernel ");
+    if (line) sscanf(line, "// kernel %127[^\n]", (*module)->kernel);
+    line = strstr(image, "// parameters ");
+    if (line) sscanf(line, "// parameters %u", &(*module)->parameters);
+    return SUCCESS;
+}
+Result cuModuleGetFunction(void **function, Module *module, const char *name) {
+    CALL;
+    *function = module;
+    return strcmp(name, "routefuse_kernel") ? NOT_FOUND : SUCCESS;
+}
+Result cuModuleUnload(Module *module) {
+    CALL;
+    stand_in_unloads++;
+    free(module);
+    return SUCCESS;
+}
+Result cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int threads, size_t shared) {
+    CALL;
+    *blocks = 2;
+    return SUCCESS;
+}
+
+typedef struct {
+    int id;
+    int pad;
+    char value[64];
+} Attribute;
+typedef struct {
+    unsigned grid[3], block[3], shared;
+    void *stream;
+    Attribute *attributes;
+    unsigned count;
+} Config;
+
+Result cuLaunchKernelEx(const Config *config, Module *module, void **parameters, void **extra) {
+    CALL;
+    if (!current) return INVALID_CONTEXT;
+    if (stand_in_launch_fails) return stand_in_launch_fails;
+    pthread_mutex_lock(&lock);
+    Launch *launch = &stand_in_launches[stand_in_launched++ % LAUNCHES];
+    memcpy(launch->kernel, module->kernel, sizeof launch->kernel);
+    launch->blocks = config->grid[0] * config->grid[1] * config->grid[2];
+    launch->threads = config->block[0] * config->block[1] * config->block[2];
+    launch->parameters = module->parameters;
+    launch->stream = config->stream;
+    launch->device = module->device;
+    launch->dependent = 0;
+    for (unsigned i = 0; i < config->count; ++i)
+        if (config->attributes[i].id == 6) launch->dependent = config->attributes[i].value[0];
+    for (unsigned i = 0; i < module->parameters && i < PARAMETERS; ++i)
+        launch->values[i] = *(unsigned long *)parameters[i];
+    pthread_mutex_unlock(&lock);
+    return SUCCESS;
+}

@@ -1,0 +1,241 @@
+//! What a launch asks of the driver: one call a kernel, with the right kernel, grid and parameters, and nothing else.
+
+use crate::plans::*;
+use crate::stand_in::Driver;
+use routefuse_ir::{Code, Diagnostic};
+use routefuse_runtime::Device;
+use routefuse_runtime::cuda::{CudaPlan, Gpu, Launch};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: the system's allocator, counted.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+        // SAFETY: handed on to the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: handed on to the caller.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// In debug builds every launch of the quick way is compared with the thorough one, which allocates.
+const COMPARES: bool = cfg!(debug_assertions);
+
+fn manners() -> Vec<Manner> {
+    let mut all = Vec::new();
+    for (off, gap) in [(0, 0), (1, 0), (0, 16), (0, 3), (5, 7), (16, 1 << 27)] {
+        for (named, shared) in [(true, false), (false, false), (true, true), (false, true)] {
+            all.push(Manner { off, gap, named, shared });
+        }
+    }
+    all
+}
+
+#[test]
+fn every_launch_is_one_call_with_the_right_parameters() {
+    let driver = Driver::new();
+    let gpu = Gpu::open(0).unwrap();
+    let stream = gpu.context().new_stream().unwrap();
+    let (mut launches, mut variants) = (0, std::collections::BTreeSet::new());
+    for (name, g) in examples() {
+        let plan = on_gpu(&g, &gpu);
+        let program = plan.plan().program();
+        for rows in [1u64, 2, 33, 513, 4097, 1 << 29] {
+            let extents: Vec<u64> = (0..program.symbols.len() as u64).map(|s| rows + s).collect();
+            for manner in manners() {
+                let tensors = tensors(program, &extents, manner);
+                let args = args(&tensors, manner, gpu.device());
+                let launch = with_workspace(&plan, &stream, &extents);
+                let (calls, launched) = (driver.count("calls"), driver.launched());
+                let before = ALLOCATIONS.with(Cell::get);
+                let what = || format!("{name}, {rows} rows, {manner:?}");
+                match plan.launch(launch, &args) {
+                    Ok(()) => {}
+                    Err(e) if e.code == Code::ExtentTooLarge => continue,
+                    Err(e) => panic!("{}: {e}", what()),
+                }
+                assert!(COMPARES || ALLOCATIONS.with(Cell::get) == before, "{}: allocations", what());
+                let steps = program.steps.len();
+                assert_eq!(driver.launched() - launched, steps, "{}", what());
+                assert_eq!(driver.count("calls") - calls, steps as u64, "{}", what());
+                launches += 1;
+                if steps > 1 {
+                    continue;
+                }
+                let got = driver.launch(launched);
+                let rows = program.steps[0]
+                    .kernel
+                    .rows
+                    .map_or(1, |s| extents[program.steps[0].symbols[s.0 as usize].0 as usize]);
+                let variant = variant(&plan, 0, &tensors, rows);
+                let schedule = &plan.plan().kernels()[0].schedule;
+                variants.insert(variant.to_string());
+                assert_eq!(got.kernel(), format!("{} {variant}", program.steps[0].kernel.name), "{}", what());
+                assert_eq!(got.values(), expected(&plan, 0, &tensors, &extents), "{}", what());
+                assert_eq!(u64::from(got.blocks), schedule.blocks(rows, variant).unwrap(), "{}", what());
+                assert_eq!(got.threads, schedule.threads(variant), "{}", what());
+                assert_eq!((got.stream, got.dependent, got.device), (stream.cu_stream().cast(), 0, 0), "{}", what());
+            }
+        }
+    }
+    assert!(launches > 3000, "{launches}");
+    let known = ["align1/i32", "align1/i64", "align1/i64/few", "align16/i32", "align16/i32/few", "align16/i64"];
+    assert!(variants.iter().eq(known), "{variants:?}");
+}
+
+/// The plans that engines launch most do not go the thorough way.
+#[test]
+fn the_usual_launch_is_quick() {
+    let driver = Driver::new();
+    let gpu = Gpu::open(0).unwrap();
+    for name in ["a_remap_static", "b_append_shared", "c_pack", "d_head_gate", "e_post_chain", "deepseek-v3-post"] {
+        assert!(format!("{:?}", on_gpu(&example(name), &gpu)).contains("quick: true"), "{name}");
+    }
+    // A guarded copy may have nothing to do, which the quick way does not know of.
+    assert!(format!("{:?}", on_gpu(&example("d_copy_back"), &gpu)).contains("quick: false"));
+    drop(driver);
+}
+
+/// What is wrong is refused before the driver is called.
+#[test]
+fn refusals_call_nothing() {
+    let driver = Driver::new();
+    let gpu = Gpu::open(0).unwrap();
+    let stream = gpu.context().new_stream().unwrap();
+    let plan = on_gpu(&example("e_post_chain"), &gpu);
+    let program = plan.plan().program();
+    let good = tensors(program, &[33], Manner::USUAL);
+    let launch = |tensors: &[Tensor], on: Device, launch: Launch<'_>| {
+        let calls = driver.count("calls");
+        let result = plan.launch(launch, &args(tensors, Manner::USUAL, on));
+        (result, driver.count("calls") - calls)
+    };
+    let refused = |change: &dyn Fn(&mut Vec<Tensor>), code: Code| {
+        let mut tensors = good.clone();
+        change(&mut tensors);
+        let (result, calls) = launch(&tensors, gpu.device(), Launch::on(&stream));
+        assert_eq!((result.unwrap_err().code, calls), (code, 0));
+    };
+    assert_eq!(launch(&good, gpu.device(), Launch::on(&stream)), (Ok(()), 1));
+    let out = good.iter().position(|t| t.writable).unwrap();
+    let rows = good.iter().position(|t| t.shape.len() == 2 && !t.writable).unwrap();
+    refused(&|t| t[rows].address += 1, Code::Misaligned);
+    refused(&|t| t[rows].bytes -= 1, Code::BufferTooSmall);
+    refused(&|t| t[rows].shape[0] -= 1, Code::SymbolConflict);
+    refused(&|t| t[rows].shape[1] += 1, Code::ArgumentExtent);
+    refused(&|t| t[rows].strides[1] = 2, Code::BadStride);
+    refused(&|t| t[rows].dtype = routefuse_ir::DType::U64, Code::ArgumentDType);
+    refused(&|t| t[rows].name.push('x'), Code::ExtraArgument);
+    refused(&|t| t[rows].name = t[out].name.clone(), Code::ExtraArgument);
+    refused(&|t| drop(t.pop()), Code::MissingArgument);
+    refused(&|t| t[out].address = t[rows].address, Code::PartialOverlap);
+    refused(&|t| t[out + 1].address = t[out].address, Code::PartialOverlap);
+    let code = |(result, calls): (Result<(), Diagnostic>, u64)| (result.map_err(|e| e.code), calls);
+    assert_eq!(code(launch(&good, Device::Host, Launch::on(&stream))), (Err(Code::WrongDevice), 0));
+    assert_eq!(code(launch(&good, Device::Gpu(1), Launch::on(&stream))), (Err(Code::WrongDevice), 0));
+    let other = Gpu::open(1).unwrap();
+    let foreign = other.context().new_stream().unwrap();
+    assert_eq!(code(launch(&good, gpu.device(), Launch::on(&foreign))), (Err(Code::WrongDevice), 0));
+}
+
+#[test]
+fn nothing_is_launched_for_no_rows() {
+    let driver = Driver::new();
+    let gpu = Gpu::open(0).unwrap();
+    let stream = gpu.context().new_stream().unwrap();
+    for name in ["a_remap_static", "e_post_chain", "deepseek-v3-post", "d_copy_back"] {
+        let plan = on_gpu(&example(name), &gpu);
+        let tensors = tensors(plan.plan().program(), &[0], Manner::USUAL);
+        let calls = driver.count("calls");
+        plan.launch(&stream, &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
+        assert_eq!(driver.count("calls"), calls, "{name}");
+    }
+}
+
+/// Up to as many blocks as there are multiprocessors, of which the stand-in has 4.
+#[test]
+fn small_launches_may_be_dependents() {
+    let driver = Driver::new();
+    let gpu = Gpu::open(0).unwrap();
+    let stream = gpu.context().new_stream().unwrap();
+    let plan = on_gpu(&example("e_post_chain"), &gpu);
+    let blocks = |rows: u64, dependent: bool| {
+        let tensors = tensors(plan.plan().program(), &[rows], Manner::USUAL);
+        let args = args(&tensors, Manner::USUAL, gpu.device());
+        plan.launch(Launch::on(&stream).dependent(dependent), &args).unwrap();
+        let launch = driver.launch(driver.launched() - 1);
+        (launch.blocks, launch.dependent)
+    };
+    assert_eq!((blocks(1, true), blocks(1, false)), ((1, 1), (1, 0)));
+    let last = (1..).take_while(|rows| blocks(*rows, true).0 <= 4).last().unwrap();
+    assert_eq!((blocks(last, true), blocks(last + 1, true)), ((4, 1), (5, 0)));
+}
+
+/// A thread without a context gets the plan's, and the launch is tried again; another failure is an error with the call, the
+/// code and the kernel.
+#[test]
+fn what_the_driver_refuses() {
+    let driver = Driver::new();
+    let gpu = Gpu::open(0).unwrap();
+    let stream = gpu.context().new_stream().unwrap();
+    let plan = on_gpu(&example("e_post_chain"), &gpu);
+    let tensors = tensors(plan.plan().program(), &[5], Manner::USUAL);
+    std::thread::scope(|scope| {
+        let launch = || {
+            let launched = driver.launched();
+            plan.launch(&stream, &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
+            assert_eq!(driver.launched(), launched + 1);
+        };
+        scope.spawn(launch).join().unwrap();
+    });
+    driver.set("launch_fails", 1);
+    let e = plan.launch(&stream, &args(&tensors, Manner::USUAL, gpu.device())).unwrap_err();
+    let text = e.to_string();
+    assert_eq!(e.code, Code::DriverFailed);
+    for part in ["cuLaunchKernelEx", "CUDA_ERROR_INVALID_VALUE (1)", "`post_chain` align16/i32"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+/// One plan on two GPUs, threads and streams on each; every launch is where its plan is.
+#[test]
+fn two_gpus() {
+    let driver = Driver::new();
+    let g = example("e_post_chain");
+    let shared = plan(&g, &Default::default(), &Default::default());
+    let gpus = [0, 1].map(|n| Gpu::open(n).unwrap());
+    let plans = gpus.each_ref().map(|gpu| {
+        let plan = CudaPlan::new(shared.clone(), gpu).unwrap();
+        plan.prepare().unwrap();
+        plan
+    });
+    let launched = driver.launched();
+    std::thread::scope(|scope| {
+        for (gpu, plan) in gpus.iter().zip(&plans).chain(gpus.iter().zip(&plans)) {
+            scope.spawn(move || {
+                gpu.context().bind_to_thread().unwrap();
+                let stream = gpu.context().new_stream().unwrap();
+                for rows in 1..=16 {
+                    let tensors = tensors(plan.plan().program(), &[rows], Manner::USUAL);
+                    plan.launch(&stream, &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(driver.launched() - launched, 64);
+    let on = |device| (launched..launched + 64).filter(|n| driver.launch(*n).device == device).count();
+    assert_eq!((on(0), on(1)), (32, 32));
+}
