@@ -1,11 +1,14 @@
-//! The in-memory cache of loaded kernels, and the cache on disk behind it.
+//! The in-memory cache of loaded kernels, and the tiers behind it.
 
 use crate::host::HostCode;
 use crate::key::{Key, KeyText};
+#[cfg(feature = "remote")]
+use crate::store::RemoteCache;
 use crate::store::{Bundle, DiskCache};
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::target::TargetKind;
 use routefuse_ir::{Code, Diagnostic};
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -57,6 +60,15 @@ pub struct Counters {
     pub refused: u64,
 }
 
+/// How far a kernel is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// On this machine: nothing waits for a network.
+    Machine,
+    /// Wherever the cache is configured to look.
+    Network,
+}
+
 /// The result of one key's compilation, once it is there.
 type Slot = OnceLock<Result<Arc<LoadedKernel>, Diagnostic>>;
 
@@ -65,6 +77,8 @@ type Slot = OnceLock<Result<Arc<LoadedKernel>, Diagnostic>>;
 pub struct KernelCache {
     bundles: Vec<Arc<Bundle>>,
     disk: Option<DiskCache>,
+    #[cfg(feature = "remote")]
+    remote: Option<RemoteCache>,
     sealed: AtomicBool,
     refused: AtomicU64,
     slots: papaya::HashMap<Key, Arc<Slot>>,
@@ -90,6 +104,19 @@ impl KernelCache {
         KernelCache { bundles, ..self }
     }
 
+    /// With a cache that machines share: what the disk lacks is looked for in it, before anything is compiled.
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub fn with_remote(self, remote: RemoteCache) -> KernelCache {
+        KernelCache { remote: Some(remote), ..self }
+    }
+
+    /// The cache that machines share.
+    #[cfg(feature = "remote")]
+    pub fn remote(&self) -> Option<&RemoteCache> {
+        self.remote.as_ref()
+    }
+
     /// The bundles.
     pub fn bundles(&self) -> &[Arc<Bundle>] {
         &self.bundles
@@ -110,8 +137,8 @@ impl KernelCache {
         self.disk.as_ref()
     }
 
-    /// The kernel of this key: found in memory; or found in a bundle or on disk, if `check` accepts it, and loaded; or
-    /// compiled and loaded.
+    /// The kernel of this key: found in memory; or found in a bundle, on disk or in a remote cache, if `check` accepts it,
+    /// and loaded; or compiled and loaded.
     /// Who comes while it is being compiled waits. A failure is told to all who waited and then forgotten.
     ///
     /// # Errors
@@ -120,9 +147,25 @@ impl KernelCache {
     ///
     /// # Safety
     /// `compile` gives code that does what its artifact says, as [`LoadedKernel::load`] needs; and so did whoever wrote
-    /// the bundles and what is on disk, which nobody but this user and the system's administrator can have been.
+    /// the bundles and what is on disk, which nobody but this user and the system's administrator can have been, and
+    /// whoever may write to the remote cache.
     pub unsafe fn get_or_compile(
         &self,
+        key_text: &KeyText,
+        check: impl Fn(&Artifact) -> Result<(), Diagnostic>,
+        compile: impl FnOnce() -> Result<Artifact, Diagnostic>,
+    ) -> Result<Arc<LoadedKernel>, Diagnostic> {
+        // SAFETY: handed on to the caller.
+        unsafe { self.get_within(Reach::Network, key_text, check, compile) }
+    }
+
+    /// As [`KernelCache::get_or_compile`], looking only so far.
+    ///
+    /// # Safety
+    /// That of [`KernelCache::get_or_compile`].
+    pub(crate) unsafe fn get_within(
+        &self,
+        reach: Reach,
         key_text: &KeyText,
         check: impl Fn(&Artifact) -> Result<(), Diagnostic>,
         compile: impl FnOnce() -> Result<Artifact, Diagnostic>,
@@ -154,17 +197,7 @@ impl KernelCache {
                     None => {}
                 }
             }
-            match &self.disk {
-                None => load(compile()?),
-                Some(disk) => disk.get_or_make(
-                    key_text,
-                    |artifact| load(artifact).map_err(|d: Diagnostic| d.to_string()),
-                    || {
-                        let kernel = load(compile()?)?;
-                        Ok((kernel.artifact.clone(), kernel))
-                    },
-                ),
-            }
+            self.kept(reach, key_text, load, compile)
         });
         if result.is_err() {
             // Only this attempt's slot: another may have taken its place.
@@ -173,6 +206,55 @@ impl KernelCache {
             self.hits.fetch_add(1, Ordering::Relaxed);
         }
         result.clone()
+    }
+
+    /// What `load` makes of the artifact of this key: from the disk, or else from the remote cache, or else from `make`;
+    /// kept for the next process in both, as soon as `load` has accepted it. Of any number of processes of this machine that
+    /// want it at once, one looks further than the disk.
+    ///
+    /// # Errors
+    /// Those of `make`, and those of `load` for what it gave.
+    pub(crate) fn kept<T, E: fmt::Display>(
+        &self,
+        reach: Reach,
+        key: &KeyText,
+        load: impl Fn(Artifact) -> Result<T, E>,
+        make: impl FnOnce() -> Result<Artifact, E>,
+    ) -> Result<T, E> {
+        let make = || {
+            if let Some(found) = self.look_afar(reach, key, &load) {
+                return Ok(found);
+            }
+            let artifact = make()?;
+            let loaded = load(artifact.clone())?;
+            #[cfg(feature = "remote")]
+            if let Some(remote) = &self.remote {
+                remote.publish(key, &artifact);
+            }
+            Ok((artifact, loaded))
+        };
+        match &self.disk {
+            None => make().map(|(_, loaded)| loaded),
+            Some(disk) => disk.get_or_make(key, |artifact| load(artifact).map_err(|e| e.to_string()), make),
+        }
+    }
+
+    #[cfg(feature = "remote")]
+    fn look_afar<T, E: fmt::Display>(
+        &self,
+        reach: Reach,
+        key: &KeyText,
+        load: impl Fn(Artifact) -> Result<T, E>,
+    ) -> Option<(Artifact, T)> {
+        let remote = self.remote.as_ref().filter(|_| reach == Reach::Network)?;
+        let artifact = remote.find(key)?;
+        let loaded = load(artifact.clone()).inspect_err(|e| remote.unusable(key.key(), e.to_string())).ok()?;
+        Some((artifact, loaded))
+    }
+
+    #[cfg(not(feature = "remote"))]
+    fn look_afar<T, E>(&self, _: Reach, _: &KeyText, _: impl Fn(Artifact) -> Result<T, E>) -> Option<(Artifact, T)> {
+        None
     }
 
     /// Number of kernels held.

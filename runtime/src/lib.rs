@@ -27,6 +27,10 @@
 //! # GPUs
 //! With the feature `cuda`, the module `cuda` has a plan of NVIDIA code loaded on a GPU and launched on a stream, with the
 //! same [`Args`] and the same checks.
+//!
+//! # Caches
+//! A [`KernelCache`] holds loaded kernels; behind it are bundles, a directory ([`DiskCache`]) and, with the feature
+//! `remote`, an object store that machines share (`RemoteCache`).
 
 mod args;
 mod cache;
@@ -52,5 +56,7 @@ pub use store::{
     Bundle, BundleWriter, BundledGraph, Collected, DiskCache, DiskCounters, DiskOptions, Entry, Listed, Malformed,
     Trouble,
 };
+#[cfg(feature = "remote")]
+pub use store::{RemoteCache, RemoteCounters, RemoteOptions};
 pub use view::{Device, TensorMut, TensorRef};
 pub use workspace::{WORKSPACE_ALIGN, Workspace};

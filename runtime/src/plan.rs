@@ -10,7 +10,7 @@ mod prepare;
 mod quick;
 mod slots;
 
-use crate::cache::{KernelCache, LoadedKernel};
+use crate::cache::{KernelCache, LoadedKernel, Reach};
 use crate::compiler::Compiler;
 use crate::key::KeyText;
 pub use prepare::Progress;
@@ -176,7 +176,7 @@ impl Plan {
     /// # Errors
     /// What the compiler reports; `RF0805` if the system does not load the code.
     pub fn prepare(&self) -> Result<(), Diagnostic> {
-        self.loaded().map(|_| ())
+        self.load_on_this_thread(Reach::Network).map(|_| ())
     }
 
     /// [`Plan::prepare`] with the variants shared by a pool's threads.
@@ -187,20 +187,27 @@ impl Plan {
         if self.loaded.get().is_some() {
             return Ok(());
         }
-        self.load_with(|jobs| pool.install(|| jobs.par_iter().map(|(k, v)| self.kernel(k, *v)).collect())).map(|_| ())
+        self.load_with(|jobs| {
+            pool.install(|| jobs.par_iter().map(|(k, v)| self.kernel(Reach::Network, k, *v)).collect())
+        })
+        .map(|_| ())
     }
 
     #[inline]
     fn loaded(&self) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
         match self.loaded.get() {
             Some(kernels) => Ok(kernels),
-            None => self.load(),
+            // A launch of an unprepared plan compiles rather than wait for a network.
+            None => self.load_on_this_thread(Reach::Machine),
         }
     }
 
     #[cold]
-    fn load(&self) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
-        self.load_with(|jobs| jobs.iter().map(|(k, v)| self.kernel(k, *v)).collect())
+    fn load_on_this_thread(&self, reach: Reach) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
+        if let Some(kernels) = self.loaded.get() {
+            return Ok(kernels);
+        }
+        self.load_with(|jobs| jobs.iter().map(|(k, v)| self.kernel(reach, k, *v)).collect())
     }
 
     /// Every variant of every kernel, as `get` gets them, in order.
@@ -212,7 +219,7 @@ impl Plan {
     }
 
     /// One variant, compiled and loaded, or from the cache.
-    fn kernel(&self, scheduled: &Scheduled, variant: Variant) -> Result<Arc<LoadedKernel>, Diagnostic> {
+    fn kernel(&self, reach: Reach, scheduled: &Scheduled, variant: Variant) -> Result<Arc<LoadedKernel>, Diagnostic> {
         let Some((compiler, cache)) = &self.source else {
             return Err(Diagnostic::new(Code::Internal, "a plan of artifacts that holds none"));
         };
@@ -225,7 +232,7 @@ impl Plan {
             Ok(artifact)
         };
         // SAFETY: a `Compiler` vouches for its artifacts.
-        unsafe { cache.get_or_compile(&key, check, compile) }
+        unsafe { cache.get_within(reach, &key, check, compile) }
     }
 
     /// The program.
@@ -248,7 +255,7 @@ impl Plan {
     /// # Errors
     /// Those of [`Plan::prepare`].
     pub fn artifacts(&self) -> Result<Vec<&Artifact>, Diagnostic> {
-        Ok(self.loaded()?.iter().map(|k| k.artifact()).collect())
+        Ok(self.load_on_this_thread(Reach::Network)?.iter().map(|k| k.artifact()).collect())
     }
 
     /// Bytes of workspace that a launch with these extents needs, one extent a symbol in the order of

@@ -11,6 +11,8 @@ mod entry;
 mod flight;
 mod form;
 mod reader;
+#[cfg(feature = "remote")]
+mod remote;
 mod trouble;
 mod uses;
 
@@ -19,4 +21,6 @@ pub use bundle::{Bundle, BundleWriter, BundledGraph};
 pub use disk::{DiskCache, DiskCounters, DiskOptions};
 pub use entry::Entry;
 pub use reader::Malformed;
+#[cfg(feature = "remote")]
+pub use remote::{RemoteCache, RemoteCounters, RemoteOptions};
 pub use trouble::Trouble;

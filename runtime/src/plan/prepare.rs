@@ -1,6 +1,7 @@
 //! Many plans at once: a model's layers, most of which have the same kernels.
 
 use super::{Job, Plan};
+use crate::cache::Reach;
 use crate::key::{Key, KeyText};
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -48,7 +49,7 @@ impl Plan {
         }
         let (total, done) = (jobs.len(), AtomicUsize::new(0));
         let make = |(plan, (kernel, variant)): &(&Plan, Job<'_>)| {
-            plan.kernel(kernel, *variant)?;
+            plan.kernel(Reach::Network, kernel, *variant)?;
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             progress(Progress { done, total, kernel: &kernel.kernel.name, variant: *variant });
             Ok(())

@@ -107,7 +107,7 @@ impl DiskCache {
     pub fn open(root: impl Into<PathBuf>, options: DiskOptions) -> DiskCache {
         let root = root.into();
         let directory = root.join(format!("v{VERSION}"));
-        let troubles = Troubles::default();
+        let troubles = Troubles::of("the kernel cache");
         let ready = if options.read_only {
             directory::check(&root).and_then(|()| directory::check(&directory))
         } else {

@@ -15,7 +15,7 @@ pub enum Trouble {
     Io {
         /// What was tried.
         action: &'static str,
-        /// Where.
+        /// Where: a path, or an address.
         path: PathBuf,
         /// Why not.
         source: io::Error,
@@ -77,20 +77,26 @@ impl Trouble {
 }
 
 /// Says the first trouble of a cache as a warning and the others as debug messages, counts them, and keeps the last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Troubles {
+    cache: &'static str,
     warned: AtomicBool,
     count: AtomicU64,
     last: Mutex<Option<String>>,
 }
 
 impl Troubles {
+    /// Of this cache.
+    pub(super) fn of(cache: &'static str) -> Troubles {
+        Troubles { cache, warned: AtomicBool::new(false), count: AtomicU64::new(0), last: Mutex::new(None) }
+    }
+
     pub(super) fn report(&self, trouble: &Trouble) {
         self.count.fetch_add(1, Ordering::Relaxed);
         if self.warned.swap(true, Ordering::Relaxed) {
-            tracing::debug!(%trouble, "kernel cache");
+            tracing::debug!(%trouble, "{}", self.cache);
         } else {
-            tracing::warn!(%trouble, "trouble with the kernel cache: what it cannot give or keep is compiled in memory");
+            tracing::warn!(%trouble, "trouble with {}: what it cannot give or keep is compiled in memory", self.cache);
         }
         if let Ok(mut last) = self.last.lock() {
             *last = Some(trouble.to_string());

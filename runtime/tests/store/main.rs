@@ -8,5 +8,7 @@ mod bundle;
 mod fake;
 mod hits;
 mod processes;
+#[cfg(feature = "remote")]
+mod remote;
 mod spoilt;
 mod trouble;

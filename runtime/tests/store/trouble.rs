@@ -12,7 +12,14 @@ use tracing::{Event, Level, Metadata, Subscriber, span};
 
 /// Keeps the warnings of this thread.
 #[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
+pub struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    /// What they say.
+    pub fn said(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl Visit for Warnings {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
@@ -47,7 +54,7 @@ fn in_memory(root: &Path, options: DiskOptions) -> String {
         assert_eq!(cache.counters().compiles, 3);
         assert!(cache.disk().unwrap().counters().troubles > 0);
     });
-    let said = warnings.0.lock().unwrap().clone();
+    let said = warnings.said();
     assert_eq!(said.len(), 1, "{said:?}");
     said[0].clone()
 }
