@@ -2,6 +2,7 @@
 
 use crate::args::CacheOptions;
 use crate::failure::Failure;
+use crate::remote;
 use routefuse::{Code, Diagnostic, DiskCache, DiskOptions, Engine, Trouble};
 
 /// The cache, unless there is to be none.
@@ -30,16 +31,16 @@ pub fn required(options: &CacheOptions) -> Result<DiskCache, Failure> {
     Ok(open(options).ok_or_else(none)?)
 }
 
-/// An engine with the cache.
+/// An engine with the cache, and the remote one.
 ///
 /// # Errors
-/// None so far.
+/// `RF0813` if a remote cache is asked for in a build that has none.
 pub fn engine(options: &CacheOptions) -> Result<Engine, Failure> {
     let mut builder = Engine::builder();
     if let Some(cache) = open(options) {
         builder = builder.disk_cache(cache);
     }
-    Ok(builder.build()?)
+    Ok(remote::with(builder, options)?.build()?)
 }
 
 impl From<Trouble> for Failure {

@@ -11,6 +11,11 @@ mod gpu;
 mod gpu;
 mod kernel_cache;
 mod random;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(not(feature = "remote"))]
+#[path = "no_remote.rs"]
+mod remote;
 mod render;
 mod replace;
 mod routed;

@@ -11,6 +11,8 @@ use routefuse_ir::{Code, Diagnostic, Graph, Verified};
 use routefuse_passes::explain::Report;
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::schedule_of;
+#[cfg(feature = "remote")]
+use routefuse_runtime::RemoteCache;
 use routefuse_runtime::{Bundle, Compiler, Counters, DiskCache, KernelCache, Plan};
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub struct EngineBuilder {
     kernels: Option<Arc<KernelCache>>,
     bundles: Vec<Arc<Bundle>>,
     disk: Option<DiskCache>,
+    #[cfg(feature = "remote")]
+    remote: Option<RemoteCache>,
 }
 
 impl EngineBuilder {
@@ -40,8 +44,8 @@ impl EngineBuilder {
         self
     }
 
-    /// A cache of kernels that engines share, with its own disk and bundles ([`KernelCache::on_disk`],
-    /// [`KernelCache::with_bundles`]).
+    /// A cache of kernels that engines share, with its own disk, bundles and remote cache ([`KernelCache::on_disk`],
+    /// [`KernelCache::with_bundles`], `KernelCache::with_remote`).
     #[must_use]
     pub fn cache(mut self, kernels: Arc<KernelCache>) -> EngineBuilder {
         self.kernels = Some(kernels);
@@ -56,6 +60,14 @@ impl EngineBuilder {
         self
     }
 
+    /// A cache that machines share, asked for what the disk lacks. What is wrong with it is no error: see [`RemoteCache`].
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub fn remote_cache(mut self, remote: RemoteCache) -> EngineBuilder {
+        self.remote = Some(remote);
+        self
+    }
+
     /// Finished kernels, looked for before the disk. Those of another compiler than the engine's are not used; a build
     /// without a compiler takes the first bundle's for its own.
     #[must_use]
@@ -67,21 +79,40 @@ impl EngineBuilder {
     /// The engine.
     ///
     /// # Errors
-    /// `RF0813` if there is both a shared cache and a disk or a bundle of the engine's own.
+    /// `RF0813` if there is both a shared cache and a disk, a bundle or a remote cache of the engine's own.
     pub fn build(self) -> Result<Engine, Error> {
-        let EngineBuilder { compiler, kernels, bundles, disk } = self;
+        let own = self.has_tiers();
+        let EngineBuilder { compiler, kernels, bundles, disk, .. } = self;
         let compiler = compiler.or_else(built_in);
         let compiler = compiler.or_else(|| bundles.first().map(|b| Bundled::of(b)));
         let kernels = match kernels {
-            Some(_) if disk.is_some() || !bundles.is_empty() => {
-                let message = "an engine with a shared cache of kernels cannot have a disk or a bundle of its own";
-                let help = "give them to the shared cache: `KernelCache::on_disk`, `KernelCache::with_bundles`";
+            Some(_) if own => {
+                let message =
+                    "an engine with a shared cache of kernels cannot have a disk, a bundle or a remote of its own";
+                let help = "give them to the shared cache: `KernelCache::on_disk`, `with_bundles`, `with_remote`";
                 return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
             }
             Some(shared) => shared,
-            None => Arc::new(disk.map_or_else(KernelCache::new, KernelCache::on_disk).with_bundles(bundles)),
+            None => {
+                let cache = disk.map_or_else(KernelCache::new, KernelCache::on_disk).with_bundles(bundles);
+                #[cfg(feature = "remote")]
+                let cache = match self.remote {
+                    Some(remote) => cache.with_remote(remote),
+                    None => cache,
+                };
+                Arc::new(cache)
+            }
         };
         Ok(Engine { compiler, kernels, plans: papaya::HashMap::new() })
+    }
+
+    /// Whether there is a disk, a bundle or a remote cache.
+    fn has_tiers(&self) -> bool {
+        #[cfg(feature = "remote")]
+        let remote = self.remote.is_some();
+        #[cfg(not(feature = "remote"))]
+        let remote = false;
+        self.disk.is_some() || !self.bundles.is_empty() || remote
     }
 }
 
@@ -186,8 +217,11 @@ impl fmt::Debug for Engine {
 
 impl fmt::Debug for EngineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let EngineBuilder { compiler, kernels, bundles, disk } = self;
-        let (compiler, kernels, bundles) = (compiler.is_some(), kernels.is_some(), bundles.len());
-        write!(f, "EngineBuilder {{ compiler: {compiler}, cache: {kernels}, bundles: {bundles}, disk: {disk:?} }}")
+        let mut s = f.debug_struct("EngineBuilder");
+        s.field("compiler", &self.compiler.is_some()).field("cache", &self.kernels.is_some());
+        s.field("bundles", &self.bundles.len()).field("disk", &self.disk);
+        #[cfg(feature = "remote")]
+        s.field("remote", &self.remote);
+        s.finish()
     }
 }

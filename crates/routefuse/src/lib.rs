@@ -58,6 +58,8 @@
 //!
 //! `cuda` adds the module of that name: plans on NVIDIA GPUs, in the caller's context, on the caller's streams. It needs
 //! nothing to build; the driver is loaded when a GPU is first asked for.
+//!
+//! `remote` adds caches that machines share (`RemoteCache`): S3, Google Cloud Storage, Azure, WebDAV.
 
 mod bundle;
 pub mod chains;
@@ -108,6 +110,8 @@ pub use routefuse_runtime::{
     DiskOptions, Element, Entry, KernelCache, Key, KeyText, Listed, Malformed, Plan, Progress, TensorMut, TensorRef,
     Trouble, WORKSPACE_ALIGN, Workspace,
 };
+#[cfg(feature = "remote")]
+pub use routefuse_runtime::{RemoteCache, RemoteCounters, RemoteOptions};
 
 /// The version of LLVM that is linked in.
 #[cfg(feature = "compiler")]

@@ -14,8 +14,15 @@ pub struct CacheOptions {
     #[arg(long, global = true, value_name = "DIR", conflicts_with = "no_cache")]
     pub cache_dir: Option<PathBuf>,
     /// Neither look for compiled kernels nor keep them; so does an empty $ROUTEFUSE_CACHE_DIR.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, conflicts_with = "remote_cache")]
     pub no_cache: bool,
+    /// A cache that machines share, for what this one's lacks: s3://BUCKET/…, gs://BUCKET/…, az://CONTAINER/…,
+    /// https://HOST/… (WebDAV) or file:///DIRECTORY [default: $ROUTEFUSE_REMOTE_CACHE, else none].
+    #[arg(long, global = true, value_name = "URL")]
+    pub remote_cache: Option<String>,
+    /// Write what is compiled to the remote cache as well; so does $ROUTEFUSE_REMOTE_WRITE=1.
+    #[arg(long, global = true)]
+    pub remote_write: bool,
 }
 
 /// `cache`.
@@ -42,6 +49,9 @@ pub enum Cache {
     /// Put a bundle's kernels into the cache.
     #[command(after_help = "Example: routefuse cache import model.rfb")]
     Import(BundleFile),
+    /// Write every kernel to the remote cache.
+    #[command(after_help = "Example: routefuse cache push --remote-cache s3://bucket/kernels")]
+    Push(super::Json),
     /// Say for each kernel of a graph whether it is there, and if not, how the nearest that is there differs.
     #[command(after_help = "Example: routefuse cache why-miss examples/e_post_chain.route --target sm_90")]
     WhyMiss(WhyMiss),

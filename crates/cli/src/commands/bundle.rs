@@ -4,6 +4,7 @@ use crate::args::{Bundle as Command, BundleBuild, BundleFile, CacheOptions};
 use crate::commands::cache::{HEADING, line, machine};
 use crate::failure::Failure;
 use crate::kernel_cache;
+use crate::remote;
 use crate::replace::replace;
 use crate::source::{self, Source};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -64,6 +65,7 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
     let bundle = engine.bundle(&graphs, &targets, &Options::default(), Some(&pool), &progress);
     bar.finish_and_clear();
     let bundle = bundle?;
+    remote::settle(&engine);
     let bytes = bundle.finish();
     replace(&a.out, &bytes)?;
     let mut out = std::io::stdout().lock();

@@ -6,6 +6,7 @@ use crate::args::{BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect};
 use crate::commands::bundle;
 use crate::failure::Failure;
 use crate::kernel_cache::required;
+use crate::remote;
 use crate::replace::replace;
 use routefuse::{BundleWriter, Code, Diagnostic, Diagnostics, DiskCache, Engine, Entry, Trouble};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ pub fn run(a: &Cache, options: &CacheOptions) -> Result<(), Failure> {
     let cache = required(options)?;
     match a {
         Cache::Ls(a) => ls(&cache, a.json),
-        Cache::Stat(a) => stat(&cache, a.json),
+        Cache::Stat(a) => stat(&cache, options, a.json),
         Cache::Verify(a) => verify(&cache, a.json),
         Cache::Gc(a) => gc(&cache, a),
         Cache::Clear => {
@@ -24,7 +25,8 @@ pub fn run(a: &Cache, options: &CacheOptions) -> Result<(), Failure> {
         }
         Cache::Export(a) => export(&cache, a),
         Cache::Import(a) => import(&cache, a),
-        Cache::WhyMiss(a) => why_miss::run(&cache, a),
+        Cache::Push(a) => remote::push(&cache, options, a.json),
+        Cache::WhyMiss(a) => why_miss::run(&cache, options, a),
     }
 }
 
@@ -72,7 +74,8 @@ fn ls(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn stat(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
+fn stat(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<(), Failure> {
+    let remote = remote::stat(options)?;
     let listed = cache.list()?;
     let (entries, bytes) = (listed.len(), listed.iter().map(|l| l.bytes).sum::<u64>());
     let (options, quarantined) = (cache.options(), cache.quarantined().len());
@@ -81,6 +84,7 @@ fn stat(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
         let json = json!({
             "directory": cache.root(), "entries": entries, "bytes": bytes, "max_entries": options.max_entries,
             "max_bytes": options.max_bytes, "quarantined": quarantined, "trouble": cache.last_trouble(),
+            "remote": remote.map(|r| r.1),
         });
         return Ok(writeln!(out, "{json:#}")?);
     }
@@ -89,6 +93,7 @@ fn stat(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
     writeln!(out, "bytes        {bytes} of at most {}", options.max_bytes)?;
     writeln!(out, "quarantined  {quarantined}")?;
     writeln!(out, "trouble      {}", cache.last_trouble().as_deref().unwrap_or("none"))?;
+    writeln!(out, "remote       {}", remote.as_ref().map_or("none", |r| r.0.as_str()))?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use crate::args::{CacheOptions, DeviceChoice, Inputs, Run};
 use crate::execution::{Execution, first_difference};
 use crate::failure::Failure;
 use crate::replace::folder;
-use crate::{gpu, kernel_cache, random, source, tensor_file};
+use crate::{gpu, kernel_cache, random, remote, source, tensor_file};
 use routefuse::{Code, Diagnostic, Diagnostics, Graph, Options, Target, Tensor, Verified, interp};
 use std::io::Write;
 
@@ -26,6 +26,7 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
         }
         DeviceChoice::Cuda(ordinal) => gpu::run(&engine, &graph, &options, ordinal, &inputs, &given)?,
     };
+    remote::settle(&engine);
     let mut out = std::io::stdout().lock();
     if a.check {
         let want = interp::run(&graph, &inputs, &given)?;

@@ -100,6 +100,54 @@ fn why_a_kernel_is_missed() {
     assert!(lines.iter().any(|l| l.starts_with("+ target sm_90 ")) && json[0]["hit"] == false, "{lines:?}");
 }
 
+/// Two machines, each with a directory of its own, and a folder that both mount.
+#[test]
+fn a_remote_cache() {
+    let (shared, first, second) = (folder(), folder(), folder());
+    let address = format!("file://{}/kernels", shared.path().display());
+    let afar = |dir: &Path, args: &[&str]| with_cache(dir, &[args, &["--remote-cache", &address]].concat());
+    let graph = example("c_pack");
+    let run = ["run", &graph, "--dim", "T=3", "--seed", "1", "--check"];
+    afar(first.path(), &run).ok();
+    assert!(!shared.path().join("kernels").exists(), "it is read only");
+    let why = ["cache", "why-miss", &graph];
+    assert!(afar(second.path(), &why).ok().starts_with("miss  kernel `"));
+    assert_eq!(afar(first.path(), &["cache", "push"]).ok(), format!("1 kernels written to {address}\n"));
+    assert_eq!(afar(first.path(), &["cache", "push", "--json"]).json()["written"], 1);
+    assert!(afar(second.path(), &why).ok().ends_with(", in the remote cache\n"));
+    assert_eq!(afar(second.path(), &[&why[..], &["--json"]].concat()).json()[0]["tier"], "remote");
+    afar(second.path(), &run).ok();
+    let json = afar(second.path(), &[&why[..], &["--json"]].concat()).json();
+    assert_eq!((&json[0]["hit"], &json[0]["tier"]), (&true.into(), &"disk".into()), "found afar, kept here");
+    let text = afar(second.path(), &["cache", "stat"]).ok();
+    assert!(text.contains(&format!("remote       {address}, answers in ")), "{text}");
+
+    // By variables, and written to.
+    let other = folder();
+    let out = other.path().join("model.rfb").display().to_string();
+    let mut build = command(&["bundle", "build", &graph, "--target", "sm_90", "-o", &out]);
+    build.env("ROUTEFUSE_REMOTE_CACHE", &address).env("ROUTEFUSE_REMOTE_WRITE", "1");
+    ran(&mut build, b"").ok();
+    let stat = afar(second.path(), &["cache", "stat", "--json"]).json();
+    assert_eq!((&stat["remote"]["answers"], &stat["remote"]["write"]), (&true.into(), &false.into()));
+    let built = afar(second.path(), &["bundle", "build", &graph, "--target", "sm_90", "-o", &out, "--json"]).json();
+    assert_eq!((&built["compiled"], &built["kernels"]), (&0.into(), &4.into()));
+
+    // What is wrong with it is a warning.
+    let key = json[0]["key"].as_str().unwrap();
+    let object = shared.path().join(format!("kernels/v1/{}/{key}.rfk", &key[..2]));
+    std::fs::write(object, "nothing of ours").unwrap();
+    let third = folder();
+    let ran = afar(third.path(), &run);
+    assert!(ran.code == 0 && ran.err.starts_with("warning: the remote cache: ") && ran.err.contains("is spoilt"));
+    let ran = with_cache(third.path(), &[&run[..], &["--remote-cache", "ftp://host"]].concat());
+    assert!(ran.code == 0 && ran.err.contains("write one as s3://BUCKET"), "{ran:?}");
+    with_cache(first.path(), &["cache", "push"]).fails(1, &["RF0813", "there is no remote cache", "--remote-cache"]);
+    with_cache(first.path(), &["cache", "push", "--remote-cache", "file:///proc/routefuse"])
+        .fails(1, &["RF0813", "1 of 1 kernels were not written to the remote cache: cannot write file:///proc/"]);
+    routefuse(&["cache", "stat", "--no-cache", "--remote-cache", &address]).fails(2, &["cannot be used with"]);
+}
+
 #[test]
 fn keys_are_explained() {
     let text = routefuse(&["explain", &example("c_pack"), "--key", "--target", "sm_90"]).ok();

@@ -1,7 +1,8 @@
 //! `routefuse cache why-miss`.
 
-use crate::args::WhyMiss;
+use crate::args::{CacheOptions, WhyMiss};
 use crate::failure::Failure;
+use crate::remote::Lookup;
 use crate::source;
 use routefuse::{DiskCache, Engine, Entry, Options, Target};
 use serde_json::{Value, json};
@@ -11,7 +12,8 @@ use std::io::Write;
 /// Only so many entries, the last used ones, are compared.
 const COMPARED: usize = 1000;
 
-pub fn run(cache: &DiskCache, a: &WhyMiss) -> Result<(), Failure> {
+pub fn run(cache: &DiskCache, options: &CacheOptions, a: &WhyMiss) -> Result<(), Failure> {
+    let mut remote = Lookup::of(options)?;
     let graph = source::graph(&a.graph)?;
     let target = Target::named(&a.target)?;
     let keys = Engine::builder().build()?.keys(&graph, &target, &Options::default())?;
@@ -23,12 +25,14 @@ pub fn run(cache: &DiskCache, a: &WhyMiss) -> Result<(), Failure> {
     for k in &keys {
         let (key, text) = (k.key.key(), k.key.text());
         let there = entries.iter().any(|e| e.text == text) || matches!(cache.read(key), Ok(Some(_)));
+        let afar = !there && remote.has(key, text);
         let nearest = entries.iter().max_by(|x, y| likeness(text, &x.text).total_cmp(&likeness(text, &y.text)));
-        let nearest = nearest.filter(|_| !there);
+        let nearest = nearest.filter(|_| !there && !afar);
         if a.json {
             let difference = nearest.map(|n| difference(&n.text, text));
             list.push(json!({
-                "kernel": k.kernel, "variant": k.variant.to_string(), "key": key.to_string(), "hit": there,
+                "kernel": k.kernel, "variant": k.variant.to_string(), "key": key.to_string(), "hit": there || afar,
+                "tier": if there { Some("disk") } else { afar.then_some("remote") },
                 "nearest": nearest.map(|n| n.key.to_string()), "difference": difference,
             }));
             continue;
@@ -36,6 +40,7 @@ pub fn run(cache: &DiskCache, a: &WhyMiss) -> Result<(), Failure> {
         let what = format!("kernel `{}` {} for {target}", k.kernel, k.variant);
         match (there, nearest) {
             (true, _) => writeln!(out, "hit   {what}: {key}")?,
+            (false, None) if afar => writeln!(out, "hit   {what}: {key}, in the remote cache")?,
             (false, None) => writeln!(out, "miss  {what}: {key}; the cache is empty")?,
             (false, Some(n)) => {
                 writeln!(out, "miss  {what}: {key}\n      nearest is {}; there (-), wanted (+):", n.key)?;

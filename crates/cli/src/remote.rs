@@ -1,0 +1,128 @@
+//! The remote cache that the options name.
+
+use crate::args::CacheOptions;
+use crate::failure::Failure;
+use routefuse::{Code, Diagnostic, DiskCache, Engine, EngineBuilder, Key, RemoteCache, RemoteOptions};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// The remote cache, if one is named; `write` to write to it whatever the options say.
+fn open(options: &CacheOptions, write: bool) -> Option<RemoteCache> {
+    let address = options.remote_cache.clone().or_else(RemoteCache::default_address);
+    let address = address.filter(|_| !options.no_cache)?;
+    let from_env = RemoteOptions::from_env();
+    let write = write || options.remote_write || from_env.write;
+    Some(RemoteCache::open(&address, RemoteOptions { write, ..from_env }))
+}
+
+/// An engine with the remote cache.
+///
+/// # Errors
+/// None in a build with remote caches.
+pub fn with(builder: EngineBuilder, options: &CacheOptions) -> Result<EngineBuilder, Failure> {
+    Ok(match open(options, false) {
+        Some(remote) => builder.remote_cache(remote),
+        None => builder,
+    })
+}
+
+/// Waits for what is being written, and says what went wrong: no reason to fail.
+pub fn settle(engine: &Engine) {
+    if let Some(remote) = engine.cache().remote() {
+        remote.flush(remote.options().timeout);
+        if let Some(trouble) = remote.last_trouble() {
+            eprintln!("warning: the remote cache: {trouble}");
+        }
+    }
+}
+
+/// The remote cache and whether it answers: a line, and for machines.
+///
+/// # Errors
+/// None in a build with remote caches.
+pub fn stat(options: &CacheOptions) -> Result<Option<(String, Value)>, Failure> {
+    let Some(remote) = open(options, false) else { return Ok(None) };
+    let begin = Instant::now();
+    // Nothing has this key.
+    let answer = Key::from_text(&"0".repeat(64)).map(|none| remote.read(none));
+    let time = begin.elapsed().as_secs_f64() * 1e3;
+    let (address, written) = (remote.address(), remote.options().write);
+    Ok(Some(match answer {
+        Some(Err(trouble)) => (
+            format!("{trouble}"),
+            json!({ "address": address, "write": written, "answers": false, "trouble": trouble.to_string() }),
+        ),
+        _ => (
+            format!("{address}, answers in {time:.0} ms{}", if written { ", written to" } else { "" }),
+            json!({ "address": address, "write": written, "answers": true, "milliseconds": time, "trouble": null }),
+        ),
+    }))
+}
+
+/// Looks for kernels, until something is wrong.
+pub struct Lookup(Option<RemoteCache>);
+
+impl Lookup {
+    /// In the remote cache of these options.
+    ///
+    /// # Errors
+    /// None in a build with remote caches.
+    pub fn of(options: &CacheOptions) -> Result<Lookup, Failure> {
+        Ok(Lookup(open(options, false)))
+    }
+
+    /// Whether a good entry with this key and text is there.
+    pub fn has(&mut self, key: Key, text: &str) -> bool {
+        let Some(remote) = &self.0 else { return false };
+        match remote.read(key) {
+            Ok(found) => found.is_some_and(|e| e.text == text),
+            Err(trouble) => {
+                eprintln!("warning: the remote cache: {trouble}");
+                self.0 = None;
+                false
+            }
+        }
+    }
+}
+
+/// `cache push`.
+///
+/// # Errors
+/// `RF0813` if no remote cache is named, or not everything was written.
+pub fn push(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<(), Failure> {
+    let remote = open(options, true).ok_or_else(|| {
+        Diagnostic::new(Code::CacheTrouble, "there is no remote cache")
+            .help("name it by --remote-cache or $ROUTEFUSE_REMOTE_CACHE")
+    })?;
+    let mut entries = 0;
+    for l in cache.list()? {
+        match cache.read(l.key) {
+            Ok(Some(entry)) => {
+                remote.publish_entry(&entry);
+                entries += 1;
+                // No faster than it is written, so that nothing is left out.
+                if entries % 64 == 0 {
+                    remote.flush(Duration::MAX);
+                }
+            }
+            Ok(None) => {}
+            Err(trouble) => eprintln!("warning: left out: {trouble}"),
+        }
+    }
+    remote.flush(Duration::MAX);
+    let written = remote.counters().written;
+    let mut out = std::io::stdout().lock();
+    if as_json {
+        writeln!(out, "{:#}", json!({ "remote": remote.address(), "kernels": entries, "written": written }))?;
+    }
+    if written < entries {
+        let (missing, why) = (entries - written, remote.last_trouble().unwrap_or_default());
+        let message = format!("{missing} of {entries} kernels were not written to the remote cache: {why}");
+        return Err(Diagnostic::new(Code::CacheTrouble, message).into());
+    }
+    if !as_json {
+        writeln!(out, "{written} kernels written to {}", remote.address())?;
+    }
+    Ok(())
+}
