@@ -54,7 +54,13 @@ impl<'m> Emitter<'_, 'm> {
             DType::F32 => free(x.value),
             DType::F16 => {
                 let half = self.b.bitcast(x.value, self.b.lanes_of(self.b.f16(), x.lanes));
-                free(self.b.extf(half, self.b.f32()))
+                free(if self.kind == TargetKind::Amdgpu && (5..8).contains(&x.lanes) {
+                    // LLVM 22 cannot select the widening of 5 to 7 lanes; the instruction takes one anyway.
+                    let lane = |i| self.b.extf(self.b.extract(half, i), self.b.f32());
+                    self.b.gather_lanes(&(0..x.lanes).map(lane).collect::<Vec<_>>())
+                } else {
+                    self.b.extf(half, self.b.f32())
+                })
             }
             DType::Bf16 if self.group.get().is_some() && x.lanes.is_multiple_of(2) => free(self.pairs_widened(x)),
             DType::Bf16 => {
