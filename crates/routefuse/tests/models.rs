@@ -125,7 +125,7 @@ fn every_value_of_every_option() {
 #[test]
 fn what_is_wrong_has_a_code_and_says_what_is_right() {
     type Given<'a> = &'a [(&'a str, &'a str)];
-    let cases: [(&str, Given<'_>, &str); 13] = [
+    let cases: [(&str, Given<'_>, &str); 14] = [
         ("mixtral", &[("k", "9")], "RF0312"),
         ("mixtral", &[("experts", "0")], "RF1003"),
         ("mixtral", &[("k", "0")], "RF1003"),
@@ -137,6 +137,7 @@ fn what_is_wrong_has_a_code_and_says_what_is_right() {
         ("qwen3-moe", &[("shared", "constant")], "RF1002"),
         ("llama-4", &[("adaptive_k", "true")], "RF1002"),
         ("glm-5", &[("part", "head_gate"), ("k", "4")], "RF1004"),
+        ("mixtral", &[("adaptive_k", "true"), ("k", "1")], "RF1004"),
         ("gpt-oss", &[("output", "packed"), ("weights", "f16")], "RF1004"),
         ("glm-4.5", &[("expert_parallel", "0:1")], "RF1004"),
     ];

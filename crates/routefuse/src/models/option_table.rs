@@ -396,6 +396,11 @@ impl Preset {
             "`simulate` and `adaptive_k` exclude each other",
             "leave out one of them",
         );
+        conflict(
+            options.adaptive_k && options.top_k == Some(1),
+            "`adaptive_k` needs two slots at least",
+            "take `k=2` or more",
+        );
         let packed = options.output != Output::IdsAndWeights;
         conflict(
             packed && options.weights == DType::F16,

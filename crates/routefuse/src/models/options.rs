@@ -150,7 +150,8 @@ pub enum Eplb {
     Static,
     /// `replicas[id, r mod valid]`, r from the input `random i32[T, K]`, read as unsigned (P2).
     Dynamic,
-    /// The same with r the Philox number of `seed`, `offset` (u64 scalars) and position `t × K + k` (P2).
+    /// The same with r the Philox number of `seed`, `offset` (u64 scalars) and position `t × K + k`, or that plus 2⁶³ where
+    /// [`Simulation::Random`] has drawn the ids at the former (P2).
     Philox,
     /// In proportion to `probabilities f32[E, X]`, by the input `uniform f32[T, K]` in [0, 1) (P3).
     Proportional,
