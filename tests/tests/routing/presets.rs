@@ -19,7 +19,7 @@ fn routers() -> Vec<(&'static str, Router)> {
     vec![
         ("deepseek-v3", Router { groups: groups(8, 4, true), scale: 2.5, ..SIGMOID }),
         ("deepseek-v2", Router { k: 6, groups: groups(8, 3, false), renorm: None, scale: 16.0, ..SOFTMAX }),
-        ("deepseek-v4", Router { k: 6, score: Score::SqrtSoftplus, ..SIGMOID }),
+        ("deepseek-v4", Router { k: 6, score: Score::SqrtSoftplus, scale: 1.5, ..SIGMOID }),
         ("kimi-k2", Router { scale: 2.827, ..SIGMOID }),
         ("glm-4.5", SIGMOID),
         ("glm-5", Router { scale: 2.5, ..SIGMOID }),
@@ -137,7 +137,7 @@ fn every_router_is_its_formula() {
 #[test]
 fn hash_routing_is_its_formula() {
     let g = model("deepseek-v4-hash");
-    let router = Router { k: 6, score: Score::SqrtSoftplus, ..SIGMOID };
+    let router = Router { k: 6, score: Score::SqrtSoftplus, scale: 1.5, ..SIGMOID };
     let rows = 64;
     let mut inputs = router_inputs(&g, rows, Kind::Normal, 3);
     let position = |name: &str| g.inputs.iter().position(|i| i.name == name).expect("an input");

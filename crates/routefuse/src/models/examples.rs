@@ -52,12 +52,18 @@ const COMBINED: &[Example] = &[
     example(
         "deepseek-v4-hash-in-gate",
         "deepseek-v4-hash",
-        &[("shared", "in_gate"), ("renorm", "clamp:1e-12"), ("scale", "1.5"), ("logits", "f32")],
+        &[("shared", "in_gate"), ("renorm", "clamp:1e-12"), ("scale", "2.5"), ("logits", "f32")],
     ),
     example(
         "kimi-k2-expert-parallel",
         "kimi-k2",
-        &[("expert_parallel", "48:3"), ("shared", "constant"), ("eplb", "proportional_philox"), ("weights", "bf16")],
+        &[
+            ("expert_parallel", "48:3"),
+            ("shared", "constant"),
+            ("eplb", "proportional_philox"),
+            ("weights", "bf16"),
+            ("bias", "f16"),
+        ],
     ),
     example(
         "glm-4.5-wider",

@@ -71,11 +71,11 @@ pub const PRESETS: &[Preset] = &[
         top_k: 6,
         shared: 1,
         identity: 0,
-        scale: Some(1.0),
+        scale: Some(1.5),
         route: R7,
         row: "R7",
         formula: "s = √softplus(x); id = top-k(s + b); w = s[id]; w / (Σw + 1e-20) × rsf",
-        source: "vLLM, sglang and TensorRT-LLM: scoring `sqrtsoftplus`",
+        source: "transformers, modeling_deepseek_v4.py (`DeepseekV4TopKRouter`); rsf of the model with 256 experts",
         indexer: None,
     },
     Preset {
@@ -85,11 +85,11 @@ pub const PRESETS: &[Preset] = &[
         top_k: 6,
         shared: 1,
         identity: 0,
-        scale: Some(1.0),
+        scale: Some(1.5),
         route: Route { bias: false, pick: Pick::Hash { vocabulary: 129_280 }, ..R7 },
         row: "R8",
         formula: "s = √softplus(x); id = tid2eid[input_id]; w = s[id]; w / (Σw + 1e-20) × rsf",
-        source: "vLLM and sglang: hash routing by `tid2eid`",
+        source: "transformers, modeling_deepseek_v4.py (`DeepseekV4HashRouter`); rsf of the model with 256 experts",
         indexer: None,
     },
     Preset {
@@ -131,7 +131,7 @@ pub const PRESETS: &[Preset] = &[
         route: R4,
         row: "R4",
         formula: R4_FORMULA,
-        source: "as GLM-4.5; the indexer's head gate (N1) is `part=head_gate`",
+        source: "transformers, configuration_glm_moe_dsa.py and modeling_glm_moe_dsa.py; the indexer's head gate (N1) is `part=head_gate`",
         indexer: Some(HeadGate { heads: 32, head_dim: 128, gate_dtype: DType::Bf16 }),
     },
     Preset {
@@ -145,7 +145,7 @@ pub const PRESETS: &[Preset] = &[
         route: Route { renorm: Renorm::Sum, ..R4 },
         row: "R4",
         formula: "s = σ(x); id = top-k(s + b); w = s[id]; w / Σw",
-        source: "vLLM, sglang: `scoring_func=sigmoid` with `e_score_correction_bias`",
+        source: "transformers, modeling_minimax_m2.py (`MiniMaxM2TopKRouter`)",
         indexer: None,
     },
     Preset {
@@ -159,7 +159,7 @@ pub const PRESETS: &[Preset] = &[
         route: R4,
         row: "R4",
         formula: R4_FORMULA,
-        source: "its config.json; TensorRT-LLM",
+        source: "its config.json; transformers, modeling_nemotron_h.py",
         indexer: None,
     },
     Preset {
@@ -187,7 +187,7 @@ pub const PRESETS: &[Preset] = &[
         route: R1,
         row: "R1",
         formula: "p = softmax(x); id = top-k(p); w = p[id]; w / Σw; the shared expert's weight is σ(gate) (P8)",
-        source: "transformers, modeling_qwen3_next.py (`shared_expert_gate`)",
+        source: "transformers, modeling_qwen3_5_moe.py (`shared_expert_gate`)",
         indexer: None,
     },
     Preset {
@@ -243,7 +243,7 @@ pub const PRESETS: &[Preset] = &[
         route: Route { per_expert_scale: true, ..R2 },
         row: "R9",
         formula: "id = top-k(x); w = softmax(x[id]) × per_expert_scale[id]",
-        source: "vLLM, sglang: Gemma-4 routing",
+        source: "vLLM and sglang; transformers, modeling_gemma4.py, takes the softmax of all E and then divides by Σw: the same but for rounding",
         indexer: None,
     },
     Preset {
@@ -271,7 +271,7 @@ pub const PRESETS: &[Preset] = &[
         route: Route { bias: true, renorm: Renorm::None, ..R1 },
         row: "R1",
         formula: "p = softmax(x) over E and the zero experts; id = top-k(p + b); w = p[id] × rsf; zero experts give w to `identity` (P15)",
-        source: "LongCat-Flash technical report, 2.1; vLLM `zero_expert`",
+        source: "transformers, configuration_longcat_flash.py and modeling_longcat_flash.py (`LongcatFlashTopkRouter`)",
         indexer: None,
     },
 ];
