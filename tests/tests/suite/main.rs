@@ -2,6 +2,7 @@
 
 mod amd;
 mod chains;
+mod combinations;
 mod corpus;
 mod differential;
 mod gpu;
