@@ -54,8 +54,10 @@ pub struct Counters {
     pub compiles: u64,
     /// Kernels found.
     pub hits: u64,
-    /// Host kernels loaded into the process.
+    /// Host kernels loaded into the process, and machine code loaded on GPUs.
     pub loads: u64,
+    /// Kernels of which a GPU's driver made machine code.
+    pub assembled: u64,
     /// Kernels that would have had to be compiled or loaded after [`KernelCache::seal`].
     pub refused: u64,
 }
@@ -85,6 +87,7 @@ pub struct KernelCache {
     compiles: AtomicU64,
     hits: AtomicU64,
     loads: AtomicU64,
+    assembled: AtomicU64,
 }
 
 impl KernelCache {
@@ -188,16 +191,12 @@ impl KernelCache {
             };
             if self.is_sealed() {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                return Err(sealed(key));
+                return Err(sealed(&format!("kernel {key}")));
             }
-            for bundle in &self.bundles {
-                match bundle.find(key_text).map(load) {
-                    Some(Ok(kernel)) => return Ok(kernel),
-                    Some(Err(trouble)) => tracing::warn!(%trouble, "a kernel of a bundle cannot be used"),
-                    None => {}
-                }
+            match self.bundled(key_text, load) {
+                Some(kernel) => Ok(kernel),
+                None => self.kept(reach, key_text, load, compile),
             }
-            self.kept(reach, key_text, load, compile)
         });
         if result.is_err() {
             // Only this attempt's slot: another may have taken its place.
@@ -206,6 +205,60 @@ impl KernelCache {
             self.hits.fetch_add(1, Ordering::Relaxed);
         }
         result.clone()
+    }
+
+    /// Machine code for one GPU, as `load` loads it there: from a bundle, the disk or a remote cache, or else from `make`.
+    /// `about` says what it is.
+    ///
+    /// # Errors
+    /// Those of `make`, and those of `load` for what it gave; `RF0810` if the cache is sealed.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn machine_code<T>(
+        &self,
+        key: &KeyText,
+        about: &str,
+        load: impl Fn(Artifact) -> Result<T, Diagnostic>,
+        make: impl FnOnce() -> Result<Artifact, Diagnostic>,
+    ) -> Result<T, Diagnostic> {
+        self.unsealed(about)?;
+        let load = |artifact| {
+            load(artifact).inspect(|_| {
+                self.loads.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        let make = || {
+            make().inspect(|_| {
+                self.assembled.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        match self.bundled(key, load) {
+            Some(loaded) => Ok(loaded),
+            None => self.kept(Reach::Network, key, load, make),
+        }
+    }
+
+    /// Whether more may be loaded.
+    ///
+    /// # Errors
+    /// `RF0810`, counted, if the cache is sealed.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn unsealed(&self, about: &str) -> Result<(), Diagnostic> {
+        if self.is_sealed() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(sealed(about));
+        }
+        Ok(())
+    }
+
+    /// What `load` makes of the artifact of this key in a bundle.
+    fn bundled<T>(&self, key: &KeyText, load: impl Fn(Artifact) -> Result<T, Diagnostic>) -> Option<T> {
+        for artifact in self.bundles.iter().filter_map(|b| b.find(key)) {
+            match load(artifact) {
+                Ok(loaded) => return Some(loaded),
+                Err(trouble) => tracing::warn!(%trouble, "a kernel of a bundle cannot be used"),
+            }
+        }
+        None
     }
 
     /// What `load` makes of the artifact of this key: from the disk, or else from the remote cache, or else from `make`;
@@ -279,12 +332,14 @@ impl KernelCache {
             compiles: get(&self.compiles),
             hits: get(&self.hits),
             loads: get(&self.loads),
+            assembled: get(&self.assembled),
             refused: get(&self.refused),
         }
     }
 }
 
-fn sealed(key: Key) -> Diagnostic {
-    Diagnostic::new(Code::Sealed, format!("the engine is sealed, and kernel {key} is not loaded"))
+/// `what` is "kernel `post_chain` align16/i32", or the like.
+pub(crate) fn sealed(what: &str) -> Diagnostic {
+    Diagnostic::new(Code::Sealed, format!("the engine is sealed, and {what} is not loaded"))
         .help("prepare every plan before the engine is sealed")
 }

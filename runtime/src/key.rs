@@ -61,8 +61,9 @@ impl fmt::Debug for Key {
 }
 
 /// Everything that decides what machine code a kernel becomes, as text: the version of the calling convention, the compiler,
-/// the target (with the PTX version that it asks of the driver; for the host, its processor), the variant, the schedule,
-/// the slots, and the kernel without names. Never an extent, a name, a path or a time.
+/// the target (with the PTX version that it asks of the driver), the processor if the code is for one alone (the host's; for
+/// a GPU's machine code, its own, and the driver whose assembler made it), the variant, the schedule, the slots, and the
+/// kernel without names. Never an extent, a name, a path or a time.
 ///
 /// One ingredient a line, `name value`, the kernel's lines last:
 /// ```text
@@ -87,10 +88,15 @@ pub struct KeyText {
 impl KeyText {
     /// The text of one variant of a kernel.
     pub fn of(scheduled: &Scheduled, variant: Variant, compiler: &dyn Compiler) -> KeyText {
+        let processor = if scheduled.target.kind() == TargetKind::Host { compiler.host_cpu() } else { "" };
+        KeyText::on(processor, scheduled, variant, compiler)
+    }
+
+    /// The text of one variant of a kernel as machine code: `processor` says of which GPU, and by which assembler.
+    pub fn on(processor: &str, scheduled: &Scheduled, variant: Variant, compiler: &dyn Compiler) -> KeyText {
         // Destructured so that a new field cannot be forgotten.
         let Scheduled { kernel, schedule, target } = scheduled;
         let info = target.info();
-        let processor = if target.kind() == TargetKind::Host { compiler.host_cpu() } else { "" };
         let mut text = format!("routefuse key {FORMAT}\nabi {ABI}\n");
         let mut line = |name: &str, value: &str| {
             text.push_str(name);

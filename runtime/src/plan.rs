@@ -10,7 +10,7 @@ mod prepare;
 mod quick;
 mod slots;
 
-use crate::cache::{KernelCache, LoadedKernel, Reach};
+use crate::cache::{KernelCache, LoadedKernel, Reach, sealed};
 use crate::compiler::Compiler;
 use crate::key::KeyText;
 pub use prepare::Progress;
@@ -154,7 +154,12 @@ impl Plan {
         Ok(Plan { kernels, ports, steps, shared, shared_count, source, loaded: OnceLock::new(), target, program })
     }
 
-    fn check_artifact(&self, artifact: &Artifact, kernel: &Scheduled, variant: Variant) -> Result<(), Diagnostic> {
+    pub(crate) fn check_artifact(
+        &self,
+        artifact: &Artifact,
+        kernel: &Scheduled,
+        variant: Variant,
+    ) -> Result<(), Diagnostic> {
         if artifact.target != self.target {
             let message = format!("an artifact is for `{}`, and the plan is for `{}`", artifact.target, self.target);
             return Err(Diagnostic::new(Code::TargetNotHere, message).help("compile the graph for the plan's target"));
@@ -219,7 +224,12 @@ impl Plan {
     }
 
     /// One variant, compiled and loaded, or from the cache.
-    fn kernel(&self, reach: Reach, scheduled: &Scheduled, variant: Variant) -> Result<Arc<LoadedKernel>, Diagnostic> {
+    pub(crate) fn kernel(
+        &self,
+        reach: Reach,
+        scheduled: &Scheduled,
+        variant: Variant,
+    ) -> Result<Arc<LoadedKernel>, Diagnostic> {
         let Some((compiler, cache)) = &self.source else {
             return Err(Diagnostic::new(Code::Internal, "a plan of artifacts that holds none"));
         };
@@ -232,7 +242,17 @@ impl Plan {
             Ok(artifact)
         };
         // SAFETY: a `Compiler` vouches for its artifacts.
-        unsafe { cache.get_within(reach, &key, check, compile) }
+        let loaded = unsafe { cache.get_within(reach, &key, check, compile) };
+        loaded.map_err(|e| match e.code {
+            Code::Sealed => sealed(&format!("kernel `{}` {variant}", scheduled.kernel.name)),
+            _ => e,
+        })
+    }
+
+    /// What compiles its kernels, and where they are kept; none for a plan of artifacts.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn source(&self) -> Option<&(Arc<dyn Compiler>, Arc<KernelCache>)> {
+        self.source.as_ref()
     }
 
     /// The program.

@@ -3,6 +3,7 @@
 use cudarc::driver::{DriverError, sys};
 use routefuse_ir::{Code, Diagnostic};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 
 /// The oldest driver that this build works with.
 const OLDEST: DriverVersion = DriverVersion(12_000);
@@ -61,6 +62,33 @@ impl fmt::Display for DriverVersion {
         let (major, minor) = self.parts();
         write!(f, "CUDA {major}.{minor}")
     }
+}
+
+/// Which release of the driver is loaded, by the name of its library's file: "580.159.04". Empty if that does not say.
+///
+/// The assembler is of the driver's release; releases for one version of CUDA may have different ones.
+pub(super) fn release() -> String {
+    let mut info = libc::Dl_info {
+        dli_fname: std::ptr::null(),
+        dli_fbase: std::ptr::null_mut(),
+        dli_sname: std::ptr::null(),
+        dli_saddr: std::ptr::null_mut(),
+    };
+    // SAFETY: the driver is installed, or nobody would ask; the symbol is only looked at.
+    let Ok(call) = (unsafe { sys::culib().get::<unsafe extern "C" fn(u32) -> u32>(b"cuInit\0") }) else {
+        return String::new();
+    };
+    let address = *call as *const std::ffi::c_void;
+    // SAFETY: an address of loaded code, and room for the answer, whose name lives as long as the library.
+    let path = unsafe {
+        if libc::dladdr(address, &raw mut info) == 0 || info.dli_fname.is_null() {
+            return String::new();
+        }
+        std::ffi::CStr::from_ptr(info.dli_fname)
+    };
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
+    let file = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_str()?.to_owned()));
+    file.and_then(|f| f.strip_prefix("libcuda.so.").map(str::to_owned)).unwrap_or_default()
 }
 
 /// A failed call of the driver: which, what it said, and what it was about ("kernel `post_chain` align16/i32").

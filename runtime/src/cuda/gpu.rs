@@ -1,13 +1,14 @@
 //! A GPU in a context.
 
-use super::driver::{DriverVersion, failed};
+use super::driver::{self, DriverVersion, failed};
 use super::kernel::GpuKernel;
+use super::link;
 use crate::view::Device;
 use cudarc::driver::{CudaContext, result, sys};
-use routefuse_ir::artifact::Artifact;
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Code, Diagnostic};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The result of loading one piece of code.
@@ -19,7 +20,7 @@ pub struct Gpu(Arc<Inner>);
 
 struct Inner {
     // Dropped in this order: code is unloaded while the context is there.
-    /// Loaded code by the hash of it.
+    /// Loaded code by its key, or where it has none, by the hash of it.
     kernels: papaya::HashMap<[u8; 32], Arc<Slot>>,
     context: Arc<CudaContext>,
     /// 64 bytes, to which empty tensors point: code may load from a clamped index and throw the value away.
@@ -28,6 +29,9 @@ struct Inner {
     /// 90 for compute capability 9.0.
     sm: u32,
     multiprocessors: u32,
+    /// "sm_90 CUDA 13.0 580.159.04".
+    processor: String,
+    linker_is_warm: AtomicBool,
 }
 
 /// What a GPU is.
@@ -95,13 +99,16 @@ impl Gpu {
         let multiprocessors = ask(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
         // SAFETY: nothing reads what is in it for a result.
         let nothing = unsafe { result::malloc_sync(64) }.map_err(|e| failed("cuMemAlloc", e, &about))?;
+        let sm = major * 10 + minor;
         Ok(Gpu(Arc::new(Inner {
             kernels: papaya::HashMap::new(),
             context: Arc::clone(context),
             nothing,
             driver,
-            sm: major * 10 + minor,
+            sm,
             multiprocessors,
+            processor: format!("sm_{sm} {driver} {}", driver::release()).trim_end().to_owned(),
+            linker_is_warm: AtomicBool::new(false),
         })))
     }
 
@@ -146,17 +153,34 @@ impl Gpu {
         })
     }
 
-    /// The code, loaded: from the cache, or by the driver, which makes machine code of PTX first. `about` says what it is.
-    pub(super) fn load(&self, artifact: &Artifact, about: &str) -> Result<Arc<GpuKernel>, Diagnostic> {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(artifact.entry.as_bytes()).update(&[0]).update(&artifact.code);
-        let key = *hasher.finalize().as_bytes();
+    /// The code of this hash, as it is loaded, or else as `load` loads it.
+    pub(super) fn loaded(
+        &self,
+        key: [u8; 32],
+        load: impl FnOnce() -> Result<GpuKernel, Diagnostic>,
+    ) -> Result<Arc<GpuKernel>, Diagnostic> {
         let slot = Arc::clone(self.0.kernels.pin().get_or_insert_with(key, Arc::default));
-        let result = slot.get_or_init(|| GpuKernel::load(self, artifact, about).map(Arc::new));
+        let result = slot.get_or_init(|| load().map(Arc::new));
         if result.is_err() {
             let _ = self.0.kernels.pin().remove_if(&key, |_, current| Arc::ptr_eq(current, &slot));
         }
         result.clone()
+    }
+
+    /// The processor and the driver, whose assembler makes machine code for it: a part of the key of such code.
+    pub(super) fn processor(&self) -> &str {
+        &self.0.processor
+    }
+
+    /// Has the driver load its linker, which takes it some milliseconds at the first use. Only the first call does.
+    pub(super) fn warm_linker(&self) {
+        if self.0.linker_is_warm.swap(true, Ordering::Relaxed) || self.context().bind_to_thread().is_err() {
+            return;
+        }
+        let text = ".version 6.3\n.target sm_70\n.address_size 64\n.visible .entry empty() { ret; }\n";
+        if let Err(e) = link::link(text.as_bytes(), "an empty kernel") {
+            tracing::debug!(%e, "the driver's linker does not take an empty kernel");
+        }
     }
 
     pub(super) fn sm(&self) -> u32 {

@@ -1,14 +1,15 @@
 //! A plan on a GPU.
 
 use super::gpu::Gpu;
-use super::kernel::GpuKernel;
+use super::kernel::{self, GpuKernel};
 use crate::args::Args;
+use crate::cache::Reach;
+use crate::key::KeyText;
 use crate::plan::{Plan, Quick};
 use crate::view::Device;
 use cudarc::driver::{CudaStream, sys};
 use rayon::ThreadPool;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use routefuse_ir::artifact::{Artifact, CodeFormat};
+use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::{Code, Diagnostic};
 use std::fmt;
@@ -135,11 +136,12 @@ impl CudaPlan {
         Ok(CudaPlan { plan, gpu: gpu.clone(), steps, quick, context, device: gpu.device(), most_dependent })
     }
 
-    /// Compiles what is not compiled, has the driver make machine code of it, and loads every variant of every kernel. From
-    /// then on no launch compiles, loads, allocates or asks the driver anything. A launch never does any of this by itself.
+    /// Loads every variant of every kernel: machine code that a bundle or a cache has for this processor and driver, or else
+    /// what the driver makes of PTX, which is compiled if it is nowhere. From then on no launch compiles, loads, allocates or
+    /// asks the driver anything. A launch never does any of this by itself.
     ///
     /// # Errors
-    /// Those of [`Plan::prepare`]; `RF0805` if the driver is too old for the code; `RF0808` if it fails.
+    /// Those of [`Plan::prepare`]; `RF0810` if the cache of kernels is sealed and something is not loaded; `RF0805` if the driver is too old for the code; `RF0808` if it fails.
     pub fn prepare(&self) -> Result<(), Diagnostic> {
         self.prepare_where(|_, _| true)
     }
@@ -149,7 +151,7 @@ impl CudaPlan {
     /// # Errors
     /// Those of [`CudaPlan::prepare`].
     pub fn prepare_where(&self, mut wanted: impl FnMut(&Scheduled, Variant) -> bool) -> Result<(), Diagnostic> {
-        self.missing(&mut wanted)?.into_iter().try_for_each(|one| self.load(one))
+        self.missing(&mut wanted).into_iter().try_for_each(|one| self.load(one, &|| {}))
     }
 
     /// [`CudaPlan::prepare`] with the variants shared by a pool's threads.
@@ -157,34 +159,97 @@ impl CudaPlan {
     /// # Errors
     /// Those of [`CudaPlan::prepare`].
     pub fn prepare_on(&self, pool: &ThreadPool) -> Result<(), Diagnostic> {
-        self.plan.prepare_on(pool)?;
-        let missing = self.missing(&mut |_, _| true)?;
-        pool.install(|| missing.par_iter().try_for_each(|one| self.load(*one)))
+        let missing = self.missing(&mut |_, _| true);
+        let failures: Vec<OnceLock<Diagnostic>> = missing.iter().map(|_| OnceLock::new()).collect();
+        // While the compiler works, a thread that has nothing to do has the driver load its linker.
+        let spare = pool.current_num_threads() > missing.len();
+        pool.scope(|scope| {
+            for (one, failure) in missing.iter().zip(&failures) {
+                scope.spawn(move |scope| {
+                    let warm = || {
+                        if spare {
+                            scope.spawn(|_| self.gpu.warm_linker());
+                        }
+                    };
+                    if let Err(e) = self.load(*one, &warm) {
+                        let _ = failure.set(e);
+                    }
+                });
+            }
+        });
+        failures.into_iter().find_map(OnceLock::into_inner).map_or(Ok(()), Err)
     }
 
-    /// Step, variant and code of what is not loaded yet.
-    fn missing(
-        &self,
-        wanted: &mut dyn FnMut(&Scheduled, Variant) -> bool,
-    ) -> Result<Vec<(usize, usize, &Artifact)>, Diagnostic> {
-        let mut artifacts = self.plan.artifacts()?.into_iter();
+    /// Step and variant of what is not loaded yet.
+    fn missing(&self, wanted: &mut dyn FnMut(&Scheduled, Variant) -> bool) -> Vec<(usize, usize)> {
         let mut missing = Vec::new();
         for (s, (step, kernel)) in self.steps.iter().zip(self.plan.kernels()).enumerate() {
-            for (v, ((variant, slot), artifact)) in step.variants.iter().zip(&mut artifacts).enumerate() {
+            for (v, (variant, slot)) in step.variants.iter().enumerate() {
                 if slot.get().is_none() && wanted(kernel, *variant) {
-                    missing.push((s, v, artifact));
+                    missing.push((s, v));
                 }
             }
         }
-        Ok(missing)
+        missing
     }
 
-    fn load(&self, (step, variant, artifact): (usize, usize, &Artifact)) -> Result<(), Diagnostic> {
-        let (variant, slot) = &self.steps[step].variants[variant];
-        let kernel = self.gpu.load(artifact, &about(&self.plan.kernels()[step], *variant))?;
+    /// Loads a variant: what the GPU has, or machine code that was kept, or what the driver makes of PTX. `compiles` is called
+    /// before anything is compiled.
+    fn load(&self, (step, variant): (usize, usize), compiles: &dyn Fn()) -> Result<(), Diagnostic> {
+        let scheduled = &self.plan.kernels()[step];
+        let (variant, slot) = (&self.steps[step].variants[variant].0, &self.steps[step].variants[variant].1);
+        let about = &about(scheduled, *variant);
+        let kernel = match self.plan.source().filter(|_| self.is_own_target()) {
+            Some((_, cache)) => {
+                let key = self.key(scheduled, *variant)?;
+                let load = |artifact: Artifact| {
+                    self.plan.check_artifact(&artifact, scheduled, *variant)?;
+                    GpuKernel::load(&self.gpu, artifact, about)
+                };
+                let make = || {
+                    compiles();
+                    let compiled = self.plan.kernel(Reach::Network, scheduled, *variant)?;
+                    kernel::assemble(&self.gpu, compiled.artifact(), about)
+                };
+                self.gpu.loaded(*key.key().as_bytes(), || cache.machine_code(&key, about, load, make))?
+            }
+            None => {
+                let mut place = self.steps[..step].iter().map(|s| s.variants.len()).sum::<usize>();
+                place += self.steps[step].variants.iter().take_while(|(v, _)| v != variant).count();
+                let artifact = self.plan.artifacts()?[place];
+                let mut hasher = blake3::Hasher::new();
+                hasher.update(artifact.entry.as_bytes()).update(&[0]).update(&artifact.code);
+                let load = || {
+                    self.plan.source().map_or(Ok(()), |(_, cache)| cache.unsealed(about))?;
+                    GpuKernel::load(&self.gpu, kernel::assemble(&self.gpu, artifact, about)?, about)
+                };
+                self.gpu.loaded(*hasher.finalize().as_bytes(), load)?
+            }
+        };
         // Two threads may both come here; the GPU's cache gave them the same kernel.
         let _ = slot.set(kernel);
         Ok(())
+    }
+
+    /// The plan is for this very kind of processor: its machine code can be kept for others of the kind.
+    fn is_own_target(&self) -> bool {
+        self.plan.target().sm() == Some(self.gpu.sm())
+    }
+
+    /// The key of a variant's machine code on this GPU.
+    fn key(&self, scheduled: &Scheduled, variant: Variant) -> Result<KeyText, Diagnostic> {
+        let none = || Diagnostic::new(Code::Internal, "a plan of artifacts has no keys");
+        let (compiler, _) = self.plan.source().ok_or_else(none)?;
+        Ok(KeyText::on(self.gpu.processor(), scheduled, variant, &**compiler))
+    }
+
+    /// The machine code of every variant that is loaded, by its key: for a bundle, which then spares GPUs of this kind with
+    /// this driver the assembler. Nothing for a plan of artifacts, or of another target than the GPU's own.
+    pub fn machine_code(&self) -> Vec<(KeyText, &Artifact)> {
+        let steps = self.steps.iter().zip(self.plan.kernels());
+        let loaded = steps.flat_map(|(step, k)| step.variants.iter().map(move |(v, slot)| (k, *v, slot.get())));
+        let kept = loaded.filter(|_| self.is_own_target());
+        kept.filter_map(|(k, v, slot)| Some((self.key(k, v).ok()?, &slot?.artifact))).collect()
     }
 
     /// Checks every argument, then launches the kernels: `stream` is a `&CudaStream`, or a [`Launch`] with more to say.
@@ -216,13 +281,16 @@ impl CudaPlan {
     /// # Errors
     /// Those of [`Plan::prepare`].
     pub fn artifacts(&self) -> Result<Vec<Artifact>, Diagnostic> {
-        let slots = self.steps.iter().flat_map(|s| &s.variants).map(|(_, slot)| slot.get());
-        let own = self.plan.target().sm() == Some(self.gpu.sm());
-        let artifact = |(artifact, kernel): (&Artifact, Option<&Arc<GpuKernel>>)| match kernel {
-            Some(kernel) if own => {
-                Artifact { format: CodeFormat::Cubin, code: kernel.cubin.clone(), ..artifact.clone() }
-            }
-            _ => artifact.clone(),
+        let slots: Vec<Option<&Arc<GpuKernel>>> =
+            self.steps.iter().flat_map(|s| &s.variants).map(|(_, slot)| slot.get()).collect();
+        if !self.is_own_target() {
+            return Ok(self.plan.artifacts()?.into_iter().cloned().collect());
+        }
+        if let Some(loaded) = slots.iter().copied().collect::<Option<Vec<_>>>() {
+            return Ok(loaded.into_iter().map(|kernel| kernel.artifact.clone()).collect());
+        }
+        let artifact = |(artifact, kernel): (&Artifact, Option<&Arc<GpuKernel>>)| {
+            kernel.map_or_else(|| artifact.clone(), |kernel| kernel.artifact.clone())
         };
         Ok(self.plan.artifacts()?.into_iter().zip(slots).map(artifact).collect())
     }

@@ -17,6 +17,8 @@ int stand_in_version = 12080;
 int stand_in_sm[DEVICES] = {90, 90};
 // 0, or what the next launch says.
 int stand_in_launch_fails = 0;
+// What the linker says of everything, if not 0.
+int stand_in_link_fails = 0;
 // Part of the machine code: other drivers refuse it.
 int stand_in_build = 1;
 
@@ -102,6 +104,7 @@ Result cuLinkCreate_v2(unsigned count, int *options, void **values, Link **state
 Result cuLinkAddData_v2(Link *state, int kind, void *data, size_t size, const char *name, unsigned count, int *options,
                         void **values) {
     CALL;
+    if (stand_in_link_fails) return stand_in_link_fails;
     if (strstr(data, "nonsense")) {
         if (state->log) strcpy(state->log, "ptxas fatal: nonsense");
         return INVALID_PTX;

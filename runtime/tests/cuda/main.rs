@@ -2,4 +2,5 @@
 
 mod launch;
 mod plans;
+mod prepare;
 mod stand_in;

@@ -60,8 +60,9 @@ impl Driver {
         let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         library();
         let driver = Driver(guard);
-        driver.set("launch_fails", 0);
-        driver.set("build", 1);
+        for (name, value) in [("launch_fails", 0), ("link_fails", 0), ("build", 1), ("version", 12_080)] {
+            driver.set(name, value);
+        }
         driver
     }
 
