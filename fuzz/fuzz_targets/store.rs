@@ -1,12 +1,36 @@
-//! Any bytes as a cache's entry and as a bundle: nothing panics, and what is read is what was written.
+//! Any bytes as a cache's entry, as a bundle, signed or not, and as a file of keys: nothing panics, and what is read is what was
+//! written.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use routefuse_runtime::{Bundle, BundleWriter, Entry};
+use routefuse_runtime::{Bundle, BundleWriter, Entry, PublicKey, SigningKey};
+use std::sync::LazyLock;
+
+/// Where an entry's header ends, and where a bundle's does.
+const ENTRY: usize = 104;
+const BUNDLE: usize = 48;
+/// Bytes of a signature.
+const SIGNATURE: usize = 112;
+
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
+    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n-----END PRIVATE KEY-----\n";
+    SigningKey::from_pem(pem).expect("a key")
+});
 
 fuzz_target!(|bytes: &[u8]| {
+    as_they_are(bytes);
+    // Hashes and signatures keep a fuzzer out: what is behind them is reached by putting them right.
+    entry(bytes);
+    bundle(bytes);
+});
+
+fn as_they_are(bytes: &[u8]) {
     if let Ok(entry) = Entry::decode(bytes) {
         assert_eq!(entry.to_bytes().as_deref(), Some(bytes));
+    }
+    if let Ok((entry, signer)) = Entry::decode_signed(bytes) {
+        let plain = entry.to_bytes().expect("it was one");
+        assert!(bytes.starts_with(&plain) && bytes.len() == plain.len() + if signer.is_some() { SIGNATURE } else { 0 });
     }
     if let Ok(bundle) = Bundle::decode(bytes.to_vec()) {
         for (key, entry) in bundle.entries() {
@@ -16,31 +40,46 @@ fuzz_target!(|bytes: &[u8]| {
         }
         let _ = bundle.lacking();
     }
-    // Hashes keep a fuzzer out: what is behind them is reached by putting them right.
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(key) = SigningKey::from_pem(&text) {
+        assert_eq!(SigningKey::from_pem(&key.to_pem()), Ok(key));
+    }
+    for key in PublicKey::from_pem(&text).unwrap_or_default() {
+        assert_eq!(PublicKey::from_pem(&key.to_pem()), Ok(vec![key]));
+    }
+}
+
+fn entry(bytes: &[u8]) {
     let mut entry = bytes.to_vec();
-    if let Some(length) = entry.len().checked_sub(104) {
-        let text = u64::from_le_bytes(entry[48..56].try_into().unwrap_or_default()).min(length as u64) as usize;
-        let key = *blake3::hash(&entry[104..104 + text]).as_bytes();
-        entry[16..48].copy_from_slice(&key);
-        let hash = *blake3::Hasher::new().update(&entry[..72]).update(&entry[104..]).finalize().as_bytes();
-        entry[72..104].copy_from_slice(&hash);
-        if let Ok(read) = Entry::decode(&entry) {
-            assert_eq!(read.to_bytes(), Some(entry));
-        }
+    let Some(length) = entry.len().checked_sub(ENTRY) else { return };
+    let text = u64::from_le_bytes(entry[48..56].try_into().unwrap_or_default()).min(length as u64) as usize;
+    let key = *blake3::hash(&entry[ENTRY..ENTRY + text]).as_bytes();
+    entry[16..48].copy_from_slice(&key);
+    let hash = *blake3::Hasher::new().update(&entry[..72]).update(&entry[ENTRY..]).finalize().as_bytes();
+    entry[72..ENTRY].copy_from_slice(&hash);
+    if let Ok(read) = Entry::decode(&entry) {
+        assert_eq!(read.to_bytes(), Some(entry));
+        let signed = read.to_signed_bytes(&KEY).expect("it was one");
+        assert_eq!(Entry::decode_signed(&signed), Ok((read, Some(KEY.public()))));
     }
+}
+
+fn bundle(bytes: &[u8]) {
     let mut bundle = bytes.to_vec();
-    if bundle.len() >= 48 {
-        let hash = *blake3::hash(&bundle[48..]).as_bytes();
-        bundle[16..48].copy_from_slice(&hash);
-        if let Ok(read) = Bundle::decode(bundle) {
-            let mut writer = BundleWriter::new(read.compiler(), read.processor());
-            for g in read.graphs() {
-                let targets: Vec<&str> = g.targets.iter().map(String::as_str).collect();
-                writer.graph(&g.name, &g.text, &targets, g.fused);
-            }
-            let good = read.entries().filter_map(|e| e.1.ok()).filter(|e| writer.entry(e)).count();
-            let again = Bundle::decode(writer.finish());
-            assert!(again.is_ok_and(|b| b.len() <= good && b.graphs() == read.graphs()));
-        }
+    if bundle.len() < BUNDLE {
+        return;
     }
-});
+    let hash = *blake3::hash(&bundle[BUNDLE..]).as_bytes();
+    bundle[16..BUNDLE].copy_from_slice(&hash);
+    let Ok(read) = Bundle::decode(bundle) else { return };
+    let mut writer = BundleWriter::new(read.compiler(), read.processor());
+    for g in read.graphs() {
+        let targets: Vec<&str> = g.targets.iter().map(String::as_str).collect();
+        writer.graph(&g.name, &g.text, &targets, g.fused);
+    }
+    let good = read.entries().filter_map(|e| e.1.ok()).filter(|e| writer.entry(e)).count();
+    for (bytes, signer) in [(writer.finish(), None), (writer.finish_signed(&KEY), Some(KEY.public()))] {
+        let again = Bundle::decode(bytes);
+        assert!(again.is_ok_and(|b| b.len() <= good && b.graphs() == read.graphs() && b.signer() == signer));
+    }
+}

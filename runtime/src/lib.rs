@@ -53,8 +53,8 @@ pub use element::Element;
 pub use key::{Key, KeyText};
 pub use plan::{Plan, Progress};
 pub use store::{
-    Bundle, BundleWriter, BundledGraph, Collected, DiskCache, DiskCounters, DiskOptions, Entry, Listed, Malformed,
-    Trouble,
+    BadKey, Bundle, BundleWriter, BundledGraph, Collected, DiskCache, DiskCounters, DiskOptions, Entry, Listed,
+    Malformed, PublicKey, SigningKey, Trouble, Untrusted,
 };
 #[cfg(feature = "remote")]
 pub use store::{RemoteCache, RemoteCounters, RemoteOptions};

@@ -13,6 +13,8 @@ mod form;
 mod reader;
 #[cfg(feature = "remote")]
 mod remote;
+mod signature;
+mod signing_key;
 mod trouble;
 mod uses;
 
@@ -23,4 +25,6 @@ pub use entry::Entry;
 pub use reader::Malformed;
 #[cfg(feature = "remote")]
 pub use remote::{RemoteCache, RemoteCounters, RemoteOptions};
+pub use signature::Untrusted;
+pub use signing_key::{BadKey, PublicKey, SigningKey};
 pub use trouble::Trouble;

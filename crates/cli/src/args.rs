@@ -2,7 +2,7 @@
 
 mod cache;
 
-pub use cache::{Bundle, BundleBuild, BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect, WhyMiss};
+pub use cache::{Bundle, BundleBuild, BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect, Keygen, WhyMiss};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};

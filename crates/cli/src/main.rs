@@ -19,6 +19,7 @@ mod remote;
 mod render;
 mod replace;
 mod routed;
+mod signing;
 mod source;
 mod tensor_file;
 mod timing;

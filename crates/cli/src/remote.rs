@@ -2,26 +2,32 @@
 
 use crate::args::CacheOptions;
 use crate::failure::Failure;
+use crate::signing;
 use routefuse::{Code, Diagnostic, DiskCache, Engine, EngineBuilder, Key, RemoteCache, RemoteOptions};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// The remote cache, if one is named; `write` to write to it whatever the options say.
-fn open(options: &CacheOptions, write: bool) -> Option<RemoteCache> {
+///
+/// # Errors
+/// `RF0814` if a file of keys cannot be used.
+fn open(options: &CacheOptions, write: bool) -> Result<Option<RemoteCache>, Failure> {
     let address = options.remote_cache.clone().or_else(RemoteCache::default_address);
-    let address = address.filter(|_| !options.no_cache)?;
+    let Some(address) = address.filter(|_| !options.no_cache) else { return Ok(None) };
     let from_env = RemoteOptions::from_env();
     let write = write || options.remote_write || from_env.write;
-    Some(RemoteCache::open(&address, RemoteOptions { write, ..from_env }))
+    let sign = if write { signing::key(options)? } else { None };
+    let require_signed = signing::required(options)?;
+    Ok(Some(RemoteCache::open(&address, RemoteOptions { write, sign, require_signed, ..from_env })))
 }
 
 /// An engine with the remote cache.
 ///
 /// # Errors
-/// None in a build with remote caches.
+/// `RF0814` if a file of keys cannot be used.
 pub fn with(builder: EngineBuilder, options: &CacheOptions) -> Result<EngineBuilder, Failure> {
-    Ok(match open(options, false) {
+    Ok(match open(options, false)? {
         Some(remote) => builder.remote_cache(remote),
         None => builder,
     })
@@ -40,9 +46,9 @@ pub fn settle(engine: &Engine) {
 /// The remote cache and whether it answers: a line, and for machines.
 ///
 /// # Errors
-/// None in a build with remote caches.
+/// `RF0814` if a file of keys cannot be used.
 pub fn stat(options: &CacheOptions) -> Result<Option<(String, Value)>, Failure> {
-    let Some(remote) = open(options, false) else { return Ok(None) };
+    let Some(remote) = open(options, false)? else { return Ok(None) };
     let begin = Instant::now();
     // Nothing has this key.
     let answer = Key::from_text(&"0".repeat(64)).map(|none| remote.read(none));
@@ -67,9 +73,9 @@ impl Lookup {
     /// In the remote cache of these options.
     ///
     /// # Errors
-    /// None in a build with remote caches.
+    /// `RF0814` if a file of keys cannot be used.
     pub fn of(options: &CacheOptions) -> Result<Lookup, Failure> {
-        Ok(Lookup(open(options, false)))
+        Ok(Lookup(open(options, false)?))
     }
 
     /// Whether a good entry with this key and text is there.
@@ -89,9 +95,9 @@ impl Lookup {
 /// `cache push`.
 ///
 /// # Errors
-/// `RF0813` if no remote cache is named, or not everything was written.
+/// `RF0813` if no remote cache is named, or not everything was written; `RF0814` if a file of keys cannot be used.
 pub fn push(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<(), Failure> {
-    let remote = open(options, true).ok_or_else(|| {
+    let remote = open(options, true)?.ok_or_else(|| {
         Diagnostic::new(Code::CacheTrouble, "there is no remote cache")
             .help("name it by --remote-cache or $ROUTEFUSE_REMOTE_CACHE")
     })?;

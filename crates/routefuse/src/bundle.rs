@@ -8,7 +8,7 @@ use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Code, Diagnostic, Graph, Verified, text};
 use routefuse_passes::pipeline::Options;
-use routefuse_runtime::{Bundle, BundleWriter, BundledGraph, Compiler, KeyText, Plan, Progress, Trouble};
+use routefuse_runtime::{Bundle, BundleWriter, BundledGraph, Compiler, KeyText, Plan, Progress, PublicKey, Trouble};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,6 +66,16 @@ impl Engine {
     pub fn from_bundle(path: impl AsRef<Path>) -> Result<Engine, Error> {
         let bundle = Arc::new(Bundle::read(path.as_ref()).map_err(|t| diagnostic(&t))?);
         Engine::builder().compiler(Bundled::of(&bundle)).bundle(bundle).build()
+    }
+
+    /// As [`Engine::from_bundle`], of a bundle that one of these keys has signed.
+    ///
+    /// # Errors
+    /// Those of [`Engine::from_bundle`]; `RF0814` if it is not signed, or by another.
+    pub fn from_signed_bundle(path: impl AsRef<Path>, signers: &[PublicKey]) -> Result<Engine, Error> {
+        let bundle = Arc::new(Bundle::read(path.as_ref()).map_err(|t| diagnostic(&t))?);
+        let builder = Engine::builder().compiler(Bundled::of(&bundle)).bundle(bundle);
+        builder.require_signed(signers.iter().copied()).build()
     }
 
     /// The plans of every graph of the engine's bundles that was compiled for this target, with their names, in order.

@@ -13,7 +13,7 @@ use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::schedule_of;
 #[cfg(feature = "remote")]
 use routefuse_runtime::RemoteCache;
-use routefuse_runtime::{Bundle, Compiler, Counters, DiskCache, KernelCache, Plan};
+use routefuse_runtime::{Bundle, Compiler, Counters, DiskCache, KernelCache, Plan, PublicKey, Untrusted};
 use std::fmt;
 use std::sync::Arc;
 
@@ -34,6 +34,7 @@ pub struct EngineBuilder {
     disk: Option<DiskCache>,
     #[cfg(feature = "remote")]
     remote: Option<RemoteCache>,
+    signers: Option<Vec<PublicKey>>,
 }
 
 impl EngineBuilder {
@@ -76,12 +77,27 @@ impl EngineBuilder {
         self
     }
 
+    /// Uses only bundles, and only kernels of a remote cache, that one of these keys has signed. What is on the disk was
+    /// compiled by this user, or was checked when it came there.
+    #[must_use]
+    pub fn require_signed(mut self, keys: impl IntoIterator<Item = PublicKey>) -> EngineBuilder {
+        self.signers = Some(keys.into_iter().collect());
+        self
+    }
+
     /// The engine.
     ///
     /// # Errors
-    /// `RF0813` if there is both a shared cache and a disk, a bundle or a remote cache of the engine's own.
+    /// `RF0813` if there is both a shared cache and a disk, a bundle or a remote cache of the engine's own; `RF0814` if a
+    /// bundle is not signed as required (of a remote cache's kernel that is a warning, and it is compiled).
     pub fn build(self) -> Result<Engine, Error> {
         let own = self.has_tiers();
+        if let Some(signers) = &self.signers {
+            let shared = self.kernels.iter().flat_map(|k| k.bundles());
+            for bundle in self.bundles.iter().chain(shared) {
+                bundle.require_signed(signers).map_err(|u| untrusted(&u))?;
+            }
+        }
         let EngineBuilder { compiler, kernels, bundles, disk, .. } = self;
         let compiler = compiler.or_else(built_in);
         let compiler = compiler.or_else(|| bundles.first().map(|b| Bundled::of(b)));
@@ -92,13 +108,20 @@ impl EngineBuilder {
                 let help = "give them to the shared cache: `KernelCache::on_disk`, `with_bundles`, `with_remote`";
                 return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
             }
+            #[cfg(feature = "remote")]
+            Some(shared) if self.signers.is_some() && !shared.remote().is_none_or(requires_signed) => {
+                let message = "signatures are required, and the remote of the shared cache of kernels requires none";
+                let help = "give it the keys when it is opened: `RemoteOptions::require_signed`";
+                return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
+            }
             Some(shared) => shared,
             None => {
                 let cache = disk.map_or_else(KernelCache::new, KernelCache::on_disk).with_bundles(bundles);
                 #[cfg(feature = "remote")]
-                let cache = match self.remote {
-                    Some(remote) => cache.with_remote(remote),
-                    None => cache,
+                let cache = match (self.remote, self.signers) {
+                    (Some(remote), Some(signers)) => cache.with_remote(remote.require_signed(signers)),
+                    (Some(remote), None) => cache.with_remote(remote),
+                    (None, _) => cache,
                 };
                 Arc::new(cache)
             }
@@ -114,6 +137,17 @@ impl EngineBuilder {
         let remote = false;
         self.disk.is_some() || !self.bundles.is_empty() || remote
     }
+}
+
+/// `RF0814` for a bundle.
+pub(crate) fn untrusted(why: &Untrusted) -> Diagnostic {
+    Diagnostic::new(Code::Untrusted, format!("the bundle cannot be used: {why}"))
+        .help("sign it with `routefuse bundle build --sign`, or trust its signer's public key")
+}
+
+#[cfg(feature = "remote")]
+fn requires_signed(remote: &RemoteCache) -> bool {
+    remote.options().require_signed.is_some()
 }
 
 #[cfg(feature = "compiler")]
@@ -222,6 +256,6 @@ impl fmt::Debug for EngineBuilder {
         s.field("bundles", &self.bundles.len()).field("disk", &self.disk);
         #[cfg(feature = "remote")]
         s.field("remote", &self.remote);
-        s.finish()
+        s.field("signers", &self.signers).finish()
     }
 }

@@ -106,9 +106,9 @@ pub use routefuse_passes::pipeline::Options;
 #[cfg(feature = "cuda")]
 pub use routefuse_runtime::cuda;
 pub use routefuse_runtime::{
-    Args, Bundle, BundleWriter, BundledGraph, Collected, Compiler, Counters, Device, DiskCache, DiskCounters,
-    DiskOptions, Element, Entry, KernelCache, Key, KeyText, Listed, Malformed, Plan, Progress, TensorMut, TensorRef,
-    Trouble, WORKSPACE_ALIGN, Workspace,
+    Args, BadKey, Bundle, BundleWriter, BundledGraph, Collected, Compiler, Counters, Device, DiskCache, DiskCounters,
+    DiskOptions, Element, Entry, KernelCache, Key, KeyText, Listed, Malformed, Plan, Progress, PublicKey, SigningKey,
+    TensorMut, TensorRef, Trouble, Untrusted, WORKSPACE_ALIGN, Workspace,
 };
 #[cfg(feature = "remote")]
 pub use routefuse_runtime::{RemoteCache, RemoteCounters, RemoteOptions};

@@ -2,8 +2,8 @@
 #![cfg(feature = "compiler")]
 
 use routefuse::{
-    Args, Code, DiskCache, DiskOptions, Engine, Graph, KernelCache, Options, Plan, Target, Tensor, TensorMut, Verified,
-    Workspace, chains, interp, models,
+    Args, Bundle, Code, DiskCache, DiskOptions, Engine, Graph, KernelCache, Options, Plan, SigningKey, Target, Tensor,
+    TensorMut, Verified, Workspace, chains, interp, models,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -95,6 +95,34 @@ fn an_engine_of_a_bundle() {
         spoilt.starts_with("RF0811: the bundle cannot be used: ") && spoilt.contains("its hash is not"),
         "{spoilt}"
     );
+}
+
+/// Where a signature is required, an engine takes bundles with it and no others.
+#[test]
+fn signed_bundles() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.rfb");
+    let (ours, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let maker = Engine::builder().build().unwrap();
+    let bundle = maker.bundle(&graphs()[..1], &[Target::host()], &Options::default(), None, &|_| ()).unwrap();
+    std::fs::write(&path, bundle.finish_signed(&ours)).unwrap();
+    let engine = Engine::from_signed_bundle(&path, &[other.public(), ours.public()]).unwrap();
+    assert!(engine.bundled_plans(&Target::host()).unwrap().iter().all(|(_, plan)| plan.prepare().is_ok()));
+    assert_eq!(engine.counters().compiles, 0);
+    assert!(Engine::from_bundle(&path).is_ok(), "where none is required, one is no harm");
+    let text = Engine::from_signed_bundle(&path, &[other.public()]).unwrap_err().to_string();
+    assert!(text.starts_with("RF0814: the bundle cannot be used: it is signed by "), "{text}");
+    let unsigned = Arc::new(Bundle::decode(bundle.finish()).unwrap());
+    let builder = || Engine::builder().require_signed([ours.public()]);
+    assert_eq!(builder().bundle(Arc::clone(&unsigned)).build().unwrap_err().code(), Code::Untrusted);
+    let shared = Arc::new(KernelCache::new().with_bundles(vec![unsigned]));
+    assert_eq!(builder().cache(shared).build().unwrap_err().code(), Code::Untrusted);
+    assert!(builder().build().is_ok());
+    let mut bytes = bundle.finish_signed(&ours);
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(Engine::from_bundle(&path).unwrap_err().code(), Code::BadBundle);
 }
 
 /// Every preset's bundle starts again without a compile, and names no kernel twice.

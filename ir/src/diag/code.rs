@@ -172,8 +172,10 @@ codes! {
     BadBundle = "RF0811";
     /// The kernel is not in the bundle, and there is no compiler.
     NotInBundle = "RF0812";
-    /// Something is wrong with the cache on disk.
+    /// Something is wrong with a cache of kernels.
     CacheTrouble = "RF0813";
+    /// A signature that is required is not there or is another's, or a file of keys cannot be used.
+    Untrusted = "RF0814";
 
     /// A defect in routefuse.
     Internal = "RF0901";

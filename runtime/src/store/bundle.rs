@@ -4,13 +4,16 @@
 //! |---:|---:|---|
 //! | 0 | 8 | `RFBUNDLE` |
 //! | 8 | 4 | version of the format |
-//! | 12 | 4 | 0 |
-//! | 16 | 32 | blake3 of the bytes from 48 on |
+//! | 12 | 4 | 1 if it is signed, else 0 |
+//! | 16 | 32 | blake3 of the bytes from 48 on, but for a signature |
 //! | 48 | | the compiler and its host's processor, then the graphs, then the entries, each as its file in a cache would be |
+//! | the last 112 | 112 | if it is signed: see `signature` |
 
 use super::directory;
 use super::entry::Entry;
 use super::reader::{Malformed, Reader, Writer};
+use super::signature::{self, Subject, Untrusted};
+use super::signing_key::{PublicKey, SigningKey};
 use super::trouble::Trouble;
 use crate::key::{Key, KeyText};
 use crate::processor;
@@ -22,7 +25,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 const MAGIC: &[u8; 8] = b"RFBUNDLE";
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 /// Where what is hashed begins.
 const BODY: usize = 48;
 /// A larger file is no bundle of ours.
@@ -51,6 +54,7 @@ pub struct Bundle {
     places: HashMap<Key, Range<usize>>,
     order: Vec<Key>,
     bytes: Vec<u8>,
+    signer: Option<PublicKey>,
     /// What the host's processor lacks for the bundle's host code.
     lacking: OnceLock<Vec<String>>,
 }
@@ -75,14 +79,20 @@ impl Bundle {
     pub fn decode(bytes: Vec<u8>) -> Result<Bundle, Malformed> {
         let mut r = Reader::new(&bytes);
         r.version(MAGIC, VERSION, "bundle")?;
-        let reserved = r.u32("header")?;
+        let signed = match r.u32("header")? {
+            0 => false,
+            1 => true,
+            other => return Err(Malformed::Unknown { what: "header", value: other.into() }),
+        };
         let hash = r.hash("header")?;
-        if *blake3::hash(&bytes[BODY..]).as_bytes() != hash {
+        let signature = if signed { signature::LENGTH } else { 0 };
+        let end = bytes.len().checked_sub(signature).filter(|end| *end >= BODY);
+        let end = end.ok_or(Malformed::CutShort { what: "signature" })?;
+        if *blake3::hash(&bytes[BODY..end]).as_bytes() != hash {
             return Err(Malformed::Hash);
         }
-        if reserved != 0 {
-            return Err(Malformed::Unknown { what: "header", value: reserved.into() });
-        }
+        let signer = if signed { Some(signature::signer(&bytes[end..], Subject::Bundle, &hash)?) } else { None };
+        let mut r = Reader::new(&bytes[BODY..end]);
         let compiler = r.text("compiler")?.to_owned();
         let processor = r.text("processor")?.to_owned();
         let graphs = r.list("graphs", |r| {
@@ -104,7 +114,20 @@ impl Bundle {
         r.end()?;
         let order = entries.iter().map(|e| e.0).collect();
         let places = entries.into_iter().collect();
-        Ok(Bundle { compiler, processor, graphs, places, order, bytes, lacking: OnceLock::new() })
+        Ok(Bundle { compiler, processor, graphs, places, order, bytes, signer, lacking: OnceLock::new() })
+    }
+
+    /// Whose signature it has. Whether that is someone to be trusted, [`Bundle::require_signed`] says.
+    pub fn signer(&self) -> Option<PublicKey> {
+        self.signer
+    }
+
+    /// Whether it is signed by one of these keys.
+    ///
+    /// # Errors
+    /// It is not signed, or by another.
+    pub fn require_signed(&self, keys: &[PublicKey]) -> Result<(), Untrusted> {
+        signature::check(self.signer, keys)
     }
 
     /// The version of the compiler that made it: see [`Compiler::version`](crate::Compiler::version).
@@ -207,10 +230,22 @@ impl BundleWriter {
 
     /// The bytes.
     pub fn finish(&self) -> Vec<u8> {
+        self.bytes(0).0
+    }
+
+    /// The bytes, signed.
+    pub fn finish_signed(&self, by: &SigningKey) -> Vec<u8> {
+        let (mut bytes, hash) = self.bytes(1);
+        bytes.extend_from_slice(&signature::sign(by, Subject::Bundle, &hash));
+        bytes
+    }
+
+    /// All but a signature, and the hash.
+    fn bytes(&self, signed: u32) -> (Vec<u8>, [u8; 32]) {
         let mut w = Writer::default();
         w.0.extend_from_slice(MAGIC);
         w.u32(VERSION);
-        w.u32(0);
+        w.u32(signed);
         w.0.extend_from_slice(&[0; 32]);
         w.text(&self.compiler);
         w.text(&self.processor);
@@ -226,8 +261,8 @@ impl BundleWriter {
             w.u64(bytes.len() as u64);
             w.0.extend_from_slice(bytes);
         }
-        let hash = blake3::hash(&w.0[BODY..]);
-        w.0[16..BODY].copy_from_slice(hash.as_bytes());
-        w.0
+        let hash = *blake3::hash(&w.0[BODY..]).as_bytes();
+        w.0[16..BODY].copy_from_slice(&hash);
+        (w.0, hash)
     }
 }

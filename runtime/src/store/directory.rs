@@ -8,6 +8,8 @@ use std::path::Path;
 
 /// The permission of everyone to write.
 const WORLD_WRITABLE: u32 = 0o002;
+/// The permissions of all but the owner.
+const OTHERS: u32 = 0o077;
 
 /// Makes the directory and its parents, for this user alone, unless it is there; and checks it.
 pub(super) fn make(path: &Path) -> Result<(), Trouble> {
@@ -67,6 +69,20 @@ pub(super) fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Trouble> {
         return Err(failed(io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {most} bytes"))));
     }
     Ok(Some(bytes))
+}
+
+/// The text of a file of settings, which is followed if it is a link.
+pub(super) fn read_text(path: &Path, most: u64) -> Result<String, Trouble> {
+    let real = fs::canonicalize(path).map_err(|e| Trouble::io("read", path, e))?;
+    let bytes = read(&real, most)?.ok_or_else(|| Trouble::io("read", path, ErrorKind::NotFound.into()))?;
+    String::from_utf8(bytes).map_err(|_| Trouble::io("read", path, ErrorKind::InvalidData.into()))
+}
+
+/// That nobody but its owner has any permission on it.
+pub(super) fn check_secret(path: &Path) -> Result<(), Trouble> {
+    let metadata = fs::metadata(path).map_err(|e| Trouble::io("read", path, e))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & OTHERS == 0 { Ok(()) } else { Err(Trouble::NotSecret { path: path.to_owned(), mode }) }
 }
 
 /// Puts a file in its place at once: readers see the old one, or none, or all of the new one. What is written is on the

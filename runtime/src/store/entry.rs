@@ -16,12 +16,16 @@
 
 use super::form;
 use super::reader::{Malformed, Reader, Writer};
+use super::signature::{self, Subject};
+use super::signing_key::{PublicKey, SigningKey};
 use crate::key::{Key, KeyText};
 use routefuse_ir::artifact::Artifact;
 
 /// The version that this build reads and writes.
 pub(crate) const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"RFKERNEL";
+/// Where the lengths are.
+const LENGTHS: usize = 48;
 /// Where the hash is.
 const HASH: usize = 72;
 /// Where what it hashes goes on.
@@ -91,9 +95,40 @@ impl Entry {
         Ok(Entry { key, text: text.to_owned(), artifact: form::decode(fields, code)? })
     }
 
+    /// As [`Entry::encode`], with a signature: what a remote cache holds.
+    pub fn encode_signed(key: &KeyText, artifact: &Artifact, by: &SigningKey) -> Option<Vec<u8>> {
+        Entry::encode(key, artifact).map(|bytes| signed(bytes, by))
+    }
+
+    /// Reads what [`Entry::encode_signed`] or [`Entry::encode`] wrote, and says who signed it, if anyone did. Whether that is
+    /// someone to be trusted is for the caller to say.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn decode_signed(bytes: &[u8]) -> Result<(Entry, Option<PublicKey>), Malformed> {
+        let end = Entry::end(bytes).filter(|&end| signature::begins(&bytes[end..]));
+        let Some(end) = end else { return Ok((Entry::decode(bytes)?, None)) };
+        let entry = Entry::decode(&bytes[..end])?;
+        let signer = signature::signer(&bytes[end..], Subject::Kernel, &stored_hash(bytes))?;
+        Ok((entry, Some(signer)))
+    }
+
+    /// Where an entry ends, by the lengths that it says it has; `None` if that is beyond the bytes.
+    fn end(bytes: &[u8]) -> Option<usize> {
+        let mut r = Reader::new(bytes.get(LENGTHS..BODY)?);
+        let lengths = [r.u64("header").ok()?, r.u64("header").ok()?, r.u64("header").ok()?];
+        let end = lengths.iter().try_fold(BODY as u64, |end, n| end.checked_add(*n))?;
+        usize::try_from(end).ok().filter(|end| *end <= bytes.len())
+    }
+
     /// The bytes that [`Entry::decode`] reads.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         Entry::bytes(self.key, &self.text, &self.artifact)
+    }
+
+    /// The bytes that [`Entry::decode_signed`] reads.
+    pub fn to_signed_bytes(&self, by: &SigningKey) -> Option<Vec<u8>> {
+        self.to_bytes().map(|bytes| signed(bytes, by))
     }
 
     /// The value of an ingredient of the key text, such as `compiler` or `schedule`.
@@ -101,6 +136,18 @@ impl Entry {
         let line = self.text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_default()
     }
+}
+
+/// An entry, with its signature after it.
+fn signed(mut bytes: Vec<u8>, by: &SigningKey) -> Vec<u8> {
+    let signature = signature::sign(by, Subject::Kernel, &stored_hash(&bytes));
+    bytes.extend_from_slice(&signature);
+    bytes
+}
+
+/// The hash in an entry's header.
+fn stored_hash(bytes: &[u8]) -> [u8; 32] {
+    bytes.get(HASH..BODY).and_then(|h| h.try_into().ok()).unwrap_or_default()
 }
 
 /// Of an entry of at least a header's length.

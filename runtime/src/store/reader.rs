@@ -33,6 +33,9 @@ pub enum Malformed {
     /// The bytes are not those that were hashed.
     #[error("its hash is not that of its bytes")]
     Hash,
+    /// Its signature was made of something else, or by another than it says.
+    #[error("its signature is not one of its bytes by the key it names")]
+    Signature,
     /// The key is not the hash of the key's text.
     #[error("its key is not the hash of its key text")]
     Key,

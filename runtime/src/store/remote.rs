@@ -1,7 +1,7 @@
 //! Compiled kernels that machines share: an object store, behind the directory on each machine's disk.
 //!
-//! An object is an entry as it lies on a disk, under `v1/KK/KEY.rfk`: the version of the format, the key's first two digits,
-//! the key. It is checked like any other bytes from elsewhere before anything is made of it.
+//! An object is an entry as it lies on a disk, with a signature after it if its writer signs, under `v1/KK/KEY.rfk`: the
+//! version of the format, the key's first two digits, the key. It is checked like any other bytes from elsewhere before anything is made of it.
 
 mod location;
 mod patience;
@@ -9,6 +9,8 @@ mod worker;
 
 use super::entry::{Entry, VERSION};
 use super::reader::Malformed;
+use super::signature;
+use super::signing_key::{PublicKey, SigningKey};
 use super::trouble::{Trouble, Troubles};
 use crate::key::{Key, KeyText};
 use location::Location;
@@ -46,6 +48,10 @@ pub struct RemoteOptions {
     pub pause: Duration,
     /// What is compiled here is written there.
     pub write: bool,
+    /// Signs what is written.
+    pub sign: Option<SigningKey>,
+    /// If given: only what one of these keys has signed is used.
+    pub require_signed: Option<Vec<PublicKey>>,
     /// Settings of the store by name, over those of the environment: `aws_endpoint`, `aws_region`, `google_service_account`,
     /// `azure_storage_account_name`, … as the crate `object_store` lists them.
     pub settings: Vec<(String, String)>,
@@ -54,11 +60,12 @@ pub struct RemoteOptions {
 // By hand: settings may be secret.
 impl fmt::Debug for RemoteOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RemoteOptions { connect, timeout, retries, pause, write, settings } = self;
+        let RemoteOptions { connect, timeout, retries, pause, write, sign, require_signed, settings } = self;
         let settings: Vec<&str> = settings.iter().map(|s| s.0.as_str()).collect();
         let mut s = f.debug_struct("RemoteOptions");
         s.field("connect", connect).field("timeout", timeout).field("retries", retries).field("pause", pause);
-        s.field("write", write).field("settings", &settings).finish()
+        s.field("write", write).field("sign", sign).field("require_signed", require_signed);
+        s.field("settings", &settings).finish()
     }
 }
 
@@ -70,6 +77,8 @@ impl Default for RemoteOptions {
             retries: 2,
             pause: Duration::from_secs(30),
             write: false,
+            sign: None,
+            require_signed: None,
             settings: Vec::new(),
         }
     }
@@ -115,7 +124,8 @@ pub struct RemoteCounters {
 ///
 /// Nothing that is wrong with it is an error, and nothing waits for it for longer than [`RemoteOptions::timeout`]: the first
 /// trouble is said by a warning through `tracing`, and kernels are compiled. A launch never asks it: what a plan lacks when
-/// it is launched unprepared is compiled. Whoever can write to it can have code run here.
+/// it is launched unprepared is compiled. Unless [`RemoteOptions::require_signed`] is given, whoever can write to it can have
+/// code run here.
 pub struct RemoteCache {
     /// `None` if the address is none.
     shared: Option<Arc<Shared>>,
@@ -178,6 +188,13 @@ impl RemoteCache {
         RemoteCache { shared, worker: OnceLock::new(), address, options, troubles }
     }
 
+    /// As [`RemoteOptions::require_signed`]: what none of these keys has signed is not used.
+    #[must_use]
+    pub fn require_signed(mut self, keys: Vec<PublicKey>) -> RemoteCache {
+        self.options.require_signed = Some(keys);
+        self
+    }
+
     /// The address of `$ROUTEFUSE_REMOTE_CACHE`, unless it is empty.
     pub fn default_address() -> Option<String> {
         std::env::var("ROUTEFUSE_REMOTE_CACHE").ok().filter(|a| !a.is_empty())
@@ -235,11 +252,15 @@ impl RemoteCache {
             Ok(Err(reason)) => return Err(shared.failed("read", key, &reason)),
             Err(_) => return Err(shared.timed_out("read", key)),
         };
-        match Entry::decode(&bytes) {
-            Ok(entry) if entry.key == key => Ok(Some(entry)),
-            Ok(_) => Err(Trouble::OtherKernel { path }),
-            Err(reason) => Err(Trouble::Spoilt { path, reason }),
+        let (entry, signer) = match Entry::decode_signed(&bytes) {
+            Ok((entry, signer)) if entry.key == key => (entry, signer),
+            Ok(_) => return Err(Trouble::OtherKernel { path }),
+            Err(reason) => return Err(Trouble::Spoilt { path, reason }),
+        };
+        if let Some(keys) = &self.options.require_signed {
+            signature::check(signer, keys).map_err(|reason| Trouble::Untrusted { path, reason })?;
         }
+        Ok(Some(entry))
     }
 
     /// Says that what a good entry holds does not load.
@@ -252,7 +273,10 @@ impl RemoteCache {
     /// Has a kernel written, meanwhile, if this is a writer: [`RemoteCache::flush`] waits for it.
     pub fn publish(&self, key: &KeyText, artifact: &Artifact) {
         if self.options.write
-            && let Some(bytes) = Entry::encode(key, artifact)
+            && let Some(bytes) = match &self.options.sign {
+                Some(by) => Entry::encode_signed(key, artifact, by),
+                None => Entry::encode(key, artifact),
+            }
         {
             self.write(key.key(), bytes);
         }
@@ -261,7 +285,10 @@ impl RemoteCache {
     /// As [`RemoteCache::publish`], for an entry that was read elsewhere.
     pub fn publish_entry(&self, entry: &Entry) {
         if self.options.write
-            && let Some(bytes) = entry.to_bytes()
+            && let Some(bytes) = match &self.options.sign {
+                Some(by) => entry.to_signed_bytes(by),
+                None => entry.to_bytes(),
+            }
         {
             self.write(entry.key, bytes);
         }

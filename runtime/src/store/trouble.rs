@@ -1,6 +1,8 @@
 //! What can be wrong with a cache. It never fails a compile: it is said once, and the kernel is compiled in memory.
 
 use super::reader::Malformed;
+use super::signature::Untrusted;
+use super::signing_key::BadKey;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -45,6 +47,30 @@ pub enum Trouble {
         owner: u32,
         /// Who asks.
         user: u32,
+    },
+    /// Others than its owner may read or write a file that is secret.
+    #[error("{} is secret, and others have permissions on it (mode {mode:04o}); take them away with chmod 600", path.display())]
+    NotSecret {
+        /// Where.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// A file holds no key.
+    #[error("{} cannot be used: {reason}", path.display())]
+    BadKey {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong.
+        reason: BadKey,
+    },
+    /// It is not signed as it has to be.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Untrusted {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        reason: Untrusted,
     },
     /// A file is not what was written.
     #[error("{} is spoilt: {reason}", path.display())]

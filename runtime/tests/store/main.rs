@@ -10,5 +10,6 @@ mod hits;
 mod processes;
 #[cfg(feature = "remote")]
 mod remote;
+mod signed;
 mod spoilt;
 mod trouble;

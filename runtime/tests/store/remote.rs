@@ -8,7 +8,9 @@ use crate::fixture::{CCompiler, E, K, ids, plan_for, remap_program, remapped, sq
 use crate::trouble::Warnings;
 use proxy::{Fault, Proxy};
 use routefuse_ir::target::Target;
-use routefuse_runtime::{Args, Compiler, Entry, KernelCache, RemoteCache, RemoteOptions, TensorMut, TensorRef};
+use routefuse_runtime::{
+    Args, Compiler, Entry, KernelCache, RemoteCache, RemoteOptions, SigningKey, TensorMut, TensorRef,
+};
 use servers::{KINDS, Kind, Server, reader, writer};
 use std::net::TcpListener;
 use std::path::Path;
@@ -350,4 +352,54 @@ fn one_asks_for_all_of_a_machine() {
         }
     });
     assert_eq!(proxy.heads().len(), 3);
+}
+
+/// Where signatures are required, kernels that are not signed, or by others, or whose signature is another kernel's, are compiled.
+#[test]
+fn only_what_is_signed() {
+    let (ours, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let trusting = |server: &Server| {
+        let require_signed = Some(vec![ours.public()]);
+        server.cache(RemoteOptions { require_signed, ..reader() })
+    };
+    for kind in KINDS {
+        let (server, dir) = (Server::start(kind), tempfile::tempdir().unwrap());
+        let cache =
+            KernelCache::new().with_remote(server.cache(RemoteOptions { sign: Some(ours.clone()), ..writer() }));
+        (0..3).for_each(|n| get(&cache, &Fake::default(), n));
+        drop(cache);
+        assert!(
+            server.objects().iter().all(|(_, bytes)| Entry::decode_signed(bytes).unwrap().1 == Some(ours.public()))
+        );
+        let cache = machine(dir.path(), trusting(&server));
+        (0..3).for_each(|n| get(&cache, &Fake::default(), n));
+        assert_eq!((cache.counters().compiles, cache.remote().unwrap().counters().troubles), (0, 0));
+        // On the disk it is like any other.
+        assert_eq!(std::fs::read(disk(dir.path()).path(key(1).key())).unwrap(), bytes(1));
+        // Who requires nothing takes it as well.
+        let cache = KernelCache::new().with_remote(server.cache(reader()));
+        get(&cache, &Fake::default(), 0);
+        assert_eq!(cache.counters().compiles, 0);
+
+        let signed = |n: i32, by: &SigningKey| {
+            Entry::encode_signed(&key(n), &Fake::default().compile(&kernel(n), VARIANT).unwrap(), by).unwrap()
+        };
+        let moved = [bytes(0), signed(1, &ours)[bytes(1).len()..].to_vec()].concat();
+        for (object, expected) in [
+            (bytes(0), "it is not signed, and a signature is required"),
+            (signed(0, &other), "whose signature is not one of those that are required"),
+            (moved, "its signature is not one of its bytes by the key it names"),
+            (signed(1, &ours), "is the code of another kernel than its name says"),
+        ] {
+            let (dir, warnings) = (tempfile::tempdir().unwrap(), Warnings::default());
+            servers::put(&server.file(key(0).key()), &object);
+            tracing::subscriber::with_default(warnings.clone(), || {
+                let cache = machine(dir.path(), trusting(&server));
+                (0..3).for_each(|n| get(&cache, &Fake::default(), n));
+                assert_eq!((cache.counters().compiles, cache.remote().unwrap().counters().hits), (1, 2));
+            });
+            let said = warnings.said();
+            assert!(said.len() == 1 && said[0].contains(expected), "{said:?}");
+        }
+    }
 }

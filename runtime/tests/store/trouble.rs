@@ -135,7 +135,7 @@ fn a_directory_that_is_taken_away() {
 }
 
 /// Says that a case was skipped, where the test runner counts them.
-fn skip(why: &str) {
+pub fn skip(why: &str) {
     eprintln!("skipped: {why}");
     if let Some(path) = std::env::var_os("ROUTEFUSE_SKIPS") {
         let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();

@@ -23,6 +23,14 @@ pub struct CacheOptions {
     /// Write what is compiled to the remote cache as well; so does $ROUTEFUSE_REMOTE_WRITE=1.
     #[arg(long, global = true)]
     pub remote_write: bool,
+    /// A signing key: bundles that are made, and kernels that are written to the remote cache, are signed with it
+    /// [default: $ROUTEFUSE_SIGN, else none].
+    #[arg(long, global = true, value_name = "KEYFILE")]
+    pub sign: Option<PathBuf>,
+    /// Public keys: bundles, and kernels of the remote cache, that none of them has signed are not used
+    /// [default: $ROUTEFUSE_REQUIRE_SIGNED, else any are].
+    #[arg(long, visible_alias = "public-key", global = true, value_name = "KEYFILE")]
+    pub require_signed: Option<PathBuf>,
 }
 
 /// `cache`.
@@ -100,9 +108,22 @@ pub enum Bundle {
     /// Say what is in a bundle, and whether this machine can run it.
     #[command(after_help = "Example: routefuse bundle inspect model.rfb")]
     Inspect(BundleFile),
-    /// Check every byte, and that every graph has every kernel; exit with 1 if not.
-    #[command(after_help = "Example: routefuse bundle verify model.rfb")]
+    /// Check every byte, that every graph has every kernel, and with --public-key the signature; exit with 1 if not.
+    #[command(after_help = "Example: routefuse bundle verify model.rfb --public-key signer.pub")]
     Verify(BundleFile),
+    /// Make a key to sign with: FILE, which stays secret, and FILE.pub, which is handed out.
+    #[command(after_help = "Example: routefuse bundle keygen signer")]
+    Keygen(Keygen),
+}
+
+/// `bundle keygen`.
+#[derive(Debug, Args)]
+pub struct Keygen {
+    /// The signing key to write; the public key goes beside it, with `.pub` after its name.
+    pub file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `bundle build`.

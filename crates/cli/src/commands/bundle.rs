@@ -1,42 +1,75 @@
 //! `routefuse bundle`.
 
-use crate::args::{Bundle as Command, BundleBuild, BundleFile, CacheOptions};
+use crate::args::{Bundle as Command, BundleBuild, BundleFile, CacheOptions, Keygen};
 use crate::commands::cache::{HEADING, line, machine};
 use crate::failure::Failure;
 use crate::kernel_cache;
 use crate::remote;
 use crate::replace::replace;
+use crate::signing;
 use crate::source::{self, Source};
 use indicatif::{ProgressBar, ProgressStyle};
 use routefuse::models;
 use routefuse::{
-    Bundle, Code, Diagnostic, Diagnostics, Engine, Graph, Options, Progress, Target, Trouble, Verified, text,
+    Bundle, Code, Diagnostic, Diagnostics, Engine, Graph, Options, Progress, SigningKey, Target, Trouble, Verified,
+    text,
 };
 use serde_json::json;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub fn run(a: &Command, cache: &CacheOptions) -> Result<(), Failure> {
     match a {
         Command::Build(a) => build(a, cache),
-        Command::Inspect(a) => inspect(a),
-        Command::Verify(a) => verify(a),
+        Command::Inspect(a) => inspect(a, cache),
+        Command::Verify(a) => verify(a, cache),
+        Command::Keygen(a) => keygen(a),
     }
 }
 
 /// Reads a bundle.
 ///
 /// # Errors
-/// `RF0701` if it cannot be read, `RF0811` if it is not a bundle as it was written.
-pub fn read(path: &Path) -> Result<Bundle, Diagnostic> {
-    Bundle::read(path).map_err(|trouble| match trouble {
+/// `RF0701` if it cannot be read, `RF0811` if it is not a bundle as it was written, `RF0814` if it is not signed as the options
+/// require.
+pub fn read(path: &Path, options: &CacheOptions) -> Result<Bundle, Diagnostic> {
+    let bundle = Bundle::read(path).map_err(|trouble| match trouble {
         Trouble::Io { .. } => Diagnostic::new(Code::CannotRead, trouble.to_string()),
         _ => Diagnostic::new(Code::BadBundle, format!("the bundle cannot be used: {trouble}"))
             .help("build it anew with `routefuse bundle build`"),
-    })
+    })?;
+    if let Some(keys) = signing::required(options)? {
+        bundle.require_signed(&keys).map_err(|why| {
+            let message = format!("{} cannot be used: {why}", path.display());
+            Diagnostic::new(Code::Untrusted, message).help("`routefuse bundle inspect` says who signed it")
+        })?;
+    }
+    Ok(bundle)
+}
+
+fn keygen(a: &Keygen) -> Result<(), Failure> {
+    let mut public = a.file.clone().into_os_string();
+    public.push(".pub");
+    let public = PathBuf::from(public);
+    let failed = |e: Trouble| {
+        Diagnostic::new(Code::CannotWrite, e.to_string()).help("name a file that is not there, in a folder that is")
+    };
+    let key = SigningKey::generate().map_err(failed)?;
+    key.write(&a.file).map_err(failed)?;
+    replace(&public, key.public().to_pem().as_bytes())?;
+    let mut out = std::io::stdout().lock();
+    if a.json {
+        let json = json!({ "signing_key": a.file, "public_key": public, "key": key.public().to_string() });
+        return Ok(writeln!(out, "{json:#}")?);
+    }
+    writeln!(out, "signing key  {} (keep it secret)", a.file.display())?;
+    writeln!(out, "public key   {}", public.display())?;
+    Ok(writeln!(out, "             {}", key.public())?)
 }
 
 fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
+    // Before anything is compiled.
+    signing::key(cache)?;
     let targets = a.target.iter().map(|t| Target::named(t)).collect::<Result<Vec<_>, _>>()?;
     let mut graphs: Vec<(String, Verified<Graph>)> = Vec::new();
     for file in &a.files {
@@ -66,7 +99,7 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
     bar.finish_and_clear();
     let bundle = bundle?;
     remote::settle(&engine);
-    let bytes = bundle.finish();
+    let bytes = signing::finish(&bundle, cache)?;
     replace(&a.out, &bytes)?;
     let mut out = std::io::stdout().lock();
     if a.json {
@@ -80,8 +113,8 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
     Ok(writeln!(out, "{} ({graphs} graphs, {kernels} kernels, {} bytes)", a.out.display(), bytes.len())?)
 }
 
-fn inspect(a: &BundleFile) -> Result<(), Failure> {
-    let bundle = read(&a.file)?;
+fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
+    let bundle = read(&a.file, options)?;
     let entries = bundle.entries().filter_map(|e| e.1.ok());
     let mut out = std::io::stdout().lock();
     if a.json {
@@ -92,7 +125,7 @@ fn inspect(a: &BundleFile) -> Result<(), Failure> {
             .collect();
         let json = json!({
             "bytes": bundle.size(), "compiler": bundle.compiler(), "processor": bundle.processor(),
-            "processor_lacks": bundle.lacking(), "graphs": graphs, "kernels": entries.map(|e| machine(&e)).collect::<Vec<_>>(),
+            "processor_lacks": bundle.lacking(), "signer": bundle.signer().map(|k| k.to_string()), "graphs": graphs, "kernels": entries.map(|e| machine(&e)).collect::<Vec<_>>(),
         });
         return Ok(writeln!(out, "{json:#}")?);
     }
@@ -104,6 +137,8 @@ fn inspect(a: &BundleFile) -> Result<(), Failure> {
         [] => writeln!(out, "processor  {name}, {triple}; its host code runs here")?,
         lacking => writeln!(out, "processor  {name}, {triple}; this machine's lacks {}", lacking.join(", "))?,
     }
+    let signer = bundle.signer().map_or_else(|| "nobody".to_owned(), |key| key.to_string());
+    writeln!(out, "signed by  {signer}")?;
     for g in bundle.graphs() {
         writeln!(out, "graph      {} for {}", g.name, g.targets.join(", "))?;
     }
@@ -114,8 +149,8 @@ fn inspect(a: &BundleFile) -> Result<(), Failure> {
     Ok(())
 }
 
-fn verify(a: &BundleFile) -> Result<(), Failure> {
-    let bundle = read(&a.file)?;
+fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
+    let bundle = read(&a.file, options)?;
     let bad = |message: String| Diagnostic::new(Code::BadBundle, message);
     let mut wrong: Vec<Diagnostic> = bundle
         .entries()
@@ -147,9 +182,14 @@ fn verify(a: &BundleFile) -> Result<(), Failure> {
         }
     }
     let mut out = std::io::stdout().lock();
+    let signer = bundle.signer().map(|key| key.to_string());
     if a.json {
         let list: Vec<&str> = wrong.iter().map(|d| d.message.as_str()).collect();
-        writeln!(out, "{:#}", json!({ "kernels": bundle.len(), "graphs": graphs.len(), "wrong": list }))?;
+        writeln!(
+            out,
+            "{:#}",
+            json!({ "kernels": bundle.len(), "graphs": graphs.len(), "signer": signer, "wrong": list })
+        )?;
     } else if wrong.is_empty() {
         let n = bundle.len();
         writeln!(
@@ -157,6 +197,9 @@ fn verify(a: &BundleFile) -> Result<(), Failure> {
             "{n} kernels, every byte as it was written; {} graphs have all of their {kernels}",
             graphs.len()
         )?;
+        if let Some(signer) = signer {
+            writeln!(out, "signed by {signer}")?;
+        }
     }
     Ok(Diagnostics(wrong).into_result(())?)
 }

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::kernel_cache::required;
 use crate::remote;
 use crate::replace::replace;
+use crate::signing;
 use routefuse::{BundleWriter, Code, Diagnostic, Diagnostics, DiskCache, Engine, Entry, Trouble};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -23,8 +24,8 @@ pub fn run(a: &Cache, options: &CacheOptions) -> Result<(), Failure> {
             let n = cache.clear()?;
             Ok(writeln!(std::io::stdout(), "{n} kernels taken away")?)
         }
-        Cache::Export(a) => export(&cache, a),
-        Cache::Import(a) => import(&cache, a),
+        Cache::Export(a) => export(&cache, options, a),
+        Cache::Import(a) => import(&cache, options, a),
         Cache::Push(a) => remote::push(&cache, options, a.json),
         Cache::WhyMiss(a) => why_miss::run(&cache, options, a),
     }
@@ -123,7 +124,7 @@ fn gc(cache: &DiskCache, a: &GarbageCollect) -> Result<(), Failure> {
     Ok(())
 }
 
-fn export(cache: &DiskCache, a: &CacheExport) -> Result<(), Failure> {
+fn export(cache: &DiskCache, options: &CacheOptions, a: &CacheExport) -> Result<(), Failure> {
     let info = Engine::builder().build()?;
     let (compiler, processor) = info.compiler_identity()?;
     let mut bundle = BundleWriter::new(&compiler, &processor);
@@ -135,13 +136,13 @@ fn export(cache: &DiskCache, a: &CacheExport) -> Result<(), Failure> {
             Err(trouble) => eprintln!("warning: left out: {trouble}"),
         }
     }
-    let bytes = bundle.finish();
+    let bytes = signing::finish(&bundle, options)?;
     replace(&a.out, &bytes)?;
     Ok(writeln!(std::io::stdout(), "{} ({} kernels, {} bytes)", a.out.display(), bundle.len(), bytes.len())?)
 }
 
-fn import(cache: &DiskCache, a: &BundleFile) -> Result<(), Failure> {
-    let bundle = bundle::read(&a.file)?;
+fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(), Failure> {
+    let bundle = bundle::read(&a.file, options)?;
     let (mut kept, mut wrong) = (0, Vec::new());
     for (key, entry) in bundle.entries() {
         match entry {

@@ -1,6 +1,7 @@
 //! `cache`, `bundle`, `explain --key`, and the options of the cache.
 
 use crate::program::{command, example, file, folder, names, ran, routefuse};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// The program with a cache in this folder.
@@ -146,6 +147,59 @@ fn a_remote_cache() {
     with_cache(first.path(), &["cache", "push", "--remote-cache", "file:///proc/routefuse"])
         .fails(1, &["RF0813", "1 of 1 kernels were not written to the remote cache: cannot write file:///proc/"]);
     routefuse(&["cache", "stat", "--no-cache", "--remote-cache", &address]).fails(2, &["cannot be used with"]);
+}
+
+#[test]
+fn signatures() {
+    let dir = folder();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (key, public, other, bundle) = (path("key"), path("key.pub"), path("other"), path("model.rfb"));
+    let text = routefuse(&["bundle", "keygen", &key]).ok();
+    assert!(text.contains("keep it secret") && text.contains(&public), "{text}");
+    let signer = text.lines().last().unwrap().trim().to_owned();
+    assert_eq!(routefuse(&["bundle", "keygen", &other, "--json"]).json()["key"].as_str().unwrap().len(), 64);
+    routefuse(&["bundle", "keygen", &key]).fails(1, &["RF0702", "cannot write"]);
+    let mode = std::fs::metadata(&key).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+
+    let build = ["bundle", "build", &example("c_pack"), "-o", &bundle];
+    with_cache(dir.path(), &[&build[..], &["--sign", &key]].concat()).ok();
+    let verify = ["bundle", "verify", &bundle, "--public-key"];
+    let text = routefuse(&[&verify[..], &[&public]].concat()).ok();
+    assert!(text.ends_with(&format!("signed by {signer}\n")), "{text}");
+    assert!(routefuse(&["bundle", "inspect", &bundle]).ok().contains(&format!("signed by  {signer}\n")));
+    assert_eq!(routefuse(&["bundle", "inspect", &bundle, "--json"]).json()["signer"], signer);
+    let others = format!("{other}.pub");
+    let refused = ["RF0814", "whose signature is not one of those that are required"];
+    routefuse(&[&verify[..], &[&others]].concat()).fails(1, &refused);
+    with_cache(dir.path(), &["cache", "import", &bundle, "--require-signed", &others]).fails(1, &refused);
+    with_cache(dir.path(), &["cache", "import", &bundle, "--require-signed", &public]).ok();
+    with_cache(dir.path(), &["cache", "export", "-o", &bundle]).ok();
+    routefuse(&[&verify[..], &[&public]].concat()).fails(1, &["RF0814", "it is not signed"]);
+    let mut export = command(&["cache", "export", "-o", &bundle, "--cache-dir", &path("cache")]);
+    ran(export.env("ROUTEFUSE_SIGN", &key), b"").ok();
+    let mut check = command(&["bundle", "verify", &bundle]);
+    ran(check.env("ROUTEFUSE_REQUIRE_SIGNED", &public), b"").ok();
+
+    // A remote cache: one machine signs, another insists on it.
+    let remote = format!("file://{}", path("shared"));
+    let second = folder();
+    let run = ["run", &example("c_pack"), "--dim", "T=3", "--seed", "1", "--check", "--remote-cache", &remote];
+    with_cache(dir.path(), &["cache", "push", "--remote-cache", &remote, "--sign", &other]).ok();
+    let ran = with_cache(second.path(), &[&run[..], &["--require-signed", &public]].concat());
+    assert!(
+        ran.code == 0 && ran.err.contains("warning: the remote cache: ") && ran.err.contains("is signed by"),
+        "{ran:?}"
+    );
+    with_cache(dir.path(), &["cache", "push", "--remote-cache", &remote, "--sign", &key]).ok();
+    let third = folder();
+    with_cache(third.path(), &[&run[..], &["--require-signed", &public]].concat()).ok();
+
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    with_cache(dir.path(), &[&build[..], &["--sign", &key]].concat()).fails(1, &["RF0814", "is secret", "chmod 600"]);
+    with_cache(dir.path(), &[&build[..], &["--sign", &public]].concat())
+        .fails(1, &["RF0814", "is no ed25519 signing key"]);
+    routefuse(&[&verify[..], &["none.pub"]].concat()).fails(1, &["RF0814", "none.pub"]);
 }
 
 #[test]

@@ -46,7 +46,12 @@ impl Ran {
 pub fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_routefuse"));
     // No cache of the user's.
-    command.env("ROUTEFUSE_CACHE_DIR", "").env_remove("ROUTEFUSE_REMOTE_CACHE").env_remove("ROUTEFUSE_REMOTE_WRITE");
+    command
+        .env("ROUTEFUSE_CACHE_DIR", "")
+        .env_remove("ROUTEFUSE_REMOTE_CACHE")
+        .env_remove("ROUTEFUSE_REMOTE_WRITE")
+        .env_remove("ROUTEFUSE_SIGN")
+        .env_remove("ROUTEFUSE_REQUIRE_SIGNED");
     command.args(args).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").stdin(Stdio::null());
     command
 }
