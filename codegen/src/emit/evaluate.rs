@@ -117,8 +117,9 @@ impl<'m> Emitter<'_, 'm> {
                 match to.cmp(&from) {
                     std::cmp::Ordering::Less => self.b.trunci(place, ty),
                     std::cmp::Ordering::Equal => place,
-                    // An index is never negative.
-                    std::cmp::Ordering::Greater => self.b.extui(place, ty),
+                    // An index is never negative, so either will do; LLVM narrows a comparison with a signed scalar that was
+                    // extended likewise.
+                    std::cmp::Ordering::Greater => self.b.extsi(place, ty),
                 }
             })
             .collect();

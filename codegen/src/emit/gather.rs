@@ -168,7 +168,7 @@ impl<'m> Emitter<'_, 'm> {
             return Checked { safe: self.places(at, dtype.is_signed()), inside: None };
         }
         let b = self.b;
-        let symbolic = extent.as_sym().is_some();
+        let (symbolic, known) = (extent.as_sym().is_some(), extent.as_const());
         // Wide enough for the index and the extent.
         let long = dtype.bits() > 32
             || match extent {
@@ -204,7 +204,14 @@ impl<'m> Emitter<'_, 'm> {
                 }
                 // Unsigned, so that a negative index is far behind the end.
                 let inside = b.cmpi(IntPredicate::Ult, wide, extent);
-                (b.select(inside, wide, zero), Some(inside))
+                let safe = match known {
+                    _ if self.kind == TargetKind::Host => b.select(inside, wide, zero),
+                    // Not a selection by `inside`, whose answer would take one of a GPU's seven predicates until all lanes
+                    // are loaded: with many lanes the assembler then loads them one after the other.
+                    Some(n) if n.is_power_of_two() => b.andi(wide, b.const_int(ty, n as i64 - 1)),
+                    _ => b.minui(wide, b.subi(extent, b.const_int(ty, 1))),
+                };
+                (safe, Some(inside))
             }
         };
         Checked { safe: self.places(Lanes { value: safe, ..at }, false), inside }

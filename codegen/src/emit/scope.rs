@@ -336,9 +336,14 @@ impl<'a, 'm> Emitter<'a, 'm> {
             } else {
                 self.b.subi(base, self.index_const(start - low))
             };
-            // Unsigned, so that what is before the start is far behind the end.
-            let inside = self.b.cmpi(IntPredicate::Ult, bits, self.index_const(end - start));
-            self.b.select(inside, bits, self.index_const(0))
+            // Unsigned, so that what is before the start is far behind the end. No comparison: on a GPU its answer would take
+            // one of seven predicates until all lanes are loaded.
+            let extent = end - start;
+            if extent.is_power_of_two() {
+                self.b.andi(bits, self.index_const(extent - 1))
+            } else {
+                self.b.minui(bits, self.index_const(extent - step))
+            }
         });
         Ix { base: Some(moved), plus: x.plus - low, multiple: step }
     }

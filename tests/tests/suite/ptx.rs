@@ -54,6 +54,57 @@ fn check_machine_code(name: &str, code: &str) {
     assert_eq!(early, None, "{name}: before the wait");
 }
 
+/// How often a thread that issues its instructions in order waits for loads: what is loaded together arrives together.
+fn rounds_of_loads(code: &str) -> u32 {
+    let registers = |operand: &str| -> Vec<u32> {
+        let words = operand.split(|c: char| !c.is_ascii_alphanumeric());
+        words.filter_map(|w| w.strip_prefix('R')?.parse().ok()).collect()
+    };
+    let (mut coming, mut rounds) = (Vec::new(), 0);
+    for line in code.lines().filter_map(|l| l.trim().strip_prefix("/*")?.split_once("*/")) {
+        let line = line.1.split(';').next().unwrap_or_default().trim();
+        let line = if line.starts_with('@') { line.split_once(' ').map_or("", |l| l.1).trim() } else { line };
+        let Some((op, operands)) = line.split_once(' ') else { continue };
+        let (to, rest) = operands.split_once(',').unwrap_or((operands, ""));
+        let read = if op.starts_with("ST") { operands } else { rest };
+        if registers(read).iter().any(|r| coming.contains(r)) {
+            rounds += 1;
+            coming.clear();
+        }
+        if op.starts_with("LDG") {
+            let first = registers(to)[0];
+            let words = if op.ends_with(".128") { 4 } else { 1 + u32::from(op.ends_with(".64")) };
+            coming.extend(first..first + words);
+        }
+    }
+    rounds
+}
+
+/// With more answers of comparisons alive than there are predicates, the assembler loads one element after the other.
+#[test]
+fn elements_are_loaded_together() {
+    let (Some(assembler), Some(disassembler)) = (ptxas("sm_90"), nvdisasm()) else {
+        return skip("no ptxas", 1, Some("REQUIRE_PTXAS"));
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (from, to) = (folder.path().join("kernel.ptx"), folder.path().join("kernel.cubin"));
+    let engine = Engine::builder().build().expect("an engine");
+    let target = Target::named("sm_90").expect("a known target");
+    let mut rounds = Vec::new();
+    for case in examples().into_iter().filter(|c| !c.name.contains("f32")) {
+        let artifacts = engine.artifacts(&case.graph(), &target, &Options::default()).expect("it compiles");
+        std::fs::write(&from, &artifacts[0].code).expect("written");
+        output(Command::new(&assembler).arg("-arch=sm_90").arg("-o").args([&to, &from])).expect("it is assembled");
+        let code = output(Command::new(&disassembler).arg(&to)).expect("it is disassembled");
+        rounds.push((case.name, rounds_of_loads(&code)));
+    }
+    let of = |name: &str| rounds.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("{rounds:?}")).1;
+    // What is at hand, and what is looked up by it.
+    for (name, most) in [("a_remap_static", 2), ("b_append_shared", 1), ("d_head_gate", 1), ("e_post_chain", 2)] {
+        assert_eq!(of(name), most, "{rounds:?}");
+    }
+}
+
 fn assemble(sms: &[&str]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let engine = Engine::builder().build().expect("an engine");
