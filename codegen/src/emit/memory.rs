@@ -96,7 +96,27 @@ impl<'m> Emitter<'_, 'm> {
     /// Loads element `(row, column)` of an input on every lane.
     pub fn load(&self, param: ParamId, index: &Index<'m>) -> Lanes<'m> {
         let offsets = self.offsets(param, index);
-        Lanes::exact(self.load_at(param, &offsets), offsets.len() as u32)
+        let value = self.load_once(param, index, &offsets).unwrap_or_else(|| self.load_at(param, &offsets));
+        Lanes::exact(value, offsets.len() as u32)
+    }
+
+    /// Loads neighbours that no other thread asks for, so that they make room in the caches before anything else does:
+    /// the kernel behind reads what this one stores. None where they are no whole 8 or 16 bytes.
+    ///
+    /// On an H100 the head gate and a copy of what it made took 22.6 µs instead of 24.0 for 42 MB in all (12.3 to 11.6 alone),
+    /// a hundredth more where the buffers are many times the cache.
+    fn load_once(&self, param: ParamId, index: &Index<'m>, offsets: &[Ix<'m>]) -> Option<Val<'m>> {
+        let (p, space) = (self.kernel.param(param), self.kernel.param_space(param));
+        let in_place = index.flat.is_some_and(|(_, cols)| space.per_row && cols == space.cols);
+        let streams = self.dependent_launch && in_place && p.layout == Layout::Contiguous;
+        if !streams || p.ty.dtype == DType::Bool || self.is_aliased(param) || !neighbours(offsets) {
+            return None;
+        }
+        let element = self.memory_type(p.ty.dtype);
+        let (pointer, align) = self.address(param, offsets[0], element);
+        let bytes = offsets.len() as u64 * p.ty.dtype.size();
+        let whole = matches!(bytes, 8 | 16) && align >= bytes;
+        whole.then(|| self.b.load_once(pointer, self.b.lanes_of(element, offsets.len() as u32), bytes))
     }
 
     /// Loads the elements at these offsets: with one instruction if they are neighbours.

@@ -3,7 +3,7 @@
 use super::{Builder, Val};
 use melior::ir::{
     Attribute, Type,
-    attribute::{DenseI32ArrayAttribute, IntegerAttribute, StringAttribute, TypeAttribute},
+    attribute::{DenseI32ArrayAttribute, DenseI64ArrayAttribute, IntegerAttribute, StringAttribute, TypeAttribute},
 };
 use routefuse_ir::target::TargetKind;
 
@@ -11,6 +11,8 @@ use routefuse_ir::target::TargetKind;
 const DYNAMIC_INDEX: i32 = i32::MIN;
 /// `inbounds` in MLIR's no-wrap flags, which implies `nusw`.
 const INBOUNDS: i64 = 3;
+/// NVIDIA's address space of global memory.
+const GLOBAL_SPACE: u32 = 1;
 /// MLIR's code of an atomic addition.
 const ADD: i64 = 1;
 /// MLIR's code of the order of an atomic operation that orders nothing else.
@@ -57,6 +59,31 @@ impl<'m> Builder<'m> {
             attributes.push(("invariant", Attribute::unit(self.context)));
         }
         self.op("llvm.load", &[pointer], &attributes, ty)
+    }
+
+    /// NVIDIA: loads 8 or 16 bytes of global memory, aligned to as many, that nobody will ask for again: they are the first to
+    /// leave the caches. LLVM has no instruction for it.
+    pub fn load_once(&self, pointer: Val<'m>, ty: Type<'m>, bytes: u64) -> Val<'m> {
+        let (words, asm, constraints) = match bytes {
+            8 => (2, "ld.global.cs.v2.b32 {$0, $1}, [$2];", "=r,=r,l"),
+            _ => (4, "ld.global.cs.v4.b32 {$0, $1, $2, $3}, [$4];", "=r,=r,=r,=r,l"),
+        };
+        let attributes = [
+            ("asm_string", StringAttribute::new(self.context, asm).into()),
+            ("constraints", StringAttribute::new(self.context, constraints).into()),
+            // Else it could move in front of the wait for the kernel before.
+            ("has_side_effects", Attribute::unit(self.context)),
+        ];
+        let word = self.int(32);
+        let space = melior::dialect::llvm::r#type::pointer(self.context, GLOBAL_SPACE);
+        let global = self.op("llvm.addrspacecast", &[pointer], &[], space);
+        let all = melior::dialect::llvm::r#type::r#struct(self.context, &vec![word; words], false);
+        let loaded = self.op("llvm.inline_asm", &[global], &attributes, all);
+        let part = |i: u32| {
+            let position = DenseI64ArrayAttribute::new(self.context, &[i64::from(i)]).into();
+            self.op("llvm.extractvalue", &[loaded], &[("position", position)], word)
+        };
+        self.bitcast(self.gather_lanes(&(0..words as u32).map(part).collect::<Vec<_>>()), ty)
     }
 
     /// Stores a scalar or vector; `align` is the known alignment in bytes.
