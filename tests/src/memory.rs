@@ -120,10 +120,14 @@ impl Buffer {
         self.base
     }
 
-    /// From 16 bytes' alignment before the first element to the end of the last one, up to a whole word: a load of an
-    /// aligned word never leaves what a smaller load at its place is allowed.
+    /// From 16 bytes' alignment before the first element to the end of the last one: what a kernel may touch at most.
+    pub fn span(&self) -> std::ops::Range<usize> {
+        GUARD..self.memory.len() - GUARD
+    }
+
+    /// [`Buffer::span`] up to a whole word: a load of an aligned word never leaves what a smaller load at its place is allowed.
     pub fn exact(&self) -> std::ops::Range<usize> {
-        GUARD..(self.memory.len() - GUARD).next_multiple_of(4)
+        GUARD..self.span().end.next_multiple_of(4)
     }
 
     /// Nothing outside the first to the last element was written.

@@ -1,4 +1,4 @@
-//! `gpu-suite PACK [--quick] [--only NAME]`: the GPU's suite on a pack of code, where there is neither Rust nor LLVM.
+//! `gpu-suite PACK [--quick | --watched] [--only NAME] [--part I/N]`: the GPU's suite on a pack of code, where there is neither Rust nor LLVM.
 //!
 //! Without a GPU it says how much it skips; that is a failure if `REQUIRE_GPU` is set to anything but 0.
 
@@ -38,6 +38,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
+const USAGE: &str = "gpu-suite PACK [--quick | --watched] [--only NAME] [--part I/N]";
+
+/// `I/N` with `I < N`.
+fn part(text: &str) -> Option<(usize, usize)> {
+    let (this, parts) = text.split_once('/')?;
+    Some((this.parse().ok()?, parts.parse().ok()?)).filter(|(this, parts)| this < parts)
+}
+
 fn main() -> ExitCode {
     match suite() {
         Ok(true) => ExitCode::SUCCESS,
@@ -55,13 +63,15 @@ fn suite() -> Result<bool, String> {
     let (mut folder, mut arguments) = (None, std::env::args().skip(1));
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--quick" => scope = Scope { only: scope.only, ..Scope::quick() },
+            "--quick" => scope = Scope { only: scope.only, part: scope.part, ..Scope::quick() },
+            "--watched" => scope = Scope { only: scope.only, part: scope.part, ..Scope::watched() },
+            "--part" => scope.part = arguments.next().and_then(|p| part(&p)).ok_or("`--part` takes I/N with I < N")?,
             "--only" => scope.only = Some(arguments.next().ok_or("`--only` takes a part of a name")?),
             _ if folder.is_none() && !argument.starts_with('-') => folder = Some(argument),
-            _ => return Err(format!("unknown argument `{argument}`; gpu-suite PACK [--quick] [--only NAME]")),
+            _ => return Err(format!("unknown argument `{argument}`; {USAGE}")),
         }
     }
-    let folder = folder.ok_or("gpu-suite PACK [--quick] [--only NAME]")?;
+    let folder = folder.ok_or(USAGE)?;
     let folder = Path::new(&folder);
     scope.allocations = Some(|| ALLOCATIONS.with(Cell::get));
 

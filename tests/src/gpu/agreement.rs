@@ -1,12 +1,13 @@
 //! One launch of a plan on guarded GPU memory, against what the interpreter gives.
 
-use crate::memory::{Alignment, Arrangement, POISON};
+use crate::memory::{Alignment, Arrangement, Buffer, POISON};
 use rand::Rng;
 use routefuse_ir::interp::{self, Outcome};
 use routefuse_ir::{Graph, Tensor};
 use routefuse_runtime::cuda::cudarc::driver::{CudaSlice, CudaStream};
 use routefuse_runtime::cuda::{CudaPlan, Launch};
 use routefuse_runtime::{Args, TensorMut, TensorRef};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What every function here fails with: a text that names the place.
@@ -45,6 +46,39 @@ pub(super) struct OnGpu<'p> {
     pub memory: Arrangement,
     device: Vec<CudaSlice<u8>>,
     workspace: CudaSlice<u8>,
+    bands: Bands,
+}
+
+/// What lies around a tensor on the GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bands {
+    /// Poison on both sides, which is compared.
+    Guards,
+    /// Nothing: the allocation ends with the last element, for a tool that watches every access.
+    Nothing,
+}
+
+/// Where tensors lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub alignment: Alignment,
+    pub bands: Bands,
+}
+
+impl From<Alignment> for Place {
+    fn from(alignment: Alignment) -> Place {
+        Place { alignment, bands: Bands::Guards }
+    }
+}
+
+impl Bands {
+    /// The bytes of a buffer that are on the GPU.
+    fn of(self, buffer: &Buffer) -> Range<usize> {
+        match self {
+            Bands::Guards => 0..buffer.bytes().len(),
+            Bands::Nothing => buffer.span(),
+        }
+    }
 }
 
 impl<'p> OnGpu<'p> {
@@ -53,17 +87,22 @@ impl<'p> OnGpu<'p> {
         plan: &'p CudaPlan,
         stream: &Arc<CudaStream>,
         expected: &Expected,
-        alignment: Alignment,
+        place: impl Into<Place>,
         rng: &mut impl Rng,
     ) -> Outcomes<OnGpu<'p>> {
+        let Place { alignment, bands } = place.into();
         let program = plan.plan().program();
         let memory = Arrangement::new(program, &expected.extents, &expected.inputs, alignment, rng);
         let size = at("the workspace", plan.plan().workspace_size(&expected.extents))? as usize;
         let poison = vec![POISON; size.max(1)];
         let workspace = at("the workspace", stream.clone_htod(&poison))?;
-        let copy = |b: &crate::memory::Buffer| at("a copy to the GPU", stream.clone_htod(b.bytes()));
+        let copy = |b: &Buffer| -> Outcomes<CudaSlice<u8>> {
+            let bytes = &b.bytes()[bands.of(b)];
+            // There is no allocation of no bytes.
+            at("a copy to the GPU", stream.clone_htod(if bytes.is_empty() { &[POISON][..] } else { bytes }))
+        };
         let device = memory.buffers.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
-        Ok(OnGpu { plan, stream: Arc::clone(stream), memory, device, workspace })
+        Ok(OnGpu { plan, stream: Arc::clone(stream), memory, device, workspace, bands })
     }
 
     /// New contents of the inputs, in the memory that is there, and poison elsewhere.
@@ -78,7 +117,7 @@ impl<'p> OnGpu<'p> {
             self.memory.buffers[word].fill(&Tensor::zeros(routefuse_ir::DType::U32, &[]));
         }
         for (buffer, device) in self.memory.buffers.iter().zip(&mut self.device) {
-            at("a copy to the GPU", self.stream.memcpy_htod(buffer.bytes(), device))?;
+            at("a copy to the GPU", self.stream.memcpy_htod(&buffer.bytes()[self.bands.of(buffer)], device))?;
         }
         Ok(())
     }
@@ -101,8 +140,9 @@ impl<'p> OnGpu<'p> {
         let on = self.plan.gpu().device();
         let place = |i: usize| {
             let b = &self.memory.buffers[i];
-            let base = address(&self.device[i], &self.stream) as usize + b.base();
-            (base, (b.bytes().len() - b.base()) as u64, b)
+            let on_gpu = self.bands.of(b);
+            let base = address(&self.device[i], &self.stream) as usize + b.base() - on_gpu.start;
+            (base, (on_gpu.end - b.base()) as u64, b)
         };
         for i in &self.memory.inputs {
             let (base, bytes, b) = place(*i);
@@ -121,14 +161,18 @@ impl<'p> OnGpu<'p> {
 
     /// Where a tensor's first element is on the GPU.
     pub fn base(&self, buffer: usize) -> u64 {
-        address(&self.device[buffer], &self.stream) + self.memory.buffers[buffer].base() as u64
+        let b = &self.memory.buffers[buffer];
+        address(&self.device[buffer], &self.stream) + (b.base() - self.bands.of(b).start) as u64
     }
 
     /// Waits, and compares all of the memory: outputs bit for bit, everything else with what it was.
     pub fn check(&mut self, expected: &Expected) -> Outcomes<()> {
         let want = self.memory.expected(&expected.outputs, expected.trapped);
         for (buffer, device) in self.memory.buffers.iter_mut().zip(&self.device) {
-            at("a copy from the GPU", self.stream.memcpy_dtoh(device, buffer.bytes_mut()))?;
+            let on_gpu = self.bands.of(buffer);
+            if !on_gpu.is_empty() {
+                at("a copy from the GPU", self.stream.memcpy_dtoh(device, &mut buffer.bytes_mut()[on_gpu]))?;
+            }
         }
         at("the stream", self.stream.synchronize())?;
         self.memory.check(self.plan.plan().program(), &want)
@@ -146,11 +190,11 @@ pub(super) fn agree(
     plan: &CudaPlan,
     stream: &Arc<CudaStream>,
     expected: &Expected,
-    alignment: Alignment,
+    place: impl Into<Place>,
     launch: Launch<'_>,
     rng: &mut impl Rng,
 ) -> Outcomes<()> {
-    let mut on = OnGpu::new(plan, stream, expected, alignment, rng)?;
+    let mut on = OnGpu::new(plan, stream, expected, place, rng)?;
     on.launch(launch)?;
     on.check(expected)
 }

@@ -1,6 +1,6 @@
 //! The whole of it, on as many threads as there are processors.
 
-use super::agreement::{Expected, Outcomes, agree, at};
+use super::agreement::{Bands, Expected, Outcomes, Place, agree, at};
 use super::{control, streams};
 use crate::generator::{self, generate};
 use crate::inputs::{Rule, inputs};
@@ -39,17 +39,38 @@ pub struct Scope {
     pub only: Option<String>,
     /// Allocations that this thread has made so far, if something counts them.
     pub allocations: Option<fn() -> u64>,
+    /// A tool watches every access: nothing but one launch after the other, of every variant and random graph, on allocations
+    /// that end with the tensor.
+    pub watched: bool,
+    /// Of all graphs only those whose number leaves the first when divided by the second.
+    pub part: (usize, usize),
 }
 
 impl Scope {
     /// Everything.
     pub fn full() -> Scope {
-        Scope { extents: vec![0, 1, 2, 31, 33, 512, 4097, 65_536], only: None, allocations: None }
+        let extents = vec![0, 1, 2, 31, 33, 512, 4097, 65_536];
+        Scope { extents, only: None, allocations: None, watched: false, part: (0, 1) }
     }
 
-    /// What a tool that runs a hundred times slower can do.
+    /// A first look.
     pub fn quick() -> Scope {
         Scope { extents: vec![0, 1, 33, 512], ..Scope::full() }
+    }
+
+    /// What a tool that runs a hundred times slower can watch.
+    pub fn watched() -> Scope {
+        Scope { extents: vec![1, 33], watched: true, ..Scope::full() }
+    }
+
+    fn place(&self, alignment: Alignment) -> Place {
+        Place { alignment, bands: if self.watched { Bands::Nothing } else { Bands::Guards } }
+    }
+
+    /// The part's.
+    fn mine<'w, W>(&self, work: impl Iterator<Item = &'w W>) -> Vec<&'w W> {
+        let (this, parts) = self.part;
+        work.skip(this).step_by(parts.max(1)).collect()
     }
 }
 
@@ -99,7 +120,7 @@ pub fn run(code: &Code, gpu: &Gpu, scope: &Scope) -> Result<Counts, String> {
     let mut counts = Counts::default();
     let start = Instant::now();
     let wanted = |name: &str| scope.only.as_ref().is_none_or(|only| name.contains(only));
-    let graphs: Vec<&(String, Verified<Graph>)> = code.graphs.iter().filter(|(name, _)| wanted(name)).collect();
+    let graphs = scope.mine(code.graphs.iter().filter(|(name, _)| wanted(name)));
     counts.graphs += graphs.len() as u64;
 
     let mut plans = Vec::new();
@@ -116,22 +137,23 @@ pub fn run(code: &Code, gpu: &Gpu, scope: &Scope) -> Result<Counts, String> {
     let mut extents = scope.extents.clone();
     extents.sort_unstable_by_key(|t| std::cmp::Reverse(*t));
     let work: Vec<_> = extents.iter().flat_map(|t| plans.iter().map(move |p| (*t, p))).collect();
-    let done = shared(gpu, &work, |(t, (_, g, plan)), stream, _| every_variant(g, plan, stream, *t))?;
+    let done = shared(gpu, &work, |(t, (_, g, plan)), stream, _| every_variant(g, plan, stream, *t, scope))?;
     for ((t, (name, ..)), result) in work.iter().zip(done) {
         report(&mut counts, &format!("{name}, T = {t}"), result);
     }
     println!("every graph, variant and T: {} checks, {:.1} s", counts.checks, start.elapsed().as_secs_f64());
 
     let before = counts.checks;
-    let done = shared(gpu, &plans, |(_, g, plan), stream, _| {
+    let replayed: &[Prepared<'_>] = if scope.watched { &[] } else { &plans };
+    let done = shared(gpu, replayed, |(_, g, plan), stream, _| {
         Ok(streams::replay(g, plan, stream, 33)? + streams::replay(g, plan, stream, 0)?)
     })?;
-    for ((name, ..), result) in plans.iter().zip(done) {
+    for ((name, ..), result) in replayed.iter().zip(done) {
         report(&mut counts, &format!("{name}, replayed"), result);
     }
     println!("CUDA graphs: {} replays, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
 
-    if scope.only.is_none() {
+    if scope.only.is_none() && !scope.watched && scope.part.1 == 1 {
         let before = counts.checks;
         control::single(code, gpu, scope, &plans, &mut counts)?;
         println!(
@@ -142,8 +164,8 @@ pub fn run(code: &Code, gpu: &Gpu, scope: &Scope) -> Result<Counts, String> {
     }
 
     let before = counts.checks;
-    let seeds: &[u64] = if scope.only.is_none() { &code.seeds } else { &[] };
-    let done = shared(gpu, seeds, |seed, stream, _| random(code, gpu, *seed, stream))?;
+    let seeds = scope.mine(code.seeds.iter().filter(|_| scope.only.is_none()));
+    let done = shared(gpu, &seeds, |seed, stream, _| random(code, gpu, **seed, stream, scope))?;
     for (seed, result) in seeds.iter().zip(done) {
         match result {
             Ok(None) => {}
@@ -199,10 +221,17 @@ pub(super) fn shared<W: Sync, R: Send>(
 }
 
 /// Every variant of the plan's kernels, on memory as that variant wants it, and what the launch itself chooses.
-fn every_variant(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStream>, t: u64) -> Outcomes<u64> {
+fn every_variant(
+    g: &Verified<Graph>,
+    plan: &CudaPlan,
+    stream: &Arc<CudaStream>,
+    t: u64,
+    scope: &Scope,
+) -> Outcomes<u64> {
     let extents = vec![t; g.symbols.len()];
     // Interpreting many rows takes longest.
-    let rules: &[Rule] = if t > 10_000 { &[Rule::Hostile] } else { &[Rule::Hostile, Rule::Mixed, Rule::Ids] };
+    let rules: &[Rule] =
+        if t > 10_000 || scope.watched { &[Rule::Hostile] } else { &[Rule::Hostile, Rule::Mixed, Rule::Ids] };
     let mut variants: Vec<Option<Variant>> = vec![None];
     if let [kernel] = plan.plan().kernels() {
         variants.extend(kernel.variants().iter().copied().map(Some));
@@ -222,7 +251,7 @@ fn every_variant(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStream>,
                     continue;
                 }
                 let name = variant.map_or_else(|| "chosen".to_owned(), |v| v.to_string());
-                let agreed = agree(plan, stream, &expected, alignment, launch, &mut rng);
+                let agreed = agree(plan, stream, &expected, scope.place(alignment), launch, &mut rng);
                 agreed.map_err(|e| format!("variant {name}, {rule:?}, {alignment:?}: {e}"))?;
                 checks += 1;
             }
@@ -232,7 +261,7 @@ fn every_variant(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStream>,
 }
 
 /// A random graph with three choices of extents; none if the verifier refuses it.
-fn random(code: &Code, gpu: &Gpu, seed: u64, stream: &Arc<CudaStream>) -> Outcomes<Option<u64>> {
+fn random(code: &Code, gpu: &Gpu, seed: u64, stream: &Arc<CudaStream>, scope: &Scope) -> Outcomes<Option<u64>> {
     let Some(g) = Code::random(seed) else { return Ok(None) };
     let plan = code.on_gpu(&g, gpu)?;
     let mut rng = SmallRng::seed_from_u64(seed);
@@ -241,7 +270,7 @@ fn random(code: &Code, gpu: &Gpu, seed: u64, stream: &Arc<CudaStream>) -> Outcom
         let expected = Expected::new(&g, &plan, &extents, inputs(&g, &extents, Rule::Mixed, seed))?;
         let alignment = if launch == 0 { Alignment::Sixteen } else { Alignment::Element };
         let dependent = Launch::on(stream).dependent(launch == 2);
-        agree(&plan, stream, &expected, alignment, dependent, &mut rng)
+        agree(&plan, stream, &expected, scope.place(alignment), dependent, &mut rng)
             .map_err(|e| format!("extents {extents:?}: {e}\n{}", text::print(&g)))?;
     }
     Ok(Some(3))
