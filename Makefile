@@ -97,6 +97,7 @@ gpu-pack: setup ## One archive for a machine with an NVIDIA GPU and neither Rust
 lint: setup ## Check formatting, clippy and the documentation, all without warnings
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	cargo clippy $(LOCKED) -p routefuse --no-default-features --lib --examples -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --lib
 
 .PHONY: snapshots

@@ -4,14 +4,20 @@
 //! routefuse bundle build examples/c_pack.route examples/e_post_chain.route -o model.rfb
 //! cargo run --release -p routefuse --no-default-features --example serve -- model.rfb
 //! ```
+//! With a second argument, a file of public keys, the bundle has to be signed by one of them.
 
-use routefuse::{Engine, Plan, Target};
+use routefuse::{Engine, Plan, PublicKey, Target};
+use std::path::Path;
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args().nth(1).ok_or("the path of a bundle, as `routefuse bundle build` makes it")?;
+    let mut args = std::env::args().skip(1);
+    let path = args.next().ok_or("the path of a bundle, as `routefuse bundle build` makes it")?;
     let start = Instant::now();
-    let engine = Engine::from_bundle(path)?;
+    let engine = match args.next() {
+        Some(keys) => Engine::from_signed_bundle(path, &PublicKey::read(Path::new(&keys))?)?,
+        None => Engine::from_bundle(path)?,
+    };
     let (names, plans): (Vec<_>, Vec<_>) = engine.bundled_plans(&Target::host())?.into_iter().unzip();
     Plan::prepare_all(&plans, None, &|_| ())?;
     let time = start.elapsed();

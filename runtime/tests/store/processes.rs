@@ -154,7 +154,7 @@ fn killed_while_publishing() {
     let (mut kills, mut found) = (0, 0);
     // A byte for each publish.
     let published = || fs::metadata(dir.path().join("count")).map_or(0, |m| m.len());
-    while published() < 500 || kills < 20 {
+    while published() < 500 || kills < 60 {
         let mut child = start("publish", dir.path());
         ready(&mut child);
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

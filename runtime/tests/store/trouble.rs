@@ -3,7 +3,7 @@
 use crate::fake::{Fake, disk, get, has, options, put};
 use routefuse_runtime::{DiskCache, DiskOptions, KernelCache};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -197,4 +197,59 @@ fn a_read_only_disk() {
     assert!(said.contains("Read-only file system"), "{said}");
     assert!(has(&DiskCache::open(&root, options(dir.path())), 0), "what was there is found");
     assert!(in_memory(&mounted.0.join("other"), options(dir.path())).contains("cannot make the directory"));
+}
+
+/// A directory that root filled and another user may only read, as in an image: what is there is found, and what is not is
+/// compiled in memory.
+#[test]
+fn a_read_only_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&disk(dir.path()), 0);
+    let modes = |mode| {
+        for path in ["", "cache", "cache/v1"] {
+            fs::set_permissions(dir.path().join(path), Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    modes(0o555);
+    // Root may write anywhere: another user looks, where this one can become another.
+    let output = Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "trouble::a_reader", "--nocapture"])
+        .env(READER, dir.path())
+        .output();
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if !root {
+        reads_only(dir.path());
+    } else if let Some(said) = output.ok().map(|o| String::from_utf8_lossy(&[o.stdout, o.stderr].concat()).into_owned())
+        && !said.contains("setpriv: ")
+    {
+        assert!(said.contains("test result: ok. 1 passed"), "{said}");
+    } else {
+        skip("read-only directory: root cannot become another user here");
+    }
+    modes(0o755);
+}
+
+const READER: &str = "ROUTEFUSE_TEST_READER";
+
+/// The other user's part of the test above.
+#[test]
+fn a_reader() {
+    match std::env::var_os(READER) {
+        Some(dir) => reads_only(Path::new(&dir)),
+        // By itself: a directory that everyone may only read is no trouble to read.
+        None => {
+            let dir = tempfile::tempdir().unwrap();
+            put(&disk(dir.path()), 0);
+            assert!(has(&disk(dir.path()), 0));
+        }
+    }
+}
+
+fn reads_only(dir: &Path) {
+    let locks = tempfile::tempdir().unwrap();
+    let said = in_memory(&dir.join("cache"), options(locks.path()));
+    assert!(said.contains("Permission denied"), "{said}");
+    assert!(has(&DiskCache::open(dir.join("cache"), options(locks.path())), 0), "what is there is found");
 }
