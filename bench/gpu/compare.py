@@ -123,14 +123,14 @@ def markdown(report):
                                                      "triton_us", "copy_us")]
             lines.append(f"| {int(t):,} | {' | '.join(cells)} | {part} | {ratio} |")
         lines.append("")
-    lines += ["### Host", "", "Microseconds of the host for one call at T = 1; *driver*: the bare call of the driver with as many "
-              "arguments, in the same run.", "",
+    lines += ["### Host", "", "Microseconds of the host for one call at T = 1; *driver*: the bare call of the driver for the same kernel "
+              "and arguments without rows, in turn with it; *above it*: the median of what the two differ by.", "",
               "| graph | routefuse | driver | above it | torch.compile | eager | Triton | cold, ms | torch.compile cold, ms |",
               "|---|" + "---:|" * 8]
     for work in report["works"]:
         row = work["rows"].get("1", {})
         ours, bare = row.get("host_us"), row.get("driver_us")
-        above = f"{ours - bare:.2f}" if ours and bare else "–"
+        above = shown(row.get("above_driver_us"))
         cells = [shown(ours), shown(bare), above] + [shown(row.get(k)) for k in ("compile_host_us", "eager_host_us", "triton_host_us")]
         cells += [shown(work.get("cold_ms")), shown(work["compile_cold_ms"])]
         lines.append(f"| {work['name']} | {' | '.join(cells)} |")

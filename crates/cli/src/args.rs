@@ -390,6 +390,14 @@ fn device(text: &str) -> Result<DeviceChoice, String> {
     }
 }
 
+/// `cuda:0`.
+fn gpu_number(text: &str) -> Result<u32, String> {
+    match device(text) {
+        Ok(DeviceChoice::Cuda(ordinal)) => Ok(ordinal),
+        _ => Err("write cuda:N as in cuda:0".to_owned()),
+    }
+}
+
 /// `T=1,64,4096`.
 fn extents(text: &str) -> Result<(String, Extents), String> {
     let wrong = || "write NAME=N,N,…, as in T=1,64,4096".to_owned();
@@ -425,6 +433,8 @@ mod tests {
         assert_eq!(extents("T=1, 64").unwrap().1.0, [1, 64]);
         assert!(extents("T=").is_err() && extents("T=1,").is_err() && extents("1,2").is_err());
         assert_eq!(device("host"), Ok(DeviceChoice::Host));
+        assert_eq!(gpu_number("cuda:1"), Ok(1));
+        assert!(gpu_number("host").is_err() && gpu_number("1").is_err());
         assert_eq!((device("cuda"), device("cuda:3")), (Ok(DeviceChoice::Cuda(0)), Ok(DeviceChoice::Cuda(3))));
         assert!(device("cuda3").is_err() && device("gpu").is_err() && device("cuda:-1").is_err());
         assert_eq!(two_stages("graph, asm"), Ok((Stage::Graph, Stage::Asm)));

@@ -9,7 +9,7 @@ pub use bench::bench;
 use crate::failure::Failure;
 use memory::Memory;
 use routefuse::cuda::{CudaPlan, Gpu, cudarc::driver::DriverError};
-use routefuse::{Code, Diagnostic, Engine, Graph, Options, Tensor, Verified};
+use routefuse::{BundleWriter, Code, Diagnostic, Engine, Graph, Options, Tensor, Verified};
 use std::fmt::Display;
 
 /// A run's outputs by name, and whether a gather trapped.
@@ -54,6 +54,32 @@ pub fn run(
     let mut memory = Memory::new(graph, &plan, &stream, inputs, given)?;
     memory.launch(&plan, false)?;
     Ok(memory.outputs()?)
+}
+
+/// Adds the GPU's machine code of these graphs to a bundle.
+///
+/// # Errors
+/// `RF0809` if there is no such GPU; what compiling and loading report; `RF0901` if a schedule cannot be stored.
+pub fn machine_code(
+    engine: &Engine,
+    graphs: &[(String, Verified<Graph>)],
+    options: &Options,
+    ordinal: u32,
+    pool: &rayon::ThreadPool,
+    bundle: &mut BundleWriter,
+) -> Result<(), Failure> {
+    let gpu = open(ordinal)?;
+    for (name, graph) in graphs {
+        let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, options)?, &gpu)?;
+        plan.prepare_on(pool)?;
+        for (key, artifact) in plan.machine_code() {
+            if !bundle.kernel(&key, artifact) {
+                let message = format!("the schedule of a kernel of `{name}` cannot be stored");
+                return Err(Diagnostic::new(Code::Internal, message).into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every GPU in words and as JSON.

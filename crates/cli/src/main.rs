@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Command::Compile(a) => commands::compile::run(a),
         Command::Run(a) => commands::run::run(a, &cli.cache),
         Command::Explain(a) => commands::explain::run(a),
-        Command::Bench(a) => commands::bench::run(a),
+        Command::Bench(a) => commands::bench::run(a, &cli.cache),
         Command::Models(a) => commands::models::run(a),
         Command::Targets(a) => commands::targets::run(a),
         Command::Doctor(a) => commands::doctor::run(a),

@@ -1,8 +1,8 @@
 //! Stands for `gpu` in builds without the feature `cuda`.
 
-use crate::args::Bench;
+use crate::args::{Bench, CacheOptions};
 use crate::failure::Failure;
-use routefuse::{Code, Diagnostic, Engine, Graph, Options, Tensor, Verified};
+use routefuse::{BundleWriter, Code, Diagnostic, Engine, Graph, Options, Tensor, Verified};
 
 fn none() -> Failure {
     Diagnostic::new(Code::NoDevice, "this build of routefuse runs on the host only")
@@ -24,7 +24,18 @@ pub fn run(
     Err(none())
 }
 
-pub fn bench(_: &Bench, _: &Verified<Graph>, _: &[u64], _: u32) -> Result<(), Failure> {
+pub fn bench(_: &Bench, _: &CacheOptions, _: &Verified<Graph>, _: &[u64], _: u32) -> Result<(), Failure> {
+    Err(none())
+}
+
+pub fn machine_code(
+    _: &Engine,
+    _: &[(String, Verified<Graph>)],
+    _: &Options,
+    _: u32,
+    _: &rayon::ThreadPool,
+    _: &mut BundleWriter,
+) -> Result<(), Failure> {
     Err(none())
 }
 

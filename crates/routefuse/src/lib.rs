@@ -93,6 +93,7 @@ pub use stages::CodeStages;
 pub use stages::Stages;
 
 pub use routefuse_ir::artifact::{Artifact, CodeFormat};
+pub use routefuse_ir::kernel::abi::Slot;
 pub use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 pub use routefuse_ir::op::{OutOfRange, PackForm};
 pub use routefuse_ir::program::{Port, Program};

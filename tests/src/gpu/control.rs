@@ -23,6 +23,14 @@ pub(super) fn single(
     let (_, on_copy) = named(plans, "d_copy_back")?;
 
     report(counts, "threads and streams", streams::threads(post, on_post, 8, 25));
+    match streams::devices(post, on_post) {
+        Ok(None) => println!("skipped: several GPUs, of which there is one"),
+        Ok(Some(checks)) => {
+            println!("  several GPUs: {checks} checks");
+            counts.checks += checks;
+        }
+        Err(e) => report(counts, "several GPUs", Err(e)),
+    }
     report(counts, "a thread without a context", streams::bare_thread(post, on_post, stream));
     report(counts, "sealed plans", rules::sealed(remap, on_remap.plan(), on_remap, stream));
     report(counts, "machine code kept", rules::cubins(post, on_post, stream));

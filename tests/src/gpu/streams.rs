@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use routefuse_ir::{Graph, Verified};
 use routefuse_runtime::cuda::cudarc::driver::sys::{self, CUstreamCaptureMode_enum};
 use routefuse_runtime::cuda::cudarc::driver::{CudaGraph, CudaStream};
-use routefuse_runtime::cuda::{CudaPlan, Launch};
+use routefuse_runtime::cuda::{CudaPlan, Gpu, Launch};
 use std::sync::Arc;
 
 /// What is launched by `body`, as a CUDA graph: nothing runs. Any call of the driver that is unsafe then breaks it.
@@ -82,6 +82,43 @@ pub(super) fn threads(g: &Verified<Graph>, plan: &CudaPlan, count: u64, launches
         let counts = handles.into_iter().map(|h| h.join().unwrap_or_else(|_| Err("a thread panicked".to_owned())));
         counts.sum()
     })
+}
+
+/// Every other GPU of the machine of this kind, beside this one: one plan on each, threads and streams on each, all at once.
+/// None if there is no other.
+pub(super) fn devices(g: &Verified<Graph>, plan: &CudaPlan) -> Outcomes<Option<u64>> {
+    let own = at("the target", plan.gpu().target())?;
+    let mut plans = Vec::new();
+    for ordinal in 0..at("the driver", Gpu::count())? {
+        let gpu = at("a GPU", Gpu::open(ordinal))?;
+        if at("its target", gpu.target())? == own {
+            // SAFETY: each thread below has a stream and memory of its own.
+            unsafe { gpu.context().disable_event_tracking() };
+            let other = at("its plan", CudaPlan::new(Arc::clone(plan.plan()), &gpu))?;
+            at("prepare", other.prepare())?;
+            plans.push(other);
+        }
+    }
+    if plans.len() < 2 {
+        return Ok(None);
+    }
+    // Memory of one GPU is refused on another, before it gets there.
+    let (first, second) = (&plans[0], &plans[1]);
+    at("the context", first.gpu().context().bind_to_thread())?;
+    let stream = at("a stream", first.gpu().context().new_stream())?;
+    let extents = vec![33; g.symbols.len()];
+    let expected = Expected::new(g, first, &extents, inputs(g, &extents, Rule::Mixed, 3))?;
+    let on = OnGpu::new(first, &stream, &expected, Alignment::Element, &mut SmallRng::seed_from_u64(3))?;
+    if second.launch(&stream, &on.args()).is_ok() {
+        return Err("a launch on another GPU's stream and memory is not refused".to_owned());
+    }
+    let counts = std::thread::scope(|scope| {
+        let handles: Vec<_> = plans.iter().map(|plan| scope.spawn(move || threads(g, plan, 4, 25))).collect();
+        let counts = handles.into_iter().map(|h| h.join().unwrap_or_else(|_| Err("a thread panicked".to_owned())));
+        counts.sum::<Outcomes<u64>>()
+    });
+    at("the context", plan.gpu().context().bind_to_thread())?;
+    Ok(Some(counts? + 1))
 }
 
 /// A thread that has no context of its own launches all the same.

@@ -139,6 +139,10 @@ pub struct BundleBuild {
     /// A target, or several: `--target host,sm_90 --target gfx942`.
     #[arg(long, alias = "targets", value_delimiter = ',', default_value = "host")]
     pub target: Vec<String>,
+    /// With machine code for the GPUs of this kind with this driver, as this machine's GPU N has it: `--machine-code cuda:0`.
+    /// Others take the PTX of `--target`.
+    #[arg(long, value_name = "DEVICE", value_parser = super::gpu_number)]
+    pub machine_code: Option<u32>,
     /// The bundle to write.
     #[arg(short, long, value_name = "FILE")]
     pub out: PathBuf,

@@ -1,6 +1,6 @@
 //! `routefuse bench`.
 
-use crate::args::{Bench, DeviceChoice};
+use crate::args::{Bench, CacheOptions, DeviceChoice};
 use crate::commands::run::check_size;
 use crate::execution::Execution;
 use crate::failure::Failure;
@@ -12,14 +12,14 @@ use std::io::Write;
 /// The extents that are timed unless others are given.
 const EXTENTS: [u64; 4] = [1, 64, 4096, 65_536];
 
-pub fn run(a: &Bench) -> Result<(), Failure> {
+pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
     let values = extents(&graph, a)?;
     for &value in &values {
         check_size(&graph, &vec![value; graph.symbols.len()])?;
     }
     if let DeviceChoice::Cuda(ordinal) = a.on.device {
-        return gpu::bench(a, &graph, &values, ordinal);
+        return gpu::bench(a, cache, &graph, &values, ordinal);
     }
     if a.graph_replay {
         let message = "`--graph-replay` times CUDA graphs, which the host has not";

@@ -3,11 +3,11 @@
 use crate::args::{Bundle as Command, BundleBuild, BundleFile, CacheOptions, Keygen};
 use crate::commands::cache::{HEADING, line, machine};
 use crate::failure::Failure;
-use crate::kernel_cache;
 use crate::remote;
 use crate::replace::replace;
 use crate::signing;
 use crate::source::{self, Source};
+use crate::{gpu, kernel_cache};
 use indicatif::{ProgressBar, ProgressStyle};
 use routefuse::models;
 use routefuse::{
@@ -97,7 +97,10 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
     let engine = kernel_cache::engine(cache)?;
     let bundle = engine.bundle(&graphs, &targets, &Options::default(), Some(&pool), &progress);
     bar.finish_and_clear();
-    let bundle = bundle?;
+    let mut bundle = bundle?;
+    if let Some(ordinal) = a.machine_code {
+        gpu::machine_code(&engine, &graphs, &Options::default(), ordinal, &pool, &mut bundle)?;
+    }
     remote::settle(&engine);
     let bytes = signing::finish(&bundle, cache)?;
     replace(&a.out, &bytes)?;

@@ -1,10 +1,10 @@
 //! Times on a GPU: between events around launches on a stream, or around replays of a CUDA graph of them.
 
 use super::driver;
-use routefuse::Diagnostic;
 use routefuse::cuda::cudarc::driver::sys::{self, CUevent_flags, CUstreamCaptureMode};
 use routefuse::cuda::cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, result};
-use std::ffi::c_void;
+use routefuse::{Artifact, Code, Diagnostic, Slot};
+use std::ffi::{CString, c_void};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -78,23 +78,25 @@ impl Timer<'_> {
         Ok(())
     }
 
-    /// Microseconds on the host of one call of each, in turn.
+    /// Microseconds on the host of one call of the first, of one of the second, and what the first takes more: the median
+    /// of what two bursts, one after the other, differ by.
     ///
     /// # Errors
     /// Those of the bodies and of the driver.
-    pub fn host_us<const N: usize>(
-        &self,
-        bodies: [&dyn Fn(u64) -> Result<(), Diagnostic>; N],
-    ) -> Result<[f64; N], Diagnostic> {
-        let mut samples = [const { Vec::new() }; N];
+    pub fn host_us(&self, bodies: [&dyn Fn(u64) -> Result<(), Diagnostic>; 2]) -> Result<[f64; 3], Diagnostic> {
+        let mut samples = [const { Vec::new() }; 3];
         for round in 0..SAMPLES * 4 {
-            for (body, samples) in bodies.iter().zip(&mut samples) {
+            let mut us = [0.0; 2];
+            for (body, us) in bodies.iter().zip(&mut us) {
                 self.wait()?;
                 let start = Instant::now();
                 body(BURST)?;
-                if round > 3 {
-                    samples.push(start.elapsed().as_secs_f64() * 1e6 / BURST as f64);
-                }
+                *us = start.elapsed().as_secs_f64() * 1e6 / BURST as f64;
+            }
+            if round > 3 {
+                samples[0].push(us[0]);
+                samples[1].push(us[1]);
+                samples[2].push(us[0] - us[1]);
             }
         }
         self.wait()?;
@@ -130,30 +132,60 @@ fn median(mut samples: Vec<f64>) -> f64 {
     samples[samples.len() / 2]
 }
 
-/// A kernel that does nothing with its arguments, launched by the driver's call and nothing else: what a launch costs at
-/// least, on the GPU and on the host.
-pub struct Empty {
+/// A kernel launched by the driver's call and nothing else: what a launch costs at least, on the GPU and on the host.
+pub struct Bare {
     module: sys::CUmodule,
     function: sys::CUfunction,
     arguments: Vec<u64>,
+    threads: u32,
+    /// What arguments that are addresses point to.
+    _memory: Option<CudaSlice<u8>>,
     context: Arc<CudaContext>,
 }
 
-impl Empty {
-    /// With so many arguments of 8 bytes.
+/// Bytes that a kernel may read where it has no rows: its device scalars.
+const ROOM: usize = 4096;
+
+impl Bare {
+    /// One that does nothing.
     ///
     /// # Errors
     /// `RF0808`.
-    pub fn new(context: &Arc<CudaContext>, arguments: usize) -> Result<Empty, Diagnostic> {
-        let parameters: Vec<String> = (0..arguments).map(|i| format!(".param .u64 p{i}")).collect();
-        let head = ".version 6.3\n.target sm_70\n.address_size 64\n";
-        let text = format!("{head}.visible .entry empty({}) {{ ret; }}\n\0", parameters.join(", "));
-        // SAFETY: PTX that ends in a zero.
-        let module = unsafe { result::module::load_data(text.as_ptr().cast()) }.map_err(driver("the empty kernel"))?;
+    pub fn empty(context: &Arc<CudaContext>) -> Result<Bare, Diagnostic> {
+        let text = ".version 6.3\n.target sm_70\n.address_size 64\n.visible .entry empty() { ret; }\n\0";
+        Bare::new(context, text.as_bytes(), "empty", Vec::new(), 32, None)
+    }
+
+    /// The machine code of a plan, for no rows: the same arguments to the driver, and nothing to do.
+    ///
+    /// # Errors
+    /// `RF0808`.
+    pub fn of(context: &Arc<CudaContext>, stream: &Arc<CudaStream>, artifact: &Artifact) -> Result<Bare, Diagnostic> {
+        let memory = stream.alloc_zeros::<u8>(ROOM).map_err(driver("memory"))?;
+        let address = memory.device_ptr(stream).0;
+        let value = |slot: &Slot| if matches!(slot, Slot::Pointer(_)) { address } else { 0 };
+        let arguments = artifact.slots.iter().map(value).collect();
+        let threads = artifact.schedule.threads(artifact.variant);
+        let mut code = artifact.code.clone();
+        code.push(0);
+        Bare::new(context, &code, &artifact.entry, arguments, threads, Some(memory))
+    }
+
+    fn new(
+        context: &Arc<CudaContext>,
+        code: &[u8],
+        entry: &str,
+        arguments: Vec<u64>,
+        threads: u32,
+        memory: Option<CudaSlice<u8>>,
+    ) -> Result<Bare, Diagnostic> {
+        let what = "the bare kernel";
+        let entry = CString::new(entry).map_err(|_| Diagnostic::new(Code::CannotLoad, "an entry point is no name"))?;
+        // SAFETY: machine code, or PTX that ends in a zero.
+        let module = unsafe { result::module::load_data(code.as_ptr().cast()) }.map_err(driver(what))?;
         // SAFETY: a live module.
-        let function = unsafe { result::module::get_function(module, c"empty".to_owned()) };
-        let function = function.map_err(driver("the empty kernel"))?;
-        Ok(Empty { module, function, arguments: vec![0; arguments], context: Arc::clone(context) })
+        let function = unsafe { result::module::get_function(module, entry) }.map_err(driver(what))?;
+        Ok(Bare { module, function, arguments, threads, _memory: memory, context: Arc::clone(context) })
     }
 
     /// So many launches.
@@ -167,7 +199,7 @@ impl Empty {
             gridDimX: 1,
             gridDimY: 1,
             gridDimZ: 1,
-            blockDimX: 32,
+            blockDimX: self.threads,
             blockDimY: 1,
             blockDimZ: 1,
             sharedMemBytes: 0,
@@ -176,19 +208,19 @@ impl Empty {
             numAttrs: 0,
         };
         for _ in 0..times {
-            // SAFETY: as many arguments of 8 bytes as the kernel has.
+            // SAFETY: as many arguments of 8 bytes as the kernel has; it has no rows to touch.
             unsafe {
                 let none = std::ptr::null_mut();
                 sys::cuLaunchKernelEx(&raw const config, self.function, parameters.as_mut_ptr(), none)
             }
             .result()
-            .map_err(driver("the empty kernel"))?;
+            .map_err(driver("the bare kernel"))?;
         }
         Ok(())
     }
 }
 
-impl Drop for Empty {
+impl Drop for Bare {
     fn drop(&mut self) {
         self.context.record_err(self.context.synchronize());
         // SAFETY: loaded by `new`, and nothing runs any more.
