@@ -96,6 +96,37 @@ fn a_shared_folder() {
     assert!(cache.remote().unwrap().read(key(2).key()).unwrap().is_none());
 }
 
+/// Google's and Azure's clients, with their own ways to say where a server is and who asks: they ask for the same objects.
+#[test]
+fn other_stores() {
+    let server = filled(Kind::WebDav);
+    let at = Proxy::before(server.at, Fault::None).at;
+    let account = format!(
+        r#"{{"gcs_base_url": "http://{at}", "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}}"#
+    );
+    let google = vec![("google_service_account_key", account), ("allow_http", "true".to_owned())];
+    let azure = vec![
+        ("azure_storage_account_name", "account".to_owned()),
+        ("azure_storage_account_key", "c2VjcmV0".to_owned()),
+        ("azure_storage_endpoint", format!("http://{at}")),
+        ("allow_http", "true".to_owned()),
+    ];
+    for (address, settings) in [("gs://kernels/team", google), ("az://kernels/team", azure)] {
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let cache = KernelCache::new().with_remote(RemoteCache::open(address, RemoteOptions { settings, ..reader() }));
+        (0..4).for_each(|n| get(&cache, &Fake::default(), n));
+        let remote = cache.remote().unwrap();
+        let counters = remote.counters();
+        let expected = (3, 1, 0);
+        assert_eq!(
+            (counters.hits, counters.misses, counters.troubles),
+            expected,
+            "{address}: {:?}",
+            remote.last_trouble()
+        );
+    }
+}
+
 /// Whatever a network does: the right kernels in bounded time, one warning, and nothing bad is kept.
 #[test]
 fn every_fault_is_a_compile() {

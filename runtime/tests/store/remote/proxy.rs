@@ -86,7 +86,8 @@ fn pass(mut client: TcpStream, server: SocketAddr, fault: &Mutex<Fault>, seen: &
         _ => {}
     }
     let mut upstream = TcpStream::connect(server).ok()?;
-    let request = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    // Google's client writes an object's slashes so; its server knows.
+    let request = head.replacen("\r\n", "\r\nConnection: close\r\n", 1).replace("%2F", "/");
     upstream.write_all(request.as_bytes()).ok()?;
     upstream.write_all(&rest).ok()?;
     let mut answer = Vec::new();
