@@ -171,7 +171,7 @@ impl CodeGenerator {
             TargetKind::Host => {
                 "always-inline,function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,\
                  loop-mssa(loop-simplifycfg,licm),slp-vectorizer,instcombine<no-verify-fixpoint>,early-cse<memssa>,\
-                 simplifycfg,loop-reduce)"
+                 simplifycfg)"
             }
             TargetKind::Nvptx => "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,early-cse<memssa>)",
             TargetKind::Amdgpu => {

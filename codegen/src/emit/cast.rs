@@ -101,8 +101,22 @@ impl<'m> Emitter<'_, 'm> {
 
     /// The bits of the nearest `bf16`; NaN gives the canonical one.
     fn narrowed_to_bf16(&self, x: Lanes<'m>) -> Val<'m> {
-        let mut machine = self.math(x.lanes);
-        let bits = math::f32_to_bf16(&mut machine, x.value);
+        let bits = if self.kind == TargetKind::Host {
+            self.settled_to_bf16(self.settled(x))
+        } else {
+            math::f32_to_bf16(&mut self.math(x.lanes), x.value)
+        };
         self.b.trunci(bits, self.b.int(16))
+    }
+
+    /// As [`math::f32_to_bf16`] where the only NaN is the canonical one, whose low bits are zeros: it rounds to the one of
+    /// `bf16` like a number. Whoever stores the value too has it settled anyway.
+    fn settled_to_bf16(&self, x: Lanes<'m>) -> Val<'m> {
+        let b = self.b;
+        let bits = b.bitcast(x.value, b.lanes_of(b.int(32), x.lanes));
+        let constant = |v: i64| b.const_int(b.type_of(bits), v);
+        let is_odd = b.andi(b.shrui(bits, constant(16)), constant(1));
+        let rounded = b.addi(b.addi(bits, constant(0x7fff)), is_odd);
+        b.shrui(rounded, constant(16))
     }
 }

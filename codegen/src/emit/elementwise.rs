@@ -14,6 +14,8 @@ impl<'m> Emitter<'_, 'm> {
     pub fn scalar(&self, op: ScalarOp, operands: &[Lanes<'m>], dtypes: &[DType]) -> Lanes<'m> {
         let lanes = operands.iter().map(|x| x.lanes).max().unwrap_or(1);
         let trap = operands.iter().fold(None, |trap, x| self.either(trap, x.trap));
+        // On the host one answer for all lanes stays one.
+        let condition = (op == ScalarOp::Select && self.kind == TargetKind::Host).then(|| operands[0].value);
         let operands: Vec<Lanes<'m>> = operands
             .iter()
             .map(|x| Lanes { value: self.spread(x.value, lanes), lanes, nans: x.nans, trap: None })
@@ -28,7 +30,7 @@ impl<'m> Emitter<'_, 'm> {
             ScalarOp::Binary(op) => Lanes::exact(self.binary_integer(op, x.value, y.value, dtype), lanes),
             ScalarOp::Compare(op) => Lanes::exact(self.compare(op, x.value, y.value, dtype), lanes),
             ScalarOp::Fma => self.free(self.b.fma(x.value, y.value, operands[2].value), lanes),
-            ScalarOp::Select => self.choose(x.value, y, operands[2]),
+            ScalarOp::Select => self.choose(condition.unwrap_or(x.value), y, operands[2]),
             ScalarOp::Cast(to) => self.cast(x, dtype, to),
             ScalarOp::Bitcast(to) => self.bits_as(x, dtype, to),
             ScalarOp::Philox => Lanes::exact(self.philox(x.value, y.value, operands[2].value), lanes),

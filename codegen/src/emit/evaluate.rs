@@ -1,11 +1,12 @@
 //! Values on lanes: what is asked of one value at one index.
 
 use super::device::Fork;
-use super::index::{Index, Ix};
+use super::index::{Index, Ix, key};
 use super::lanes::{Lanes, Nans};
-use super::scope::Emitter;
-use crate::mlir_builder::{IntPredicate, Val};
+use super::scope::{Arithmetic, Emitter};
+use crate::mlir_builder::{Builder, FloatPredicate, IntPredicate, Val};
 use routefuse_ir::kernel::{ValueId, ValueKind};
+use routefuse_ir::op::ScalarOp;
 use routefuse_ir::target::TargetKind;
 use routefuse_ir::{DType, Literal};
 
@@ -70,6 +71,11 @@ impl<'m> Emitter<'_, 'm> {
             ValueKind::Row => self.position(&index.row, value.dtype),
             ValueKind::Column => self.position(&index.column, value.dtype),
             ValueKind::Scalar(op, operands) => {
+                if *op == ScalarOp::Select
+                    && let Some(chosen) = self.ones_beyond_bound(id, index)
+                {
+                    return chosen;
+                }
                 let dtypes: Vec<DType> = operands.iter().map(|o| self.kernel.value(*o).dtype).collect();
                 let operands: Vec<Lanes<'m>> = operands.iter().map(|o| self.evaluate(*o, index)).collect();
                 self.scalar(*op, &operands, &dtypes)
@@ -131,6 +137,9 @@ impl<'m> Emitter<'_, 'm> {
         if x.nans != Nans::Free {
             return x;
         }
+        if self.kind == TargetKind::Host && Builder::can_hide(x.lanes) {
+            return self.settled_by_comparison(x);
+        }
         // All in integers: to LLVM a NaN is a NaN, and it drops a float selection where an operation gives one by itself, as
         // the root of a negative number.
         let bits = self.b.bitcast(x.value, self.b.lanes_of(self.b.int(32), x.lanes));
@@ -139,6 +148,16 @@ impl<'m> Emitter<'_, 'm> {
         let is_nan = self.b.cmpi(IntPredicate::Ugt, magnitude, constant(0x7f80_0000));
         let settled = self.b.select(is_nan, constant(NAN), bits);
         let value = self.b.bitcast(settled, self.b.type_of(x.value));
+        Lanes { value, nans: Nans::Canonical, ..x }
+    }
+
+    /// As [`Self::settled`], with two instructions in place of four: LLVM cannot know what operation the value is from.
+    fn settled_by_comparison(&self, x: Lanes<'m>) -> Lanes<'m> {
+        let value = self.once(Arithmetic::Settled(key(x.value)), || {
+            let hidden = self.b.hidden(x.value);
+            let is_nan = self.b.cmpf(FloatPredicate::Uno, hidden, hidden);
+            self.b.select(is_nan, self.b.const_f32_bits(NAN, x.lanes), hidden)
+        });
         Lanes { value, nans: Nans::Canonical, ..x }
     }
 

@@ -1,9 +1,10 @@
 //! Functions around the pieces: the host's loop over rows, and what the host shares with GPUs.
 
+use super::bound::RowOfBlock;
 use super::index::{Index, Ix};
 use super::lanes::Lanes;
 use super::scope::Emitter;
-use crate::mlir_builder::{IntPredicate, Parameter, Val};
+use crate::mlir_builder::{Parameter, Val};
 use routefuse_ir::kernel::abi::{ENTRY, Slot};
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
 use routefuse_ir::kernel::{Role, Store};
@@ -78,7 +79,8 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// All rows, one after the other. A last column by itself would be scalar code in every row, so where there is one, rows
-    /// are taken in blocks, and the last columns of a block are one piece, a row a lane.
+    /// are taken in blocks, and the last columns of a block are one piece, a row a lane; the rows that are left over are done
+    /// one by one.
     fn host_rows(&self, domains: &[&Domain], begin: Val<'m>, end: Val<'m>) {
         let (b, i64) = (self.b, self.b.int(64));
         let one = b.const_int(i64, 1);
@@ -88,27 +90,34 @@ impl<'m> Emitter<'_, 'm> {
             return;
         }
         let block = b.const_int(i64, BLOCK_ROWS as i64);
-        b.for_loop(begin, end, block, |_, first| {
-            let left = b.subi(end, first);
-            let stop = b.addi(first, b.minui(left, block));
-            b.for_loop(first, stop, one, |_, row| self.scoped(|| self.host_row(domains, row, true)));
-            let last_columns = |row: Val<'m>, rows: u64| {
-                self.scoped(|| {
-                    for domain in &odd {
-                        let rows = (0..rows).map(|lane| Ix::value(row, 1).offset(lane)).collect();
-                        self.piece(domain, &Index::new(rows, vec![Ix::constant(domain.cols - 1)], None));
-                    }
-                });
-            };
-            let whole = |_: &_| {
-                last_columns(first, BLOCK_ROWS);
-                vec![]
-            };
-            let short = |_: &_| {
-                b.for_loop(first, stop, one, |_, row| last_columns(row, 1));
-                vec![]
-            };
-            b.if_then_else(b.cmpi(IntPredicate::Uge, left, block), &[], whole, short);
+        let count = b.subi(end, begin);
+        let whole = b.subi(count, b.andi(count, b.const_int(i64, BLOCK_ROWS as i64 - 1)));
+        let middle = b.addi(begin, whole);
+        b.for_loop(begin, middle, block, |_, first| {
+            // The last columns come first: their stores ask for all cache lines of the block.
+            self.scoped(|| {
+                for domain in &odd {
+                    let rows = (0..BLOCK_ROWS).map(|lane| Ix::value(first, 1).offset(lane)).collect();
+                    self.piece(domain, &Index::new(rows, vec![Ix::constant(domain.cols - 1)], None));
+                }
+            });
+            self.rows_of_block(first, |row| self.host_row(domains, row, true));
+        });
+        b.for_loop(middle, end, one, |_, row| self.scoped(|| self.host_row(domains, row, false)));
+    }
+
+    /// Runs `body` for each row of a block.
+    fn rows_of_block(&self, first: Val<'m>, body: impl FnOnce(Val<'m>)) {
+        let (b, i64) = (self.b, self.b.int(64));
+        let one_more = b.const_int(b.lanes_of(b.int(32), BLOCK_ROWS as u32), 1);
+        let counted: &[Val<'m>] = if self.has_bound() { &[one_more] } else { &[] };
+        let range = (b.const_int(i64, 0), b.const_int(i64, BLOCK_ROWS as i64), b.const_int(i64, 1));
+        b.for_loop_carrying(range, counted, |_, place, done| {
+            let row = b.addi(first, place);
+            self.row_of_block.set(done.first().map(|done| RowOfBlock { row, first, done: *done }));
+            self.scoped(|| body(row));
+            self.row_of_block.set(None);
+            done.iter().map(|done| b.addi(*done, one_more)).collect()
         });
     }
 

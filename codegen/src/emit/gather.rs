@@ -1,6 +1,6 @@
 //! Gathers: elements of a table, and columns of the same row, by indices that are data.
 
-use super::index::{Index, Ix};
+use super::index::{Index, Ix, neighbours};
 use super::lanes::Lanes;
 use super::scope::Emitter;
 use crate::mlir_builder::{IntPredicate, Val};
@@ -64,8 +64,9 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// The low bits of an index that the host reads from memory, a lane at a time, where the extent is a power of two: they
-    /// are the index if that is in range, and safe if it is not. They are loaded as no more bytes than they need, which does
-    /// without a comparison on each lane, and which LLVM does not make a vector of and take apart again.
+    /// are the index if that is in range, and safe if it is not. It does without a comparison on each lane. They are loaded
+    /// as 64 bits wherever so many neighbours are in them, because looking up is bound by the number of loads; others as no
+    /// more bytes than they need, which LLVM does not make a vector of and take apart again.
     fn low_bits_apart(&self, id: ValueId, extent: Dim, policy: OutOfRange, index: &Index<'m>) -> Option<Vec<Ix<'m>>> {
         let extent = extent.as_const().filter(|n| n.is_power_of_two() && *n <= 1 << 16)?;
         let value = self.kernel.value(id);
@@ -78,16 +79,40 @@ impl<'m> Emitter<'_, 'm> {
         {
             return None;
         }
-        let (b, element) = (self.b, self.memory_type(value.dtype));
         let offsets = self.offsets(param, &self.seen_by(id, index));
-        let low = offsets.into_iter().map(|at| {
-            let (pointer, align) = self.address(param, at, element);
-            let low = b.load(pointer, b.int(bits), align.min(u64::from(bits / 8)) as u32, !self.is_aliased(param));
-            let place = b.extui(low, self.index_type());
-            let known = extent == 1 << bits;
-            Ix::value(if known { place } else { b.andi(place, self.index_const(extent - 1)) }, 1)
+        let in_a_word = (64 / value.dtype.bits()) as usize;
+        let low = offsets.chunks(in_a_word).flat_map(|lanes| {
+            if lanes.len() == in_a_word && lanes.len() > 1 && neighbours(lanes) {
+                return self.low_bits_of_word(param, lanes, extent);
+            }
+            lanes.iter().map(|at| self.low_bits(param, *at, bits, extent)).collect()
         });
         Some(low.collect())
+    }
+
+    /// An element of a parameter modulo a power of two, of which no more than `bits` are loaded.
+    fn low_bits(&self, param: ParamId, at: Ix<'m>, bits: u32, extent: u64) -> Ix<'m> {
+        let (b, element) = (self.b, self.memory_type(self.kernel.param(param).ty.dtype));
+        let (pointer, align) = self.address(param, at, element);
+        let low = b.load(pointer, b.int(bits), align.min(u64::from(bits / 8)) as u32, !self.is_aliased(param));
+        let place = b.extui(low, self.index_type());
+        let known = extent == 1 << bits;
+        Ix::value(if known { place } else { b.andi(place, self.index_const(extent - 1)) }, 1)
+    }
+
+    /// Neighbouring elements of a parameter, 64 bits in all, each modulo a power of two.
+    fn low_bits_of_word(&self, param: ParamId, lanes: &[Ix<'m>], extent: u64) -> Vec<Ix<'m>> {
+        let (b, dtype) = (self.b, self.kernel.param(param).ty.dtype);
+        let long = b.int(64);
+        let (pointer, align) = self.address(param, lanes[0], self.memory_type(dtype));
+        let word = b.load(pointer, long, align.min(8) as u32, !self.is_aliased(param));
+        let place = |lane: usize| {
+            let shift = (lane * dtype.bits() as usize) as i64;
+            let low = if lane == 0 { word } else { b.shrui(word, b.const_int(long, shift)) };
+            let low = b.andi(low, b.const_int(long, extent as i64 - 1));
+            Ix::value(if self.index_bits() < 64 { b.trunci(low, self.index_type()) } else { low }, 1)
+        };
+        (0..lanes.len()).map(place).collect()
     }
 
     /// Whether the index is one that the host reads from memory, at a place for each lane.

@@ -13,6 +13,7 @@
 //! only a table whose extent may be zero is read under a condition.
 
 mod add_at;
+mod bound;
 mod cast;
 mod device;
 mod elementwise;

@@ -1,5 +1,6 @@
 //! The emitter's state: the kernel's arguments, what was emitted already, and arithmetic on indices.
 
+use super::bound::RowOfBlock;
 use super::device::Fork;
 use super::index::{IndexKey, Ix, gcd, key};
 use super::kept::Kept;
@@ -14,7 +15,7 @@ use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::kernel::{Kernel, ParamId, ValueId};
 use routefuse_ir::op::Candidates;
 use routefuse_ir::target::{Target, TargetKind};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -43,6 +44,8 @@ pub(super) enum Arithmetic {
     Argument(usize),
     /// A lane's number in the index type.
     Lane(usize),
+    /// A value with the canonical NaN in place of any other.
+    Settled(usize),
 }
 
 /// Rank keys of a value, by what counts as a candidate and where.
@@ -72,6 +75,8 @@ pub(super) struct Emitter<'a, 'm> {
     /// One for each slot, once the function is begun.
     pub arguments: RefCell<Vec<Val<'m>>>,
     scope: RefCell<Scope<'m>>,
+    /// On the host, inside a loop over a block of rows: its row.
+    pub row_of_block: Cell<Option<RowOfBlock<'m>>>,
     /// Of a row schedule on a GPU: the lanes of a row.
     pub group: OnceCell<Group<'a, 'm>>,
     /// Of a row schedule on a GPU: by segments and their columns.
@@ -92,6 +97,7 @@ impl<'a, 'm> Emitter<'a, 'm> {
             slots: slots(&scheduled.kernel),
             arguments: RefCell::default(),
             scope: RefCell::default(),
+            row_of_block: Cell::default(),
             group: OnceCell::new(),
             spreads: RefCell::default(),
             reached: reached(&scheduled.kernel),
@@ -169,7 +175,8 @@ impl<'a, 'm> Emitter<'a, 'm> {
         row.base.filter(|_| row.plus == 0).and_then(|base| self.scope.borrow().forks.get(&key(base)).copied())
     }
 
-    fn once(&self, what: Arithmetic, emit: impl FnOnce() -> Val<'m>) -> Val<'m> {
+    /// What was emitted for it before, if that is visible.
+    pub fn once(&self, what: Arithmetic, emit: impl FnOnce() -> Val<'m>) -> Val<'m> {
         if let Some(known) = self.scope.borrow().arithmetic.get(&what) {
             return *known;
         }

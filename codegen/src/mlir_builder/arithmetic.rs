@@ -226,13 +226,26 @@ impl<'m> Builder<'m> {
 
     /// A scalar of 32 or 64 bits itself, in a general register (on AMD: a vector one), out of the optimiser's sight.
     pub fn opaque(&self, x: Val<'m>, kind: TargetKind) -> Val<'m> {
-        let ty = self.type_of(x);
         let constraints = if kind == TargetKind::Amdgpu { "=v,0" } else { "=r,0" };
+        self.through_assembly(x, constraints)
+    }
+
+    /// Whether [`Self::hidden`] takes vectors of so many lanes of 32 bits.
+    pub fn can_hide(lanes: u32) -> bool {
+        cfg!(target_arch = "x86_64") && matches!(lanes, 4 | 8)
+    }
+
+    /// A vector of 32-bit elements itself, in a vector register of the host, out of the optimiser's sight.
+    pub fn hidden(&self, x: Val<'m>) -> Val<'m> {
+        self.through_assembly(x, "=x,0")
+    }
+
+    fn through_assembly(&self, x: Val<'m>, constraints: &str) -> Val<'m> {
         let attributes = [
             ("asm_string", StringAttribute::new(self.context, "").into()),
             ("constraints", StringAttribute::new(self.context, constraints).into()),
         ];
-        self.op("llvm.inline_asm", &[x], &attributes, ty)
+        self.op("llvm.inline_asm", &[x], &attributes, self.type_of(x))
     }
 
     /// Calls the LLVM intrinsic of this full name.
