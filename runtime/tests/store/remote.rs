@@ -205,14 +205,14 @@ fn a_remote_that_comes_back() {
     for kind in KINDS {
         let (server, dir) = (filled(kind), tempfile::tempdir().unwrap());
         let proxy = Proxy::before(server.at, Fault::Answers(500, "no"));
-        let options = RemoteOptions { retries: 0, pause: Duration::from_millis(300), ..reader() };
+        let options = RemoteOptions { retries: 0, pause: Duration::from_secs(3), ..reader() };
         let cache = machine(dir.path(), server.cache_at(proxy.at, options));
         (10..13).for_each(|n| get(&cache, &Fake::default(), n));
         let asked = proxy.heads().len();
         get(&cache, &Fake::default(), 0);
         assert_eq!(proxy.heads().len(), asked, "it is left alone");
         proxy.set(Fault::None);
-        std::thread::sleep(Duration::from_millis(400));
+        std::thread::sleep(Duration::from_millis(3100));
         (1..3).for_each(|n| get(&cache, &Fake::default(), n));
         let counters = cache.remote().unwrap().counters();
         assert_eq!((counters.hits, counters.skipped), (2, 1), "{:?}", cache.remote().unwrap().last_trouble());
@@ -224,7 +224,8 @@ fn a_remote_that_comes_back() {
 fn one_failure_is_tried_again() {
     let (server, dir) = (filled(Kind::S3), tempfile::tempdir().unwrap());
     let proxy = Proxy::before(server.at, Fault::Answers(503, "busy"));
-    let cache = machine(dir.path(), server.cache_at(proxy.at, reader()));
+    let patient = RemoteOptions { retries: 20, ..reader() };
+    let cache = machine(dir.path(), server.cache_at(proxy.at, patient));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while proxy.heads().is_empty() {
