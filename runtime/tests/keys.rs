@@ -101,6 +101,14 @@ fn each_ingredient_changes_the_key() {
     all.extend(Target::all().filter(|t| t.name() != "sm_90").flat_map(|t| keys(TEXT, t.name(), &COMPILER)));
     all.extend(keys(TEXT, "sm_90", &Named { version: "2", cpu: "cpu +fma" }));
     all.extend(keys(TEXT, "host", &Named { version: "1", cpu: "cpu +fma +avx2" }));
+    // Machine code is of one processor, and of one release of the driver's assembler.
+    let sm_90 = kernels(TEXT, "sm_90");
+    for processor in
+        ["sm_90 CUDA 13.0 580.1", "sm_90 CUDA 13.0 580.2", "sm_90 CUDA 13.1 580.1", "sm_91 CUDA 13.0 580.1"]
+    {
+        let key = |k: &Scheduled, v: &Variant| KeyText::on(processor, k, *v, &COMPILER).key();
+        all.extend(sm_90.iter().flat_map(|k| k.variants().iter().map(move |v| key(k, v))));
+    }
     let distinct: HashSet<Key> = all.iter().copied().collect();
     assert_eq!(distinct.len(), all.len());
 }
