@@ -196,3 +196,38 @@ fn load_records_follow_the_device_scalars() {
         assert_eq!(output("record_out"), [kept, kept, 0, 0, 0, 0, 0, 0], "n = {n}");
     }
 }
+
+/// Where ids are drawn as well as replicas, the two do not follow each other.
+#[test]
+fn two_draws_are_two_draws() {
+    let options = [
+        ("experts", "4"),
+        ("k", "4"),
+        ("simulate", "random"),
+        ("eplb", "philox"),
+        ("replicas", "4"),
+        ("physical", "16"),
+    ];
+    let preset = models::named("qwen3-moe").unwrap();
+    let mut chosen = ModelOptions::default();
+    for (name, value) in options {
+        preset.set(&mut chosen, name, value).unwrap();
+    }
+    let g = preset.graph(&chosen).unwrap();
+    let rows = 64;
+    let inputs: Vec<Tensor> = g
+        .inputs
+        .iter()
+        .enumerate()
+        .map(|(i, input)| match input.name.as_str() {
+            "seed" | "offset" => Tensor::from_bits(DType::U64, &[], [7]),
+            "replicas" => Tensor::from_bits(DType::I32, &[4, 4], 0..16),
+            "valid_replicas" => Tensor::from_bits(DType::I32, &[4], [4; 4]),
+            _ => Tensor::zeros(g.input_type(i).dtype, &[rows, 4]),
+        })
+        .collect();
+    let ids = &interp::run(&g, &inputs, &[("T", rows)]).unwrap().outputs[0];
+    // Replica x of expert e is 4e + x. Of the same number e and x would be equal in every slot; of two, in about a quarter.
+    let equal = (0..ids.len()).filter(|i| ids.bits(*i) / 4 == ids.bits(*i) % 4).count();
+    assert!((32..96).contains(&equal), "{equal} of {} slots", ids.len());
+}
