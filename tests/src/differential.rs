@@ -72,8 +72,8 @@ pub struct Counts {
     pub runs: u64,
 }
 
-/// Generates the graphs of these seeds, by this generator, and runs each with `launches` choices of extents. `compile` makes what runs a graph
-/// compiled; it is asked again for each graph that reduction tries.
+/// Generates the graphs of these seeds, by this generator, and runs each with `launches` choices of extents. `compile`
+/// makes what runs a graph compiled; it is asked again for each graph that reduction tries.
 ///
 /// # Panics
 /// With the reduced graph as text, its seed and its extents, if one disagrees.

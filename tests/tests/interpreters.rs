@@ -34,7 +34,7 @@ fn last_quarter() {
     interpreters(3);
 }
 
-/// The same of graphs with operations on rows; host code of the first of them is run in `suite/rows.rs`.
+/// The same of graphs with operations on rows.
 fn rows(number: u64) {
     let seeds = shard(5_000, number, 2);
     println!("graphs of seeds {seeds:?}");

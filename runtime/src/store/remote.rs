@@ -1,7 +1,8 @@
 //! Compiled kernels that machines share: an object store, behind the directory on each machine's disk.
 //!
 //! An object is an entry as it lies on a disk, with a signature after it if its writer signs, under `v1/KK/KEY.rfk`: the
-//! version of the format, the key's first two digits, the key. It is checked like any other bytes from elsewhere before anything is made of it.
+//! version of the format, the key's first two digits, the key. It is checked like any other bytes from elsewhere before
+//! anything is made of it.
 
 mod location;
 mod patience;
