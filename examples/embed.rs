@@ -5,7 +5,7 @@
 //! ```
 //! The graph is the long chain: remap, padding mask, scale, append the shared expert, pack.
 
-use routefuse::{Args, Engine, Options, Target, TensorMut, TensorRef, text};
+use routefuse::{Args, Engine, HostPlan, Options, Target, TensorMut, TensorRef, text};
 use std::time::Instant;
 
 /// The model's sizes, as the graph declares them: experts, experts a token, with the shared one.
@@ -20,13 +20,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Model load: one engine, one plan, every kernel compiled and loaded before the first request.
     let engine = Engine::builder().build()?;
     let start = Instant::now();
-    let plan = engine.compile(&graph, &Target::host(), &Options::default())?;
+    let plan = HostPlan::new(engine.compile(&graph, &Target::host(), &Options::default())?)?;
     plan.prepare()?;
     println!(
         "@{}: {} operations in {} kernel(s), compiled in {:.1} ms",
         graph.name,
         graph.op_count(),
-        plan.kernels().len(),
+        plan.plan().kernels().len(),
         start.elapsed().as_secs_f64() * 1e3
     );
 

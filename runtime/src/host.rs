@@ -5,6 +5,9 @@
 
 mod elf;
 mod memory_file;
+mod plan;
+
+pub use plan::HostPlan;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use routefuse_ir::artifact::{Artifact, CodeFormat};

@@ -1,8 +1,9 @@
 //! Load, check, cache and launch compiled kernels. No LLVM: a process that is given artifacts needs nothing else.
 //!
-//! A [`Plan`] is a program with a kernel for each step and variant. [`Plan::prepare`] compiles (through a [`Compiler`])
-//! and loads all of them; after it nothing compiles, loads or allocates. [`Plan::launch`] takes the caller's memory as
-//! [`Args`] and checks all of it before anything runs:
+//! A [`Plan`] is a program with a kernel for each step and variant, and with what compiles them (a [`Compiler`]). It is
+//! launched as a [`HostPlan`] or, on a GPU, as a `cuda::CudaPlan`, which have the same methods: `new`, `prepare`,
+//! `prepare_on`, `launch` and `plan`. `prepare` compiles and loads every kernel; after it nothing compiles, loads or
+//! allocates. `launch` takes the caller's memory as [`Args`] and checks all of it before anything runs:
 //!
 //! | code | checked |
 //! |---|---|
@@ -22,7 +23,7 @@
 //!
 //! # Threads
 //! A plan is `Send + Sync`; any number of threads launch it at once, each with its own [`Args`]. A launch runs on the
-//! calling thread, or shares its rows on a rayon pool that is handed in ([`Plan::launch_on`]).
+//! calling thread, or shares its rows on a rayon pool that is handed in ([`HostPlan::launch_on`]).
 //!
 //! # GPUs
 //! With the feature `cuda`, the module `cuda` has a plan of NVIDIA code loaded on a GPU and launched on a stream, with the
@@ -50,6 +51,7 @@ pub use args::Args;
 pub use cache::{Counters, KernelCache, LoadedKernel};
 pub use compiler::Compiler;
 pub use element::Element;
+pub use host::HostPlan;
 pub use key::{Key, KeyText};
 pub use plan::{Plan, Progress};
 pub use store::{

@@ -2,13 +2,13 @@
 
 #[cfg(feature = "cuda")]
 mod cuda_launch;
-mod launch;
+pub(crate) mod launch;
 mod overlap;
-mod ports;
+pub(crate) mod ports;
 mod prepare;
 #[cfg(feature = "cuda")]
 mod quick;
-mod slots;
+pub(crate) mod slots;
 
 use crate::cache::{KernelCache, LoadedKernel, Reach, sealed};
 use crate::compiler::Compiler;
@@ -46,13 +46,21 @@ fn launches_alike(a: &Schedule, b: &Schedule) -> bool {
 /// Kernels in order, or the first failure.
 type Loaded = Result<Vec<Arc<LoadedKernel>>, Diagnostic>;
 
-/// A program with compiled kernels: `Send + Sync`, made once, launched from any number of threads.
+/// A program, its kernels with their schedules, and what compiles them: `Send + Sync`, made once, for one target.
+///
+/// A plan is launched where its target runs: on the host as a [`HostPlan`](crate::HostPlan), on an NVIDIA GPU as a
+/// `cuda::CudaPlan`. By itself it cannot be launched:
+/// ```compile_fail
+/// fn launch(plan: &routefuse_runtime::Plan, args: &routefuse_runtime::Args<'_>) {
+///     plan.launch(args).unwrap();
+/// }
+/// ```
 pub struct Plan {
-    program: Program,
-    target: Target,
-    kernels: Vec<Scheduled>,
-    ports: Vec<Port>,
-    steps: Vec<StepSlots>,
+    pub(crate) program: Program,
+    pub(crate) target: Target,
+    pub(crate) kernels: Vec<Scheduled>,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) steps: Vec<StepSlots>,
     /// For each input, the output whose view it is if it is left out.
     shared: Vec<Option<u32>>,
     /// How many inputs these are.
@@ -198,8 +206,9 @@ impl Plan {
         .map(|_| ())
     }
 
+    /// The kernels, compiled and loaded.
     #[inline]
-    fn loaded(&self) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
+    pub(crate) fn loaded(&self) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
         match self.loaded.get() {
             Some(kernels) => Ok(kernels),
             // A launch of an unprepared plan compiles rather than wait for a network.

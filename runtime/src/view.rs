@@ -13,15 +13,18 @@ pub enum Device {
     /// This process's own memory.
     #[default]
     Host,
-    /// A GPU's memory, by the driver's ordinal.
-    Gpu(u32),
+    /// The memory of an NVIDIA GPU, by the number that CUDA's driver gives it.
+    Cuda(u32),
+    /// The memory of an AMD GPU, by the number that the HIP runtime gives it.
+    Hip(u32),
 }
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Device::Host => f.write_str("the host"),
-            Device::Gpu(ordinal) => write!(f, "GPU {ordinal}"),
+            Device::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
+            Device::Hip(ordinal) => write!(f, "hip:{ordinal}"),
         }
     }
 }

@@ -10,7 +10,7 @@ pub const WORKSPACE_ALIGN: usize = 64;
 #[repr(C, align(64))]
 struct Line([u8; WORKSPACE_ALIGN]);
 
-/// Zeroed bytes of the alignment that [`Plan::launch_with`](crate::Plan::launch_with) asks for. Any other suitably
+/// Zeroed bytes of the alignment that [`HostPlan::launch_with`](crate::HostPlan::launch_with) asks for. Any other suitably
 /// aligned memory serves as well.
 pub struct Workspace {
     lines: Vec<Line>,

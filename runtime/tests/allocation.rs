@@ -45,7 +45,7 @@ fn launches_allocate_nothing() {
     [&one, &two, &place].iter().for_each(|p| p.prepare().unwrap());
     let (ids, map) = (ids(64), squares());
     let (mut out, mut again) = (vec![0; 256], vec![0; 256]);
-    let mut workspace = Workspace::new(two.workspace_size(&[64]).unwrap() as usize);
+    let mut workspace = Workspace::new(two.plan().workspace_size(&[64]).unwrap() as usize);
     for t in [0u64, 1, 17, 64] {
         let n = allocations(|| {
             let mut args = Args::new();

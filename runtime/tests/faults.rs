@@ -6,7 +6,7 @@ use fixture::*;
 use routefuse_ir::program::Program;
 use routefuse_ir::target::Target;
 use routefuse_ir::{Alias, DType, Diagnostic, Dim, Layout, TensorType};
-use routefuse_runtime::{Args, Device, Plan, TensorMut, TensorRef, Workspace};
+use routefuse_runtime::{Args, Device, HostPlan, TensorMut, TensorRef, Workspace};
 
 const MAP: [i32; E as usize] = [0; E as usize];
 const IDS: [i32; 64] = [0; 64];
@@ -381,8 +381,8 @@ fn strided_outputs() {
 #[test]
 fn memory_of_another_device() {
     assert_eq!(
-        remap_of(TensorRef::new(&IDS, &[2, K]).on(Device::Gpu(1))),
-        "RF0611: input `ids` is in the memory of GPU 1, and the plan runs on the host\n  \
+        remap_of(TensorRef::new(&IDS, &[2, K]).on(Device::Cuda(1))),
+        "RF0611: input `ids` is in the memory of cuda:1, and the plan runs on the host\n  \
          help: copy it to the host, or compile the graph for where it is"
     );
 }
@@ -425,7 +425,7 @@ fn a_workspace_too_small() {
 fn extents_past_63_bits() {
     let rows = 1u64 << 60;
     let mut out = [0i32; 4];
-    let launch = |plan: &Plan, ids: TensorRef<'_>, out: TensorMut<'_>| {
+    let launch = |plan: &HostPlan, ids: TensorRef<'_>, out: TensorMut<'_>| {
         text(plan.launch(Args::new().input(ids).input(TensorRef::new(&MAP, &[E])).output(out)))
     };
     let plan = plan(remap_program());
@@ -469,8 +469,8 @@ fn a_plan_for_another_target() {
         std::sync::Arc::new(routefuse_runtime::KernelCache::new()),
     );
     assert_eq!(
-        text(plan.launch(&Args::new())),
-        "RF0806: the plan of `remap` is for `sm_90`, which this build does not launch\n  \
+        text(HostPlan::new(plan).map(drop)),
+        "RF0806: the plan of `remap` is for `sm_90`, which the host does not run\n  \
          help: compile for the target `host`, load the plan on a GPU (`CudaPlan`), or take its `artifacts` elsewhere"
     );
 }

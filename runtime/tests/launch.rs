@@ -5,7 +5,7 @@ mod fixture;
 use fixture::*;
 use routefuse_ir::target::Target;
 use routefuse_ir::{Alias, Tensor};
-use routefuse_runtime::{Args, KernelCache, TensorMut, TensorRef, Workspace};
+use routefuse_runtime::{Args, HostPlan, KernelCache, TensorMut, TensorRef, Workspace};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -153,12 +153,12 @@ fn a_guarded_copy_into_the_gaps_of_its_source() {
 #[test]
 fn several_kernels_go_through_the_workspace() {
     let plan = plan(two_step_program());
-    assert_eq!(plan.workspace_size(&[0]).unwrap(), 0);
-    assert_eq!(plan.workspace_size(&[3]).unwrap(), 64);
+    assert_eq!(plan.plan().workspace_size(&[0]).unwrap(), 0);
+    assert_eq!(plan.plan().workspace_size(&[3]).unwrap(), 64);
     let x: Vec<i32> = (0..400).collect();
     for t in [0u64, 1, 100] {
         let mut y = vec![0; (t * K) as usize];
-        let mut workspace = Workspace::new(plan.workspace_size(&[t]).unwrap() as usize);
+        let mut workspace = Workspace::new(plan.plan().workspace_size(&[t]).unwrap() as usize);
         plan.launch_with(
             Args::new().input(TensorRef::new(&x, &[t, K])).output(TensorMut::new(&mut y, &[t, K])),
             &mut workspace,
@@ -166,8 +166,8 @@ fn several_kernels_go_through_the_workspace() {
         .unwrap();
         assert!(y.iter().zip(&x).all(|(y, x)| *y == x + 2));
     }
-    assert!(plan.workspace_size(&[1 << 62]).is_err());
-    assert!(plan.workspace_size(&[1, 2]).is_err());
+    assert!(plan.plan().workspace_size(&[1 << 62]).is_err());
+    assert!(plan.plan().workspace_size(&[1, 2]).is_err());
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn rows_shared_by_a_pool() {
         )
         .unwrap();
         assert_eq!(out, remapped(&ids));
-        let mut workspace = Workspace::new(two.workspace_size(&[t]).unwrap() as usize);
+        let mut workspace = Workspace::new(two.plan().workspace_size(&[t]).unwrap() as usize);
         two.launch_on_with(
             &pool,
             Args::new().input(TensorRef::new(&ids, &[t, K])).output(TensorMut::new(&mut out, &[t, K])),
@@ -200,7 +200,8 @@ fn rows_shared_by_a_pool() {
 #[test]
 fn forty_extents_one_compile() {
     let (compiler, cache) = (CCompiler::new(), Arc::new(KernelCache::new()));
-    let plan = plan_for(remap_program(), Target::host(), Arc::clone(&compiler), Arc::clone(&cache));
+    let plan =
+        HostPlan::new(plan_for(remap_program(), Target::host(), Arc::clone(&compiler), Arc::clone(&cache))).unwrap();
     plan.prepare().unwrap();
     let map = squares();
     for t in (0..40u64).map(|i| i * i) {
@@ -223,7 +224,7 @@ fn forty_extents_one_compile() {
 #[test]
 fn threads_launch_one_plan_at_once() {
     let cache = Arc::new(KernelCache::new());
-    let plan = plan_for(remap_program(), Target::host(), CCompiler::new(), Arc::clone(&cache));
+    let plan = HostPlan::new(plan_for(remap_program(), Target::host(), CCompiler::new(), Arc::clone(&cache))).unwrap();
     let map = squares();
     std::thread::scope(|scope| {
         for thread in 0..8usize {

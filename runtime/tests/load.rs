@@ -7,7 +7,7 @@ use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Alias, Layout};
-use routefuse_runtime::{Args, Compiler, KernelCache, Key, Plan, TensorMut, TensorRef};
+use routefuse_runtime::{Args, Compiler, HostPlan, KernelCache, Key, Plan, TensorMut, TensorRef};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -33,7 +33,7 @@ fn from_artifact(artifact: Artifact) -> Result<Plan, String> {
 
 #[test]
 fn artifacts_run_without_a_compiler() {
-    let plan = from_artifact(compiled()).unwrap();
+    let plan = HostPlan::new(from_artifact(compiled()).unwrap()).unwrap();
     plan.prepare().unwrap();
     let (ids, map) = (ids(9), squares());
     let mut out = vec![0; ids.len()];
@@ -45,7 +45,7 @@ fn artifacts_run_without_a_compiler() {
     )
     .unwrap();
     assert_eq!(out, remapped(&ids));
-    assert_eq!(plan.artifacts().unwrap(), [&compiled()]);
+    assert_eq!(plan.plan().artifacts().unwrap(), [&compiled()]);
 }
 
 /// Two objects that were given one `/proc/self/fd/N` after another must not be taken for each other.
@@ -56,7 +56,7 @@ fn each_object_is_loaded_anew() {
             format!("for (u64 t = b; t < e; ++t) for (int j = 0; j < 4; ++j) ((int *)s[3])[t * (long)s[4] + j] = {n};");
         Artifact { code: shared_object(&body), ..compiled() }
     };
-    let check = |plan: &Plan, n: i32| {
+    let check = |plan: &HostPlan, n: i32| {
         let mut out = [0; 4];
         plan.launch(
             Args::new()
@@ -67,11 +67,12 @@ fn each_object_is_loaded_anew() {
         .unwrap();
         assert_eq!(out, [n; 4]);
     };
-    let plans: Vec<Plan> = (0..5).map(|n| from_artifact(kernel(n)).unwrap()).collect();
+    let plan = |n| HostPlan::new(from_artifact(kernel(n)).unwrap()).unwrap();
+    let plans: Vec<HostPlan> = (0..5).map(plan).collect();
     plans.iter().zip(0..).for_each(|(p, n)| check(p, n));
     drop(plans);
     for n in 5..10 {
-        check(&from_artifact(kernel(n)).unwrap(), n);
+        check(&plan(n), n);
     }
 }
 
@@ -217,5 +218,6 @@ fn keys() {
 fn plans_are_shared_by_threads() {
     fn is_shared<S: Send + Sync>() {}
     is_shared::<Plan>();
+    is_shared::<HostPlan>();
     is_shared::<KernelCache>();
 }

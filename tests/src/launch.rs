@@ -4,7 +4,8 @@ use crate::memory::{Alignment, Arrangement, Buffer};
 use rand::Rng;
 use routefuse_ir::Tensor;
 use routefuse_ir::interp;
-use routefuse_runtime::{Args, Plan, TensorMut, TensorRef, Workspace};
+use routefuse_runtime::{Args, HostPlan, Plan, TensorMut, TensorRef, Workspace};
+use std::sync::Arc;
 
 fn bytes(b: &Buffer) -> u64 {
     (b.bytes().len() - b.base()) as u64
@@ -16,7 +17,7 @@ fn bytes(b: &Buffer) -> u64 {
 /// # Errors
 /// What differs, or what the launch refuses.
 pub fn agree(
-    plan: &Plan,
+    plan: &Arc<Plan>,
     extents: &[u64],
     inputs: &[Tensor],
     outputs: &[Tensor],
@@ -52,6 +53,7 @@ pub fn agree(
         // SAFETY: as above.
         args.output(unsafe { TensorMut::from_raw(ptr, bytes, b.dtype, &b.shape, &b.strides) });
     }
+    let plan = HostPlan::new(Arc::clone(plan)).map_err(|e| e.to_string())?;
     plan.launch_with(&args, &mut workspace).map_err(|e| format!("the launch: {e}"))?;
     drop(args);
     memory.check(program, &expected).map_err(|e| format!("{e}, {alignment:?}"))

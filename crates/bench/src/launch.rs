@@ -1,13 +1,14 @@
 //! A launch with memory of its own.
 
-use routefuse::{Args, DType, Engine, Error, Graph, Options, Plan, Target, TensorMut, TensorRef, Verified, Workspace};
-use std::sync::Arc;
+use routefuse::{
+    Args, DType, Engine, Error, Graph, HostPlan, Options, Target, TensorMut, TensorRef, Verified, Workspace,
+};
 
 /// A host plan, prepared, with arguments for one number of rows. All tensors lie in one allocation, as in the arena of an
 /// engine, each at a multiple of 64 bytes, and all of it has been written to.
 pub struct Launch {
     /// The plan.
-    pub plan: Arc<Plan>,
+    pub plan: HostPlan,
     arena: Workspace,
     inputs: Vec<Place>,
     outputs: Vec<Place>,
@@ -42,7 +43,7 @@ impl Launch {
     /// # Errors
     /// Those of compiling, and of extents that do not fit.
     pub fn new(engine: &Engine, graph: &Verified<Graph>, fuse: bool, rows: u64) -> Result<Launch, Error> {
-        let plan = engine.compile(graph, &Target::host(), &Options { fuse })?;
+        let plan = HostPlan::new(engine.compile(graph, &Target::host(), &Options { fuse })?)?;
         plan.prepare()?;
         let extents = vec![rows; graph.symbols.len()];
         let shape = |dims: &[routefuse::Dim]| dims.iter().map(|d| d.resolve(&extents)).collect::<Vec<u64>>();
@@ -57,7 +58,7 @@ impl Launch {
         for place in &inputs {
             fill(&mut arena[place.offset..place.offset + place.bytes], place, rows, &mut state);
         }
-        let workspace = Workspace::new(plan.workspace_size(&extents)? as usize);
+        let workspace = Workspace::new(plan.plan().workspace_size(&extents)? as usize);
         Ok(Launch { plan, arena, inputs, outputs, workspace })
     }
 

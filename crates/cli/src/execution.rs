@@ -1,13 +1,14 @@
 //! A plan with memory: what `run`, `bench` and `demo` launch.
 
 use routefuse::{
-    Alias, Args, Diagnostic, Diagnostics, Graph, Plan, Tensor, TensorMut, TensorRef, Verified, Workspace, interp,
+    Alias, Args, Diagnostic, Diagnostics, Graph, HostPlan, Plan, Tensor, TensorMut, TensorRef, Verified, Workspace,
+    interp,
 };
 use std::sync::Arc;
 
 /// A plan and the tensors of its launches.
 pub struct Execution {
-    plan: Arc<Plan>,
+    plan: HostPlan,
     names: Vec<(String, bool)>,
     inputs: Vec<Tensor>,
     outputs: Vec<(String, Tensor)>,
@@ -20,7 +21,7 @@ impl Execution {
     /// Allocates outputs and workspace. An output in an input's memory starts as that input.
     ///
     /// # Errors
-    /// Inputs that do not fit the graph, as the interpreter reports them.
+    /// Inputs that do not fit the graph, as the interpreter reports them; `RF0806` for a plan of another target.
     pub fn new(
         graph: &Verified<Graph>,
         plan: Arc<Plan>,
@@ -28,6 +29,7 @@ impl Execution {
         given: &[(&str, u64)],
     ) -> Result<Execution, Diagnostics> {
         let extents = interp::extents(graph, &inputs, given)?;
+        let plan = HostPlan::new(plan)?;
         let mut names: Vec<(String, bool)> = graph.inputs.iter().map(|i| (i.name.clone(), true)).collect();
         let outputs = (0..graph.outputs.len())
             .map(|o| {
@@ -44,7 +46,7 @@ impl Execution {
                 (graph.outputs[o].name.clone(), tensor)
             })
             .collect();
-        let workspace = Workspace::new(plan.workspace_size(&extents)? as usize);
+        let workspace = Workspace::new(plan.plan().workspace_size(&extents)? as usize);
         Ok(Execution { plan, names, inputs, outputs, workspace, error_word: 0, has_trap: graph.has_trap() })
     }
 

@@ -2,14 +2,14 @@
 //! single fused loops, and runs them.
 //!
 //! A [`Graph`] comes from [`text`], [`json`], the [builder](GraphBuilder), or one of the ready [`chains`]. An
-//! [`Engine`] makes a [`Plan`] of it, once, at model load; a plan is launched with the caller's memory, at any number of
-//! rows, from any number of threads. A launch checks all of its arguments before anything runs, and neither compiles nor
+//! [`Engine`] makes a [`Plan`] of it, once, at model load. The plan is launched where its target runs, as a [`HostPlan`] or
+//! a `CudaPlan`, with the caller's memory, at any number of rows, from any number of threads. A launch checks all of its arguments before anything runs, and neither compiles nor
 //! allocates.
 //!
 //! ```
 //! # #[cfg(feature = "compiler")]
 //! # fn main() -> Result<(), routefuse::Error> {
-//! use routefuse::{Args, Engine, Options, Target, TensorMut, TensorRef, text};
+//! use routefuse::{Args, Engine, HostPlan, Options, Target, TensorMut, TensorRef, text};
 //!
 //! // Logical expert ids to physical ones; rows from n on are padding.
 //! let graph = text::parse_verified(
@@ -25,9 +25,9 @@
 //!      }",
 //! )?;
 //! let engine = Engine::builder().build()?;
-//! let plan = engine.compile(&graph, &Target::host(), &Options::default())?;
+//! let plan = HostPlan::new(engine.compile(&graph, &Target::host(), &Options::default())?)?;
 //! plan.prepare()?; // compiled and loaded: one kernel
-//! assert_eq!(plan.kernels().len(), 1);
+//! assert_eq!(plan.plan().kernels().len(), 1);
 //!
 //! let (map, n) = ([10, 11, 12, 13], 2);
 //! for t in [1, 3] {
@@ -108,8 +108,8 @@ pub use routefuse_passes::pipeline::Options;
 pub use routefuse_runtime::cuda;
 pub use routefuse_runtime::{
     Args, BadKey, Bundle, BundleWriter, BundledGraph, Collected, Compiler, Counters, Device, DiskCache, DiskCounters,
-    DiskOptions, Element, Entry, KernelCache, Key, KeyText, Listed, Malformed, Plan, Progress, PublicKey, SigningKey,
-    TensorMut, TensorRef, Trouble, Untrusted, WORKSPACE_ALIGN, Workspace,
+    DiskOptions, Element, Entry, HostPlan, KernelCache, Key, KeyText, Listed, Malformed, Plan, Progress, PublicKey,
+    SigningKey, TensorMut, TensorRef, Trouble, Untrusted, WORKSPACE_ALIGN, Workspace,
 };
 #[cfg(feature = "remote")]
 pub use routefuse_runtime::{RemoteCache, RemoteCounters, RemoteOptions};

@@ -2,8 +2,8 @@
 #![cfg(feature = "compiler")]
 
 use routefuse::{
-    Args, Bundle, Code, DiskCache, DiskOptions, Engine, Graph, KernelCache, Options, Plan, SigningKey, Target, Tensor,
-    TensorMut, Verified, Workspace, chains, interp, models,
+    Args, Bundle, Code, DiskCache, DiskOptions, Engine, Graph, HostPlan, KernelCache, Options, Plan, SigningKey,
+    Target, Tensor, TensorMut, Verified, Workspace, chains, interp, models,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ fn inputs(graph: &Graph, rows: u64) -> Vec<Tensor> {
     (0..graph.inputs.len()).map(tensor).collect()
 }
 
-fn launch(plan: &Plan, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
+fn launch(plan: &Arc<Plan>, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
     let zeros = |o: &routefuse::Program| -> Vec<Tensor> {
         let shape =
             |ty: &routefuse::TensorType| ty.shape.iter().map(|d| d.as_const().unwrap_or(rows)).collect::<Vec<_>>();
@@ -34,7 +34,7 @@ fn launch(plan: &Plan, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
     });
     let extents = vec![rows; plan.program().symbols.len()];
     let mut workspace = Workspace::new(plan.workspace_size(&extents).unwrap() as usize);
-    plan.launch_with(&args, &mut workspace).unwrap();
+    HostPlan::new(Arc::clone(plan)).unwrap().launch_with(&args, &mut workspace).unwrap();
     outputs
 }
 

@@ -2,8 +2,8 @@
 #![cfg(feature = "compiler")]
 
 use routefuse::{
-    Alias, Args, Code, CodeFormat, DType, Engine, Graph, Layout, Options, Plan, Stages, Target, Tensor, TensorMut,
-    TensorRef, Verified, Workspace, chains, interp, text,
+    Alias, Args, Code, CodeFormat, DType, Engine, Graph, HostPlan, Layout, Options, Plan, Stages, Target, Tensor,
+    TensorMut, TensorRef, Verified, Workspace, chains, interp, text,
 };
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ fn inputs(graph: &Graph, rows: u64, seed: u64) -> Vec<Tensor> {
 }
 
 /// Launches into poisoned outputs; one in place of an input starts as that input.
-fn launch(plan: &Plan, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
+fn launch(plan: &Arc<Plan>, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
     let program = plan.program();
     let mut outputs: Vec<Tensor> = program
         .outputs
@@ -63,7 +63,7 @@ fn launch(plan: &Plan, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
     }
     let extents = vec![rows; program.symbols.len()];
     let mut workspace = Workspace::new(plan.workspace_size(&extents).unwrap() as usize);
-    plan.launch_with(&args, &mut workspace).unwrap();
+    HostPlan::new(Arc::clone(plan)).unwrap().launch_with(&args, &mut workspace).unwrap();
     outputs
 }
 
@@ -214,7 +214,7 @@ fn other_targets_give_artifacts_and_no_launch() {
         assert!(artifacts.iter().all(|a| a.format == format && a.target == target && !a.code.is_empty()));
     }
     let plan = engine.compile(&graph, &Target::named("sm_90").unwrap(), &Options::default()).unwrap();
-    assert_eq!(plan.launch(&Args::new()).unwrap_err().code, Code::TargetNotHere);
+    assert_eq!(HostPlan::new(plan).unwrap_err().code, Code::TargetNotHere);
 }
 
 /// P13: the routed columns of a wider buffer.
@@ -239,7 +239,7 @@ fn a_column_slice_of_a_wider_buffer() {
         let (_, rest) = TensorMut::from(wide).split_columns(2).unwrap();
         args.output(rest.split_columns(*c).unwrap().0);
     }
-    plan.launch(&args).unwrap();
+    HostPlan::new(plan).unwrap().launch(&args).unwrap();
     for ((wide, expected), c) in wide.iter().zip(&expected).zip(&cols) {
         for row in 0..rows {
             for j in 0..c + 3 {
@@ -295,5 +295,5 @@ fn inputs_are_views_of_slices() {
     let packed = vec![0x0007_3f80i32; shape.iter().product::<u64>() as usize];
     let mut args = Args::new();
     args.input(TensorRef::new(&packed, &shape));
-    assert_eq!(plan.launch(&args).unwrap_err().code, Code::MissingArgument);
+    assert_eq!(HostPlan::new(plan).unwrap().launch(&args).unwrap_err().code, Code::MissingArgument);
 }

@@ -119,7 +119,7 @@ impl Gpu {
 
     /// Where its tensors are said to be.
     pub fn device(&self) -> Device {
-        Device::Gpu(self.0.context.ordinal() as u32)
+        Device::Cuda(self.0.context.ordinal() as u32)
     }
 
     /// The best target for it: its own, or else the newest of those before it, whose PTX the driver takes as well.

@@ -17,6 +17,20 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 /// A plan with its kernels on one GPU: `Send + Sync`, launched from any number of threads, on any streams of its context.
+///
+/// A launch says on which stream; one that does not is of a [`HostPlan`](crate::HostPlan), which is another type:
+/// ```
+/// use routefuse_runtime::{Args, HostPlan};
+/// fn launch(plan: &HostPlan, args: &Args<'_>) {
+///     plan.launch(args).unwrap();
+/// }
+/// ```
+/// ```compile_fail
+/// use routefuse_runtime::{Args, cuda::CudaPlan};
+/// fn launch(plan: &CudaPlan, args: &Args<'_>) {
+///     plan.launch(args).unwrap();
+/// }
+/// ```
 pub struct CudaPlan {
     pub(crate) plan: Arc<Plan>,
     pub(crate) gpu: Gpu,
@@ -121,7 +135,8 @@ impl CudaPlan {
     ///
     /// # Errors
     /// `RF0806` if the plan's target is not one that the GPU runs.
-    pub fn new(plan: Arc<Plan>, gpu: &Gpu) -> Result<CudaPlan, Diagnostic> {
+    pub fn new(plan: impl Into<Arc<Plan>>, gpu: &Gpu) -> Result<CudaPlan, Diagnostic> {
+        let plan = plan.into();
         if plan.target().sm().is_none_or(|sm| sm > gpu.sm()) {
             let (name, target) = (&plan.program().name, plan.target());
             let message = format!("the plan of `{name}` is for `{target}`, and {} is an sm_{}", gpu.device(), gpu.sm());

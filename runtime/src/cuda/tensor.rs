@@ -5,7 +5,7 @@ use crate::view::{Device, TensorMut, TensorRef};
 use cudarc::driver::{CudaStream, DevicePtr, DevicePtrMut, DeviceSlice, SyncOnDrop};
 
 fn device<T>(slice: &impl DeviceSlice<T>) -> Device {
-    Device::Gpu(slice.stream().context().ordinal() as u32)
+    Device::Cuda(slice.stream().context().ordinal() as u32)
 }
 
 impl<'a> TensorRef<'a> {

@@ -1,37 +1,23 @@
-//! Launching a plan: every check, then the kernels. Nothing here allocates unless it fails.
+//! Arguments become views, one a port, and every check of them. Nothing here allocates unless it fails.
 
 use super::Plan;
 use super::overlap::{overlap, same_view};
 use super::ports::{Bounds, Port};
 use super::slots::{self, Offsets, Source, StepSlots};
 use crate::args::Args;
-use crate::host::HostCode;
 use crate::view::{ABSENT, Device, View};
 use crate::workspace::WORKSPACE_ALIGN;
-use rayon::ThreadPool;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use routefuse_ir::program::Program;
-use routefuse_ir::target::TargetKind;
 use routefuse_ir::{Alias, Code, Diagnostic};
 
-/// Threads share a launch in pieces of a multiple of this many rows.
-const CHUNK_ROWS: u64 = 64;
-/// A thread is worth waking for this many bytes; less takes longer to hand over than to do.
-const CHUNK_BYTES: u64 = 64 << 10;
-
-/// What an empty tensor's address becomes: code may load from a clamped index and throw the value away.
-#[repr(align(64))]
-struct Nothing(#[allow(dead_code)] [u8; 64]);
-static NOTHING: Nothing = Nothing([0; 64]);
-
 /// Ports, symbols and slots that have room on the stack; a graph with more of them allocates at launch.
-pub(super) const PORTS: usize = 32;
-pub(super) const SYMBOLS: usize = 8;
-pub(super) const SLOTS: usize = 80;
+pub(crate) const PORTS: usize = 32;
+pub(crate) const SYMBOLS: usize = 8;
+pub(crate) const SLOTS: usize = 80;
 
 /// `n` elements, on the stack if there is room.
 #[inline]
-pub(super) fn room<'r, T: Copy>(near: &'r mut [T], far: &'r mut Vec<T>, n: usize, fill: T) -> &'r mut [T] {
+pub(crate) fn room<'r, T: Copy>(near: &'r mut [T], far: &'r mut Vec<T>, n: usize, fill: T) -> &'r mut [T] {
     if n <= near.len() {
         &mut near[..n]
     } else {
@@ -41,20 +27,20 @@ pub(super) fn room<'r, T: Copy>(near: &'r mut [T], far: &'r mut Vec<T>, n: usize
 }
 
 /// Views by port, as checked.
-pub(super) struct Bound<'r, 'v> {
+pub(crate) struct Bound<'r, 'v> {
     /// Where every view must be.
-    pub(super) device: Device,
-    pub(super) views: &'r mut [&'v View],
-    pub(super) bounds: &'r mut [Bounds],
-    pub(super) extents: &'r mut [u64],
+    pub(crate) device: Device,
+    pub(crate) views: &'r mut [&'v View],
+    pub(crate) bounds: &'r mut [Bounds],
+    pub(crate) extents: &'r mut [u64],
     /// One bit for each guarded output that is its input's view.
-    pub(super) unchanged: u64,
+    pub(crate) unchanged: u64,
 }
 
 impl Bound<'_, '_> {
     /// Whether a step has anything to do, and for how many rows.
     #[inline]
-    pub(super) fn rows(&self, step: &StepSlots) -> Option<u64> {
+    pub(crate) fn rows(&self, step: &StepSlots) -> Option<u64> {
         let rows = step.rows.map_or(1, |s| self.extents[s as usize]);
         let unchanged = step.guarded.is_some_and(|bits| bits & self.unchanged == bits);
         (rows > 0 && !unchanged).then_some(rows)
@@ -63,86 +49,15 @@ impl Bound<'_, '_> {
 
 /// Memory between the kernels of a launch, wherever it is.
 #[derive(Clone, Copy)]
-pub(super) struct Span {
-    pub(super) begin: u64,
-    pub(super) bytes: u64,
+pub(crate) struct Span {
+    pub(crate) begin: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Plan {
-    /// Checks every argument, then runs the kernels on the calling thread. The first launch prepares the plan if
-    /// [`Plan::prepare`] was not called; any later one compiles, loads and allocates nothing.
-    ///
-    /// # Errors
-    /// `RF0601` to `RF0614`, before anything is written; `RF0806` if the plan is for another target than the host.
-    #[inline]
-    pub fn launch(&self, args: &Args<'_>) -> Result<(), Diagnostic> {
-        self.run(args, &mut [], None)
-    }
-
-    /// As [`Plan::launch`], for plans of several kernels: `workspace` has at least [`Plan::workspace_size`] bytes, at an
-    /// address that is a multiple of [`WORKSPACE_ALIGN`].
-    ///
-    /// # Errors
-    /// Those of [`Plan::launch`].
-    pub fn launch_with(&self, args: &Args<'_>, workspace: &mut [u8]) -> Result<(), Diagnostic> {
-        self.run(args, workspace, None)
-    }
-
-    /// As [`Plan::launch`], with the rows of each kernel shared by the pool's threads where there are enough of them.
-    ///
-    /// # Errors
-    /// Those of [`Plan::launch`].
-    pub fn launch_on(&self, pool: &ThreadPool, args: &Args<'_>) -> Result<(), Diagnostic> {
-        self.run(args, &mut [], Some(pool))
-    }
-
-    /// As [`Plan::launch_with`] and [`Plan::launch_on`] together.
-    ///
-    /// # Errors
-    /// Those of [`Plan::launch`].
-    pub fn launch_on_with(&self, pool: &ThreadPool, args: &Args<'_>, workspace: &mut [u8]) -> Result<(), Diagnostic> {
-        self.run(args, workspace, Some(pool))
-    }
-
-    fn run(&self, args: &Args<'_>, workspace: &mut [u8], pool: Option<&ThreadPool>) -> Result<(), Diagnostic> {
-        if self.target.kind() != TargetKind::Host {
-            return Err(self.not_here());
-        }
-        let (mut near, mut far) = ([&ABSENT; PORTS], Vec::new());
-        let views = room(&mut near, &mut far, self.ports.len(), &ABSENT);
-        let (mut near, mut far) = ([Bounds::default(); PORTS], Vec::new());
-        let bounds = room(&mut near, &mut far, self.ports.len(), Bounds::default());
-        let (mut near, mut far) = ([0; SYMBOLS], Vec::new());
-        let extents = room(&mut near, &mut far, self.program.symbols.len(), 0);
-        let mut bound = Bound { device: Device::Host, views, bounds, extents, unchanged: 0 };
-        self.bind(args, &mut bound)?;
-        let mut offsets = Offsets::new();
-        let workspace =
-            Span { begin: workspace.as_mut_ptr().expose_provenance() as u64, bytes: workspace.len() as u64 };
-        if !self.program.intermediates.is_empty() {
-            self.check_workspace(&bound, workspace, &mut offsets)?;
-        }
-        let kernels = self.loaded()?;
-        for (step, kernel) in self.steps.iter().zip(kernels) {
-            // Host plans hold host code; it was refused when loading otherwise.
-            let (Some(rows), Some(code)) = (bound.rows(step), kernel.host()) else { continue };
-            let (mut near, mut far) = ([0; SLOTS], Vec::new());
-            let slots = room(&mut near, &mut far, step.sources.len(), 0);
-            fill_slots(slots, step, &bound, (&raw const NOTHING).addr() as u64, workspace.begin, &offsets);
-            match pool.filter(|_| step.rows.is_some()) {
-                // SAFETY: as below; each row is of one chunk.
-                Some(pool) => unsafe { run_chunks(pool, code, slots, step, rows) },
-                // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address behind
-                // them was checked to have the elements that the kernel touches, exclusively where it writes.
-                None => unsafe { code.call(slots.as_ptr(), 0, rows) },
-            }
-        }
-        Ok(())
-    }
-
     /// One view a port, checked.
     #[inline]
-    pub(super) fn bind<'v>(&self, args: &'v Args<'_>, bound: &mut Bound<'_, 'v>) -> Result<(), Diagnostic> {
+    pub(crate) fn bind<'v>(&self, args: &'v Args<'_>, bound: &mut Bound<'_, 'v>) -> Result<(), Diagnostic> {
         self.assign(args, bound.views)?;
         for ((port, view), bounds) in self.ports.iter().zip(&*bound.views).zip(&mut *bound.bounds) {
             match port.check(view, bound.device, bound.extents) {
@@ -248,7 +163,7 @@ impl Plan {
         Ok(())
     }
 
-    pub(super) fn check_workspace(
+    pub(crate) fn check_workspace(
         &self,
         bound: &Bound<'_, '_>,
         workspace: Span,
@@ -281,15 +196,6 @@ impl Plan {
                 Err(Diagnostic::new(Code::PartialOverlap, message).help("give the workspace memory of its own"))
             }
         }
-    }
-
-    #[cold]
-    fn not_here(&self) -> Diagnostic {
-        let message =
-            format!("the plan of `{}` is for `{}`, which this build does not launch", self.program.name, self.target);
-        Diagnostic::new(Code::TargetNotHere, message).help(
-            "compile for the target `host`, load the plan on a GPU (`CudaPlan`), or take its `artifacts` elsewhere",
-        )
     }
 
     #[cold]
@@ -367,14 +273,14 @@ impl Plan {
 
 /// The bytes of the intermediates do not fit.
 #[cold]
-pub(super) fn workspace_overflow(program: &Program) -> Diagnostic {
+pub(crate) fn workspace_overflow(program: &Program) -> Diagnostic {
     let message = format!("the workspace of `{}` is larger than 2^63 - 1 bytes", program.name);
     Diagnostic::new(Code::ExtentTooLarge, message).help("give smaller extents")
 }
 
 /// The arguments of a step; `nothing` is the address of an empty tensor.
 #[inline]
-pub(super) fn fill_slots(
+pub(crate) fn fill_slots(
     slots: &mut [u64],
     step: &StepSlots,
     bound: &Bound<'_, '_>,
@@ -392,26 +298,4 @@ pub(super) fn fill_slots(
             Source::Extent(s) => bound.extents[s as usize],
         };
     }
-}
-
-/// Runs rows in chunks on a pool, and waits for all of them.
-///
-/// # Safety
-/// As [`HostCode::call`] over all rows.
-unsafe fn run_chunks(pool: &ThreadPool, code: &HostCode, slots: &[u64], step: &StepSlots, rows: u64) {
-    let least = (CHUNK_BYTES / step.row_bytes.max(1)).max(1).next_multiple_of(CHUNK_ROWS);
-    let threads = pool.current_num_threads() as u64;
-    // A few chunks a thread even out what one thread is late by.
-    let chunk = rows.div_ceil(threads * 4).max(least).next_multiple_of(CHUNK_ROWS);
-    if rows <= chunk || threads < 2 {
-        // SAFETY: handed on to the caller.
-        unsafe { code.call(slots.as_ptr(), 0, rows) };
-        return;
-    }
-    pool.install(|| {
-        (0..rows.div_ceil(chunk)).into_par_iter().for_each(|i| {
-            // SAFETY: handed on to the caller; a row is of one chunk, and kernels write only their own rows.
-            unsafe { code.call(slots.as_ptr(), i * chunk, rows.min((i + 1) * chunk)) };
-        });
-    });
 }

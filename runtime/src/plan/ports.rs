@@ -6,53 +6,53 @@ use routefuse_ir::verify::MAX_RANK;
 use routefuse_ir::{Alias, Code, DType, Diagnostic, Layout, TensorType};
 
 /// The error word's name among the arguments.
-pub(super) const ERROR_WORD: &str = "error_word";
+pub(crate) const ERROR_WORD: &str = "error_word";
 
 /// One argument that a launch takes: an input, an output, or the error word.
 #[derive(Debug)]
-pub(super) struct Port {
-    pub(super) name: Box<str>,
-    pub(super) writable: bool,
-    pub(super) alias: Alias,
-    pub(super) dtype: DType,
-    pub(super) rank: u8,
-    pub(super) layout: Layout,
+pub(crate) struct Port {
+    pub(crate) name: Box<str>,
+    pub(crate) writable: bool,
+    pub(crate) alias: Alias,
+    pub(crate) dtype: DType,
+    pub(crate) rank: u8,
+    pub(crate) layout: Layout,
     /// The symbol of the leading dim.
-    pub(super) symbol: Option<u32>,
+    pub(crate) symbol: Option<u32>,
     /// It is the first port with its symbol, and says the extent.
     defines: bool,
     /// Constant extents; 0 for a symbolic one.
-    pub(super) shape: [u64; MAX_RANK],
+    pub(crate) shape: [u64; MAX_RANK],
     /// The strides of a gapless row-major tensor.
-    pub(super) strides: [i64; MAX_RANK],
+    pub(crate) strides: [i64; MAX_RANK],
     /// Elements of all dims but a symbolic leading one.
-    pub(super) row_elements: u64,
+    pub(crate) row_elements: u64,
     /// Elements of all dims but the leading one.
-    pub(super) inner_elements: u64,
+    pub(crate) inner_elements: u64,
 }
 
 /// The bytes that a view's elements span: `begin..end`, both 0 for a view without elements.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Bounds {
-    pub(super) begin: u64,
-    pub(super) end: u64,
+pub(crate) struct Bounds {
+    pub(crate) begin: u64,
+    pub(crate) end: u64,
 }
 
 impl Bounds {
     #[inline]
-    pub(super) fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.begin == self.end
     }
 
     #[inline]
-    pub(super) fn meets(self, other: Bounds) -> bool {
+    pub(crate) fn meets(self, other: Bounds) -> bool {
         self.begin < other.end && other.begin < self.end
     }
 }
 
 /// What is wrong with one argument.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Device,
     DType,
     Rank,
@@ -67,7 +67,7 @@ pub(super) enum Fault {
 }
 
 /// The ports of a program: inputs, outputs, the error word.
-pub(super) fn ports(program: &Program) -> Vec<Port> {
+pub(crate) fn ports(program: &Program) -> Vec<Port> {
     let inputs = program.inputs.iter().map(|p| (p, false));
     let outputs = program.outputs.iter().map(|p| (p, true));
     let mut ports: Vec<Port> =
@@ -119,7 +119,7 @@ impl Port {
 
     /// Checks a view, and says which bytes it spans. `extents` has one entry a symbol; the first port with a symbol sets it.
     #[inline]
-    pub(super) fn check(&self, view: &View, device: Device, extents: &mut [u64]) -> Result<Bounds, Fault> {
+    pub(crate) fn check(&self, view: &View, device: Device, extents: &mut [u64]) -> Result<Bounds, Fault> {
         if view.device != device {
             return Err(Fault::Device);
         }
@@ -212,7 +212,7 @@ impl Port {
     }
 
     /// "input `ids`".
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match (&*self.name, self.writable, self.symbol, self.rank, self.dtype) {
             (ERROR_WORD, true, None, 0, DType::U32) => format!("the error word `{ERROR_WORD}`"),
             (name, true, ..) => format!("output `{name}`"),
@@ -222,7 +222,7 @@ impl Port {
 
     /// The fault in words; `first` is the port that says the symbol's extent, and that extent.
     #[cold]
-    pub(super) fn diagnostic(
+    pub(crate) fn diagnostic(
         &self,
         fault: Fault,
         view: &View,

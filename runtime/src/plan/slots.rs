@@ -8,11 +8,11 @@ use routefuse_ir::{Alias, TensorType};
 use smallvec::SmallVec;
 
 /// Offsets of the intermediates in the workspace, in bytes.
-pub(super) type Offsets = SmallVec<[u64; 16]>;
+pub(crate) type Offsets = SmallVec<[u64; 16]>;
 
 /// One slot's value at launch.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// The address of a port.
     Port(u32),
     /// The address of an intermediate.
@@ -27,23 +27,23 @@ pub(super) enum Source {
 
 /// The arguments of one step.
 #[derive(Debug)]
-pub(super) struct StepSlots {
-    pub(super) sources: Box<[Source]>,
+pub(crate) struct StepSlots {
+    pub(crate) sources: Box<[Source]>,
     /// The program's symbol that counts the rows.
-    pub(super) rows: Option<u32>,
+    pub(crate) rows: Option<u32>,
     /// Bytes that one row reads and writes, without tables.
-    pub(super) row_bytes: u64,
+    pub(crate) row_bytes: u64,
     /// Every fixed row stride is a multiple of 16 bytes.
     #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only GPUs have variants by alignment"))]
-    pub(super) fixed_aligned: bool,
+    pub(crate) fixed_aligned: bool,
     /// If all that it stores are guarded outputs: which, one bit an output. It has nothing to do when each is its input's
     /// view.
-    pub(super) guarded: Option<u64>,
+    pub(crate) guarded: Option<u64>,
 }
 
 impl StepSlots {
     /// `None` if the step names what the program does not have.
-    pub(super) fn new(step: &Step, program: &Program) -> Option<StepSlots> {
+    pub(crate) fn new(step: &Step, program: &Program) -> Option<StepSlots> {
         let (inputs, outputs) = (program.inputs.len(), program.outputs.len());
         let kernel = &*step.kernel;
         let symbol = |s: SymbolId| step.symbols.get(s.0 as usize).map(|s| s.0);
@@ -98,7 +98,7 @@ impl StepSlots {
     }
 
     /// The program's symbols that are passed.
-    pub(super) fn symbols(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn symbols(&self) -> impl Iterator<Item = u32> {
         self.sources.iter().filter_map(|s| if let Source::Extent(s) = s { Some(*s) } else { None })
     }
 }
@@ -109,7 +109,7 @@ fn gapless_stride(ty: &TensorType, dim: u32) -> Option<u64> {
 }
 
 /// Lays out the intermediates and gives the workspace's bytes; `None` past 63 bits.
-pub(super) fn workspace(program: &Program, extents: &[u64], offsets: &mut Offsets) -> Option<u64> {
+pub(crate) fn workspace(program: &Program, extents: &[u64], offsets: &mut Offsets) -> Option<u64> {
     let mut end = 0u64;
     for i in &program.intermediates {
         offsets.push(end);

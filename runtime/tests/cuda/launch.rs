@@ -145,7 +145,7 @@ fn refusals_call_nothing() {
     refused(&|t| t[out + 1].address = t[out].address, Code::PartialOverlap);
     let code = |(result, calls): (Result<(), Diagnostic>, u64)| (result.map_err(|e| e.code), calls);
     assert_eq!(code(launch(&good, Device::Host, Launch::on(&stream))), (Err(Code::WrongDevice), 0));
-    assert_eq!(code(launch(&good, Device::Gpu(1), Launch::on(&stream))), (Err(Code::WrongDevice), 0));
+    assert_eq!(code(launch(&good, Device::Cuda(1), Launch::on(&stream))), (Err(Code::WrongDevice), 0));
     let other = Gpu::open(1).unwrap();
     let foreign = other.context().new_stream().unwrap();
     assert_eq!(code(launch(&good, gpu.device(), Launch::on(&foreign))), (Err(Code::WrongDevice), 0));

@@ -3,7 +3,7 @@
 use crate::fake::{Fake, disk, get, has, kernel, key, options, put};
 use crate::fixture::{CCompiler, E, K, ids, plan_for, remap_program, remapped, squares};
 use routefuse_ir::target::Target;
-use routefuse_runtime::{Args, Compiler, DiskCache, DiskOptions, Entry, KernelCache, TensorMut, TensorRef};
+use routefuse_runtime::{Args, Compiler, DiskCache, DiskOptions, Entry, HostPlan, KernelCache, TensorMut, TensorRef};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -32,6 +32,7 @@ fn host_code_from_disk_runs() {
     for turn in 0..2 {
         let cache = Arc::new(KernelCache::on_disk(disk(dir.path())));
         let plan = plan_for(remap_program(), Target::host(), Arc::clone(&compiler), Arc::clone(&cache));
+        let plan = HostPlan::new(plan).unwrap();
         let (ids, map) = (ids(9), squares());
         let mut out = vec![0; ids.len()];
         let mut args = Args::new();

@@ -9,7 +9,7 @@ use crate::trouble::Warnings;
 use proxy::{Fault, Proxy};
 use routefuse_ir::target::Target;
 use routefuse_runtime::{
-    Args, Compiler, Entry, KernelCache, RemoteCache, RemoteOptions, SigningKey, TensorMut, TensorRef,
+    Args, Compiler, Entry, HostPlan, KernelCache, RemoteCache, RemoteOptions, SigningKey, TensorMut, TensorRef,
 };
 use servers::{KINDS, Kind, Server, reader, writer};
 use std::net::TcpListener;
@@ -302,6 +302,7 @@ fn a_launch_asks_nobody() {
     let (ids, map) = (ids(9), squares());
     let launch = |cache: &Arc<KernelCache>, prepared: bool| {
         let plan = plan_for(remap_program(), Target::host(), Arc::clone(&compiler), Arc::clone(cache));
+        let plan = HostPlan::new(plan).unwrap();
         if prepared {
             plan.prepare().unwrap();
         }

@@ -38,7 +38,7 @@ pub(super) fn sealed(
     let mut rng = SmallRng::seed_from_u64(1);
     let kernel = format!("`{}`", plan.kernels()[0].kernel.name);
     let on = OnGpu::new(&fresh, stream, &expected, Alignment::Sixteen, &mut rng)?;
-    refused(fresh.launch(stream, &on.args()), Code::NotPrepared, &[&kernel, "align16/i32", "prepare", "GPU"])?;
+    refused(fresh.launch(stream, &on.args()), Code::NotPrepared, &[&kernel, "align16/i32", "prepare", "cuda:"])?;
     at("some variants", fresh.prepare_where(|_, v| !v.aligned))?;
     refused(fresh.launch(stream, &on.args()), Code::NotPrepared, &[&kernel, "align16/i32"])?;
     // What is loaded runs; what the arguments do not allow is refused even if asked for.
@@ -136,7 +136,7 @@ pub(super) fn memory(plan: &CudaPlan, stream: &Arc<CudaStream>) -> Outcomes<u64>
     };
     at("a launch", launch(on, 12288, stream))?;
     refused(launch(Device::Host, 12288, stream), Code::WrongDevice, &["`ids`", "the host", &on.to_string()])?;
-    refused(launch(Device::Gpu(63), 12288, stream), Code::WrongDevice, &["`ids`", "GPU 63"])?;
+    refused(launch(Device::Cuda(63), 12288, stream), Code::WrongDevice, &["`ids`", "cuda:63"])?;
     refused(launch(on, 64, stream), Code::PartialOverlap, &["`ids`", "overlaps"])?;
     let ordinal = plan.gpu().context().ordinal();
     let other = at("another context", CudaContext::new_non_primary(ordinal, 0))?;

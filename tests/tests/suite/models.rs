@@ -4,7 +4,9 @@
 use crate::snapshot::Snapshots;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use routefuse::{Args, Engine, Graph, Options, Plan, Stages, Target, TensorMut, TensorRef, Variant, Verified, models};
+use routefuse::{
+    Args, Engine, Graph, HostPlan, Options, Plan, Stages, Target, TensorMut, TensorRef, Variant, Verified, models,
+};
 use routefuse_ir::{Alias, Tensor, interp};
 use routefuse_tests::inputs::{Rule, inputs};
 use routefuse_tests::launch;
@@ -25,7 +27,7 @@ fn compile(engine: &Engine, file: &str, g: &Verified<Graph>) -> Arc<Plan> {
 }
 
 /// One launch: the interpreter of the graph, of the fused program where rows are few, and host code.
-fn check(file: &str, g: &Verified<Graph>, plan: &Plan, rows: u64, kind: Kind) {
+fn check(file: &str, g: &Verified<Graph>, plan: &Arc<Plan>, rows: u64, kind: Kind) {
     let at = |what: &str, e: String| panic!("{file}, T = {rows}, {kind:?}: {what}{e}");
     let seed = rows * 8 + kind as u64;
     let tensors = router_inputs(g, rows, kind, seed);
@@ -118,6 +120,7 @@ fn nothing_outside_the_buffers_is_touched() {
                 // SAFETY: as above.
                 args.output(unsafe { TensorMut::from_raw(ptr, bytes, p.dtype, &p.shape, &p.strides) });
             }
+            let plan = HostPlan::new(Arc::clone(&plan)).unwrap_or_else(|e| panic!("{file}: {e}"));
             plan.launch(&args).unwrap_or_else(|e| panic!("{file}: {e}"));
             drop(args);
             for (at, want) in place.iter().zip(&expected.outputs) {
