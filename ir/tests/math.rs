@@ -237,6 +237,14 @@ impl ScalarMachine for Counting {
         self.integer += 1;
         zip(a, b, |a, b| Native.ior(a, b))
     }
+    fn ixor(&mut self, a: Lanes<i32>, b: Lanes<i32>) -> Lanes<i32> {
+        self.integer += 1;
+        zip(a, b, |a, b| Native.ixor(a, b))
+    }
+    fn iumin(&mut self, a: Lanes<i32>, b: Lanes<i32>) -> Lanes<i32> {
+        self.integer += 1;
+        zip(a, b, |a, b| Native.iumin(a, b))
+    }
     fn ishl(&mut self, a: Lanes<i32>, amount: u32) -> Lanes<i32> {
         self.integer += 1;
         a.map(|a| Native.ishl(a, amount))
@@ -252,6 +260,22 @@ impl ScalarMachine for Counting {
     fn iult(&mut self, a: Lanes<i32>, b: Lanes<i32>) -> Lanes<bool> {
         self.choice += 1;
         zip(a, b, |a, b| Native.iult(a, b))
+    }
+    fn ieq(&mut self, a: Lanes<i32>, b: Lanes<i32>) -> Lanes<bool> {
+        self.choice += 1;
+        zip(a, b, |a, b| Native.ieq(a, b))
+    }
+    fn iule(&mut self, a: Lanes<i32>, b: Lanes<i32>) -> Lanes<bool> {
+        self.choice += 1;
+        zip(a, b, |a, b| Native.iule(a, b))
+    }
+    fn isle(&mut self, a: Lanes<i32>, b: Lanes<i32>) -> Lanes<bool> {
+        self.choice += 1;
+        zip(a, b, |a, b| Native.isle(a, b))
+    }
+    fn isge(&mut self, a: Lanes<i32>, b: Lanes<i32>) -> Lanes<bool> {
+        self.choice += 1;
+        zip(a, b, |a, b| Native.isge(a, b))
     }
     fn select_f32(&mut self, condition: Lanes<bool>, a: Lanes<f32>, b: Lanes<f32>) -> Lanes<f32> {
         self.choice += 1;

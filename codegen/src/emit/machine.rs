@@ -120,6 +120,12 @@ impl<'m> ScalarMachine for LaneMachine<'_, 'm> {
     fn ior(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
         self.b.ori(a, b)
     }
+    fn ixor(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
+        self.b.xori(a, b)
+    }
+    fn iumin(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
+        self.b.minui(a, b)
+    }
     fn ishl(&mut self, a: Val<'m>, amount: u32) -> Val<'m> {
         self.b.shli(a, self.amount(amount))
     }
@@ -131,6 +137,19 @@ impl<'m> ScalarMachine for LaneMachine<'_, 'm> {
     }
     fn iult(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
         self.b.cmpi(IntPredicate::Ult, a, b)
+    }
+
+    fn ieq(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
+        self.b.cmpi(IntPredicate::Eq, a, b)
+    }
+    fn iule(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
+        self.b.cmpi(IntPredicate::Ule, a, b)
+    }
+    fn isle(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
+        self.b.cmpi(IntPredicate::Sle, a, b)
+    }
+    fn isge(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
+        self.b.cmpi(IntPredicate::Sge, a, b)
     }
 
     fn select_f32(&mut self, condition: Val<'m>, a: Val<'m>, b: Val<'m>) -> Val<'m> {

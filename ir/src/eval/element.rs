@@ -1,9 +1,6 @@
 //! One element type of Rust for each dtype.
 
-use crate::math::native;
-
-/// The canonical quiet NaN of `f32`.
-pub(super) const NAN: u32 = 0x7fc0_0000;
+use crate::math::{F32_NAN, native};
 
 /// An element that can be read from bits, written to bits, and cast.
 pub(super) trait Element: Copy {
@@ -168,7 +165,7 @@ impl Element for bool {
 /// It selects integers: LLVM 22 takes `select (x < 0 or x unordered), NaN, sqrt(x)` on floats for `sqrt(x)`, as if one NaN
 /// were as good as another.
 pub(super) fn canonical(x: f32) -> u64 {
-    u64::from(if x.is_nan() { NAN } else { x.to_bits() })
+    u64::from(if x.is_nan() { F32_NAN.to_bits() } else { x.to_bits() })
 }
 
 impl Element for f32 {

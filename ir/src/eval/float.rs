@@ -3,9 +3,9 @@
 use super::ScalarFn;
 use super::element::{Element, canonical};
 use crate::dtype::DType;
-use crate::math::native;
-use crate::op::{BinaryOp, CompareOp, UnaryOp};
-use std::cmp::Ordering;
+use crate::math::native::{self, Native};
+use crate::math::order;
+use crate::op::{BinaryOp, CompareOp, NanRule, UnaryOp};
 
 /// `x` and `y` as bits, in and out; the result's NaN made canonical.
 macro_rules! arithmetic {
@@ -49,26 +49,6 @@ pub(super) fn unary_16(op: UnaryOp, dtype: DType) -> Option<ScalarFn> {
     }
 }
 
-/// The smaller; a number before a NaN, −0 before +0 (which `total_cmp` orders so).
-fn min(a: f32, b: f32) -> f32 {
-    match (a.is_nan(), b.is_nan()) {
-        (true, _) => b,
-        (_, true) => a,
-        _ if a.total_cmp(&b) == Ordering::Greater => b,
-        _ => a,
-    }
-}
-
-/// The larger; a number before a NaN, −0 before +0.
-fn max(a: f32, b: f32) -> f32 {
-    match (a.is_nan(), b.is_nan()) {
-        (true, _) => b,
-        (_, true) => a,
-        _ if a.total_cmp(&b) == Ordering::Less => b,
-        _ => a,
-    }
-}
-
 /// `None` where inference refuses `f32`.
 pub(super) fn binary(op: BinaryOp) -> Option<ScalarFn> {
     match op {
@@ -76,8 +56,8 @@ pub(super) fn binary(op: BinaryOp) -> Option<ScalarFn> {
         BinaryOp::Sub => arithmetic!(|a, b| a - b),
         BinaryOp::Mul => arithmetic!(|a, b| a * b),
         BinaryOp::Div => arithmetic!(|a, b| a / b),
-        BinaryOp::Min => arithmetic!(|a, b| min(a, b)),
-        BinaryOp::Max => arithmetic!(|a, b| max(a, b)),
+        BinaryOp::Min => arithmetic!(|a, b| order::min(&mut Native, a, b, NanRule::Number)),
+        BinaryOp::Max => arithmetic!(|a, b| order::max(&mut Native, a, b, NanRule::Number)),
         BinaryOp::Rem | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Shl | BinaryOp::Shr => None,
     }
 }

@@ -1,21 +1,15 @@
 //! The meaning of row operations, over the raw bits of one segment of columns.
 //!
-//! # The order of keys
-//! A top-k compares *rank keys*, `u32`; the larger is the better, and ties go to the lower column. [`rank_key`] maps −0.0
-//! and 0.0 to one key, and every NaN to 1, below all numbers; 0 is no candidate. To leave it free, integers are one higher
-//! than their order, and of 32 bits the two largest share a key.
+//! A top-k compares the rank keys of [`crate::math::order`].
 
 use super::{Evaluator, ScalarFn};
 use crate::dtype::DType;
 use crate::literal::Literal;
-use crate::math::{F32_NAN, native};
+use crate::math::native::{self, Native};
+use crate::math::order;
 use crate::op::{BinaryOp, Candidates, ReduceOp, ScalarOp, TopKOrder};
 
-/// The rank key of a NaN.
-pub const NAN_KEY: u32 = 1;
-
-/// The rank key of −∞.
-pub const NEG_INF_KEY: u32 = !f32::NEG_INFINITY.to_bits();
+pub use order::{NAN_KEY, NEG_INF_KEY};
 
 /// Whether elements of this dtype can be compared by a top-k: floats, and integers of up to 32 bits.
 pub fn is_key(dtype: DType) -> bool {
@@ -24,33 +18,22 @@ pub fn is_key(dtype: DType) -> bool {
 
 /// The rank key of an element; 0 if it is no candidate.
 pub fn rank_key(dtype: DType, bits: u64, candidates: Candidates) -> u32 {
+    let m = &mut Native;
     if dtype.is_float() {
         let x = match dtype {
             DType::F16 => native::f16_to_f32(bits as u16),
             DType::Bf16 => native::bf16_to_f32(bits as u16),
             _ => f32::from_bits(bits as u32),
         };
-        if x.is_nan() {
-            return NAN_KEY;
-        }
-        if x == f32::NEG_INFINITY && candidates == Candidates::AboveNegInf {
-            return 0;
-        }
-        let bits = (x + 0.0).to_bits();
-        return if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+        return order::float_key(m, x, order::Known::default(), candidates).cast_unsigned();
     }
     let word = super::as_index(dtype, bits) as u32;
-    let key = if dtype.is_signed() { word ^ 1 << 31 } else { word };
-    key.saturating_add(1)
+    order::integer_key(m, word.cast_signed(), dtype.is_signed()).cast_unsigned()
 }
 
 /// The float that a rank key stands for.
 pub fn ranked_float(key: u32) -> f32 {
-    match key {
-        0 | NAN_KEY => F32_NAN,
-        _ if key >> 31 == 1 => f32::from_bits(key & !(1 << 31)),
-        _ => f32::from_bits(!key),
-    }
+    order::float_of_key(&mut Native, key.cast_signed())
 }
 
 /// The columns of the k best keys: `k` of them, −1 where candidates ran out.

@@ -65,14 +65,40 @@ pub trait ScalarMachine {
     fn iand(&mut self, a: Self::I32, b: Self::I32) -> Self::I32;
     /// Bitwise or.
     fn ior(&mut self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Bitwise exclusive or.
+    fn ixor(&mut self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// The lesser, both unsigned.
+    fn iumin(&mut self, a: Self::I32, b: Self::I32) -> Self::I32;
     /// `a` shifted left by `amount` < 32; what leaves at the top is lost.
     fn ishl(&mut self, a: Self::I32, amount: u32) -> Self::I32;
     /// `a` shifted right by `amount` < 32, zeros coming in.
     fn ishr(&mut self, a: Self::I32, amount: u32) -> Self::I32;
     /// `a` shifted right by `amount` < 32, copies of the sign bit coming in.
     fn isar(&mut self, a: Self::I32, amount: u32) -> Self::I32;
+    /// `a` with every bit flipped, shifted right by `amount` < 32, copies of its sign bit coming in. A machine may flip
+    /// after it shifts.
+    fn isar_not(&mut self, a: Self::I32, amount: u32) -> Self::I32 {
+        let ones = self.i32(-1);
+        let flipped = self.ixor(a, ones);
+        self.isar(flipped, amount)
+    }
+    /// `a = b`.
+    fn ieq(&mut self, a: Self::I32, b: Self::I32) -> Self::Bool;
     /// `a < b`, both unsigned.
     fn iult(&mut self, a: Self::I32, b: Self::I32) -> Self::Bool;
+    /// `a ≤ b`, both unsigned.
+    fn iule(&mut self, a: Self::I32, b: Self::I32) -> Self::Bool;
+    /// `a ≤ b`, both signed.
+    fn isle(&mut self, a: Self::I32, b: Self::I32) -> Self::Bool;
+    /// `a ≥ b`, both signed.
+    fn isge(&mut self, a: Self::I32, b: Self::I32) -> Self::Bool;
+
+    /// What is added to the [rank keys](super::order) of numbers, modulo 2³². A machine whose arithmetic gives one NaN may
+    /// choose it such that the key of that NaN wraps to [`NAN_KEY`](super::order::NAN_KEY) by itself, and no key of a number
+    /// wraps.
+    fn key_offset(&self) -> u32 {
+        0
+    }
 
     /// `a` where `condition`, else `b`; the bits of the chosen one stay, of a NaN too.
     fn select_f32(&mut self, condition: Self::Bool, a: Self::F32, b: Self::F32) -> Self::F32;

@@ -1,4 +1,5 @@
-//! The published definition of the transcendental functions and of the floating-point casts.
+//! The published definition of the transcendental functions, of the floating-point casts, and of the order of floats
+//! ([`order`]).
 //!
 //! Every function here is one fixed sequence of IEEE `f32` operations and 32-bit integer operations, written once
 //! against [`ScalarMachine`]. The interpreter runs it on [`native::Native`]; the code generator runs it on a machine
@@ -38,6 +39,7 @@ mod exp;
 mod log;
 mod machine;
 pub mod native;
+pub mod order;
 mod sigmoid;
 mod softplus;
 mod tanh;

@@ -76,6 +76,14 @@ impl ScalarMachine for Native {
         a | b
     }
     #[inline(always)]
+    fn ixor(&mut self, a: i32, b: i32) -> i32 {
+        a ^ b
+    }
+    #[inline(always)]
+    fn iumin(&mut self, a: i32, b: i32) -> i32 {
+        a.cast_unsigned().min(b.cast_unsigned()).cast_signed()
+    }
+    #[inline(always)]
     fn ishl(&mut self, a: i32, amount: u32) -> i32 {
         a << amount
     }
@@ -90,6 +98,22 @@ impl ScalarMachine for Native {
     #[inline(always)]
     fn iult(&mut self, a: i32, b: i32) -> bool {
         a.cast_unsigned() < b.cast_unsigned()
+    }
+    #[inline(always)]
+    fn ieq(&mut self, a: i32, b: i32) -> bool {
+        a == b
+    }
+    #[inline(always)]
+    fn iule(&mut self, a: i32, b: i32) -> bool {
+        a.cast_unsigned() <= b.cast_unsigned()
+    }
+    #[inline(always)]
+    fn isle(&mut self, a: i32, b: i32) -> bool {
+        a <= b
+    }
+    #[inline(always)]
+    fn isge(&mut self, a: i32, b: i32) -> bool {
+        a >= b
     }
     #[inline(always)]
     fn select_f32(&mut self, condition: bool, a: f32, b: f32) -> f32 {

@@ -10,7 +10,7 @@ mod scalar;
 pub mod table;
 
 pub use row::{Candidates, Denominator, GroupFill, GroupScore, ReduceOp, TopKOrder};
-pub use scalar::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
+pub use scalar::{BinaryOp, CompareOp, NanRule, ScalarOp, UnaryOp};
 
 use crate::dim::Dim;
 use crate::dtype::DType;

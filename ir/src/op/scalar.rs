@@ -56,6 +56,15 @@ pub enum BinaryOp {
     Shr,
 }
 
+/// What the smaller or larger of two floats is where one of them is a NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NanRule {
+    /// The other one: a number comes before a NaN (IEEE 754-2019 `minimumNumber`, C's `fmin`).
+    Number,
+    /// The canonical NaN (IEEE 754-2019 `minimum`, torch's `minimum`).
+    Propagate,
+}
+
 /// Two operands of one dtype to bool; ordered, so false with a NaN, but for `Ne`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // the names are the field's own

@@ -1,6 +1,7 @@
 //! What is known of each value while rules run.
 
 use crate::range::Ranges;
+use routefuse_ir::math::{BF16_NAN, F16_NAN, F32_NAN};
 use routefuse_ir::op::{BinaryOp, GroupFill, GroupScore, OutOfRange, ReduceOp, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, Graph, Literal, NodeId, Op};
 
@@ -66,9 +67,9 @@ pub(super) fn traps(op: &Op) -> bool {
 
 fn canonical_literal(l: Literal) -> bool {
     let nan = match l.dtype() {
-        DType::F16 => 0x7e00,
-        DType::Bf16 => 0x7fc0,
-        _ => 0x7fc0_0000,
+        DType::F16 => u64::from(F16_NAN),
+        DType::Bf16 => u64::from(BF16_NAN),
+        _ => u64::from(F32_NAN.to_bits()),
     };
     l.as_f64().is_none_or(|x| !x.is_nan()) || l.bits() == nan
 }
