@@ -3,8 +3,8 @@
 use object::{Object, ObjectSymbol};
 use routefuse_codegen::{
     CodegenError, Dump,
-    mlir_builder::{Builder, FloatPredicate, Parameter, Place, Val},
-    pipeline::compile_module,
+    compile::compile_module,
+    mlir::builder::{Builder, FloatPredicate, Parameter, Place, Val},
 };
 use routefuse_ir::target::{Target, TargetKind};
 
@@ -174,7 +174,7 @@ fn undefined_symbols_are_refused() {
 #[test]
 fn a_failed_link_says_why() {
     for _ in 0..2 {
-        let error = routefuse_codegen::linker::link("gfx942", b"not an object", &[]).expect_err("no object");
+        let error = routefuse_codegen::llvm::link::link("gfx942", b"not an object", &[]).expect_err("no object");
         assert!(matches!(&error, CodegenError::Link { message, .. } if message.contains("kernel.o")), "{error}");
     }
     assert!(!compiled("gfx942").bytes.is_empty());

@@ -1,36 +1,23 @@
 //! Kernel IR to MLIR: one emitter for every target.
 //!
 //! A kernel is read backwards from its stores, as its definition says. A *piece* of the schedule is a few lanes; the
-//! emitter asks each stored value for these lanes at an [`Index`](index::Index), and a value asks its operands, at the
-//! same index or at a moved one ([`movement`], [`gather`]). Whatever was asked before at an equal index is not emitted
+//! emitter asks each stored value for these lanes at an [`Index`](pull::index::Index), and a value asks its operands, at the
+//! same index or at a moved one ([`movement`](pull::movement), [`gather`](pull::gather)). Whatever was asked before at an equal index is not emitted
 //! again, so everything that the stores of a piece share is computed once.
 //!
-//! Indices are scalars, one a lane, written as `base + constant` with a known divisor of the base ([`index::Ix`]): this
+//! Indices are scalars, one a lane, written as `base + constant` with a known divisor of the base ([`Ix`](pull::index::Ix)): this
 //! is what finds out which lanes are neighbours in memory (vector loads and stores), which are in the same row, and
 //! which comparisons have one answer for all lanes.
 //!
 //! Everything is branchless. An index that may be out of range is replaced by a safe one and the result by a selection;
 //! only a table whose extent may be zero is read under a condition.
 
-mod add_at;
-mod bound;
-mod cast;
-mod device;
-mod elementwise;
-mod evaluate;
-mod function;
-mod gather;
-mod host;
-mod index;
-mod kept;
-mod lanes;
-mod machine;
-mod memory;
-mod movement;
+mod flat;
+mod peephole;
+mod pull;
 mod row;
-mod scope;
 
-use crate::{CodegenError, mlir_builder::Builder};
+use crate::{CodegenError, mlir::builder::Builder};
 use routefuse_ir::kernel::ValueId;
 use routefuse_ir::kernel::schedule::{Piece, RowShape, Schedule, Scheduled, Variant};
 use routefuse_ir::target::TargetKind;
@@ -38,7 +25,7 @@ use routefuse_ir::target::TargetKind;
 /// Builds the function or GPU kernel of `scheduled` into `builder`'s module.
 pub(crate) fn emit(builder: &Builder, scheduled: &Scheduled, variant: Variant) -> Result<(), CodegenError> {
     check(scheduled)?;
-    let emitter = scope::Emitter::new(builder, scheduled, variant);
+    let emitter = pull::Emitter::new(builder, scheduled, variant);
     match (scheduled.target.kind(), &scheduled.schedule) {
         (TargetKind::Host, schedule) => emitter.host(schedule),
         (_, schedule @ Schedule::Row { .. }) => emitter.device_rows(schedule),
@@ -78,9 +65,13 @@ fn check(scheduled: &Scheduled) -> Result<(), CodegenError> {
                 return wrong("what it holds is not an ascending list of values other than row values".to_owned());
             }
             let (needed, most, unit) = if host {
-                (host::room::stack_bytes(kernel, held), host::room::MOST_STACK, "bytes of stack")
+                (row::host::room::stack_bytes(kernel, held), row::host::room::MOST_STACK, "bytes of stack")
             } else {
-                (row::columns_of_a_lane(kernel, few.lanes.min(many.lanes)), row::MOST_COLUMNS, "columns in a lane")
+                (
+                    row::gpu::columns_of_a_lane(kernel, few.lanes.min(many.lanes)),
+                    row::gpu::MOST_COLUMNS,
+                    "columns in a lane",
+                )
             };
             if needed > most {
                 let (kernel, target) = (kernel.name.clone(), scheduled.target.name().to_owned());

@@ -1,6 +1,6 @@
 //! What the built-in compiler and this machine's processor are.
 
-use routefuse_codegen::machine_code::HostProcessor;
+use routefuse_codegen::HostProcessor;
 
 /// The compiler that is linked in, and the processor that it makes host code for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The built-in compiler: `routefuse-codegen`, as the runtime sees it.
 
-use routefuse_codegen::machine_code::HostProcessor;
+use routefuse_codegen::HostProcessor;
 use routefuse_codegen::{CodegenError, Dump};
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};

@@ -4,7 +4,7 @@
 
 use crate::snapshot::Snapshots;
 use routefuse::{Engine, Options, Stages, Target, TargetKind};
-use routefuse_codegen::machine_code::HostProcessor;
+use routefuse_codegen::HostProcessor;
 use routefuse_codegen::{Dump, compile_for_processor};
 use routefuse_tests::corpus::examples;
 

@@ -1,0 +1,3 @@
+//! Patterns that are emitted otherwise than by their operands.
+
+pub(in crate::emit) mod bound_mask;

@@ -1,0 +1,262 @@
+//! Scalar ops, lane by lane.
+
+use crate::emit::pull::Emitter;
+use crate::emit::pull::known::{Lanes, Nans};
+use crate::emit::pull::math::{LaneMachine, divide};
+use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
+use routefuse_ir::kernel::{Value, ValueKind};
+use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
+use routefuse_ir::target::TargetKind;
+use routefuse_ir::{DType, math};
+
+impl<'m> Emitter<'_, 'm> {
+    /// One scalar op on operands of these dtypes. One lane serves all.
+    pub fn scalar(&self, op: ScalarOp, operands: &[Lanes<'m>], dtypes: &[DType]) -> Lanes<'m> {
+        let lanes = operands.iter().map(|x| x.lanes).max().unwrap_or(1);
+        let trap = operands.iter().fold(None, |trap, x| self.either(trap, x.trap));
+        // On the host one answer for all lanes stays one.
+        let condition = (op == ScalarOp::Select && self.kind == TargetKind::Host).then(|| operands[0].value);
+        let operands: Vec<Lanes<'m>> = operands
+            .iter()
+            .map(|x| Lanes { value: self.spread(x.value, lanes), lanes, nans: x.nans, trap: None })
+            .collect();
+        let dtype = dtypes[0];
+        let (x, y) = (operands[0], operands.get(1).copied());
+        let y = y.unwrap_or(x);
+        let result = match op {
+            ScalarOp::Unary(op) if dtype == DType::F32 => self.unary_float(op, x),
+            ScalarOp::Unary(op) => Lanes::exact(self.unary_integer(op, x.value, dtype), lanes),
+            ScalarOp::Binary(op) if dtype == DType::F32 => self.free(self.binary_float(op, x.value, y.value), lanes),
+            ScalarOp::Binary(op) => Lanes::exact(self.binary_integer(op, x.value, y.value, dtype), lanes),
+            ScalarOp::Compare(op) => Lanes::exact(self.compare(op, x.value, y.value, dtype), lanes),
+            ScalarOp::Fma => self.free(self.b.fma(x.value, y.value, operands[2].value), lanes),
+            ScalarOp::Select => self.choose(condition.unwrap_or(x.value), y, operands[2]),
+            ScalarOp::Cast(to) => self.cast(x, dtype, to),
+            ScalarOp::Bitcast(to) => self.bits_as(x, dtype, to),
+            ScalarOp::Philox => Lanes::exact(self.philox(x.value, y.value, operands[2].value), lanes),
+        };
+        Lanes { trap, ..result }
+    }
+
+    /// The machine that emits the functions of `math` on so many lanes.
+    pub fn math(&self, lanes: u32) -> LaneMachine<'_, 'm> {
+        let nan_flows = self.target.has_nan_min();
+        LaneMachine { b: self.b, lanes, kind: self.kind, nan_flows }
+    }
+
+    /// What `f32` arithmetic made.
+    fn free(&self, value: Val<'m>, lanes: u32) -> Lanes<'m> {
+        Lanes { nans: Nans::Free, ..Lanes::exact(value, lanes) }
+    }
+
+    fn unary_float(&self, op: UnaryOp, x: Lanes<'m>) -> Lanes<'m> {
+        let mut machine = self.math(x.lanes);
+        let m = &mut machine;
+        // The functions of `math` end in a selection of the canonical NaN.
+        let settled = |value| Lanes { nans: Nans::Canonical, ..Lanes::exact(value, x.lanes) };
+        match op {
+            UnaryOp::Neg => self.free(self.b.negf(x.value), x.lanes),
+            UnaryOp::Abs => self.free(self.b.absf(x.value), x.lanes),
+            UnaryOp::Sqrt => self.free(self.b.sqrt(x.value), x.lanes),
+            UnaryOp::Exp => settled(math::exp(m, x.value)),
+            UnaryOp::Log => settled(math::log(m, x.value)),
+            UnaryOp::Sigmoid => {
+                let value = math::sigmoid(m, x.value);
+                if machine.nan_flows { self.free(value, x.lanes) } else { settled(value) }
+            }
+            UnaryOp::Softplus => settled(math::softplus(m, x.value)),
+            UnaryOp::Tanh => settled(math::tanh(m, x.value)),
+            // `not` has no float form.
+            UnaryOp::IsNan | UnaryOp::Not => Lanes::exact(self.b.cmpf(FloatPredicate::Uno, x.value, x.value), x.lanes),
+        }
+    }
+
+    /// Integers, `bool`, and `is_nan` of the 16-bit floats; no other unary op takes these dtypes.
+    fn unary_integer(&self, op: UnaryOp, x: Val<'m>, dtype: DType) -> Val<'m> {
+        let b = self.b;
+        let ty = b.type_of(x);
+        let zero = b.const_int(ty, 0);
+        match (op, dtype) {
+            (UnaryOp::IsNan, _) => {
+                // Above infinity once the sign is gone.
+                let infinity = if dtype == DType::F16 { 0x7c00 } else { 0x7f80 };
+                let magnitude = b.andi(x, b.const_int(ty, 0x7fff));
+                b.cmpi(IntPredicate::Ugt, magnitude, b.const_int(ty, infinity))
+            }
+            (UnaryOp::Not, _) => b.not(x),
+            (UnaryOp::Abs, dtype) if !dtype.is_signed() => x,
+            (UnaryOp::Abs, _) => {
+                let negative = b.cmpi(IntPredicate::Slt, x, zero);
+                b.select(negative, b.subi(zero, x), x)
+            }
+            _ => b.subi(zero, x),
+        }
+    }
+
+    fn binary_float(&self, op: BinaryOp, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        match op {
+            BinaryOp::Add => self.b.addf(x, y),
+            BinaryOp::Sub => self.b.subf(x, y),
+            BinaryOp::Mul => self.b.mulf(x, y),
+            BinaryOp::Div => divide(self.b, self.kind, self.b.lanes(self.b.type_of(x)), x, y),
+            BinaryOp::Max => self.extreme(IntPredicate::Sge, x, y),
+            // No other binary op takes floats.
+            _ => self.extreme(IntPredicate::Sle, x, y),
+        }
+    }
+
+    /// The operand whose place in the order of all floats is `order` the other's, −0 before +0; a number before a NaN.
+    fn extreme(&self, order: IntPredicate, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        let b = self.b;
+        let ints = b.with_lanes(b.int(32), b.type_of(x));
+        let place = |v: Val<'m>| {
+            // Negative floats are ordered against their bits.
+            let bits = b.bitcast(v, ints);
+            let sign = b.shrsi(bits, b.const_int(ints, 31));
+            b.xori(bits, b.andi(sign, b.const_int(ints, i64::from(i32::MAX))))
+        };
+        let is_nan = |v: Val<'m>| b.cmpf(FloatPredicate::Uno, v, v);
+        let first = b.cmpi(order, place(x), place(y));
+        let chosen = b.select(first, x, y);
+        let chosen = b.select(is_nan(y), x, chosen);
+        b.select(is_nan(x), y, chosen)
+    }
+
+    /// LLVM 22's backend for AMD combines `(a << 16) | (b >> 16)` to a `v_perm_b32` of four bytes, and takes what a signed
+    /// shift brings in for zeros (`or`, `shl`, `ashr` in LLVM IR; likewise by 8 and 24, and sign extensions, which become
+    /// such shifts). Where a kernel has any of those, its `or` does not see where its operands come from.
+    fn hides_or(&self, dtype: DType) -> bool {
+        let extends = |v: &Value| match &v.kind {
+            ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Shr), _) => v.dtype.is_signed(),
+            ValueKind::Scalar(ScalarOp::Cast(to), operands) => {
+                let from = self.kernel.value(operands[0]).dtype;
+                from.is_signed() && to.is_int() && to.size() > from.size()
+            }
+            _ => false,
+        };
+        self.kind == TargetKind::Amdgpu && dtype != DType::Bool && self.kernel.values.iter().any(extends)
+    }
+
+    fn hidden_or(&self, x: Val<'m>, y: Val<'m>, dtype: DType) -> Val<'m> {
+        let b = self.b;
+        let ty = b.type_of(x);
+        let narrow = dtype.bits() < 32;
+        let lane = |v: Val<'m>, lane: u32| {
+            let v = b.extract(v, lane);
+            b.opaque(if narrow { b.extui(v, b.int(32)) } else { v }, self.kind)
+        };
+        let lanes: Vec<Val<'m>> = (0..b.lanes(ty)).map(|l| b.ori(lane(x, l), lane(y, l))).collect();
+        let wide = b.gather_lanes(&lanes);
+        if narrow { b.trunci(wide, b.int(dtype.bits())) } else { wide }
+    }
+
+    fn binary_integer(&self, op: BinaryOp, x: Val<'m>, y: Val<'m>, dtype: DType) -> Val<'m> {
+        let (b, signed) = (self.b, dtype.is_signed());
+        match op {
+            BinaryOp::Add => b.addi(x, y),
+            BinaryOp::Sub => b.subi(x, y),
+            BinaryOp::Mul => b.muli(x, y),
+            BinaryOp::Div => self.divide_integer(x, y, signed, true),
+            BinaryOp::Rem => self.divide_integer(x, y, signed, false),
+            BinaryOp::Min if signed => b.minsi(x, y),
+            BinaryOp::Min => b.minui(x, y),
+            BinaryOp::Max if signed => b.maxsi(x, y),
+            BinaryOp::Max => b.maxui(x, y),
+            BinaryOp::And => b.andi(x, y),
+            BinaryOp::Or if self.hides_or(dtype) => self.hidden_or(x, y, dtype),
+            BinaryOp::Or => b.ori(x, y),
+            BinaryOp::Xor => b.xori(x, y),
+            BinaryOp::Shl | BinaryOp::Shr => {
+                let ty = b.type_of(x);
+                let last = b.const_int(ty, i64::from(dtype.bits()) - 1);
+                let fits = b.cmpi(IntPredicate::Ule, y, last);
+                // Not a selection by `fits`: LLVM 22 would make the pair one PTX shift, which looks at the low 32 bits of
+                // a 64-bit amount only.
+                let amount = b.minui(y, last);
+                match op {
+                    BinaryOp::Shl => b.select(fits, b.shli(x, amount), b.const_int(ty, 0)),
+                    // A shift by the width less one leaves what every larger amount leaves.
+                    _ if signed => b.shrsi(x, amount),
+                    _ => b.select(fits, b.shrui(x, amount), b.const_int(ty, 0)),
+                }
+            }
+        }
+    }
+
+    /// Truncated division; by 0 all ones, remainder `x`; the least integer by −1 wraps to itself, remainder 0.
+    fn divide_integer(&self, x: Val<'m>, y: Val<'m>, signed: bool, quotient: bool) -> Val<'m> {
+        let b = self.b;
+        let ty = b.type_of(x);
+        let (zero, one, ones) = (b.const_int(ty, 0), b.const_int(ty, 1), b.const_int(ty, -1));
+        let by_zero = b.cmpi(IntPredicate::Eq, y, zero);
+        let mut divisor = b.select(by_zero, one, y);
+        if signed {
+            let least = b.const_int(ty, 1 << (b.width(b.element(ty)) - 1));
+            let overflows = b.andi(b.cmpi(IntPredicate::Eq, x, least), b.cmpi(IntPredicate::Eq, y, ones));
+            divisor = b.select(overflows, one, divisor);
+        }
+        match (quotient, signed) {
+            (true, true) => b.select(by_zero, ones, b.divsi(x, divisor)),
+            (true, false) => b.select(by_zero, ones, b.divui(x, divisor)),
+            (false, true) => b.select(by_zero, x, b.remsi(x, divisor)),
+            (false, false) => b.select(by_zero, x, b.remui(x, divisor)),
+        }
+    }
+
+    /// Ordered comparisons, false with a NaN; `ne` is not `eq`.
+    fn compare(&self, op: CompareOp, x: Val<'m>, y: Val<'m>, dtype: DType) -> Val<'m> {
+        use {FloatPredicate as F, IntPredicate as I};
+        if dtype == DType::F32 {
+            let predicate = match op {
+                CompareOp::Eq => F::Oeq,
+                CompareOp::Ne => F::Une,
+                CompareOp::Lt => F::Olt,
+                CompareOp::Le => F::Ole,
+                CompareOp::Gt => F::Ogt,
+                CompareOp::Ge => F::Oge,
+            };
+            return self.b.cmpf(predicate, x, y);
+        }
+        let predicate = match (op, dtype.is_signed()) {
+            (CompareOp::Eq, _) => I::Eq,
+            (CompareOp::Ne, _) => I::Ne,
+            (CompareOp::Lt, true) => I::Slt,
+            (CompareOp::Le, true) => I::Sle,
+            (CompareOp::Gt, true) => I::Sgt,
+            (CompareOp::Ge, true) => I::Sge,
+            (CompareOp::Lt, false) => I::Ult,
+            (CompareOp::Le, false) => I::Ule,
+            (CompareOp::Gt, false) => I::Ugt,
+            (CompareOp::Ge, false) => I::Uge,
+        };
+        self.b.cmpi(predicate, x, y)
+    }
+
+    /// The same bits as another dtype.
+    fn bits_as(&self, x: Lanes<'m>, from: DType, to: DType) -> Lanes<'m> {
+        let x = if from == DType::F32 && to != DType::F32 { self.settled(x) } else { x };
+        let value = self.b.bitcast(x.value, self.b.lanes_of(self.value_type(to), x.lanes));
+        let nans = if from == to { x.nans } else { Nans::Exact };
+        Lanes { value, nans, ..x }
+    }
+
+    /// Philox4x32-10: the key is the seed, the counter (position, offset), low words first; the first output word.
+    fn philox(&self, seed: Val<'m>, offset: Val<'m>, position: Val<'m>) -> Val<'m> {
+        const MULTIPLIERS: [i64; 2] = [0xd251_1f53, 0xcd9e_8d57];
+        const WEYL: [i64; 2] = [0x9e37_79b9, 0xbb67_ae85];
+        let b = self.b;
+        let long = b.type_of(seed);
+        let (i32, i64) = (b.int(32), b.int(64));
+        let short = b.with_lanes(i32, long);
+        let high_low = |x: Val<'m>| [b.trunci(b.shrui(x, b.const_int(long, 32)), i32), b.trunci(x, i32)];
+        let product = |factor: i64, x: Val<'m>| high_low(b.muli(b.extui(x, i64), b.const_int(long, factor)));
+        let ([mut c1, mut c0], [mut c3, mut c2]) = (high_low(position), high_low(offset));
+        let [mut k1, mut k0] = high_low(seed);
+        for _ in 0..10 {
+            let ([high0, low0], [high1, low1]) = (product(MULTIPLIERS[0], c0), product(MULTIPLIERS[1], c2));
+            (c0, c1, c2, c3) = (b.xori(b.xori(high1, c1), k0), low1, b.xori(b.xori(high0, c3), k1), low0);
+            (k0, k1) = (b.addi(k0, b.const_int(short, WEYL[0])), b.addi(k1, b.const_int(short, WEYL[1])));
+        }
+        c0
+    }
+}

@@ -1,0 +1,180 @@
+//! Sums, extremes, and the sum of the two best.
+
+use super::spread::Spread;
+use crate::emit::pull::Emitter;
+use crate::emit::pull::evaluate::NAN;
+use crate::emit::pull::index::Index;
+use crate::emit::pull::known::{Lanes, Nans};
+use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
+use routefuse_ir::DType;
+use routefuse_ir::kernel::ValueId;
+use routefuse_ir::op::{BinaryOp, Candidates, ReduceOp, ScalarOp};
+
+impl<'m> Emitter<'_, 'm> {
+    /// One reduction of each segment: a register a turn, the same on all lanes of the segment.
+    pub fn reduce(&self, op: ReduceOp, value: ValueId, spread: &Spread<'m>, index: &Index<'m>) -> Lanes<'m> {
+        let dtype = self.kernel.value(value).dtype;
+        if op == ReduceOp::TopTwoSum {
+            let (keys, trap) = self.own_keys(value, spread, index, Candidates::All);
+            let sums: Vec<Val<'m>> =
+                (0..spread.turns).map(|turn| self.top_two_sum(&keys[spread.turn(turn)], spread)).collect();
+            let lanes = Lanes { nans: Nans::Free, ..Lanes::exact(self.b.gather_lanes(&sums), spread.turns) };
+            return Lanes { trap: self.trap_of_segments(trap, spread), ..lanes };
+        }
+        let operand = self.evaluate(value, index);
+        let registers = self.registers(operand.value, spread.places.len());
+        let one = |turn: u32| {
+            let places = &spread.places[spread.turn(turn)];
+            let own = &registers[spread.turn(turn)];
+            match op {
+                _ if spread.width == 1 => own[0],
+                ReduceOp::Sum => {
+                    // What changes no sum: −0.0, or 0.
+                    let zero = match dtype {
+                        DType::F32 => self.b.const_f32(-0.0, 1),
+                        _ => self.b.const_zero(self.value_type(dtype)),
+                    };
+                    let own = own.iter().zip(places).map(|(x, p)| p.valid.map_or(*x, |v| self.b.select(v, *x, zero)));
+                    self.tree_over_lanes(own.collect(), dtype, spread.span)
+                }
+                _ => self.extreme_of_segment(own, op == ReduceOp::Max, dtype, spread.span),
+            }
+        };
+        let results: Vec<Val<'m>> = (0..spread.turns).map(one).collect();
+        let nans = match op {
+            _ if dtype != DType::F32 => Nans::Exact,
+            _ if spread.width == 1 => operand.nans,
+            ReduceOp::Sum => Nans::Free,
+            _ => Nans::Canonical,
+        };
+        let trap = self.trap_of_segments(operand.trap, spread);
+        Lanes { value: self.b.gather_lanes(&results), lanes: spread.turns, nans, trap }
+    }
+
+    /// The canonical tree over `span` lanes of these registers, a power of two: lanes first, from the farthest on. As long
+    /// as there is more than one register, a lane and its partner each go on with half of them.
+    fn tree_over_lanes(&self, mut registers: Vec<Val<'m>>, dtype: DType, span: u32) -> Val<'m> {
+        let (b, group) = (self.b, self.group());
+        let add = |x: Val<'m>, y: Val<'m>| if dtype == DType::F32 { b.addf(x, y) } else { b.addi(x, y) };
+        let from = |x: Val<'m>, mask: u32| group.moved(x, |word| group.xor(word, mask));
+        let mut halved = vec![];
+        let mut mask = span / 2;
+        while mask > 0 {
+            if registers.len() > 1 {
+                let upper = group.has(mask);
+                let (low, high) = registers.split_at(registers.len() / 2);
+                let pairs = low.iter().zip(high);
+                let each = |(low, high): (&Val<'m>, &Val<'m>)| {
+                    let (own, others) = (b.select(upper, *high, *low), b.select(upper, *low, *high));
+                    add(own, from(others, mask))
+                };
+                registers = pairs.map(each).collect();
+                halved.push(mask);
+            } else {
+                registers[0] = add(registers[0], from(registers[0], mask));
+            }
+            mask /= 2;
+        }
+        // The halves of the registers, from the farthest on: those that partners have first.
+        for mask in halved {
+            for x in &mut registers {
+                *x = add(*x, from(*x, mask));
+            }
+        }
+        while registers.len() > 1 {
+            let (low, high) = registers.split_at(registers.len() / 2);
+            registers = low.iter().zip(high).map(|(x, y)| add(*x, *y)).collect();
+        }
+        registers[0]
+    }
+
+    /// The largest or least of `span` lanes of these registers. Copies do no harm.
+    fn extreme_of_segment(&self, registers: &[Val<'m>], largest: bool, dtype: DType, span: u32) -> Val<'m> {
+        let (b, group) = (self.b, self.group());
+        if dtype.bits() > 32 {
+            let op = ScalarOp::Binary(if largest { BinaryOp::Max } else { BinaryOp::Min });
+            let best = |x: Val<'m>, y: Val<'m>| {
+                self.scalar(op, &[Lanes::exact(x, 1), Lanes::exact(y, 1)], &[dtype, dtype]).value
+            };
+            let mut own = registers[1..].iter().fold(registers[0], |x, y| best(x, *y));
+            let mut mask = span / 2;
+            while mask > 0 {
+                own = best(own, group.moved(own, |word| group.xor(word, mask)));
+                mask /= 2;
+            }
+            return own;
+        }
+        let (sign, ones) = (self.word(1 << 31), self.word(u32::MAX));
+        // Words in the order of the elements, the least for what is never the largest.
+        let place = |x: &Val<'m>| {
+            let ordered = match dtype {
+                DType::F32 => self.ordered(*x, b.int(32)),
+                _ => {
+                    let wide =
+                        self.cast(Lanes::exact(*x, 1), dtype, if dtype.is_signed() { DType::I32 } else { DType::U32 });
+                    if dtype.is_signed() { b.xori(wide.value, sign) } else { wide.value }
+                }
+            };
+            let ordered = if largest { ordered } else { b.xori(ordered, ones) };
+            match dtype {
+                // A number comes before a NaN.
+                DType::F32 => b.select(b.cmpf(FloatPredicate::Uno, *x, *x), self.word(0), ordered),
+                _ => ordered,
+            }
+        };
+        let places: Vec<Val<'m>> = registers.iter().map(place).collect();
+        let own = places[1..].iter().fold(places[0], |x, y| b.maxui(x, *y));
+        let best = group.max(own, span);
+        let ordered = if largest { best } else { b.xori(best, ones) };
+        match dtype {
+            DType::F32 => {
+                let none = b.cmpi(IntPredicate::Eq, best, self.word(0));
+                b.select(none, b.const_f32_bits(NAN, 1), self.unordered(ordered))
+            }
+            _ => {
+                let wide = if dtype.is_signed() { b.xori(ordered, sign) } else { ordered };
+                if dtype.bits() < 32 { b.trunci(wide, self.value_type(dtype)) } else { wide }
+            }
+        }
+    }
+
+    /// The better and the next of `span` lanes of these rank keys, added as floats.
+    fn top_two_sum(&self, keys: &[Val<'m>], spread: &Spread<'m>) -> Val<'m> {
+        let (b, group) = (self.b, self.group());
+        // The best two of two pairs, each with the better one first.
+        let merged = |(a, b2): (Val<'m>, Val<'m>), (c, d): (Val<'m>, Val<'m>)| {
+            (b.maxui(a, c), b.maxui(b.minui(a, c), b.maxui(b2, d)))
+        };
+        let mut pairs: Vec<(Val<'m>, Val<'m>)> = keys
+            .chunks(2)
+            .map(|pair| match pair {
+                [x, y] => (b.maxui(*x, *y), b.minui(*x, *y)),
+                _ => (pair[0], self.word(0)),
+            })
+            .collect();
+        while pairs.len() > 1 {
+            pairs = pairs.chunks(2).map(|two| if let [x, y] = two { merged(*x, *y) } else { two[0] }).collect();
+        }
+        let (mut best, mut next) = pairs[0];
+        let mut mask = spread.span / 2;
+        while mask > 0 {
+            (best, next) = merged((best, next), (group.xor(best, mask), group.xor(next, mask)));
+            mask /= 2;
+        }
+        let float = |key| self.ranked_float(key);
+        if spread.width == 1 { float(best) } else { b.addf(float(best), float(next)) }
+    }
+
+    /// Whether any column of a segment trapped, a register a turn.
+    pub fn trap_of_segments(&self, trap: Option<Val<'m>>, spread: &Spread<'m>) -> Option<Val<'m>> {
+        let b = self.b;
+        let traps = self.registers(trap?, spread.places.len());
+        let any = |turn: u32| {
+            let own = &traps[spread.turn(turn)];
+            let own = own[1..].iter().fold(own[0], |x, y| b.ori(x, *y));
+            let any = self.group().max(b.extui(own, b.int(32)), spread.span);
+            b.cmpi(IntPredicate::Ne, any, self.word(0))
+        };
+        Some(b.gather_lanes(&(0..spread.turns).map(any).collect::<Vec<_>>()))
+    }
+}

@@ -1,0 +1,361 @@
+//! Top-k on the host.
+//!
+//! A short segment is ranked by counting: a key's rank is the number of keys that come before it. Of a long one the keys are
+//! put on the stack in blocks of neighbouring columns, whose best keys are in one vector. Each of the k rounds finds the
+//! first block of the best key and in it the first column, takes the key out and looks for the block's next best.
+
+use super::room::Room;
+use crate::emit::pull::Emitter;
+use crate::emit::pull::index::{Index, Ix};
+use crate::emit::pull::known::Lanes;
+use crate::mlir::builder::{IntPredicate, Val};
+use routefuse_ir::kernel::ValueId;
+use routefuse_ir::op::{Candidates, TopKOrder};
+
+/// The widest segment that is ranked by counting.
+const COUNTED: u64 = 16;
+
+/// Blocks whose best keys are found in straight code.
+const UNROLLED_BLOCKS: u64 = 16;
+
+/// Columns of a block and the number of blocks, a power of two, of a segment; none where it is ranked by counting.
+pub(in crate::emit) fn blocks(width: u64) -> Option<(u64, u64)> {
+    if width <= COUNTED {
+        return None;
+    }
+    let block = match width {
+        ..=128 => 8,
+        129..=256 => 16,
+        257..=1024 => 32,
+        _ => 64,
+    };
+    Some((block, width.div_ceil(block).next_power_of_two()))
+}
+
+/// What is looked for in the segments of an operand.
+#[derive(Clone, Copy)]
+pub(in crate::emit) struct TopK {
+    pub operand: ValueId,
+    pub width: u64,
+    pub k: u64,
+    pub candidates: Candidates,
+}
+
+impl<'m> Emitter<'_, 'm> {
+    /// The columns of the k best of every segment.
+    pub(in crate::emit) fn host_topk(&self, room: &Room<'m>, topk: TopK, order: TopKOrder, row: &Index<'m>) {
+        let TopK { operand, width, k, candidates: _ } = topk;
+        let body = |segment: Ix<'m>| {
+            let first = self.times(segment, width);
+            let ids = match self.select_rounds(room, topk, first, row, None) {
+                None => self.counted_topk(topk, order, first, row),
+                Some(ids) if order == TopKOrder::Column && k > 1 => self.ascending(room, ids, k),
+                Some(ids) => ids,
+            };
+            let trap = self.segment_trap(room, (operand, row), first, width);
+            self.write_lanes(room, self.times(segment, k), Lanes::exact(ids, 1), k);
+            self.write_trap(&room.out, segment, trap);
+        };
+        self.every_segment(topk, body);
+    }
+
+    /// Whether each column is among the k best of its segment.
+    pub(in crate::emit) fn host_topk_mask(&self, room: &Room<'m>, topk: TopK, row: &Index<'m>) {
+        let TopK { operand, width, .. } = topk;
+        let no = Lanes::exact(self.b.const_bool(false), 1);
+        let body = |segment: Ix<'m>| {
+            let first = self.times(segment, width);
+            if blocks(width).is_none() {
+                let chosen = self.counted(topk, first, row).1;
+                self.write_lanes(room, first, Lanes::exact(chosen, 1), width);
+            } else {
+                self.columns(first, width, |at| self.write_scratch(&room.out, at, no));
+                self.select_rounds(room, topk, first, row, Some(first));
+            }
+            let trap = self.segment_trap(room, (operand, row), first, width);
+            self.write_trap(&room.out, segment, trap);
+        };
+        self.every_segment(topk, body);
+    }
+
+    fn every_segment(&self, topk: TopK, body: impl Fn(Ix<'m>)) {
+        let segments = self.kernel.value(topk.operand).space.cols / topk.width;
+        if segments <= 2 {
+            (0..segments).for_each(|segment| body(Ix::constant(segment)));
+        } else {
+            self.host_loop(segments, 1, body);
+        }
+    }
+
+    /// Writes the first `count` lanes of a vector to the room, from a column on.
+    pub(in crate::emit) fn write_lanes(&self, room: &Room<'m>, first: Ix<'m>, x: Lanes<'m>, count: u64) {
+        let lanes = u64::from(self.b.lanes(self.b.type_of(x.value)));
+        let mut from = 0;
+        while from < count {
+            let run = 1u64 << (count - from).ilog2();
+            let mask: Vec<i32> = (from..from + run).map(|lane| lane as i32).collect();
+            let part = match run {
+                run if run == lanes => x.value,
+                1 => self.b.extract(x.value, from as u32),
+                _ => self.b.shuffle(x.value, x.value, &mask),
+            };
+            let columns: Vec<Ix<'m>> = (from..from + run).map(|lane| first.offset(lane)).collect();
+            self.write_scratch(&room.out, &columns, Lanes::exact(part, run as u32));
+            from += run;
+        }
+    }
+
+    // Short segments.
+
+    /// The rank of every column of a short segment, which no column has that is no candidate, and whether it is among the k
+    /// best. The lanes are a power of two.
+    fn counted(&self, topk: TopK, first: Ix<'m>, row: &Index<'m>) -> (Val<'m>, Val<'m>) {
+        let TopK { operand, width, k, candidates } = topk;
+        let b = self.b;
+        let lanes = width.next_power_of_two();
+        let zero = b.const_int(b.int(32), 0);
+        let keys = |first: Ix<'m>, lanes: u64| self.ranked((operand, row), first, lanes, candidates);
+        let keys = self.padded(first, (width, lanes), zero, &keys);
+        let ty = b.type_of(keys);
+        let constant = |v: i64| b.const_int(ty, v);
+        let signed = b.xori(keys, constant(1 << 31));
+        let mut counts = [constant(0), constant(0)];
+        for other in 0..width {
+            // A key comes before an equal one of a higher column. One less than no candidate wraps, and is not counted for.
+            let less: Vec<i64> = (0..lanes).map(|lane| i64::from(lane > other)).collect();
+            let other_key = b.splat(b.extract(signed, other as u32), lanes as u32);
+            let before = b.cmpi(IntPredicate::Sgt, other_key, b.subi(signed, b.const_ints(b.int(32), &less)));
+            let count = &mut counts[other as usize % 2];
+            *count = b.subi(*count, b.extsi(before, b.int(32)));
+        }
+        let none = b.cmpi(IntPredicate::Eq, keys, constant(0));
+        let ranks = b.select(none, constant(i64::from(i32::MAX)), b.addi(counts[0], counts[1]));
+        (ranks, b.cmpi(IntPredicate::Slt, ranks, constant(k as i64)))
+    }
+
+    fn counted_topk(&self, topk: TopK, order: TopKOrder, first: Ix<'m>, row: &Index<'m>) -> Val<'m> {
+        let b = self.b;
+        let (ranks, chosen) = self.counted(topk, first, row);
+        let i32 = b.int(32);
+        // The lowest lane of these, or −1.
+        let lowest = |bits: Val<'m>| {
+            let ty = b.type_of(bits);
+            let none = b.cmpi(IntPredicate::Eq, bits, b.const_int(ty, 0));
+            b.select(none, b.const_int(i32, -1), self.lane_number(bits, 32))
+        };
+        let mut ids: Vec<Val<'m>> = Vec::new();
+        let mut left = self.lane_bits(chosen);
+        for slot in 0..topk.k {
+            ids.push(match order {
+                TopKOrder::Value => {
+                    let slot = b.const_int(b.type_of(ranks), slot as i64);
+                    lowest(self.lane_bits(b.cmpi(IntPredicate::Eq, ranks, slot)))
+                }
+                TopKOrder::Column => {
+                    let id = lowest(left);
+                    let ty = b.type_of(left);
+                    left = b.andi(left, b.subi(left, b.const_int(ty, 1)));
+                    id
+                }
+            });
+        }
+        ids.resize(topk.k.next_power_of_two() as usize, b.const_int(i32, -1));
+        b.gather_lanes(&ids)
+    }
+
+    /// One bit a lane.
+    fn lane_bits(&self, answers: Val<'m>) -> Val<'m> {
+        let lanes = self.b.lanes(self.b.type_of(answers));
+        self.b.bitcast(answers, self.b.int(lanes))
+    }
+
+    /// The lowest lane whose bit is set, as an integer of `bits` bits.
+    fn lane_number(&self, set: Val<'m>, bits: u32) -> Val<'m> {
+        let b = self.b;
+        let width = b.width(b.type_of(set));
+        // Two bits do not hold what a count of up to two needs.
+        let set = if width < 8 { b.extui(set, b.int(8)) } else { set };
+        let number = b.trailing_zeros(set);
+        match width.max(8).cmp(&bits) {
+            std::cmp::Ordering::Less => b.extui(number, b.int(bits)),
+            std::cmp::Ordering::Equal => number,
+            std::cmp::Ordering::Greater => b.trunci(number, b.int(bits)),
+        }
+    }
+
+    // Long segments.
+
+    /// The greatest lane in every lane.
+    fn best_of_lanes(&self, x: Val<'m>) -> Val<'m> {
+        let b = self.b;
+        let lanes = b.lanes(b.type_of(x));
+        let folded = self.fold_lanes(vec![x], 8.min(lanes), &|x, y| vec![b.maxui(x[0], y[0])])[0];
+        let n = b.lanes(b.type_of(folded)) as i32;
+        let mut best = folded;
+        let mut distance = n / 2;
+        while distance > 0 {
+            let mask: Vec<i32> = (0..n).map(|lane| lane ^ distance).collect();
+            best = b.maxui(best, b.shuffle(best, best, &mask));
+            distance /= 2;
+        }
+        best
+    }
+
+    /// `best`, a vector of equal lanes, on `lanes` lanes.
+    fn widen_splat(&self, best: Val<'m>, lanes: u32) -> Val<'m> {
+        match self.b.lanes(self.b.type_of(best)) {
+            n if n == lanes => best,
+            // Whole vectors again, where a broadcast would take an instruction.
+            n => self.b.shuffle(best, best, &(0..lanes).map(|lane| (lane % n) as i32).collect::<Vec<_>>()),
+        }
+    }
+
+    /// The k rounds of a long segment: ids in rounds' order in a vector, or, where `marks` has the first column of the segment in the room, a
+    /// byte set for each chosen column.
+    fn select_rounds(
+        &self,
+        room: &Room<'m>,
+        topk: TopK,
+        first: Ix<'m>,
+        row: &Index<'m>,
+        marks: Option<Ix<'m>>,
+    ) -> Option<Val<'m>> {
+        let TopK { operand, width, k, candidates } = topk;
+        let (Some((block, count)), Some(keys)) = (blocks(width), room.keys) else { return None };
+        let (b, i32, i64) = (self.b, self.b.int(32), self.b.int(64));
+        self.columns(Ix::constant(0), width, |at| {
+            let ranked = self.ranked((operand, row), self.add(first, at[0]), at.len() as u64, candidates);
+            self.write_stack(keys, i32, 4, at[0], ranked);
+        });
+        let maxima = self.block_maxima(room, keys, (block, count), width);
+        let slots = k.next_power_of_two();
+        let iota = |lanes: u64| b.const_ints(i32, &(0..lanes as i64).collect::<Vec<_>>());
+        let block_vector = b.lanes_of(i32, block as u32);
+        let no_ids = b.const_int(b.lanes_of(i32, slots as u32), -1);
+        let start = if marks.is_some() { vec![maxima] } else { vec![maxima, no_ids] };
+        let rounds = (b.const_int(i64, 0), b.const_int(i64, k as i64), b.const_int(i64, 1));
+        let end = b.for_loop_carrying(rounds, &start, |_, round, state| {
+            let maxima = state[0];
+            let best = self.best_of_lanes(maxima);
+            let equal = b.cmpi(IntPredicate::Eq, maxima, self.widen_splat(best, count as u32));
+            let number = self.lane_number(self.lane_bits(equal), 64);
+            let from = b.muli(number, b.const_int(i64, block as i64));
+            let at: Vec<Ix<'m>> = (0..block).map(|lane| Ix::value(from, block).offset(lane)).collect();
+            let old = self.read_stack(keys, i32, 4, &at);
+            let equal = b.cmpi(IntPredicate::Eq, old, self.widen_splat(best, block as u32));
+            let bits = self.lane_bits(equal);
+            let lane = self.lane_number(bits, 64);
+            // Mostly one column has the best key, and which one need not be known to take it out.
+            let bits_type = b.type_of(bits);
+            let others = b.andi(bits, b.subi(bits, b.const_int(bits_type, 1)));
+            let several = b.cmpi(IntPredicate::Ne, others, b.const_int(bits_type, 0));
+            // What is stored is no selection, of which LLVM would make a masked store, which is slow.
+            let without = |taken: Val<'m>| {
+                let left = b.select(taken, b.const_int(block_vector, 0), old);
+                vec![left, b.minui(old, b.not(b.extsi(taken, i32)))]
+            };
+            let first_only = |_: &_| {
+                let here = b.splat(b.trunci(lane, i32), block as u32);
+                without(b.cmpi(IntPredicate::Eq, iota(block), here))
+            };
+            let new = b.if_then_else(several, &[block_vector; 2], first_only, |_| without(equal));
+            self.write_stack(keys, i32, 4, at[0], new[1]);
+            let next = self.widen_splat(self.best_of_lanes(new[0]), count as u32);
+            let this = b.splat(b.trunci(number, i32), count as u32);
+            let maxima = b.select(b.cmpi(IntPredicate::Eq, iota(count), this), next, maxima);
+            // 0 is no candidate.
+            let valid = b.cmpi(IntPredicate::Ne, b.extract(best, 0), b.const_int(i32, 0));
+            let column = b.addi(from, lane);
+            if let Some(first) = marks {
+                let trash = b.const_int(i64, room.trash as i64);
+                let place = b.select(valid, b.addi(self.materialise(first), column), trash);
+                self.mark(room, Ix::value(place, 1));
+                return vec![maxima];
+            }
+            let id = b.select(valid, b.trunci(column, i32), b.const_int(i32, -1));
+            let slot = b.splat(b.trunci(round, i32), slots as u32);
+            let id = b.splat(id, slots as u32);
+            vec![
+                maxima,
+                if slots == 1 { id } else { b.select(b.cmpi(IntPredicate::Eq, iota(slots), slot), id, state[1]) },
+            ]
+        });
+        end.get(1).copied()
+    }
+
+    fn mark(&self, room: &Room<'m>, column: Ix<'m>) {
+        let yes = Lanes::exact(self.b.const_bool(true), 1);
+        self.write_scratch(&room.out, &[column], yes);
+    }
+
+    /// The best key of every block.
+    fn block_maxima(&self, room: &Room<'m>, keys: Val<'m>, (block, count): (u64, u64), width: u64) -> Val<'m> {
+        let (b, i32) = (self.b, self.b.int(32));
+        let combine = |x: &[Val<'m>], y: &[Val<'m>]| vec![b.maxui(x[0], y[0])];
+        let read = |first: Ix<'m>, lanes: u64| {
+            let at: Vec<Ix<'m>> = (0..lanes).map(|lane| first.offset(lane)).collect();
+            self.read_stack(keys, i32, 4, &at)
+        };
+        let best_lanes = |first: Ix<'m>| self.fold_lanes(vec![read(first, block)], 8, &combine);
+        if count < 8 {
+            let maxima: Vec<Val<'m>> = (0..count)
+                .map(|i| match i * block < width {
+                    true => self.fold_lanes(best_lanes(Ix::constant(i * block)), 1, &combine)[0],
+                    false => b.const_int(i32, 0),
+                })
+                .collect();
+            return b.gather_lanes(&maxima);
+        }
+        if let (Some(maxima), true) = (room.maxima, count > UNROLLED_BLOCKS) {
+            // What is past the end is 0 in the keys.
+            self.host_loop(count, 8, |first| {
+                let states = (0..8).map(|i| best_lanes(self.times(first.offset(i), block))).collect();
+                self.write_stack(maxima, i32, 4, first, self.fold_eight(states, &combine)[0]);
+            });
+            let at: Vec<Ix<'m>> = (0..count).map(Ix::constant).collect();
+            return self.read_stack(maxima, i32, 4, &at);
+        }
+        let nothing = || vec![b.const_int(b.lanes_of(i32, 8), 0)];
+        let eight = |group: u64| {
+            let state = |i: u64| {
+                let first = (group * 8 + i) * block;
+                if first < width { best_lanes(Ix::constant(first)) } else { nothing() }
+            };
+            self.fold_eight((0..8).map(state).collect(), &combine)[0]
+        };
+        let mut groups: Vec<Val<'m>> = (0..count / 8).map(eight).collect();
+        while groups.len() > 1 {
+            let join = |p: &[Val<'m>]| {
+                let lanes = 2 * b.lanes(b.type_of(p[0])) as i32;
+                b.shuffle(p[0], p[1], &(0..lanes).collect::<Vec<_>>())
+            };
+            groups = groups.chunks(2).map(join).collect();
+        }
+        groups[0]
+    }
+
+    /// The first `k` lanes in ascending order, −1 last.
+    fn ascending(&self, room: &Room<'m>, ids: Val<'m>, k: u64) -> Val<'m> {
+        let (b, i32, i64) = (self.b, self.b.int(32), self.b.int(64));
+        let Some(sorted) = room.sorted else { return ids };
+        let ty = b.type_of(ids);
+        let lanes = u64::from(b.lanes(ty));
+        self.write_stack(sorted, i32, 4, Ix::constant(0), ids);
+        let iota = b.const_ints(i32, &(0..lanes as i64).collect::<Vec<_>>());
+        let all = (b.const_int(i64, 0), b.const_int(i64, k as i64), b.const_int(i64, 1));
+        let ranks = b.for_loop_carrying(all, &[b.const_int(ty, 0)], |_, other, ranks| {
+            let id = b.splat(self.read_stack(sorted, i32, 4, &[Ix::value(other, 1)]), lanes as u32);
+            let lower = b.cmpi(IntPredicate::Ult, id, ids);
+            let equal = b.cmpi(IntPredicate::Eq, id, ids);
+            let earlier = b.cmpi(IntPredicate::Slt, b.splat(b.trunci(other, i32), lanes as u32), iota);
+            let before = b.ori(lower, b.andi(equal, earlier));
+            vec![b.subi(ranks[0], b.extsi(before, i32))]
+        })[0];
+        for lane in 0..k as u32 {
+            let place = b.extui(b.extract(ranks, lane), i64);
+            self.write_stack(sorted, i32, 4, Ix::value(place, 1), b.extract(ids, lane));
+        }
+        let at: Vec<Ix<'m>> = (0..lanes).map(Ix::constant).collect();
+        self.read_stack(sorted, i32, 4, &at)
+    }
+}
