@@ -51,8 +51,8 @@ pub fn to_string(graph: &Graph) -> String {
 /// `RF0106` where the text is not JSON of this form and version, with its line and column; else all that is wrong with
 /// its names and attributes, as [`text::parse`] reports it.
 pub fn from_str(source: &str) -> Result<Graph, Diagnostics> {
-    let (graph, _, report) = lower(source)?;
-    report.into_result(graph)
+    let (graph, _, findings) = lower(source)?;
+    findings.into_result(graph)
 }
 
 /// The verified graph of a JSON text.
@@ -60,11 +60,11 @@ pub fn from_str(source: &str) -> Result<Graph, Diagnostics> {
 /// # Errors
 /// Those of [`from_str`], and the verifier's findings.
 pub fn from_str_verified(source: &str) -> Result<Verified<Graph>, Diagnostics> {
-    let (graph, file, report) = lower(source)?;
-    text::verified(Some((graph, file)), report)
+    let (graph, file, findings) = lower(source)?;
+    text::verified(Some((graph, file)), findings)
 }
 
-fn lower(source: &str) -> Result<(Graph, File, text::Report), Diagnostics> {
+fn lower(source: &str) -> Result<(Graph, File, text::Findings), Diagnostics> {
     let too_large = |message: String, help: String| Diagnostic::new(Code::TooLarge, message).help(help);
     if source.len() > MAX_BYTES {
         let message = format!("the JSON text has {} bytes", source.len());
@@ -86,9 +86,9 @@ fn lower(source: &str) -> Result<(Graph, File, text::Report), Diagnostics> {
         return Err(too_large(message, help).into());
     }
     let file = form.into_file();
-    let mut report = text::Report::default();
-    let graph = text::lower(&file, None, &mut report);
-    Ok((graph, file, report))
+    let mut findings = text::Findings::default();
+    let graph = text::lower(&file, None, &mut findings);
+    Ok((graph, file, findings))
 }
 
 fn bad_json(source: &str, e: &serde_json::Error) -> Diagnostics {

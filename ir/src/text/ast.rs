@@ -116,6 +116,17 @@ pub enum Statement {
     Broken(Broken),
 }
 
+impl Statement {
+    /// The value that the statement defines.
+    pub fn defined(&self) -> Option<&str> {
+        match self {
+            Statement::Input { name, .. } | Statement::Node { name, .. } => Some(&name.value),
+            Statement::Broken(Broken::Input(n) | Broken::Node(n)) => Some(n),
+            Statement::Dim(_) | Statement::Output { .. } | Statement::Broken(_) => None,
+        }
+    }
+}
+
 /// What a line with a syntax error would have declared: later uses of it are no errors of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Broken {

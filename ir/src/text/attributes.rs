@@ -1,10 +1,9 @@
 //! Written attributes to an op, with every mistake reported.
 
 use super::ast::{Attribute, Line, Name, Statement, ValueExpr};
-use super::lower::{dtype_help, in_statement};
+use super::findings::{Findings, in_statement};
 use super::number::LiteralError;
-use super::report::Report;
-use super::suggest::{did_you_mean, excerpt};
+use super::suggest::{did_you_mean, dtype_help, excerpt};
 use super::write;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::dim::Dim;
@@ -25,21 +24,21 @@ pub fn op(
     first: Option<Option<DType>>,
     shape: impl FnMut(usize) -> Option<Vec<Dim>>,
     line: &Line<Statement>,
-    report: &mut Report,
+    findings: &mut Findings,
 ) -> Option<Op> {
     let Some(row) = lookup(&name.value) else {
         let message = format!("unknown op `{}`", excerpt(&name.value));
         let names: Vec<&str> = OPS.iter().map(|o| o.mnemonic).collect();
         let help = did_you_mean(&name.value, names.iter().copied(), || format!("the ops are {}", names.join(", ")));
         let d = Diagnostic::new(Code::UnknownOp, message).at(name.span).help(help);
-        report.push(in_statement(d, line));
+        findings.push(in_statement(d, line));
         return None;
     };
-    let mut reading = Reading { op: name, unknown: false, known: row.attributes, first, shape, line, report };
-    let before = reading.report.count();
+    let mut reading = Reading { op: name, unknown: false, known: row.attributes, first, shape, line, findings };
+    let before = reading.findings.count();
     let values = reading.values(attributes)?;
     let op = reading.op(attributes, values);
-    if reading.report.count() > before { None } else { op }
+    if reading.findings.count() > before { None } else { op }
 }
 
 struct Reading<'a, 'r, F> {
@@ -51,13 +50,13 @@ struct Reading<'a, 'r, F> {
     first: Option<Option<DType>>,
     shape: F,
     line: &'a Line<Statement>,
-    report: &'r mut Report,
+    findings: &'r mut Findings,
 }
 
 impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
     fn error(&mut self, code: Code, message: String, span: Option<Span>, help: String) {
         let d = Diagnostic::new(code, message).at(span).help(help);
-        self.report.push(in_statement(d, self.line));
+        self.findings.push(in_statement(d, self.line));
     }
 
     fn known_names(&self) -> Vec<&'static str> {
@@ -86,10 +85,10 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
                 let message = format!("the attribute `{name}` is given twice");
                 self.error(Code::DuplicateAttribute, message, a.name.span, "leave one of them out".to_owned());
             } else {
-                let before = self.report.count();
+                let before = self.findings.count();
                 match self.value(i, a, attributes) {
                     Some(v) => values.push((a.name.value.clone(), v)),
-                    None => poisoned |= self.report.count() == before,
+                    None => poisoned |= self.findings.count() == before,
                 }
             }
         }

@@ -1,16 +1,25 @@
 //! Values that are used before they are defined, and values that depend on themselves.
 
 use super::ast::{File, Name, Statement};
-use super::lower::{Forward, defined, in_statement};
-use super::report::Report;
+use super::findings::{Findings, in_statement};
 use super::suggest::excerpt;
 use crate::diag::{Code, Diagnostic};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use std::collections::HashMap;
 
+/// A value that is used on line `user` before the line `definition` that defines it.
+pub struct Forward<'a> {
+    /// The line that uses the value.
+    pub user: usize,
+    /// The line that defines it.
+    pub definition: usize,
+    /// The name by which it is used.
+    pub name: &'a Name,
+}
+
 /// Reports the forward uses: those of a cycle once for the cycle, the others each.
-pub fn report(file: &File, definitions: &HashMap<&str, usize>, forward: &[Forward<'_>], report: &mut Report) {
+pub fn find(file: &File, definitions: &HashMap<&str, usize>, forward: &[Forward<'_>], findings: &mut Findings) {
     if forward.is_empty() {
         return;
     }
@@ -49,7 +58,7 @@ pub fn report(file: &File, definitions: &HashMap<&str, usize>, forward: &[Forwar
         } else {
             let mut members: Vec<usize> = components[c].iter().map(|m| m.index()).collect();
             members.sort_unstable();
-            let names = members.iter().filter_map(|m| defined(&file.body[*m].item.value));
+            let names = members.iter().filter_map(|m| file.body[*m].item.value.defined());
             let mut names: Vec<String> = names.map(|n| format!("%{}", excerpt(n))).collect();
             if names.len() > 8 {
                 names.truncate(8);
@@ -59,6 +68,6 @@ pub fn report(file: &File, definitions: &HashMap<&str, usize>, forward: &[Forwar
                 .at(line.item.span)
                 .help("an operation may only use values that are defined before it")
         };
-        report.push(in_statement(d, line));
+        findings.push(in_statement(d, line));
     }
 }

@@ -1,6 +1,6 @@
 //! Characters to tokens, line by line. A statement is one line, so an error never reaches past it.
 
-use super::report::Report;
+use super::findings::Findings;
 use crate::diag::{Code, Diagnostic, Span};
 use winnow::combinator::{alt, delimited, dispatch, fail, peek, preceded, repeat};
 use winnow::prelude::*;
@@ -102,17 +102,17 @@ fn token(input: &mut Input<'_>) -> ModalResult<Token> {
 }
 
 /// The lines of the source. Reports at most one bad character a line.
-pub fn lines(source: &str, report: &mut Report) -> Vec<SourceLine> {
+pub fn lines(source: &str, findings: &mut Findings) -> Vec<SourceLine> {
     let mut offset = 0;
     let mut lines = vec![];
     for text in source.split('\n') {
-        lines.push(line(text, offset, report));
+        lines.push(line(text, offset, findings));
         offset += text.len() + 1;
     }
     lines
 }
 
-fn line(text: &str, offset: usize, report: &mut Report) -> SourceLine {
+fn line(text: &str, offset: usize, findings: &mut Findings) -> SourceLine {
     // A byte order mark is not part of the text; U+FEFF anywhere else is an unexpected character.
     let body = if offset == 0 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
     let start = offset + text.len() - body.len();
@@ -148,7 +148,7 @@ fn line(text: &str, offset: usize, report: &mut Report) -> SourceLine {
                 };
                 let span = Span::new(start + at, start + at + length);
                 if !bad {
-                    report.push(unexpected(c, length > 1 && c.is_ascii(), span));
+                    findings.push(unexpected(c, length > 1 && c.is_ascii(), span));
                 }
                 bad = true;
                 at += length;
@@ -175,9 +175,9 @@ mod tests {
     use super::*;
 
     fn tokens(text: &str) -> Vec<Token> {
-        let mut report = Report::default();
-        let lines = lines(text, &mut report);
-        assert_eq!(report.count(), 0, "{text}");
+        let mut findings = Findings::default();
+        let lines = lines(text, &mut findings);
+        assert_eq!(findings.count(), 0, "{text}");
         lines.into_iter().flat_map(|l| l.tokens).map(|l| l.token).collect()
     }
 
@@ -202,12 +202,12 @@ mod tests {
 
     #[test]
     fn spans_are_offsets_of_the_whole_source() {
-        let mut report = Report::default();
-        let lines = lines("\u{feff}a\r\n  é # x \r\n bc", &mut report);
+        let mut findings = Findings::default();
+        let lines = lines("\u{feff}a\r\n  é # x \r\n bc", &mut findings);
         assert_eq!(lines[0].tokens[0].span, Span::new(3, 4));
         assert_eq!(lines[0].end, 4);
         assert_eq!(lines[1].comment.as_deref(), Some("# x"));
         assert_eq!(lines[2].tokens[0].span, Span::new(18, 20));
-        assert_eq!(report.count(), 1);
+        assert_eq!(findings.count(), 1);
     }
 }

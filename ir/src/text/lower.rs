@@ -5,10 +5,9 @@
 
 use super::ast::{AliasExpr, AliasKind, Attribute, Broken, DimExpr, File, Line, Name, Statement, TypeExpr};
 use super::attributes;
-use super::cycle;
-use super::report::Report;
-use super::suggest::{MAX_CANDIDATES, did_you_mean, excerpt, one_of};
-use super::write;
+use super::cycle::{self, Forward};
+use super::findings::{Findings, excerpt_of, in_statement};
+use super::suggest::{MAX_CANDIDATES, did_you_mean, dtype_help, excerpt};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::dim::{Dim, SymbolId};
 use crate::dtype::DType;
@@ -19,11 +18,11 @@ use crate::verify::check_type;
 use std::collections::{BTreeMap, HashMap};
 
 /// The graph of a file; what was reported is not in it.
-pub fn lower(file: &File, source: Option<&str>, report: &mut Report) -> Graph {
+pub fn lower(file: &File, source: Option<&str>, findings: &mut Findings) -> Graph {
     let mut lowering = Lowering {
         graph: Graph::new(&file.graph.item.value.value),
         source,
-        report,
+        findings,
         dims: BTreeMap::new(),
         values: BTreeMap::new(),
         inputs: BTreeMap::new(),
@@ -32,7 +31,7 @@ pub fn lower(file: &File, source: Option<&str>, report: &mut Report) -> Graph {
         line: 0,
     };
     for (i, line) in file.body.iter().enumerate() {
-        if let Some(name) = defined(&line.item.value) {
+        if let Some(name) = line.item.value.defined() {
             lowering.definitions.entry(name).or_insert(i);
         }
     }
@@ -40,25 +39,9 @@ pub fn lower(file: &File, source: Option<&str>, report: &mut Report) -> Graph {
         lowering.line = i;
         lowering.statement(line);
     }
-    let Lowering { graph, forward, definitions, report, .. } = lowering;
-    cycle::report(file, &definitions, &forward, report);
+    let Lowering { graph, forward, definitions, findings, .. } = lowering;
+    cycle::find(file, &definitions, &forward, findings);
     graph
-}
-
-/// The value that a statement defines.
-pub fn defined(s: &Statement) -> Option<&str> {
-    match s {
-        Statement::Input { name, .. } | Statement::Node { name, .. } => Some(&name.value),
-        Statement::Broken(Broken::Input(n) | Broken::Node(n)) => Some(n),
-        Statement::Dim(_) | Statement::Output { .. } | Statement::Broken(_) => None,
-    }
-}
-
-/// A value that is used on line `user` before the line `definition` that defines it.
-pub struct Forward<'a> {
-    pub user: usize,
-    pub definition: usize,
-    pub name: &'a Name,
 }
 
 /// A name and where it was first declared.
@@ -72,7 +55,7 @@ struct Declared<T> {
 struct Lowering<'a, 'r> {
     graph: Graph,
     source: Option<&'a str>,
-    report: &'r mut Report,
+    findings: &'r mut Findings,
     dims: BTreeMap<&'a str, Declared<SymbolId>>,
     values: BTreeMap<&'a str, Declared<NodeId>>,
     inputs: BTreeMap<&'a str, Option<usize>>,
@@ -124,7 +107,7 @@ impl<'a> Lowering<'a, '_> {
 
     fn error(&mut self, code: Code, message: String, span: Option<Span>, line: &Line<Statement>, help: String) {
         let d = Diagnostic::new(code, message).at(span).help(help);
-        self.report.push(in_statement(d, line));
+        self.findings.push(in_statement(d, line));
     }
 
     /// `on line 3`, where there are lines.
@@ -200,8 +183,8 @@ impl<'a> Lowering<'a, '_> {
     fn problem(&mut self, problem: Problem, line: &Line<Statement>) {
         let mut d = Diagnostic::new(problem.code, problem.message).at(line.item.span);
         d.help = problem.help;
-        d.context = Some(excerpt_of_statement(line));
-        self.report.push(d);
+        d.context = Some(excerpt_of(line));
+        self.findings.push(d);
     }
 
     /// The value of a name; `None` if it has none, which is reported here or was reported at its definition.
@@ -235,7 +218,7 @@ impl<'a> Lowering<'a, '_> {
         let declared = ty.map(|ty| self.ty(ty, line));
         let first = values.first().map(|v| v.map(|v| self.graph.node(v).ty.dtype));
         let values: Option<Vec<NodeId>> = values.into_iter().collect();
-        let before = self.report.count();
+        let before = self.findings.count();
         let mut shapes = HashMap::new();
         for (i, a) in attributes.iter().enumerate() {
             if let super::ast::ValueExpr::Shape(dims) = &a.value.value {
@@ -243,9 +226,9 @@ impl<'a> Lowering<'a, '_> {
             }
         }
         let poisoned_shape = shapes.values().any(Option::is_none);
-        let op = attributes::op(op, attributes, first, |i| shapes.remove(&i).flatten(), line, self.report);
+        let op = attributes::op(op, attributes, first, |i| shapes.remove(&i).flatten(), line, self.findings);
         let fresh = self.is_fresh(name, line);
-        if poisoned_shape || self.report.count() > before || !fresh {
+        if poisoned_shape || self.findings.count() > before || !fresh {
             return None;
         }
         let (op, values) = (op?, values?);
@@ -315,21 +298,4 @@ impl<'a> Lowering<'a, '_> {
             AliasKind::Guarded => Alias::Guarded,
         })
     }
-}
-
-/// The help of [`Code::UnknownDType`].
-pub fn dtype_help(name: &str) -> String {
-    let names: Vec<&str> = DType::ALL.iter().map(|d| d.name()).collect();
-    did_you_mean(name, names.iter().copied(), || format!("the dtypes are {}", one_of(&names)))
-}
-
-/// What has no place in a text says in which statement it is.
-pub fn in_statement(d: Diagnostic, line: &Line<Statement>) -> Diagnostic {
-    if d.span.is_some() { d } else { d.within(excerpt_of_statement(line)) }
-}
-
-fn excerpt_of_statement(line: &Line<Statement>) -> String {
-    const MAX: usize = 160;
-    let text = write::statement(&line.item.value);
-    if text.chars().count() <= MAX { text } else { text.chars().take(MAX).chain(['…']).collect() }
 }

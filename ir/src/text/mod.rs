@@ -56,23 +56,23 @@
 pub(crate) mod ast;
 mod attributes;
 mod cycle;
+mod findings;
 mod lex;
 mod lift;
 mod lower;
 mod number;
-mod report;
 mod suggest;
 mod syntax;
 mod write;
 
+pub use findings::MAX_ERRORS;
 pub use number::LiteralError;
-pub use report::MAX_ERRORS;
 pub use suggest::did_you_mean;
 pub use syntax::{MAX_BYTES, MAX_LINES, MAX_LIST, VERSION};
 
+pub(crate) use findings::Findings;
 pub(crate) use lift::alias_expr;
 pub(crate) use lower::lower;
-pub(crate) use report::Report;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::graph::Graph;
@@ -85,9 +85,9 @@ use ast::{File, Statement};
 /// All that is wrong with its syntax, its names and its attributes, and types that are left out and cannot be inferred, in
 /// order of place.
 pub fn parse(source: &str) -> Result<Graph, Diagnostics> {
-    let mut report = Report::default();
-    let graph = syntax::parse(source, &mut report).map(|file| lower(&file, Some(source), &mut report));
-    report.into_result(graph.unwrap_or_default())
+    let mut findings = Findings::default();
+    let graph = syntax::parse(source, &mut findings).map(|file| lower(&file, Some(source), &mut findings));
+    findings.into_result(graph.unwrap_or_default())
 }
 
 /// As [`parse`], from bytes.
@@ -116,16 +116,16 @@ pub fn utf8(source: &[u8]) -> Result<&str, Diagnostics> {
 /// # Errors
 /// All that is wrong, the verifier's findings included, in order of place.
 pub fn parse_verified(source: &str) -> Result<Verified<Graph>, Diagnostics> {
-    let mut report = Report::default();
-    let file = syntax::parse(source, &mut report);
-    let lowered = file.map(|file| (lower(&file, Some(source), &mut report), file));
-    verified(lowered, report)
+    let mut findings = Findings::default();
+    let file = syntax::parse(source, &mut findings);
+    let lowered = file.map(|file| (lower(&file, Some(source), &mut findings), file));
+    verified(lowered, findings)
 }
 
 /// Verifies what was lowered; where something was reported, what is left of the graph is still checked.
-pub(crate) fn verified(lowered: Option<(Graph, File)>, mut report: Report) -> Result<Verified<Graph>, Diagnostics> {
+pub(crate) fn verified(lowered: Option<(Graph, File)>, mut findings: Findings) -> Result<Verified<Graph>, Diagnostics> {
     let Some((graph, file)) = lowered else {
-        return report.into_result(()).and_then(|()| Graph::default().verify());
+        return findings.into_result(()).and_then(|()| Graph::default().verify());
     };
     // Outputs that were left out because of their errors are not missing.
     let has_outputs =
@@ -138,10 +138,10 @@ pub(crate) fn verified(lowered: Option<(Graph, File)>, mut report: Report) -> Re
             }
             d.span = file.graph.item.span;
         }
-        report.push(d);
+        findings.push(d);
     }
     // A graph without findings verifies.
-    report.into_result(()).and_then(|()| graph.verify())
+    findings.into_result(()).and_then(|()| graph.verify())
 }
 
 /// The canonical text of a graph. For a valid graph, [`parse`] gives it back ([`Graph::same_as`]).
@@ -155,8 +155,8 @@ pub fn print(graph: &Graph) -> String {
 /// # Errors
 /// All that is wrong with its syntax.
 pub fn format(source: &str) -> Result<String, Diagnostics> {
-    let mut report = Report::default();
-    let file = syntax::parse(source, &mut report);
-    report.into_result(())?;
+    let mut findings = Findings::default();
+    let file = syntax::parse(source, &mut findings);
+    findings.into_result(())?;
     Ok(file.as_ref().map(write::file).unwrap_or_default())
 }

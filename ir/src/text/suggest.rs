@@ -1,5 +1,7 @@
 //! "Did you mean": names near to one that is unknown.
 
+use crate::dtype::DType;
+
 /// Longer names get no suggestion: the search is quadratic.
 const MAX_LENGTH: usize = 40;
 /// Names after these are not looked at.
@@ -29,6 +31,12 @@ pub fn did_you_mean<'a>(
     }
     let names: Vec<String> = near.iter().map(|(_, n)| format!("`{n}`")).collect();
     format!("did you mean {}?", one_of(&names))
+}
+
+/// The help of [`Code::UnknownDType`](crate::Code::UnknownDType).
+pub fn dtype_help(name: &str) -> String {
+    let names: Vec<&str> = DType::ALL.iter().map(|d| d.name()).collect();
+    did_you_mean(name, names.iter().copied(), || format!("the dtypes are {}", one_of(&names)))
 }
 
 /// `a`, `a or b`, `a, b or c`.

@@ -4,8 +4,8 @@ use super::ast::{
     AliasExpr, AliasKind, Attribute, Broken, DimExpr, File, LAYOUTS, Line, Name, Spanned, Statement, Trivia, TypeExpr,
     ValueExpr,
 };
+use super::findings::Findings;
 use super::lex::{self, Lexeme, SourceLine, Token};
-use super::report::Report;
 use super::suggest::{did_you_mean, excerpt, one_of};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::dtype::DType;
@@ -28,15 +28,15 @@ type Parsed<T> = Result<T, Stop>;
 
 /// The syntax tree of a source, or nothing if it is not of this version or too large. Where errors were reported, the
 /// tree holds what is left.
-pub fn parse(source: &str, report: &mut Report) -> Option<File> {
+pub fn parse(source: &str, findings: &mut Findings) -> Option<File> {
     let lines_in_source = source.bytes().filter(|b| *b == b'\n').count() + 1;
     if source.len() > MAX_BYTES || lines_in_source > MAX_LINES {
         let message = format!("the text has {} bytes in {lines_in_source} lines", source.len());
         let help = format!("a graph has at most {MAX_BYTES} bytes in {MAX_LINES} lines");
-        report.push(Diagnostic::new(Code::TooLarge, message).help(help));
+        findings.push(Diagnostic::new(Code::TooLarge, message).help(help));
         return None;
     }
-    FileParser { report, place: Place::Header, above: vec![], file: None, header: Line::bare(()) }.file(source)
+    FileParser { findings, place: Place::Header, above: vec![], file: None, header: Line::bare(()) }.file(source)
 }
 
 /// Which line comes next.
@@ -51,7 +51,7 @@ enum Place {
 }
 
 struct FileParser<'r> {
-    report: &'r mut Report,
+    findings: &'r mut Findings,
     place: Place,
     above: Vec<Trivia>,
     header: Line<()>,
@@ -60,7 +60,7 @@ struct FileParser<'r> {
 
 impl FileParser<'_> {
     fn file(mut self, source: &str) -> Option<File> {
-        for source_line in lex::lines(source, self.report) {
+        for source_line in lex::lines(source, self.findings) {
             if source_line.tokens.is_empty() {
                 self.above.push(source_line.comment.map_or(Trivia::Blank, Trivia::Comment));
             } else if !self.line(source_line) {
@@ -70,15 +70,15 @@ impl FileParser<'_> {
         let end = Some(Span::new(source.len(), source.len()));
         match self.place {
             Place::Header => {
-                self.report.push(header_error("the text is empty".to_owned(), end));
+                self.findings.push(header_error("the text is empty".to_owned(), end));
             }
             Place::Graph => {
                 let message = "the text has no graph";
-                self.report.push(Diagnostic::new(Code::UnexpectedToken, message).at(end).help(GRAPH_HELP));
+                self.findings.push(Diagnostic::new(Code::UnexpectedToken, message).at(end).help(GRAPH_HELP));
             }
             Place::Body => {
                 let message = "the graph is not closed";
-                self.report.push(Diagnostic::new(Code::UnexpectedToken, message).at(end).help("end it with `}`"));
+                self.findings.push(Diagnostic::new(Code::UnexpectedToken, message).at(end).help("end it with `}`"));
             }
             Place::End | Place::Beyond => {}
         }
@@ -100,11 +100,11 @@ impl FileParser<'_> {
             }
             if first.token != Token::Bad {
                 let message = format!("the text begins with {}, not with `route {VERSION}`", found(&first.token));
-                self.report.push(header_error(message, Some(first.span)));
+                self.findings.push(header_error(message, Some(first.span)));
             }
             let begins_graph = matches!(&first.token, Token::Word(w) if w == "graph");
             if !begins_graph {
-                // What follows is anything but a graph, and a report on each of its lines would tell nobody anything.
+                // What follows is anything but a graph, and an error on each of its lines would tell nobody anything.
                 return false;
             }
         }
@@ -123,7 +123,7 @@ impl FileParser<'_> {
             Some(Token::Number(n)) if *n == VERSION.to_string() => {
                 if let Some(extra) = line.tokens.get(2) {
                     let message = format!("{} after the version", found(&extra.token));
-                    self.report.push(header_error(message, Some(extra.span)));
+                    self.findings.push(header_error(message, Some(extra.span)));
                 }
                 return true;
             }
@@ -132,12 +132,12 @@ impl FileParser<'_> {
             Some(other) => format!("{} is no version", found(other)),
             None => "the version is missing".to_owned(),
         };
-        self.report.push(header_error(message, Some(span)));
+        self.findings.push(header_error(message, Some(span)));
         false
     }
 
     fn graph(&mut self, line: SourceLine) {
-        let mut cursor = Cursor::new(&line, self.report);
+        let mut cursor = Cursor::new(&line, self.findings);
         let name = cursor.graph();
         let above = std::mem::take(&mut self.above);
         let (name, is_graph) = match name {
@@ -164,7 +164,7 @@ impl FileParser<'_> {
 
     fn statement(&mut self, line: SourceLine) {
         let span = span_of(&line);
-        let statement = Cursor::new(&line, self.report).statement();
+        let statement = Cursor::new(&line, self.findings).statement();
         let statement = statement.unwrap_or_else(|Stop| Statement::Broken(broken(&line.tokens)));
         let above = std::mem::take(&mut self.above);
         if let Some(file) = &mut self.file {
@@ -173,7 +173,7 @@ impl FileParser<'_> {
     }
 
     fn close(&mut self, line: SourceLine) {
-        let mut cursor = Cursor::new(&line, self.report);
+        let mut cursor = Cursor::new(&line, self.findings);
         cursor.next += 1;
         // A stray token has been reported; the graph is closed all the same.
         let _ = cursor.end();
@@ -188,7 +188,7 @@ impl FileParser<'_> {
         if self.place == Place::End && line.tokens[0].token != Token::Bad {
             let message = format!("{} after the end of the graph", found(&line.tokens[0].token));
             let d = Diagnostic::new(Code::UnexpectedToken, message).at(Some(line.tokens[0].span));
-            self.report.push(d.help("a text holds one graph"));
+            self.findings.push(d.help("a text holds one graph"));
         }
         self.place = Place::Beyond;
     }
@@ -233,12 +233,12 @@ fn found(token: &Token) -> String {
 struct Cursor<'a> {
     line: &'a SourceLine,
     next: usize,
-    report: &'a mut Report,
+    findings: &'a mut Findings,
 }
 
 impl<'a> Cursor<'a> {
-    fn new(line: &'a SourceLine, report: &'a mut Report) -> Cursor<'a> {
-        Cursor { line, next: 0, report }
+    fn new(line: &'a SourceLine, findings: &'a mut Findings) -> Cursor<'a> {
+        Cursor { line, next: 0, findings }
     }
 
     fn peek(&self) -> Option<&'a Token> {
@@ -254,7 +254,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn fail<T>(&mut self, code: Code, message: String, span: Span, help: &str) -> Parsed<T> {
-        self.report.push(Diagnostic::new(code, message).at(Some(span)).help(help));
+        self.findings.push(Diagnostic::new(code, message).at(Some(span)).help(help));
         Err(Stop)
     }
 
@@ -269,7 +269,7 @@ impl<'a> Cursor<'a> {
         if !help.is_empty() {
             d = d.help(help);
         }
-        self.report.push(d);
+        self.findings.push(d);
         Err(Stop)
     }
 

@@ -1,5 +1,7 @@
 //! Collecting everything that is wrong, within bounds.
 
+use super::ast::{Line, Statement};
+use super::write;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 
 /// The most errors that are reported for one text.
@@ -7,12 +9,12 @@ pub const MAX_ERRORS: usize = 1000;
 
 /// What has been found wrong so far.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct Findings {
     found: Diagnostics,
     more: usize,
 }
 
-impl Report {
+impl Findings {
     /// Adds one, unless there are too many already.
     pub fn push(&mut self, d: Diagnostic) {
         if self.found.0.len() < MAX_ERRORS {
@@ -38,4 +40,16 @@ impl Report {
         }
         self.found.into_result(value)
     }
+}
+
+/// What has no place in a text says in which statement it is.
+pub fn in_statement(d: Diagnostic, line: &Line<Statement>) -> Diagnostic {
+    if d.span.is_some() { d } else { d.within(excerpt_of(line)) }
+}
+
+/// The start of a statement, short enough for a message.
+pub fn excerpt_of(line: &Line<Statement>) -> String {
+    const MAX: usize = 160;
+    let text = write::statement(&line.item.value);
+    if text.chars().count() <= MAX { text } else { text.chars().take(MAX).chain(['…']).collect() }
 }
