@@ -1,10 +1,15 @@
-//! Shape and type inference: the one place that knows what an op gives.
+//! Shape and type inference: the one place that knows what an op gives. The dtypes that an op takes are in its row of the
+//! [op table](crate::op::table); what is here of them is how a refusal reads.
+
+mod row;
 
 use crate::diag::Code;
 use crate::dim::{Dim, shape_text};
 use crate::dtype::DType;
 use crate::graph::TensorType;
-use crate::op::{BinaryOp, Op, OutOfRange, ScalarOp, UnaryOp};
+use crate::literal::Literal;
+use crate::op::info::{DTypes, Gives};
+use crate::op::{Op, OutOfRange, ScalarOp};
 
 /// Why an op does not accept its operands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,8 +22,6 @@ pub struct Problem {
     /// What would be right.
     pub help: Option<String>,
 }
-
-mod row;
 
 type Inferred = Result<TensorType, Problem>;
 
@@ -36,54 +39,29 @@ pub fn infer(op: &Op, operands: &[TensorType], symbols: &[String]) -> Inferred {
         Op::Input(_) => problem(Code::Internal, "an input's type is declared, not inferred", "report this"),
         Op::Const(l) => cx.count(0).map(|()| TensorType::scalar(l.dtype())),
         Op::Scalar(s) => cx.scalar(*s),
-        Op::Iota { dtype, shape, axis } => {
-            cx.count(0)?;
-            if !dtype.is_int() {
-                return cx.unsupported(*dtype, "an integer dtype");
-            }
-            if *axis >= shape.len() {
-                let message = format!("axis {axis} of a shape of rank {}", shape.len());
-                return problem(Code::AxisOutOfRange, message, "axes count from 0");
-            }
-            Ok(TensorType::new(*dtype, shape.clone()))
-        }
+        Op::Iota { dtype, shape, axis } => cx.iota(*dtype, shape, *axis),
         Op::Broadcast { shape } => cx.broadcast(shape),
         Op::Reshape { shape } => cx.reshape(shape),
         Op::Slice { start, stop } => cx.slice(*start, *stop),
         Op::Concat => cx.concat(),
         Op::Gather { out_of_range } => cx.gather(*out_of_range),
         Op::GatherRow { out_of_range } => cx.gather_row(*out_of_range),
-        Op::MaskRows { fill } => {
-            cx.count(2)?;
-            cx.index_dtype(&operands[1], "the number of valid rows")?;
-            if !operands[1].shape.is_empty() {
-                return cx.rank("n", &operands[1], "a scalar, shape []");
-            }
-            if operands[0].row_symbol().is_none() {
-                let message = format!("`mask_rows` needs rows to mask, but `x` is {}", cx.text(0));
-                return problem(Code::RankMismatch, message, "the leading dim must be symbolic");
-            }
-            cx.literal(fill.dtype(), operands[0].dtype, "fill")?;
-            Ok(operands[0].clone())
-        }
-        Op::Pack { .. } => {
-            cx.count(2)?;
-            cx.index_dtype(&operands[0], "an id")?;
-            if !matches!(operands[1].dtype, DType::F32 | DType::Bf16) {
-                return cx.unsupported(operands[1].dtype, "a weight of f32 or bf16");
-            }
-            Ok(TensorType::new(DType::I32, cx.same_shape()?))
-        }
-        Op::UnpackId | Op::UnpackWeight => {
-            cx.count(1)?;
-            if operands[0].dtype != DType::I32 {
-                return cx.unsupported(operands[0].dtype, "a packed word of i32");
-            }
-            let dtype = if *op == Op::UnpackId { DType::I32 } else { DType::Bf16 };
-            Ok(TensorType::new(dtype, operands[0].shape.clone()))
-        }
+        Op::MaskRows { fill } => cx.mask_rows(*fill),
+        Op::Pack { .. } => cx.pack(),
+        Op::UnpackId => cx.unpack(DType::I32),
+        Op::UnpackWeight => cx.unpack(DType::Bf16),
         Op::Copy => cx.count(1).map(|()| operands[0].clone()),
-        _ => cx.row_op(),
+        Op::Reduce { op, axis } => cx.reduce(*op, *axis),
+        Op::ArgMax => cx.argmax(),
+        Op::CumSum => cx.cumsum(),
+        Op::Softmax | Op::LogSoftmax => cx.row_of_f32(),
+        Op::Renorm { denominator } => cx.renorm(*denominator),
+        Op::Dot => cx.dot(),
+        Op::TopK { k, .. } => cx.topk(*k),
+        Op::TopKMask { k, .. } => cx.topk_mask(*k),
+        Op::GroupScore { groups, score } => cx.group_score(*groups, *score),
+        Op::GroupMask { keep, .. } => cx.group_mask(*keep),
+        Op::AtomicAdd => cx.atomic_add(),
     }
 }
 
@@ -107,8 +85,8 @@ impl Cx<'_> {
             return Ok(());
         }
         let message = format!("`{}` takes {n} operands, not {}", self.name(), self.operands.len());
-        let row = crate::op::table::lookup(self.name());
-        problem(Code::WrongOperandCount, message, format!("its operands are: {}", row.map_or("none", |r| r.operands)))
+        let operands = self.op.info().map_or("none".to_owned(), |row| row.operands_text());
+        problem(Code::WrongOperandCount, message, format!("its operands are: {operands}"))
     }
 
     fn unsupported<T>(&self, dtype: DType, expected: &str) -> Result<T, Problem> {
@@ -160,9 +138,10 @@ impl Cx<'_> {
         Ok(self.operands[first].shape.clone())
     }
 
-    fn same_dtype(&self, from: usize) -> Result<DType, Problem> {
+    /// The dtype of the operands `from` and after it, `count` of them.
+    fn same_dtype(&self, from: usize, count: usize) -> Result<DType, Problem> {
         let first = self.operands[from].dtype;
-        match self.operands[from..].iter().position(|t| t.dtype != first) {
+        match self.operands[from..from + count].iter().position(|t| t.dtype != first) {
             None => Ok(first),
             Some(i) => {
                 let (a, b) = (self.text(from), self.text(from + i));
@@ -172,71 +151,43 @@ impl Cx<'_> {
         }
     }
 
+    /// An op on single elements: its operands' dtypes are those of its row, and their shapes are equal.
     fn scalar(&self, op: ScalarOp) -> Inferred {
         self.count(op.arity())?;
-        let first = self.operands[0].dtype;
-        let dtype = match op {
-            ScalarOp::Unary(u) => {
-                let (fits, expected, result) = match u {
-                    UnaryOp::Neg => (first.is_int() || first == DType::F32, "an integer or f32", first),
-                    UnaryOp::Abs => (first.is_signed() || first == DType::F32, "a signed integer or f32", first),
-                    UnaryOp::Not => (!first.is_float(), "an integer or bool", first),
-                    UnaryOp::IsNan => (first.is_float(), "a float", DType::Bool),
-                    _ => (first == DType::F32, "f32", first),
-                };
-                if !fits {
-                    return self.unsupported(first, expected);
-                }
-                result
+        let mut from = 0;
+        for group in self.op.info().map_or(&[][..], |row| row.operands) {
+            let count = group.names.len();
+            let dtype = self.same_dtype(from, count)?;
+            if !group.dtypes.holds(dtype) {
+                return self.unsupported(dtype, if count == 1 { group.dtypes.one } else { group.dtypes.many });
             }
-            ScalarOp::Binary(b) => {
-                let dtype = self.same_dtype(0)?;
-                let (fits, expected) = match b {
-                    BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div => {
-                        (dtype.is_int() || dtype == DType::F32, "integers or f32")
-                    }
-                    BinaryOp::Min | BinaryOp::Max => {
-                        (!dtype.is_float() || dtype == DType::F32, "integers, bool or f32")
-                    }
-                    BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => (!dtype.is_float(), "integers or bool"),
-                    BinaryOp::Rem | BinaryOp::Shl | BinaryOp::Shr => (dtype.is_int(), "integers"),
-                };
-                if !fits {
-                    return self.unsupported(dtype, expected);
-                }
-                dtype
+            from += count;
+        }
+        if let ScalarOp::Bitcast(to) = op {
+            let first = self.operands[0].dtype;
+            if first == DType::Bool || to == DType::Bool || first.size() != to.size() {
+                let message = format!("`bitcast` from {first} to {to}");
+                return problem(Code::UnsupportedDType, message, "both must be of one width, and neither bool");
             }
-            ScalarOp::Compare(_) => {
-                let dtype = self.same_dtype(0)?;
-                if matches!(dtype, DType::F16 | DType::Bf16) {
-                    return self.unsupported(dtype, "f32");
-                }
-                DType::Bool
-            }
-            ScalarOp::Fma => match self.same_dtype(0)? {
-                DType::F32 => DType::F32,
-                other => return self.unsupported(other, "f32"),
-            },
-            ScalarOp::Select => {
-                if first != DType::Bool {
-                    return self.unsupported(first, "a bool condition");
-                }
-                self.same_dtype(1)?
-            }
-            ScalarOp::Cast(to) => to,
-            ScalarOp::Bitcast(to) => {
-                if first == DType::Bool || to == DType::Bool || first.size() != to.size() {
-                    let message = format!("`bitcast` from {first} to {to}");
-                    return problem(Code::UnsupportedDType, message, "both must be of one width, and neither bool");
-                }
-                to
-            }
-            ScalarOp::Philox => match self.same_dtype(0)? {
-                DType::U64 => DType::U32,
-                other => return self.unsupported(other, "u64"),
-            },
+        }
+        let dtype = match self.op.gives() {
+            Some(Gives::Is(dtype)) => dtype,
+            Some(Gives::Operand(i)) => self.operands[i].dtype,
+            None => return problem(Code::Internal, "a scalar op gives nothing", "report this"),
         };
         Ok(TensorType::new(dtype, self.same_shape()?))
+    }
+
+    fn iota(&self, dtype: DType, shape: &[Dim], axis: usize) -> Inferred {
+        self.count(0)?;
+        if !dtype.is_int() {
+            return self.unsupported(dtype, "an integer dtype");
+        }
+        if axis >= shape.len() {
+            let message = format!("axis {axis} of a shape of rank {}", shape.len());
+            return problem(Code::AxisOutOfRange, message, "axes count from 0");
+        }
+        Ok(TensorType::new(dtype, shape))
     }
 
     fn broadcast(&self, shape: &[Dim]) -> Inferred {
@@ -292,7 +243,7 @@ impl Cx<'_> {
         if self.operands.is_empty() {
             return problem(Code::WrongOperandCount, "`concat` takes one or more operands, not 0", "name its operands");
         }
-        let dtype = self.same_dtype(0)?;
+        let dtype = self.same_dtype(0, self.operands.len())?;
         let mut total = 0u64;
         for i in 0..self.operands.len() {
             let outer = |t: &TensorType| t.shape[..t.shape.len() - 1].to_vec();
@@ -358,5 +309,36 @@ impl Cx<'_> {
         }
         self.fill(policy)?;
         Ok(TensorType::new(x.dtype, i.shape.clone()))
+    }
+
+    fn mask_rows(&self, fill: Literal) -> Inferred {
+        self.count(2)?;
+        self.index_dtype(&self.operands[1], "the number of valid rows")?;
+        if !self.operands[1].shape.is_empty() {
+            return self.rank("n", &self.operands[1], "a scalar, shape []");
+        }
+        if self.operands[0].row_symbol().is_none() {
+            let message = format!("`mask_rows` needs rows to mask, but `x` is {}", self.text(0));
+            return problem(Code::RankMismatch, message, "the leading dim must be symbolic");
+        }
+        self.literal(fill.dtype(), self.operands[0].dtype, "fill")?;
+        Ok(self.operands[0].clone())
+    }
+
+    fn pack(&self) -> Inferred {
+        self.count(2)?;
+        self.index_dtype(&self.operands[0], "an id")?;
+        if !DTypes::WEIGHTS.holds(self.operands[1].dtype) {
+            return self.unsupported(self.operands[1].dtype, DTypes::WEIGHTS.one);
+        }
+        Ok(TensorType::new(DType::I32, self.same_shape()?))
+    }
+
+    fn unpack(&self, to: DType) -> Inferred {
+        self.count(1)?;
+        if self.operands[0].dtype != DType::I32 {
+            return self.unsupported(self.operands[0].dtype, "a packed word of i32");
+        }
+        Ok(TensorType::new(to, self.operands[0].shape.clone()))
     }
 }

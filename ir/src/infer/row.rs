@@ -4,9 +4,9 @@ use super::{Cx, Inferred, Problem, problem};
 use crate::diag::Code;
 use crate::dim::Dim;
 use crate::dtype::DType;
-use crate::eval::row::is_key;
 use crate::graph::TensorType;
-use crate::op::{Denominator, GroupScore, Op, ReduceOp};
+use crate::op::info::DTypes;
+use crate::op::{Denominator, GroupScore, ReduceOp};
 
 /// The most slots of a `topk`.
 pub const MAX_K: u64 = 64;
@@ -16,84 +16,84 @@ pub const MAX_K: u64 = 64;
 pub const MAX_TOPK_WIDTH: u64 = 4096;
 
 impl Cx<'_> {
-    pub(super) fn row_op(&self) -> Inferred {
-        match self.op {
-            Op::Reduce { op, axis } => self.reduce(*op, *axis),
-            Op::ArgMax => {
-                self.count(1)?;
-                self.narrow(self.keys()?)?;
-                Ok(TensorType::new(DType::I32, self.with_inner(1)))
-            }
-            Op::CumSum => {
-                self.count(1)?;
-                self.narrow(self.inner_not_empty()?)?;
-                self.summable()?;
-                Ok(self.operands[0].clone())
-            }
-            Op::Softmax | Op::LogSoftmax => {
-                self.count(1)?;
-                self.inner_not_empty()?;
-                self.f32(0)?;
-                Ok(self.operands[0].clone())
-            }
-            Op::Renorm { denominator } => {
-                self.count(1)?;
-                self.inner_not_empty()?;
-                self.f32(0)?;
-                if let Denominator::PlusEpsilon(e) | Denominator::Clamp(e) = denominator {
-                    self.literal(e.dtype(), DType::F32, "epsilon")?;
-                }
-                Ok(self.operands[0].clone())
-            }
-            Op::Dot => {
-                self.count(2)?;
-                self.f32(0)?;
-                self.f32(1)?;
-                self.inner_not_empty()?;
-                if self.operands[0].shape != self.operands[1].shape {
-                    let message = format!("`dot` of {} and {}", self.text(0), self.text(1));
-                    return problem(Code::ShapeMismatch, message, "shapes must be equal; repeat dims by `broadcast`");
-                }
-                Ok(TensorType::new(DType::F32, self.with_inner(1)))
-            }
-            Op::TopK { k, .. } => {
-                self.topk(*k)?;
-                Ok(TensorType::new(DType::I32, self.with_inner(*k)))
-            }
-            Op::TopKMask { k, .. } => {
-                self.topk(*k)?;
-                Ok(TensorType::new(DType::Bool, self.operands[0].shape.clone()))
-            }
-            Op::GroupScore { groups, score } => {
-                self.count(1)?;
-                self.f32(0)?;
-                let columns = self.row_matrix("x", 0)?;
-                self.even_groups(*groups, columns)?;
-                if *score == GroupScore::TopTwoSum {
-                    self.narrow(columns / groups)?;
-                }
-                Ok(TensorType::new(DType::F32, self.with_inner(*groups)))
-            }
-            Op::GroupMask { keep, .. } => {
-                self.count(2)?;
-                self.f32(0)?;
-                self.f32(1)?;
-                let columns = self.row_matrix("x", 0)?;
-                let groups = self.row_matrix("scores", 1)?;
-                if self.operands[0].shape[0] != self.operands[1].shape[0] {
-                    let message = format!("`group_mask` of {} by {}", self.text(0), self.text(1));
-                    return problem(Code::ShapeMismatch, message, "both have the same rows");
-                }
-                self.even_groups(groups, columns)?;
-                self.at_most("keep", *keep, groups, "groups")?;
-                Ok(self.operands[0].clone())
-            }
-            Op::AtomicAdd => self.atomic_add(),
-            _ => problem(Code::Internal, format!("`{}` has no inference rule", self.name()), "report this"),
-        }
+    pub(super) fn argmax(&self) -> Inferred {
+        self.count(1)?;
+        self.narrow(self.keys()?)?;
+        Ok(TensorType::new(DType::I32, self.with_inner(1)))
     }
 
-    fn reduce(&self, op: ReduceOp, axis: usize) -> Inferred {
+    pub(super) fn cumsum(&self) -> Inferred {
+        self.count(1)?;
+        self.narrow(self.inner_not_empty()?)?;
+        self.summable()?;
+        Ok(self.operands[0].clone())
+    }
+
+    /// Rows of `f32` to rows of `f32`.
+    pub(super) fn row_of_f32(&self) -> Inferred {
+        self.count(1)?;
+        self.inner_not_empty()?;
+        self.f32(0)?;
+        Ok(self.operands[0].clone())
+    }
+
+    pub(super) fn renorm(&self, denominator: Denominator) -> Inferred {
+        let ty = self.row_of_f32()?;
+        if let Denominator::PlusEpsilon(e) | Denominator::Clamp(e) = denominator {
+            self.literal(e.dtype(), DType::F32, "epsilon")?;
+        }
+        Ok(ty)
+    }
+
+    pub(super) fn dot(&self) -> Inferred {
+        self.count(2)?;
+        self.f32(0)?;
+        self.f32(1)?;
+        self.inner_not_empty()?;
+        if self.operands[0].shape != self.operands[1].shape {
+            let message = format!("`dot` of {} and {}", self.text(0), self.text(1));
+            return problem(Code::ShapeMismatch, message, "shapes must be equal; repeat dims by `broadcast`");
+        }
+        Ok(TensorType::new(DType::F32, self.with_inner(1)))
+    }
+
+    pub(super) fn topk(&self, k: u64) -> Inferred {
+        self.selects(k)?;
+        Ok(TensorType::new(DType::I32, self.with_inner(k)))
+    }
+
+    pub(super) fn topk_mask(&self, k: u64) -> Inferred {
+        self.selects(k)?;
+        Ok(TensorType::new(DType::Bool, self.operands[0].shape.clone()))
+    }
+
+    pub(super) fn group_score(&self, groups: u64, score: GroupScore) -> Inferred {
+        self.count(1)?;
+        self.f32(0)?;
+        let columns = self.row_matrix("x", 0)?;
+        self.even_groups(groups, columns)?;
+        if score == GroupScore::TopTwoSum {
+            self.narrow(columns / groups)?;
+        }
+        Ok(TensorType::new(DType::F32, self.with_inner(groups)))
+    }
+
+    pub(super) fn group_mask(&self, keep: u64) -> Inferred {
+        self.count(2)?;
+        self.f32(0)?;
+        self.f32(1)?;
+        let columns = self.row_matrix("x", 0)?;
+        let groups = self.row_matrix("scores", 1)?;
+        if self.operands[0].shape[0] != self.operands[1].shape[0] {
+            let message = format!("`group_mask` of {} by {}", self.text(0), self.text(1));
+            return problem(Code::ShapeMismatch, message, "both have the same rows");
+        }
+        self.even_groups(groups, columns)?;
+        self.at_most("keep", keep, groups, "groups")?;
+        Ok(self.operands[0].clone())
+    }
+
+    pub(super) fn reduce(&self, op: ReduceOp, axis: usize) -> Inferred {
         self.count(1)?;
         let ty = &self.operands[0];
         let inner = axis + 1 == ty.shape.len();
@@ -128,11 +128,11 @@ impl Cx<'_> {
         Ok(TensorType::new(ty.dtype, shape))
     }
 
-    fn atomic_add(&self) -> Inferred {
+    pub(super) fn atomic_add(&self) -> Inferred {
         self.count(3)?;
         let (counts, indices, amounts) = (&self.operands[0], &self.operands[1], &self.operands[2]);
-        if !matches!(counts.dtype, DType::I32 | DType::U32 | DType::I64 | DType::U64) {
-            return self.unsupported(counts.dtype, "counts of i32, u32, i64 or u64");
+        if !DTypes::COUNTS.holds(counts.dtype) {
+            return self.unsupported(counts.dtype, DTypes::COUNTS.many);
         }
         if counts.shape.len() != 1 || counts.shape[0].as_const().is_none_or(|n| n == 0) {
             return self.rank("counts", counts, "of rank 1, with a constant extent of at least 1");
@@ -158,19 +158,21 @@ impl Cx<'_> {
 
     fn summable(&self) -> Result<(), Problem> {
         let dtype = self.operands[0].dtype;
-        if dtype.is_int() || dtype == DType::F32 { Ok(()) } else { self.unsupported(dtype, "integers or f32") }
+        let summable = DTypes::INTEGERS_OR_F32;
+        if summable.holds(dtype) { Ok(()) } else { self.unsupported(dtype, summable.many) }
     }
 
     /// Operand 0's dtype has an order for `topk`.
     fn keys(&self) -> Result<u64, Problem> {
         let dtype = self.operands[0].dtype;
-        if !is_key(dtype) {
-            return self.unsupported(dtype, "floats, or integers of up to 32 bits");
+        if !DTypes::KEYS.holds(dtype) {
+            return self.unsupported(dtype, DTypes::KEYS.many);
         }
         self.inner_not_empty()
     }
 
-    fn topk(&self, k: u64) -> Result<(), Problem> {
+    /// A selection of the k best columns.
+    fn selects(&self, k: u64) -> Result<(), Problem> {
         self.count(1)?;
         let width = self.keys()?;
         self.narrow(width)?;

@@ -1,12 +1,10 @@
-//! Attributes of an op as names and values: the one bridge between [`Op`] and its text and JSON forms.
+//! Attributes of an op as names and values: the one bridge between [`Op`](super::Op) and its text and JSON forms.
 
-use super::{
-    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, Op, OutOfRange, PackForm, ReduceOp, ScalarOp,
-    TopKOrder, UnaryOp,
-};
+use super::OutOfRange;
 use crate::dim::Dim;
 use crate::dtype::DType;
 use crate::literal::Literal;
+use std::fmt;
 
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +19,57 @@ pub enum AttributeValue {
     Fill(Literal),
     /// A shape.
     Shape(Vec<Dim>),
+}
+
+/// As text has it, but for the names of symbolic dims.
+impl fmt::Display for AttributeValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AttributeValue::Integer(n) => write!(f, "{n}"),
+            AttributeValue::Word(w) => f.write_str(w),
+            AttributeValue::Literal(l) => write!(f, "{l}"),
+            AttributeValue::Fill(l) => write!(f, "fill({l})"),
+            AttributeValue::Shape(shape) => write!(f, "[{}]", crate::dim::shape_text(shape, &[])),
+        }
+    }
+}
+
+/// What the values of an attribute look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttributeKind {
+    /// A non-negative integer.
+    Integer,
+    /// A dtype's name.
+    DType,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A literal.
+    Literal,
+    /// One of these words, or `fill` with a literal.
+    Policy(&'static [&'static str]),
+    /// A shape.
+    Shape,
+}
+
+impl AttributeKind {
+    /// What the attribute takes, as a message says it.
+    pub fn expected(self) -> String {
+        let words = |words: &[&str], last: Option<&str>| {
+            let words: Vec<String> = words.iter().copied().chain(last).map(|w| format!("`{w}`")).collect();
+            match &words[..] {
+                [init @ .., last] if !init.is_empty() => format!("{} or {last}", init.join(", ")),
+                _ => words.concat(),
+            }
+        };
+        match self {
+            AttributeKind::Integer => "a non-negative integer".to_owned(),
+            AttributeKind::DType => format!("a dtype: {}", DType::ALL.map(DType::name).join(", ")),
+            AttributeKind::Word(all) => words(all, None),
+            AttributeKind::Literal => "a number, `true` or `false`".to_owned(),
+            AttributeKind::Policy(all) => words(all, Some("fill(value)")),
+            AttributeKind::Shape => "a shape such as `[T, 8]`".to_owned(),
+        }
+    }
 }
 
 /// What can be wrong with the attributes of an op.
@@ -54,260 +103,146 @@ pub enum AttributeError {
         /// The attribute.
         attribute: String,
         /// What would be right.
-        expected: &'static str,
+        expected: String,
     },
 }
 
-/// Words for the policies without a literal.
-const POLICIES: [(OutOfRange, &str); 4] =
-    [(OutOfRange::Pass, "pass"), (OutOfRange::Clamp, "clamp"), (OutOfRange::Wrap, "wrap"), (OutOfRange::Trap, "trap")];
+/// What a field of an op is as an attribute.
+pub(super) trait Attribute: Sized {
+    /// What its values look like.
+    const KIND: AttributeKind;
 
-const FORMS: [(PackForm, &str); 2] = [(PackForm::Masked, "masked"), (PackForm::SignExtended, "sign_extended")];
+    /// The value; `None` if the attribute is not there at all.
+    fn value(&self) -> Option<AttributeValue>;
 
-fn word(w: &str) -> AttributeValue {
-    AttributeValue::Word(w.to_owned())
+    /// What the value stands for; `None` if it is of another kind.
+    fn of(value: &AttributeValue) -> Option<Self>;
 }
 
-impl OutOfRange {
-    fn attribute(self) -> AttributeValue {
-        match self {
-            OutOfRange::Fill(l) => AttributeValue::Fill(l),
-            other => word(POLICIES.iter().find(|(p, _)| *p == other).map_or("pass", |(_, w)| w)),
-        }
+impl Attribute for u64 {
+    const KIND: AttributeKind = AttributeKind::Integer;
+
+    fn value(&self) -> Option<AttributeValue> {
+        Some(AttributeValue::Integer(*self))
+    }
+
+    fn of(value: &AttributeValue) -> Option<u64> {
+        if let AttributeValue::Integer(n) = value { Some(*n) } else { None }
     }
 }
 
-impl Op {
-    /// The attributes, in the order in which they are printed. Defaults are printed too, so that text shows every choice.
-    pub fn attributes(&self) -> Vec<(&'static str, AttributeValue)> {
-        use AttributeValue::{Integer, Literal, Shape};
-        match self {
-            Op::Const(l) => vec![("dtype", word(l.dtype().name())), ("value", Literal(*l))],
-            Op::Scalar(ScalarOp::Cast(d) | ScalarOp::Bitcast(d)) => vec![("dtype", word(d.name()))],
-            Op::Iota { dtype, shape, axis } => {
-                vec![("dtype", word(dtype.name())), ("shape", Shape(shape.clone())), ("axis", Integer(*axis as u64))]
-            }
-            Op::Broadcast { shape } | Op::Reshape { shape } => {
-                vec![("shape", Shape(shape.clone()))]
-            }
-            Op::Slice { start, stop } => vec![("start", Integer(*start)), ("stop", Integer(*stop))],
-            Op::Gather { out_of_range } | Op::GatherRow { out_of_range } => {
-                vec![("out_of_range", out_of_range.attribute())]
-            }
-            Op::MaskRows { fill } => vec![("fill", Literal(*fill))],
-            Op::Pack { form } => {
-                vec![("form", word(FORMS.iter().find(|(f, _)| f == form).map_or("masked", |(_, w)| w)))]
-            }
-            Op::Reduce { axis, .. } => vec![("axis", Integer(*axis as u64))],
-            Op::TopK { k, candidates, order } => {
-                vec![("k", Integer(*k)), ("candidates", word(candidates.name())), ("order", word(order.name()))]
-            }
-            Op::TopKMask { k, candidates } => vec![("k", Integer(*k)), ("candidates", word(candidates.name()))],
-            Op::GroupScore { groups, score } => vec![("groups", Integer(*groups)), ("score", word(score.name()))],
-            Op::GroupMask { keep, fill } => vec![("keep", Integer(*keep)), ("masked", word(fill.name()))],
-            Op::Renorm { denominator } => {
-                let rule = ("denominator", word(denominator.name()));
-                match denominator {
-                    Denominator::Sum | Denominator::Positive => vec![rule],
-                    Denominator::PlusEpsilon(e) | Denominator::Clamp(e) => vec![rule, ("epsilon", Literal(*e))],
-                }
-            }
-            Op::Input(_)
-            | Op::Scalar(_)
-            | Op::Concat
-            | Op::UnpackId
-            | Op::UnpackWeight
-            | Op::Copy
-            | Op::ArgMax
-            | Op::CumSum
-            | Op::Softmax
-            | Op::LogSoftmax
-            | Op::Dot
-            | Op::AtomicAdd => vec![],
-        }
+impl Attribute for usize {
+    const KIND: AttributeKind = AttributeKind::Integer;
+
+    fn value(&self) -> Option<AttributeValue> {
+        Some(AttributeValue::Integer(*self as u64))
     }
 
-    /// The op of this mnemonic with these attributes.
-    ///
-    /// # Errors
-    /// An unknown mnemonic, and the first attribute that is unknown, missing or of the wrong kind.
-    pub fn from_attributes(mnemonic: &str, attributes: &[(String, AttributeValue)]) -> Result<Op, AttributeError> {
-        let known: &[&str] = match mnemonic {
-            "const" => &["dtype", "value"],
-            "iota" => &["dtype", "shape", "axis"],
-            "cast" | "bitcast" => &["dtype"],
-            "broadcast" | "reshape" => &["shape"],
-            "slice" => &["start", "stop"],
-            "gather" | "gather_row" => &["out_of_range"],
-            "mask_rows" => &["fill"],
-            "pack" => &["form"],
-            "reduce_sum" | "reduce_max" | "reduce_min" | "top2_sum" => &["axis"],
-            "topk" => &["k", "candidates", "order"],
-            "topk_mask" => &["k", "candidates"],
-            "group_score" => &["groups", "score"],
-            "group_mask" => &["keep", "masked"],
-            "renorm" => &["denominator", "epsilon"],
-            _ => &[],
-        };
-        if super::table::lookup(mnemonic).is_none() {
-            return Err(AttributeError::UnknownOp(mnemonic.to_owned()));
-        }
-        if let Some((name, _)) = attributes.iter().find(|(n, _)| !known.contains(&n.as_str())) {
-            return Err(AttributeError::Unknown { op: mnemonic.to_owned(), attribute: name.clone() });
-        }
-        let a = Attributes { op: mnemonic, list: attributes };
-        Ok(match mnemonic {
-            "const" => Op::Const(a.literal("value")?),
-            "iota" => Op::Iota { dtype: a.dtype()?, shape: a.shape()?, axis: a.integer("axis")? as usize },
-            "cast" => Op::Scalar(ScalarOp::Cast(a.dtype()?)),
-            "bitcast" => Op::Scalar(ScalarOp::Bitcast(a.dtype()?)),
-            "broadcast" => Op::Broadcast { shape: a.shape()? },
-            "reshape" => Op::Reshape { shape: a.shape()? },
-            "slice" => Op::Slice { start: a.integer("start")?, stop: a.integer("stop")? },
-            "concat" => Op::Concat,
-            "gather" => Op::Gather { out_of_range: a.out_of_range()? },
-            "gather_row" => Op::GatherRow { out_of_range: a.out_of_range()? },
-            "mask_rows" => Op::MaskRows { fill: a.literal("fill")? },
-            "pack" => Op::Pack { form: a.form()? },
-            "unpack_id" => Op::UnpackId,
-            "unpack_weight" => Op::UnpackWeight,
-            "copy" => Op::Copy,
-            "argmax" => Op::ArgMax,
-            "cumsum" => Op::CumSum,
-            "softmax" => Op::Softmax,
-            "log_softmax" => Op::LogSoftmax,
-            "dot" => Op::Dot,
-            "topk" => Op::TopK { k: a.integer("k")?, candidates: a.candidates()?, order: a.order()? },
-            "topk_mask" => Op::TopKMask { k: a.integer("k")?, candidates: a.candidates()? },
-            "group_score" => Op::GroupScore { groups: a.integer("groups")?, score: a.score()? },
-            "group_mask" => Op::GroupMask { keep: a.integer("keep")?, fill: a.masked()? },
-            "renorm" => Op::Renorm { denominator: a.denominator()? },
-            "atomic_add" => Op::AtomicAdd,
-            "fma" => Op::Scalar(ScalarOp::Fma),
-            "select" => Op::Scalar(ScalarOp::Select),
-            "philox" => Op::Scalar(ScalarOp::Philox),
-            name => {
-                let unary = UnaryOp::ALL.iter().find(|x| x.1 == name).map(|x| ScalarOp::Unary(x.0));
-                let binary = || BinaryOp::ALL.iter().find(|x| x.1 == name).map(|x| ScalarOp::Binary(x.0));
-                let compare = || CompareOp::ALL.iter().find(|x| x.1 == name).map(|x| ScalarOp::Compare(x.0));
-                let op = unary.or_else(binary).or_else(compare);
-                if let Some((op, _)) = ReduceOp::ALL.iter().find(|x| x.1 == name) {
-                    return Ok(Op::Reduce { op: *op, axis: a.integer("axis")? as usize });
-                }
-                Op::Scalar(op.ok_or_else(|| AttributeError::UnknownOp(name.to_owned()))?)
-            }
+    fn of(value: &AttributeValue) -> Option<usize> {
+        // An axis that does not fit is out of every rank.
+        u64::of(value).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
+    }
+}
+
+impl Attribute for DType {
+    const KIND: AttributeKind = AttributeKind::DType;
+
+    fn value(&self) -> Option<AttributeValue> {
+        Some(AttributeValue::Word(self.name().to_owned()))
+    }
+
+    fn of(value: &AttributeValue) -> Option<DType> {
+        if let AttributeValue::Word(w) = value { DType::from_name(w) } else { None }
+    }
+}
+
+impl Attribute for Literal {
+    const KIND: AttributeKind = AttributeKind::Literal;
+
+    fn value(&self) -> Option<AttributeValue> {
+        Some(AttributeValue::Literal(*self))
+    }
+
+    fn of(value: &AttributeValue) -> Option<Literal> {
+        if let AttributeValue::Literal(l) = value { Some(*l) } else { None }
+    }
+}
+
+impl Attribute for Vec<Dim> {
+    const KIND: AttributeKind = AttributeKind::Shape;
+
+    fn value(&self) -> Option<AttributeValue> {
+        Some(AttributeValue::Shape(self.clone()))
+    }
+
+    fn of(value: &AttributeValue) -> Option<Vec<Dim>> {
+        if let AttributeValue::Shape(s) = value { Some(s.clone()) } else { None }
+    }
+}
+
+/// An attribute that is there with some choices of another and not with the rest.
+impl<A: Attribute> Attribute for Option<A> {
+    const KIND: AttributeKind = A::KIND;
+
+    fn value(&self) -> Option<AttributeValue> {
+        self.as_ref().and_then(A::value)
+    }
+
+    fn of(value: &AttributeValue) -> Option<Option<A>> {
+        A::of(value).map(Some)
+    }
+}
+
+impl Attribute for OutOfRange {
+    const KIND: AttributeKind = AttributeKind::Policy(&["pass", "clamp", "wrap", "trap"]);
+
+    fn value(&self) -> Option<AttributeValue> {
+        Some(match self {
+            OutOfRange::Fill(l) => AttributeValue::Fill(*l),
+            OutOfRange::Pass => AttributeValue::Word("pass".to_owned()),
+            OutOfRange::Clamp => AttributeValue::Word("clamp".to_owned()),
+            OutOfRange::Wrap => AttributeValue::Word("wrap".to_owned()),
+            OutOfRange::Trap => AttributeValue::Word("trap".to_owned()),
         })
     }
-}
 
-struct Attributes<'a> {
-    op: &'a str,
-    list: &'a [(String, AttributeValue)],
-}
-
-impl Attributes<'_> {
-    fn get(&self, name: &'static str) -> Result<&AttributeValue, AttributeError> {
-        let found = self.list.iter().find(|(n, _)| n == name).map(|(_, v)| v);
-        found.ok_or_else(|| AttributeError::Missing { op: self.op.to_owned(), attribute: name })
-    }
-
-    fn bad(&self, attribute: &str, expected: &'static str) -> AttributeError {
-        AttributeError::BadValue { op: self.op.to_owned(), attribute: attribute.to_owned(), expected }
-    }
-
-    fn integer(&self, name: &'static str) -> Result<u64, AttributeError> {
-        match self.get(name)? {
-            AttributeValue::Integer(n) => Ok(*n),
-            _ => Err(self.bad(name, "a non-negative integer")),
-        }
-    }
-
-    fn literal(&self, name: &'static str) -> Result<Literal, AttributeError> {
-        match self.get(name)? {
-            AttributeValue::Literal(l) => Ok(*l),
-            _ => Err(self.bad(name, "a number, `true` or `false`")),
-        }
-    }
-
-    fn dtype(&self) -> Result<DType, AttributeError> {
-        match self.get("dtype")? {
-            AttributeValue::Word(w) => DType::from_name(w).ok_or_else(|| self.bad("dtype", DTYPES)),
-            _ => Err(self.bad("dtype", DTYPES)),
-        }
-    }
-
-    fn shape(&self) -> Result<Vec<Dim>, AttributeError> {
-        match self.get("shape")? {
-            AttributeValue::Shape(s) => Ok(s.clone()),
-            _ => Err(self.bad("shape", "a shape such as `[T, 8]`")),
-        }
-    }
-
-    fn out_of_range(&self) -> Result<OutOfRange, AttributeError> {
-        const EXPECTED: &str = "`pass`, `clamp`, `wrap`, `trap` or `fill(value)`";
-        match self.list.iter().find(|(n, _)| n == "out_of_range").map(|(_, v)| v) {
-            None => Ok(OutOfRange::Pass),
-            Some(AttributeValue::Fill(l)) => Ok(OutOfRange::Fill(*l)),
-            Some(AttributeValue::Word(w)) => {
-                let policy = POLICIES.iter().find(|(_, name)| name == w).map(|(p, _)| *p);
-                policy.ok_or_else(|| self.bad("out_of_range", EXPECTED))
-            }
-            Some(_) => Err(self.bad("out_of_range", EXPECTED)),
-        }
-    }
-
-    /// One of a list of words; the default where it is not given, if there is one.
-    fn choice<T: Copy>(
-        &self,
-        name: &'static str,
-        all: &[(T, &str)],
-        default: Option<T>,
-        expected: &'static str,
-    ) -> Result<T, AttributeError> {
-        match (self.list.iter().find(|(n, _)| n == name).map(|(_, v)| v), default) {
-            (None, Some(default)) => Ok(default),
-            (None, None) => Err(AttributeError::Missing { op: self.op.to_owned(), attribute: name }),
-            (Some(AttributeValue::Word(w)), _) => {
-                all.iter().find(|(_, n)| n == w).map(|(c, _)| *c).ok_or_else(|| self.bad(name, expected))
-            }
-            (Some(_), _) => Err(self.bad(name, expected)),
-        }
-    }
-
-    fn form(&self) -> Result<PackForm, AttributeError> {
-        self.choice("form", &FORMS, Some(PackForm::Masked), "`masked` or `sign_extended`")
-    }
-
-    fn candidates(&self) -> Result<Candidates, AttributeError> {
-        self.choice("candidates", Candidates::ALL, Some(Candidates::All), "`all` or `above_neg_inf`")
-    }
-
-    fn order(&self) -> Result<TopKOrder, AttributeError> {
-        self.choice("order", TopKOrder::ALL, Some(TopKOrder::Value), "`value` or `column`")
-    }
-
-    fn score(&self) -> Result<GroupScore, AttributeError> {
-        self.choice("score", GroupScore::ALL, None, "`max` or `top2_sum`")
-    }
-
-    fn masked(&self) -> Result<GroupFill, AttributeError> {
-        self.choice("masked", GroupFill::ALL, None, "`neg_inf`, `zero` or `multiply`")
-    }
-
-    /// The rule, with ε where it has one: 1e-20 unless it is given.
-    fn denominator(&self) -> Result<Denominator, AttributeError> {
-        const RULES: [(u8, &str); 4] = [(0, "sum"), (1, "plus_epsilon"), (2, "clamp"), (3, "positive")];
-        let rule = self.choice("denominator", &RULES, None, "`sum`, `plus_epsilon`, `clamp` or `positive`")?;
-        let given = self.list.iter().any(|(n, _)| n == "epsilon");
-        let epsilon = if given { self.literal("epsilon")? } else { Literal::f32(1e-20) };
-        match rule {
-            1 => Ok(Denominator::PlusEpsilon(epsilon)),
-            2 => Ok(Denominator::Clamp(epsilon)),
-            _ if given => Err(self.bad("epsilon", "a number only with `plus_epsilon` or `clamp`")),
-            0 => Ok(Denominator::Sum),
-            _ => Ok(Denominator::Positive),
+    fn of(value: &AttributeValue) -> Option<OutOfRange> {
+        match value {
+            AttributeValue::Fill(l) => Some(OutOfRange::Fill(*l)),
+            AttributeValue::Word(w) => match w.as_str() {
+                "pass" => Some(OutOfRange::Pass),
+                "clamp" => Some(OutOfRange::Clamp),
+                "wrap" => Some(OutOfRange::Wrap),
+                "trap" => Some(OutOfRange::Trap),
+                _ => None,
+            },
+            AttributeValue::Integer(_) | AttributeValue::Literal(_) | AttributeValue::Shape(_) => None,
         }
     }
 }
 
-const DTYPES: &str = "a dtype: bool, i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16 or f32";
+/// The attributes that were given to an op.
+pub(super) struct Given<'a> {
+    /// The op's mnemonic.
+    pub op: &'a str,
+    /// The attributes, by name.
+    pub list: &'a [(String, AttributeValue)],
+}
+
+impl Given<'_> {
+    /// The attribute of this name, else its default.
+    ///
+    /// # Errors
+    /// [`AttributeError::Missing`] where it is not given and has no default, [`AttributeError::BadValue`] where it is of
+    /// another kind.
+    pub fn read<A: Attribute>(&self, name: &'static str, default: Option<A>) -> Result<A, AttributeError> {
+        match self.list.iter().find(|(n, _)| n == name) {
+            None => default.ok_or_else(|| AttributeError::Missing { op: self.op.to_owned(), attribute: name }),
+            Some((_, value)) => A::of(value).ok_or_else(|| AttributeError::BadValue {
+                op: self.op.to_owned(),
+                attribute: name.to_owned(),
+                expected: A::KIND.expected(),
+            }),
+        }
+    }
+}

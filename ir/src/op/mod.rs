@@ -1,16 +1,20 @@
 //! The operations of a graph.
 //!
 //! [`ScalarOp`] is what happens to one element and is shared with the kernel level; [`Op`] adds what moves or indexes
-//! tensors. [`table`] is the one list of mnemonics, operands and attributes: the parser, the printer and the reference
-//! in `docs/` are checked against it.
+//! tensors. [`table`] is the one declaration of each: the parser, the printer, the reference in `docs/`, costs and facts
+//! follow from its row.
 
 pub mod attribute;
+mod choice;
+mod declare;
+pub mod info;
 mod row;
 mod scalar;
 pub mod table;
 
 pub use row::{Candidates, Denominator, GroupFill, GroupScore, ReduceOp, TopKOrder};
-pub use scalar::{BinaryOp, CompareOp, NanRule, ScalarOp, UnaryOp};
+pub use scalar::{NanRule, ScalarOp};
+pub use table::{BinaryOp, CompareOp, UnaryOp};
 
 use crate::dim::Dim;
 use crate::dtype::DType;

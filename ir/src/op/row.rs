@@ -1,5 +1,6 @@
 //! What happens to a whole row, and the choices in which engines disagree.
 
+use super::attribute::AttributeError;
 use crate::literal::Literal;
 
 /// How columns become one.
@@ -68,27 +69,14 @@ pub enum Denominator {
     Positive,
 }
 
-/// Words for the choices, as text, JSON and dumps have them.
-macro_rules! named {
-    ($choice:ident: $($variant:ident = $name:literal),+) => {
-        impl $choice {
-            /// Every one, with its name.
-            pub const ALL: &[($choice, &str)] = &[$(($choice::$variant, $name)),+];
-
-            /// The name in text, JSON and dumps.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $($choice::$variant => $name),+
-                }
-            }
-        }
-    };
+/// A [`Denominator`] without its ε, as the attribute `denominator` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Sum,
+    PlusEpsilon,
+    Clamp,
+    Positive,
 }
-
-named!(Candidates: All = "all", AboveNegInf = "above_neg_inf");
-named!(TopKOrder: Value = "value", Column = "column");
-named!(GroupScore: Max = "max", TopTwoSum = "top2_sum");
-named!(GroupFill: NegInf = "neg_inf", Zero = "zero", Multiply = "multiply");
 
 impl ReduceOp {
     /// Every one, with its mnemonic.
@@ -101,23 +89,50 @@ impl ReduceOp {
 
     /// The name in text, JSON and dumps.
     pub fn mnemonic(self) -> &'static str {
-        match self {
-            ReduceOp::Sum => "reduce_sum",
-            ReduceOp::Max => "reduce_max",
-            ReduceOp::Min => "reduce_min",
-            ReduceOp::TopTwoSum => "top2_sum",
-        }
+        super::Op::Reduce { op: self, axis: 0 }.mnemonic()
     }
 }
 
 impl Denominator {
     /// The name of the rule.
     pub fn name(self) -> &'static str {
+        self.rule().name()
+    }
+
+    /// The rule.
+    pub(super) fn rule(self) -> Rule {
         match self {
-            Denominator::Sum => "sum",
-            Denominator::PlusEpsilon(_) => "plus_epsilon",
-            Denominator::Clamp(_) => "clamp",
-            Denominator::Positive => "positive",
+            Denominator::Sum => Rule::Sum,
+            Denominator::PlusEpsilon(_) => Rule::PlusEpsilon,
+            Denominator::Clamp(_) => Rule::Clamp,
+            Denominator::Positive => Rule::Positive,
+        }
+    }
+
+    /// ε, where the rule has one.
+    pub(super) fn epsilon(self) -> Option<Literal> {
+        match self {
+            Denominator::PlusEpsilon(e) | Denominator::Clamp(e) => Some(e),
+            Denominator::Sum | Denominator::Positive => None,
+        }
+    }
+
+    /// The rule with ε where it has one: 1e-20 unless it is given.
+    ///
+    /// # Errors
+    /// [`AttributeError::BadValue`] where ε is given to a rule without one.
+    pub(super) fn of(rule: Rule, epsilon: Option<Literal>) -> Result<Denominator, AttributeError> {
+        let value = epsilon.unwrap_or(Literal::f32(1e-20));
+        match (rule, epsilon) {
+            (Rule::PlusEpsilon, _) => Ok(Denominator::PlusEpsilon(value)),
+            (Rule::Clamp, _) => Ok(Denominator::Clamp(value)),
+            (Rule::Sum, None) => Ok(Denominator::Sum),
+            (Rule::Positive, None) => Ok(Denominator::Positive),
+            (Rule::Sum | Rule::Positive, Some(_)) => Err(AttributeError::BadValue {
+                op: "renorm".to_owned(),
+                attribute: "epsilon".to_owned(),
+                expected: "a number only with `plus_epsilon` or `clamp`".to_owned(),
+            }),
         }
     }
 }

@@ -1,60 +1,7 @@
 //! What happens to one element.
 
+use super::{BinaryOp, CompareOp, UnaryOp};
 use crate::dtype::DType;
-
-/// One operand, one result of the same dtype (`is_nan`: bool).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum UnaryOp {
-    /// `-x`: integers (wraps) and `f32`.
-    Neg,
-    /// `|x|`: signed integers (wraps) and `f32`.
-    Abs,
-    /// Bitwise, or logical on bool.
-    Not,
-    /// IEEE square root, `f32`.
-    Sqrt,
-    /// eˣ, `f32`: [`crate::math::exp`].
-    Exp,
-    /// Natural logarithm, `f32`: [`crate::math::log`].
-    Log,
-    /// 1 / (1 + e⁻ˣ), `f32`: [`crate::math::sigmoid`].
-    Sigmoid,
-    /// log(1 + eˣ), `f32`: [`crate::math::softplus`].
-    Softplus,
-    /// Hyperbolic tangent, `f32`: [`crate::math::tanh`].
-    Tanh,
-    /// Any float dtype to bool.
-    IsNan,
-}
-
-/// Two operands of one dtype, one result of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum BinaryOp {
-    /// Integers (wraps) and `f32`.
-    Add,
-    /// Integers (wraps) and `f32`.
-    Sub,
-    /// Integers (wraps) and `f32`.
-    Mul,
-    /// Integers (truncates; by 0 all ones) and `f32`.
-    Div,
-    /// Integers: the remainder of the truncated division; by 0 the dividend.
-    Rem,
-    /// Integers, bool and `f32`: a number before a NaN, −0 before +0.
-    Min,
-    /// Integers, bool and `f32`: a number before a NaN, −0 before +0.
-    Max,
-    /// Integers and bool.
-    And,
-    /// Integers and bool.
-    Or,
-    /// Integers and bool.
-    Xor,
-    /// Integers; the amount is unsigned, the width or more gives 0.
-    Shl,
-    /// Integers; logical for unsigned, arithmetic for signed; the width or more gives 0 or the sign.
-    Shr,
-}
 
 /// What the smaller or larger of two floats is where one of them is a NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,18 +10,6 @@ pub enum NanRule {
     Number,
     /// The canonical NaN (IEEE 754-2019 `minimum`, torch's `minimum`).
     Propagate,
-}
-
-/// Two operands of one dtype to bool; ordered, so false with a NaN, but for `Ne`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)] // the names are the field's own
-pub enum CompareOp {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
 }
 
 /// What happens to one element; the same at the graph and the kernel level.
@@ -106,15 +41,6 @@ impl ScalarOp {
             ScalarOp::Unary(_) | ScalarOp::Cast(_) | ScalarOp::Bitcast(_) => 1,
             ScalarOp::Binary(_) | ScalarOp::Compare(_) => 2,
             ScalarOp::Fma | ScalarOp::Select | ScalarOp::Philox => 3,
-        }
-    }
-
-    /// True if the result is a float made by arithmetic, whose NaN is canonical by definition; false if it moves bits.
-    pub fn canonicalises_nan(self) -> bool {
-        match self {
-            ScalarOp::Unary(UnaryOp::IsNan | UnaryOp::Not) => false,
-            ScalarOp::Unary(_) | ScalarOp::Binary(_) | ScalarOp::Fma | ScalarOp::Cast(_) => true,
-            ScalarOp::Compare(_) | ScalarOp::Select | ScalarOp::Bitcast(_) | ScalarOp::Philox => false,
         }
     }
 }

@@ -1,217 +1,254 @@
-//! The op table: one row an operation. Adding an op begins here.
+//! The op table: one row an operation, from which its mnemonic, parser, printer, JSON, reference, dtypes, cost and facts
+//! follow. Adding an op begins here; [`declare`](super::declare) says how a row is read.
 
-use super::{BinaryOp, CompareOp, Op, ScalarOp, UnaryOp};
+use super::attribute::{Attribute, AttributeError, AttributeValue, Given};
+use super::info::{AttributeInfo, Cost, DTypes, Fact, Gives, OpInfo, Operands};
+use super::row::Rule;
+use super::{Candidates, Denominator, GroupFill, GroupScore, Op, OutOfRange, PackForm, ReduceOp, ScalarOp, TopKOrder};
+use crate::dim::Dim;
+use crate::dtype::DType;
+use crate::literal::Literal;
 
-/// One row of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct OpInfo {
-    /// The name in text, JSON and dumps.
-    pub mnemonic: &'static str,
-    /// Operands, in order, for the reference.
-    pub operands: &'static str,
-    /// Attributes, for the reference; those in brackets may be left out.
-    pub attributes: &'static str,
-    /// One sentence.
-    pub summary: &'static str,
+use Cost::{Each, EachOfAxis, EachOperand};
+use Fact::{Always, OfAll, OfFirst, OfRest, Unknown};
+use Gives::{Is, Operand};
+
+super::declare::ops! {
+    unary {
+        /// `-x`: integers (wraps) and `f32`.
+        Neg "neg" (x: INTEGERS_OR_F32) -> Operand(0), cost Each(1), sign Unknown, nan Always,
+            "-x; integers (wraps) and f32.";
+        /// `|x|`: signed integers (wraps) and `f32`.
+        Abs "abs" (x: SIGNED_OR_F32) -> Operand(0), cost Each(1), sign Always, nan Always,
+            "|x|; signed integers (wraps) and f32.";
+        /// Bitwise, or logical on bool.
+        Not "not" (x: INTEGERS_OR_BOOL) -> Operand(0), cost Each(1), sign Unknown, nan Unknown,
+            "Bitwise not; logical on bool.";
+        /// IEEE square root, `f32`.
+        Sqrt "sqrt" (x: F32) -> Operand(0), cost Each(8), sign OfAll, nan Always,
+            "IEEE square root of f32.";
+        /// eˣ, `f32`: [`crate::math::exp`].
+        Exp "exp" (x: F32) -> Operand(0), cost Each(20), sign Always, nan Always,
+            "e to the x, f32, one fixed polynomial.";
+        /// Natural logarithm, `f32`: [`crate::math::log`].
+        Log "log" (x: F32) -> Operand(0), cost Each(20), sign Unknown, nan Always,
+            "Natural logarithm, f32, one fixed polynomial.";
+        /// 1 / (1 + e⁻ˣ), `f32`: [`crate::math::sigmoid`].
+        Sigmoid "sigmoid" (x: F32) -> Operand(0), cost Each(20), sign Always, nan Always,
+            "1 / (1 + exp(-x)), f32.";
+        /// log(1 + eˣ), `f32`: [`crate::math::softplus`].
+        Softplus "softplus" (x: F32) -> Operand(0), cost Each(20), sign Always, nan Always,
+            "log(1 + exp(x)), f32.";
+        /// Hyperbolic tangent, `f32`: [`crate::math::tanh`].
+        Tanh "tanh" (x: F32) -> Operand(0), cost Each(20), sign Unknown, nan Always,
+            "Hyperbolic tangent, f32.";
+        /// Any float dtype to bool.
+        IsNan "is_nan" (x: FLOATS) -> Is(DType::Bool), cost Each(1), sign Unknown, nan Unknown,
+            "Whether a float of any dtype is a NaN; bool.";
+    }
+    binary {
+        /// Integers (wraps) and `f32`.
+        Add "add" (a, b: INTEGERS_OR_F32) -> Operand(0), cost Each(1), sign OfAll, nan Always,
+            "a + b; integers (wraps) and f32.";
+        /// Integers (wraps) and `f32`.
+        Sub "sub" (a, b: INTEGERS_OR_F32) -> Operand(0), cost Each(1), sign Unknown, nan Always,
+            "a - b; integers (wraps) and f32.";
+        /// Integers (wraps) and `f32`.
+        Mul "mul" (a, b: INTEGERS_OR_F32) -> Operand(0), cost Each(1), sign OfAll, nan Always,
+            "a * b; integers (wraps) and f32.";
+        /// Integers (truncates; by 0 all ones) and `f32`.
+        Div "div" (a, b: INTEGERS_OR_F32) -> Operand(0), cost Each(8), sign OfAll, nan Always,
+            "a / b; integers truncate, by 0 all ones; f32 is IEEE.";
+        /// Integers: the remainder of the truncated division; by 0 the dividend.
+        Rem "rem" (a, b: INTEGERS) -> Operand(0), cost Each(8), sign Unknown, nan Unknown,
+            "The remainder of truncated integer division; by 0 it is a.";
+        /// Integers, bool and `f32`: a number before a NaN, −0 before +0.
+        Min "min" (a, b: COMPUTED) -> Operand(0), cost Each(1), sign OfAll, nan Always,
+            "The smaller; a number before a NaN, -0.0 before 0.0.";
+        /// Integers, bool and `f32`: a number before a NaN, −0 before +0.
+        // A number before a NaN: one side without a sign does not keep the other's out.
+        Max "max" (a, b: COMPUTED) -> Operand(0), cost Each(1), sign OfAll, nan Always,
+            "The larger; a number before a NaN, -0.0 before 0.0.";
+        /// Integers and bool.
+        And "and" (a, b: INTEGERS_OR_BOOL) -> Operand(0), cost Each(1), sign Unknown, nan Unknown,
+            "Bitwise and; integers and bool.";
+        /// Integers and bool.
+        Or "or" (a, b: INTEGERS_OR_BOOL) -> Operand(0), cost Each(1), sign Unknown, nan Unknown,
+            "Bitwise or; integers and bool.";
+        /// Integers and bool.
+        Xor "xor" (a, b: INTEGERS_OR_BOOL) -> Operand(0), cost Each(1), sign Unknown, nan Unknown,
+            "Bitwise exclusive or; integers and bool.";
+        /// Integers; the amount is unsigned, the width or more gives 0.
+        Shl "shl" (a, b: INTEGERS) -> Operand(0), cost Each(1), sign Unknown, nan Unknown,
+            "Shift left; an amount of the width or more gives 0.";
+        /// Integers; logical for unsigned, arithmetic for signed; the width or more gives 0 or the sign.
+        Shr "shr" (a, b: INTEGERS) -> Operand(0), cost Each(1), sign Unknown, nan Unknown,
+            "Shift right: logical for unsigned, arithmetic for signed.";
+    }
+    compare {
+        /// a = b.
+        Eq "eq", "a = b, to bool; false with a NaN.";
+        /// a ≠ b.
+        Ne "ne", "a != b, to bool; true with a NaN.";
+        /// a < b.
+        Lt "lt", "a < b, to bool; false with a NaN.";
+        /// a ≤ b.
+        Le "le", "a <= b, to bool; false with a NaN.";
+        /// a > b.
+        Gt "gt", "a > b, to bool; false with a NaN.";
+        /// a ≥ b.
+        Ge "ge", "a >= b, to bool; false with a NaN.";
+    }
+    others {
+        "fma" [Op::Scalar(ScalarOp::Fma)] (a, b, c: F32) {}
+            -> Operand(0), cost Each(1), sign OfAll, nan Always,
+            "a * b + c with one rounding, f32.";
+        "select" [Op::Scalar(ScalarOp::Select)] (condition: CONDITION; a, b: ANY) {}
+            -> Operand(1), cost Each(1), sign OfRest, nan OfRest,
+            "a where the bool condition holds, else b; bits kept.";
+        "cast" [Op::Scalar(ScalarOp::Cast(dtype))] (x: ANY) {dtype: DType}
+            -> Is(*dtype), cost Each(if matches!(dtype, DType::F16 | DType::Bf16) { 4 } else { 1 }), sign OfAll, nan Always,
+            "Another dtype, by value; the rounding points of 16-bit floats are casts.";
+        "bitcast" [Op::Scalar(ScalarOp::Bitcast(dtype))] (x: ANY) {dtype: DType}
+            -> Is(*dtype), cost Each(1), sign Unknown, nan Unknown,
+            "The same bits as another dtype of the same width; bool is none.";
+        // Ten rounds of two wide multiplications and some xors.
+        "philox" [Op::Scalar(ScalarOp::Philox)] (seed, offset, position: U64) {}
+            -> Is(DType::U32), cost Each(80), sign Unknown, nan Unknown,
+            "Philox4x32-10 random u32 from u64 seed, offset and position.";
+
+        "const" [Op::Const(value)] () {dtype: DType => value.dtype(), value: Literal}
+            -> Is(value.dtype()), cost Each(0), sign OfAll, nan OfAll,
+            "A scalar constant, shape [].";
+        "iota" [Op::Iota { dtype, shape, axis }] () {dtype: DType, shape: Vec<Dim>, axis: usize}
+            -> Is(*dtype), cost Each(1), sign Unknown, nan Unknown,
+            "The index along an axis, as an integer dtype (wraps).";
+        "broadcast" [Op::Broadcast { shape }] (x: ANY) {shape: Vec<Dim>}
+            -> Operand(0), cost Each(0), sign OfAll, nan OfAll,
+            "Repeats dims of extent 1 and adds leading dims; aligned to the right.";
+        "reshape" [Op::Reshape { shape }] (x: ANY) {shape: Vec<Dim>}
+            -> Operand(0), cost Each(0), sign OfAll, nan OfAll,
+            "The same elements in row-major order under another shape.";
+        "slice" [Op::Slice { start, stop }] (x: ANY) {start: u64, stop: u64}
+            -> Operand(0), cost Each(0), sign OfAll, nan OfAll,
+            "Elements start..stop of the inner dim.";
+        "concat" [Op::Concat] (x0: ANY [, x1, ...]) {}
+            -> Operand(0), cost EachOperand, sign OfAll, nan OfAll,
+            "Operands joined along the inner dim.";
+        "gather" [Op::Gather { out_of_range }] (table: ANY; i0: INTEGERS [, i1])
+            {out_of_range: OutOfRange = OutOfRange::Pass}
+            -> Operand(0), cost Each(4), sign OfFirst, nan OfFirst,
+            "table[i0] or table[i0, i1] with an out-of-range policy.";
+        "gather_row" [Op::GatherRow { out_of_range }] (x: ANY; i: INTEGERS)
+            {out_of_range: OutOfRange = OutOfRange::Pass}
+            -> Operand(0), cost Each(4), sign OfFirst, nan OfFirst,
+            "x[t, i[t, k]]: a gather within the row.";
+        "mask_rows" [Op::MaskRows { fill }] (x: ANY; n: INTEGERS) {fill: Literal}
+            -> Operand(0), cost Each(2), sign OfFirst, nan OfFirst,
+            "Rows t >= n replaced by fill; n is a device scalar.";
+        "pack" [Op::Pack { form }] (ids: INTEGERS; weights: WEIGHTS) {form: PackForm = PackForm::Masked}
+            -> Is(DType::I32), cost Each(8), sign Unknown, nan Unknown,
+            "(id << 16) | bf16 bits of the weight, as i32.";
+        "unpack_id" [Op::UnpackId] (packed: I32) {}
+            -> Is(DType::I32), cost Each(1), sign Unknown, nan Unknown,
+            "The id of a packed word.";
+        "unpack_weight" [Op::UnpackWeight] (packed: I32) {}
+            -> Is(DType::Bf16), cost Each(1), sign Unknown, nan Unknown,
+            "The bf16 weight of a packed word.";
+        "copy" [Op::Copy] (x: ANY) {}
+            -> Operand(0), cost Each(0), sign OfAll, nan OfAll,
+            "x unchanged; the source of a guarded output.";
+
+        // One column is itself, NaN and all; more are combined by arithmetic.
+        "reduce_sum" [Op::Reduce { op: ReduceOp::Sum, axis }] (x: INTEGERS_OR_F32) {axis: usize}
+            -> Operand(0), cost EachOfAxis(*axis), sign OfAll, nan OfAll,
+            "The sum over a constant axis, by one fixed tree; the axis becomes 1.";
+        "reduce_max" [Op::Reduce { op: ReduceOp::Max, axis }] (x: INTEGERS_OR_F32) {axis: usize}
+            -> Operand(0), cost EachOfAxis(*axis), sign OfAll, nan OfAll,
+            "The largest over a constant axis, as `max` has it; the axis becomes 1.";
+        "reduce_min" [Op::Reduce { op: ReduceOp::Min, axis }] (x: INTEGERS_OR_F32) {axis: usize}
+            -> Operand(0), cost EachOfAxis(*axis), sign OfAll, nan OfAll,
+            "The smallest over a constant axis, as `min` has it; the axis becomes 1.";
+        "top2_sum" [Op::Reduce { op: ReduceOp::TopTwoSum, axis }] (x: F32) {axis: usize}
+            -> Operand(0), cost EachOfAxis(*axis), sign OfAll, nan Always,
+            "The sum of the two best of the inner axis, in the order of `topk`; the axis becomes 1.";
+        "argmax" [Op::ArgMax] (x: KEYS) {}
+            -> Is(DType::I32), cost Each(4), sign Unknown, nan Unknown,
+            "The i32 column of the best of the inner dim, in the order of `topk`; the dim becomes 1.";
+        "cumsum" [Op::CumSum] (x: INTEGERS_OR_F32) {}
+            -> Operand(0), cost Each(4), sign OfAll, nan OfAll,
+            "Running sums of the inner dim, by doubling.";
+        // An exponential and a division.
+        "softmax" [Op::Softmax] (x: F32) {}
+            -> Operand(0), cost Each(30), sign Always, nan Always,
+            "exp(x - m) / sum(exp(x - m)) over the inner dim, m its maximum; f32.";
+        "log_softmax" [Op::LogSoftmax] (x: F32) {}
+            -> Operand(0), cost Each(30), sign Unknown, nan Always,
+            "(x - m) - log(sum(exp(x - m))) over the inner dim, m its maximum; f32.";
+        "dot" [Op::Dot] (a, b: F32) {}
+            -> Operand(0), cost Each(4), sign Unknown, nan Always,
+            "reduce_sum(a * b) over the inner dim, which becomes 1; f32.";
+        "topk" [Op::TopK { k, candidates, order }] (x: KEYS)
+            {k: u64, candidates: Candidates = Candidates::All, order: TopKOrder = TopKOrder::Value}
+            -> Is(DType::I32), cost Each(4), sign Unknown, nan Unknown,
+            "The i32 columns of the k best of the inner dim; -1 where candidates run out.";
+        "topk_mask" [Op::TopKMask { k, candidates }] (x: KEYS) {k: u64, candidates: Candidates = Candidates::All}
+            -> Is(DType::Bool), cost Each(4), sign Unknown, nan Unknown,
+            "Whether a column is among the k best of the inner dim; bool.";
+        "group_score" [Op::GroupScore { groups, score }] (x: F32) {groups: u64, score: GroupScore}
+            -> Operand(0), cost Each(4), sign Unknown, nan if *score == GroupScore::TopTwoSum { Always } else { OfAll },
+            "[T, E] to [T, G]: the max or top2_sum of each of G groups of neighbours.";
+        "group_mask" [Op::GroupMask { keep, fill: masked }] (x: F32; scores: F32) {keep: u64, masked: GroupFill}
+            -> Operand(0), cost Each(4), sign Unknown, nan if *masked == GroupFill::Multiply { Always } else { OfFirst },
+            "x with the columns of all but the best groups masked.";
+        "renorm" [Op::Renorm { denominator }] (w: F32)
+            {denominator: Rule => denominator.rule(), epsilon: Option<Literal> = None => denominator.epsilon()}
+            build { Ok(Op::Renorm { denominator: Denominator::of(denominator, epsilon)? }) }
+            -> Operand(0), cost Each(10), sign Unknown, nan Always,
+            "w over its sum along the inner dim, guarded as the rule says; f32. `plus_epsilon` and `clamp` have an \
+             epsilon, 1e-20 unless it is given.";
+        "atomic_add" [Op::AtomicAdd] (counts: COUNTS; indices: INTEGERS; amounts: COUNTS) {}
+            -> Operand(0), cost Each(4), sign Unknown, nan Unknown,
+            "counts[index] += amount, in place of the input counts; out of range adds nothing. Counts and amounts are of one \
+             dtype.";
+    }
 }
-
-const fn row(
-    mnemonic: &'static str,
-    operands: &'static str,
-    attributes: &'static str,
-    summary: &'static str,
-) -> OpInfo {
-    OpInfo { mnemonic, operands, attributes, summary }
-}
-
-/// Every operation but `input` (which is a declaration), in the order of the reference.
-pub const OPS: &[OpInfo] = &[
-    row("const", "", "dtype, value", "A scalar constant, shape []."),
-    row("iota", "", "dtype, shape, axis", "The index along an axis, as an integer dtype (wraps)."),
-    row("neg", "x", "", "-x; integers (wraps) and f32."),
-    row("abs", "x", "", "|x|; signed integers (wraps) and f32."),
-    row("not", "x", "", "Bitwise not; logical on bool."),
-    row("sqrt", "x", "", "IEEE square root of f32."),
-    row("exp", "x", "", "e to the x, f32, one fixed polynomial."),
-    row("log", "x", "", "Natural logarithm, f32, one fixed polynomial."),
-    row("sigmoid", "x", "", "1 / (1 + exp(-x)), f32."),
-    row("softplus", "x", "", "log(1 + exp(x)), f32."),
-    row("tanh", "x", "", "Hyperbolic tangent, f32."),
-    row("is_nan", "x", "", "Whether a float of any dtype is a NaN; bool."),
-    row("add", "a, b", "", "a + b; integers (wraps) and f32."),
-    row("sub", "a, b", "", "a - b; integers (wraps) and f32."),
-    row("mul", "a, b", "", "a * b; integers (wraps) and f32."),
-    row("div", "a, b", "", "a / b; integers truncate, by 0 all ones; f32 is IEEE."),
-    row("rem", "a, b", "", "The remainder of truncated integer division; by 0 it is a."),
-    row("min", "a, b", "", "The smaller; a number before a NaN, -0.0 before 0.0."),
-    row("max", "a, b", "", "The larger; a number before a NaN, -0.0 before 0.0."),
-    row("and", "a, b", "", "Bitwise and; integers and bool."),
-    row("or", "a, b", "", "Bitwise or; integers and bool."),
-    row("xor", "a, b", "", "Bitwise exclusive or; integers and bool."),
-    row("shl", "a, b", "", "Shift left; an amount of the width or more gives 0."),
-    row("shr", "a, b", "", "Shift right: logical for unsigned, arithmetic for signed."),
-    row("eq", "a, b", "", "a = b, to bool; false with a NaN."),
-    row("ne", "a, b", "", "a != b, to bool; true with a NaN."),
-    row("lt", "a, b", "", "a < b, to bool; false with a NaN."),
-    row("le", "a, b", "", "a <= b, to bool; false with a NaN."),
-    row("gt", "a, b", "", "a > b, to bool; false with a NaN."),
-    row("ge", "a, b", "", "a >= b, to bool; false with a NaN."),
-    row("fma", "a, b, c", "", "a * b + c with one rounding, f32."),
-    row("select", "condition, a, b", "", "a where the bool condition holds, else b; bits kept."),
-    row("cast", "x", "dtype", "Another dtype, by value; the rounding points of 16-bit floats are casts."),
-    row("bitcast", "x", "dtype", "The same bits as another dtype of the same width."),
-    row("philox", "seed, offset, position", "", "Philox4x32-10 random u32 from u64 seed, offset and position."),
-    row("broadcast", "x", "shape", "Repeats dims of extent 1 and adds leading dims; aligned to the right."),
-    row("reshape", "x", "shape", "The same elements in row-major order under another shape."),
-    row("slice", "x", "start, stop", "Elements start..stop of the inner dim."),
-    row("concat", "x0, x1, ...", "", "Operands joined along the inner dim."),
-    row("gather", "table, i0[, i1]", "[out_of_range]", "table[i0] or table[i0, i1] with an out-of-range policy."),
-    row("gather_row", "x, i", "[out_of_range]", "x[t, i[t, k]]: a gather within the row."),
-    row("mask_rows", "x, n", "fill", "Rows t >= n replaced by fill; n is a device scalar."),
-    row("pack", "ids, weights", "[form]", "(id << 16) | bf16 bits of the weight, as i32."),
-    row("unpack_id", "packed", "", "The id of a packed word."),
-    row("unpack_weight", "packed", "", "The bf16 weight of a packed word."),
-    row("copy", "x", "", "x unchanged; the source of a guarded output."),
-    row("reduce_sum", "x", "axis", "The sum over a constant axis, by one fixed tree; the axis becomes 1."),
-    row("reduce_max", "x", "axis", "The largest over a constant axis, as `max` has it; the axis becomes 1."),
-    row("reduce_min", "x", "axis", "The smallest over a constant axis, as `min` has it; the axis becomes 1."),
-    row(
-        "top2_sum",
-        "x",
-        "axis",
-        "The sum of the two best of the inner axis, in the order of `topk`; the axis becomes 1.",
-    ),
-    row("argmax", "x", "", "The i32 column of the best of the inner dim, in the order of `topk`; the dim becomes 1."),
-    row("cumsum", "x", "", "Running sums of the inner dim, by doubling."),
-    row("softmax", "x", "", "exp(x - m) / sum(exp(x - m)) over the inner dim, m its maximum; f32."),
-    row("log_softmax", "x", "", "(x - m) - log(sum(exp(x - m))) over the inner dim, m its maximum; f32."),
-    row("dot", "a, b", "", "reduce_sum(a * b) over the inner dim, which becomes 1; f32."),
-    row(
-        "topk",
-        "x",
-        "k[, candidates, order]",
-        "The i32 columns of the k best of the inner dim; -1 where candidates run out.",
-    ),
-    row("topk_mask", "x", "k[, candidates]", "Whether a column is among the k best of the inner dim; bool."),
-    row(
-        "group_score",
-        "x",
-        "groups, score",
-        "[T, E] to [T, G]: the max or top2_sum of each of G groups of neighbours.",
-    ),
-    row("group_mask", "x, scores", "keep, masked", "x with the columns of all but the best groups masked."),
-    row("renorm", "w", "denominator[, epsilon]", "w over its sum along the inner dim, guarded as the rule says; f32."),
-    row(
-        "atomic_add",
-        "counts, indices, amounts",
-        "",
-        "counts[index] += amount, in place of the input counts; out of range adds nothing.",
-    ),
-];
 
 /// The row of this mnemonic.
 pub fn lookup(mnemonic: &str) -> Option<&'static OpInfo> {
     OPS.iter().find(|o| o.mnemonic == mnemonic)
 }
 
-impl UnaryOp {
-    /// Every one, with its mnemonic.
-    pub const ALL: [(UnaryOp, &'static str); 10] = [
-        (UnaryOp::Neg, "neg"),
-        (UnaryOp::Abs, "abs"),
-        (UnaryOp::Not, "not"),
-        (UnaryOp::Sqrt, "sqrt"),
-        (UnaryOp::Exp, "exp"),
-        (UnaryOp::Log, "log"),
-        (UnaryOp::Sigmoid, "sigmoid"),
-        (UnaryOp::Softplus, "softplus"),
-        (UnaryOp::Tanh, "tanh"),
-        (UnaryOp::IsNan, "is_nan"),
-    ];
-}
-
-impl BinaryOp {
-    /// Every one, with its mnemonic.
-    pub const ALL: [(BinaryOp, &'static str); 12] = [
-        (BinaryOp::Add, "add"),
-        (BinaryOp::Sub, "sub"),
-        (BinaryOp::Mul, "mul"),
-        (BinaryOp::Div, "div"),
-        (BinaryOp::Rem, "rem"),
-        (BinaryOp::Min, "min"),
-        (BinaryOp::Max, "max"),
-        (BinaryOp::And, "and"),
-        (BinaryOp::Or, "or"),
-        (BinaryOp::Xor, "xor"),
-        (BinaryOp::Shl, "shl"),
-        (BinaryOp::Shr, "shr"),
-    ];
-}
-
-impl CompareOp {
-    /// Every one, with its mnemonic.
-    pub const ALL: [(CompareOp, &'static str); 6] = [
-        (CompareOp::Eq, "eq"),
-        (CompareOp::Ne, "ne"),
-        (CompareOp::Lt, "lt"),
-        (CompareOp::Le, "le"),
-        (CompareOp::Gt, "gt"),
-        (CompareOp::Ge, "ge"),
-    ];
-}
-
-fn name_in<T: PartialEq>(all: &[(T, &'static str)], op: T) -> &'static str {
-    all.iter().find(|(o, _)| *o == op).map_or("?", |(_, n)| n)
+impl Op {
+    /// The row of the op table; `None` of an input.
+    pub fn info(&self) -> Option<&'static OpInfo> {
+        lookup(self.mnemonic())
+    }
 }
 
 impl ScalarOp {
     /// The name in text, JSON and dumps.
     pub fn mnemonic(self) -> &'static str {
-        match self {
-            ScalarOp::Unary(op) => name_in(&UnaryOp::ALL, op),
-            ScalarOp::Binary(op) => name_in(&BinaryOp::ALL, op),
-            ScalarOp::Compare(op) => name_in(&CompareOp::ALL, op),
-            ScalarOp::Fma => "fma",
-            ScalarOp::Select => "select",
-            ScalarOp::Cast(_) => "cast",
-            ScalarOp::Bitcast(_) => "bitcast",
-            ScalarOp::Philox => "philox",
+        Op::Scalar(self).mnemonic()
+    }
+
+    /// What an element of the result costs: see [`Op::cost`].
+    pub fn cost(self) -> u64 {
+        match Op::Scalar(self).cost() {
+            Cost::Each(n) => n,
+            // Of one element, neither a list of operands nor an axis is a part.
+            Cost::EachOperand | Cost::EachOfAxis(_) => 1,
         }
     }
-}
 
-impl Op {
-    /// The name in text, JSON and dumps.
-    pub fn mnemonic(&self) -> &'static str {
-        match self {
-            Op::Input(_) => "input",
-            Op::Const(_) => "const",
-            Op::Scalar(op) => op.mnemonic(),
-            Op::Iota { .. } => "iota",
-            Op::Broadcast { .. } => "broadcast",
-            Op::Reshape { .. } => "reshape",
-            Op::Slice { .. } => "slice",
-            Op::Concat => "concat",
-            Op::Gather { .. } => "gather",
-            Op::GatherRow { .. } => "gather_row",
-            Op::MaskRows { .. } => "mask_rows",
-            Op::Pack { .. } => "pack",
-            Op::UnpackId => "unpack_id",
-            Op::UnpackWeight => "unpack_weight",
-            Op::Copy => "copy",
-            Op::Reduce { op, .. } => op.mnemonic(),
-            Op::ArgMax => "argmax",
-            Op::CumSum => "cumsum",
-            Op::Softmax => "softmax",
-            Op::LogSoftmax => "log_softmax",
-            Op::Dot => "dot",
-            Op::TopK { .. } => "topk",
-            Op::TopKMask { .. } => "topk_mask",
-            Op::GroupScore { .. } => "group_score",
-            Op::GroupMask { .. } => "group_mask",
-            Op::Renorm { .. } => "renorm",
-            Op::AtomicAdd => "atomic_add",
-        }
+    /// When no float result is below 0.0 or −0.0: see [`Op::sign`].
+    pub fn sign(self) -> Fact {
+        Op::Scalar(self).sign()
+    }
+
+    /// When a NaN is the canonical one: see [`Op::nan`].
+    pub fn nan(self) -> Fact {
+        Op::Scalar(self).nan()
     }
 }
 
@@ -221,12 +258,23 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_scalar_op_has_a_row_and_rows_are_distinct() {
+    fn rows_are_distinct_and_defaults_come_last() {
         let names: HashSet<&str> = OPS.iter().map(|o| o.mnemonic).collect();
         assert_eq!(names.len(), OPS.len());
-        let scalar = UnaryOp::ALL.iter().map(|x| x.1).chain(BinaryOp::ALL.iter().map(|x| x.1));
-        for n in scalar.chain(CompareOp::ALL.iter().map(|x| x.1)) {
-            assert!(names.contains(n), "{n} has no row");
+        for op in OPS {
+            let optional = op.attributes.iter().skip_while(|a| a.default.is_none());
+            assert!(optional.into_iter().all(|a| a.default.is_some()), "{}: {}", op.mnemonic, op.attributes_text());
         }
+    }
+
+    #[test]
+    fn rows_list_what_may_be_left_out_with_its_default() {
+        let text = |name: &str| lookup(name).map(|o| (o.operands_text(), o.attributes_text()));
+        let expected = |operands: &str, attributes: &str| Some((operands.to_owned(), attributes.to_owned()));
+        assert_eq!(text("topk"), expected("x", "k[, candidates = all, order = value]"));
+        assert_eq!(text("gather"), expected("table, i0[, i1]", "[out_of_range = pass]"));
+        assert_eq!(text("concat"), expected("x0[, x1, …]", ""));
+        assert_eq!(text("renorm"), expected("w", "denominator[, epsilon]"));
+        assert_eq!(text("const"), expected("", "dtype, value"));
     }
 }

@@ -10,7 +10,8 @@ use crate::dim::Dim;
 use crate::dtype::DType;
 use crate::literal::Literal;
 use crate::op::Op;
-use crate::op::attribute::{AttributeError, AttributeValue};
+use crate::op::attribute::{AttributeError, AttributeKind, AttributeValue};
+use crate::op::info::OpInfo;
 use crate::op::table::{OPS, lookup};
 use std::collections::HashSet;
 
@@ -34,19 +35,20 @@ pub fn op(
         findings.push(in_statement(d, line));
         return None;
     };
-    let mut reading = Reading { op: name, unknown: false, known: row.attributes, first, shape, line, findings };
+    let mut reading = Reading { op: name, unknown: false, row, first, shape, line, findings };
     let before = reading.findings.count();
-    let values = reading.values(attributes)?;
+    let (values, poisoned) = reading.values(attributes);
+    // Also where a value hangs on an error elsewhere: an attribute that is missing may be that error.
     let op = reading.op(attributes, values);
-    if reading.findings.count() > before { None } else { op }
+    if poisoned || reading.findings.count() > before { None } else { op }
 }
 
 struct Reading<'a, 'r, F> {
     op: &'a Name,
     /// An unknown attribute was given, perhaps in the place of one that is missing.
     unknown: bool,
-    /// The table's list of attributes: `dtype, value`.
-    known: &'static str,
+    /// What the op table says of the op.
+    row: &'static OpInfo,
     first: Option<Option<DType>>,
     shape: F,
     line: &'a Line<Statement>,
@@ -59,15 +61,11 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
         self.findings.push(in_statement(d, self.line));
     }
 
-    fn known_names(&self) -> Vec<&'static str> {
-        self.known.split([',', '[', ']']).map(str::trim).filter(|n| !n.is_empty()).collect()
-    }
-
-    /// The known attributes with their values; `None` if a value hangs on an error elsewhere. Those that are unknown or
+    /// The known attributes with their values, and whether a value hangs on an error elsewhere. Those that are unknown or
     /// given before are left out, and so are values with a mistake, but for numbers: 0 stands in, so that the rest can be
     /// looked at.
-    fn values(&mut self, attributes: &[Attribute]) -> Option<Vec<(String, AttributeValue)>> {
-        let known = self.known_names();
+    fn values(&mut self, attributes: &[Attribute]) -> (Vec<(String, AttributeValue)>, bool) {
+        let known: Vec<&str> = self.row.attributes.iter().map(|a| a.name).collect();
         let mut seen = HashSet::new();
         let mut values = vec![];
         let mut poisoned = false;
@@ -92,11 +90,12 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
                 }
             }
         }
-        (!poisoned).then_some(values)
+        (values, poisoned)
     }
 
     fn value(&mut self, i: usize, a: &Attribute, all: &[Attribute]) -> Option<AttributeValue> {
-        let takes_literal = matches!(a.name.value.as_str(), "value" | "fill" | "epsilon");
+        let kind = self.row.attribute(&a.name.value).map(|a| a.kind);
+        let takes_literal = kind == Some(AttributeKind::Literal);
         match &a.value.value {
             ValueExpr::Shape(_) => (self.shape)(i).map(AttributeValue::Shape),
             ValueExpr::Word(text) | ValueExpr::Number(text) if takes_literal => {
@@ -108,7 +107,7 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
                 self.literal(a, text, dtype).map(AttributeValue::Fill)
             }
             ValueExpr::Word(w) => {
-                if a.name.value == "dtype" && DType::from_name(w).is_none() {
+                if kind == Some(AttributeKind::DType) && DType::from_name(w).is_none() {
                     let message = format!("unknown dtype `{}`", excerpt(w));
                     self.error(Code::UnknownDType, message, a.value.span, dtype_help(w));
                     return None;
@@ -119,12 +118,12 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
         }
     }
 
-    /// The dtype of a literal: the attribute `dtype` beside it if the op has one, else operand 0's.
+    /// The dtype of a literal: that of the attribute beside it that names one if the op has such, else operand 0's.
     fn literal_dtype(&mut self, a: &Attribute, all: &[Attribute]) -> Option<DType> {
-        if self.known_names().contains(&"dtype") {
-            let dtype = all.iter().find(|a| a.name.value == "dtype").map(|a| &a.value.value);
-            return match dtype {
+        if let Some(names_it) = self.row.attributes.iter().find(|a| a.kind == AttributeKind::DType) {
+            return match all.iter().find(|a| a.name.value == names_it.name).map(|a| &a.value.value) {
                 Some(ValueExpr::Word(w)) => DType::from_name(w),
+                // It is missing or no dtype, which is reported when the op is made.
                 _ => None,
             };
         }
@@ -133,8 +132,7 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
             None => {
                 let message =
                     format!("`{}` has no operand that says of which dtype `{}` is", self.op.value, a.name.value);
-                let operands = lookup(&self.op.value).map_or("", |r| r.operands);
-                let help = format!("its operands are: {operands}");
+                let help = format!("its operands are: {}", self.row.operands_text());
                 self.error(Code::WrongOperandCount, message, self.op.span, help);
                 None
             }
@@ -189,7 +187,7 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
             Err(AttributeError::Missing { attribute, .. }) if self.unknown || given(attribute) => None,
             Err(AttributeError::Missing { op, attribute }) => {
                 let message = format!("`{op}` needs the attribute `{attribute}`");
-                let help = format!("its attributes are {}", self.known);
+                let help = format!("its attributes are {}", self.row.attributes_text());
                 self.error(Code::MissingAttribute, message, self.op.span, help);
                 None
             }

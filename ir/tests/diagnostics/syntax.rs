@@ -164,7 +164,7 @@ graph @g {
 6:8 RF0107: unknown op `add3`
   help: did you mean `add`?
 7:8 RF0107: unknown op `softmaxx_with_bias`
-  help: the ops are const, iota, neg, abs, not, sqrt, exp, log, sigmoid, softplus, tanh, is_nan, add, sub, mul, div, rem, min, max, and, or, xor, shl, shr, eq, ne, lt, le, gt, ge, fma, select, cast, bitcast, philox, broadcast, reshape, slice, concat, gather, gather_row, mask_rows, pack, unpack_id, unpack_weight, copy, reduce_sum, reduce_max, reduce_min, top2_sum, argmax, cumsum, softmax, log_softmax, dot, topk, topk_mask, group_score, group_mask, renorm, atomic_add"#,
+  help: the ops are neg, abs, not, sqrt, exp, log, sigmoid, softplus, tanh, is_nan, add, sub, mul, div, rem, min, max, and, or, xor, shl, shr, eq, ne, lt, le, gt, ge, fma, select, cast, bitcast, philox, const, iota, broadcast, reshape, slice, concat, gather, gather_row, mask_rows, pack, unpack_id, unpack_weight, copy, reduce_sum, reduce_max, reduce_min, top2_sum, argmax, cumsum, softmax, log_softmax, dot, topk, topk_mask, group_score, group_mask, renorm, atomic_add"#,
     },
     Case {
         about: "RF0108 unknown attributes",
@@ -193,6 +193,7 @@ graph @g {
   %y = cast %x
   %z = slice %x {start = 1}
   %c = const {dtype = i32}
+  %d = const {value = 1}
   output out = %y
 }
 "#,
@@ -201,6 +202,8 @@ graph @g {
 5:8 RF0109: `slice` needs the attribute `stop`
   help: its attributes are start, stop
 6:8 RF0109: `const` needs the attribute `value`
+  help: its attributes are dtype, value
+7:8 RF0109: `const` needs the attribute `dtype`
   help: its attributes are dtype, value"#,
     },
     Case {

@@ -2,7 +2,7 @@
 
 use crate::range::Ranges;
 use routefuse_ir::math::{BF16_NAN, F16_NAN, F32_NAN};
-use routefuse_ir::op::{BinaryOp, GroupFill, GroupScore, OutOfRange, ReduceOp, ScalarOp, UnaryOp};
+use routefuse_ir::op::OutOfRange;
 use routefuse_ir::{DType, Graph, Literal, NodeId, Op};
 
 /// Ranges of integers, floats whose NaN is canonical, floats without a sign, and values behind which a gather traps.
@@ -74,46 +74,11 @@ fn canonical_literal(l: Literal) -> bool {
     l.as_f64().is_none_or(|x| !x.is_nan()) || l.bits() == nan
 }
 
-fn canonical_fill(policy: OutOfRange) -> bool {
-    match policy {
-        OutOfRange::Fill(l) => canonical_literal(l),
-        _ => true,
-    }
-}
-
 fn canonical(g: &Graph, id: NodeId, known: impl Fn(NodeId) -> bool) -> bool {
     let node = g.node(id);
-    if !node.ty.dtype.is_float() {
-        return true;
-    }
-    let all = |from: usize| g.operands(id)[from..].iter().all(|o| known(*o));
-    match &node.op {
-        Op::Const(l) => canonical_literal(*l),
-        Op::Scalar(ScalarOp::Select) => all(1),
-        Op::Scalar(op) => op.canonicalises_nan(),
-        Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } | Op::Concat | Op::Copy => all(0),
-        Op::Gather { out_of_range } | Op::GatherRow { out_of_range } => {
-            known(g.operands(id)[0]) && canonical_fill(*out_of_range)
-        }
-        Op::MaskRows { fill } => known(g.operands(id)[0]) && canonical_literal(*fill),
-        // One column is itself; more are combined by arithmetic.
-        Op::Reduce { op: ReduceOp::TopTwoSum, .. } | Op::Softmax | Op::LogSoftmax | Op::Renorm { .. } => true,
-        Op::Reduce { .. } | Op::CumSum => all(0),
-        Op::Dot => true,
-        Op::GroupScore { score: GroupScore::TopTwoSum, .. } => true,
-        Op::GroupScore { score: GroupScore::Max, .. } => all(0),
-        Op::GroupMask { fill: GroupFill::Multiply, .. } => true,
-        Op::GroupMask { .. } => known(g.operands(id)[0]),
-        Op::Input(_)
-        | Op::Iota { .. }
-        | Op::Pack { .. }
-        | Op::UnpackId
-        | Op::UnpackWeight
-        | Op::ArgMax
-        | Op::TopK { .. }
-        | Op::TopKMask { .. }
-        | Op::AtomicAdd => false,
-    }
+    let operands = g.operands(id);
+    !node.ty.dtype.is_float()
+        || node.op.nan().holds(&node.op, operands.len(), |i| known(operands[i]), canonical_literal)
 }
 
 /// Exact arithmetic rounds to the nearest, so a result without a sign that is not 0.0 stays one.
@@ -123,31 +88,11 @@ fn unsigned(g: &Graph, id: NodeId, known: impl Fn(NodeId) -> bool) -> bool {
         return false;
     }
     let operands = g.operands(id);
-    let all = |from: usize| operands[from..].iter().all(|o| known(*o));
+    // An operand that is no float is a number in a cast: of a dtype that has no sign, it has none.
+    let operand = |i: usize| match g.node(operands[i]).ty.dtype {
+        dtype if dtype.is_float() => known(operands[i]),
+        dtype => !dtype.is_signed(),
+    };
     let positive = |l: Literal| l.as_f64().is_some_and(|x| x.is_nan() || x.is_sign_positive());
-    match &node.op {
-        Op::Const(l) => positive(*l),
-        Op::Scalar(ScalarOp::Unary(op)) => match op {
-            UnaryOp::Exp | UnaryOp::Sigmoid | UnaryOp::Softplus | UnaryOp::Abs => true,
-            UnaryOp::Sqrt => all(0),
-            _ => false,
-        },
-        Op::Scalar(ScalarOp::Binary(BinaryOp::Add | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Min)) => all(0),
-        // A number before a NaN: one side without a sign does not keep the other's out.
-        Op::Scalar(ScalarOp::Binary(BinaryOp::Max)) => all(0),
-        Op::Scalar(ScalarOp::Fma) => all(0),
-        Op::Scalar(ScalarOp::Select) => all(1),
-        Op::Scalar(ScalarOp::Cast(_)) => {
-            let from = g.node(operands[0]).ty.dtype;
-            if from.is_float() { all(0) } else { from == DType::Bool || !from.is_signed() }
-        }
-        Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } | Op::Concat | Op::Copy => all(0),
-        Op::GatherRow { out_of_range } | Op::Gather { out_of_range } => {
-            known(operands[0]) && positive(out_of_range.replacement(node.ty.dtype))
-        }
-        Op::MaskRows { fill } => known(operands[0]) && positive(*fill),
-        Op::Reduce { .. } | Op::CumSum => all(0),
-        Op::Softmax => true,
-        _ => false,
-    }
+    node.op.sign().holds(&node.op, operands.len(), operand, positive)
 }

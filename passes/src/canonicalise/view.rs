@@ -2,6 +2,7 @@
 
 use super::facts::Facts;
 use crate::range::Interval;
+use routefuse_ir::op::info::Fact;
 use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, Graph, Literal, NodeId, Op, TensorType};
 
@@ -122,7 +123,7 @@ impl View<'_> {
     fn payload_unseen(&self, id: NodeId) -> bool {
         let blind = |user: &NodeId| match self.op(*user) {
             Op::Scalar(ScalarOp::Unary(UnaryOp::IsNan) | ScalarOp::Compare(_)) => true,
-            Op::Scalar(op) => op.canonicalises_nan(),
+            Op::Scalar(op) => op.nan() == Fact::Always,
             _ => false,
         };
         !self.g.outputs.iter().any(|o| o.node == id) && self.g.users(id).iter().all(blind)

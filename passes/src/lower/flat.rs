@@ -3,7 +3,8 @@
 use petgraph::visit::NodeIndexable;
 use routefuse_ir::dim::SymbolId;
 use routefuse_ir::graph::{Graph, Node, NodeId};
-use routefuse_ir::op::{Op, ScalarOp};
+use routefuse_ir::op::Op;
+use routefuse_ir::op::info::Cost;
 
 /// A node's place among rows and columns.
 #[derive(Clone, Debug, Default)]
@@ -116,24 +117,17 @@ impl<'g> Flat<'g> {
 
     /// Integer operations, or as long as one, that an evaluation of one element takes; loads count as one.
     pub(crate) fn weight(&self, id: NodeId) -> u64 {
-        match &self.node(id).op {
-            Op::Const(_) | Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } | Op::Copy => 0,
-            Op::Scalar(op) => scalar_weight(*op),
-            Op::Input(_) | Op::Iota { .. } | Op::UnpackId | Op::UnpackWeight => 1,
-            Op::Concat => self.at(id).operands.len() as u64,
-            Op::Gather { .. } | Op::GatherRow { .. } => 4,
-            Op::MaskRows { .. } => 2,
-            Op::Pack { .. } => 8,
-            // Row values are computed once a row and kept.
-            _ if self.is_row_value(id) => 1,
-            // Macro operations on rows: exp and a division, or a step of a tree for each element of the axis.
-            Op::Reduce { axis, .. } => {
+        // Row values are computed once a row and kept.
+        if self.is_row_value(id) {
+            return 1;
+        }
+        match self.node(id).op.cost() {
+            Cost::Each(n) => n,
+            Cost::EachOperand => self.at(id).operands.len() as u64,
+            Cost::EachOfAxis(axis) => {
                 let operand = self.at(id).operands[0];
-                self.node(operand).ty.shape[*axis].as_const().unwrap_or(1)
+                self.node(operand).ty.shape[axis].as_const().unwrap_or(1)
             }
-            Op::Softmax | Op::LogSoftmax => 30,
-            Op::Renorm { .. } => 10,
-            _ => 4,
         }
     }
 
@@ -161,18 +155,4 @@ fn is_row_op(op: &Op) -> bool {
     let composite =
         matches!(op, Op::Reduce { .. } | Op::Softmax | Op::LogSoftmax | Op::GroupMask { .. } | Op::Renorm { .. });
     composite || keeps_row(op)
-}
-
-/// Rough counts of machine instructions.
-pub(crate) fn scalar_weight(op: ScalarOp) -> u64 {
-    use routefuse_ir::DType;
-    use routefuse_ir::op::{BinaryOp, UnaryOp};
-    match op {
-        ScalarOp::Unary(UnaryOp::Exp | UnaryOp::Log | UnaryOp::Sigmoid | UnaryOp::Softplus | UnaryOp::Tanh) => 20,
-        ScalarOp::Unary(UnaryOp::Sqrt) | ScalarOp::Binary(BinaryOp::Div | BinaryOp::Rem) => 8,
-        ScalarOp::Cast(DType::Bf16 | DType::F16) => 4,
-        // Ten rounds of two wide multiplications and some xors.
-        ScalarOp::Philox => 80,
-        _ => 1,
-    }
 }

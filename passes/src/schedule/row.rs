@@ -5,7 +5,6 @@
 //! lanes would have to keep too much, all threads of a block share a row (the *block* shape).
 
 use super::{HOST_WIDTH, domains};
-use crate::lower::flat::scalar_weight;
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule};
 use routefuse_ir::kernel::{Kernel, ValueId, ValueKind};
 use routefuse_ir::target::{Target, TargetKind};
@@ -127,7 +126,7 @@ fn held(kernel: &Kernel, gathers: bool) -> Vec<ValueId> {
     }
     let mut cones: Vec<u64> = Vec::with_capacity(held.len());
     for (id, v) in kernel.values() {
-        let own = if let ValueKind::Scalar(op, _) = v.kind { scalar_weight(op) } else { 1 };
+        let own = if let ValueKind::Scalar(op, _) = v.kind { op.cost() } else { 1 };
         let operands = v.kind.operands().into_iter().map(|o| cones[o.0 as usize]);
         cones.push(if is_row_value(id) { 1 } else { operands.fold(own, u64::saturating_add) });
     }

@@ -1,14 +1,20 @@
-//! `docs/ir.md` says what the op table, the inference and the doc comments say. `make snapshots` writes it anew.
+//! `docs/ir.md` says what the op table, the inference and the doc comments say, and the table says of dtypes what the
+//! inference does. `make snapshots` writes the document anew.
 
 use routefuse_ir::dim::{Dim, SymbolId};
 use routefuse_ir::infer::infer;
 use routefuse_ir::op::attribute::AttributeValue;
-use routefuse_ir::op::table::{OPS, OpInfo};
+use routefuse_ir::op::info::OpInfo;
+use routefuse_ir::op::table::OPS;
 use routefuse_ir::op::{Candidates, GroupFill, GroupScore, Op, ReduceOp, ScalarOp, TopKOrder};
 use routefuse_ir::{Code, DType, Literal, TensorType};
-use routefuse_tests::corpus::root;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
 
 #[test]
 fn docs_ir_is_what_the_sources_say() {
@@ -20,6 +26,33 @@ fn docs_ir_is_what_the_sources_say() {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     let differs = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
     assert!(found == expected, "docs/ir.md is out of date (`make snapshots` writes it): {differs:?}");
+}
+
+/// Of each group of operands by itself, with the others of dtypes that the op takes.
+#[test]
+fn the_table_takes_the_dtypes_that_inference_takes() {
+    for op in OPS.iter().filter(|op| op.mnemonic != "bitcast" && !op.operands.is_empty()) {
+        let groups: Vec<usize> = op.operands.iter().map(|g| g.names.len()).collect();
+        let taken = |dtypes: &[DType]| {
+            let operands: Vec<DType> = dtypes.iter().zip(&groups).flat_map(|(d, count)| vec![*d; *count]).collect();
+            given(op.mnemonic, &operands, (op.mnemonic == "cast").then_some(DType::F32)).is_some()
+        };
+        let holding: Vec<DType> =
+            op.operands.iter().map(|g| DType::ALL.into_iter().find(|d| g.dtypes.holds(*d)).expect("a dtype")).collect();
+        assert!(taken(&holding), "{} of {holding:?}", op.mnemonic);
+        for (i, group) in op.operands.iter().enumerate() {
+            for dtype in DType::ALL {
+                let mut dtypes = holding.clone();
+                dtypes[i] = dtype;
+                // Amounts are of the counts' dtype.
+                if op.mnemonic == "atomic_add" && i != 1 {
+                    (dtypes[0], dtypes[2]) = (dtype, dtype);
+                }
+                let says = group.dtypes.holds(dtype);
+                assert_eq!(taken(&dtypes), says, "{}: {:?} of {dtype}", op.mnemonic, group.names);
+            }
+        }
+    }
 }
 
 fn reference() -> String {
@@ -54,20 +87,17 @@ fn write(s: &mut String) -> std::fmt::Result {
     writeln!(s, "## Operations\n")?;
     writeln!(
         s,
-        "Attributes in brackets may be left out. Where operands are named together, their dtypes are equal, and so are"
+        "Attributes in brackets may be left out and are then as is written there. Where operands are named together,"
     )?;
-    writeln!(s, "the shapes of elementwise operands, of which those of rank 0 serve every element.\n")?;
+    writeln!(
+        s,
+        "their dtypes are equal, and so are the shapes of elementwise operands, of which those of rank 0 serve every element.\n"
+    )?;
     writeln!(s, "| op | operands | attributes | dtypes | |\n|---|---|---|---|---|")?;
     for op in OPS {
-        let OpInfo { mnemonic, operands, attributes, summary } = op;
-        writeln!(
-            s,
-            "| `{mnemonic}` | {} | {} | {} | {} |",
-            code(operands),
-            code(attributes),
-            dtypes(mnemonic),
-            escaped(summary)
-        )?;
+        let OpInfo { mnemonic, summary, .. } = op;
+        let (operands, attributes) = (code(&op.operands_text()), code(&op.attributes_text()));
+        writeln!(s, "| `{mnemonic}` | {operands} | {attributes} | {} | {} |", dtypes(op), escaped(summary))?;
     }
     writeln!(
         s,
@@ -86,7 +116,7 @@ fn write(s: &mut String) -> std::fmt::Result {
     writeln!(s, "The reductions:\n")?;
     variants(s, &row, "ReduceOp", &ReduceOp::ALL.map(|r| r.1))?;
     writeln!(s, "\nThe order in which `topk`, `topk_mask`, `argmax`, `top2_sum` and `group_mask` compare:")?;
-    writeln!(s, "\n{}", section(&source("ir/src/eval/row.rs"), "# The order of keys"))?;
+    writeln!(s, "\n{}", section(&source("ir/src/math/order.rs"), "# Rank keys"))?;
     writeln!(s, "What `topk` and `topk_mask` may choose: `candidates = …`\n")?;
     variants(s, &row, "Candidates", &Candidates::ALL.iter().map(|c| c.1).collect::<Vec<_>>())?;
     writeln!(s, "\nHow `topk` arranges what it chose: `order = …`\n")?;
@@ -180,14 +210,12 @@ fn escaped(text: &str) -> String {
 }
 
 /// Which dtypes an op takes and gives, found by asking inference.
-fn dtypes(mnemonic: &str) -> String {
+fn dtypes(op: &OpInfo) -> String {
+    let mnemonic = op.mnemonic;
     let answers = |make: &dyn Fn(DType) -> Option<DType>| -> Vec<(DType, DType)> {
         DType::ALL.into_iter().filter_map(|d| make(d).map(|r| (d, r))).collect()
     };
-    let names: Vec<&str> = OPS
-        .iter()
-        .find(|o| o.mnemonic == mnemonic)
-        .map_or(vec![], |o| o.operands.split(['[', ']', ',', ' ', '.']).filter(|n| !n.is_empty()).collect());
+    let names: Vec<&str> = op.operands.iter().flat_map(|g| g.names.iter().copied()).collect();
     let result = |answers: &[(DType, DType)]| {
         let same = answers.iter().all(|(d, r)| d == r);
         let results: BTreeSet<DType> = answers.iter().map(|a| a.1).collect();
