@@ -1,14 +1,21 @@
 //! Text and JSON lose nothing, and no bytes make the readers panic.
 
-mod graphs;
-
-use graphs::graphs;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use routefuse_generate::Choices;
+use routefuse_generate::graph::{Profile, generate};
 use routefuse_ir::op::table::OPS;
-use routefuse_ir::{Graph, json, text};
+use routefuse_ir::{Graph, Verified, json, text};
 use std::collections::HashSet;
+
+/// Valid graphs, each made from a list of numbers that proptest shrinks.
+fn graphs() -> impl Strategy<Value = Verified<Graph>> {
+    proptest::collection::vec(any::<u64>(), 1..800).prop_map(|words| {
+        let generated = generate(&mut Choices::of_words(&words), &Profile::TEXT);
+        generated.graph.unwrap_or_else(|e| panic!("the generator made an invalid graph:\n{e}"))
+    })
+}
 
 /// What must hold of any text, and no panic.
 fn read(source: &str) {

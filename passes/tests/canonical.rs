@@ -1,19 +1,20 @@
 //! Canonicalisation keeps every bit, and ranges hold, on random graphs over inputs that hurt.
 
-mod random;
-
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use random::{Choices, graph, inputs};
-use routefuse_ir::{Alias, Graph, Layout, NodeId, Verified, graph::Output, interp, text};
+use routefuse_generate::Choices;
+use routefuse_generate::data::{Rule, inputs};
+use routefuse_generate::graph::{Profile, generate};
+use routefuse_ir::{Alias, Graph, Layout, NodeId, Op, Verified, graph::Output, interp, text};
 use routefuse_passes::canonicalise::{canonicalise, fingerprint};
 use routefuse_passes::range::Ranges;
 
 const ROWS: [u64; 3] = [0, 1, 5];
 
-fn verified(g: Graph) -> Verified<Graph> {
-    let printed = text::print(&g);
-    g.verify().unwrap_or_else(|d| panic!("the generator made an invalid graph: {d}\n{printed}"))
+/// The graph of these numbers; gathers trap only if they may.
+fn graph(words: &[u64], traps: bool) -> Verified<Graph> {
+    let generated = generate(&mut Choices::of_words(words), &Profile { traps, ..Profile::RULES });
+    generated.graph.unwrap_or_else(|d| panic!("the generator made an invalid graph: {d}"))
 }
 
 /// Every integer and bool of the graph lies where its range says.
@@ -21,7 +22,8 @@ fn ranges_hold(g: &Verified<Graph>, seed: u64) {
     let ranges = Ranges::of(g);
     let mut all = Graph::clone(g);
     // What is added to nobody else reads.
-    let additions: Vec<Output> = all.outputs.iter().filter(|o| o.alias != Alias::None).cloned().collect();
+    let adds = |o: &&Output| matches!(g.node(o.node).op, Op::AtomicAdd);
+    let additions: Vec<Output> = all.outputs.iter().filter(adds).cloned().collect();
     let counts: Vec<NodeId> = additions.iter().flat_map(|o| [o.node, g.operands(o.node)[0]]).collect();
     let known = |n: &NodeId| ranges.get(*n).is_some() && !counts.contains(n);
     let nodes: Vec<NodeId> = all.nodes.node_indices().map(NodeId).filter(known).collect();
@@ -33,9 +35,10 @@ fn ranges_hold(g: &Verified<Graph>, seed: u64) {
         span: None,
     };
     all.outputs = nodes.iter().map(output).chain(additions).collect();
-    let all = verified(all);
+    let printed = text::print(&all);
+    let all = all.verify().unwrap_or_else(|d| panic!("{d}\n{printed}"));
     for rows in ROWS {
-        let outcome = interp::run(&all, &inputs(&all, rows, seed), &[("T", rows)]).unwrap();
+        let outcome = interp::run(&all, &inputs(&all, &[rows], Rule::Edges, seed), &[("T", rows)]).unwrap();
         for (node, tensor) in nodes.iter().zip(&outcome.outputs) {
             let range = ranges.get(*node).unwrap();
             for i in 0..tensor.len() {
@@ -51,14 +54,14 @@ proptest! {
 
     #[test]
     fn canonical_graphs_compute_the_same_bits(
-        choices in proptest::collection::vec(any::<u64>(), 20..300),
+        words in proptest::collection::vec(any::<u64>(), 20..500),
         seed in any::<u64>(),
         trap in any::<bool>(),
     ) {
-        let before = verified(graph(&mut Choices(&choices), trap));
+        let before = graph(&words, trap);
         let (after, reports) = canonicalise(before.clone()).unwrap();
         for rows in ROWS {
-            let arguments = inputs(&before, rows, seed ^ rows);
+            let arguments = inputs(&before, &[rows], Rule::Edges, seed ^ rows);
             let run = |g: &Verified<Graph>| interp::run(g, &arguments, &[("T", rows)]).unwrap();
             prop_assert_eq!(run(&before), run(&after), "T = {}\n{}\n{}", rows, text::print(&before), text::print(&after));
         }
@@ -72,8 +75,8 @@ proptest! {
     }
 
     #[test]
-    fn values_lie_in_their_ranges(choices in proptest::collection::vec(any::<u64>(), 20..300), seed in any::<u64>()) {
-        let before = verified(graph(&mut Choices(&choices), false));
+    fn values_lie_in_their_ranges(words in proptest::collection::vec(any::<u64>(), 20..500), seed in any::<u64>()) {
+        let before = graph(&words, false);
         ranges_hold(&before, seed);
         ranges_hold(&canonicalise(before).unwrap().0, seed);
     }
@@ -85,8 +88,8 @@ fn random_graphs_hold_every_operation() {
     let mut seen = std::collections::BTreeSet::new();
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for _ in 0..600 {
-        let choices = proptest::collection::vec(any::<u64>(), 200).new_tree(&mut runner).unwrap().current();
-        let g = graph(&mut Choices(&choices), true);
+        let words = proptest::collection::vec(any::<u64>(), 400).new_tree(&mut runner).unwrap().current();
+        let g = graph(&words, true);
         seen.extend(g.nodes.node_weights().map(|n| n.op.mnemonic()));
     }
     let missing: Vec<_> =

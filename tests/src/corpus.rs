@@ -4,13 +4,13 @@
 //! #! test canonical fuse kernel run     which tests: see `Test`
 //! #! target host sm_90 gfx942           for `kernel`, `lower` and `emit`
 //! #! extents T=0,1,33                   for `run`; the i-th launch takes the i-th of each list, the last one again if it is shorter
-//! #! inputs mixed                       for `run`: mixed, hostile or ids
+//! #! inputs mixed                       for `run`: mixed, hostile, ids, edges or rows
 //! #! seed 10982                         for `run`: inputs of this seed too (a random graph that failed says which)
 //! #! why K is no power of two, so that pieces cross rows
 //! ```
 //! An unknown header, a missing `why`, a header that no test reads and a file that is no `.route` are errors.
 
-use crate::inputs::Rule;
+use routefuse_generate::data::Rule;
 use routefuse_ir::diag::Span;
 use routefuse_ir::target::Target;
 use routefuse_ir::{Diagnostic, Diagnostics, Graph, Verified, text};

@@ -1,10 +1,9 @@
 //! One graph in every form: the graph itself, fused, unfused, and as host code, with equal bits.
 
-use crate::generator::{self, Generated};
-use crate::inputs::{Rule, inputs};
-use crate::reduce::reduce;
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
+use routefuse_generate::Choices;
+use routefuse_generate::data::{Rule, inputs};
+use routefuse_generate::graph::{self, Profile};
+use routefuse_generate::reduce::reduce;
 use routefuse_ir::interp::{self, Outcome};
 use routefuse_ir::program::Program;
 use routefuse_ir::{Graph, Tensor, Verified, text};
@@ -72,13 +71,13 @@ pub struct Counts {
     pub runs: u64,
 }
 
-/// Generates the graphs of these seeds, by this generator, and runs each with `launches` choices of extents. `compile`
+/// Generates the graphs of these seeds, of this profile, and runs each with `launches` choices of extents. `compile`
 /// makes what runs a graph compiled; it is asked again for each graph that reduction tries.
 ///
 /// # Panics
 /// With the reduced graph as text, its seed and its extents, if one disagrees.
 pub fn run<C>(
-    generate: fn(u64) -> Generated,
+    profile: &Profile,
     seeds: std::ops::Range<u64>,
     launches: usize,
     mut compile: impl FnMut(&Verified<Graph>) -> Result<C, String>,
@@ -86,15 +85,15 @@ pub fn run<C>(
 ) -> Counts {
     let mut counts = Counts::default();
     for seed in seeds {
-        let generated = generate(seed);
+        let generated = graph::of_seed(seed, profile);
         counts.refused += u64::from(generated.refused);
         let Ok(graph) = generated.graph else {
             counts.invalid += 1;
             continue;
         };
         counts.valid += 1;
-        let mut rng = SmallRng::seed_from_u64(seed);
-        let all: Vec<Vec<u64>> = (0..launches).map(|_| generator::extents(&graph, &mut rng)).collect();
+        let mut rng = Choices::seeded(seed);
+        let all: Vec<Vec<u64>> = (0..launches).map(|_| graph::extents(&graph, &mut rng)).collect();
         counts.runs += all.len() as u64;
         let mut check = |g: &Verified<Graph>, all: &[Vec<u64>]| -> Result<(), String> {
             // A defect may show as a panic; it is reduced all the same.

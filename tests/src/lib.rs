@@ -1,22 +1,16 @@
 //! Corpus, snapshots, differential and fault tests of routefuse.
 //!
-//! This library holds what the tests share and needs no LLVM: [random valid graphs](generator), [hostile values](hostile),
-//! [inputs] made of a graph and a seed, [logits] of
-//! every kind and the routing trace, [guarded memory](memory) and [pages]
-//! to launch on, the [reduction](reduce) of graphs that
-//! fail, and the [corpus].
+//! This library holds what the tests share and needs no LLVM: the [corpus], [logits] of every kind and the routing trace,
+//! [guarded memory](memory) and [pages] to launch on, and the comparison of a graph's [forms](differential). Random
+//! graphs, their reduction and the inputs of graphs come from the crate `routefuse-generate`.
 
 pub mod corpus;
 pub mod differential;
 pub mod emulator;
-pub mod generator;
 pub mod gpu;
-pub mod hostile;
-pub mod inputs;
 pub mod launch;
 pub mod logits;
 pub mod memory;
 pub mod pages;
-pub mod reduce;
 pub mod skips;
 pub mod tools;

@@ -1,9 +1,9 @@
 //! Inputs of routers: logits of every kind that matters, and the real routing trace.
 
 use crate::corpus::root;
-use crate::inputs::{Rule, inputs};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::{DType, Graph, Literal, Tensor};
 use safetensors::SafeTensors;
 use std::sync::OnceLock;

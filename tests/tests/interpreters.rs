@@ -1,55 +1,39 @@
 //! Random graphs: the interpreter of graphs, and that of the fused and the unfused program, give the same bits. Needs no
 //! compiler, so there are many of them.
 
+use routefuse_generate::graph::Profile;
 use routefuse_tests::differential::{Counts, run, shard};
-use routefuse_tests::generator::{generate, row_graph};
 
-fn interpreters(number: u64) {
-    let seeds = shard(8_000, number, 4);
+/// Graphs in which nothing crosses columns, two launches of each.
+const GRAPHS: u64 = 8_000;
+
+/// Graphs with operations on rows, one launch of each.
+const ROW_GRAPHS: u64 = 5_000;
+
+fn interpreters(profile: &Profile, graphs: u64, launches: usize, (number, shards): (u64, u64)) {
+    let seeds = shard(graphs, number, shards);
     println!("graphs of seeds {seeds:?}");
-    let counts = run(generate, seeds.clone(), 2, |_| Ok(()), |(), _, _, _, _| Ok(()));
+    let counts = run(profile, seeds.clone(), launches, |_| Ok(()), |(), _, _, _, _| Ok(()));
     println!("{counts:?}");
     let Counts { valid, invalid, .. } = counts;
     assert_eq!(valid + invalid, seeds.end - seeds.start);
     assert!(invalid * 20 <= valid, "{counts:?}: the generator makes too many invalid graphs");
 }
 
-#[test]
-fn first_quarter() {
-    interpreters(0);
+/// Tests that share the seeds.
+macro_rules! shards {
+    ($profile:expr, $graphs:ident, $launches:literal, $shards:literal: $($name:ident $number:literal)+) => { $(
+        #[test]
+        fn $name() {
+            interpreters(&$profile, $graphs, $launches, ($number, $shards));
+        }
+    )+ };
 }
 
-#[test]
-fn second_quarter() {
-    interpreters(1);
+shards! { Profile::FLAT, GRAPHS, 2, 8:
+    graphs_1 0 graphs_2 1 graphs_3 2 graphs_4 3 graphs_5 4 graphs_6 5 graphs_7 6 graphs_8 7
 }
 
-#[test]
-fn third_quarter() {
-    interpreters(2);
-}
-
-#[test]
-fn last_quarter() {
-    interpreters(3);
-}
-
-/// The same of graphs with operations on rows.
-fn rows(number: u64) {
-    let seeds = shard(5_000, number, 2);
-    println!("graphs of seeds {seeds:?}");
-    let counts = run(row_graph, seeds.clone(), 1, |_| Ok(()), |(), _, _, _, _| Ok(()));
-    println!("{counts:?}");
-    assert_eq!(counts.valid + counts.invalid, seeds.end - seeds.start);
-    assert!(counts.invalid * 20 <= counts.valid, "{counts:?}: the generator makes too many invalid graphs");
-}
-
-#[test]
-fn first_half_of_rows() {
-    rows(0);
-}
-
-#[test]
-fn last_half_of_rows() {
-    rows(1);
+shards! { Profile::ROWS, ROW_GRAPHS, 1, 8:
+    rows_1 0 rows_2 1 rows_3 2 rows_4 3 rows_5 4 rows_6 5 rows_7 6 rows_8 7
 }

@@ -1,8 +1,7 @@
 //! A kernel with data: buffers as a launch sees them, and what the interpreter makes of them.
 
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+use routefuse_generate::data::{Mood, element};
+use routefuse_generate::{Choices, kernel};
 use routefuse_ir::graph::Layout;
 use routefuse_ir::interp;
 use routefuse_ir::kernel::abi::Slot;
@@ -32,7 +31,7 @@ pub struct Buffer {
 pub const POISON: u8 = 0xa5;
 
 impl Buffer {
-    fn new(dtype: DType, shape: &[u64], layout: Layout, rng: &mut StdRng) -> Buffer {
+    fn new(dtype: DType, shape: &[u64], layout: Layout, choices: &mut Choices) -> Buffer {
         let mut strides = vec![1u64; shape.len()];
         for d in (0..shape.len().saturating_sub(1)).rev() {
             strides[d] = strides[d + 1] * shape[d + 1];
@@ -41,15 +40,15 @@ impl Buffer {
             Layout::Contiguous => {}
             Layout::Rows => {
                 if let Some(first) = strides.first_mut() {
-                    *first += rng.random_range(0..4) * 16;
+                    *first += choices.range(0..4) * 16;
                 }
             }
             Layout::Strided => {
                 // Any order of dims would do; gaps everywhere are enough.
-                let mut stride = rng.random_range(1..3);
+                let mut stride = choices.range(1..3);
                 for d in (0..shape.len()).rev() {
                     strides[d] = stride;
-                    stride = stride * shape[d].max(1) + rng.random_range(0..3);
+                    stride = stride * shape[d].max(1) + choices.range(0..3);
                 }
             }
         }
@@ -92,13 +91,29 @@ pub struct Run {
 }
 
 impl Case {
+    /// A random kernel without row values.
+    pub fn random(seed: u64) -> Case {
+        Case::of(kernel::generate(&mut Choices::seeded(seed), &kernel::Profile::FLAT), seed)
+    }
+
+    /// A random kernel with row values.
+    pub fn random_rows(seed: u64) -> Case {
+        let mut choices = Choices::seeded(seed);
+        let profile = kernel::Profile::any_rows(&mut choices);
+        Case::of(kernel::generate(&mut choices, &profile), seed)
+    }
+
+    fn of(generated: kernel::Generated, seed: u64) -> Case {
+        let kernel::Generated { kernel, host: host_schedule, gpu: gpu_schedule } = generated;
+        Case { kernel, host_schedule, gpu_schedule, rows: vec![0, 1, 2, 5, 33], seed }
+    }
+
     /// Fresh data for this many rows.
     pub fn bind(&self, rows: u64) -> Run {
-        let mut rng = StdRng::seed_from_u64(self.seed ^ rows);
-        let rng = &mut rng;
+        let choices = &mut Choices::seeded(self.seed ^ rows);
         // The first symbol is the rows; others are extents of tables.
         let extents: Vec<u64> =
-            (0..self.kernel.symbols.len()).map(|i| if i == 0 { rows } else { rng.random_range(0..6) }).collect();
+            (0..self.kernel.symbols.len()).map(|i| if i == 0 { rows } else { choices.range(0..6) }).collect();
         let (mut buffers, mut inputs): (Vec<Buffer>, Vec<Tensor>) = (vec![], vec![]);
         let memory: Vec<usize> =
             self.kernel.params.iter().enumerate().map(|(i, p)| p.aliases.map_or(i, |a| a.0 as usize)).collect();
@@ -108,12 +123,12 @@ impl Case {
                 continue;
             }
             let shape: Vec<u64> = p.ty.shape.iter().map(|d| d.resolve(&extents)).collect();
-            let mut buffer = Buffer::new(p.ty.dtype, &shape, p.layout, rng);
+            let mut buffer = Buffer::new(p.ty.dtype, &shape, p.layout, choices);
             match p.role {
                 Role::Input => {
                     let count: u64 = shape.iter().product();
-                    let style = rng.random_range(0..8);
-                    let elements = (0..count).map(|_| element(p.ty.dtype, style, rng));
+                    let mood = Mood::of_rows(choices);
+                    let elements = (0..count).map(|_| element(p.ty.dtype, mood, choices));
                     let tensor = Tensor::from_bits(p.ty.dtype, &shape, elements);
                     buffer.fill(&tensor);
                     inputs.push(tensor);
@@ -167,58 +182,5 @@ impl Run {
             }
         }
         Ok(())
-    }
-}
-
-/// An element of a tensor: mostly anything, but in some tensors few different values, and in some floats as they are.
-fn element(dtype: DType, style: u32, rng: &mut StdRng) -> u64 {
-    match style {
-        0 => rng.random_range(0..if dtype == DType::Bool { 2 } else { 3 }),
-        1 if dtype == DType::F32 && rng.random_bool(0.95) => u64::from(f32::NEG_INFINITY.to_bits()),
-        2 | 3 if dtype == DType::F32 => u64::from(rng.random_range(-4f32..4.0).to_bits()),
-        2 | 3 if dtype == DType::Bf16 => u64::from(rng.random_range(-4f32..4.0).to_bits() >> 16),
-        _ => hostile(dtype, rng),
-    }
-}
-
-/// Bits of a value that finds mistakes.
-pub fn hostile(dtype: DType, rng: &mut StdRng) -> u64 {
-    let width = dtype.bits();
-    let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
-    let choice = rng.random_range(0..10);
-    if dtype.is_float() {
-        let special: [f32; 16] = [
-            0.0,
-            -0.0,
-            1.0,
-            -1.5,
-            f32::INFINITY,
-            f32::NEG_INFINITY,
-            f32::NAN,
-            f32::from_bits(0xffc1_2345),
-            f32::from_bits(0x7f80_0001),
-            f32::MIN_POSITIVE,
-            1e-42,
-            f32::MAX,
-            65519.99,
-            2.5,
-            -7.0,
-            0.1,
-        ];
-        let x = if choice < 6 { *special.choose(rng).expect("not empty") } else { f32::from_bits(rng.random()) };
-        return match dtype {
-            DType::F32 => u64::from(x.to_bits()),
-            DType::Bf16 => u64::from(x.to_bits() >> 16),
-            _ => u64::from(rng.random::<u16>() & if choice < 3 { 0x83ff } else { 0xffff }),
-        };
-    }
-    match choice {
-        0 => mask,
-        1 => 1 << (width - 1),
-        2 => (1u64 << (width - 1)).wrapping_sub(1) & mask,
-        3 => rng.random::<u64>() & mask,
-        4 => (rng.random_range(0..4u64)).wrapping_neg() & mask,
-        // Mostly what indices are.
-        _ => rng.random_range(0..14) & mask,
     }
 }

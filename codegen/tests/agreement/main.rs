@@ -5,14 +5,11 @@
 
 mod amd;
 mod data;
-mod generate;
 mod host;
 mod regressions;
 mod ties;
 
 use data::Case;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use routefuse_codegen::{Dump, compile};
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::{Target, TargetKind};
@@ -79,7 +76,7 @@ fn random_kernels_on_amd() {
     };
     let first = number("SEED", 1000);
     for seed in first..first + number("CASES", 10) {
-        let case = generate::case(&mut StdRng::seed_from_u64(seed));
+        let case = Case::random(seed);
         let targets = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200"];
         // The buffers of a test are aligned to 8 bytes only where the variant says no more.
         let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: false };
@@ -92,7 +89,7 @@ fn random_kernels_on_amd() {
 fn random_kernels_as_hsaco() {
     let first = number("SEED", 3000);
     for seed in first..first + number("CASES", 20) {
-        let case = generate::case(&mut StdRng::seed_from_u64(seed));
+        let case = Case::random(seed);
         for target in Target::all().filter(|t| t.kind() == TargetKind::Amdgpu).skip(seed as usize % 4).step_by(4) {
             let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
             let compiled = compile(&scheduled, Variant::GPU[seed as usize / 4 % 4], Dump::default());
@@ -108,7 +105,7 @@ fn random_kernels_as_hsaco() {
 fn random_kernels_as_ptx() {
     let first = number("SEED", 2000);
     for seed in first..first + number("CASES", 20) {
-        let case = generate::case(&mut StdRng::seed_from_u64(seed));
+        let case = Case::random(seed);
         let targets = ["sm_70", "sm_80", "sm_90", "sm_100", "sm_120"];
         let target = Target::named(targets[seed as usize % targets.len()]).expect("a known target");
         let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
@@ -133,7 +130,7 @@ fn random_kernels_as_ptx() {
 fn random_kernels_on_the_host() {
     let (first, count) = (number("SEED", 0), number("CASES", 60));
     for seed in first..first + count {
-        let case = generate::case(&mut StdRng::seed_from_u64(seed));
+        let case = Case::random(seed);
         agree_on_host(&case, seed);
     }
 }
@@ -143,7 +140,7 @@ fn random_kernels_on_the_host() {
 fn random_rows_on_the_host() {
     let (first, count) = (number("SEED", 5000), number("CASES", 100));
     for seed in first..first + count {
-        let case = generate::row_case(&mut StdRng::seed_from_u64(seed));
+        let case = Case::random_rows(seed);
         agree_on_host(&case, seed);
     }
 }
@@ -156,7 +153,7 @@ fn random_rows_on_amd() {
     };
     let first = number("SEED", 6000);
     for seed in first..first + number("CASES", 12) {
-        let case = generate::row_case(&mut StdRng::seed_from_u64(seed));
+        let case = Case::random_rows(seed);
         let targets = ["gfx942", "gfx1100", "gfx90a", "gfx1200"];
         let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: seed % 3 == 0 };
         agree_on_amd(&emulator, &case, targets[seed as usize % targets.len()], variant, seed);
@@ -171,7 +168,7 @@ fn random_rows_as_ptx() {
     let (source, code) = (folder.path().join("kernel.ptx"), folder.path().join("kernel.cubin"));
     let first = number("SEED", 7000);
     for seed in first..first + number("CASES", 12) {
-        let case = generate::row_case(&mut StdRng::seed_from_u64(seed));
+        let case = Case::random_rows(seed);
         // Newer assemblers do not know sm_70.
         let targets = ["sm_75", "sm_80", "sm_90", "sm_100"];
         let target = Target::named(targets[seed as usize % targets.len()]).expect("a known target");

@@ -1,78 +1,20 @@
 //! Runs a graph, its canonical form, and both as fused and unfused programs, on hostile values, and compares the bits.
 
+use routefuse_generate::Choices;
+use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
 use routefuse_ir::kernel::Role;
 use routefuse_ir::program::{Buffer, Program};
-use routefuse_ir::{DType, Graph, Literal, Tensor, TensorType, Verified};
+use routefuse_ir::{Graph, Tensor, TensorType, Verified};
 use routefuse_passes::canonicalise::canonicalise;
 use routefuse_passes::fuse::{Fusion, fuse, unfused};
 use routefuse_passes::range::Ranges;
 
-/// A small generator of pseudo-random numbers (splitmix64, Steele et al., OOPSLA 2014).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
-    }
-}
-
-/// Elements that tell right from nearly right: small integers and ids out of range, both zeros, infinities, NaNs with
-/// payloads, denormals, and any bits at all.
-fn element(dtype: DType, r: &mut Random) -> u64 {
-    let bits = match (dtype, r.below(8)) {
-        (DType::Bool, n) => n & 1,
-        (_, 0) => r.next(),
-        (DType::F32, 1) => [0x7fc0_0001, 0xffa0_0000, 0x7f80_0000, 0xff80_0000, 0x8000_0000, 1][r.below(6) as usize],
-        (DType::F16, 1) => [0x7e01, 0xfc00, 0x8000, 1][r.below(4) as usize],
-        (DType::Bf16, 1) => [0x7fc1, 0xff80, 0x8000, 1][r.below(4) as usize],
-        (d, _) if d.is_float() => {
-            let value = (r.below(2001) as f64 - 1000.0) / 64.0;
-            Literal::from_f64(d, value).map_or(0, Literal::bits)
-        }
-        (_, 1) => (r.below(4)).wrapping_neg(),
-        (_, n) => r.below(3 << n),
-    };
-    Literal::from_bits(dtype, bits).bits()
-}
-
-/// Inputs for these extents, made of the seed.
-pub fn inputs(g: &Graph, extents: &[(&str, u64)], seed: u64) -> Vec<Tensor> {
-    let mut r = Random(seed);
-    let extent = |name: &str| extents.iter().find(|e| e.0 == name).map_or(3, |e| e.1);
-    let symbols: Vec<u64> = g.symbols.iter().map(|s| extent(s)).collect();
-    let mut tensors = Vec::new();
-    for i in 0..g.inputs.len() {
-        let ty = g.input_type(i);
-        let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(&symbols)).collect();
-        let n: u64 = shape.iter().product();
-        let few = r.below(4);
-        let ranked = |r: &mut Random| {
-            let float = |x: f64| Literal::from_f64(ty.dtype, x).map_or(0, Literal::bits);
-            match (few, r.below(4)) {
-                // Ties, of both zeros too.
-                (0, n) => float([0.0, -0.0, 1.0, -1.0][n as usize]),
-                // Rows that run out of candidates.
-                (1, 1..) => float(f64::NEG_INFINITY),
-                _ => element(ty.dtype, r),
-            }
-        };
-        let element = |_| if ty.dtype.is_float() { ranked(&mut r) } else { element(ty.dtype, &mut r) };
-        tensors.push(Tensor::from_bits(ty.dtype, &shape, (0..n).map(element)));
-    }
-    tensors
-}
-
 /// Asserts that all forms of the graph give the same bits; returns the fused canonical form.
 pub fn agree(g: &Verified<Graph>, extents: &[(&str, u64)], seed: u64) -> Fusion {
-    let inputs = inputs(g, extents, seed);
+    let extent = |name: &String| extents.iter().find(|e| e.0 == name).map_or(3, |e| e.1);
+    let all: Vec<u64> = g.symbols.iter().map(extent).collect();
+    let inputs = inputs(g, &all, Rule::Rows, seed);
     let used: Vec<(&str, u64)> =
         extents.iter().copied().filter(|(name, _)| g.symbols.iter().any(|s| s == name)).collect();
     let expected = interp::run(g, &inputs, &used).unwrap_or_else(|d| panic!("{d}"));
@@ -154,9 +96,9 @@ fn run_in_place(program: &Program, inputs: &[Tensor], extents: &[u64], seed: u64
             }
             continue;
         }
-        let mut r = Random(seed);
+        let mut choices = Choices::seeded(seed);
         while !elements.is_empty() {
-            let (n, element) = elements.swap_remove(r.below(elements.len() as u64) as usize);
+            let (n, element) = elements.swap_remove(choices.below(elements.len()));
             let outputs = run(&memory);
             for (i, to) in stores.iter().enumerate().filter(|(i, _)| cols[*i] == n) {
                 memory[*to].set_bits(element as usize, outputs[i].bits(element as usize));

@@ -4,7 +4,6 @@ mod agreement;
 mod alias;
 mod chains;
 mod cuts;
-mod generator;
 mod random;
 mod report;
 mod rows;

@@ -1,25 +1,29 @@
 //! Random graphs: every form of each gives the same bits, in the order that the launches have and with outputs in the
 //! memory of inputs.
 
-use crate::agreement::{Random, agree};
-use crate::generator::{graph, row_graph};
+use crate::agreement::agree;
+use routefuse_generate::Choices;
+use routefuse_generate::graph::{Profile, generate};
 use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::{Piece, RowShape, Schedule};
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Graph, Verified};
 use routefuse_passes::schedule::schedule_of;
 
+fn graph(choices: &mut Choices, profile: &Profile) -> Verified<Graph> {
+    generate(choices, profile).graph.unwrap_or_else(|d| panic!("an invalid graph was made: {d}"))
+}
+
 /// Every seed is printed by a failure; `agree` takes it again.
-fn run(seeds: std::ops::Range<u64>, make: fn(&mut Random, u64) -> Verified<Graph>) {
+fn run(seeds: std::ops::Range<u64>, profile: &Profile) {
     let mut kernels = 0;
     let mut ops = 0;
     let seed = std::env::var("ROUTEFUSE_SEED").ok().and_then(|s| s.parse::<u64>().ok());
     let seeds = seed.map_or(seeds, |s| s..s + 1);
     for seed in seeds {
-        let mut r = Random(seed);
-        let size = 1 + r.below(14);
-        let g = make(&mut r, size);
-        let extents = [("T", [0, 1, 2, 5][r.below(4) as usize]), ("N", [1, 3][r.below(2) as usize])];
+        let mut choices = Choices::seeded(seed);
+        let g = graph(&mut choices, profile);
+        let extents = [("T", choices.of(&[0, 1, 2, 5])), ("U", choices.of(&[1, 3]))];
         let fusion = agree(&g, &extents, seed);
         fusion.program.steps.iter().for_each(|s| scheduled(&s.kernel));
         kernels += fusion.program.steps.len();
@@ -31,34 +35,26 @@ fn run(seeds: std::ops::Range<u64>, make: fn(&mut Random, u64) -> Verified<Graph
     assert!(kernels > 0 && ops > kernels, "{ops} operations in {kernels} kernels: nothing was fused");
 }
 
-#[test]
-fn random_graphs_agree_0() {
-    run(0..250, graph);
+/// Tests that share the seeds.
+macro_rules! shards {
+    ($profile:expr; $($name:ident $seeds:expr;)+) => { $(
+        #[test]
+        fn $name() {
+            run($seeds, &$profile);
+        }
+    )+ };
 }
 
-#[test]
-fn random_graphs_agree_1() {
-    run(250..500, graph);
+shards! { Profile::SMALL;
+    random_graphs_agree_0 0..250;
+    random_graphs_agree_1 250..500;
 }
 
-#[test]
-fn random_row_graphs_agree_0() {
-    run(0..500, row_graph);
-}
-
-#[test]
-fn random_row_graphs_agree_1() {
-    run(500..1000, row_graph);
-}
-
-#[test]
-fn random_row_graphs_agree_2() {
-    run(1000..1500, row_graph);
-}
-
-#[test]
-fn random_row_graphs_agree_3() {
-    run(1500..2000, row_graph);
+shards! { Profile::SMALL_ROWS;
+    random_row_graphs_agree_0 0..500;
+    random_row_graphs_agree_1 500..1000;
+    random_row_graphs_agree_2 1000..1500;
+    random_row_graphs_agree_3 1500..2000;
 }
 
 /// What code generation takes for granted of a schedule.
@@ -99,9 +95,7 @@ fn scheduled(kernel: &Kernel) {
 fn random_row_graphs_hold_every_operation_on_rows() {
     let mut seen = std::collections::BTreeMap::new();
     for seed in 0..1000 {
-        let mut r = Random(seed);
-        let size = 1 + r.below(14);
-        let g = row_graph(&mut r, size);
+        let g = graph(&mut Choices::seeded(seed), &Profile::SMALL_ROWS);
         for n in g.nodes.node_weights() {
             *seen.entry(n.op.mnemonic()).or_insert(0) += 1;
         }

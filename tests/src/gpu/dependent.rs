@@ -2,10 +2,10 @@
 
 use super::agreement::{Expected, OnGpu, Outcomes, address, at};
 use super::streams::capture;
-use crate::inputs::{Rule, inputs};
 use crate::memory::Alignment;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::{Graph, Verified};
 use routefuse_runtime::cuda::cudarc::driver::{CudaSlice, CudaStream, result, sys};
 use routefuse_runtime::cuda::{CudaPlan, Launch};

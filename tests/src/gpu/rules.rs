@@ -2,10 +2,10 @@
 
 use super::agreement::{Expected, OnGpu, Outcomes, agree, at};
 use super::streams::{capture, nodes};
-use crate::inputs::{Rule, inputs};
 use crate::memory::Alignment;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::schedule::Variant;
 use routefuse_ir::{Code, DType, Diagnostic, Graph, Verified};

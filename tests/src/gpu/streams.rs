@@ -1,10 +1,10 @@
 //! What streams do with launches: capture and replay in CUDA graphs, many threads and streams at once.
 
 use super::agreement::{Expected, OnGpu, Outcomes, agree, at};
-use crate::inputs::{Rule, inputs};
 use crate::memory::Alignment;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::{Graph, Verified};
 use routefuse_runtime::cuda::cudarc::driver::sys::{self, CUstreamCaptureMode_enum};
 use routefuse_runtime::cuda::cudarc::driver::{CudaGraph, CudaStream};

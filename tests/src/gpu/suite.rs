@@ -2,11 +2,10 @@
 
 use super::agreement::{Bands, Expected, Outcomes, Place, agree, at};
 use super::{control, streams};
-use crate::generator::{self, generate};
-use crate::inputs::{Rule, inputs};
 use crate::memory::Alignment;
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
+use routefuse_generate::Choices;
+use routefuse_generate::data::{Rule, inputs};
+use routefuse_generate::graph::{self, Profile};
 use routefuse_ir::kernel::schedule::Variant;
 use routefuse_ir::target::Target;
 use routefuse_ir::{Graph, Verified, text};
@@ -99,7 +98,7 @@ impl Code {
 
     /// The random graph of a seed, if the verifier takes it.
     pub fn random(seed: u64) -> Option<Verified<Graph>> {
-        generate(seed).graph.ok()
+        graph::of_seed(seed, &Profile::FLAT).graph.ok()
     }
 
     fn on_gpu(&self, g: &Verified<Graph>, gpu: &Gpu) -> Outcomes<CudaPlan> {
@@ -240,7 +239,7 @@ fn every_variant(
     for (i, rule) in rules.iter().enumerate() {
         let seed = t * 31 + i as u64;
         let expected = Expected::new(g, plan, &extents, inputs(g, &extents, *rule, seed))?;
-        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut rng = Choices::seeded(seed);
         for variant in &variants {
             let mut launch = Launch::on(stream);
             if let Some(variant) = variant {
@@ -264,9 +263,9 @@ fn every_variant(
 fn random(code: &Code, gpu: &Gpu, seed: u64, stream: &Arc<CudaStream>, scope: &Scope) -> Outcomes<Option<u64>> {
     let Some(g) = Code::random(seed) else { return Ok(None) };
     let plan = code.on_gpu(&g, gpu)?;
-    let mut rng = SmallRng::seed_from_u64(seed);
+    let mut rng = Choices::seeded(seed);
     for launch in 0..3 {
-        let extents = generator::extents(&g, &mut rng);
+        let extents = graph::extents(&g, &mut rng);
         let expected = Expected::new(&g, &plan, &extents, inputs(&g, &extents, Rule::Mixed, seed))?;
         let alignment = if launch == 0 { Alignment::Sixteen } else { Alignment::Element };
         let dependent = Launch::on(stream).dependent(launch == 2);

@@ -1,14 +1,13 @@
 //! AMD code objects in the emulator, bit for bit: the five chains, the corpus, random graphs.
 
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
 use routefuse::{Artifact, Engine, Graph, Options, Program, Scheduled, Target, Tensor, Verified};
+use routefuse_generate::Choices;
+use routefuse_generate::data::{Rule, inputs};
+use routefuse_generate::graph::{self, Profile};
 use routefuse_ir::interp;
 use routefuse_tests::corpus::{Test, cases_of, examples};
 use routefuse_tests::differential::shard;
 use routefuse_tests::emulator::{Emulator, UNKNOWN};
-use routefuse_tests::generator;
-use routefuse_tests::inputs::{Rule, inputs};
 use routefuse_tests::skips::skip;
 
 /// Compiled for one target: the program, and its kernels with their schedules.
@@ -69,7 +68,7 @@ pub fn launch_on(
 ) -> bool {
     let given: Vec<(&str, u64)> = g.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
     let expected = interp::run(g, tensors, &given).unwrap_or_else(|e| panic!("{}: {e}", g.name));
-    let mut rng = SmallRng::seed_from_u64(seed);
+    let mut rng = Choices::seeded(seed);
     let agreed = emulator.agree(&compiled.program, artifacts, extents, tensors, &expected.outputs, &mut rng);
     if let Err(e) = agreed {
         if e.starts_with(UNKNOWN) {
@@ -166,11 +165,11 @@ fn random_graphs() {
     let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, seeds.end - seeds.start, REQUIRED) };
     println!("graphs of seeds {seeds:?}");
     for seed in seeds {
-        let Ok(graph) = generator::generate(seed).graph else { continue };
+        let Ok(graph) = graph::of_seed(seed, &Profile::FLAT).graph else { continue };
         let target = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200"][(seed % 5) as usize];
         let compiled = compile(&graph, target);
-        let mut rng = SmallRng::seed_from_u64(seed);
-        let extents = generator::extents(&graph, &mut rng);
+        let mut rng = Choices::seeded(seed);
+        let extents = graph::extents(&graph, &mut rng);
         launch(&mut emulator, &graph, &compiled, (seed / 5) as usize, &extents, Rule::Mixed, seed);
     }
     println!("{} launches", emulator.runs());

@@ -4,19 +4,19 @@
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use routefuse::{Engine, Options, Plan, Target};
+use routefuse_generate::graph::Profile;
 use routefuse_tests::differential::{run, shard};
-use routefuse_tests::generator::{Generated, generate, row_graph};
 use routefuse_tests::launch;
 use std::sync::Arc;
 
 /// Graphs that one `make test` runs.
 const GRAPHS: u64 = 2080;
 
-/// And with operations on rows: those that `tests/interpreters.rs` runs, five minutes of a processor.
+/// And with operations on rows: those that `tests/interpreters.rs` runs, some minutes of a processor.
 const ROW_GRAPHS: u64 = 5000;
 
-fn host(make: fn(u64) -> Generated, graphs: u64, launches: usize, number: u64) {
-    let seeds = shard(graphs, number, 8);
+fn host(profile: &Profile, graphs: u64, launches: usize, (number, shards): (u64, u64)) {
+    let seeds = shard(graphs, number, shards);
     println!("graphs of seeds {seeds:?}");
     let engine = Engine::builder().build().expect("an engine");
     let compile = |g: &routefuse::Verified<routefuse::Graph>| -> Result<Arc<Plan>, String> {
@@ -25,7 +25,7 @@ fn host(make: fn(u64) -> Generated, graphs: u64, launches: usize, number: u64) {
         plan.prepare().map_err(|e| e.to_string())?;
         Ok(plan)
     };
-    let counts = run(make, seeds.clone(), launches, compile, |plan, extents, inputs, expected, seed| {
+    let counts = run(profile, seeds.clone(), launches, compile, |plan, extents, inputs, expected, seed| {
         let mut rng = SmallRng::seed_from_u64(seed ^ extents.iter().sum::<u64>());
         launch::agree(plan, extents, inputs, &expected.outputs, &mut rng).map_err(|e| format!("host: {e}"))
     });
@@ -34,27 +34,21 @@ fn host(make: fn(u64) -> Generated, graphs: u64, launches: usize, number: u64) {
     assert!(counts.invalid * 20 <= counts.valid, "{counts:?}: the generator makes too many invalid graphs");
 }
 
+/// Tests that share the seeds: each takes seconds, not a minute, on a slow and busy machine too.
 macro_rules! shards {
-    ($($name:ident, $rows:ident = $number:literal;)+) => { $(
+    ($profile:expr, $graphs:ident, $launches:literal, $shards:literal: $($name:ident $number:literal)+) => { $(
         #[test]
         fn $name() {
-            host(generate, GRAPHS, 3, $number);
-        }
-
-        #[test]
-        fn $rows() {
-            host(row_graph, ROW_GRAPHS, 1, $number);
+            host(&$profile, $graphs, $launches, ($number, $shards));
         }
     )+ };
 }
 
-shards! {
-    eighth_1, rows_1 = 0;
-    eighth_2, rows_2 = 1;
-    eighth_3, rows_3 = 2;
-    eighth_4, rows_4 = 3;
-    eighth_5, rows_5 = 4;
-    eighth_6, rows_6 = 5;
-    eighth_7, rows_7 = 6;
-    eighth_8, rows_8 = 7;
+shards! { Profile::FLAT, GRAPHS, 3, 8:
+    graphs_1 0 graphs_2 1 graphs_3 2 graphs_4 3 graphs_5 4 graphs_6 5 graphs_7 6 graphs_8 7
+}
+
+shards! { Profile::ROWS, ROW_GRAPHS, 1, 16:
+    rows_01 0 rows_02 1 rows_03 2 rows_04 3 rows_05 4 rows_06 5 rows_07 6 rows_08 7
+    rows_09 8 rows_10 9 rows_11 10 rows_12 11 rows_13 12 rows_14 13 rows_15 14 rows_16 15
 }

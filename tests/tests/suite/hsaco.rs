@@ -1,9 +1,9 @@
 //! AMD code objects: linked without an undefined symbol, and disassembled, for every gfx target.
 
 use routefuse::{Engine, Options, Target, TargetKind, Variant, text};
+use routefuse_generate::graph::{self, Profile};
 use routefuse_tests::corpus::examples;
 use routefuse_tests::differential::shard;
-use routefuse_tests::generator::generate;
 use routefuse_tests::skips::skip;
 use routefuse_tests::tools::{objdump_and_readelf, output};
 use std::process::Command;
@@ -58,7 +58,7 @@ fn random_graphs() {
     let seeds = shard(120, 0, 1);
     println!("graphs of seeds {seeds:?}");
     for seed in seeds {
-        let Ok(graph) = generate(seed).graph else { continue };
+        let Ok(graph) = graph::of_seed(seed, &Profile::FLAT).graph else { continue };
         let target = targets[seed as usize % targets.len()];
         let variant = Variant::GPU[seed as usize / targets.len() % 4];
         let plan = engine.compile(&graph, &target, &Options::default()).expect("a plan");

@@ -7,8 +7,8 @@ use rand::rngs::SmallRng;
 use routefuse::{
     Args, Engine, Graph, HostPlan, Options, Plan, Stages, Target, TensorMut, TensorRef, Variant, Verified, models,
 };
+use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::{Alias, Tensor, interp};
-use routefuse_tests::inputs::{Rule, inputs};
 use routefuse_tests::launch;
 use routefuse_tests::logits::{Kind, router_inputs};
 use routefuse_tests::pages::{Edge, Pages};

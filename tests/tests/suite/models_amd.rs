@@ -1,13 +1,12 @@
 //! Every model preset and random rows as AMD code, in the emulator, bit for bit.
 
 use crate::amd::{NO_EMULATOR, REQUIRED, compile, launch_on};
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
 use routefuse::models;
+use routefuse_generate::Choices;
+use routefuse_generate::data::{Rule, inputs};
+use routefuse_generate::graph::{self, Profile};
 use routefuse_tests::differential::shard;
 use routefuse_tests::emulator::Emulator;
-use routefuse_tests::generator;
-use routefuse_tests::inputs::{Rule, inputs};
 use routefuse_tests::logits::{Kind, router_inputs};
 use routefuse_tests::skips::skip;
 
@@ -59,10 +58,10 @@ fn random_rows() {
     let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, seeds.end - seeds.start, REQUIRED) };
     println!("graphs of seeds {seeds:?}");
     for seed in seeds {
-        let Ok(graph) = generator::row_graph(seed).graph else { continue };
+        let Ok(graph) = graph::of_seed(seed, &Profile::ROWS).graph else { continue };
         let compiled = compile(&graph, ["gfx942", "gfx1100"][(seed % 2) as usize]);
-        let mut rng = SmallRng::seed_from_u64(seed);
-        let mut extents = generator::extents(&graph, &mut rng);
+        let mut rng = Choices::seeded(seed);
+        let mut extents = graph::extents(&graph, &mut rng);
         // Rows of many columns are many steps of the emulator.
         extents.iter_mut().for_each(|e| *e = (*e).min(65));
         let tensors = inputs(&graph, &extents, Rule::Mixed, seed);

@@ -3,9 +3,9 @@
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use routefuse::{Engine, Options, Target};
+use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
 use routefuse_tests::corpus::examples;
-use routefuse_tests::inputs::{Rule, inputs};
 use routefuse_tests::launch;
 
 /// 40 values, from none to more than a block of rows, around every width of a piece.

@@ -1,9 +1,9 @@
 //! PTX through NVIDIA's assembler: every chain for every processor and variant; what rounds says how.
 
 use routefuse::{Engine, Graph, Options, Target, TargetKind, Variant, Verified, text};
+use routefuse_generate::graph::{self, Profile};
 use routefuse_tests::corpus::{Test, cases, examples};
 use routefuse_tests::differential::shard;
-use routefuse_tests::generator::generate;
 use routefuse_tests::skips::skip;
 use routefuse_tests::tools::{nvdisasm, output, ptxas};
 use std::path::Path;
@@ -223,7 +223,7 @@ fn random_graphs() {
     println!("graphs of seeds {seeds:?}");
     let mut skipped = 0;
     for seed in seeds {
-        let Ok(graph) = generate(seed).graph else { continue };
+        let Ok(graph) = graph::of_seed(seed, &Profile::FLAT).graph else { continue };
         let (sm, variant) = (sms[seed as usize % sms.len()], seed as usize / sms.len());
         skipped += u64::from(!assemble_graph(&engine, &graph, sm, variant, folder.path()));
     }

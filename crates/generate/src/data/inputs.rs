@@ -1,10 +1,9 @@
 //! Inputs made of a graph, extents and a seed.
 
-use crate::hostile::{Mood, element};
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use super::element::{Mood, element};
+use crate::Choices;
 use routefuse_ir::op::Op;
-use routefuse_ir::{DType, Dim, Graph, Tensor};
+use routefuse_ir::{DType, Dim, Graph, Literal, Tensor};
 
 /// How inputs are made, as a corpus file names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +14,10 @@ pub enum Rule {
     Hostile,
     /// Integers mostly in range, floats ordinary.
     Ids,
+    /// Values at which rewriting rules and ranges have an edge.
+    Edges,
+    /// Floats as rankings and sums want them: [`Mood::of_rows`]; integers hostile.
+    Rows,
 }
 
 impl Rule {
@@ -24,13 +27,15 @@ impl Rule {
             "mixed" => Some(Rule::Mixed),
             "hostile" => Some(Rule::Hostile),
             "ids" => Some(Rule::Ids),
+            "edges" => Some(Rule::Edges),
+            "rows" => Some(Rule::Rows),
             _ => None,
         }
     }
 }
 
 /// One tensor an input. An input's elements depend on its name, its type, the extents and the seed alone, so that they stay
-/// when a graph around it is reduced.
+/// when a graph around it is reduced. `extents` has one a symbol, in rows.
 pub fn inputs(g: &Graph, extents: &[u64], rule: Rule, seed: u64) -> Vec<Tensor> {
     (0..g.inputs.len()).map(|i| input(g, i, extents, rule, seed)).collect()
 }
@@ -38,12 +43,14 @@ pub fn inputs(g: &Graph, extents: &[u64], rule: Rule, seed: u64) -> Vec<Tensor> 
 fn input(g: &Graph, i: usize, extents: &[u64], rule: Rule, seed: u64) -> Tensor {
     let ty = g.input_type(i);
     let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(extents)).collect();
-    let mut rng = SmallRng::seed_from_u64(seed ^ fingerprint(&g.inputs[i].name));
-    let bound = indexed_extent(g, i, extents).unwrap_or_else(|| rng.random_range(1..20));
+    let mut choices = Choices::seeded(seed ^ fingerprint(&g.inputs[i].name));
+    let bound = indexed_extent(g, i, extents).unwrap_or_else(|| choices.range(1..20));
     let mood = match rule {
         Rule::Hostile => Mood::Hostile,
+        Rule::Edges => Mood::Edges,
+        Rule::Rows => Mood::of_rows(&mut choices),
         Rule::Ids => Mood::Ids { bound },
-        Rule::Mixed => match rng.random_range(0..10) {
+        Rule::Mixed => match choices.below(10) {
             0..5 => Mood::Hostile,
             5..8 => Mood::Ids { bound },
             8 => Mood::Random,
@@ -52,22 +59,22 @@ fn input(g: &Graph, i: usize, extents: &[u64], rule: Rule, seed: u64) -> Tensor 
     };
     let n: u64 = shape.iter().product();
     let rows = shape.first().copied().unwrap_or(0);
-    if ty.shape.is_empty() && ty.dtype.is_int() && rng.random_range(0..3) > 0 {
+    if ty.shape.is_empty() && ty.dtype.is_int() && choices.below(3) > 0 {
         // A device scalar is mostly a number of rows: 0, 1, T - 1, T, more.
         let t = extents.first().copied().unwrap_or(4);
-        let n = [0, 1, t.saturating_sub(1), t, t + 1, t / 2][rng.random_range(0..6)];
-        return Tensor::from_bits(ty.dtype, &[], [routefuse_ir::Literal::from_bits(ty.dtype, n).bits()]);
+        let n = choices.of(&[0, 1, t.saturating_sub(1), t, t + 1, t / 2]);
+        return Tensor::from_bits(ty.dtype, &[], [Literal::from_bits(ty.dtype, n).bits()]);
     }
-    let equal = element(ty.dtype, Mood::Hostile, &mut rng);
+    let equal = element(ty.dtype, Mood::Hostile, &mut choices);
     let mut data = Vec::with_capacity(n as usize);
     for _ in 0..n {
-        data.push(if mood == Mood::Equal { equal } else { element(ty.dtype, mood, &mut rng) });
+        data.push(if mood == Mood::Equal { equal } else { element(ty.dtype, mood, &mut choices) });
     }
-    if rows > 0 && ty.dtype.is_float() && rule != Rule::Ids && rng.random_range(0..4) == 0 {
+    if rows > 0 && ty.dtype.is_float() && rule != Rule::Ids && choices.one_in(4) {
         // One row of negative infinity.
         let cols = (n / rows) as usize;
-        let at = rng.random_range(0..rows) as usize * cols;
-        let infinity = routefuse_ir::Literal::from_f64(ty.dtype, f64::NEG_INFINITY).map_or(0, |l| l.bits());
+        let at = choices.range(0..rows) as usize * cols;
+        let infinity = Literal::from_f64(ty.dtype, f64::NEG_INFINITY).map_or(0, Literal::bits);
         data[at..at + cols].fill(infinity);
     }
     Tensor::from_bits(ty.dtype, &shape, data)

@@ -149,7 +149,7 @@ fn add_input(out: &mut Graph, node: &Node, name: &str, layout: Layout) -> NodeId
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generator::generate;
+    use crate::graph::{Profile, of_seed};
     use routefuse_ir::op::{BinaryOp, ScalarOp};
 
     #[test]
@@ -157,8 +157,11 @@ mod tests {
         let divides =
             |g: &Graph| g.nodes.node_weights().filter(|n| n.op == Op::Scalar(ScalarOp::Binary(BinaryOp::Div))).count();
         let live = |g: &Verified<Graph>| rebuild(g, Change::Nothing);
-        let found: Vec<Verified<Graph>> =
-            (0..4000).filter_map(|seed| generate(seed).graph.ok()).filter(|g| divides(&live(g)) > 0).take(20).collect();
+        let found: Vec<Verified<Graph>> = (0..4000)
+            .filter_map(|seed| of_seed(seed, &Profile::FLAT).graph.ok())
+            .filter(|g| divides(&live(g)) > 0)
+            .take(20)
+            .collect();
         assert_eq!(found.len(), 20);
         for g in found {
             let small = reduce(g, 2000, |g| divides(g) > 0);

@@ -1,0 +1,51 @@
+//! Schedules of a kernel: any that code generation has to take, not those that the passes would choose.
+
+use super::Growing;
+use routefuse_ir::kernel::ValueId;
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule};
+use std::collections::BTreeSet;
+
+impl Growing<'_> {
+    pub(super) fn schedule(&mut self, host: bool) -> Schedule {
+        let domains = self.domains(host);
+        if !self.profile.row_values {
+            return Schedule::Flat { threads: if host { 1 } else { 64 }, domains };
+        }
+        let operands: BTreeSet<ValueId> =
+            self.kernel.values.iter().filter(|v| v.kind.is_row_value()).flat_map(|v| v.kind.operands()).collect();
+        let shape = if host {
+            RowShape { lanes: 1, threads: 1, persistent: false }
+        } else {
+            // A lane keeps at most 512 columns.
+            let widest = operands.iter().map(|o| self.kernel.value(*o).space.cols).max().unwrap_or(1);
+            let least = widest.div_ceil(512).next_power_of_two() as u32;
+            let lanes = self.c.of(&[1, 4, 8, 16, 32, 32, 64, 128, 256]).max(least);
+            RowShape { lanes, threads: lanes.max(64), persistent: self.c.one_in(2) }
+        };
+        let held = self.kernel.values().filter(|(_, v)| !v.kind.is_row_value()).map(|(id, _)| id);
+        let held = held.filter(|id| operands.contains(id) || self.c.percent(30)).collect();
+        Schedule::Row { few: shape, many: shape, few_rows: 0, held, domains }
+    }
+
+    /// Stores of equal numbers of columns together, in pieces of any kind that is allowed there.
+    fn domains(&mut self, host: bool) -> Vec<Domain> {
+        let mut domains: Vec<Domain> = vec![];
+        for (i, store) in self.kernel.stores.iter().enumerate() {
+            let cols = self.kernel.store_cols(store);
+            if let Some(domain) = domains.iter_mut().find(|d| d.cols == cols) {
+                domain.stores.push(i as u32);
+                continue;
+            }
+            let flat = !self.profile.row_values;
+            let width = self.c.of(&[1u32, 2, 4, 8, 16]);
+            let dividing = 1u32 << cols.trailing_zeros().min(width.trailing_zeros());
+            let piece = match self.c.below(3) {
+                0 if cols == 1 && flat => Piece::Rows { width },
+                1 if !host && flat => Piece::Flat { width },
+                _ => Piece::InRow { width: if host { width } else { dividing } },
+            };
+            domains.push(Domain { cols, stores: vec![i as u32], piece });
+        }
+        domains
+    }
+}
