@@ -35,30 +35,19 @@
 
 mod args;
 mod cache;
-mod compiler;
 #[cfg(feature = "cuda")]
-pub mod cuda;
-mod element;
+mod gpu;
 mod host;
-mod key;
 mod plan;
-mod processor;
-mod store;
-mod view;
-mod workspace;
 
-pub use args::Args;
-pub use cache::{Counters, KernelCache, LoadedKernel};
-pub use compiler::Compiler;
-pub use element::Element;
-pub use host::HostPlan;
-pub use key::{Key, KeyText};
-pub use plan::{Plan, Progress};
-pub use store::{
-    BadKey, Bundle, BundleWriter, BundledGraph, Collected, DiskCache, DiskCounters, DiskOptions, Entry, Listed,
-    Malformed, PublicKey, SigningKey, Trouble, Untrusted,
+pub use args::{Args, Device, Element, TensorMut, TensorRef, WORKSPACE_ALIGN, Workspace};
+pub use cache::{
+    BadKey, Bundle, BundleWriter, BundledGraph, Collected, Compiler, Counters, DiskCache, DiskCounters, DiskOptions,
+    Entry, KernelCache, Key, KeyText, Listed, LoadedKernel, Malformed, PublicKey, SigningKey, Trouble, Untrusted,
 };
 #[cfg(feature = "remote")]
-pub use store::{RemoteCache, RemoteCounters, RemoteOptions};
-pub use view::{Device, TensorMut, TensorRef};
-pub use workspace::{WORKSPACE_ALIGN, Workspace};
+pub use cache::{RemoteCache, RemoteCounters, RemoteOptions};
+#[cfg(feature = "cuda")]
+pub use gpu::cuda;
+pub use host::HostPlan;
+pub use plan::{Plan, Progress};

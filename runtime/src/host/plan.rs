@@ -1,12 +1,11 @@
 //! A plan on the host: every check, then the kernels, on the calling thread or a pool's.
 
 use super::HostCode;
-use crate::args::Args;
+use crate::args::{ABSENT, Args, Device};
 use crate::plan::Plan;
-use crate::plan::launch::{Bound, PORTS, SLOTS, SYMBOLS, Span, fill_slots, room};
-use crate::plan::ports::Bounds;
-use crate::plan::slots::{Offsets, StepSlots};
-use crate::view::{ABSENT, Device};
+use crate::plan::bind::ports::Bounds;
+use crate::plan::bind::slots::{Offsets, StepSlots};
+use crate::plan::bind::{Bound, PORTS, SLOTS, SYMBOLS, Span, fill_slots, room};
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use routefuse_ir::target::TargetKind;

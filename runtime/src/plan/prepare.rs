@@ -1,8 +1,7 @@
 //! Many plans at once: a model's layers, most of which have the same kernels.
 
 use super::{Job, Plan};
-use crate::cache::Reach;
-use crate::key::{Key, KeyText};
+use crate::cache::{Key, KeyText, Reach};
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use routefuse_ir::Diagnostic;

@@ -1,0 +1,268 @@
+//! A model's kernels in one file, with the graphs they are of.
+//!
+//! | offset | bytes | what |
+//! |---:|---:|---|
+//! | 0 | 8 | `RFBUNDLE` |
+//! | 8 | 4 | version of the format |
+//! | 12 | 4 | 1 if it is signed, else 0 |
+//! | 16 | 32 | blake3 of the bytes from 48 on, but for a signature |
+//! | 48 | | the compiler and its host's processor, then the graphs, then the entries, each as its file in a cache would be |
+//! | the last 112 | 112 | if it is signed: see `signature` |
+
+use super::directory;
+use super::entry::Entry;
+use super::key::{Key, KeyText};
+use super::reader::{Malformed, Reader, Writer};
+use super::signature::{self, Subject, Untrusted};
+use super::signature::{PublicKey, SigningKey};
+use super::trouble::Trouble;
+use crate::host::processor;
+use routefuse_ir::artifact::Artifact;
+use routefuse_ir::target::TargetKind;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::OnceLock;
+
+const MAGIC: &[u8; 8] = b"RFBUNDLE";
+pub(super) const VERSION: u32 = 1;
+/// Where what is hashed begins.
+const BODY: usize = 48;
+/// A larger file is no bundle of ours.
+const LARGEST: u64 = 4 << 30;
+
+/// A graph whose kernels are in a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BundledGraph {
+    /// What it was called when the bundle was made: a model's name, or the graph's own.
+    pub name: String,
+    /// The graph, as `.route` text.
+    pub text: String,
+    /// The targets that it was compiled for.
+    pub targets: Vec<String>,
+    /// Fused, as by default.
+    pub fused: bool,
+}
+
+/// A bundle that was read, whole and as it was written.
+#[derive(Debug)]
+pub struct Bundle {
+    compiler: String,
+    processor: String,
+    graphs: Vec<BundledGraph>,
+    places: HashMap<Key, Range<usize>>,
+    order: Vec<Key>,
+    bytes: Vec<u8>,
+    signer: Option<PublicKey>,
+    /// What the host's processor lacks for the bundle's host code.
+    lacking: OnceLock<Vec<String>>,
+}
+
+impl Bundle {
+    /// Reads a file. As what is in it is run, the file must be this user's or the administrator's, and not everyone may
+    /// write to it.
+    ///
+    /// # Errors
+    /// The system's refusals; what is wrong with the bytes.
+    pub fn read(path: &Path) -> Result<Bundle, Trouble> {
+        let path = std::fs::canonicalize(path).map_err(|e| Trouble::io("read", path, e))?;
+        let bytes = directory::read(&path, LARGEST)?;
+        let bytes = bytes.ok_or_else(|| Trouble::io("read", &path, std::io::ErrorKind::NotFound.into()))?;
+        Bundle::decode(bytes).map_err(|reason| Trouble::Spoilt { path, reason })
+    }
+
+    /// Reads what [`BundleWriter::finish`] wrote. No change of any bit goes unseen.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn decode(bytes: Vec<u8>) -> Result<Bundle, Malformed> {
+        let mut r = Reader::new(&bytes);
+        r.version(MAGIC, VERSION, "bundle")?;
+        let signed = match r.u32("header")? {
+            0 => false,
+            1 => true,
+            other => return Err(Malformed::Unknown { what: "header", value: other.into() }),
+        };
+        let hash = r.hash("header")?;
+        let signature = if signed { signature::LENGTH } else { 0 };
+        let end = bytes.len().checked_sub(signature).filter(|end| *end >= BODY);
+        let end = end.ok_or(Malformed::CutShort { what: "signature" })?;
+        if *blake3::hash(&bytes[BODY..end]).as_bytes() != hash {
+            return Err(Malformed::Hash);
+        }
+        let signer = if signed { Some(signature::signer(&bytes[end..], Subject::Bundle, &hash)?) } else { None };
+        let mut r = Reader::new(&bytes[BODY..end]);
+        let compiler = r.text("compiler")?.to_owned();
+        let processor = r.text("processor")?.to_owned();
+        let graphs = r.list("graphs", |r| {
+            Ok(BundledGraph {
+                name: r.text("graphs")?.to_owned(),
+                text: r.text("graphs")?.to_owned(),
+                targets: r.list("graphs", |r| r.text("graphs").map(str::to_owned))?,
+                fused: r.bool("graphs")?,
+            })
+        })?;
+        let base = bytes.as_ptr() as usize;
+        let entries = r.list("kernels", |r| {
+            let key = Key::from_bytes(r.hash("kernels")?);
+            let length = r.u64("kernels")?;
+            let part = r.bytes(length, "kernels")?;
+            let start = part.as_ptr() as usize - base;
+            Ok((key, start..start + part.len()))
+        })?;
+        r.end()?;
+        let order = entries.iter().map(|e| e.0).collect();
+        let places = entries.into_iter().collect();
+        Ok(Bundle { compiler, processor, graphs, places, order, bytes, signer, lacking: OnceLock::new() })
+    }
+
+    /// Whose signature it has. Whether that is someone to be trusted, [`Bundle::require_signed`] says.
+    pub fn signer(&self) -> Option<PublicKey> {
+        self.signer
+    }
+
+    /// Whether it is signed by one of these keys.
+    ///
+    /// # Errors
+    /// It is not signed, or by another.
+    pub fn require_signed(&self, keys: &[PublicKey]) -> Result<(), Untrusted> {
+        signature::check(self.signer, keys)
+    }
+
+    /// The version of the compiler that made it: see [`Compiler::version`](crate::Compiler::version).
+    pub fn compiler(&self) -> &str {
+        &self.compiler
+    }
+
+    /// The processor that host code in it is for: see [`Compiler::host_cpu`](crate::Compiler::host_cpu).
+    pub fn processor(&self) -> &str {
+        &self.processor
+    }
+
+    /// The graphs, in the order in which they were added.
+    pub fn graphs(&self) -> &[BundledGraph] {
+        &self.graphs
+    }
+
+    /// Number of kernels: variants of kernels, that is.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// No kernel is in it.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The features of the processor that its host code may use and this machine's processor lacks. If there are any, the
+    /// bundle has no host code for this machine.
+    pub fn lacking(&self) -> &[String] {
+        self.lacking.get_or_init(|| processor::lacking(&self.processor))
+    }
+
+    /// The kernel of this key. Host code is only found where it runs.
+    pub fn find(&self, key: &KeyText) -> Option<Artifact> {
+        let entry = self.entry(key.key())?.ok()?;
+        let here = entry.artifact.target.kind() != TargetKind::Host || self.lacking().is_empty();
+        (here && entry.text == key.text()).then_some(entry.artifact)
+    }
+
+    /// The entry of this key.
+    pub fn entry(&self, key: Key) -> Option<Result<Entry, Malformed>> {
+        let entry = Entry::decode(self.bytes.get(self.places.get(&key)?.clone())?);
+        Some(entry.and_then(|e| if e.key == key { Ok(e) } else { Err(Malformed::Key) }))
+    }
+
+    /// Every entry, each with its key, in the order of keys.
+    pub fn entries(&self) -> impl Iterator<Item = (Key, Result<Entry, Malformed>)> {
+        self.order.iter().filter_map(|k| Some((*k, self.entry(*k)?)))
+    }
+}
+
+/// Makes the bytes of a bundle: the same of the same, in whatever order kernels are added.
+#[derive(Clone, Debug, Default)]
+pub struct BundleWriter {
+    compiler: String,
+    processor: String,
+    graphs: Vec<BundledGraph>,
+    entries: BTreeMap<Key, Vec<u8>>,
+}
+
+impl BundleWriter {
+    /// Of code of this compiler; host code for this processor.
+    pub fn new(compiler: &str, processor: &str) -> BundleWriter {
+        let (compiler, processor) = (compiler.to_owned(), processor.to_owned());
+        BundleWriter { compiler, processor, ..BundleWriter::default() }
+    }
+
+    /// Adds a graph; its kernels are added by [`BundleWriter::kernel`].
+    pub fn graph(&mut self, name: &str, text: &str, targets: &[&str], fused: bool) {
+        let targets = targets.iter().map(|t| (*t).to_owned()).collect();
+        self.graphs.push(BundledGraph { name: name.to_owned(), text: text.to_owned(), targets, fused });
+    }
+
+    /// Adds a kernel; one of the same key is replaced. `false` if its schedule is of a kind that the format does not have.
+    pub fn kernel(&mut self, key: &KeyText, artifact: &Artifact) -> bool {
+        let bytes = Entry::encode(key, artifact);
+        bytes.map(|b| self.entries.insert(key.key(), b)).is_some()
+    }
+
+    /// Adds an entry as it is; `false` as for [`BundleWriter::kernel`].
+    pub fn entry(&mut self, entry: &Entry) -> bool {
+        entry.to_bytes().map(|b| self.entries.insert(entry.key, b)).is_some()
+    }
+
+    /// Number of kernels so far.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// No kernel so far.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The bytes.
+    pub fn finish(&self) -> Vec<u8> {
+        self.bytes(0).0
+    }
+
+    /// The bytes, signed.
+    pub fn finish_signed(&self, by: &SigningKey) -> Vec<u8> {
+        let (mut bytes, hash) = self.bytes(1);
+        bytes.extend_from_slice(&signature::sign(by, Subject::Bundle, &hash));
+        bytes
+    }
+
+    /// All but a signature, and the hash.
+    fn bytes(&self, signed: u32) -> (Vec<u8>, [u8; 32]) {
+        let mut w = Writer::default();
+        w.0.extend_from_slice(MAGIC);
+        w.u32(VERSION);
+        w.u32(signed);
+        w.0.extend_from_slice(&[0; 32]);
+        w.text(&self.compiler);
+        w.text(&self.processor);
+        w.list(&self.graphs, |w, BundledGraph { name, text, targets, fused }| {
+            w.text(name);
+            w.text(text);
+            w.list(targets, |w, t| w.text(t));
+            w.u8((*fused).into());
+        });
+        w.u32(self.entries.len() as u32);
+        for (key, bytes) in &self.entries {
+            w.0.extend_from_slice(key.as_bytes());
+            w.u64(bytes.len() as u64);
+            w.0.extend_from_slice(bytes);
+        }
+        let hash = *blake3::hash(&w.0[BODY..]).as_bytes();
+        w.0[16..BODY].copy_from_slice(&hash);
+        (w.0, hash)
+    }
+}

@@ -1,0 +1,432 @@
+//! A directory of compiled kernels that processes share.
+
+mod bounds;
+mod flight;
+mod uses;
+
+use super::directory;
+use super::entry::{Entry, VERSION};
+use super::key::{Key, KeyText};
+use super::reader::Malformed;
+use super::trouble::{Trouble, Troubles};
+pub use bounds::{Collected, Listed};
+use flight::{Flight, Flights, Lock};
+use routefuse_ir::artifact::Artifact;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A file of more bytes is no kernel of ours.
+const LARGEST: u64 = 256 << 20;
+/// Spoilt files that are kept for a look.
+const QUARANTINED: usize = 32;
+/// After so many entries of its own, a process looks again at what others have added.
+const LOOK_AGAIN: u64 = 16;
+
+/// How a cache on disk behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskOptions {
+    /// Bytes of all entries; when there are more, those go that were used longest ago. 1 GiB.
+    pub max_bytes: u64,
+    /// Number of entries, likewise. 16,384.
+    pub max_entries: u64,
+    /// How long to wait for another process that compiles the same kernel, before compiling it as well. 30 s.
+    pub wait: Duration,
+    /// Nothing is written.
+    pub read_only: bool,
+    /// A directory of this machine for locks. `None`: `routefuse` in `$XDG_RUNTIME_DIR`, or else `routefuse-UID` among the
+    /// temporary files.
+    pub locks: Option<PathBuf>,
+}
+
+impl Default for DiskOptions {
+    fn default() -> DiskOptions {
+        DiskOptions {
+            max_bytes: 1 << 30,
+            max_entries: 16_384,
+            wait: Duration::from_secs(30),
+            read_only: false,
+            locks: None,
+        }
+    }
+}
+
+/// What a cache on disk did so far, in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct DiskCounters {
+    /// Kernels found.
+    pub hits: u64,
+    /// Kernels not found.
+    pub misses: u64,
+    /// Kernels written.
+    pub published: u64,
+    /// Entries that went because there were too many.
+    pub evicted: u64,
+    /// What went wrong, each of which a compile in memory made up for.
+    pub troubles: u64,
+}
+
+/// Compiled kernels in a directory, one file each, shared by any number of threads and processes.
+///
+/// The directory holds `v1`, so that another version of the format has its own, and in it `KEY.rfk` for each kernel, `uses`
+/// (the order of last uses) and `quarantine` (spoilt files). A file appears under its name whole or not at all; it is
+/// read with checks of its length, its hash and its key text; nothing in it refers to where it is, so that the directory can
+/// be moved and copied.
+///
+/// Nothing that is wrong with a directory is an error: the first trouble is said by a warning through `tracing`, and
+/// kernels are compiled in memory as without a cache.
+#[derive(Debug)]
+pub struct DiskCache {
+    root: PathBuf,
+    /// `root/v1`.
+    directory: PathBuf,
+    options: DiskOptions,
+    /// It cannot even be read.
+    unusable: bool,
+    flights: Option<Flights>,
+    estimate: Mutex<Option<Estimate>>,
+    troubles: Troubles,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    published: AtomicU64,
+    evicted: AtomicU64,
+}
+
+/// What is in the directory, as far as this process knows.
+#[derive(Debug, Default)]
+struct Estimate {
+    entries: u64,
+    bytes: u64,
+    added: u64,
+}
+
+impl DiskCache {
+    /// The cache in this directory, which is made if need be, for this user alone. Never fails: see
+    /// [`DiskCache::last_trouble`].
+    pub fn open(root: impl Into<PathBuf>, options: DiskOptions) -> DiskCache {
+        let root = root.into();
+        let directory = root.join(format!("v{VERSION}"));
+        let troubles = Troubles::of("the kernel cache");
+        let ready = if options.read_only {
+            directory::check(&root).and_then(|()| directory::check(&directory))
+        } else {
+            directory::make(&root).and_then(|()| directory::make(&directory))
+        };
+        let unusable = ready.inspect_err(|t| troubles.report(t)).is_err();
+        let flights = (!options.read_only && !unusable)
+            .then(|| Flights::new(options.locks.clone(), &root).inspect_err(|t| troubles.report(t)).ok());
+        DiskCache {
+            flights: flights.flatten(),
+            root,
+            directory,
+            options,
+            unusable,
+            estimate: Mutex::new(None),
+            troubles,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            published: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+        }
+    }
+
+    /// Where a user's cache is: `$ROUTEFUSE_CACHE_DIR`, else `routefuse` in `$XDG_CACHE_HOME`, else `~/.cache/routefuse`.
+    /// `None` if `$ROUTEFUSE_CACHE_DIR` is empty, or there is neither of the others.
+    pub fn default_dir() -> Option<PathBuf> {
+        if let Some(dir) = std::env::var_os("ROUTEFUSE_CACHE_DIR") {
+            return (!dir.is_empty()).then(|| dir.into());
+        }
+        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+        let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+        Some(base.join("routefuse"))
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Its options.
+    pub fn options(&self) -> &DiskOptions {
+        &self.options
+    }
+
+    /// The file that holds, or would hold, this kernel.
+    pub fn path(&self, key: Key) -> PathBuf {
+        self.directory.join(bounds::file_name(key))
+    }
+
+    /// The kernel, from the directory; or else from `make`, kept in the directory for others. Of any number of threads and
+    /// processes of this machine that want it at once, one makes it. An entry that `check` refuses is made anew.
+    ///
+    /// # Errors
+    /// Those of `make` alone.
+    pub(crate) fn get_or_make<T, E>(
+        &self,
+        key: &KeyText,
+        check: impl Fn(Artifact) -> Result<T, String>,
+        make: impl FnOnce() -> Result<(Artifact, T), E>,
+    ) -> Result<T, E> {
+        if let Some(found) = self.checked(key, &check) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(found);
+        }
+        let lock = match self.flights.as_ref().map(|f| f.enter(key.key(), self.options.wait)) {
+            Some(Ok(Flight::Leads(lock))) => Some(lock),
+            Some(Ok(Flight::InVain)) | None => None,
+            Some(Ok(Flight::TimedOut)) => {
+                tracing::debug!(key = %key.key(), "another process compiles this kernel for too long");
+                None
+            }
+            Some(Err(trouble)) => {
+                self.troubles.report(&trouble);
+                None
+            }
+        };
+        // Another may have made it since the first look.
+        if let Some(found) = self.checked(key, &check) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(found);
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let (artifact, made) = make()?;
+        let kept = self.publish(key, &artifact);
+        if let (false, Some(lock)) = (kept, lock) {
+            Lock::in_vain(lock);
+        }
+        Ok(made)
+    }
+
+    fn checked<T>(&self, key: &KeyText, check: impl Fn(Artifact) -> Result<T, String>) -> Option<T> {
+        let artifact = self.find(key)?;
+        match check(artifact) {
+            Ok(found) => {
+                self.used(key.key());
+                Some(found)
+            }
+            Err(reason) => {
+                // Not moved away: it is as it was written, and another process may be able to load it.
+                self.troubles.report(&Trouble::Unusable { path: self.path(key.key()), reason });
+                None
+            }
+        }
+    }
+
+    /// The kernel of this key, if a good entry is there.
+    pub fn lookup(&self, key: &KeyText) -> Option<Artifact> {
+        let found = self.find(key);
+        if found.is_some() {
+            self.used(key.key());
+        }
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    fn find(&self, key: &KeyText) -> Option<Artifact> {
+        if self.unusable {
+            return None;
+        }
+        match self.read(key.key()) {
+            Ok(Some(entry)) if entry.text == key.text() => Some(entry.artifact),
+            Ok(None) => None,
+            Ok(Some(_)) => {
+                self.put_aside(&Trouble::OtherKernel { path: self.path(key.key()) });
+                None
+            }
+            // Of a build that reads and writes another version: it is good there.
+            Err(Trouble::Spoilt { reason: Malformed::Version { .. }, .. }) => None,
+            Err(trouble) => {
+                self.put_aside(&trouble);
+                None
+            }
+        }
+    }
+
+    /// The entry of this key, if there is one; nothing is put aside.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn read(&self, key: Key) -> Result<Option<Entry>, Trouble> {
+        let path = self.path(key);
+        let Some(bytes) = directory::read(&path, LARGEST)? else { return Ok(None) };
+        match Entry::decode(&bytes) {
+            Ok(entry) if entry.key == key => Ok(Some(entry)),
+            Ok(_) => Err(Trouble::OtherKernel { path }),
+            Err(reason) => Err(Trouble::Spoilt { path, reason }),
+        }
+    }
+
+    /// Keeps a kernel; whether it did. Whoever publishes one key at the same time publishes the same code.
+    pub fn publish(&self, key: &KeyText, artifact: &Artifact) -> bool {
+        let Some(bytes) = Entry::encode(key, artifact) else { return false };
+        self.publish_bytes(key.key(), &bytes)
+    }
+
+    /// Keeps an entry that was read elsewhere; whether it did.
+    pub fn publish_entry(&self, entry: &Entry) -> bool {
+        entry.to_bytes().is_some_and(|bytes| self.publish_bytes(entry.key, &bytes))
+    }
+
+    /// Spoilt files that were moved away.
+    pub fn quarantined(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.directory.join("quarantine")).into_iter().flatten().flatten();
+        files.map(|f| f.path()).collect()
+    }
+
+    fn publish_bytes(&self, key: Key, bytes: &[u8]) -> bool {
+        if self.unusable || self.options.read_only {
+            return false;
+        }
+        let put = || directory::publish(&self.directory, &bounds::file_name(key), bytes);
+        let result = match put() {
+            // The whole cache was taken away under us.
+            Err(Trouble::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                directory::make(&self.directory).and_then(|()| put())
+            }
+            other => other,
+        };
+        if let Err(trouble) = result {
+            self.troubles.report(&trouble);
+            return false;
+        }
+        self.published.fetch_add(1, Ordering::Relaxed);
+        self.used(key);
+        self.stay_within_bounds(bytes.len() as u64);
+        true
+    }
+
+    /// Notes a use. That a directory cannot be written to is said when a kernel is to be kept, not here.
+    fn used(&self, key: Key) {
+        if self.options.read_only {
+            return;
+        }
+        if let Err(trouble) = uses::append(&self.directory, &[key]) {
+            tracing::debug!(%trouble, "the order of uses is not kept");
+        }
+    }
+
+    /// After an entry of so many bytes was added.
+    fn stay_within_bounds(&self, bytes: u64) {
+        // Two threads need not both look.
+        let Ok(mut estimate) = self.estimate.try_lock() else { return };
+        let within = estimate.as_mut().is_some_and(|e| {
+            (e.entries, e.bytes, e.added) = (e.entries + 1, e.bytes + bytes, e.added + 1);
+            let DiskOptions { max_entries, max_bytes, .. } = self.options;
+            e.added < LOOK_AGAIN && e.entries <= max_entries && e.bytes <= max_bytes
+        });
+        if within {
+            return;
+        }
+        match self.collect() {
+            Ok(Some(left)) => *estimate = Some(Estimate { entries: left.entries, bytes: left.bytes, added: 0 }),
+            Ok(None) => {}
+            Err(trouble) => self.troubles.report(&trouble),
+        }
+    }
+
+    /// Brings the directory within its bounds and clears away what killed processes left. `None` if another process is
+    /// doing so.
+    ///
+    /// # Errors
+    /// The system's refusals.
+    pub fn collect(&self) -> Result<Option<Collected>, Trouble> {
+        let DiskOptions { max_entries, max_bytes, .. } = self.options;
+        self.collect_to(max_entries, max_bytes)
+    }
+
+    /// As [`DiskCache::collect`], for other bounds.
+    ///
+    /// # Errors
+    /// The system's refusals.
+    pub fn collect_to(&self, max_entries: u64, max_bytes: u64) -> Result<Option<Collected>, Trouble> {
+        // No key text has this hash but by breaking blake3.
+        let bounds = Key::of_text("bounds");
+        let lock = match &self.flights {
+            Some(flights) => match flights.enter(bounds, Duration::ZERO)? {
+                Flight::Leads(lock) => Some(lock),
+                Flight::InVain | Flight::TimedOut => return Ok(None),
+            },
+            None => None,
+        };
+        let collected = bounds::collect(&self.directory, max_entries, max_bytes)?;
+        drop(lock);
+        self.evicted.fetch_add(collected.evicted, Ordering::Relaxed);
+        Ok(Some(collected))
+    }
+
+    /// Every entry, the last used last; none is opened.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn list(&self) -> Result<Vec<Listed>, Trouble> {
+        match bounds::list(&self.directory) {
+            Err(Trouble::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            listed => Ok(listed?.0),
+        }
+    }
+
+    /// Takes every entry away; how many there were.
+    ///
+    /// # Errors
+    /// The system's refusals.
+    pub fn clear(&self) -> Result<u64, Trouble> {
+        let listed = self.list()?;
+        for l in &listed {
+            bounds::remove(&self.path(l.key))?;
+        }
+        if !listed.is_empty() {
+            uses::rewrite(&self.directory, &[])?;
+        }
+        if let Ok(mut estimate) = self.estimate.lock() {
+            *estimate = None;
+        }
+        Ok(listed.len() as u64)
+    }
+
+    /// A file that must not be used: moved away where that can be done, and said.
+    pub(crate) fn put_aside(&self, trouble: &Trouble) {
+        self.troubles.report(trouble);
+        let path = match trouble {
+            Trouble::Spoilt { path, .. } | Trouble::OtherKernel { path } => path,
+            // What cannot be read, or is another user's, is not ours to move.
+            _ => return,
+        };
+        if self.options.read_only {
+            return;
+        }
+        let aside = self.directory.join("quarantine");
+        let moved = directory::make(&aside).and_then(|()| {
+            let failed = |e| Trouble::io("move", path, e);
+            let full = fs::read_dir(&aside).map_err(failed)?.count() >= QUARANTINED;
+            match path.file_name() {
+                Some(name) if !full => fs::rename(path, aside.join(name)).map_err(failed),
+                _ => bounds::remove(path),
+            }
+        });
+        if let Err(trouble) = moved {
+            tracing::debug!(%trouble, "a spoilt entry stays where it is");
+        }
+    }
+
+    /// The last thing that went wrong, in words.
+    pub fn last_trouble(&self) -> Option<String> {
+        self.troubles.last()
+    }
+
+    /// What happened so far, in this process.
+    pub fn counters(&self) -> DiskCounters {
+        let get = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        DiskCounters {
+            hits: get(&self.hits),
+            misses: get(&self.misses),
+            published: get(&self.published),
+            evicted: get(&self.evicted),
+            troubles: self.troubles.count(),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! NVIDIA GPUs, through the driver alone: no toolkit is needed, at build time or later.
+//!
+//! A [`Gpu`] is a device in a context of the caller's. [`CudaPlan`] is a [`Plan`](crate::Plan) on it: `prepare` loads every
+//! variant of every kernel, and from then on [`CudaPlan::launch`] calls nothing but the driver's launch, on any stream of
+//! the context, from any thread, also while the stream is being captured into a CUDA graph.
+//!
+//! ```no_run
+//! # fn once(plan: std::sync::Arc<routefuse_runtime::Plan>) -> Result<(), Box<dyn std::error::Error>> {
+//! use routefuse_runtime::{Args, TensorMut, TensorRef, cuda::{CudaPlan, Gpu, cudarc::driver::CudaContext}};
+//!
+//! let context = CudaContext::new(0)?;            // the caller's
+//! let gpu = Gpu::of(&context)?;                  // gpu.target() is what to compile for
+//! let plan = CudaPlan::new(plan, &gpu)?;
+//! plan.prepare()?;                               // from here on nothing compiles or loads
+//!
+//! let stream = context.new_stream()?;
+//! let ids = stream.clone_htod(&[3i32, 0, 1, 2])?;
+//! let mut out = stream.alloc_zeros::<i32>(4)?;
+//! {
+//!     let (ids, _reads) = TensorRef::cuda(&ids, &stream, &[2, 2]);
+//!     let (out, _writes) = TensorMut::cuda(&mut out, &stream, &[2, 2]);
+//!     let mut args = Args::new();
+//!     args.input(ids).output(out);
+//!     plan.launch(&stream, &args)?;
+//! }
+//! let out = stream.clone_dtoh(&out)?;
+//! # let _ = out; Ok(())
+//! # }
+//! ```
+//!
+//! # Machine code
+//! The driver's linker makes machine code of PTX. [`CudaPlan::artifacts`] has it: a plan of those
+//! ([`Plan::from_artifacts`](crate::Plan::from_artifacts)) loads without the linker, on processors of that kind.
+//!
+//! # Lifetimes
+//! A launch returns before the GPU has run it. Memory stays allocated, and the [`Gpu`] and the plan alive, until it has;
+//! for a launch that was captured, as long as the graph may be replayed. Letting go of the last handle of a [`Gpu`] and
+//! its plans waits for the context to finish, then unloads.
+
+mod device;
+pub(crate) mod driver;
+pub(crate) mod link;
+mod tensor;
+
+pub use super::plan::{CudaPlan, Launch};
+pub use cudarc;
+pub use device::{Gpu, GpuInfo};
+pub use driver::DriverVersion;

@@ -1,0 +1,10 @@
+//! The host: its machine code, its processor, and plans that it runs.
+
+mod code;
+mod elf;
+mod memory_file;
+mod plan;
+pub(crate) mod processor;
+
+pub(crate) use code::HostCode;
+pub use plan::HostPlan;

@@ -1,0 +1,330 @@
+//! The way of nearly every launch: one kernel, arguments in the order of declaration, row-major tensors that are not empty
+//! and lie apart. What does not depend on the call is worked out beforehand, and what is left takes a few instructions an
+//! argument. Anything else, and anything that might be wrong, is for the thorough way, which says what it is.
+
+use super::PORTS;
+use super::ports::Port;
+use super::slots::Source;
+use crate::args::{Args, Device, Entry, NameStart, View};
+use crate::gpu::launch::{NARROW, Parameter};
+use crate::plan::Plan;
+use routefuse_ir::kernel::schedule::{Piece, Schedule, Scheduled, Variant};
+use routefuse_ir::{Alias, DType, Layout};
+use std::mem::{MaybeUninit, offset_of};
+
+/// Rows, bytes of a row and of a stride below this multiply without overflow.
+const SMALL: u64 = 1 << 31;
+/// Dims of a tensor.
+const RANK: usize = 3;
+/// Parameters of a kernel.
+pub(crate) const PARAMETERS: usize = 80;
+
+/// What a launch is compared with.
+pub(crate) struct Quick {
+    /// Arguments in order: inputs, but those in whose memory an output lies, then outputs, then the error word.
+    ports: Box<[QuickPort]>,
+    /// How many of them are inputs.
+    inputs: usize,
+    /// Where in the arguments each parameter of the kernel is, in bytes from the first one.
+    parameters: Box<[u32]>,
+    /// The argument whose leading extent is the number of rows.
+    rows: Option<u8>,
+    few_rows: u64,
+    /// The variant to launch, by what holds: 1 aligned, 2 narrow, 4 few rows.
+    by_what_holds: [u8; 8],
+    variants: Box<[QuickVariant]>,
+}
+
+/// One argument, as it must be.
+struct QuickPort {
+    name: NameStart,
+    kind: Kind,
+    /// The argument that says the leading extent; itself if it is constant.
+    rows_of: u8,
+    symbolic: bool,
+    strided_rows: bool,
+    /// Bits of the address that decide about alignment; none if the kernel does not touch it.
+    decides: u8,
+    /// Logarithm of the element's size.
+    shift: u8,
+    shape: [u64; RANK],
+    strides: [i64; RANK],
+    /// Elements of all dims but the leading one, if that is symbolic or has a stride of its own; else all.
+    row_elements: u64,
+    /// The most elements that 31 bits reach; without end if the kernel does not touch it.
+    narrow: u64,
+}
+
+/// What does not vary of an argument.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    dtype: DType,
+    rank: u8,
+    writable: bool,
+}
+
+/// How many blocks a variant's grid has: `rows * times`, divided and rounded up.
+struct QuickVariant {
+    threads: u32,
+    times: u64,
+    /// Logarithm of what it is divided by.
+    shift: u32,
+    persistent: bool,
+}
+
+/// A launch that the quick way found right.
+pub(crate) struct Found {
+    /// The position of the variant.
+    pub(crate) variant: usize,
+    pub(crate) threads: u32,
+    /// Blocks, before a persistent shape is cut to what is resident.
+    pub(crate) blocks: u64,
+    pub(crate) persistent: bool,
+}
+
+impl Quick {
+    /// `None` for a plan that always goes the thorough way.
+    pub(crate) fn new(plan: &Plan) -> Option<Quick> {
+        let ([step], [scheduled]) = (&*plan.steps, &*plan.kernels) else { return None };
+        if step.guarded.is_some() || !step.fixed_aligned || step.sources.len() > PARAMETERS {
+            return None;
+        }
+        let inputs = plan.program.inputs.len();
+        // Where each port is among the arguments: its own place, or the output's that lies there.
+        let mut places = Vec::with_capacity(plan.ports.len());
+        let mut taken = 0u8;
+        for p in 0..plan.ports.len() {
+            let shared = plan.shared.get(p).copied().flatten();
+            places.push(if shared.is_some() { u8::MAX } else { taken });
+            taken += u8::from(shared.is_none());
+            if usize::from(taken) > PORTS {
+                return None;
+            }
+        }
+        for (i, output) in plan.shared.iter().enumerate() {
+            let Some(o) = output.map(|o| o as usize) else { continue };
+            if !alike(&plan.ports[i], &plan.ports[o]) {
+                return None;
+            }
+            places[i] = places[o];
+        }
+        let in_order = |p: &usize| plan.shared.get(*p).copied().flatten().is_none();
+        let order: Vec<usize> = (0..plan.ports.len()).filter(in_order).collect();
+        let defines = |s: u32| order.iter().position(|p| plan.ports[*p].symbol == Some(s)).map(|n| n as u8);
+        let touched = |place: u8| {
+            let at = |s: &Source| matches!(s, Source::Port(p) if places[*p as usize] == place);
+            step.sources.iter().any(at)
+        };
+        let mut ports = Vec::with_capacity(order.len());
+        for (place, p) in order.iter().enumerate() {
+            let port = &plan.ports[*p];
+            let rows_of = port.symbol.map_or(Some(place as u8), &defines)?;
+            ports.push(QuickPort::new(port, rows_of, touched(place as u8))?);
+        }
+        let entry = |place: u8| usize::from(place) * size_of::<Entry>() + offset_of!(Entry, view);
+        let parameter = |source: &Source| {
+            Some(match *source {
+                Source::Port(p) => entry(places[p as usize]) + offset_of!(View, ptr),
+                Source::Stride(p, dim) if dim < RANK as u32 => {
+                    entry(places[p as usize]) + offset_of!(View, strides) + 8 * dim as usize
+                }
+                Source::Extent(s) => entry(defines(s)?) + offset_of!(View, shape),
+                Source::Stride(..) | Source::Intermediate(_) | Source::Fixed(_) => return None,
+            } as u32)
+        };
+        let rows = match step.rows {
+            Some(s) => Some(defines(s)?),
+            None => None,
+        };
+        let variants = scheduled.variants();
+        let mut by_what_holds = [0; 8];
+        for (what, variant) in by_what_holds.iter_mut().enumerate() {
+            let (aligned, narrow, few) = (what & 1 != 0, what & 2 != 0, what & 4 != 0);
+            let holds = |v: &Variant| (aligned || !v.aligned) && (narrow || !v.narrow) && (few || !v.few);
+            *variant = variants.iter().position(holds)? as u8;
+        }
+        Some(Quick {
+            inputs: order.iter().filter(|p| **p < inputs).count(),
+            ports: ports.into(),
+            parameters: step.sources.iter().map(parameter).collect::<Option<_>>()?,
+            rows,
+            few_rows: scheduled.schedule.few_rows(),
+            by_what_holds,
+            variants: variants.iter().map(|v| QuickVariant::new(scheduled, *v)).collect::<Option<_>>()?,
+        })
+    }
+
+    /// Whether the arguments are right, and what to launch; `None` says nothing.
+    #[inline]
+    pub(crate) fn find(&self, args: &Args<'_>, device: Device) -> Option<Found> {
+        let entries = args.entries();
+        if entries.len() != self.ports.len() {
+            return None;
+        }
+        let named = entries.first()?.is_named();
+        let mut begins = [const { MaybeUninit::<u64>::uninit() }; PORTS];
+        let mut ends = [const { MaybeUninit::<u64>::uninit() }; PORTS];
+        let (begins, ends) = (begins.get_mut(..entries.len())?, ends.get_mut(..entries.len())?);
+        let (mut low, mut wide, mut meets) = (0u64, false, false);
+        for (i, (port, entry)) in self.ports.iter().zip(entries).enumerate() {
+            let view = &entry.view;
+            let kind = Kind { dtype: view.dtype, rank: view.rank, writable: entry.writable };
+            let called = if named { entry.is_called(port.name) } else { !entry.is_named() };
+            if kind != port.kind || view.device != device || !called {
+                return None;
+            }
+            // At most 1 for a tensor without a symbolic leading dim, whose extents are all compared below.
+            let mut rows = 1;
+            let mut stride = 0;
+            if usize::from(kind.rank) > 0 {
+                let first = usize::from(port.symbolic);
+                if port.symbolic {
+                    rows = view.shape[0];
+                    if rows != entries[usize::from(port.rows_of)].view.shape[0] {
+                        return None;
+                    }
+                }
+                for d in first..usize::from(kind.rank) {
+                    if view.shape[d] != port.shape[d] {
+                        return None;
+                    }
+                }
+                let first = usize::from(port.strided_rows);
+                if port.strided_rows {
+                    rows = view.shape[0];
+                    if rows > 1 {
+                        stride = view.strides[0] as u64;
+                        // A stride under a row's elements would have rows overlap, which inputs may.
+                        if stride < port.row_elements && kind.writable || stride >= SMALL >> 3 {
+                            return None;
+                        }
+                    }
+                }
+                for d in first..usize::from(kind.rank) {
+                    if view.strides[d] != port.strides[d] && view.shape[d] > 1 {
+                        return None;
+                    }
+                }
+            }
+            if rows.wrapping_sub(1) >= SMALL {
+                return None;
+            }
+            let elements =
+                if port.strided_rows { (rows - 1) * stride + port.row_elements } else { rows * port.row_elements };
+            let (begin, bytes) = (view.ptr.addr() as u64, elements << port.shift);
+            let end = begin.wrapping_add(bytes);
+            if bytes > view.bytes || end <= begin || begin & ((1 << port.shift) - 1) != 0 {
+                return None;
+            }
+            low |= (begin | stride << port.shift) & u64::from(port.decides);
+            wide |= elements > port.narrow;
+            begins[i].write(begin);
+            ends[i].write(end);
+        }
+        for o in self.inputs..entries.len() {
+            // SAFETY: the loop before wrote all of them.
+            let (begin, end) = unsafe { (begins[o].assume_init(), ends[o].assume_init()) };
+            for (other, other_end) in begins[..o].iter().zip(&ends[..o]) {
+                // SAFETY: as above.
+                let (other, other_end) = unsafe { (other.assume_init(), other_end.assume_init()) };
+                meets |= (begin < other_end) & (other < end);
+            }
+        }
+        if meets {
+            return None;
+        }
+        let rows = self.rows.map_or(1, |n| entries[usize::from(n)].view.shape[0]);
+        wide |= rows > NARROW;
+        let what = usize::from(low == 0) | usize::from(!wide) << 1 | usize::from(rows <= self.few_rows) << 2;
+        let variant = usize::from(self.by_what_holds[what]);
+        let QuickVariant { threads, times, shift, persistent } = self.variants[variant];
+        let blocks = (rows * times + ((1 << shift) - 1)) >> shift;
+        (blocks < SMALL).then_some(Found { variant, threads, blocks, persistent })
+    }
+
+    /// Where the kernel's parameters are: in the arguments themselves, which nothing is copied out of.
+    #[inline]
+    pub(crate) fn parameters<'m>(
+        &self,
+        args: &Args<'_>,
+        room: &'m mut [MaybeUninit<Parameter>; PARAMETERS],
+    ) -> &'m mut [Parameter] {
+        let base = args.entries().as_ptr().cast::<u8>();
+        for (parameter, at) in room.iter_mut().zip(&self.parameters) {
+            parameter.write(Parameter(base.wrapping_add(*at as usize).cast_mut().cast()));
+        }
+        // SAFETY: so many were just written; there are no more than there is room for.
+        unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), self.parameters.len()) }
+    }
+}
+
+impl QuickPort {
+    fn new(port: &Port, rows_of: u8, touched: bool) -> Option<QuickPort> {
+        let Port { ref name, writable, alias, dtype, rank, layout, symbol, .. } = *port;
+        let name = NameStart::of(name);
+        let guarded = matches!(alias, Alias::Guarded(_));
+        if !name.is_whole() || guarded || layout == Layout::Strided || usize::from(rank) > RANK {
+            return None;
+        }
+        let strided_rows = layout == Layout::Rows;
+        // A scalar has no rows, whatever its layout is called.
+        if strided_rows && rank == 0 {
+            return None;
+        }
+        let row_elements = if strided_rows { port.inner_elements } else { port.row_elements };
+        if row_elements == 0 || row_elements.checked_mul(dtype.size())? >= SMALL {
+            return None;
+        }
+        let first = |a: &[u64]| [a[0], a[1], a[2]];
+        Some(QuickPort {
+            name,
+            kind: Kind { dtype, rank, writable },
+            rows_of,
+            symbolic: symbol.is_some(),
+            strided_rows,
+            decides: if touched { 15 } else { 0 },
+            shift: dtype.size().trailing_zeros() as u8,
+            shape: first(&port.shape),
+            strides: [port.strides[0], port.strides[1], port.strides[2]],
+            row_elements,
+            narrow: if touched { NARROW } else { u64::MAX },
+        })
+    }
+}
+
+/// The two take the same views, so that one check does for both.
+fn alike(a: &Port, b: &Port) -> bool {
+    let form = |p: &Port| (p.dtype, p.rank, p.layout, p.symbol, p.shape, p.strides);
+    form(a) == form(b)
+}
+
+impl QuickVariant {
+    fn new(scheduled: &Scheduled, variant: Variant) -> Option<QuickVariant> {
+        let (times, per_block) = match &scheduled.schedule {
+            Schedule::Flat { threads, domains } => {
+                // Pieces of a row as a fraction; the domain with the most of them decides, for any number of rows.
+                let pieces = |d: &routefuse_ir::kernel::schedule::Domain| match d.piece {
+                    Piece::InRow { width } => (d.cols.div_ceil(u64::from(width)), 1),
+                    Piece::Flat { width } => (d.cols, u64::from(width)),
+                    Piece::Rows { width } => (1, u64::from(width)),
+                };
+                let (times, parts) = domains.iter().map(pieces).max_by(|a, b| {
+                    let wide = |x: u64, y: u64| u128::from(x) * u128::from(y);
+                    wide(a.0, b.1).cmp(&wide(b.0, a.1))
+                })?;
+                (times, parts.checked_mul(u64::from(*threads))?)
+            }
+            Schedule::Row { .. } => (1, u64::from(scheduled.schedule.shape(variant)?.rows())),
+            _ => return None,
+        };
+        if times >= SMALL || !per_block.is_power_of_two() || per_block >= SMALL {
+            return None;
+        }
+        Some(QuickVariant {
+            threads: scheduled.schedule.threads(variant),
+            times,
+            shift: per_block.trailing_zeros(),
+            persistent: scheduled.schedule.shape(variant).is_some_and(|s| s.persistent),
+        })
+    }
+}

@@ -1,0 +1,299 @@
+//! A program, ready to run.
+
+pub(crate) mod bind;
+mod prepare;
+
+use crate::cache::{Compiler, KernelCache, KeyText, LoadedKernel, Reach, sealed};
+use bind::ports::{self, Port};
+use bind::slots::{self, StepSlots};
+pub use prepare::Progress;
+use rayon::ThreadPool;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use routefuse_ir::artifact::Artifact;
+use routefuse_ir::kernel::abi;
+use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
+use routefuse_ir::program::Program;
+use routefuse_ir::target::Target;
+use routefuse_ir::{Alias, Code, Diagnostic};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// One variant of one kernel.
+type Job<'p> = (&'p Scheduled, Variant);
+
+/// Whether the schedules are one but for what the code keeps of a row, whose numbers are of the kernel it was compiled from:
+/// an equal kernel may have its values in another order.
+fn launches_alike(a: &Schedule, b: &Schedule) -> bool {
+    let mut a = a.clone();
+    if let (Schedule::Row { held: a, .. }, Schedule::Row { held: b, .. }) = (&mut a, b) {
+        a.clone_from(b);
+    }
+    a == *b
+}
+
+/// Kernels in order, or the first failure.
+type Loaded = Result<Vec<Arc<LoadedKernel>>, Diagnostic>;
+
+/// A program, its kernels with their schedules, and what compiles them: `Send + Sync`, made once, for one target.
+///
+/// A plan is launched where its target runs: on the host as a [`HostPlan`](crate::HostPlan), on an NVIDIA GPU as a
+/// `cuda::CudaPlan`. By itself it cannot be launched:
+/// ```compile_fail
+/// fn launch(plan: &routefuse_runtime::Plan, args: &routefuse_runtime::Args<'_>) {
+///     plan.launch(args).unwrap();
+/// }
+/// ```
+pub struct Plan {
+    pub(crate) program: Program,
+    pub(crate) target: Target,
+    pub(crate) kernels: Vec<Scheduled>,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) steps: Vec<StepSlots>,
+    /// For each input, the output whose view it is if it is left out.
+    shared: Vec<Option<u32>>,
+    /// How many inputs these are.
+    shared_count: usize,
+    source: Option<(Arc<dyn Compiler>, Arc<KernelCache>)>,
+    /// For each step, one for each variant.
+    loaded: OnceLock<Box<[Arc<LoadedKernel>]>>,
+}
+
+impl Plan {
+    /// A plan whose kernels `compiler` makes when it is [prepared](Plan::prepare); equal kernels come out of `cache`.
+    /// `schedules` has one entry a step.
+    ///
+    /// # Errors
+    /// `RF0901` if the program and the schedules do not fit together: a defect in who made them.
+    pub fn new(
+        program: Program,
+        schedules: Vec<Schedule>,
+        target: Target,
+        compiler: Arc<dyn Compiler>,
+        cache: Arc<KernelCache>,
+    ) -> Result<Plan, Diagnostic> {
+        Plan::of(program, schedules, target, Some((compiler, cache)))
+    }
+
+    /// A plan of finished artifacts, loaded here and now: for each step, one for each of its schedule's
+    /// variants.
+    ///
+    /// # Errors
+    /// `RF0805` if there is not one artifact for each step and variant, an artifact's arguments are not its kernel's, or it
+    /// cannot be loaded; `RF0806` if it is for another target.
+    ///
+    /// # Safety
+    /// The artifacts are what a [`Compiler`] gave for this program's kernels.
+    pub unsafe fn from_artifacts(
+        program: Program,
+        target: Target,
+        artifacts: Vec<Artifact>,
+    ) -> Result<Plan, Diagnostic> {
+        let wrong = |what: &str| {
+            let (n, steps) = (artifacts.len(), program.steps.len());
+            let message = format!("{n} artifacts for the {steps} kernels of `{}`: {what}", program.name);
+            Diagnostic::new(Code::CannotLoad, message)
+        };
+        // The first artifact of a step says how many there are.
+        let mut schedules = Vec::with_capacity(program.steps.len());
+        let mut places: Vec<(usize, Variant)> = Vec::with_capacity(artifacts.len());
+        for step in 0..program.steps.len() {
+            let first = artifacts.get(places.len()).ok_or_else(|| wrong("there is not one for each variant"))?;
+            schedules.push(first.schedule.clone());
+            places.extend(first.schedule.variants(target.kind()).iter().map(|v| (step, *v)));
+        }
+        if places.len() != artifacts.len() {
+            return Err(wrong("there is not one for each variant"));
+        }
+        let plan = Plan::of(program, schedules, target, None)?;
+        let mut loaded = Vec::with_capacity(artifacts.len());
+        for ((step, variant), artifact) in places.into_iter().zip(artifacts) {
+            plan.check_artifact(&artifact, &plan.kernels[step], variant)?;
+            // SAFETY: handed on to the caller.
+            loaded.push(Arc::new(unsafe { LoadedKernel::load(artifact)? }));
+        }
+        Ok(Plan { loaded: OnceLock::from(loaded.into_boxed_slice()), ..plan })
+    }
+
+    fn of(
+        program: Program,
+        schedules: Vec<Schedule>,
+        target: Target,
+        source: Option<(Arc<dyn Compiler>, Arc<KernelCache>)>,
+    ) -> Result<Plan, Diagnostic> {
+        let defect = |what: &str| {
+            Diagnostic::new(Code::Internal, format!("the program `{}` {what}", program.name))
+                .help("this is a defect in routefuse; please report the graph")
+        };
+        if schedules.len() != program.steps.len() {
+            return Err(defect("has not one schedule a kernel"));
+        }
+        let ports = ports::ports(&program);
+        let steps = program.steps.iter().map(|s| StepSlots::new(s, &program)).collect::<Option<Vec<_>>>();
+        let steps = steps.ok_or_else(|| defect("names a buffer that it does not have"))?;
+        let known = |s: u32| ports.iter().any(|p| p.symbol == Some(s));
+        if steps.iter().any(|s| !s.symbols().all(known)) {
+            return Err(defect("uses a dim that no argument has"));
+        }
+        let mut shared = vec![None; program.inputs.len()];
+        for (o, output) in program.outputs.iter().enumerate() {
+            if let Alias::InPlace(i) | Alias::Donates(i) = output.alias {
+                shared[i] = Some((program.inputs.len() + o) as u32);
+            }
+        }
+        let kernels = program.steps.iter().zip(schedules).map(|(step, schedule)| Scheduled {
+            kernel: step.kernel.clone(),
+            schedule,
+            target,
+        });
+        let kernels = kernels.collect();
+        let shared_count = shared.iter().flatten().count();
+        Ok(Plan { kernels, ports, steps, shared, shared_count, source, loaded: OnceLock::new(), target, program })
+    }
+
+    pub(crate) fn check_artifact(
+        &self,
+        artifact: &Artifact,
+        kernel: &Scheduled,
+        variant: Variant,
+    ) -> Result<(), Diagnostic> {
+        if artifact.target != self.target {
+            let message = format!("an artifact is for `{}`, and the plan is for `{}`", artifact.target, self.target);
+            return Err(Diagnostic::new(Code::TargetNotHere, message).help("compile the graph for the plan's target"));
+        }
+        let fits = artifact.variant == variant
+            && launches_alike(&artifact.schedule, &kernel.schedule)
+            && artifact.slots == abi::slots(&kernel.kernel);
+        if !fits {
+            let name = &kernel.kernel.name;
+            let message = format!("an artifact's variant or arguments are not those of kernel `{name}` {variant}");
+            return Err(Diagnostic::new(Code::CannotLoad, message).help("load artifacts with the graph they are of"));
+        }
+        Ok(())
+    }
+
+    /// Compiles and loads every variant of every kernel, but those that the cache has. Afterwards no launch compiles or
+    /// loads. Without it, the first launch does this.
+    ///
+    /// # Errors
+    /// What the compiler reports; `RF0805` if the system does not load the code.
+    pub fn prepare(&self) -> Result<(), Diagnostic> {
+        self.load_on_this_thread(Reach::Network).map(|_| ())
+    }
+
+    /// [`Plan::prepare`] with the variants shared by a pool's threads.
+    ///
+    /// # Errors
+    /// Those of [`Plan::prepare`].
+    pub fn prepare_on(&self, pool: &ThreadPool) -> Result<(), Diagnostic> {
+        if self.loaded.get().is_some() {
+            return Ok(());
+        }
+        self.load_with(|jobs| {
+            pool.install(|| jobs.par_iter().map(|(k, v)| self.kernel(Reach::Network, k, *v)).collect())
+        })
+        .map(|_| ())
+    }
+
+    /// The kernels, compiled and loaded.
+    #[inline]
+    pub(crate) fn loaded(&self) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
+        match self.loaded.get() {
+            Some(kernels) => Ok(kernels),
+            // A launch of an unprepared plan compiles rather than wait for a network.
+            None => self.load_on_this_thread(Reach::Machine),
+        }
+    }
+
+    #[cold]
+    fn load_on_this_thread(&self, reach: Reach) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
+        if let Some(kernels) = self.loaded.get() {
+            return Ok(kernels);
+        }
+        self.load_with(|jobs| jobs.iter().map(|(k, v)| self.kernel(reach, k, *v)).collect())
+    }
+
+    /// Every variant of every kernel, as `get` gets them, in order.
+    fn load_with(&self, get: impl FnOnce(&[Job<'_>]) -> Loaded) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
+        let jobs: Vec<Job<'_>> = self.kernels.iter().flat_map(|k| k.variants().iter().map(move |v| (k, *v))).collect();
+        let loaded = get(&jobs)?;
+        // Two threads may both come here; the cache gave them the same kernels.
+        Ok(self.loaded.get_or_init(|| loaded.into_boxed_slice()))
+    }
+
+    /// One variant, compiled and loaded, or from the cache.
+    pub(crate) fn kernel(
+        &self,
+        reach: Reach,
+        scheduled: &Scheduled,
+        variant: Variant,
+    ) -> Result<Arc<LoadedKernel>, Diagnostic> {
+        let Some((compiler, cache)) = &self.source else {
+            return Err(Diagnostic::new(Code::Internal, "a plan of artifacts that holds none"));
+        };
+        let key = KeyText::of(scheduled, variant, &**compiler);
+        let check = |artifact: &Artifact| self.check_artifact(artifact, scheduled, variant);
+        let compile = || {
+            let artifact = compiler.compile(scheduled, variant)?;
+            let (kernel, key) = (&scheduled.kernel.name, key.key());
+            tracing::debug!(%kernel, %variant, %key, bytes = artifact.code.len(), "compiled");
+            Ok(artifact)
+        };
+        // SAFETY: a `Compiler` vouches for its artifacts.
+        let loaded = unsafe { cache.get_within(reach, &key, check, compile) };
+        loaded.map_err(|e| match e.code {
+            Code::Sealed => sealed(&format!("kernel `{}` {variant}", scheduled.kernel.name)),
+            _ => e,
+        })
+    }
+
+    /// What compiles its kernels, and where they are kept; none for a plan of artifacts.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn source(&self) -> Option<&(Arc<dyn Compiler>, Arc<KernelCache>)> {
+        self.source.as_ref()
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The target.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// The kernels with their schedules, in the order in which they run.
+    pub fn kernels(&self) -> &[Scheduled] {
+        &self.kernels
+    }
+
+    /// The compiled code: for each kernel, one artifact a variant. Prepares the plan.
+    ///
+    /// # Errors
+    /// Those of [`Plan::prepare`].
+    pub fn artifacts(&self) -> Result<Vec<&Artifact>, Diagnostic> {
+        Ok(self.load_on_this_thread(Reach::Network)?.iter().map(|k| k.artifact()).collect())
+    }
+
+    /// Bytes of workspace that a launch with these extents needs, one extent a symbol in the order of
+    /// [`Program::symbols`]. 0 for a plan of one kernel.
+    ///
+    /// # Errors
+    /// `RF0614` if the bytes do not fit 63 bits; `RF0606` if there is not one extent a symbol.
+    pub fn workspace_size(&self, extents: &[u64]) -> Result<u64, Diagnostic> {
+        if extents.len() != self.program.symbols.len() {
+            let (n, names) = (extents.len(), self.program.symbols.join(", "));
+            let message = format!("{n} extents for the dims {names}");
+            return Err(Diagnostic::new(Code::SymbolConflict, message).help("give one extent a dim, in that order"));
+        }
+        let mut offsets = slots::Offsets::new();
+        slots::workspace(&self.program, extents, &mut offsets).ok_or_else(|| bind::workspace_overflow(&self.program))
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kernels: Vec<&str> = self.kernels.iter().map(|k| k.kernel.name.as_str()).collect();
+        write!(f, "Plan {{ graph: {:?}, target: {}, kernels: {kernels:?} }}", self.program.name, self.target)
+    }
+}
