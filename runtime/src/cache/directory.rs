@@ -85,7 +85,7 @@ pub(super) fn check_secret(path: &Path) -> Result<(), Trouble> {
     if mode & OTHERS == 0 { Ok(()) } else { Err(Trouble::NotSecret { path: path.to_owned(), mode }) }
 }
 
-/// Puts a file in its place at once: readers see the old one, or none, or all of the new one. What is written is on the
+/// Publishes a file at once: readers see the old one, or none, or all of the new one. What is written is on the
 /// disk before it is seen, so that a machine that stops leaves no half file under the name.
 pub(super) fn publish(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
     let path = directory.join(name);

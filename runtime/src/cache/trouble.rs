@@ -116,7 +116,8 @@ impl Troubles {
         Troubles { cache, warned: AtomicBool::new(false), count: AtomicU64::new(0), last: Mutex::new(None) }
     }
 
-    pub(super) fn report(&self, trouble: &Trouble) {
+    /// Counts it, keeps its text, and says it: loudly the first time.
+    pub(super) fn tell(&self, trouble: &Trouble) {
         self.count.fetch_add(1, Ordering::Relaxed);
         if self.warned.swap(true, Ordering::Relaxed) {
             tracing::debug!(%trouble, "{}", self.cache);

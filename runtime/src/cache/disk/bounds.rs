@@ -29,7 +29,7 @@ pub struct Listed {
     pub key: Key,
     /// Its size.
     pub bytes: u64,
-    /// Its place in the order of last uses, from 0; `None` if no use is on record.
+    /// Its position in the order of last uses, from 0; `None` if no use is on record.
     pub used: Option<usize>,
 }
 
@@ -50,7 +50,7 @@ pub struct Collected {
 /// The entries of a directory, the last used last; those without a recorded use come first, by key.
 pub(super) fn list(directory: &Path) -> Result<(Vec<Listed>, Vec<PathBuf>), Trouble> {
     let failed = |e| Trouble::io("list", directory, e);
-    let places = uses::read(directory).map(|(places, _)| places).unwrap_or_default();
+    let positions = uses::read(directory).map(|(positions, _)| positions).unwrap_or_default();
     let (mut listed, mut temporary) = (Vec::new(), Vec::new());
     for file in fs::read_dir(directory).map_err(failed)? {
         let file = file.map_err(failed)?;
@@ -62,7 +62,7 @@ pub(super) fn list(directory: &Path) -> Result<(Vec<Listed>, Vec<PathBuf>), Trou
         let Some(key) = name.strip_suffix(EXTENSION).and_then(Key::from_text) else { continue };
         // Another process may take a file away while we look.
         let Ok(metadata) = file.metadata() else { continue };
-        listed.push(Listed { key, bytes: metadata.len(), used: places.get(&key).copied() });
+        listed.push(Listed { key, bytes: metadata.len(), used: positions.get(&key).copied() });
     }
     listed.sort_by_key(|l| (l.used, l.key));
     Ok((listed, temporary))
@@ -96,8 +96,8 @@ pub(super) fn collect(directory: &Path, max_entries: u64, max_bytes: u64) -> Res
             left.abandoned += 1;
         }
     }
-    let (places, size) = uses::read(directory)?;
-    if size > uses::COMPACT || (left.evicted > 0 && !places.is_empty()) {
+    let (positions, size) = uses::read(directory)?;
+    if size > uses::COMPACT || (left.evicted > 0 && !positions.is_empty()) {
         let kept = listed.iter().skip(left.evicted as usize).filter(|l| l.used.is_some()).map(|l| l.key);
         uses::rewrite(directory, &kept.collect::<Vec<_>>())?;
     }

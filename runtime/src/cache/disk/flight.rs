@@ -47,7 +47,7 @@ impl Flights {
     /// Makes the directory of this user's locks.
     ///
     /// # Errors
-    /// If there is no place for it that nobody else can write to.
+    /// If there is no directory for it that nobody else can write to.
     pub(super) fn new(directory: Option<PathBuf>, cache: &Path) -> Result<Flights, Trouble> {
         let directory = directory.unwrap_or_else(Flights::default_directory);
         directory::make(&directory)?;

@@ -116,9 +116,9 @@ impl DiskCache {
         } else {
             directory::make(&root).and_then(|()| directory::make(&directory))
         };
-        let unusable = ready.inspect_err(|t| troubles.report(t)).is_err();
+        let unusable = ready.inspect_err(|t| troubles.tell(t)).is_err();
         let flights = (!options.read_only && !unusable)
-            .then(|| Flights::new(options.locks.clone(), &root).inspect_err(|t| troubles.report(t)).ok());
+            .then(|| Flights::new(options.locks.clone(), &root).inspect_err(|t| troubles.tell(t)).ok());
         DiskCache {
             flights: flights.flatten(),
             root,
@@ -183,7 +183,7 @@ impl DiskCache {
                 None
             }
             Some(Err(trouble)) => {
-                self.troubles.report(&trouble);
+                self.troubles.tell(&trouble);
                 None
             }
         };
@@ -210,7 +210,7 @@ impl DiskCache {
             }
             Err(reason) => {
                 // Not moved away: it is as it was written, and another process may be able to load it.
-                self.troubles.report(&Trouble::Unusable { path: self.path(key.key()), reason });
+                self.troubles.tell(&Trouble::Unusable { path: self.path(key.key()), reason });
                 None
             }
         }
@@ -291,7 +291,7 @@ impl DiskCache {
             other => other,
         };
         if let Err(trouble) = result {
-            self.troubles.report(&trouble);
+            self.troubles.tell(&trouble);
             return false;
         }
         self.published.fetch_add(1, Ordering::Relaxed);
@@ -325,7 +325,7 @@ impl DiskCache {
         match self.collect() {
             Ok(Some(left)) => *estimate = Some(Estimate { entries: left.entries, bytes: left.bytes, added: 0 }),
             Ok(None) => {}
-            Err(trouble) => self.troubles.report(&trouble),
+            Err(trouble) => self.troubles.tell(&trouble),
         }
     }
 
@@ -390,7 +390,7 @@ impl DiskCache {
 
     /// A file that must not be used: moved away where that can be done, and said.
     pub(crate) fn put_aside(&self, trouble: &Trouble) {
-        self.troubles.report(trouble);
+        self.troubles.tell(trouble);
         let path = match trouble {
             Trouble::Spoilt { path, .. } | Trouble::OtherKernel { path } => path,
             // What cannot be read, or is another user's, is not ours to move.

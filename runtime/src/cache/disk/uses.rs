@@ -40,7 +40,7 @@ pub(super) fn append(directory: &Path, keys: &[Key]) -> Result<(), Trouble> {
     file.and_then(|mut f| f.write_all(&bytes)).map_err(|e| Trouble::io("write", &path, e))
 }
 
-/// Each key's place in the order of last uses: the greater, the later. And the size of the file.
+/// Each key's position in the order of last uses: the greater, the later. And the size of the file.
 pub(super) fn read(directory: &Path) -> Result<(HashMap<Key, usize>, u64), Trouble> {
     let bytes = match directory::read(&directory.join(NAME), MOST) {
         Err(Trouble::Io { source, .. }) if source.kind() == ErrorKind::FileTooLarge => {
@@ -48,11 +48,11 @@ pub(super) fn read(directory: &Path) -> Result<(HashMap<Key, usize>, u64), Troub
         }
         read => read?.unwrap_or_default(),
     };
-    let mut places = HashMap::new();
-    for (place, key) in records(&bytes).into_iter().enumerate() {
-        places.insert(key, place);
+    let mut positions = HashMap::new();
+    for (position, key) in records(&bytes).into_iter().enumerate() {
+        positions.insert(key, position);
     }
-    Ok((places, bytes.len() as u64))
+    Ok((positions, bytes.len() as u64))
 }
 
 /// Writes the file anew with these keys, the last used last.
@@ -91,12 +91,12 @@ mod tests {
         assert!(read(dir.path()).unwrap().0.is_empty());
         append(dir.path(), &[key(1), key(2)]).unwrap();
         append(dir.path(), &[key(1)]).unwrap();
-        let (places, size) = read(dir.path()).unwrap();
-        assert!(places[&key(1)] > places[&key(2)]);
+        let (positions, size) = read(dir.path()).unwrap();
+        assert!(positions[&key(1)] > positions[&key(2)]);
         assert_eq!(size, 3 * RECORD as u64);
         rewrite(dir.path(), &[key(1), key(2)]).unwrap();
-        let (places, size) = read(dir.path()).unwrap();
-        assert!(places[&key(1)] < places[&key(2)]);
+        let (positions, size) = read(dir.path()).unwrap();
+        assert!(positions[&key(1)] < positions[&key(2)]);
         assert_eq!(size, 2 * RECORD as u64);
     }
 

@@ -180,7 +180,7 @@ impl RemoteCache {
             })),
             Err(reason) => {
                 // An address that cannot be read may hold a password.
-                troubles.report(&Trouble::Unusable { path: PathBuf::from("the remote cache"), reason });
+                troubles.tell(&Trouble::Unusable { path: PathBuf::from("the remote cache"), reason });
                 None
             }
         };
@@ -266,7 +266,7 @@ impl RemoteCache {
     /// Says that what a good entry holds does not load.
     pub(crate) fn unusable(&self, key: Key, reason: String) {
         if let Some(shared) = &self.shared {
-            shared.troubles.report(&Trouble::Unusable { path: shared.path(key), reason });
+            shared.troubles.tell(&Trouble::Unusable { path: shared.path(key), reason });
         }
     }
 
@@ -329,7 +329,7 @@ impl RemoteCache {
         let shared = self.shared.as_ref()?;
         let start = || {
             let path = || PathBuf::from(&self.address);
-            let failed = |e: IoError| self.troubles.report(&Trouble::io("start a thread for", &path(), e));
+            let failed = |e: IoError| self.troubles.tell(&Trouble::io("start a thread for", &path(), e));
             Worker::start(self.options.timeout).map_err(failed).ok()
         };
         Some((shared, self.worker.get_or_init(start).as_ref()?))
@@ -389,7 +389,7 @@ impl Shared {
                 Some(value)
             }
             Err(trouble) => {
-                self.troubles.report(&trouble);
+                self.troubles.tell(&trouble);
                 self.patience.failed(began, Instant::now(), self.options.pause);
                 None
             }
