@@ -1,7 +1,7 @@
 //! Load, check, cache and launch compiled kernels. No LLVM: a process that is given artifacts needs nothing else.
 //!
 //! A [`Plan`] is a program with a kernel for each step and variant, and with what compiles them (a [`Compiler`]). It is
-//! launched as a [`HostPlan`] or, on a GPU, as a `cuda::CudaPlan`, which have the same methods: `new`, `prepare`,
+//! launched as a [`HostPlan`] or, on a GPU, as a [`GpuPlan`](gpu::GpuPlan), which have the same methods: `new`, `prepare`,
 //! `prepare_on`, `launch` and `plan`. `prepare` compiles and loads every kernel; after it nothing compiles, loads or
 //! allocates. `launch` takes the caller's memory as [`Args`] and checks all of it before anything runs:
 //!
@@ -26,8 +26,8 @@
 //! calling thread, or shares its rows on a rayon pool that is handed in ([`HostPlan::launch_on`]).
 //!
 //! # GPUs
-//! With the feature `cuda`, the module `cuda` has a plan of NVIDIA code loaded on a GPU and launched on a stream, with the
-//! same [`Args`] and the same checks.
+//! The module [`gpu`] has plans on GPUs, launched on a stream with the same [`Args`] and the same checks, for any vendor's
+//! driver that implements [`gpu::Driver`]. With the feature `cuda`, the module `cuda` is the driver for NVIDIA's GPUs.
 //!
 //! # Caches
 //! A [`KernelCache`] holds loaded kernels; behind it are bundles, a directory ([`DiskCache`]) and, with the feature
@@ -35,8 +35,7 @@
 
 mod args;
 mod cache;
-#[cfg(feature = "cuda")]
-mod gpu;
+pub mod gpu;
 mod host;
 mod plan;
 

@@ -5,7 +5,7 @@ mod view;
 mod workspace;
 
 pub use element::Element;
-pub(crate) use view::{ABSENT, View};
+pub(crate) use view::{ABSENT, Location, View};
 pub use view::{Device, TensorMut, TensorRef};
 pub use workspace::{WORKSPACE_ALIGN, Workspace};
 
@@ -15,23 +15,20 @@ use std::ptr::NonNull;
 
 /// One argument, without its lifetime: so that [`Args`], which has destructors to run, ends its borrows with its last use.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct Argument {
     name: Option<NonNull<str>>,
-    #[cfg(feature = "cuda")]
     start: NameStart,
     pub(crate) writable: bool,
     pub(crate) view: View,
 }
 
 /// A name's length and first bytes: all of most names, which are then compared without a loop.
-#[cfg(feature = "cuda")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct NameStart {
     bytes: u128,
     length: usize,
 }
 
-#[cfg(feature = "cuda")]
 impl NameStart {
     #[inline]
     pub(crate) fn of(name: &str) -> NameStart {
@@ -47,8 +44,7 @@ impl NameStart {
     }
 }
 
-#[cfg(feature = "cuda")]
-impl Entry {
+impl Argument {
     #[inline]
     pub(crate) fn is_named(&self) -> bool {
         self.name.is_some()
@@ -70,7 +66,7 @@ impl Entry {
 /// it is then that output's view. Making arguments allocates only past 16 of them.
 #[derive(Debug, Default)]
 pub struct Args<'a> {
-    entries: SmallVec<[Entry; 16]>,
+    arguments: SmallVec<[Argument; 16]>,
     life: PhantomData<&'a mut [u8]>,
     /// Not `Sync`: two threads launching with one `Args` would write the same memory.
     not_sync: PhantomData<std::cell::Cell<()>>,
@@ -110,14 +106,13 @@ impl<'a> Args<'a> {
     /// Forgets every argument.
     #[inline]
     pub fn clear(&mut self) {
-        self.entries.clear();
+        self.arguments.clear();
     }
 
     #[inline]
     fn push(&mut self, view: View, name: Option<&'a str>, writable: bool) -> &mut Args<'a> {
-        self.entries.push(Entry {
+        self.arguments.push(Argument {
             name: name.map(NonNull::from),
-            #[cfg(feature = "cuda")]
             start: name.map_or_else(NameStart::default, NameStart::of),
             writable,
             view,
@@ -126,14 +121,14 @@ impl<'a> Args<'a> {
     }
 
     #[inline]
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub(crate) fn arguments(&self) -> &[Argument] {
+        &self.arguments
     }
 
     /// The port's name; without one, an argument is the next input, or the next output if it is writable.
     #[inline]
-    pub(crate) fn name(&self, entry: &Entry) -> Option<&'a str> {
-        // SAFETY: every entry is of some `Args<'a>`, and its name was borrowed for 'a.
-        entry.name.map(|name| unsafe { name.as_ref() })
+    pub(crate) fn name(&self, argument: &Argument) -> Option<&'a str> {
+        // SAFETY: every argument is of some `Args<'a>`, and its name was borrowed for 'a.
+        argument.name.map(|name| unsafe { name.as_ref() })
     }
 }

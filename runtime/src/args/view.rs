@@ -29,6 +29,37 @@ impl fmt::Display for Device {
     }
 }
 
+/// A device in one word, which a launch compares at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Location(u64);
+
+impl Location {
+    const HOST: Location = Location(0);
+
+    #[inline]
+    pub(crate) fn of(device: Device) -> Location {
+        match device {
+            Device::Host => Location::HOST,
+            Device::Cuda(ordinal) => Location(1 << 32 | u64::from(ordinal)),
+            Device::Hip(ordinal) => Location(2 << 32 | u64::from(ordinal)),
+        }
+    }
+
+    pub(crate) fn device(self) -> Device {
+        match (self.0 >> 32, self.0 as u32) {
+            (1, ordinal) => Device::Cuda(ordinal),
+            (2, ordinal) => Device::Hip(ordinal),
+            _ => Device::Host,
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.device().fmt(f)
+    }
+}
+
 /// An address with everything that a launch checks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
@@ -43,12 +74,12 @@ pub(crate) struct View {
     /// May exceed [`MAX_RANK`]; a launch then refuses it.
     pub(crate) rank: u8,
     pub(crate) dtype: DType,
-    pub(crate) device: Device,
+    pub(crate) location: Location,
 }
 
 // SAFETY: an address with numbers; only a launch follows the address, by the leave of the tensor it is of.
 unsafe impl Send for View {}
-// SAFETY: as above.
+// SAFETY: a shared view is only read, and its numbers do not change.
 unsafe impl Sync for View {}
 
 /// Stands where there is no argument.
@@ -59,7 +90,7 @@ pub(crate) static ABSENT: View = View {
     strides: [0; MAX_RANK],
     rank: 0,
     dtype: DType::Bool,
-    device: Device::Host,
+    location: Location::HOST,
 };
 
 impl View {
@@ -72,7 +103,7 @@ impl View {
             strides: [0; MAX_RANK],
             rank: shape.len().min(usize::from(u8::MAX)) as u8,
             dtype,
-            device: Device::Host,
+            location: Location::HOST,
         };
         let rank = shape.len().min(MAX_RANK);
         view.shape[..rank].copy_from_slice(&shape[..rank]);
@@ -163,7 +194,7 @@ impl<'a> TensorRef<'a> {
     /// As [`TensorRef::from_raw`], row-major without gaps.
     ///
     /// # Safety
-    /// As there.
+    /// That of [`TensorRef::from_raw`], for the elements of a row-major tensor.
     #[inline]
     pub unsafe fn contiguous(ptr: *const u8, bytes: u64, dtype: DType, shape: &[u64]) -> TensorRef<'a> {
         TensorRef::of(View::new(ptr.cast_mut(), bytes, dtype, shape))
@@ -179,8 +210,9 @@ impl<'a> TensorRef<'a> {
 
     /// The same view, said to be in this device's memory.
     #[must_use]
+    #[inline]
     pub fn on(mut self, device: Device) -> TensorRef<'a> {
-        self.view.device = device;
+        self.view.location = Location::of(device);
         self
     }
 }
@@ -228,7 +260,7 @@ impl<'a> TensorMut<'a> {
     /// As [`TensorMut::from_raw`], row-major without gaps.
     ///
     /// # Safety
-    /// As there.
+    /// That of [`TensorMut::from_raw`], for the elements of a row-major tensor.
     #[inline]
     pub unsafe fn contiguous(ptr: *mut u8, bytes: u64, dtype: DType, shape: &[u64]) -> TensorMut<'a> {
         TensorMut::of(View::new(ptr, bytes, dtype, shape))
@@ -244,8 +276,9 @@ impl<'a> TensorMut<'a> {
 
     /// The same view, said to be in this device's memory.
     #[must_use]
+    #[inline]
     pub fn on(mut self, device: Device) -> TensorMut<'a> {
-        self.view.device = device;
+        self.view.location = Location::of(device);
         self
     }
 
@@ -292,5 +325,20 @@ impl<'a> From<&'a mut Tensor> for TensorMut<'a> {
         let shape: smallvec::SmallVec<[u64; MAX_RANK]> = t.shape().into();
         let bytes = t.bytes_mut();
         TensorMut::of(View::new(bytes.as_mut_ptr(), bytes.len() as u64, dtype, &shape))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_its_devices() {
+        let devices = [0, 1, u32::MAX].map(|n| [Device::Cuda(n), Device::Hip(n)]).concat();
+        let all: Vec<Device> = devices.into_iter().chain([Device::Host]).collect();
+        for (i, a) in all.iter().enumerate() {
+            assert_eq!(Location::of(*a).device(), *a);
+            assert!(all.iter().enumerate().all(|(j, b)| (Location::of(*a) == Location::of(*b)) == (i == j)));
+        }
     }
 }

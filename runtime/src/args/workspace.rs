@@ -35,7 +35,8 @@ impl Deref for Workspace {
 
 impl DerefMut for Workspace {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `deref`; the borrow is exclusive.
+        // SAFETY: the lines are initialised plain bytes, no fewer than `bytes`, any bytes are lines, and the borrow is
+        // exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.bytes) }
     }
 }

@@ -28,7 +28,7 @@ impl LoadedKernel {
     /// The code does what the artifact says, under the calling convention of [`routefuse_ir::kernel::abi`].
     pub unsafe fn load(artifact: Artifact) -> Result<LoadedKernel, Diagnostic> {
         let host = match artifact.target.kind() {
-            // SAFETY: handed on to the caller.
+            // SAFETY: the caller vouches for the artifact's code.
             TargetKind::Host => Some(unsafe { HostCode::load(&artifact)? }),
             TargetKind::Nvptx | TargetKind::Amdgpu => None,
         };
@@ -71,7 +71,7 @@ pub(crate) enum Reach {
 }
 
 /// The result of one key's compilation, once it is there.
-type Slot = OnceLock<Result<Arc<LoadedKernel>, Diagnostic>>;
+type Cell = OnceLock<Result<Arc<LoadedKernel>, Diagnostic>>;
 
 /// Loaded kernels by their [`Key`]. Reading takes no lock; two threads that want one key compile it once.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ pub struct KernelCache {
     remote: Option<RemoteCache>,
     sealed: AtomicBool,
     refused: AtomicU64,
-    slots: papaya::HashMap<Key, Arc<Slot>>,
+    cells: papaya::HashMap<Key, Arc<Cell>>,
     compiles: AtomicU64,
     hits: AtomicU64,
     loads: AtomicU64,
@@ -157,7 +157,7 @@ impl KernelCache {
         check: impl Fn(&Artifact) -> Result<(), Diagnostic>,
         compile: impl FnOnce() -> Result<Artifact, Diagnostic>,
     ) -> Result<Arc<LoadedKernel>, Diagnostic> {
-        // SAFETY: handed on to the caller.
+        // SAFETY: the caller vouches for `compile`, and for who wrote the bundles, the disk and the remote cache.
         unsafe { self.get_within(Reach::Network, key_text, check, compile) }
     }
 
@@ -173,13 +173,13 @@ impl KernelCache {
         compile: impl FnOnce() -> Result<Artifact, Diagnostic>,
     ) -> Result<Arc<LoadedKernel>, Diagnostic> {
         let key = key_text.key();
-        let slot = Arc::clone(self.slots.pin().get_or_insert_with(key, Arc::default));
+        let cell = Arc::clone(self.cells.pin().get_or_insert_with(key, Arc::default));
         let mut compiled = false;
-        let result = slot.get_or_init(|| {
+        let result = cell.get_or_init(|| {
             compiled = true;
             let load = |artifact: Artifact| {
                 check(&artifact)?;
-                // SAFETY: handed on to the caller.
+                // SAFETY: the artifact is from `compile`, a bundle, the disk or the remote cache, for which the caller vouches.
                 let kernel = unsafe { LoadedKernel::load(artifact)? };
                 self.loads.fetch_add(u64::from(kernel.host.is_some()), Ordering::Relaxed);
                 Ok(Arc::new(kernel))
@@ -198,8 +198,8 @@ impl KernelCache {
             }
         });
         if result.is_err() {
-            // Only this attempt's slot: another may have taken its place.
-            let _ = self.slots.pin().remove_if(&key, |_, current| Arc::ptr_eq(current, &slot));
+            // Only this attempt's cell: another may have replaced it.
+            let _ = self.cells.pin().remove_if(&key, |_, current| Arc::ptr_eq(current, &cell));
         } else if !compiled {
             self.hits.fetch_add(1, Ordering::Relaxed);
         }
@@ -211,7 +211,6 @@ impl KernelCache {
     ///
     /// # Errors
     /// Those of `make`, and those of `load` for what it gave; `RF0810` if the cache is sealed.
-    #[cfg(feature = "cuda")]
     pub(crate) fn machine_code<T>(
         &self,
         key: &KeyText,
@@ -236,12 +235,26 @@ impl KernelCache {
         }
     }
 
+    /// What `load` loads on a GPU, counted. `about` says what it is.
+    ///
+    /// # Errors
+    /// Those of `load`; `RF0810` if the cache is sealed.
+    pub(crate) fn load_on_gpu<T>(
+        &self,
+        about: &str,
+        load: impl FnOnce() -> Result<T, Diagnostic>,
+    ) -> Result<T, Diagnostic> {
+        self.unsealed(about)?;
+        load().inspect(|_| {
+            self.loads.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
     /// Whether more may be loaded.
     ///
     /// # Errors
     /// `RF0810`, counted, if the cache is sealed.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn unsealed(&self, about: &str) -> Result<(), Diagnostic> {
+    fn unsealed(&self, about: &str) -> Result<(), Diagnostic> {
         if self.is_sealed() {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(sealed(about));
@@ -311,17 +324,17 @@ impl KernelCache {
 
     /// Number of kernels held.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.cells.len()
     }
 
     /// No kernel is held.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.cells.is_empty()
     }
 
     /// Lets go of every kernel; plans keep those that they use.
     pub fn clear(&self) {
-        self.slots.pin().clear();
+        self.cells.pin().clear();
     }
 
     /// What happened so far.

@@ -1,117 +1,218 @@
 //! Launching on a GPU: the same checks as on the host, then one call of the driver a kernel. Nothing here allocates, locks
 //! or asks the driver anything.
 
-use super::cuda::driver;
-use super::plan::{CudaPlan, Launch, LoadedStep, about};
+use super::plan::{LoadedStep, about};
 use super::residency::GpuKernel;
-use crate::args::ABSENT;
+use super::{Driver, GpuPlan, KernelLaunch};
 use crate::args::Args;
-use crate::plan::Plan;
-use crate::plan::bind::ports::Bounds;
 use crate::plan::bind::quick::PARAMETERS;
-use crate::plan::bind::slots::{Offsets, Source, StepSlots};
-use crate::plan::bind::{Bound, PORTS, SLOTS, SYMBOLS, Span, fill_slots, room};
-use cudarc::driver::sys::{self, CUlaunchAttributeID_enum, CUresult};
+use crate::plan::bind::slots::StepSlots;
+use crate::plan::bind::{Bound, SLOTS, Span, room};
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::{Code, Diagnostic};
 use std::ffi::c_void;
+use std::fmt;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-/// Elements that 32-bit indices reach, with room for the threads past the end and for a grid's stride of rows.
-pub(crate) const NARROW: u64 = (1 << 31) - (1 << 20);
+/// Where and how a launch runs.
+pub struct Launch<'s, D: Driver> {
+    stream: D::Stream,
+    /// The stream's, if it is known.
+    context: Option<D::Context>,
+    workspace: Span,
+    dependent: bool,
+    variant: Option<Variant>,
+    life: PhantomData<&'s ()>,
+}
 
-impl CudaPlan {
+impl<'s, D: Driver> Launch<'s, D> {
+    /// On a stream, as the driver has it; a launch compares its context, where that is known, with the plan's.
+    ///
+    /// # Safety
+    /// It is a live stream of that context, or else of the plan's, for `'s`.
     #[inline]
-    pub(crate) fn run(&self, launch: &Launch<'_>, args: &Args<'_>) -> Result<(), Diagnostic> {
-        let usual = launch.variant.is_none() && launch.context.is_none_or(|c| c.addr() == self.context);
+    pub unsafe fn on_stream(stream: D::Stream, context: Option<D::Context>) -> Launch<'s, D> {
+        let workspace = Span { begin: 0, bytes: 0 };
+        Launch { stream, context, workspace, dependent: false, variant: None, life: PhantomData }
+    }
+
+    /// With memory between the kernels of a plan that has several: at least
+    /// [`Plan::workspace_size`](crate::Plan::workspace_size) bytes of the GPU's memory, at an address that is a multiple
+    /// of [`WORKSPACE_ALIGN`](crate::WORKSPACE_ALIGN).
+    ///
+    /// # Safety
+    /// The memory is the GPU's, stays allocated, and nobody else uses it until the stream has run the launch.
+    #[inline]
+    #[must_use]
+    pub unsafe fn workspace(mut self, address: u64, bytes: u64) -> Launch<'s, D> {
+        self.workspace = Span { begin: address, bytes };
+        self
+    }
+
+    /// With programmatic dependent launch, for targets that have it (NVIDIA's, from sm_90 on): the kernel may be set up while
+    /// the kernel in front of it in the stream still runs, and waits for its end before it reads or writes anything. For
+    /// other targets this says nothing, nor for launches of more blocks than the GPU has multiprocessors, which would lose
+    /// by it.
+    ///
+    /// A kernel in front that lets its dependents go early must do so for all that it writes before; those of routefuse do.
+    #[inline]
+    #[must_use]
+    pub fn dependent(mut self, yes: bool) -> Launch<'s, D> {
+        self.dependent = yes;
+        self
+    }
+
+    /// With this variant instead of the best one: to measure or to test. What it assumes must hold.
+    #[inline]
+    #[must_use]
+    pub fn variant(mut self, variant: Variant) -> Launch<'s, D> {
+        self.variant = Some(variant);
+        self
+    }
+}
+
+impl<D: Driver> Clone for Launch<'_, D> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D: Driver> Copy for Launch<'_, D> {}
+
+impl<D: Driver> fmt::Debug for Launch<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Launch { stream, context, workspace, dependent, variant, life: _ } = self;
+        f.debug_struct("Launch")
+            .field("stream", stream)
+            .field("context", context)
+            .field("workspace", &(workspace.begin, workspace.bytes))
+            .field("dependent", dependent)
+            .field("variant", variant)
+            .finish()
+    }
+}
+
+/// A launch of one kernel, and which kernel of the plan it is.
+struct Ready<'k, D: Driver> {
+    /// Which step of the plan it is.
+    step: usize,
+    /// Which variant of the step.
+    variant: usize,
+    launch: KernelLaunch<'k, D>,
+}
+
+/// More threads than a launch of this driver may have.
+#[inline]
+fn too_many_threads<D: Driver>(blocks: u32, threads: u32) -> bool {
+    u64::from(blocks) * u64::from(threads) > D::MOST_THREADS
+}
+
+impl<D: Driver> GpuPlan<D> {
+    /// Checks every argument, then launches the kernels: `launch` is a stream, or a [`Launch`] with more to say. Nothing is
+    /// launched for no rows, and nothing for a guarded output that is its input's view.
+    ///
+    /// The thread's current context is the plan's, as it is where the stream was made; a thread that has none gets it.
+    ///
+    /// # Errors
+    /// `RF0601` to `RF0614`, before anything is launched; `RF0807` if the variant that it takes is not loaded; `RF0808` if the
+    /// driver refuses the launch.
+    #[inline]
+    pub fn launch<'s>(&self, launch: impl Into<Launch<'s, D>>, args: &Args<'_>) -> Result<(), Diagnostic> {
+        self.run(&launch.into(), args)
+    }
+
+    #[inline]
+    fn run(&self, launch: &Launch<'_, D>, args: &Args<'_>) -> Result<(), Diagnostic> {
+        let usual = launch.variant.is_none() && launch.context.is_none_or(|c| c == self.context);
         if let Some(quick) = self.quick.as_ref().filter(|_| usual)
-            && let Some(found) = quick.find(args, self.device)
+            && let Some(found) = quick.find(args, self.location)
             && let Some(kernel) = self.steps[0].variants[found.variant].1.get()
         {
             let resident = if found.persistent { u64::from(kernel.resident) } else { u64::MAX };
             // Fewer than 2³¹.
             let blocks = found.blocks.min(resident) as u32;
-            let mut room = [const { MaybeUninit::uninit() }; PARAMETERS];
-            let parameters = quick.parameters(args, &mut room);
-            let (step, variant, threads) = (0, found.variant, found.threads);
-            let dependent = self.may_depend(launch, blocks);
-            let ready = Ready { kernel, step, variant, blocks, threads, dependent, stream: launch.stream, parameters };
-            #[cfg(debug_assertions)]
-            self.compare_with_thorough(launch, args, &ready);
-            // SAFETY: as in `run_thoroughly`, of whose checks these are the short form.
-            return unsafe { self.go(ready) };
+            if !too_many_threads::<D>(blocks, found.threads) {
+                let mut room = [const { MaybeUninit::uninit() }; PARAMETERS];
+                let parameters = quick.parameters(args, &mut room);
+                let ready = self.ready(launch, kernel, (0, found.variant), blocks, found.threads, parameters);
+                #[cfg(debug_assertions)]
+                self.compare_with_thorough(launch, args, &ready);
+                // SAFETY: the parameters are those of this kernel, whose artifact was checked against them; the quick way
+                // found that every address behind them has the elements that the kernel touches, exclusively where it
+                // writes.
+                return unsafe { self.go(ready) };
+            }
         }
         // SAFETY: the parameters are those of this kernel, whose artifact was checked against them; every address behind
         // them was checked to have the elements that the kernel touches, exclusively where it writes.
         self.run_thoroughly(launch, args, &mut |ready| unsafe { self.go(ready) })
     }
 
+    #[inline]
+    fn ready<'k>(
+        &self,
+        launch: &Launch<'_, D>,
+        kernel: &GpuKernel<D>,
+        (step, variant): (usize, usize),
+        blocks: u32,
+        threads: u32,
+        parameters: &'k mut [*mut c_void],
+    ) -> Ready<'k, D> {
+        // Blocks that come early where there is no multiprocessor for each of them crowd on a few, and are late there: an H100
+        // then takes up to a fifth longer than without.
+        let dependent = launch.dependent && blocks <= self.most_dependent;
+        let (function, stream) = (kernel.function(), launch.stream);
+        Ready { step, variant, launch: KernelLaunch { function, stream, blocks, threads, dependent, parameters } }
+    }
+
     /// Checks everything, and says what is wrong; or else hands on `each` kernel.
     #[inline(never)]
     fn run_thoroughly(
         &self,
-        launch: &Launch<'_>,
+        launch: &Launch<'_, D>,
         args: &Args<'_>,
-        each: &mut dyn FnMut(Ready<'_>) -> Result<(), Diagnostic>,
+        each: &mut dyn FnMut(Ready<'_, D>) -> Result<(), Diagnostic>,
     ) -> Result<(), Diagnostic> {
-        let plan = &*self.plan;
-        if launch.context.is_some_and(|c| c.addr() != self.context) {
+        if launch.context.is_some_and(|c| c != self.context) {
             return Err(self.other_context());
         }
-        let (mut near, mut far) = ([&ABSENT; PORTS], Vec::new());
-        let views = room(&mut near, &mut far, plan.ports.len(), &ABSENT);
-        let (mut near, mut far) = ([Bounds::default(); PORTS], Vec::new());
-        let bounds = room(&mut near, &mut far, plan.ports.len(), Bounds::default());
-        let (mut near, mut far) = ([0; SYMBOLS], Vec::new());
-        let extents = room(&mut near, &mut far, plan.program.symbols.len(), 0);
-        let mut bound = Bound { device: self.device, views, bounds, extents, unchanged: 0 };
-        plan.bind(args, &mut bound)?;
-        let mut offsets = Offsets::new();
-        let workspace = Span { begin: launch.workspace.0, bytes: launch.workspace.1 };
-        if !plan.program.intermediates.is_empty() {
-            plan.check_workspace(&bound, workspace, &mut offsets)?;
-        }
-        // Everything that can be refused is, before the first kernel runs.
-        if plan.steps.len() > 1 {
-            for ((step, scheduled), loaded) in plan.steps.iter().zip(&plan.kernels).zip(&self.steps) {
+        let steps = || self.plan.steps().iter().zip(self.plan.kernels()).zip(&self.steps).enumerate();
+        self.plan.bind(args, self.location, launch.workspace, |bound| {
+            // Everything that can be refused is, before the first kernel runs.
+            if self.steps.len() > 1 {
+                for (_, ((step, scheduled), loaded)) in steps() {
+                    let Some(rows) = bound.rows(step) else { continue };
+                    self.choose(launch, bound, step, scheduled, loaded, rows)?;
+                }
+            }
+            for (s, ((step, scheduled), loaded)) in steps() {
                 let Some(rows) = bound.rows(step) else { continue };
-                self.choose(launch, &bound, step, scheduled, loaded, rows)?;
+                let (variant, kernel, blocks) = self.choose(launch, bound, step, scheduled, loaded, rows)?;
+                let threads = scheduled.schedule.threads(loaded.variants[variant].0);
+                bound.with_slots(step, self.gpu.driver().nothing(), |slots| {
+                    let (mut near, mut far) = ([std::ptr::null_mut(); SLOTS], Vec::new());
+                    let parameters = room(&mut near, &mut far, slots.len(), std::ptr::null_mut());
+                    for (parameter, slot) in parameters.iter_mut().zip(slots.iter_mut()) {
+                        *parameter = (&raw mut *slot).cast();
+                    }
+                    each(self.ready(launch, kernel, (s, variant), blocks, threads, parameters))
+                })?;
             }
-        }
-        for (s, ((step, scheduled), loaded)) in plan.steps.iter().zip(&plan.kernels).zip(&self.steps).enumerate() {
-            let Some(rows) = bound.rows(step) else { continue };
-            let (variant, kernel, blocks) = self.choose(launch, &bound, step, scheduled, loaded, rows)?;
-            let (mut near, mut far) = ([0u64; SLOTS], Vec::new());
-            let slots = room(&mut near, &mut far, step.sources.len(), 0);
-            fill_slots(slots, step, &bound, self.gpu.nothing(), workspace.begin, &offsets);
-            let (mut near, mut far) = ([Parameter(std::ptr::null_mut()); SLOTS], Vec::new());
-            let parameters = room(&mut near, &mut far, slots.len(), Parameter(std::ptr::null_mut()));
-            for (parameter, slot) in parameters.iter_mut().zip(slots.iter_mut()) {
-                *parameter = Parameter((&raw mut *slot).cast());
-            }
-            let threads = scheduled.schedule.threads(loaded.variants[variant].0);
-            let dependent = self.may_depend(launch, blocks);
-            each(Ready { kernel, step: s, variant, blocks, threads, dependent, stream: launch.stream, parameters })?;
-        }
-        Ok(())
-    }
-
-    /// Whether the launch is a programmatic dependent. Blocks that come early where there is no multiprocessor for each of
-    /// them crowd on a few, and are late there: the H100 then takes up to a fifth longer than without.
-    #[inline]
-    fn may_depend(&self, launch: &Launch<'_>, blocks: u32) -> bool {
-        launch.dependent && blocks <= self.most_dependent
+            Ok(())
+        })
     }
 
     /// The quick way does what the thorough one would.
     #[cfg(debug_assertions)]
-    fn compare_with_thorough(&self, launch: &Launch<'_>, args: &Args<'_>, quick: &Ready<'_>) {
-        let value = |p: &Parameter| {
+    fn compare_with_thorough(&self, launch: &Launch<'_, D>, args: &Args<'_>, quick: &Ready<'_, D>) {
+        let value = |p: &*mut c_void| {
             // SAFETY: the address of an argument or a slot, which live longer than this.
-            unsafe { p.0.cast::<u64>().read() }
+            unsafe { p.cast::<u64>().read() }
         };
-        let values = |ready: &Ready<'_>| -> Vec<u64> { ready.parameters.iter().map(value).collect() };
-        let shape = |r: &Ready<'_>| (r.step, r.variant, r.blocks, r.threads, r.dependent, std::ptr::from_ref(r.kernel));
+        let values = |ready: &Ready<'_, D>| -> Vec<u64> { ready.launch.parameters.iter().map(value).collect() };
+        let shape = |r: &Ready<'_, D>| (r.step, r.variant, r.launch.blocks, r.launch.threads, r.launch.dependent);
         let mut launches = 0;
         let checked = self.run_thoroughly(launch, args, &mut |thorough| {
             launches += 1;
@@ -126,12 +227,13 @@ impl CudaPlan {
     /// # Safety
     /// The parameters are what the kernel takes, each behind its address, and what it touches may be touched.
     #[inline]
-    unsafe fn go(&self, mut ready: Ready<'_>) -> Result<(), Diagnostic> {
-        // SAFETY: handed on to the caller.
-        match unsafe { launch_kernel(&mut ready) } {
-            CUresult::CUDA_SUCCESS => Ok(()),
-            // SAFETY: as above.
-            result => unsafe { self.failed(result, ready) },
+    unsafe fn go(&self, mut ready: Ready<'_, D>) -> Result<(), Diagnostic> {
+        // SAFETY: the plan holds the kernel, so that it is loaded; whoever made the `Launch` vouches for the stream, and who
+        // calls for the parameters.
+        match unsafe { self.gpu.driver().launch(&mut ready.launch) } {
+            Ok(()) => Ok(()),
+            // SAFETY: who calls vouches for the parameters; nothing was launched yet.
+            Err(error) => unsafe { self.failed(error, ready) },
         }
     }
 
@@ -139,14 +241,14 @@ impl CudaPlan {
     #[inline]
     fn choose<'k>(
         &self,
-        launch: &Launch<'_>,
+        launch: &Launch<'_, D>,
         bound: &Bound<'_, '_>,
         step: &StepSlots,
         scheduled: &Scheduled,
-        loaded: &'k LoadedStep,
+        loaded: &'k LoadedStep<D>,
         rows: u64,
-    ) -> Result<(usize, &'k GpuKernel, u32), Diagnostic> {
-        let (aligned, narrow) = assumptions(bound, step, rows, &self.plan);
+    ) -> Result<(usize, &'k GpuKernel<D>, u32), Diagnostic> {
+        let (aligned, narrow) = bound.assumptions(step, rows, self.plan.program());
         let few = scheduled.schedule.few_rows() >= rows;
         let holds = |v: Variant| (aligned || !v.aligned) && (narrow || !v.narrow);
         let found = match launch.variant {
@@ -154,32 +256,39 @@ impl CudaPlan {
             Some(wanted) => loaded.variants.iter().position(|(v, _)| *v == wanted && holds(*v)),
         };
         let Some(found) = found else { return Err(self.no_such_variant(scheduled, launch, aligned, narrow)) };
-        let (variant, slot) = &loaded.variants[found];
-        let Some(kernel) = slot.get() else { return Err(self.not_loaded(scheduled, *variant)) };
-        let Some(blocks) = scheduled.schedule.blocks(rows, *variant) else { return Err(too_many(scheduled, rows)) };
+        let (variant, cell) = &loaded.variants[found];
+        let Some(kernel) = cell.get() else { return Err(self.not_loaded(scheduled, *variant)) };
+        let Some(blocks) = scheduled.schedule.blocks(rows, *variant) else {
+            return Err(too_many(scheduled, rows, "2^31 - 1 blocks"));
+        };
         // A grid that strides over the rows is best as large as what is resident at once, and no larger.
         let persistent = scheduled.schedule.shape(*variant).is_some_and(|s| s.persistent);
         let blocks = if persistent { blocks.min(u64::from(kernel.resident)) } else { blocks };
+        if too_many_threads::<D>(blocks as u32, scheduled.schedule.threads(*variant)) {
+            return Err(too_many(scheduled, rows, &format!("{} threads", D::MOST_THREADS)));
+        }
         Ok((found, kernel, blocks as u32))
     }
 
     /// # Safety
-    /// As for [`CudaPlan::go`].
+    /// As for [`GpuPlan::go`], whose launch the driver refused.
     #[cold]
-    unsafe fn failed(&self, mut result: CUresult, mut ready: Ready<'_>) -> Result<(), Diagnostic> {
-        let about = about(&self.plan.kernels[ready.step], self.steps[ready.step].variants[ready.variant].0);
-        if result == CUresult::CUDA_ERROR_INVALID_CONTEXT {
-            let bound = self.gpu.context().bind_to_thread();
-            bound.map_err(|e| driver::failed("cuCtxSetCurrent", e, &about))?;
-            // SAFETY: handed on to the caller.
-            result = unsafe { launch_kernel(&mut ready) };
+    unsafe fn failed(&self, mut error: D::Error, mut ready: Ready<'_, D>) -> Result<(), Diagnostic> {
+        let about = about(&self.plan.kernels()[ready.step], self.steps[ready.step].variants[ready.variant].0);
+        let driver = self.gpu.driver();
+        if driver.enters(error, &about)? {
+            // SAFETY: the plan holds the kernel, so that it is loaded; the caller vouches for stream and parameters.
+            match unsafe { driver.launch(&mut ready.launch) } {
+                Ok(()) => return Ok(()),
+                Err(again) => error = again,
+            }
         }
-        result.result().map_err(|e| driver::failed("cuLaunchKernelEx", e, &about))
+        Err(driver.refused(error, &about))
     }
 
     #[cold]
     fn other_context(&self) -> Diagnostic {
-        let message = format!("the stream is of another context than the plan of `{}`", self.plan.program.name);
+        let message = format!("the stream is of another context than the plan of `{}`", self.plan.program().name);
         Diagnostic::new(Code::WrongDevice, message)
             .help(format!("give a stream of the context of {}, in which the plan was loaded", self.gpu.device()))
     }
@@ -192,7 +301,13 @@ impl CudaPlan {
     }
 
     #[cold]
-    fn no_such_variant(&self, scheduled: &Scheduled, launch: &Launch<'_>, aligned: bool, narrow: bool) -> Diagnostic {
+    fn no_such_variant(
+        &self,
+        scheduled: &Scheduled,
+        launch: &Launch<'_, D>,
+        aligned: bool,
+        narrow: bool,
+    ) -> Diagnostic {
         let wanted = launch.variant.map_or_else(|| "no variant".to_owned(), |v| format!("not the variant {v}"));
         let is = |holds: bool| if holds { "" } else { "not " };
         let message = format!(
@@ -207,87 +322,7 @@ impl CudaPlan {
 }
 
 #[cold]
-fn too_many(scheduled: &Scheduled, rows: u64) -> Diagnostic {
-    let message = format!("kernel `{}` over {rows} rows takes more than 2^31 - 1 blocks", scheduled.kernel.name);
+fn too_many(scheduled: &Scheduled, rows: u64, limit: &str) -> Diagnostic {
+    let message = format!("kernel `{}` over {rows} rows takes more than {limit}", scheduled.kernel.name);
     Diagnostic::new(Code::ExtentTooLarge, message).help("give smaller extents")
-}
-
-/// Whether everything is aligned to 16 bytes, and whether 31 bits reach every element.
-#[inline]
-fn assumptions(bound: &Bound<'_, '_>, step: &StepSlots, rows: u64, plan: &Plan) -> (bool, bool) {
-    let (mut low, mut most) = (0u64, rows);
-    for source in &step.sources {
-        match *source {
-            Source::Port(p) => {
-                let (b, size) = (bound.bounds[p as usize], plan.ports[p as usize].dtype.size());
-                low |= b.begin;
-                most = most.max((b.end - b.begin) / size);
-            }
-            Source::Stride(p, 0) => {
-                let view = bound.views[p as usize];
-                // The stride of a single row means nothing.
-                if view.shape[0] > 1 {
-                    low |= (view.strides[0] as u64).wrapping_mul(view.dtype.size());
-                }
-            }
-            Source::Intermediate(i) => {
-                let ty = &plan.program.intermediates[i as usize].ty;
-                let rows = ty.row_symbol().map_or(1, |s| bound.extents[s.0 as usize]);
-                most = most.max(rows.saturating_mul(ty.row_elements().unwrap_or(u64::MAX)));
-            }
-            Source::Stride(..) | Source::Fixed(_) | Source::Extent(_) => {}
-        }
-    }
-    (low.is_multiple_of(16) && step.fixed_aligned, most <= NARROW)
-}
-
-/// The address of an argument.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub(crate) struct Parameter(pub(crate) *mut c_void);
-
-/// A kernel with all that a launch of it says.
-struct Ready<'k> {
-    kernel: &'k GpuKernel,
-    /// Which step of the plan it is.
-    step: usize,
-    /// Which variant of the step.
-    variant: usize,
-    blocks: u32,
-    threads: u32,
-    dependent: bool,
-    stream: sys::CUstream,
-    parameters: &'k mut [Parameter],
-}
-
-/// One call of the driver.
-///
-/// # Safety
-/// The parameters are what the kernel takes, each behind its address, and what it touches may be touched.
-#[inline]
-unsafe fn launch_kernel(ready: &mut Ready<'_>) -> CUresult {
-    let mut attribute = MaybeUninit::<sys::CUlaunchAttribute>::uninit();
-    if ready.dependent {
-        let mut value = sys::CUlaunchAttributeValue { pad: [0; 64] };
-        value.programmaticStreamSerializationAllowed = 1;
-        let id = CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
-        attribute.write(sys::CUlaunchAttribute { id, pad: [0; 4], value });
-    }
-    let config = sys::CUlaunchConfig {
-        gridDimX: ready.blocks,
-        gridDimY: 1,
-        gridDimZ: 1,
-        blockDimX: ready.threads,
-        blockDimY: 1,
-        blockDimZ: 1,
-        sharedMemBytes: 0,
-        hStream: ready.stream,
-        attrs: attribute.as_mut_ptr(),
-        numAttrs: u32::from(ready.dependent),
-    };
-    // SAFETY: configuration, attribute and parameters live through the call, which copies them; the rest is handed on.
-    unsafe {
-        let parameters = ready.parameters.as_mut_ptr().cast::<*mut c_void>();
-        sys::cuLaunchKernelEx(&raw const config, ready.kernel.function(), parameters, std::ptr::null_mut())
-    }
 }

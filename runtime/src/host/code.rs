@@ -11,14 +11,14 @@ use routefuse_ir::{Code, Diagnostic};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// `extern "C" fn(slots, row_begin, row_end)`: see [`routefuse_ir::kernel::abi`].
-pub(crate) type Entry = unsafe extern "C" fn(*const u64, u64, u64);
+type EntryPoint = unsafe extern "C" fn(*const u64, u64, u64);
 
 /// A loaded shared object; dropping it unloads the code.
 #[derive(Debug)]
 pub(crate) struct HostCode {
     // Dropped in this order: the code goes before the file. The file stays open as long as the code is loaded, because the
     // loader knows objects by their path: another file under the same `/proc/self/fd/N` would be taken for this one.
-    entry: Entry,
+    entry: EntryPoint,
     _library: Library,
     _file: OwnedFd,
 }
@@ -55,7 +55,7 @@ impl HostCode {
             .map_err(|e| refuse(e.to_string()).help("`/proc` must be mounted, and memory mapped executable"))?;
         // SAFETY: the caller vouches that the entry point has this type. The pointer lives as long as `library`, which is
         // kept beside it.
-        let entry = unsafe { library.get::<Entry>(entry.as_bytes()).map(|symbol| *symbol) }
+        let entry = unsafe { library.get::<EntryPoint>(entry.as_bytes()).map(|symbol| *symbol) }
             .map_err(|_| refuse(format!("it has no entry point `{entry}`")))?;
         Ok(HostCode { entry, _library: library, _file: file })
     }
@@ -67,7 +67,7 @@ impl HostCode {
     /// reads and writes in these rows.
     #[inline]
     pub(crate) unsafe fn call(&self, slots: *const u64, begin: u64, end: u64) {
-        // SAFETY: handed on to the caller.
+        // SAFETY: the entry point is code that is loaded as long as `self`; the caller vouches for its arguments.
         unsafe { (self.entry)(slots, begin, end) }
     }
 }

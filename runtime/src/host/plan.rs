@@ -1,11 +1,10 @@
 //! A plan on the host: every check, then the kernels, on the calling thread or a pool's.
 
 use super::HostCode;
-use crate::args::{ABSENT, Args, Device};
+use crate::args::{Args, Device, Location};
 use crate::plan::Plan;
-use crate::plan::bind::ports::Bounds;
-use crate::plan::bind::slots::{Offsets, StepSlots};
-use crate::plan::bind::{Bound, PORTS, SLOTS, SYMBOLS, Span, fill_slots, room};
+use crate::plan::bind::Span;
+use crate::plan::bind::slots::StepSlots;
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use routefuse_ir::target::TargetKind;
@@ -37,8 +36,8 @@ impl HostPlan {
     /// `RF0806` if the plan is for another target than the host.
     pub fn new(plan: impl Into<Arc<Plan>>) -> Result<HostPlan, Diagnostic> {
         let plan = plan.into();
-        if plan.target.kind() != TargetKind::Host {
-            let (name, target) = (&plan.program.name, plan.target);
+        if plan.target().kind() != TargetKind::Host {
+            let (name, target) = (&plan.program().name, plan.target());
             let message = format!("the plan of `{name}` is for `{target}`, which the host does not run");
             return Err(Diagnostic::new(Code::TargetNotHere, message).help(
                 "compile for the target `host`, load the plan on a GPU (`CudaPlan`), or take its `artifacts` elsewhere",
@@ -104,40 +103,27 @@ impl HostPlan {
         &self.plan
     }
 
+    #[inline]
     fn run(&self, args: &Args<'_>, workspace: &mut [u8], pool: Option<&ThreadPool>) -> Result<(), Diagnostic> {
-        let plan = &*self.plan;
-        let (mut near, mut far) = ([&ABSENT; PORTS], Vec::new());
-        let views = room(&mut near, &mut far, plan.ports.len(), &ABSENT);
-        let (mut near, mut far) = ([Bounds::default(); PORTS], Vec::new());
-        let bounds = room(&mut near, &mut far, plan.ports.len(), Bounds::default());
-        let (mut near, mut far) = ([0; SYMBOLS], Vec::new());
-        let extents = room(&mut near, &mut far, plan.program.symbols.len(), 0);
-        let mut bound = Bound { device: Device::Host, views, bounds, extents, unchanged: 0 };
-        plan.bind(args, &mut bound)?;
-        let mut offsets = Offsets::new();
-        let workspace =
-            Span { begin: workspace.as_mut_ptr().expose_provenance() as u64, bytes: workspace.len() as u64 };
-        if !plan.program.intermediates.is_empty() {
-            plan.check_workspace(&bound, workspace, &mut offsets)?;
-        }
-        let kernels = plan.loaded()?;
-        for (step, kernel) in plan.steps.iter().zip(kernels) {
-            // Host plans hold host code; it was refused when loading otherwise.
-            let (Some(rows), Some(code)) = (bound.rows(step), kernel.host()) else { continue };
-            let (mut near, mut far) = ([0; SLOTS], Vec::new());
-            let slots = room(&mut near, &mut far, step.sources.len(), 0);
-            fill_slots(slots, step, &bound, (&raw const NOTHING).addr() as u64, workspace.begin, &offsets);
-            match pool.filter(|_| step.rows.is_some()) {
-                // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address behind
-                // them was checked to have the elements that the kernel touches, exclusively where it writes. A kernel
-                // writes only its own rows, and each row is of one chunk.
-                Some(pool) => unsafe { run_chunks(pool, code, slots, step, rows) },
-                // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address behind
-                // them was checked to have the elements that the kernel touches, exclusively where it writes.
-                None => unsafe { code.call(slots.as_ptr(), 0, rows) },
+        let begin = workspace.as_mut_ptr().expose_provenance() as u64;
+        let workspace = Span { begin, bytes: workspace.len() as u64 };
+        self.plan.bind(args, Location::of(Device::Host), workspace, |bound| {
+            let kernels = self.plan.loaded()?;
+            for (step, kernel) in self.plan.steps().iter().zip(kernels) {
+                // Host plans hold host code; it was refused when loading otherwise.
+                let (Some(rows), Some(code)) = (bound.rows(step), kernel.host()) else { continue };
+                bound.with_slots(step, (&raw const NOTHING).addr() as u64, |slots| match pool {
+                    // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address
+                    // behind them was checked to have the elements that the kernel touches, exclusively where it writes. A
+                    // kernel writes only its own rows, and each row is of one chunk.
+                    Some(pool) if step.rows.is_some() => unsafe { run_chunks(pool, code, slots, step, rows) },
+                    // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address
+                    // behind them was checked to have the elements that the kernel touches, exclusively where it writes.
+                    _ => unsafe { code.call(slots.as_ptr(), 0, rows) },
+                });
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -36,19 +36,19 @@ type Loaded = Result<Vec<Arc<LoadedKernel>>, Diagnostic>;
 
 /// A program, its kernels with their schedules, and what compiles them: `Send + Sync`, made once, for one target.
 ///
-/// A plan is launched where its target runs: on the host as a [`HostPlan`](crate::HostPlan), on an NVIDIA GPU as a
-/// `cuda::CudaPlan`. By itself it cannot be launched:
+/// A plan is launched where its target runs: on the host as a [`HostPlan`](crate::HostPlan), on a GPU as a
+/// [`GpuPlan`](crate::gpu::GpuPlan). By itself it cannot be launched:
 /// ```compile_fail
 /// fn launch(plan: &routefuse_runtime::Plan, args: &routefuse_runtime::Args<'_>) {
 ///     plan.launch(args).unwrap();
 /// }
 /// ```
 pub struct Plan {
-    pub(crate) program: Program,
-    pub(crate) target: Target,
-    pub(crate) kernels: Vec<Scheduled>,
-    pub(crate) ports: Vec<Port>,
-    pub(crate) steps: Vec<StepSlots>,
+    program: Program,
+    target: Target,
+    kernels: Vec<Scheduled>,
+    ports: Vec<Port>,
+    steps: Vec<StepSlots>,
     /// For each input, the output whose view it is if it is left out.
     shared: Vec<Option<u32>>,
     /// How many inputs these are.
@@ -60,7 +60,7 @@ pub struct Plan {
 
 impl Plan {
     /// A plan whose kernels `compiler` makes when it is [prepared](Plan::prepare); equal kernels come out of `cache`.
-    /// `schedules` has one entry a step.
+    /// `schedules` has one schedule a step.
     ///
     /// # Errors
     /// `RF0901` if the program and the schedules do not fit together: a defect in who made them.
@@ -95,20 +95,20 @@ impl Plan {
         };
         // The first artifact of a step says how many there are.
         let mut schedules = Vec::with_capacity(program.steps.len());
-        let mut places: Vec<(usize, Variant)> = Vec::with_capacity(artifacts.len());
+        let mut wanted: Vec<(usize, Variant)> = Vec::with_capacity(artifacts.len());
         for step in 0..program.steps.len() {
-            let first = artifacts.get(places.len()).ok_or_else(|| wrong("there is not one for each variant"))?;
+            let first = artifacts.get(wanted.len()).ok_or_else(|| wrong("there is not one for each variant"))?;
             schedules.push(first.schedule.clone());
-            places.extend(first.schedule.variants(target.kind()).iter().map(|v| (step, *v)));
+            wanted.extend(first.schedule.variants(target.kind()).iter().map(|v| (step, *v)));
         }
-        if places.len() != artifacts.len() {
+        if wanted.len() != artifacts.len() {
             return Err(wrong("there is not one for each variant"));
         }
         let plan = Plan::of(program, schedules, target, None)?;
         let mut loaded = Vec::with_capacity(artifacts.len());
-        for ((step, variant), artifact) in places.into_iter().zip(artifacts) {
+        for ((step, variant), artifact) in wanted.into_iter().zip(artifacts) {
             plan.check_artifact(&artifact, &plan.kernels[step], variant)?;
-            // SAFETY: handed on to the caller.
+            // SAFETY: the caller vouches that a compiler gave the artifact for this kernel.
             loaded.push(Arc::new(unsafe { LoadedKernel::load(artifact)? }));
         }
         Ok(Plan { loaded: OnceLock::from(loaded.into_boxed_slice()), ..plan })
@@ -247,12 +247,12 @@ impl Plan {
     }
 
     /// What compiles its kernels, and where they are kept; none for a plan of artifacts.
-    #[cfg(feature = "cuda")]
     pub(crate) fn source(&self) -> Option<&(Arc<dyn Compiler>, Arc<KernelCache>)> {
         self.source.as_ref()
     }
 
     /// The program.
+    #[inline]
     pub fn program(&self) -> &Program {
         &self.program
     }
@@ -262,7 +262,14 @@ impl Plan {
         self.target
     }
 
+    /// Where each step's slots come from.
+    #[inline]
+    pub(crate) fn steps(&self) -> &[StepSlots] {
+        &self.steps
+    }
+
     /// The kernels with their schedules, in the order in which they run.
+    #[inline]
     pub fn kernels(&self) -> &[Scheduled] {
         &self.kernels
     }

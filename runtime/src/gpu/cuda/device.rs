@@ -1,37 +1,29 @@
-//! A GPU in a context.
+//! An NVIDIA GPU in a context of the caller's.
 
-use super::driver::{self, DriverVersion, failed};
-use super::link;
+use super::version::{self, DriverVersion, failed};
 use crate::args::Device;
-use crate::gpu::residency::GpuKernel;
+use crate::gpu::Gpu;
 use cudarc::driver::{CudaContext, result, sys};
-use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::target::Target;
 use routefuse_ir::{Code, Diagnostic};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-/// The result of loading one piece of code.
-type Slot = OnceLock<Result<Arc<GpuKernel>, Diagnostic>>;
-
-/// A GPU, in a context of the caller's, with the code that is loaded there. Cloning makes another handle.
-#[derive(Clone)]
-pub struct Gpu(Arc<Inner>);
-
-struct Inner {
-    // Dropped in this order: code is unloaded while the context is there.
-    /// Loaded code by its key, or where it has none, by the hash of it.
-    kernels: papaya::HashMap<[u8; 32], Arc<Slot>>,
-    context: Arc<CudaContext>,
-    /// 64 bytes, to which empty tensors point: code may load from a clamped index and throw the value away.
-    nothing: sys::CUdeviceptr,
-    driver: DriverVersion,
+/// NVIDIA's driver, for one GPU in one context.
+pub struct Cuda {
+    pub(super) context: Arc<CudaContext>,
+    /// 64 bytes of the GPU's memory.
+    pub(super) nothing: sys::CUdeviceptr,
+    pub(super) version: DriverVersion,
     /// 90 for compute capability 9.0.
-    sm: u32,
-    multiprocessors: u32,
+    pub(super) sm: u32,
+    pub(super) multiprocessors: u32,
+    /// "sm_90".
+    pub(super) processor: String,
     /// "sm_90 CUDA 13.0 580.159.04".
-    processor: String,
-    linker_is_warm: AtomicBool,
+    pub(super) identity: String,
+    pub(super) linker_is_warm: AtomicBool,
 }
 
 /// What a GPU is.
@@ -56,7 +48,7 @@ pub struct GpuInfo {
     pub target: Option<Target>,
 }
 
-impl Gpu {
+impl Gpu<Cuda> {
     /// How many there are.
     ///
     /// # Errors
@@ -71,24 +63,55 @@ impl Gpu {
     ///
     /// # Errors
     /// `RF0809` if there is none, or no driver; `RF0808` if the driver fails.
-    pub fn open(ordinal: u32) -> Result<Gpu, Diagnostic> {
+    pub fn open(ordinal: u32) -> Result<Gpu<Cuda>, Diagnostic> {
         let count = Gpu::count()?;
         if ordinal >= count {
             let message = format!("there is no GPU {ordinal}: the driver sees {count}");
             return Err(Diagnostic::new(Code::NoDevice, message).help("the first is `cuda:0`"));
         }
         let context = CudaContext::new(ordinal as usize);
-        Gpu::of(&context.map_err(|e| failed("cuDevicePrimaryCtxRetain", e, &format!("GPU {ordinal}")))?)
+        let about = Device::Cuda(ordinal).to_string();
+        Gpu::of(&context.map_err(|e| failed("cuDevicePrimaryCtxRetain", e, &about))?)
     }
 
     /// The GPU of a context.
     ///
     /// # Errors
     /// `RF0809` if the driver is too old; `RF0808` if it fails.
-    pub fn of(context: &Arc<CudaContext>) -> Result<Gpu, Diagnostic> {
+    pub fn of(context: &Arc<CudaContext>) -> Result<Gpu<Cuda>, Diagnostic> {
+        Ok(Gpu::new(Cuda::of(context)?))
+    }
+
+    /// The context.
+    pub fn context(&self) -> &Arc<CudaContext> {
+        &self.driver().context
+    }
+
+    /// What it is.
+    ///
+    /// # Errors
+    /// `RF0808` if the driver does not say.
+    pub fn info(&self) -> Result<GpuInfo, Diagnostic> {
+        let Cuda { context, version, sm, multiprocessors, .. } = self.driver();
+        let about = self.device().to_string();
+        Ok(GpuInfo {
+            ordinal: context.ordinal() as u32,
+            name: context.name().map_err(|e| failed("cuDeviceGetName", e, &about))?,
+            sm: *sm,
+            multiprocessors: *multiprocessors,
+            memory: context.total_mem().map_err(|e| failed("cuDeviceTotalMem", e, &about))? as u64,
+            driver: *version,
+            ptx: version.ptx(),
+            target: self.target().ok(),
+        })
+    }
+}
+
+impl Cuda {
+    fn of(context: &Arc<CudaContext>) -> Result<Cuda, Diagnostic> {
         use sys::CUdevice_attribute_enum as A;
-        let driver = DriverVersion::installed()?;
-        let about = format!("GPU {}", context.ordinal());
+        let version = DriverVersion::installed()?;
+        let about = Device::Cuda(context.ordinal() as u32).to_string();
         context.bind_to_thread().map_err(|e| failed("cuCtxSetCurrent", e, &about))?;
         let ask = |attribute| {
             let value = context.attribute(attribute).map_err(|e| failed("cuDeviceGetAttribute", e, &about))?;
@@ -100,115 +123,21 @@ impl Gpu {
         // SAFETY: nothing reads what is in it for a result.
         let nothing = unsafe { result::malloc_sync(64) }.map_err(|e| failed("cuMemAlloc", e, &about))?;
         let sm = major * 10 + minor;
-        Ok(Gpu(Arc::new(Inner {
-            kernels: papaya::HashMap::new(),
+        let processor = format!("sm_{sm}");
+        Ok(Cuda {
             context: Arc::clone(context),
             nothing,
-            driver,
+            version,
             sm,
             multiprocessors,
-            processor: format!("sm_{sm} {driver} {}", driver::release()).trim_end().to_owned(),
+            identity: format!("{processor} {version} {}", version::release()).trim_end().to_owned(),
+            processor,
             linker_is_warm: AtomicBool::new(false),
-        })))
-    }
-
-    /// The context.
-    pub fn context(&self) -> &Arc<CudaContext> {
-        &self.0.context
-    }
-
-    /// Where its tensors are said to be.
-    pub fn device(&self) -> Device {
-        Device::Cuda(self.0.context.ordinal() as u32)
-    }
-
-    /// The best target for it: its own, or else the newest of those before it, whose PTX the driver takes as well.
-    ///
-    /// # Errors
-    /// `RF0809` if it is older than every target.
-    pub fn target(&self) -> Result<Target, Diagnostic> {
-        best_target(self.0.sm).ok_or_else(|| {
-            let names: Vec<&str> = Target::all().filter(|t| t.kind() == TargetKind::Nvptx).map(Target::name).collect();
-            let message = format!("{} is an sm_{}, older than every target", self.device(), self.0.sm);
-            Diagnostic::new(Code::NoDevice, message).help(format!("the targets are {}", names.join(", ")))
         })
-    }
-
-    /// What it is.
-    ///
-    /// # Errors
-    /// `RF0808` if the driver does not say.
-    pub fn info(&self) -> Result<GpuInfo, Diagnostic> {
-        let Inner { context, driver, sm, multiprocessors, .. } = &*self.0;
-        let about = self.device().to_string();
-        Ok(GpuInfo {
-            ordinal: context.ordinal() as u32,
-            name: context.name().map_err(|e| failed("cuDeviceGetName", e, &about))?,
-            sm: *sm,
-            multiprocessors: *multiprocessors,
-            memory: context.total_mem().map_err(|e| failed("cuDeviceTotalMem", e, &about))? as u64,
-            driver: *driver,
-            ptx: driver.ptx(),
-            target: best_target(*sm),
-        })
-    }
-
-    /// The code of this hash, as it is loaded, or else as `load` loads it.
-    pub(crate) fn loaded(
-        &self,
-        key: [u8; 32],
-        load: impl FnOnce() -> Result<GpuKernel, Diagnostic>,
-    ) -> Result<Arc<GpuKernel>, Diagnostic> {
-        let slot = Arc::clone(self.0.kernels.pin().get_or_insert_with(key, Arc::default));
-        let result = slot.get_or_init(|| load().map(Arc::new));
-        if result.is_err() {
-            let _ = self.0.kernels.pin().remove_if(&key, |_, current| Arc::ptr_eq(current, &slot));
-        }
-        result.clone()
-    }
-
-    /// The processor and the driver, whose assembler makes machine code for it: a part of the key of such code.
-    pub(crate) fn processor(&self) -> &str {
-        &self.0.processor
-    }
-
-    /// Has the driver load its linker, which takes it some milliseconds at the first use. Only the first call does.
-    pub(crate) fn warm_linker(&self) {
-        if self.0.linker_is_warm.swap(true, Ordering::Relaxed) || self.context().bind_to_thread().is_err() {
-            return;
-        }
-        let text = ".version 6.3\n.target sm_70\n.address_size 64\n.visible .entry empty() { ret; }\n";
-        if let Err(e) = link::link(text.as_bytes(), "an empty kernel") {
-            tracing::debug!(%e, "the driver's linker does not take an empty kernel");
-        }
-    }
-
-    pub(crate) fn sm(&self) -> u32 {
-        self.0.sm
-    }
-
-    pub(crate) fn driver(&self) -> DriverVersion {
-        self.0.driver
-    }
-
-    #[inline]
-    pub(crate) fn multiprocessors(&self) -> u32 {
-        self.0.multiprocessors
-    }
-
-    #[inline]
-    pub(crate) fn nothing(&self) -> u64 {
-        self.0.nothing
     }
 }
 
-/// The newest target that a processor of this compute capability runs.
-fn best_target(sm: u32) -> Option<Target> {
-    let known = Target::all().filter_map(|t| Some((t.sm()?, t)));
-    known.filter(|(n, _)| *n <= sm).max_by_key(|(n, _)| *n).map(|(_, t)| t)
-}
-
-impl Drop for Inner {
+impl Drop for Cuda {
     fn drop(&mut self) {
         // Launches may still run. What fails here, the context reports at its next use.
         let context = &self.context;
@@ -219,19 +148,8 @@ impl Drop for Inner {
     }
 }
 
-impl fmt::Debug for Gpu {
+impl fmt::Debug for Cuda {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Gpu({}, sm_{})", self.0.context.ordinal(), self.0.sm)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gpu_runs_what_is_not_newer() {
-        let name = |sm| best_target(sm).map(Target::name);
-        assert_eq!([name(90), name(72), name(99), name(61)], [Some("sm_90"), Some("sm_70"), Some("sm_90"), None]);
+        write!(f, "Cuda({}, {})", self.context.ordinal(), self.identity)
     }
 }

@@ -1,6 +1,6 @@
 //! PTX to machine code, by the driver's linker.
 
-use super::driver::{DriverVersion, failed};
+use super::version::{DriverVersion, failed};
 use cudarc::driver::sys::{self, CUjit_option_enum as Opt, CUjitInputType_enum};
 use routefuse_ir::{Code, Diagnostic};
 use std::ffi::c_void;
@@ -12,7 +12,7 @@ const LOG: usize = 8192;
 ///
 /// # Errors
 /// `RF0805`, with both versions.
-pub(crate) fn check_version(ptx: &[u8], driver: DriverVersion, about: &str) -> Result<(), Diagnostic> {
+pub(super) fn check_version(ptx: &[u8], driver: DriverVersion, about: &str) -> Result<(), Diagnostic> {
     let text = String::from_utf8_lossy(ptx);
     let version = text.lines().find_map(|l| l.trim().strip_prefix(".version "));
     let version = version.and_then(|v| v.trim().split_once('.'));
@@ -36,7 +36,7 @@ pub(crate) fn check_version(ptx: &[u8], driver: DriverVersion, about: &str) -> R
 ///
 /// # Errors
 /// `RF0808` with the linker's own words.
-pub(crate) fn link(ptx: &[u8], about: &str) -> Result<Vec<u8>, Diagnostic> {
+pub(super) fn link(ptx: &[u8], about: &str) -> Result<Vec<u8>, Diagnostic> {
     let mut log = vec![0u8; LOG];
     let mut options = [Opt::CU_JIT_ERROR_LOG_BUFFER, Opt::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES];
     let mut values = [log.as_mut_ptr().cast::<c_void>(), std::ptr::without_provenance_mut(LOG)];
@@ -48,7 +48,7 @@ pub(crate) fn link(ptx: &[u8], about: &str) -> Result<Vec<u8>, Diagnostic> {
     let mut text = Vec::with_capacity(ptx.len() + 1);
     text.extend_from_slice(ptx);
     text.push(0);
-    let add = || {
+    let mut add = || {
         // SAFETY: the linker reads `text` during the call only; no options.
         unsafe {
             let kind = CUjitInputType_enum::CU_JIT_INPUT_PTX;
@@ -75,7 +75,6 @@ pub(crate) fn link(ptx: &[u8], about: &str) -> Result<Vec<u8>, Diagnostic> {
             Ok(std::slice::from_raw_parts(code.cast::<u8>(), size).to_vec())
         }
     };
-    let mut add = add;
     let linked = add().and_then(|()| complete());
     // SAFETY: created above and destroyed once.
     let destroyed = unsafe { sys::cuLinkDestroy(state) };

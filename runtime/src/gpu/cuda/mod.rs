@@ -1,7 +1,7 @@
 //! NVIDIA GPUs, through the driver alone: no toolkit is needed, at build time or later.
 //!
 //! A [`Gpu`] is a device in a context of the caller's. [`CudaPlan`] is a [`Plan`](crate::Plan) on it: `prepare` loads every
-//! variant of every kernel, and from then on [`CudaPlan::launch`] calls nothing but the driver's launch, on any stream of
+//! variant of every kernel, and from then on its `launch` calls nothing but the driver's launch, on any stream of
 //! the context, from any thread, also while the stream is being captured into a CUDA graph.
 //!
 //! ```no_run
@@ -29,7 +29,7 @@
 //! ```
 //!
 //! # Machine code
-//! The driver's linker makes machine code of PTX. [`CudaPlan::artifacts`] has it: a plan of those
+//! The driver's linker makes machine code of PTX. The plan's `artifacts` have it: a plan of those
 //! ([`Plan::from_artifacts`](crate::Plan::from_artifacts)) loads without the linker, on processors of that kind.
 //!
 //! # Lifetimes
@@ -38,11 +38,21 @@
 //! its plans waits for the context to finish, then unloads.
 
 mod device;
-pub(crate) mod driver;
-pub(crate) mod link;
+mod driver;
+mod link;
+mod stream;
 mod tensor;
+mod version;
 
-pub use super::plan::{CudaPlan, Launch};
 pub use cudarc;
-pub use device::{Gpu, GpuInfo};
-pub use driver::DriverVersion;
+pub use device::{Cuda, GpuInfo};
+pub use version::DriverVersion;
+
+use crate::gpu;
+
+/// A GPU of NVIDIA's, in a context of the caller's, with the code that is loaded there.
+pub type Gpu = gpu::Gpu<Cuda>;
+/// A plan with its kernels on one GPU of NVIDIA's.
+pub type CudaPlan = gpu::GpuPlan<Cuda>;
+/// Where and how a launch of a [`CudaPlan`] runs.
+pub type Launch<'s> = gpu::Launch<'s, Cuda>;

@@ -1,7 +1,6 @@
 //! Views of `cudarc`'s memory.
 
-use crate::args::Element;
-use crate::args::{Device, TensorMut, TensorRef};
+use crate::args::{Device, Element, TensorMut, TensorRef};
 use cudarc::driver::{CudaStream, DevicePtr, DevicePtrMut, DeviceSlice, SyncOnDrop};
 
 fn device<T>(slice: &impl DeviceSlice<T>) -> Device {
@@ -39,7 +38,8 @@ impl<'a> TensorMut<'a> {
     ) -> (TensorMut<'a>, SyncOnDrop<'a>) {
         let (bytes, device) = (slice.num_bytes() as u64, device(slice));
         let (ptr, sync) = slice.device_ptr_mut(stream);
-        // SAFETY: as in `TensorRef::cuda`; the borrow is exclusive.
+        // SAFETY: the slice is borrowed exclusively for 'a, and its allocation is freed in the order of its stream; `sync`
+        // has other streams wait.
         let tensor = unsafe {
             TensorMut::contiguous(std::ptr::with_exposed_provenance_mut(ptr as usize), bytes, T::DTYPE, shape)
         };

@@ -1,4 +1,4 @@
-//! The driver: whether it is there, its version, its errors.
+//! The driver's library: whether it is there, its version, its errors.
 
 use cudarc::driver::{DriverError, sys};
 use routefuse_ir::{Code, Diagnostic};
@@ -36,7 +36,7 @@ impl DriverVersion {
     }
 
     #[cfg(test)]
-    pub(crate) fn of(version: u32) -> DriverVersion {
+    pub(super) fn of(version: u32) -> DriverVersion {
         DriverVersion(version)
     }
 
@@ -67,7 +67,7 @@ impl fmt::Display for DriverVersion {
 /// Which release of the driver is loaded, by the name of its library's file: "580.159.04". Empty if that does not say.
 ///
 /// The assembler is of the driver's release; releases for one version of CUDA may have different ones.
-pub(crate) fn release() -> String {
+pub(super) fn release() -> String {
     let mut info = libc::Dl_info {
         dli_fname: std::ptr::null(),
         dli_fbase: std::ptr::null_mut(),
@@ -93,7 +93,7 @@ pub(crate) fn release() -> String {
 
 /// A failed call of the driver: which, what it said, and what it was about ("kernel `post_chain` align16/i32").
 #[cold]
-pub(crate) fn failed(call: &str, e: DriverError, about: &str) -> Diagnostic {
+pub(super) fn failed(call: &str, e: DriverError, about: &str) -> Diagnostic {
     let text =
         |s: Result<&std::ffi::CStr, DriverError>| s.map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let (name, meaning) = (text(e.error_name()), text(e.error_string()));
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn without_a_driver_it_says_so() {
-        // SAFETY: as in `installed`.
+        // SAFETY: opens a library by its well-known name; the driver's initialisers are trusted.
         if unsafe { sys::is_culib_present() } {
             return assert!(DriverVersion::installed().is_ok());
         }

@@ -2,24 +2,25 @@
 
 mod overlap;
 pub(crate) mod ports;
-#[cfg(feature = "cuda")]
 pub(crate) mod quick;
 pub(crate) mod slots;
 
 use super::Plan;
-use crate::args::Args;
-use crate::args::WORKSPACE_ALIGN;
-use crate::args::{ABSENT, Device, View};
+use crate::args::{ABSENT, Args, Location, View, WORKSPACE_ALIGN};
 use overlap::{overlap, same_view};
 use ports::{Bounds, Port};
 use routefuse_ir::program::Program;
 use routefuse_ir::{Alias, Code, Diagnostic};
 use slots::{Offsets, Source, StepSlots};
 
-/// Ports, symbols and slots that have room on the stack; a graph with more of them allocates at launch.
-pub(crate) const PORTS: usize = 32;
-pub(crate) const SYMBOLS: usize = 8;
+/// Ports that have room on the stack; a graph with more of them allocates at launch.
+const PORTS: usize = 32;
+/// Symbols that have room on the stack.
+const SYMBOLS: usize = 8;
+/// Slots of one step that have room on the stack.
 pub(crate) const SLOTS: usize = 80;
+/// Elements that 32-bit indices reach, with room for the threads past the end and for a grid's stride of rows.
+const NARROW: u64 = (1 << 31) - (1 << 20);
 
 /// `n` elements, on the stack if there is room.
 #[inline]
@@ -32,15 +33,23 @@ pub(crate) fn room<'r, T: Copy>(near: &'r mut [T], far: &'r mut Vec<T>, n: usize
     }
 }
 
-/// Views by port, as checked.
+/// Memory between the kernels of a launch, wherever it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) begin: u64,
+    pub(crate) bytes: u64,
+}
+
+/// The arguments of one launch, by port.
 pub(crate) struct Bound<'r, 'v> {
-    /// Where every view must be.
-    pub(crate) device: Device,
-    pub(crate) views: &'r mut [&'v View],
-    pub(crate) bounds: &'r mut [Bounds],
-    pub(crate) extents: &'r mut [u64],
+    views: &'r mut [&'v View],
+    bounds: &'r mut [Bounds],
+    extents: &'r mut [u64],
     /// One bit for each guarded output that is its input's view.
-    pub(crate) unchanged: u64,
+    unchanged: u64,
+    workspace: Span,
+    /// Where in the workspace the intermediates are.
+    offsets: Offsets,
 }
 
 impl Bound<'_, '_> {
@@ -51,31 +60,88 @@ impl Bound<'_, '_> {
         let unchanged = step.guarded.is_some_and(|bits| bits & self.unchanged == bits);
         (rows > 0 && !unchanged).then_some(rows)
     }
-}
 
-/// Memory between the kernels of a launch, wherever it is.
-#[derive(Clone, Copy)]
-pub(crate) struct Span {
-    pub(crate) begin: u64,
-    pub(crate) bytes: u64,
+    /// Hands on what a step's slots hold; `nothing` is the address of an empty tensor.
+    #[inline]
+    pub(crate) fn with_slots<R>(&self, step: &StepSlots, nothing: u64, then: impl FnOnce(&mut [u64]) -> R) -> R {
+        let (mut near, mut far) = ([0u64; SLOTS], Vec::new());
+        let slots = room(&mut near, &mut far, step.sources.len(), 0);
+        for (slot, source) in slots.iter_mut().zip(&step.sources) {
+            *slot = match *source {
+                Source::Port(p) if self.bounds[p as usize].is_empty() => nothing,
+                Source::Port(p) => self.views[p as usize].ptr.expose_provenance() as u64,
+                Source::Intermediate(i) => self.workspace.begin + self.offsets[i as usize],
+                Source::Stride(p, dim) => self.views[p as usize].strides[dim as usize] as u64,
+                Source::Fixed(value) => value,
+                Source::Extent(s) => self.extents[s as usize],
+            };
+        }
+        then(slots)
+    }
+
+    /// Whether all that a step touches is aligned to 16 bytes, and whether 31 bits reach every element of it.
+    #[inline]
+    pub(crate) fn assumptions(&self, step: &StepSlots, rows: u64, program: &Program) -> (bool, bool) {
+        let (mut low, mut most) = (0u64, rows);
+        for source in &step.sources {
+            match *source {
+                Source::Port(p) => {
+                    let (b, size) = (self.bounds[p as usize], self.views[p as usize].dtype.size());
+                    low |= b.begin;
+                    most = most.max((b.end - b.begin) / size);
+                }
+                Source::Stride(p, 0) => {
+                    let view = self.views[p as usize];
+                    // The stride of a single row means nothing.
+                    if view.shape[0] > 1 {
+                        low |= (view.strides[0] as u64).wrapping_mul(view.dtype.size());
+                    }
+                }
+                Source::Intermediate(i) => {
+                    let ty = &program.intermediates[i as usize].ty;
+                    let rows = ty.row_symbol().map_or(1, |s| self.extents[s.0 as usize]);
+                    most = most.max(rows.saturating_mul(ty.row_elements().unwrap_or(u64::MAX)));
+                }
+                Source::Stride(..) | Source::Fixed(_) | Source::Extent(_) => {}
+            }
+        }
+        (low.is_multiple_of(16) && step.fixed_aligned, most <= NARROW)
+    }
 }
 
 impl Plan {
-    /// One view a port, checked.
+    /// Checks every argument, which must be in this memory, and the workspace; hands them on if nothing is wrong.
     #[inline]
-    pub(crate) fn bind<'v>(&self, args: &'v Args<'_>, bound: &mut Bound<'_, 'v>) -> Result<(), Diagnostic> {
+    pub(crate) fn bind(
+        &self,
+        args: &Args<'_>,
+        location: Location,
+        workspace: Span,
+        then: impl FnOnce(&Bound<'_, '_>) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        let (mut near, mut far) = ([&ABSENT; PORTS], Vec::new());
+        let views = room(&mut near, &mut far, self.ports.len(), &ABSENT);
+        let (mut near, mut far) = ([Bounds::default(); PORTS], Vec::new());
+        let bounds = room(&mut near, &mut far, self.ports.len(), Bounds::default());
+        let (mut near, mut far) = ([0; SYMBOLS], Vec::new());
+        let extents = room(&mut near, &mut far, self.program.symbols.len(), 0);
+        let mut bound = Bound { views, bounds, extents, unchanged: 0, workspace, offsets: Offsets::new() };
         self.assign(args, bound.views)?;
         for ((port, view), bounds) in self.ports.iter().zip(&*bound.views).zip(&mut *bound.bounds) {
-            match port.check(view, bound.device, bound.extents) {
+            match port.check(view, location, bound.extents) {
                 Ok(b) => *bounds = b,
                 Err(fault) => {
                     let first = self.ports.iter().find(|p| p.symbol == port.symbol);
                     let first = first.zip(port.symbol).map(|(p, s)| (p, bound.extents[s as usize]));
-                    return Err(port.diagnostic(fault, view, bound.device, &self.program, first));
+                    return Err(port.diagnostic(fault, view, location, &self.program, first));
                 }
             }
         }
-        self.check_overlap(bound)
+        self.check_overlap(&mut bound)?;
+        if !self.program.intermediates.is_empty() {
+            self.check_workspace(&mut bound)?;
+        }
+        then(&bound)
     }
 
     /// Which argument is which port's.
@@ -84,11 +150,11 @@ impl Plan {
         let inputs = self.program.inputs.len();
         let absent = |view: &View| std::ptr::eq(view, &raw const ABSENT);
         // By position, either every input is given or all but those that are an output's view.
-        let positional = args.entries().iter().filter(|e| !e.writable && args.name(e).is_none()).count();
+        let positional = args.arguments().iter().filter(|a| !a.writable && args.name(a).is_none()).count();
         let skip_shared = positional > 0 && positional + self.shared_count == inputs;
         let (mut next_input, mut next_output) = (0, inputs);
-        for (i, entry) in args.entries().iter().enumerate() {
-            let port = match (args.name(entry), entry.writable) {
+        for (i, argument) in args.arguments().iter().enumerate() {
+            let port = match (args.name(argument), argument.writable) {
                 (Some(name), _) => self.named(name, i).ok_or_else(|| self.unknown(name))?,
                 (None, false) => {
                     while skip_shared && next_input < inputs && self.shared[next_input].is_some() {
@@ -102,17 +168,17 @@ impl Plan {
                     next_output - 1
                 }
             };
-            let end = if entry.writable { self.ports.len() } else { inputs };
+            let end = if argument.writable { self.ports.len() } else { inputs };
             if port >= end {
-                return Err(self.left_over(args.name(entry), entry.writable));
+                return Err(self.left_over(args.name(argument), argument.writable));
             }
-            if self.ports[port].writable != entry.writable {
+            if self.ports[port].writable != argument.writable {
                 return Err(self.wrong_side(port));
             }
             if !absent(views[port]) {
                 return Err(self.given_twice(port));
             }
-            views[port] = &entry.view;
+            views[port] = &argument.view;
         }
         for port in 0..views.len() {
             if absent(views[port]) {
@@ -169,18 +235,14 @@ impl Plan {
         Ok(())
     }
 
-    pub(crate) fn check_workspace(
-        &self,
-        bound: &Bound<'_, '_>,
-        workspace: Span,
-        offsets: &mut Offsets,
-    ) -> Result<(), Diagnostic> {
-        let size =
-            slots::workspace(&self.program, bound.extents, offsets).ok_or_else(|| workspace_overflow(&self.program))?;
+    /// Lays out the intermediates in the workspace, which is large enough and meets no argument.
+    fn check_workspace(&self, bound: &mut Bound<'_, '_>) -> Result<(), Diagnostic> {
+        let size = slots::workspace(&self.program, bound.extents, &mut bound.offsets);
+        let size = size.ok_or_else(|| workspace_overflow(&self.program))?;
         if size == 0 {
             return Ok(());
         }
-        let Span { begin, bytes } = workspace;
+        let Span { begin, bytes } = bound.workspace;
         let refuse = |message: String| {
             let help = format!(
                 "give the launch what `workspace_size` says, at an address that is a multiple of {WORKSPACE_ALIGN}"
@@ -279,29 +341,7 @@ impl Plan {
 
 /// The bytes of the intermediates do not fit.
 #[cold]
-pub(crate) fn workspace_overflow(program: &Program) -> Diagnostic {
+pub(super) fn workspace_overflow(program: &Program) -> Diagnostic {
     let message = format!("the workspace of `{}` is larger than 2^63 - 1 bytes", program.name);
     Diagnostic::new(Code::ExtentTooLarge, message).help("give smaller extents")
-}
-
-/// The arguments of a step; `nothing` is the address of an empty tensor.
-#[inline]
-pub(crate) fn fill_slots(
-    slots: &mut [u64],
-    step: &StepSlots,
-    bound: &Bound<'_, '_>,
-    nothing: u64,
-    workspace: u64,
-    offsets: &Offsets,
-) {
-    for (slot, source) in slots.iter_mut().zip(&step.sources) {
-        *slot = match *source {
-            Source::Port(p) if bound.bounds[p as usize].is_empty() => nothing,
-            Source::Port(p) => bound.views[p as usize].ptr.expose_provenance() as u64,
-            Source::Intermediate(i) => workspace + offsets[i as usize],
-            Source::Stride(p, dim) => bound.views[p as usize].strides[dim as usize] as u64,
-            Source::Fixed(value) => value,
-            Source::Extent(s) => bound.extents[s as usize],
-        };
-    }
 }

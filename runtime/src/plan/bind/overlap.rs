@@ -80,7 +80,7 @@ fn row_form(view: &View) -> Option<RowForm> {
     Some(RowForm { begin: view.ptr.addr() as u64, width: width.checked_mul(size)?, stride })
 }
 
-/// Two elements may be in one place: each stride must step over all that the smaller ones reach.
+/// Two elements may lie at one address: each stride must step over all that the smaller ones reach.
 pub(super) fn overlaps_itself(view: &View) -> bool {
     let (dims, count) = sorted_dims(view);
     let mut reach = 0u64;

@@ -1,6 +1,6 @@
 //! What a launch checks of one argument, in a form that takes a few nanoseconds.
 
-use crate::args::{Device, View};
+use crate::args::{Location, View};
 use routefuse_ir::program::Program;
 use routefuse_ir::verify::MAX_RANK;
 use routefuse_ir::{Alias, Code, DType, Diagnostic, Layout, TensorType};
@@ -119,8 +119,8 @@ impl Port {
 
     /// Checks a view, and says which bytes it spans. `extents` has one entry a symbol; the first port with a symbol sets it.
     #[inline]
-    pub(crate) fn check(&self, view: &View, device: Device, extents: &mut [u64]) -> Result<Bounds, Fault> {
-        if view.device != device {
+    pub(crate) fn check(&self, view: &View, location: Location, extents: &mut [u64]) -> Result<Bounds, Fault> {
+        if view.location != location {
             return Err(Fault::Device);
         }
         if view.dtype != self.dtype {
@@ -226,18 +226,18 @@ impl Port {
         &self,
         fault: Fault,
         view: &View,
-        device: Device,
+        location: Location,
         program: &Program,
         first: Option<(&Port, u64)>,
     ) -> Diagnostic {
         let name = self.text();
         let ty = self.type_text(program);
-        let rank = usize::from(self.rank);
+        let (rank, here) = (usize::from(self.rank), location.device());
         let (code, message, help) = match fault {
             Fault::Device => (
                 Code::WrongDevice,
-                format!("{name} is in the memory of {}, and the plan runs on {device}", view.device),
-                format!("copy it to {device}, or compile the graph for where it is"),
+                format!("{name} is in the memory of {}, and the plan runs on {here}", view.location.device()),
+                format!("copy it to {here}, or compile the graph for where it is"),
             ),
             Fault::DType => (
                 Code::ArgumentDType,

@@ -2,14 +2,14 @@
 //! and lie apart. What does not depend on the call is worked out beforehand, and what is left takes a few instructions an
 //! argument. Anything else, and anything that might be wrong, is for the thorough way, which says what it is.
 
-use super::PORTS;
 use super::ports::Port;
 use super::slots::Source;
-use crate::args::{Args, Device, Entry, NameStart, View};
-use crate::gpu::launch::{NARROW, Parameter};
+use super::{NARROW, PORTS};
+use crate::args::{Args, Argument, Location, NameStart, View};
 use crate::plan::Plan;
 use routefuse_ir::kernel::schedule::{Piece, Schedule, Scheduled, Variant};
 use routefuse_ir::{Alias, DType, Layout};
+use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of};
 
 /// Rows, bytes of a row and of a stride below this multiply without overflow.
@@ -90,12 +90,12 @@ impl Quick {
             return None;
         }
         let inputs = plan.program.inputs.len();
-        // Where each port is among the arguments: its own place, or the output's that lies there.
-        let mut places = Vec::with_capacity(plan.ports.len());
+        // Which argument each port is: one of its own, or that of the output which lies in its memory.
+        let mut positions = Vec::with_capacity(plan.ports.len());
         let mut taken = 0u8;
         for p in 0..plan.ports.len() {
             let shared = plan.shared.get(p).copied().flatten();
-            places.push(if shared.is_some() { u8::MAX } else { taken });
+            positions.push(if shared.is_some() { u8::MAX } else { taken });
             taken += u8::from(shared.is_none());
             if usize::from(taken) > PORTS {
                 return None;
@@ -106,29 +106,29 @@ impl Quick {
             if !alike(&plan.ports[i], &plan.ports[o]) {
                 return None;
             }
-            places[i] = places[o];
+            positions[i] = positions[o];
         }
         let in_order = |p: &usize| plan.shared.get(*p).copied().flatten().is_none();
         let order: Vec<usize> = (0..plan.ports.len()).filter(in_order).collect();
         let defines = |s: u32| order.iter().position(|p| plan.ports[*p].symbol == Some(s)).map(|n| n as u8);
-        let touched = |place: u8| {
-            let at = |s: &Source| matches!(s, Source::Port(p) if places[*p as usize] == place);
+        let touched = |position: u8| {
+            let at = |s: &Source| matches!(s, Source::Port(p) if positions[*p as usize] == position);
             step.sources.iter().any(at)
         };
         let mut ports = Vec::with_capacity(order.len());
-        for (place, p) in order.iter().enumerate() {
+        for (position, p) in order.iter().enumerate() {
             let port = &plan.ports[*p];
-            let rows_of = port.symbol.map_or(Some(place as u8), &defines)?;
-            ports.push(QuickPort::new(port, rows_of, touched(place as u8))?);
+            let rows_of = port.symbol.map_or(Some(position as u8), &defines)?;
+            ports.push(QuickPort::new(port, rows_of, touched(position as u8))?);
         }
-        let entry = |place: u8| usize::from(place) * size_of::<Entry>() + offset_of!(Entry, view);
+        let argument = |n: u8| usize::from(n) * size_of::<Argument>() + offset_of!(Argument, view);
         let parameter = |source: &Source| {
             Some(match *source {
-                Source::Port(p) => entry(places[p as usize]) + offset_of!(View, ptr),
+                Source::Port(p) => argument(positions[p as usize]) + offset_of!(View, ptr),
                 Source::Stride(p, dim) if dim < RANK as u32 => {
-                    entry(places[p as usize]) + offset_of!(View, strides) + 8 * dim as usize
+                    argument(positions[p as usize]) + offset_of!(View, strides) + 8 * dim as usize
                 }
-                Source::Extent(s) => entry(defines(s)?) + offset_of!(View, shape),
+                Source::Extent(s) => argument(defines(s)?) + offset_of!(View, shape),
                 Source::Stride(..) | Source::Intermediate(_) | Source::Fixed(_) => return None,
             } as u32)
         };
@@ -156,21 +156,21 @@ impl Quick {
 
     /// Whether the arguments are right, and what to launch; `None` says nothing.
     #[inline]
-    pub(crate) fn find(&self, args: &Args<'_>, device: Device) -> Option<Found> {
-        let entries = args.entries();
-        if entries.len() != self.ports.len() {
+    pub(crate) fn find(&self, args: &Args<'_>, location: Location) -> Option<Found> {
+        let arguments = args.arguments();
+        if arguments.len() != self.ports.len() {
             return None;
         }
-        let named = entries.first()?.is_named();
+        let named = arguments.first()?.is_named();
         let mut begins = [const { MaybeUninit::<u64>::uninit() }; PORTS];
         let mut ends = [const { MaybeUninit::<u64>::uninit() }; PORTS];
-        let (begins, ends) = (begins.get_mut(..entries.len())?, ends.get_mut(..entries.len())?);
+        let (begins, ends) = (begins.get_mut(..arguments.len())?, ends.get_mut(..arguments.len())?);
         let (mut low, mut wide, mut meets) = (0u64, false, false);
-        for (i, (port, entry)) in self.ports.iter().zip(entries).enumerate() {
-            let view = &entry.view;
-            let kind = Kind { dtype: view.dtype, rank: view.rank, writable: entry.writable };
-            let called = if named { entry.is_called(port.name) } else { !entry.is_named() };
-            if kind != port.kind || view.device != device || !called {
+        for (i, (port, argument)) in self.ports.iter().zip(arguments).enumerate() {
+            let view = &argument.view;
+            let kind = Kind { dtype: view.dtype, rank: view.rank, writable: argument.writable };
+            let called = if named { argument.is_called(port.name) } else { !argument.is_named() };
+            if kind != port.kind || view.location != location || !called {
                 return None;
             }
             // At most 1 for a tensor without a symbolic leading dim, whose extents are all compared below.
@@ -180,7 +180,7 @@ impl Quick {
                 let first = usize::from(port.symbolic);
                 if port.symbolic {
                     rows = view.shape[0];
-                    if rows != entries[usize::from(port.rows_of)].view.shape[0] {
+                    if rows != arguments[usize::from(port.rows_of)].view.shape[0] {
                         return None;
                     }
                 }
@@ -221,11 +221,11 @@ impl Quick {
             begins[i].write(begin);
             ends[i].write(end);
         }
-        for o in self.inputs..entries.len() {
+        for o in self.inputs..arguments.len() {
             // SAFETY: the loop before wrote all of them.
             let (begin, end) = unsafe { (begins[o].assume_init(), ends[o].assume_init()) };
             for (other, other_end) in begins[..o].iter().zip(&ends[..o]) {
-                // SAFETY: as above.
+                // SAFETY: these come before `o`, and the loop before wrote all of them.
                 let (other, other_end) = unsafe { (other.assume_init(), other_end.assume_init()) };
                 meets |= (begin < other_end) & (other < end);
             }
@@ -233,7 +233,7 @@ impl Quick {
         if meets {
             return None;
         }
-        let rows = self.rows.map_or(1, |n| entries[usize::from(n)].view.shape[0]);
+        let rows = self.rows.map_or(1, |n| arguments[usize::from(n)].view.shape[0]);
         wide |= rows > NARROW;
         let what = usize::from(low == 0) | usize::from(!wide) << 1 | usize::from(rows <= self.few_rows) << 2;
         let variant = usize::from(self.by_what_holds[what]);
@@ -247,11 +247,11 @@ impl Quick {
     pub(crate) fn parameters<'m>(
         &self,
         args: &Args<'_>,
-        room: &'m mut [MaybeUninit<Parameter>; PARAMETERS],
-    ) -> &'m mut [Parameter] {
-        let base = args.entries().as_ptr().cast::<u8>();
+        room: &'m mut [MaybeUninit<*mut c_void>; PARAMETERS],
+    ) -> &'m mut [*mut c_void] {
+        let base = args.arguments().as_ptr().cast::<u8>();
         for (parameter, at) in room.iter_mut().zip(&self.parameters) {
-            parameter.write(Parameter(base.wrapping_add(*at as usize).cast_mut().cast()));
+            parameter.write(base.wrapping_add(*at as usize).cast_mut().cast());
         }
         // SAFETY: so many were just written; there are no more than there is room for.
         unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), self.parameters.len()) }

@@ -34,7 +34,6 @@ pub(crate) struct StepSlots {
     /// Bytes that one row reads and writes, without tables.
     pub(crate) row_bytes: u64,
     /// Every fixed row stride is a multiple of 16 bytes.
-    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only GPUs have variants by alignment"))]
     pub(crate) fixed_aligned: bool,
     /// If all that it stores are guarded outputs: which, one bit an output. It has nothing to do when each is its input's
     /// view.
