@@ -1,14 +1,20 @@
 //! What can go wrong between a kernel and its machine code.
 
-/// An error of code generation. It names the target, the phase and the message of the library that refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+use routefuse_ir::target::Target;
+use std::fmt;
+
+/// An error of code generation: for which target, and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodegenError {
+    target: Target,
+    problem: Problem,
+}
+
+/// What went wrong, with the message of the library that refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum CodegenError {
+pub enum Problem {
     /// The host's processor lacks an instruction set that bit-exact code needs.
-    #[error(
-        "the host processor `{cpu}` has no {feature} instructions, which bit-exact host code needs; compile for a GPU \
-         target, or run on a processor that has them"
-    )]
     HostFeature {
         /// Name of the processor as LLVM knows it.
         cpu: String,
@@ -16,24 +22,16 @@ pub enum CodegenError {
         feature: &'static str,
     },
     /// A schedule that does not fit its kernel or target: a defect of the scheduler.
-    #[error("the schedule of kernel `{kernel}` for `{target}` does not fit: {message}")]
     Schedule {
         /// Kernel name.
         kernel: String,
-        /// Target name.
-        target: String,
         /// What does not fit.
         message: String,
     },
-    /// More of one row has to be kept than the target has room for.
-    #[error(
-        "kernel `{kernel}` for `{target}` keeps too much of a row at once: {needed} {unit}, and there is room for {most}"
-    )]
+    /// More of one row has to be held than the target has room for.
     RowTooWide {
         /// Kernel name.
         kernel: String,
-        /// Target name.
-        target: String,
         /// What is needed.
         needed: u64,
         /// What there is.
@@ -41,35 +39,14 @@ pub enum CodegenError {
         /// Of what.
         unit: &'static str,
     },
-    /// The module that was built does not verify: an error in this crate's emitter.
-    #[error("MLIR rejects the module built for `{target}`: {message}")]
-    Verify {
-        /// Target name.
-        target: String,
-        /// MLIR's diagnostics.
-        message: String,
-    },
-    /// An MLIR pass failed.
-    #[error("MLIR passes for `{target}` failed: {message}")]
-    Passes {
-        /// Target name.
-        target: String,
-        /// MLIR's diagnostics.
-        message: String,
-    },
-    /// The module could not be translated to LLVM IR.
-    #[error("translation to LLVM IR for `{target}` failed: {message}")]
-    Translate {
-        /// Target name.
-        target: String,
-        /// MLIR's diagnostics.
-        message: String,
-    },
+    /// MLIR rejects the module that was built: an error in this crate's emitters. With MLIR's diagnostics.
+    Verify(String),
+    /// An MLIR pass failed. With MLIR's diagnostics.
+    Passes(String),
+    /// The module could not be translated to LLVM IR. With MLIR's diagnostics.
+    Translate(String),
     /// LLVM has no such target machine.
-    #[error("LLVM has no target machine for `{target}` (triple {triple}, cpu {cpu}): {message}")]
     TargetMachine {
-        /// Target name.
-        target: String,
         /// LLVM triple.
         triple: String,
         /// LLVM processor name.
@@ -77,42 +54,74 @@ pub enum CodegenError {
         /// LLVM's message.
         message: String,
     },
-    /// LLVM's optimiser refused the module.
-    #[error("LLVM's optimiser failed for `{target}`: {message}")]
-    Optimise {
-        /// Target name.
-        target: String,
-        /// LLVM's message.
-        message: String,
-    },
-    /// LLVM could not write machine code.
-    #[error("LLVM could not emit code for `{target}`: {message}")]
-    Emit {
-        /// Target name.
-        target: String,
-        /// LLVM's message.
-        message: String,
-    },
-    /// LLD could not link the object.
-    #[error("LLD could not link the object for `{target}`: {message}")]
-    Link {
-        /// Target name.
-        target: String,
-        /// LLD's messages, or the error of the temporary files it works on.
-        message: String,
-    },
+    /// LLVM's optimiser refused the module. With LLVM's message.
+    Optimise(String),
+    /// LLVM could not write machine code. With LLVM's message.
+    Emit(String),
+    /// LLD could not link the object. With LLD's messages, or the error of the temporary files that it works on.
+    Link(String),
     /// The linked code would call something that does not exist where it is loaded.
-    #[error(
-        "the code for `{target}` calls {}, which nothing defines where it is loaded; allowed are {}",
-        symbols.join(", "),
-        if allowed.is_empty() { "no outside symbols".to_owned() } else { allowed.join(", ") }
-    )]
     UndefinedSymbols {
-        /// Target name.
-        target: String,
         /// The undefined symbols.
         symbols: Vec<String>,
         /// The symbols that the loader provides.
         allowed: Vec<&'static str>,
     },
+}
+
+impl CodegenError {
+    /// A problem with code for this target.
+    pub fn new(target: Target, problem: Problem) -> CodegenError {
+        CodegenError { target, problem }
+    }
+
+    /// The target that code was generated for.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// What went wrong.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+}
+
+impl std::error::Error for CodegenError {}
+
+impl fmt::Display for CodegenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = self.target;
+        match &self.problem {
+            Problem::HostFeature { cpu, feature } => write!(
+                f,
+                "the host processor `{cpu}` has no {feature} instructions, which bit-exact host code needs; compile for a \
+                 GPU target, or run on a processor that has them"
+            ),
+            Problem::Schedule { kernel, message } => {
+                write!(f, "the schedule of kernel `{kernel}` for `{target}` does not fit: {message}")
+            }
+            Problem::RowTooWide { kernel, needed, most, unit } => write!(
+                f,
+                "kernel `{kernel}` for `{target}` keeps too much of a row at once: {needed} {unit}, and there is room for \
+                 {most}"
+            ),
+            Problem::Verify(message) => write!(f, "MLIR rejects the module built for `{target}`: {message}"),
+            Problem::Passes(message) => write!(f, "MLIR passes for `{target}` failed: {message}"),
+            Problem::Translate(message) => write!(f, "translation to LLVM IR for `{target}` failed: {message}"),
+            Problem::TargetMachine { triple, cpu, message } => {
+                write!(f, "LLVM has no target machine for `{target}` (triple {triple}, cpu {cpu}): {message}")
+            }
+            Problem::Optimise(message) => write!(f, "LLVM's optimiser failed for `{target}`: {message}"),
+            Problem::Emit(message) => write!(f, "LLVM could not emit code for `{target}`: {message}"),
+            Problem::Link(message) => write!(f, "LLD could not link the object for `{target}`: {message}"),
+            Problem::UndefinedSymbols { symbols, allowed } => {
+                let allowed = if allowed.is_empty() { "no outside symbols".to_owned() } else { allowed.join(", ") };
+                write!(
+                    f,
+                    "the code for `{target}` calls {}, which nothing defines where it is loaded; allowed are {allowed}",
+                    symbols.join(", ")
+                )
+            }
+        }
+    }
 }

@@ -1,17 +1,27 @@
 //! Kernel IR to MLIR to LLVM IR to machine code: the only crate that links LLVM and MLIR.
 //!
-//! MLIR (through melior) and LLVM (through inkwell) are one static LLVM 22 in one process. A kernel is built with
-//! [`mlir::builder::Builder`] from `arith`, `scf`, `gpu` and `llvm` operations, lowered by [`mlir::session::MlirSession`],
-//! optimised and emitted by [`llvm::code_generator::CodeGenerator`], and linked by LLD in process ([`llvm::link`]).
+//! MLIR (through melior) and LLVM (through inkwell) are one static LLVM 22 in one process. A kernel is built from `arith`, `scf`,
+//! `gpu` and `llvm` operations, lowered by MLIR's passes, optimised and emitted by LLVM, and linked by LLD in process.
+//!
+//! | module | job |
+//! |---|---|
+//! | `compile` | the phases in order, timed |
+//! | `machine` | all that depends on the target, one implementation a kind of machine |
+//! | `mlir` | builds MLIR and runs its passes |
+//! | `llvm` | runs LLVM's passes, emits, links |
+//! | `emit` | a scheduled kernel to MLIR: what is shared, four owners, the peepholes |
+//!
+//! After verification, code generation returns an error or succeeds; it never panics.
 
-pub mod compile;
+mod compile;
 mod emit;
 mod error;
 mod ffi;
-pub mod llvm;
-pub mod mlir;
+mod llvm;
+mod machine;
+mod mlir;
 
-pub use compile::timings::Timings;
-pub use compile::{Compiled, Dump, MachineCode, compile, compile_for_processor};
-pub use error::CodegenError;
-pub use llvm::code_generator::{HostProcessor, llvm_version};
+pub use compile::{Compiled, Dump, Timings, compile, compile_for_processor, mlir};
+pub use error::{CodegenError, Problem};
+pub use llvm::llvm_version;
+pub use machine::host::HostProcessor;

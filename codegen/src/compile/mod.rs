@@ -1,21 +1,22 @@
-//! From a module under construction to what is loaded: the phases in order, timed, with dumps on request.
+//! From a scheduled kernel to what is loaded: the phases in order, timed, with dumps on request.
 
-pub mod timings;
+mod timings;
 
 use crate::{
     emit,
+    emit::peephole::Peepholes,
     error::CodegenError,
-    llvm::code_generator::{CodeGenerator, HostProcessor},
-    llvm::link,
-    mlir::builder::Builder,
-    mlir::session::MlirSession,
+    llvm::{CodeGenerator, link},
+    machine::{self, Machine, Product, host::HostProcessor},
+    mlir::{builder::Builder, session::MlirSession},
 };
 use melior::ir::{Location, Module};
-use routefuse_ir::artifact::{Artifact, CodeFormat};
+use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
-use routefuse_ir::target::{Target, TargetKind};
-use timings::{Timings, timed};
+use timings::timed;
+
+pub use timings::Timings;
 
 /// Which intermediate texts to keep; none changes the code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,15 +52,11 @@ pub struct Compiled {
 
 /// Machine code, what was dumped on the way, and where the time went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MachineCode {
+pub(crate) struct MachineCode {
     /// A shared object for the host, PTX text for NVIDIA, HSACO for AMD.
     pub bytes: Vec<u8>,
-    /// MLIR, if asked for.
     pub mlir: Option<String>,
-    /// Optimised LLVM IR, if asked for.
     pub llvm: Option<String>,
-    /// Assembly, if asked for.
     pub assembly: Option<String>,
     /// Time of each phase; dumping is in none.
     pub timings: Timings,
@@ -68,8 +65,8 @@ pub struct MachineCode {
 /// Compiles a scheduled kernel. The same arguments always give the same artifact.
 ///
 /// # Errors
-/// A schedule that does not fit ([`CodegenError::Schedule`]), a host processor that lacks instructions
-/// ([`CodegenError::HostFeature`]); all others are defects, of this crate or of LLVM.
+/// A schedule that does not fit, or a host processor that lacks instructions (see [`Problem`](crate::Problem)); all others are
+/// defects, of this crate or of LLVM.
 pub fn compile(scheduled: &Scheduled, variant: Variant, dump: Dump) -> Result<Compiled, CodegenError> {
     compile_on(scheduled, variant, dump, None)
 }
@@ -88,6 +85,24 @@ pub fn compile_for_processor(
     compile_on(scheduled, variant, dump, Some(host))
 }
 
+/// The MLIR of a scheduled kernel, as built and verified, before any pass: [`Compiled::mlir`] without the work behind it.
+///
+/// # Errors
+/// Those of [`compile`] that come before MLIR's passes.
+pub fn mlir(scheduled: &Scheduled, variant: Variant) -> Result<String, CodegenError> {
+    mlir_with(scheduled, variant, Peepholes::default())
+}
+
+/// As [`mlir`], with these peepholes.
+pub(crate) fn mlir_with(scheduled: &Scheduled, variant: Variant, peepholes: Peepholes) -> Result<String, CodegenError> {
+    let machine = machine::of(scheduled.target, None)?;
+    let session = MlirSession::new(&*machine);
+    let module = Module::new(Location::unknown(session.context()));
+    emit::emit(&Builder::new(session.context(), &module), &*machine, scheduled, variant, peepholes)?;
+    session.verify(&module)?;
+    Ok(module.as_operation().to_string())
+}
+
 fn compile_on(
     scheduled: &Scheduled,
     variant: Variant,
@@ -95,43 +110,31 @@ fn compile_on(
     host: Option<&HostProcessor>,
 ) -> Result<Compiled, CodegenError> {
     let target = scheduled.target;
-    let code = compile_module_on(target, dump, host, |builder| emit::emit(builder, scheduled, variant))?;
+    let machine = machine::of(target, host)?;
+    let code = compile_module(&*machine, dump, |builder| {
+        emit::emit(builder, &*machine, scheduled, variant, Peepholes::default())
+    })?;
     let MachineCode { bytes, mlir, llvm, assembly, timings } = code;
-    let format = match target.kind() {
-        TargetKind::Host => CodeFormat::SharedObject,
-        TargetKind::Nvptx => CodeFormat::Ptx,
-        TargetKind::Amdgpu => CodeFormat::Hsaco,
-    };
     let artifact = Artifact {
         target,
         variant,
         schedule: scheduled.schedule.clone(),
         slots: abi::slots(&scheduled.kernel),
         entry: abi::ENTRY.to_owned(),
-        format,
+        format: machine.product().format(),
         code: bytes,
     };
     Ok(Compiled { artifact, mlir, llvm, assembly, timings })
 }
 
 /// Compiles the module that `build` makes with the builder it is given.
-pub fn compile_module(
-    target: Target,
+pub(crate) fn compile_module(
+    machine: &dyn Machine,
     dump: Dump,
-    build: impl FnOnce(&Builder) -> Result<(), CodegenError>,
-) -> Result<MachineCode, CodegenError> {
-    compile_module_on(target, dump, None, build)
-}
-
-fn compile_module_on(
-    target: Target,
-    dump: Dump,
-    host: Option<&HostProcessor>,
     build: impl FnOnce(&Builder) -> Result<(), CodegenError>,
 ) -> Result<MachineCode, CodegenError> {
     let mut timings = Timings::default();
-    let generator = || host.map_or_else(|| CodeGenerator::new(target), |host| CodeGenerator::on(target, host.clone()));
-    let (session, generator) = timed(&mut timings.setup, || (MlirSession::new(target), generator()));
+    let (session, generator) = timed(&mut timings.setup, || (MlirSession::new(machine), CodeGenerator::new(machine)));
     let generator = generator?;
     let mut module = Module::new(Location::unknown(session.context()));
     timed(&mut timings.build, || {
@@ -150,25 +153,21 @@ fn compile_module_on(
     timed(&mut timings.optimise, || generator.optimise(&context, &code))?;
     let llvm = dump.llvm.then(|| code.print_to_string().to_string());
 
-    // Emission changes the module it reads, so the text comes from a copy.
-    let assembly = (dump.assembly && target.kind() != TargetKind::Nvptx)
-        .then(|| generator.assembly(&context, &code.clone()))
-        .transpose()?;
-    let (bytes, assembly) = match target.kind() {
-        TargetKind::Nvptx => {
-            let ptx = timed(&mut timings.emit, || generator.assembly(&context, &code))?;
-            let text = dump.assembly.then(|| ptx.clone());
-            (ptx.into_bytes(), text)
+    let (bytes, assembly) = match machine.product() {
+        Product::Text(_) => {
+            let text = timed(&mut timings.emit, || generator.assembly(&context, &code))?;
+            (text.clone().into_bytes(), dump.assembly.then_some(text))
         }
-        kind => {
+        Product::Linked { allowed, .. } => {
+            // Emission changes the module it reads, so the text comes from a copy.
+            let assembly = dump.assembly.then(|| generator.assembly(&context, &code.clone())).transpose()?;
             let object = timed(&mut timings.emit, || generator.object(&context, &code))?;
-            let allowed: &[&'static str] = match kind {
-                TargetKind::Host => &link::HOST_SYMBOLS,
-                _ => &[],
-            };
-            let linked = timed(&mut timings.link, || link::link(target.name(), &object, allowed))?;
+            let linked = timed(&mut timings.link, || link::link(machine.target(), &object, allowed))?;
             (linked, assembly)
         }
     };
     Ok(MachineCode { bytes, mlir, llvm, assembly, timings })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,22 @@
 //! LLD in process: one relocatable object becomes one shared object, without a subprocess.
 
-use crate::{error::CodegenError, ffi};
+use crate::{
+    error::{CodegenError, Problem},
+    ffi,
+};
 use object::{Object, ObjectSymbol};
+use routefuse_ir::target::Target;
 use std::{
     ffi::{CString, c_char, c_void},
     path::Path,
     sync::Mutex,
 };
 
-/// What the C library gives to host code; LLVM may form calls to these out of plain loops.
-pub const HOST_SYMBOLS: [&str; 4] = ["memcpy", "memmove", "memset", "bcmp"];
-
 /// Links `object` into a small ELF shared object and checks that it needs nothing but the symbols in `allowed`.
 ///
 /// `target` only names the target in errors.
-pub fn link(target: &str, object: &[u8], allowed: &[&'static str]) -> Result<Vec<u8>, CodegenError> {
-    let failed = |message: String| CodegenError::Link { target: target.to_owned(), message };
+pub fn link(target: Target, object: &[u8], allowed: &[&'static str]) -> Result<Vec<u8>, CodegenError> {
+    let failed = |message: String| CodegenError::new(target, Problem::Link(message));
     // LLD reads and writes files by name and renames its output into place, so that it needs a directory of its own.
     let directory = tempfile::tempdir().map_err(|error| failed(format!("no temporary directory: {error}")))?;
     let (input, output) = (directory.path().join("kernel.o"), directory.path().join("kernel.so"));
@@ -73,11 +74,9 @@ unsafe extern "C" fn collect(user: *mut c_void, text: *const c_char, length: usi
 }
 
 /// Refuses a shared object whose dynamic symbol table needs a symbol that is not in `allowed`.
-fn check_symbols(target: &str, linked: &[u8], allowed: &[&'static str]) -> Result<(), CodegenError> {
-    let file = object::File::parse(linked).map_err(|error| CodegenError::Link {
-        target: target.to_owned(),
-        message: format!("LLD's output is no ELF file: {error}"),
-    })?;
+fn check_symbols(target: Target, linked: &[u8], allowed: &[&'static str]) -> Result<(), CodegenError> {
+    let file = object::File::parse(linked)
+        .map_err(|error| CodegenError::new(target, Problem::Link(format!("LLD's output is no ELF file: {error}"))))?;
     let mut symbols: Vec<String> = file
         .dynamic_symbols()
         .filter(|symbol| symbol.is_undefined())
@@ -88,5 +87,5 @@ fn check_symbols(target: &str, linked: &[u8], allowed: &[&'static str]) -> Resul
         return Ok(());
     }
     symbols.sort();
-    Err(CodegenError::UndefinedSymbols { target: target.to_owned(), symbols, allowed: allowed.to_vec() })
+    Err(CodegenError::new(target, Problem::UndefinedSymbols { symbols, allowed: allowed.to_vec() }))
 }

@@ -1,4 +1,7 @@
-//! LLVM: IR to machine code, and LLD.
+//! LLVM: from IR to machine code, and LLD.
 
-pub mod code_generator;
-pub mod link;
+mod code_generator;
+pub(crate) mod link;
+
+pub use code_generator::llvm_version;
+pub(crate) use code_generator::{CodeGenerator, initialise};

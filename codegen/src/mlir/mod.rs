@@ -1,4 +1,4 @@
 //! MLIR: what builds a module, and what turns it into LLVM IR.
 
-pub mod builder;
-pub mod session;
+pub(crate) mod builder;
+pub(crate) mod session;

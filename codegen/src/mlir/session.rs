@@ -1,6 +1,10 @@
-//! An MLIR context with only the dialects and passes of one kind of target, and its pass pipeline.
+//! An MLIR context with only the dialects and passes of one machine.
 
-use crate::{error::CodegenError, ffi};
+use crate::{
+    error::{CodegenError, Problem},
+    ffi,
+    machine::{Machine, Threads},
+};
 use melior::{
     Context,
     dialect::DialectRegistry,
@@ -12,48 +16,34 @@ use melior::{
     utility::parse_pass_pipeline,
 };
 use mlir_sys as sys;
-use routefuse_ir::target::{Target, TargetKind};
 use std::{cell::RefCell, rc::Rc, sync::Once};
 
-/// An MLIR context for one target. Diagnostics are kept instead of printed.
-pub struct MlirSession {
+/// An MLIR context for one machine. Diagnostics are kept instead of printed.
+pub struct MlirSession<'t> {
     context: Context,
     diagnostics: Rc<RefCell<Vec<String>>>,
-    target: Target,
+    machine: &'t dyn Machine,
 }
 
-impl MlirSession {
-    /// A fresh context with the dialects that code for `target` uses.
-    pub fn new(target: Target) -> Self {
+impl<'t> MlirSession<'t> {
+    /// A fresh context with the dialects that code for this machine uses.
+    pub fn new(machine: &'t dyn Machine) -> Self {
         register_passes();
         let registry = DialectRegistry::new();
         // SAFETY: dialect handles are static; the registry is live for the whole block.
         unsafe {
-            let mut handles = vec![
+            for handle in [
                 sys::mlirGetDialectHandle__func__(),
                 sys::mlirGetDialectHandle__arith__(),
                 sys::mlirGetDialectHandle__scf__(),
                 sys::mlirGetDialectHandle__cf__(),
                 sys::mlirGetDialectHandle__llvm__(),
-            ];
-            ffi::routefuse_register_host(registry.to_raw());
-            match target.kind() {
-                TargetKind::Host => {}
-                TargetKind::Nvptx => {
-                    handles.push(sys::mlirGetDialectHandle__gpu__());
-                    handles.push(sys::mlirGetDialectHandle__nvvm__());
-                    ffi::routefuse_register_nvvm(registry.to_raw());
-                }
-                TargetKind::Amdgpu => {
-                    handles.push(sys::mlirGetDialectHandle__gpu__());
-                    handles.push(sys::mlirGetDialectHandle__rocdl__());
-                    ffi::routefuse_register_rocdl(registry.to_raw());
-                }
-            }
-            for handle in handles {
+            ] {
                 sys::mlirDialectHandleInsertDialect(handle, registry.to_raw());
             }
+            ffi::routefuse_register_host(registry.to_raw());
         }
+        machine.register_dialects(&registry);
         let context = Context::new_with_registry(&registry, false);
         // A type or attribute of a dialect that is registered but not loaded is a crash, not an error.
         context.load_all_available_dialects();
@@ -63,7 +53,7 @@ impl MlirSession {
             sink.borrow_mut().push(diagnostic.to_string());
             true
         });
-        Self { context, diagnostics, target }
+        Self { context, diagnostics, machine }
     }
 
     /// The MLIR context.
@@ -77,15 +67,15 @@ impl MlirSession {
         if module.as_operation().verify() {
             return Ok(());
         }
-        Err(CodegenError::Verify { target: self.target.name().to_owned(), message: self.take_diagnostics() })
+        Err(self.failed(Problem::Verify(self.take_diagnostics())))
     }
 
     /// Lowers `module` to the llvm dialect in place.
     pub fn run_passes(&self, module: &mut Module) -> Result<(), CodegenError> {
         self.diagnostics.borrow_mut().clear();
-        let failed = |message: String| CodegenError::Passes { target: self.target.name().to_owned(), message };
+        let failed = |message: String| self.failed(Problem::Passes(message));
         let manager = PassManager::new(&self.context);
-        parse_pass_pipeline(manager.as_operation_pass_manager(), &self.pipeline())
+        parse_pass_pipeline(manager.as_operation_pass_manager(), &self.machine.lowering())
             .map_err(|error| failed(error.to_string()))?;
         manager.run(module).map_err(|_| failed(self.take_diagnostics()))
     }
@@ -99,44 +89,24 @@ impl MlirSession {
         llvm: &'l inkwell::context::Context,
     ) -> Result<inkwell::module::Module<'l>, CodegenError> {
         self.diagnostics.borrow_mut().clear();
-        let raw = match self.target.kind() {
-            TargetKind::Host => module.as_operation().to_raw(),
-            TargetKind::Nvptx | TargetKind::Amdgpu => gpu_module(module)
-                .ok_or_else(|| CodegenError::Translate {
-                    target: self.target.name().to_owned(),
-                    message: "the module holds no gpu.module".to_owned(),
-                })?
+        let raw = match self.machine.threads() {
+            Threads::Alone(_) => module.as_operation().to_raw(),
+            Threads::InWarps(_) => gpu_module(module)
+                .ok_or_else(|| self.failed(Problem::Translate("the module holds no gpu.module".to_owned())))?
                 .to_raw(),
         };
         // SAFETY: the operation is live, and `llvm.raw()` is the context that the returned module is created in; the
         // two bindings spell the same C type differently.
         let translated = unsafe { sys::mlirTranslateModuleToLLVMIR(raw, llvm.raw() as sys::LLVMContextRef) };
         if translated.is_null() {
-            return Err(CodegenError::Translate {
-                target: self.target.name().to_owned(),
-                message: self.take_diagnostics(),
-            });
+            return Err(self.failed(Problem::Translate(self.take_diagnostics())));
         }
         // SAFETY: a fresh module in `llvm`, owned by nobody else.
         Ok(unsafe { inkwell::module::Module::new(translated.cast()) })
     }
 
-    /// The textual pass pipeline (melior's pass constructors take no options). It lowers only: the emitter shares what it
-    /// has emitted, and the rest is LLVM's work.
-    fn pipeline(&self) -> String {
-        match self.target.kind() {
-            TargetKind::Host => {
-                "builtin.module(convert-scf-to-cf,convert-to-llvm,reconcile-unrealized-casts)".to_owned()
-            }
-            TargetKind::Nvptx => "builtin.module(gpu.module(convert-scf-to-cf,\
-                 convert-gpu-to-nvvm{index-bitwidth=64},reconcile-unrealized-casts))"
-                .to_owned(),
-            TargetKind::Amdgpu => format!(
-                "builtin.module(gpu.module(convert-scf-to-cf,\
-                 convert-gpu-to-rocdl{{index-bitwidth=64 chipset={} runtime=HIP}},reconcile-unrealized-casts))",
-                self.target.name()
-            ),
-        }
+    fn failed(&self, problem: Problem) -> CodegenError {
+        CodegenError::new(self.machine.target(), problem)
     }
 
     fn take_diagnostics(&self) -> String {

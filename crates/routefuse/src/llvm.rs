@@ -1,7 +1,6 @@
 //! The built-in compiler: `routefuse-codegen`, as the runtime sees it.
 
-use routefuse_codegen::HostProcessor;
-use routefuse_codegen::{CodegenError, Dump};
+use routefuse_codegen::{CodegenError, Dump, HostProcessor, Problem};
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::{Code, Diagnostic};
@@ -44,10 +43,10 @@ unsafe impl Compiler for Llvm {
 
 /// With its code, and what to do.
 pub(crate) fn diagnostic(e: &CodegenError) -> Diagnostic {
-    let (code, help) = match e {
-        CodegenError::HostFeature { .. } => (Code::HostUnsupported, "GPU targets compile on any processor"),
-        CodegenError::UndefinedSymbols { .. } => (Code::UndefinedSymbol, DEFECT),
-        CodegenError::RowTooWide { .. } => (
+    let (code, help) = match e.problem() {
+        Problem::HostFeature { .. } => (Code::HostUnsupported, "GPU targets compile on any processor"),
+        Problem::UndefinedSymbols { .. } => (Code::UndefinedSymbol, DEFECT),
+        Problem::RowTooWide { .. } => (
             Code::CompileFailed,
             "a leading dim that is constant is part of the row: make it symbolic (`dim T`), so that each row is one of its own",
         ),
@@ -61,17 +60,18 @@ const DEFECT: &str = "this is a defect in routefuse; please report the graph and
 #[cfg(test)]
 mod tests {
     use super::*;
+    use routefuse_ir::target::Target;
 
     #[test]
     fn failures_say_what_is_missing_and_what_to_do() {
-        let missing = CodegenError::HostFeature { cpu: "core2".to_owned(), feature: "fma" };
+        let missing = Problem::HostFeature { cpu: "core2".to_owned(), feature: "fma" };
+        let missing = CodegenError::new(Target::host(), missing);
         let text = diagnostic(&missing).to_string();
         assert!(text.starts_with("RF0803: ") && text.contains("core2") && text.contains("fma"), "{text}");
-        let undefined = CodegenError::UndefinedSymbols {
-            target: "gfx942".to_owned(),
-            symbols: vec!["__ockl_get_local_size".to_owned()],
-            allowed: vec![],
-        };
+        let undefined =
+            Problem::UndefinedSymbols { symbols: vec!["__ockl_get_local_size".to_owned()], allowed: vec![] };
+        let gfx942 = Target::named("gfx942").expect("a known target");
+        let undefined = CodegenError::new(gfx942, undefined);
         let text = diagnostic(&undefined).to_string();
         assert!(text.starts_with("RF0804: ") && text.contains("gfx942") && text.contains("__ockl"), "{text}");
     }

@@ -1,4 +1,4 @@
-//! Flat schedules: nothing crosses lanes.
+//! Flat schedules: nothing crosses lanes, and every piece is pulled by itself.
 
-pub(in crate::emit) mod gpu;
-pub(in crate::emit) mod host;
+pub(super) mod gpu;
+pub(super) mod host;

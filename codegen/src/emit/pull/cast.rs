@@ -1,12 +1,12 @@
 //! Casts by value, and the 16-bit floats.
 
-use crate::emit::pull::Emitter;
-use crate::emit::pull::known::{Lanes, Nans};
+use super::known::{Lanes, Nans};
+use super::lanewise::Lanewise;
+use super::types::value_type;
 use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
-use routefuse_ir::target::TargetKind;
 use routefuse_ir::{DType, math};
 
-impl<'m> Emitter<'_, 'm> {
+impl<'m> Lanewise<'_, 'm> {
     /// `x` as another dtype: through `f32` if either side is a float, so that an integer rounds to `f32` before it rounds
     /// to 16 bits.
     pub fn cast(&self, x: Lanes<'m>, from: DType, to: DType) -> Lanes<'m> {
@@ -14,7 +14,7 @@ impl<'m> Emitter<'_, 'm> {
             return Lanes { value: self.cast_integer(x.value, from, to), ..x };
         }
         let wide = self.widened(x, from);
-        let element = self.value_type(to);
+        let element = value_type(self.b, to);
         let value = match to {
             DType::F32 => return wide,
             DType::F16 => self.narrowed_to_f16(wide),
@@ -29,7 +29,7 @@ impl<'m> Emitter<'_, 'm> {
 
     /// Integers and `bool`: the low bits, extended by the source's own sign; `bool` asks for `x != 0`.
     fn cast_integer(&self, x: Val<'m>, from: DType, to: DType) -> Val<'m> {
-        let element = self.value_type(to);
+        let element = value_type(self.b, to);
         if to == DType::Bool {
             return if from == to {
                 x
@@ -54,54 +54,31 @@ impl<'m> Emitter<'_, 'm> {
             DType::F32 => free(x.value),
             DType::F16 => {
                 let half = self.b.bitcast(x.value, self.b.lanes_of(self.b.f16(), x.lanes));
-                free(if self.kind == TargetKind::Amdgpu && (5..8).contains(&x.lanes) {
-                    // LLVM 22 cannot select the widening of 5 to 7 lanes; the instruction takes one anyway.
-                    let lane = |i| self.b.extf(self.b.extract(half, i), self.b.f32());
-                    self.b.gather_lanes(&(0..x.lanes).map(lane).collect::<Vec<_>>())
-                } else {
-                    self.b.extf(half, self.b.f32())
-                })
+                free(self.machine.widen_f16(self.b, half))
             }
-            DType::Bf16 if self.group.get().is_some() && x.lanes.is_multiple_of(2) => free(self.pairs_widened(x)),
-            DType::Bf16 => {
-                let bits = self.b.extui(x.value, self.b.int(32));
-                let high = self.b.shli(bits, self.b.const_int(self.b.type_of(bits), 16));
-                free(self.b.bitcast(high, self.b.lanes_of(self.b.f32(), x.lanes)))
-            }
+            DType::Bf16 => free(self.widen_bf16.and_then(|widen| widen(self.b, x)).unwrap_or_else(|| self.shifted(x))),
             _ if from.is_signed() => exact(self.b.sitofp(x.value, self.b.f32())),
             _ => exact(self.b.uitofp(x.value, self.b.f32())),
         }
     }
 
-    /// `bf16` to `f32` on an even number of lanes: the upper one of two needs only its neighbour cleared.
-    fn pairs_widened(&self, x: Lanes<'m>) -> Val<'m> {
-        let b = self.b;
-        let pairs = b.bitcast(x.value, b.lanes_of(b.int(32), x.lanes / 2));
-        let ty = b.type_of(pairs);
-        let (low, high) = (b.shli(pairs, b.const_int(ty, 16)), b.andi(pairs, b.const_int(ty, 0xffff_0000)));
-        let lanes: Vec<Val<'m>> = (0..x.lanes / 2).flat_map(|i| [b.extract(low, i), b.extract(high, i)]).collect();
-        b.bitcast(b.gather_lanes(&lanes), b.lanes_of(b.f32(), x.lanes))
+    /// `bf16` to `f32`: the same bits, zeros below them.
+    fn shifted(&self, x: Lanes<'m>) -> Val<'m> {
+        let bits = self.b.extui(x.value, self.b.int(32));
+        let high = self.b.shli(bits, self.b.const_int(self.b.type_of(bits), 16));
+        self.b.bitcast(high, self.b.lanes_of(self.b.f32(), x.lanes))
     }
 
-    /// The bits of the nearest `f16`, by the target's conversion; NaN gives the canonical one.
+    /// The bits of the nearest `f16`, by the machine's conversion; NaN gives the canonical one.
     fn narrowed_to_f16(&self, x: Lanes<'m>) -> Val<'m> {
-        let half = self.b.truncf(x.value, self.b.f16());
-        let mut bits = self.b.bitcast(half, self.b.lanes_of(self.b.int(16), x.lanes));
-        if self.kind == TargetKind::Amdgpu {
-            // LLVM 22 fuses a product with this cast as (half)(a*b + 0), which loses the sign of −0.0.
-            let wide = self.b.bitcast(x.value, self.b.lanes_of(self.b.int(32), x.lanes));
-            let high = self.b.shrui(wide, self.b.const_int(self.b.type_of(wide), 16));
-            let high = self.b.trunci(high, self.b.int(16));
-            let sign = self.b.andi(high, self.b.const_int(self.b.type_of(high), 0x8000));
-            bits = self.b.ori(bits, sign);
-        }
+        let bits = self.machine.narrow_to_f16(self.b, x.value);
         let nan = self.b.const_int(self.b.type_of(bits), i64::from(math::F16_NAN));
         self.b.select(self.b.cmpf(FloatPredicate::Uno, x.value, x.value), nan, bits)
     }
 
     /// The bits of the nearest `bf16`; NaN gives the canonical one.
     fn narrowed_to_bf16(&self, x: Lanes<'m>) -> Val<'m> {
-        let bits = if self.kind == TargetKind::Host {
+        let bits = if self.machine.settles_before_rounding() {
             self.settled_to_bf16(self.settled(x))
         } else {
             math::f32_to_bf16(&mut self.math(x.lanes), x.value)

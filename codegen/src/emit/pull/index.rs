@@ -66,6 +66,11 @@ impl<'m> Index<'m> {
         Index { row: merged(row), column: merged(column), flat }
     }
 
+    /// Of a value that is the same everywhere.
+    pub fn nowhere() -> Index<'m> {
+        Index::new(vec![Ix::constant(0)], vec![Ix::constant(0)], None)
+    }
+
     /// Its identity.
     pub fn key(&self) -> IndexKey {
         let keys = |lanes: &[Ix<'m>]| lanes.iter().map(|ix| ix.key()).collect();

@@ -1,34 +1,67 @@
-//! Where elements are in memory, loads and stores.
+//! Where the elements of parameters are in memory, and loads and stores of them.
 
-use crate::emit::pull::Emitter;
-use crate::emit::pull::index::{Index, Ix, neighbours};
-use crate::emit::pull::known::Lanes;
-use crate::mlir::builder::{IntPredicate, Val};
+use super::arguments::{Arguments, is_aliased};
+use super::arithmetic::Indexing;
+use super::index::{Index, Ix, gcd, key, neighbours};
+use super::job::Job;
+use super::scopes::{ScopedMap, Scopes};
+use super::types::memory_type;
+use crate::machine::Machine;
+use crate::mlir::builder::{Builder, IntPredicate, Val};
 use melior::ir::Type;
 use routefuse_ir::DType;
+use routefuse_ir::dim::SymbolId;
 use routefuse_ir::graph::Layout;
-use routefuse_ir::kernel::{ParamId, Role};
+use routefuse_ir::kernel::schedule::Variant;
+use routefuse_ir::kernel::{Kernel, ParamId};
+use std::rc::Rc;
 
-impl<'m> Emitter<'_, 'm> {
-    /// The type of a dtype in memory: `bool` is a byte, 16-bit floats are their bits.
-    pub fn memory_type(&self, dtype: DType) -> Type<'m> {
-        match dtype {
-            DType::F32 => self.b.f32(),
-            other => self.b.int(other.size() as u32 * 8),
-        }
-    }
+/// Emits accesses to the kernel's parameters.
+pub(in crate::emit) struct Memory<'a, 'm> {
+    b: &'a Builder<'m>,
+    kernel: &'a Kernel,
+    machine: &'a dyn Machine,
+    variant: Variant,
+    ix: Rc<Indexing<'a, 'm>>,
+    arguments: Arguments<'m>,
+    /// By parameter and identity of the element's number, addresses that were emitted.
+    addresses: ScopedMap<(ParamId, usize), Val<'m>>,
+}
 
-    /// The type of a dtype as a value.
-    pub fn value_type(&self, dtype: DType) -> Type<'m> {
-        match dtype {
-            DType::Bool => self.b.int(1),
-            other => self.memory_type(other),
-        }
+impl<'a, 'm> Memory<'a, 'm> {
+    /// For a kernel with these arguments.
+    pub fn new(
+        job: Job<'a, 'm>,
+        arguments: Arguments<'m>,
+        ix: &Rc<Indexing<'a, 'm>>,
+        scopes: &Rc<Scopes>,
+    ) -> Memory<'a, 'm> {
+        let Job { b, kernel, machine, variant } = job;
+        Memory { b, kernel, machine, variant, ix: Rc::clone(ix), arguments, addresses: ScopedMap::new(scopes) }
     }
 
     /// Another parameter may write what is read through this one.
     pub fn is_aliased(&self, param: ParamId) -> bool {
-        self.kernel.param(param).aliases.is_some() || self.kernel.params.iter().any(|p| p.aliases == Some(param))
+        is_aliased(self.kernel, param)
+    }
+
+    /// The base address of a parameter.
+    pub fn pointer(&self, param: ParamId) -> Val<'m> {
+        self.arguments.pointer(param)
+    }
+
+    /// The extent of a symbol, in the index type.
+    pub fn extent(&self, symbol: SymbolId) -> Val<'m> {
+        self.ix.of_argument(self.arguments.extent(symbol))
+    }
+
+    /// The rows of the kernel, in the index type.
+    pub fn rows(&self) -> Val<'m> {
+        self.kernel.rows.map_or_else(|| self.ix.constant(1), |symbol| self.extent(symbol))
+    }
+
+    fn stride(&self, param: ParamId, dim: u32) -> Val<'m> {
+        self.ix.of_argument(self.arguments.stride(param, dim))
     }
 
     /// A divisor, in elements, of the stride of dim 0 of a parameter with [`Layout::Rows`].
@@ -41,11 +74,11 @@ impl<'m> Emitter<'_, 'm> {
         let param = self.kernel.param(table);
         let inner = |dim: usize| param.ty.shape[dim + 1..].iter().filter_map(|d| d.as_const()).product::<u64>();
         let terms = indices.iter().enumerate().map(|(dim, ix)| match param.layout {
-            Layout::Rows if dim == 0 => self.product(*ix, self.stride(table, 0), self.row_multiple(table)),
-            Layout::Contiguous | Layout::Rows => self.times(*ix, inner(dim)),
-            Layout::Strided => self.product(*ix, self.stride(table, dim as u32), 1),
+            Layout::Rows if dim == 0 => self.ix.product(*ix, self.stride(table, 0), self.row_multiple(table)),
+            Layout::Contiguous | Layout::Rows => self.ix.times(*ix, inner(dim)),
+            Layout::Strided => self.ix.product(*ix, self.stride(table, dim as u32), 1),
         });
-        terms.reduce(|x, y| self.add(x, y)).unwrap_or(Ix::constant(0))
+        terms.reduce(|x, y| self.ix.add(x, y)).unwrap_or(Ix::constant(0))
     }
 
     /// The offset in elements of every lane of a parameter's element `(row, column)`.
@@ -65,8 +98,8 @@ impl<'m> Emitter<'_, 'm> {
             let mut inner: u64 = dims.iter().product();
             for (d, extent) in dims.iter().enumerate() {
                 inner /= extent;
-                let dim = self.divide(index.column_of(lane), inner);
-                indices.push(if d == 0 { dim } else { self.remainder(dim, *extent) });
+                let dim = self.ix.divide(index.column_of(lane), inner);
+                indices.push(if d == 0 { dim } else { self.ix.remainder(dim, *extent) });
             }
             indices
         };
@@ -74,57 +107,31 @@ impl<'m> Emitter<'_, 'm> {
             .map(|lane| match p.layout {
                 Layout::Contiguous => {
                     let row = if space.per_row { index.row_of(lane) } else { Ix::constant(0) };
-                    self.add(self.times(row, space.cols), index.column_of(lane))
+                    self.ix.add(self.ix.times(row, space.cols), index.column_of(lane))
                 }
                 Layout::Rows if space.per_row => {
-                    let row = self.product(index.row_of(lane), self.stride(param, 0), self.row_multiple(param));
-                    self.add(row, index.column_of(lane))
+                    let row = self.ix.product(index.row_of(lane), self.stride(param, 0), self.row_multiple(param));
+                    self.ix.add(row, index.column_of(lane))
                 }
                 // The dims behind the first are without gaps, so they are one.
                 Layout::Rows if dims.len() > 1 => {
                     let inner: u64 = dims[1..].iter().product();
                     let column = index.column_of(lane);
-                    let outer = self.divide(column, inner);
-                    let outer = self.product(outer, self.stride(param, 0), self.row_multiple(param));
-                    self.add(outer, self.remainder(column, inner))
+                    let outer = self.ix.divide(column, inner);
+                    let outer = self.ix.product(outer, self.stride(param, 0), self.row_multiple(param));
+                    self.ix.add(outer, self.ix.remainder(column, inner))
                 }
                 Layout::Rows | Layout::Strided => self.table_offset(param, &offset(lane)),
             })
             .collect()
     }
 
-    /// Loads element `(row, column)` of an input on every lane.
-    pub fn load(&self, param: ParamId, index: &Index<'m>) -> Lanes<'m> {
-        let offsets = self.offsets(param, index);
-        let value = self.load_once(param, index, &offsets).unwrap_or_else(|| self.load_at(param, &offsets));
-        Lanes::exact(value, offsets.len() as u32)
-    }
-
-    /// Loads neighbours that no other thread asks for, so that they make room in the caches before anything else does:
-    /// the kernel behind reads what this one stores. None where they are no whole 8 or 16 bytes.
-    ///
-    /// On an H100 the head gate and a copy of what it made took 22.6 µs instead of 24.0 for 42 MB in all (12.3 to 11.6 alone),
-    /// a hundredth more where the buffers are many times the cache.
-    fn load_once(&self, param: ParamId, index: &Index<'m>, offsets: &[Ix<'m>]) -> Option<Val<'m>> {
-        let (p, space) = (self.kernel.param(param), self.kernel.param_space(param));
-        let in_place = index.flat.is_some_and(|(_, cols)| space.per_row && cols == space.cols);
-        let streams = self.dependent_launch && in_place && p.layout == Layout::Contiguous;
-        if !streams || p.ty.dtype == DType::Bool || self.is_aliased(param) || !neighbours(offsets) {
-            return None;
-        }
-        let element = self.memory_type(p.ty.dtype);
-        let (pointer, align) = self.address(param, offsets[0], element);
-        let bytes = offsets.len() as u64 * p.ty.dtype.size();
-        let whole = matches!(bytes, 8 | 16) && align >= bytes;
-        whole.then(|| self.b.load_once(pointer, self.b.lanes_of(element, offsets.len() as u32), bytes))
-    }
-
     /// Loads the elements at these offsets: with one instruction if they are neighbours.
     pub fn load_at(&self, param: ParamId, offsets: &[Ix<'m>]) -> Val<'m> {
         let dtype = self.kernel.param(param).ty.dtype;
-        let element = self.memory_type(dtype);
+        let element = memory_type(self.b, dtype);
         // A kernel that begins before the one in front has ended may see its inputs change until its wait.
-        let invariant = !self.is_aliased(param) && !self.dependent_launch;
+        let invariant = !self.is_aliased(param) && !self.machine.waits_for_inputs();
         let load = |at: Ix<'m>, lanes: u32| {
             let (pointer, align) = self.address(param, at, element);
             self.b.load(pointer, self.b.lanes_of(element, lanes), align as u32, invariant)
@@ -144,26 +151,9 @@ impl<'m> Emitter<'_, 'm> {
         }
     }
 
-    /// Stores to element `(row, column)` of an output on every lane, and sets the error word where a gather trapped.
-    pub fn store(&self, param: ParamId, index: &Index<'m>, value: Lanes<'m>) {
-        let bits = self.bits_to_store(param, index.lanes(), value);
-        self.write(param, index, bits);
-    }
-
-    /// A value as it is in memory, on this many lanes; sets the error word where a gather trapped.
-    pub fn bits_to_store(&self, param: ParamId, lanes: u32, value: Lanes<'m>) -> Val<'m> {
-        let dtype = self.kernel.param(param).ty.dtype;
-        let value = self.settled(value);
-        if let Some(trap) = value.trap {
-            self.set_error_word(trap);
-        }
-        let raw = self.spread(value.value, lanes);
-        if dtype == DType::Bool { self.b.extui(raw, self.memory_type(dtype)) } else { raw }
-    }
-
     /// Stores bits, a lane an element: with one instruction if the elements are neighbours.
     pub fn write(&self, param: ParamId, index: &Index<'m>, bits: Val<'m>) {
-        let element = self.memory_type(self.kernel.param(param).ty.dtype);
+        let element = memory_type(self.b, self.kernel.param(param).ty.dtype);
         let offsets = self.offsets(param, index);
         if neighbours(&offsets) {
             let (pointer, align) = self.address(param, offsets[0], element);
@@ -176,14 +166,26 @@ impl<'m> Emitter<'_, 'm> {
         }
     }
 
-    /// Sets the error word where a lane trapped.
-    pub fn set_error_word(&self, trap: Val<'m>) {
-        let Some(word) = self.kernel.params.iter().position(|p| p.role == Role::ErrorWord) else { return };
-        let lanes = self.b.lanes(self.b.type_of(trap));
-        let any = (1..lanes).fold(self.b.extract(trap, 0), |any, lane| self.b.ori(any, self.b.extract(trap, lane)));
-        self.b.if_then(any, |b| {
-            // Several threads may store the same 1.
-            b.store(b.const_int(b.int(32), 1), self.pointer(ParamId(word as u32)), 4);
-        });
+    /// The address of element `at` of a parameter, and a divisor of the address in bytes, a power of two.
+    pub fn address(&self, param: ParamId, at: Ix<'m>, element: Type<'m>) -> (Val<'m>, u64) {
+        let size = self.kernel.param(param).ty.dtype.size();
+        let aligned = if self.variant.aligned { 16 } else { size };
+        let divisor = gcd(gcd(at.multiple.saturating_mul(size), at.plus.saturating_mul(size)), aligned);
+        let align = 1 << divisor.trailing_zeros();
+        // A constant index is 32 bits wide.
+        let (dynamic, fixed) = match (at.base, i32::try_from(at.plus)) {
+            (base, Ok(fixed)) => (base, fixed),
+            (_, Err(_)) => (Some(self.ix.materialise(at)), 0),
+        };
+        let pointer = self.arguments.pointer(param);
+        let pointer = match dynamic {
+            None => pointer,
+            Some(base) => self.addresses.get(&(param, key(base))).unwrap_or_else(|| {
+                let address = self.b.gep(pointer, base, element);
+                self.addresses.insert((param, key(base)), address);
+                address
+            }),
+        };
+        (self.b.gep_const(pointer, fixed, element), align)
     }
 }

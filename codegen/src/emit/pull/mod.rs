@@ -1,157 +1,149 @@
-//! The emitter's state: the kernel's arguments, what was emitted already, and arithmetic on indices.
+//! Pulling: a value at an index. What all four owners share; nothing here knows a schedule, or what kind of machine it is for.
+//!
+//! A kernel is read backwards from its stores, as its definition says. An owner asks each stored value for the lanes of a piece
+//! at an [`Index`], and a value asks its operands, at the same index or at a moved one ([`movement`], [`gather`]). Whatever was
+//! asked before at an equal index is not emitted again, so everything that the stores of a piece share is computed once.
+//!
+//! Indices are scalars, one a lane, written as `base + constant` with a known divisor of the base ([`index::Ix`]): this is what
+//! finds out which lanes are neighbours in memory (vector loads and stores), which are in the same row, and which comparisons
+//! have one answer for all lanes.
+//!
+//! Everything is branchless. An index that may be out of range is replaced by a safe one and the result by a selection; only a
+//! table whose extent may be zero is read under a condition.
+//!
+//! [`Pull`] stands on three objects that know less than it: [`Indexing`] is arithmetic on indices, [`Lanewise`] is arithmetic
+//! on lanes, which knows no kernel, and [`Memory`] knows where elements are. Above it, an owner may [hold](Held) values that it
+//! has computed, and give [shortcuts](Shortcut). An owner is above this module and never below it: both are traits here that
+//! it implements.
 
-pub(in crate::emit) mod cast;
-pub(in crate::emit) mod evaluate;
-pub(in crate::emit) mod gather;
-pub(in crate::emit) mod held;
+pub(in crate::emit) mod arguments;
+pub(in crate::emit) mod arithmetic;
+mod cast;
+mod gather;
 pub(in crate::emit) mod index;
+pub(in crate::emit) mod job;
 pub(in crate::emit) mod known;
+pub(in crate::emit) mod lanewise;
 pub(in crate::emit) mod math;
 pub(in crate::emit) mod memory;
-pub(in crate::emit) mod movement;
-pub(in crate::emit) mod scalar;
+mod movement;
+mod scalar;
+pub(in crate::emit) mod scopes;
 pub(in crate::emit) mod store;
+pub(in crate::emit) mod types;
 
-use crate::emit::flat::gpu::Fork;
-use crate::emit::peephole::bound_mask::RowOfBlock;
-use crate::emit::pull::held::Kept;
-use crate::emit::pull::index::{IndexKey, Ix, gcd, key};
-use crate::emit::pull::known::Lanes;
-use crate::emit::row::gpu::group::Group;
-use crate::emit::row::gpu::spread::Spread;
-use crate::mlir::builder::{Builder, IntPredicate, Val};
-use melior::ir::Type;
-use routefuse_ir::dim::SymbolId;
-use routefuse_ir::kernel::abi::{Slot, slots};
-use routefuse_ir::kernel::schedule::{Scheduled, Variant};
-use routefuse_ir::kernel::{Kernel, ParamId, ValueId};
-use routefuse_ir::op::Candidates;
-use routefuse_ir::target::{Target, TargetKind};
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use crate::machine::Machine;
+use crate::mlir::builder::{Builder, Val};
+use arguments::Arguments;
+use arithmetic::Indexing;
+use index::{Index, IndexKey, Ix};
+use job::Job;
+use known::Lanes;
+use lanewise::{Lanewise, WidenBf16};
+use memory::Memory;
+use routefuse_ir::dim::Dim;
+use routefuse_ir::kernel::{Kernel, ParamId, ValueId, ValueKind};
+use routefuse_ir::op::OutOfRange;
+use routefuse_ir::{DType, Literal};
+use scopes::{ScopedMap, Scopes};
 use std::rc::Rc;
+use types::value_type;
 
-/// Index arithmetic that was emitted already; SSA values by [`key`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::emit) enum Arithmetic {
-    /// `base + constant`.
-    Plus(usize, u64),
-    /// The sum of two values.
-    Sum(usize, usize),
-    /// `base × constant`.
-    Times(usize, u64),
-    /// `(base + constant) × value`.
-    Product(usize, u64, usize),
-    /// `(base + constant) / constant`.
-    Quotient(usize, u64, u64),
-    /// `(base + constant) % constant`.
-    Remainder(usize, u64, u64),
-    /// `base + constant < constant`.
-    Below(usize, u64, u64),
-    /// `base + constant − start` in `[start, end)`, else 0.
-    Within(usize, u64, u64, u64),
-    /// The address of an element of a parameter.
-    Address(u32, usize),
-    /// An argument in the index type.
-    Argument(usize),
-    /// A lane's number in the index type.
-    Lane(usize),
-    /// A value with the canonical NaN in place of any other.
-    Settled(usize),
+/// A value that its owner has computed at all columns of a row, and holds.
+pub(in crate::emit) trait Held<'m> {
+    /// The value at these columns, one a lane. None where only its owner can read what is held.
+    fn read(&self, columns: &[Ix<'m>]) -> Option<Lanes<'m>>;
 }
 
-/// Rank keys of a value, by what counts as a candidate and where.
-pub(in crate::emit) type KeysOf = (ValueId, Candidates, IndexKey);
+/// A way to something that is shorter than pulling it. None goes the long way.
+pub(in crate::emit) trait Shortcut<'m> {
+    /// The value at an index that names only what it depends on.
+    fn value(&self, _pull: &Pull<'_, 'm>, _id: ValueId, _index: &Index<'m>) -> Option<Lanes<'m>> {
+        None
+    }
 
-/// What is visible at the insertion point.
-#[derive(Clone, Default)]
-struct Scope<'m> {
-    values: HashMap<(ValueId, IndexKey), Lanes<'m>>,
-    arithmetic: HashMap<Arithmetic, Val<'m>>,
-    kept: HashMap<ValueId, Kept<'m>>,
-    keys: HashMap<KeysOf, Lanes<'m>>,
-    /// By the [`key`] of the row.
-    forks: HashMap<usize, Fork<'m>>,
+    /// The operand of a remap at these columns, one a lane.
+    fn columns(
+        &self,
+        _pull: &Pull<'_, 'm>,
+        _operand: ValueId,
+        _columns: &[Ix<'m>],
+        _index: &Index<'m>,
+    ) -> Option<Lanes<'m>> {
+        None
+    }
+
+    /// Of an index of a gather, one that is safe to read at, for every lane.
+    fn addresses(&self, _pull: &Pull<'_, 'm>, _wanted: Wanted, _index: &Index<'m>) -> Option<Vec<Ix<'m>>> {
+        None
+    }
+
+    /// The elements of an input at these offsets.
+    fn load(&self, _pull: &Pull<'_, 'm>, _param: ParamId, _index: &Index<'m>, _offsets: &[Ix<'m>]) -> Option<Val<'m>> {
+        None
+    }
 }
 
-/// Emits one kernel.
-pub(in crate::emit) struct Emitter<'a, 'm> {
+/// An index of a gather, and what is to be done about it.
+#[derive(Clone, Copy)]
+pub(in crate::emit) struct Wanted {
+    /// The index.
+    pub id: ValueId,
+    /// The extent of the dim that it is an index of.
+    pub extent: Dim,
+    /// For an index outside.
+    pub policy: OutOfRange,
+    /// It is never outside.
+    pub proved: bool,
+}
+
+/// What an owner does in its own way.
+#[derive(Clone, Copy)]
+pub(in crate::emit) struct Ways<'a, 'm> {
+    /// Asked one after the other.
+    pub shortcuts: &'a [&'a dyn Shortcut<'m>],
+    /// How it widens `bf16`, if not lane by lane.
+    pub widen_bf16: Option<WidenBf16<'m>>,
+}
+
+/// Emits the values of one kernel.
+pub(in crate::emit) struct Pull<'a, 'm> {
     pub b: &'a Builder<'m>,
     pub kernel: &'a Kernel,
-    pub variant: Variant,
-    pub target: Target,
-    pub kind: TargetKind,
-    /// The kernel waits for the one before it.
-    pub dependent_launch: bool,
-    pub slots: Vec<Slot>,
-    /// One for each slot, once the function is begun.
-    pub arguments: RefCell<Vec<Val<'m>>>,
-    scope: RefCell<Scope<'m>>,
-    /// On the host, inside a loop over a block of rows: its row.
-    pub row_of_block: Cell<Option<RowOfBlock<'m>>>,
-    /// Of a row schedule on a GPU: the lanes of a row.
-    pub group: OnceCell<Group<'a, 'm>>,
-    /// Of a row schedule on a GPU: by segments and their columns.
-    pub spreads: RefCell<HashMap<(u64, u64), Rc<Spread<'m>>>>,
+    pub machine: &'a dyn Machine,
+    /// Arithmetic on indices.
+    pub ix: Rc<Indexing<'a, 'm>>,
+    /// Arithmetic on lanes.
+    pub lanewise: Rc<Lanewise<'a, 'm>>,
+    /// The kernel's parameters.
+    pub memory: Memory<'a, 'm>,
+    /// What is visible where.
+    pub scopes: Rc<Scopes>,
+    shortcuts: &'a [&'a dyn Shortcut<'m>],
+    values: ScopedMap<(ValueId, IndexKey), Lanes<'m>>,
+    held: ScopedMap<ValueId, Rc<dyn Held<'m> + 'a>>,
     /// By value, whether a store depends on it.
     reached: Vec<bool>,
 }
 
-impl<'a, 'm> Emitter<'a, 'm> {
-    pub fn new(b: &'a Builder<'m>, scheduled: &'a Scheduled, variant: Variant) -> Emitter<'a, 'm> {
-        Emitter {
+impl<'a, 'm> Pull<'a, 'm> {
+    /// For a kernel that was given these arguments.
+    pub fn new(job: Job<'a, 'm>, scopes: Rc<Scopes>, arguments: Arguments<'m>, ways: Ways<'a, 'm>) -> Pull<'a, 'm> {
+        let Job { b, kernel, machine, variant } = job;
+        let ix = Rc::new(Indexing::new(b, variant, &scopes));
+        Pull {
             b,
-            kernel: &scheduled.kernel,
-            variant,
-            target: scheduled.target,
-            kind: scheduled.target.kind(),
-            dependent_launch: scheduled.target.has_dependent_launch(),
-            slots: slots(&scheduled.kernel),
-            arguments: RefCell::default(),
-            scope: RefCell::default(),
-            row_of_block: Cell::default(),
-            group: OnceCell::new(),
-            spreads: RefCell::default(),
-            reached: reached(&scheduled.kernel),
+            kernel,
+            machine,
+            lanewise: Rc::new(Lanewise::new(job, &scopes, ways.widen_bf16)),
+            memory: Memory::new(job, arguments, &ix, &scopes),
+            ix,
+            shortcuts: ways.shortcuts,
+            values: ScopedMap::new(&scopes),
+            held: ScopedMap::new(&scopes),
+            scopes,
+            reached: reached(kernel),
         }
-    }
-
-    /// Runs `body`, which emits into a region of its own: what it emits is not visible after it.
-    pub fn scoped<R>(&self, body: impl FnOnce() -> R) -> R {
-        let outer = self.scope.borrow().clone();
-        let result = body();
-        *self.scope.borrow_mut() = outer;
-        result
-    }
-
-    /// The value at this index, if it was emitted.
-    pub fn known(&self, value: ValueId, index: &IndexKey) -> Option<Lanes<'m>> {
-        self.scope.borrow().values.get(&(value, index.clone())).copied()
-    }
-
-    /// Remembers the value at this index.
-    pub fn remember(&self, value: ValueId, index: IndexKey, lanes: Lanes<'m>) {
-        self.scope.borrow_mut().values.insert((value, index), lanes);
-    }
-
-    /// Where a row schedule keeps the value, once it does.
-    pub fn keeps(&self, value: ValueId) -> Option<Kept<'m>> {
-        self.scope.borrow().kept.get(&value).cloned()
-    }
-
-    /// Whoever asks for the value from now on, in this scope, gets what is kept.
-    pub fn keep(&self, value: ValueId, kept: Kept<'m>) {
-        self.scope.borrow_mut().kept.insert(value, kept);
-    }
-
-    /// The rank keys of this, if they were emitted.
-    pub fn known_keys(&self, of: &KeysOf) -> Option<Lanes<'m>> {
-        self.scope.borrow().keys.get(of).copied()
-    }
-
-    /// Remembers rank keys.
-    pub fn remember_keys(&self, of: KeysOf, keys: Lanes<'m>) {
-        self.scope.borrow_mut().keys.insert(of, keys);
     }
 
     /// Whether a store depends on the value.
@@ -159,231 +151,113 @@ impl<'a, 'm> Emitter<'a, 'm> {
         self.reached[value.0 as usize]
     }
 
-    /// The lanes of a row, of a row schedule on a GPU.
-    pub fn group(&self) -> &Group<'a, 'm> {
-        self.group.get().expect("a row schedule begins with its group")
-    }
-
-    /// What arithmetic would give is known.
-    pub fn know(&self, what: Arithmetic, value: Val<'m>) {
-        self.scope.borrow_mut().arithmetic.entry(what).or_insert(value);
-    }
-
-    /// A lane's number, `i32`, as 64 bits.
-    pub fn widened_lane(&self, lane: Val<'m>) -> Val<'m> {
-        self.once(Arithmetic::Lane(key(lane)), || self.b.extui(lane, self.b.int(64)))
-    }
-
-    /// A row that is one of two.
-    pub fn forked(&self, fork: Fork<'m>) -> Ix<'m> {
-        let (then, otherwise) = (self.materialise(fork.then), self.materialise(fork.otherwise));
-        let row = self.b.select(fork.condition, then, otherwise);
-        self.scope.borrow_mut().forks.insert(key(row), fork);
-        Ix::value(row, 1)
-    }
-
-    /// The two that a row is one of.
-    pub fn fork(&self, row: Ix<'m>) -> Option<Fork<'m>> {
-        row.base.filter(|_| row.plus == 0).and_then(|base| self.scope.borrow().forks.get(&key(base)).copied())
-    }
-
-    /// What was emitted for it before, if that is visible.
-    pub fn once(&self, what: Arithmetic, emit: impl FnOnce() -> Val<'m>) -> Val<'m> {
-        if let Some(known) = self.scope.borrow().arithmetic.get(&what) {
-            return *known;
+    /// The value at this index, emitted once.
+    pub fn evaluate(&self, id: ValueId, index: &Index<'m>) -> Lanes<'m> {
+        let index = self.seen_by(id, index);
+        let key = (id, index.key());
+        if let Some(known) = self.values.get(&key) {
+            return known;
         }
-        let value = emit();
-        self.scope.borrow_mut().arithmetic.insert(what, value);
-        value
+        let held = self.held.get(&id).and_then(|held| held.read(&index.column));
+        let known = held.or_else(|| self.shortcuts.iter().find_map(|s| s.value(self, id, &index)));
+        let lanes = known.unwrap_or_else(|| self.compute(id, &index));
+        self.values.insert(key, lanes);
+        lanes
     }
 
-    // Arguments.
-
-    fn slot(&self, slot: Slot) -> Val<'m> {
-        let position = self.slots.iter().position(|s| *s == slot).expect("the kernel has the slot");
-        self.arguments.borrow()[position]
+    /// Whoever asks for the value at this index from now on, in this scope, gets these lanes.
+    pub fn remember(&self, id: ValueId, index: &Index<'m>, lanes: Lanes<'m>) {
+        self.values.insert((id, self.seen_by(id, index).key()), lanes);
     }
 
-    /// The base address of a parameter.
-    pub fn pointer(&self, param: ParamId) -> Val<'m> {
-        self.slot(Slot::Pointer(param))
+    /// Whoever asks for the value from now on, in this scope, is given what is held.
+    pub fn hold(&self, id: ValueId, held: Rc<dyn Held<'m> + 'a>) {
+        self.held.insert(id, held);
     }
 
-    /// The stride of a dim of a parameter.
-    pub fn stride(&self, param: ParamId, dim: u32) -> Val<'m> {
-        self.as_index(self.slot(Slot::Stride(param, dim)))
+    /// Whether the value is held.
+    pub fn holds(&self, id: ValueId) -> bool {
+        self.held.get(&id).is_some()
     }
 
-    /// The extent of a symbol.
-    pub fn extent(&self, symbol: SymbolId) -> Val<'m> {
-        self.as_index(self.slot(Slot::Extent(symbol)))
+    /// The index with what the value depends on. The rest is the same on all lanes.
+    pub fn seen_by(&self, id: ValueId, index: &Index<'m>) -> Index<'m> {
+        let space = self.kernel.value(id).space;
+        let anywhere = || vec![Ix::constant(0)];
+        let row = if space.per_row { index.row.clone() } else { anywhere() };
+        let column = if space.cols > 1 { index.column.clone() } else { anywhere() };
+        let flat = index.flat.filter(|(_, cols)| space.per_row && space.cols == *cols);
+        Index::new(row, column, flat)
     }
 
-    /// The rows of the kernel.
-    pub fn rows(&self) -> Val<'m> {
-        self.kernel.rows.map_or_else(|| self.index_const(1), |symbol| self.extent(symbol))
-    }
-
-    /// A 64-bit argument in the index type.
-    fn as_index(&self, argument: Val<'m>) -> Val<'m> {
-        if !self.variant.narrow {
-            return argument;
-        }
-        self.once(Arithmetic::Argument(key(argument)), || self.b.trunci(argument, self.index_type()))
-    }
-
-    // Index arithmetic.
-
-    /// Bits of index arithmetic.
-    pub fn index_bits(&self) -> u32 {
-        if self.variant.narrow { 32 } else { 64 }
-    }
-
-    /// The type of index arithmetic.
-    pub fn index_type(&self) -> Type<'m> {
-        self.b.int(self.index_bits())
-    }
-
-    /// A constant of the index type.
-    pub fn index_const(&self, value: u64) -> Val<'m> {
-        self.b.const_int(self.index_type(), value as i64)
-    }
-
-    /// The SSA value of an index.
-    pub fn materialise(&self, ix: Ix<'m>) -> Val<'m> {
-        match ix.base {
-            None => self.index_const(ix.plus),
-            Some(base) => self.plus(base, ix.plus),
-        }
-    }
-
-    fn plus(&self, base: Val<'m>, plus: u64) -> Val<'m> {
-        if plus == 0 {
-            return base;
-        }
-        self.once(Arithmetic::Plus(key(base), plus), || self.b.addi(base, self.index_const(plus)))
-    }
-
-    /// `x + y`.
-    pub fn add(&self, x: Ix<'m>, y: Ix<'m>) -> Ix<'m> {
-        let base = match (x.base, y.base) {
-            (None, base) | (base, None) => base,
-            (Some(a), Some(b)) => Some(self.once(Arithmetic::Sum(key(a), key(b)), || self.b.addi(a, b))),
-        };
-        Ix { base, plus: x.plus + y.plus, multiple: gcd(x.multiple, y.multiple) }
-    }
-
-    /// `x × factor`.
-    pub fn times(&self, x: Ix<'m>, factor: u64) -> Ix<'m> {
-        if factor == 1 {
-            return x;
-        }
-        if factor == 0 {
-            return Ix::constant(0);
-        }
-        let base = x.base.map(|base| {
-            self.once(Arithmetic::Times(key(base), factor), || self.b.muli(base, self.index_const(factor)))
-        });
-        Ix { base, plus: x.plus * factor, multiple: x.multiple.checked_mul(factor).unwrap_or(x.multiple) }
-    }
-
-    /// `x × y`, where `multiple` divides `y`.
-    pub fn product(&self, x: Ix<'m>, y: Val<'m>, multiple: u64) -> Ix<'m> {
-        if x.base.is_none() && x.plus < 2 {
-            return if x.plus == 0 { x } else { Ix::value(y, multiple) };
-        }
-        let what = Arithmetic::Product(x.base.map_or(0, key), x.plus, key(y));
-        let product = self.once(what, || self.b.muli(self.materialise(x), y));
-        Ix::value(product, multiple)
-    }
-
-    /// `x / divisor`.
-    pub fn divide(&self, x: Ix<'m>, divisor: u64) -> Ix<'m> {
-        let Some(base) = x.base else { return Ix::constant(x.plus / divisor) };
-        if divisor == 1 {
-            return x;
-        }
-        // Below `step`, what is added to a multiple of it changes no quotient by a multiple of it.
-        let step = gcd(x.multiple, divisor);
-        let low = if step == divisor { 0 } else { x.plus / step * step };
-        let quotient = self.once(Arithmetic::Quotient(key(base), low, divisor), || {
-            self.b.divui(self.plus(base, low), self.index_const(divisor))
-        });
-        if step == divisor {
-            return Ix { base: Some(quotient), plus: x.plus / divisor, multiple: x.multiple / divisor };
-        }
-        Ix::value(quotient, 1)
-    }
-
-    /// `x % modulus`.
-    pub fn remainder(&self, x: Ix<'m>, modulus: u64) -> Ix<'m> {
-        let Some(base) = x.base else { return Ix::constant(x.plus % modulus) };
-        let step = gcd(x.multiple, modulus);
-        if step == modulus {
-            return Ix::constant(x.plus % modulus);
-        }
-        let low = x.plus / step * step;
-        let remainder = self.once(Arithmetic::Remainder(key(base), low, modulus), || {
-            self.b.remui(self.plus(base, low), self.index_const(modulus))
-        });
-        Ix { base: Some(remainder), plus: x.plus - low, multiple: step }
-    }
-
-    /// `x < end`, or the answer if it is known.
-    pub fn below(&self, x: Ix<'m>, end: u64) -> Result<bool, Val<'m>> {
-        let Some(base) = x.base else { return Ok(x.plus < end) };
-        if x.plus >= end {
-            return Ok(false);
-        }
-        let step = gcd(x.multiple, end);
-        let low = x.plus / step * step;
-        Err(self.once(Arithmetic::Below(key(base), low, end), || {
-            self.b.cmpi(IntPredicate::Ult, self.plus(base, low), self.index_const(end))
-        }))
-    }
-
-    /// `x − start` if `x` is in `[start, end)`, else something in `[0, end − start)`.
-    pub fn within(&self, x: Ix<'m>, start: u64, end: u64) -> Ix<'m> {
-        let Some(base) = x.base else {
-            return Ix::constant(if (start..end).contains(&x.plus) { x.plus - start } else { 0 });
-        };
-        let step = gcd(gcd(x.multiple, start), end);
-        let low = x.plus / step * step;
-        let moved = self.once(Arithmetic::Within(key(base), low, start, end), || {
-            let bits = if low >= start {
-                self.plus(base, low - start)
-            } else {
-                self.b.subi(base, self.index_const(start - low))
-            };
-            // Unsigned, so that what is before the start is far behind the end. No comparison: on a GPU its answer would take
-            // one of seven predicates until all lanes are loaded.
-            let extent = end - start;
-            if extent.is_power_of_two() {
-                self.b.andi(bits, self.index_const(extent - 1))
-            } else {
-                self.b.minui(bits, self.index_const(extent - step))
+    /// Values that are the same for the whole launch are emitted before any loop or condition.
+    pub fn evaluate_uniforms(&self) {
+        for (id, value) in self.kernel.values() {
+            if self.is_reached(id) && !value.space.per_row && value.space.cols == 1 {
+                self.evaluate(id, &Index::nowhere());
             }
-        });
-        Ix { base: Some(moved), plus: x.plus - low, multiple: step }
+        }
     }
 
-    /// The address of element `at` of a parameter, and a divisor of the address in bytes, a power of two.
-    pub fn address(&self, param: ParamId, at: Ix<'m>, element: Type<'m>) -> (Val<'m>, u64) {
-        let size = self.kernel.param(param).ty.dtype.size();
-        let aligned = if self.variant.aligned { 16 } else { size };
-        let divisor = gcd(gcd(at.multiple.saturating_mul(size), at.plus.saturating_mul(size)), aligned);
-        let align = 1 << divisor.trailing_zeros();
-        // A constant index is 32 bits wide.
-        let (dynamic, fixed) = match (at.base, i32::try_from(at.plus)) {
-            (base, Ok(fixed)) => (base, fixed),
-            (_, Err(_)) => (Some(self.materialise(at)), 0),
-        };
-        let pointer = self.pointer(param);
-        let pointer = match dynamic {
-            None => pointer,
-            Some(base) => self.once(Arithmetic::Address(param.0, key(base)), || self.b.gep(pointer, base, element)),
-        };
-        (self.b.gep_const(pointer, fixed, element), align)
+    /// The value at an index that names only what the value depends on, from its operands.
+    fn compute(&self, id: ValueId, index: &Index<'m>) -> Lanes<'m> {
+        let value = self.kernel.value(id);
+        match &value.kind {
+            ValueKind::Const(literal) => self.lanewise.constant(*literal),
+            ValueKind::Load(param) => self.load(*param, index),
+            ValueKind::Row => self.position(&index.row, value.dtype),
+            ValueKind::Column => self.position(&index.column, value.dtype),
+            ValueKind::Scalar(op, operands) => {
+                let dtypes: Vec<DType> = operands.iter().map(|o| self.kernel.value(*o).dtype).collect();
+                let operands: Vec<Lanes<'m>> = operands.iter().map(|o| self.evaluate(*o, index)).collect();
+                self.lanewise.scalar(*op, &operands, &dtypes)
+            }
+            ValueKind::Remap(operand, map) => self.remap(*operand, map, index),
+            ValueKind::Concat(parts) => self.concat(parts, index),
+            ValueKind::Gather { table, indices, out_of_range, proved } => {
+                self.gather(*table, indices, *out_of_range, *proved, index)
+            }
+            ValueKind::GatherRow { value, index: column, out_of_range, proved } => {
+                self.gather_row(*value, *column, *out_of_range, *proved, index)
+            }
+            // A row schedule holds them, before anybody asks; the verifier of schedules refuses any other.
+            ValueKind::Reduce { .. }
+            | ValueKind::CumSum { .. }
+            | ValueKind::TopK { .. }
+            | ValueKind::TopKMask { .. } => self.lanewise.constant(Literal::zero(value.dtype)),
+        }
+    }
+
+    /// Loads element `(row, column)` of an input on every lane.
+    pub fn load(&self, param: ParamId, index: &Index<'m>) -> Lanes<'m> {
+        let offsets = self.memory.offsets(param, index);
+        let shorter = self.shortcuts.iter().find_map(|s| s.load(self, param, index, &offsets));
+        let value = shorter.unwrap_or_else(|| self.memory.load_at(param, &offsets));
+        Lanes::exact(value, offsets.len() as u32)
+    }
+
+    /// A row or column index as an integer dtype; it wraps.
+    fn position(&self, places: &[Ix<'m>], dtype: DType) -> Lanes<'m> {
+        let (from, to) = (self.ix.bits(), dtype.bits());
+        let ty = value_type(self.b, dtype);
+        if places.iter().all(|ix| ix.base.is_none()) {
+            let known: Vec<i64> = places.iter().map(|ix| ix.plus as i64).collect();
+            return Lanes::exact(self.b.const_ints(ty, &known), known.len() as u32);
+        }
+        let lanes: Vec<Val<'m>> = places
+            .iter()
+            .map(|ix| {
+                let place = self.ix.materialise(*ix);
+                match to.cmp(&from) {
+                    std::cmp::Ordering::Less => self.b.trunci(place, ty),
+                    std::cmp::Ordering::Equal => place,
+                    // An index is never negative, so either will do; LLVM narrows a comparison with a signed scalar that was
+                    // extended likewise.
+                    std::cmp::Ordering::Greater => self.b.extsi(place, ty),
+                }
+            })
+            .collect();
+        Lanes::exact(self.b.gather_lanes(&lanes), lanes.len() as u32)
     }
 }
 

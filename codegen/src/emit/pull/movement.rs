@@ -1,51 +1,27 @@
 //! Values at other columns: remaps and concatenation.
 
-use crate::emit::pull::Emitter;
-use crate::emit::pull::index::{Index, Ix};
-use crate::emit::pull::known::{Lanes, Nans};
+use super::index::Ix;
+use super::known::Lanes;
+use super::{Index, Pull};
 use crate::mlir::builder::Val;
 use routefuse_ir::kernel::{ColumnMap, ValueId};
-use routefuse_ir::target::TargetKind;
 
-impl<'m> Emitter<'_, 'm> {
+impl<'m> Pull<'_, 'm> {
     /// The operand at the mapped column.
     pub fn remap(&self, operand: ValueId, map: &ColumnMap, index: &Index<'m>) -> Lanes<'m> {
         let column = |j: Ix<'m>| {
             let terms = map.terms.iter().map(|term| {
-                let quotient = self.divide(j, term.div);
+                let quotient = self.ix.divide(j, term.div);
                 // The columns may end before the modulus wraps.
                 let wraps = map.cols.div_ceil(term.div) > term.modulo;
-                let place = if wraps { self.remainder(quotient, term.modulo) } else { quotient };
-                self.times(place, term.mul)
+                let rest = if wraps { self.ix.remainder(quotient, term.modulo) } else { quotient };
+                self.ix.times(rest, term.mul)
             });
-            terms.fold(Ix::constant(map.base), |sum, term| self.add(sum, term))
+            terms.fold(Ix::constant(map.base), |sum, term| self.ix.add(sum, term))
         };
         let columns: Vec<Ix<'m>> = index.column.iter().map(|j| column(*j)).collect();
-        self.evaluate_distinct(operand, columns, index)
-    }
-
-    /// The operand at these columns. In a row on the host a column that several lanes ask for is computed once.
-    fn evaluate_distinct(&self, operand: ValueId, columns: Vec<Ix<'m>>, index: &Index<'m>) -> Lanes<'m> {
-        let mut distinct: Vec<Ix<'m>> = vec![];
-        let lane_of = |column: &Ix<'m>| {
-            let known = distinct.iter().position(|d| d.key() == column.key());
-            known.unwrap_or_else(|| {
-                distinct.push(*column);
-                distinct.len() - 1
-            }) as i32
-        };
-        let places: Vec<i32> = columns.iter().map(lane_of).collect();
-        let fewer = 1 < distinct.len() && distinct.len() < columns.len() && distinct.len().is_power_of_two();
-        if self.kind != TargetKind::Host || !self.kernel.has_row_values() || !fewer || index.row.len() > 1 {
-            return self.evaluate(operand, &index.at(columns));
-        }
-        let x = self.evaluate(operand, &index.at(distinct));
-        let moved = |v: Val<'m>| match self.b.lanes(self.b.type_of(v)) {
-            1 => v,
-            _ => self.b.shuffle(v, v, &places),
-        };
-        let lanes = if x.lanes == 1 { 1 } else { places.len() as u32 };
-        Lanes { value: moved(x.value), lanes, trap: x.trap.map(moved), ..x }
+        let otherwise = self.shortcuts.iter().find_map(|s| s.columns(self, operand, &columns, index));
+        otherwise.unwrap_or_else(|| self.evaluate(operand, &index.at(columns)))
     }
 
     /// Operands side by side: see [`ValueKind::Concat`](routefuse_ir::kernel::ValueKind::Concat).
@@ -55,7 +31,7 @@ impl<'m> Emitter<'_, 'm> {
         // The group of every lane, and the place in it.
         let split = |j: &Ix<'m>| match groups {
             1 => (Ix::constant(0), *j),
-            _ => (self.divide(*j, width), self.remainder(*j, width)),
+            _ => (self.ix.divide(*j, width), self.ix.remainder(*j, width)),
         };
         let places: Vec<(Ix<'m>, Ix<'m>)> = index.column.iter().map(split).collect();
         if places.iter().all(|(_, place)| place.base.is_none()) {
@@ -65,15 +41,15 @@ impl<'m> Emitter<'_, 'm> {
         let mut end = width;
         for (operand, w) in parts.iter().rev() {
             let start = end - w;
-            let before = self.which(places.iter().map(|(_, place)| self.below(*place, end)).collect());
-            let behind = self.which(places.iter().map(|(_, place)| self.below(*place, start)).collect());
+            let before = self.which(places.iter().map(|(_, place)| self.ix.below(*place, end)).collect());
+            let behind = self.which(places.iter().map(|(_, place)| self.ix.below(*place, start)).collect());
             if !matches!(behind, Which::All) && !matches!(before, Which::None) {
                 let column = places
                     .iter()
-                    .map(|(group, place)| self.add(self.times(*group, *w), self.within(*place, start, end)));
+                    .map(|(group, place)| self.ix.add(self.ix.times(*group, *w), self.ix.within(*place, start, end)));
                 let part = self.evaluate(*operand, &index.at(column.collect()));
                 result = Some(match (result, before) {
-                    (Some(later), Which::Some(condition)) => self.choose(condition, part, later),
+                    (Some(later), Which::Some(condition)) => self.lanewise.choose(condition, part, later),
                     _ => part,
                 });
             }
@@ -96,7 +72,7 @@ impl<'m> Emitter<'_, 'm> {
         let owners: Vec<(usize, u64)> = places.iter().map(|(_, place)| owner(place.plus)).collect();
         let column = |lane: usize| {
             let ((part, start), (group, place)) = (owners[lane], places[lane]);
-            self.times(group, parts[part].1).offset(place.plus - start)
+            self.ix.times(group, parts[part].1).offset(place.plus - start)
         };
         if owners.iter().all(|(part, _)| *part == owners[0].0) {
             return self.evaluate(parts[owners[0].0].0, &index.at((0..places.len()).map(column).collect()));
@@ -109,26 +85,10 @@ impl<'m> Emitter<'_, 'm> {
             // Vectors of a power of two.
             let lanes = 1 << same.ilog2();
             let run = self.evaluate(parts[owners[from].0].0, &moved.slice(from, from + lanes));
-            runs.push(Lanes { value: self.spread(run.value, lanes as u32), lanes: lanes as u32, ..run });
+            runs.push(Lanes { value: self.lanewise.spread(run.value, lanes as u32), lanes: lanes as u32, ..run });
             from += lanes;
         }
-        self.joined(&runs)
-    }
-
-    /// The lanes of all, one after the other.
-    pub fn joined(&self, runs: &[Lanes<'m>]) -> Lanes<'m> {
-        let nans = runs.iter().fold(Nans::Canonical, |nans, run| nans.or(run.nans));
-        let all = |of: &dyn Fn(&Lanes<'m>) -> Val<'m>| {
-            let lanes = runs.iter().flat_map(|run| (0..run.lanes).map(move |lane| (run, lane)));
-            let lanes: Vec<Val<'m>> = lanes.map(|(run, lane)| self.b.extract(of(run), lane)).collect();
-            self.b.gather_lanes(&lanes)
-        };
-        let value = all(&|run| if nans == Nans::Exact { self.settled(*run).value } else { run.value });
-        let trap = runs
-            .iter()
-            .any(|run| run.trap.is_some())
-            .then(|| all(&|run| self.spread(run.trap.unwrap_or_else(|| self.b.const_bool(false)), run.lanes)));
-        Lanes { value, lanes: runs.iter().map(|run| run.lanes).sum(), nans, trap }
+        self.lanewise.joined(&runs)
     }
 
     /// Joins the answers of all lanes.

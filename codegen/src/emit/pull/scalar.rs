@@ -1,21 +1,19 @@
 //! Scalar ops, lane by lane.
 
-use crate::emit::pull::Emitter;
-use crate::emit::pull::known::{Lanes, Nans};
-use crate::emit::pull::math::{LaneMachine, divide};
+use super::known::{Lanes, Nans};
+use super::lanewise::Lanewise;
+use super::types::value_type;
 use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
-use routefuse_ir::kernel::{Value, ValueKind};
-use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
-use routefuse_ir::target::TargetKind;
-use routefuse_ir::{DType, math};
+use routefuse_ir::DType;
+use routefuse_ir::math::{self, ScalarMachine, order};
+use routefuse_ir::op::{BinaryOp, CompareOp, NanRule, ScalarOp, UnaryOp};
 
-impl<'m> Emitter<'_, 'm> {
+impl<'m> Lanewise<'_, 'm> {
     /// One scalar op on operands of these dtypes. One lane serves all.
     pub fn scalar(&self, op: ScalarOp, operands: &[Lanes<'m>], dtypes: &[DType]) -> Lanes<'m> {
         let lanes = operands.iter().map(|x| x.lanes).max().unwrap_or(1);
         let trap = operands.iter().fold(None, |trap, x| self.either(trap, x.trap));
-        // On the host one answer for all lanes stays one.
-        let condition = (op == ScalarOp::Select && self.kind == TargetKind::Host).then(|| operands[0].value);
+        let condition = (op == ScalarOp::Select && self.machine.keeps_one_answer()).then(|| operands[0].value);
         let operands: Vec<Lanes<'m>> = operands
             .iter()
             .map(|x| Lanes { value: self.spread(x.value, lanes), lanes, nans: x.nans, trap: None })
@@ -38,12 +36,6 @@ impl<'m> Emitter<'_, 'm> {
         Lanes { trap, ..result }
     }
 
-    /// The machine that emits the functions of `math` on so many lanes.
-    pub fn math(&self, lanes: u32) -> LaneMachine<'_, 'm> {
-        let nan_flows = self.target.has_nan_min();
-        LaneMachine { b: self.b, lanes, kind: self.kind, nan_flows }
-    }
-
     /// What `f32` arithmetic made.
     fn free(&self, value: Val<'m>, lanes: u32) -> Lanes<'m> {
         Lanes { nans: Nans::Free, ..Lanes::exact(value, lanes) }
@@ -62,7 +54,7 @@ impl<'m> Emitter<'_, 'm> {
             UnaryOp::Log => settled(math::log(m, x.value)),
             UnaryOp::Sigmoid => {
                 let value = math::sigmoid(m, x.value);
-                if machine.nan_flows { self.free(value, x.lanes) } else { settled(value) }
+                if machine.nan_flows() { self.free(value, x.lanes) } else { settled(value) }
             }
             UnaryOp::Softplus => settled(math::softplus(m, x.value)),
             UnaryOp::Tanh => settled(math::tanh(m, x.value)),
@@ -94,60 +86,16 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     fn binary_float(&self, op: BinaryOp, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        let lanes = self.b.lanes(self.b.type_of(x));
         match op {
             BinaryOp::Add => self.b.addf(x, y),
             BinaryOp::Sub => self.b.subf(x, y),
             BinaryOp::Mul => self.b.mulf(x, y),
-            BinaryOp::Div => divide(self.b, self.kind, self.b.lanes(self.b.type_of(x)), x, y),
-            BinaryOp::Max => self.extreme(IntPredicate::Sge, x, y),
+            BinaryOp::Div => self.machine.divide(self.b, x, y),
+            BinaryOp::Max => order::max(&mut self.math(lanes), x, y, NanRule::Number),
             // No other binary op takes floats.
-            _ => self.extreme(IntPredicate::Sle, x, y),
+            _ => order::min(&mut self.math(lanes), x, y, NanRule::Number),
         }
-    }
-
-    /// The operand whose place in the order of all floats is `order` the other's, −0 before +0; a number before a NaN.
-    fn extreme(&self, order: IntPredicate, x: Val<'m>, y: Val<'m>) -> Val<'m> {
-        let b = self.b;
-        let ints = b.with_lanes(b.int(32), b.type_of(x));
-        let place = |v: Val<'m>| {
-            // Negative floats are ordered against their bits.
-            let bits = b.bitcast(v, ints);
-            let sign = b.shrsi(bits, b.const_int(ints, 31));
-            b.xori(bits, b.andi(sign, b.const_int(ints, i64::from(i32::MAX))))
-        };
-        let is_nan = |v: Val<'m>| b.cmpf(FloatPredicate::Uno, v, v);
-        let first = b.cmpi(order, place(x), place(y));
-        let chosen = b.select(first, x, y);
-        let chosen = b.select(is_nan(y), x, chosen);
-        b.select(is_nan(x), y, chosen)
-    }
-
-    /// LLVM 22's backend for AMD combines `(a << 16) | (b >> 16)` to a `v_perm_b32` of four bytes, and takes what a signed
-    /// shift brings in for zeros (`or`, `shl`, `ashr` in LLVM IR; likewise by 8 and 24, and sign extensions, which become
-    /// such shifts). Where a kernel has any of those, its `or` does not see where its operands come from.
-    fn hides_or(&self, dtype: DType) -> bool {
-        let extends = |v: &Value| match &v.kind {
-            ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Shr), _) => v.dtype.is_signed(),
-            ValueKind::Scalar(ScalarOp::Cast(to), operands) => {
-                let from = self.kernel.value(operands[0]).dtype;
-                from.is_signed() && to.is_int() && to.size() > from.size()
-            }
-            _ => false,
-        };
-        self.kind == TargetKind::Amdgpu && dtype != DType::Bool && self.kernel.values.iter().any(extends)
-    }
-
-    fn hidden_or(&self, x: Val<'m>, y: Val<'m>, dtype: DType) -> Val<'m> {
-        let b = self.b;
-        let ty = b.type_of(x);
-        let narrow = dtype.bits() < 32;
-        let lane = |v: Val<'m>, lane: u32| {
-            let v = b.extract(v, lane);
-            b.opaque(if narrow { b.extui(v, b.int(32)) } else { v }, self.kind)
-        };
-        let lanes: Vec<Val<'m>> = (0..b.lanes(ty)).map(|l| b.ori(lane(x, l), lane(y, l))).collect();
-        let wide = b.gather_lanes(&lanes);
-        if narrow { b.trunci(wide, b.int(dtype.bits())) } else { wide }
     }
 
     fn binary_integer(&self, op: BinaryOp, x: Val<'m>, y: Val<'m>, dtype: DType) -> Val<'m> {
@@ -163,8 +111,7 @@ impl<'m> Emitter<'_, 'm> {
             BinaryOp::Max if signed => b.maxsi(x, y),
             BinaryOp::Max => b.maxui(x, y),
             BinaryOp::And => b.andi(x, y),
-            BinaryOp::Or if self.hides_or(dtype) => self.hidden_or(x, y, dtype),
-            BinaryOp::Or => b.ori(x, y),
+            BinaryOp::Or => self.machine.or(b, x, y, self.signs),
             BinaryOp::Xor => b.xori(x, y),
             BinaryOp::Shl | BinaryOp::Shr => {
                 let ty = b.type_of(x);
@@ -235,7 +182,7 @@ impl<'m> Emitter<'_, 'm> {
     /// The same bits as another dtype.
     fn bits_as(&self, x: Lanes<'m>, from: DType, to: DType) -> Lanes<'m> {
         let x = if from == DType::F32 && to != DType::F32 { self.settled(x) } else { x };
-        let value = self.b.bitcast(x.value, self.b.lanes_of(self.value_type(to), x.lanes));
+        let value = self.b.bitcast(x.value, self.b.lanes_of(value_type(self.b, to), x.lanes));
         let nans = if from == to { x.nans } else { Nans::Exact };
         Lanes { value, nans, ..x }
     }

@@ -5,7 +5,6 @@ use melior::ir::{
     Type,
     attribute::{DenseI32ArrayAttribute, IntegerAttribute, StringAttribute},
 };
-use routefuse_ir::target::TargetKind;
 
 /// Integer comparisons, with MLIR's codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +31,6 @@ pub enum FloatPredicate {
     Oge = 3,
     Olt = 4,
     Ole = 5,
-    Ord = 7,
     Une = 13,
     Uno = 14,
 }
@@ -118,10 +116,6 @@ cast! {
     sitofp = "arith.sitofp";
     /// Unsigned integer to float, nearest even.
     uitofp = "arith.uitofp";
-    /// Float to signed integer towards zero; out of range is undefined.
-    fptosi = "arith.fptosi";
-    /// Float to unsigned integer towards zero; out of range is undefined.
-    fptoui = "arith.fptoui";
     /// Float to a wider float, exactly.
     extf = "arith.extf";
     /// Float to a narrower float, nearest even.
@@ -196,11 +190,6 @@ impl<'m> Builder<'m> {
         self.intrinsic("minimum", &[x, y], self.type_of(x))
     }
 
-    /// NVIDIA: 1 / x of a scalar within one unit in the last place, and 0 for what is subnormal.
-    pub fn rough_reciprocal(&self, x: Val<'m>) -> Val<'m> {
-        self.call_intrinsic("llvm.nvvm.rcp.approx.ftz.f", &[x], self.f32())
-    }
-
     /// Float to signed integer towards zero, saturating, NaN to 0.
     pub fn fptosi_sat(&self, x: Val<'m>, element: Type<'m>) -> Val<'m> {
         self.saturating("fptosi.sat", x, element)
@@ -224,23 +213,8 @@ impl<'m> Builder<'m> {
         self.call_intrinsic(&full, operands, result)
     }
 
-    /// A scalar of 32 or 64 bits itself, in a general register (on AMD: a vector one), out of the optimiser's sight.
-    pub fn opaque(&self, x: Val<'m>, kind: TargetKind) -> Val<'m> {
-        let constraints = if kind == TargetKind::Amdgpu { "=v,0" } else { "=r,0" };
-        self.through_assembly(x, constraints)
-    }
-
-    /// Whether [`Self::hidden`] takes vectors of so many lanes of 32 bits.
-    pub fn can_hide(lanes: u32) -> bool {
-        cfg!(target_arch = "x86_64") && matches!(lanes, 4 | 8)
-    }
-
-    /// A vector of 32-bit elements itself, in a vector register of the host, out of the optimiser's sight.
-    pub fn hidden(&self, x: Val<'m>) -> Val<'m> {
-        self.through_assembly(x, "=x,0")
-    }
-
-    fn through_assembly(&self, x: Val<'m>, constraints: &str) -> Val<'m> {
+    /// A value itself, by way of an empty piece of assembly with these constraints, which the optimiser does not see through.
+    pub fn through_assembly(&self, x: Val<'m>, constraints: &str) -> Val<'m> {
         let attributes = [
             ("asm_string", StringAttribute::new(self.context, "").into()),
             ("constraints", StringAttribute::new(self.context, constraints).into()),
@@ -249,7 +223,7 @@ impl<'m> Builder<'m> {
     }
 
     /// Calls the LLVM intrinsic of this full name.
-    pub(super) fn call_intrinsic(&self, name: &str, operands: &[Val<'m>], result: Type<'m>) -> Val<'m> {
+    pub fn call_intrinsic(&self, name: &str, operands: &[Val<'m>], result: Type<'m>) -> Val<'m> {
         let segments = DenseI32ArrayAttribute::new(self.context, &[operands.len() as i32, 0]).into();
         let bundles = DenseI32ArrayAttribute::new(self.context, &[]).into();
         let attributes = [

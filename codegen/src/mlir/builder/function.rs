@@ -42,9 +42,9 @@ impl<'m> Parameter<'m> {
     }
 }
 
-/// Which place of the launch an index asks for, along x.
+/// Where a thread is in the launch, along x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Coordinate {
     /// The block in the grid.
     Block,
     /// The thread in the block.
@@ -79,19 +79,9 @@ impl<'m> Builder<'m> {
         self.append("func.call", arguments, &[("callee", callee)], &[], vec![]);
     }
 
-    /// A `gpu.module` with one kernel, run by blocks of `threads` threads.
+    /// A `gpu.module` with one kernel, run by blocks of `threads` threads that share so many words of 32 bits: see
+    /// [`Self::shared_words`].
     pub fn gpu_kernel(
-        &self,
-        name: &str,
-        threads: u32,
-        parameters: &[Parameter<'m>],
-        body: impl FnOnce(&Self, &[Val<'m>]),
-    ) {
-        self.gpu_kernel_with_shared(name, threads, 0, parameters, body);
-    }
-
-    /// As [`Self::gpu_kernel`], with 32-bit words that a block's threads share: see [`Self::shared_words`].
-    pub fn gpu_kernel_with_shared(
         &self,
         name: &str,
         threads: u32,
@@ -117,22 +107,11 @@ impl<'m> Builder<'m> {
         self.append("gpu.module", &[], &[("sym_name", name)], &[], vec![module]);
     }
 
-    /// NVIDIA, from sm_90 on: lets the next kernel of the stream be launched, which will wait in its turn, and waits until
-    /// all that the kernel before this one wrote can be seen. Does nothing in a launch without programmatic dependencies.
-    ///
-    /// The next kernel is let go first: it cannot begin to read or write before this one has ended.
-    pub fn wait_for_dependencies(&self) {
-        for kind in ["launch_dependents", "wait"] {
-            let kind = self.attribute(&format!("#nvvm<grid_dep_action {kind}>"));
-            self.append("nvvm.griddepcontrol", &[], &[("kind", kind)], &[], vec![]);
-        }
-    }
-
-    /// A place of the launch along x, as `i64`; never negative.
-    pub fn place(&self, place: Place) -> Val<'m> {
-        let name = match place {
-            Place::Block => "gpu.block_id",
-            Place::Thread => "gpu.thread_id",
+    /// Where the thread is, as `i64`; never negative.
+    pub fn coordinate(&self, coordinate: Coordinate) -> Val<'m> {
+        let name = match coordinate {
+            Coordinate::Block => "gpu.block_id",
+            Coordinate::Thread => "gpu.thread_id",
         };
         let dimension = self.attribute("#gpu<dim x>");
         let index = self.op(name, &[], &[("dimension", dimension)], Type::index(self.context));

@@ -3,16 +3,13 @@
 use super::{Builder, Val};
 use melior::ir::{
     Attribute, Type,
-    attribute::{DenseI32ArrayAttribute, DenseI64ArrayAttribute, IntegerAttribute, StringAttribute, TypeAttribute},
+    attribute::{DenseI32ArrayAttribute, IntegerAttribute, StringAttribute, TypeAttribute},
 };
-use routefuse_ir::target::TargetKind;
 
 /// MLIR's marker of an index given as an operand instead of a constant.
 const DYNAMIC_INDEX: i32 = i32::MIN;
 /// `inbounds` in MLIR's no-wrap flags, which implies `nusw`.
 const INBOUNDS: i64 = 3;
-/// NVIDIA's address space of global memory.
-const GLOBAL_SPACE: u32 = 1;
 /// MLIR's code of an atomic addition.
 const ADD: i64 = 1;
 /// MLIR's code of the order of an atomic operation that orders nothing else.
@@ -32,11 +29,6 @@ impl<'m> Builder<'m> {
         }
         let indices = DenseI32ArrayAttribute::new(self.context, &[count]).into();
         self.gep_with(base, &[], indices, element)
-    }
-
-    /// The address `offset` bytes past `base`.
-    pub fn gep_bytes(&self, base: Val<'m>, offset: Val<'m>) -> Val<'m> {
-        self.gep(base, offset, self.int(8))
     }
 
     fn gep_with(&self, base: Val<'m>, dynamic: &[Val<'m>], indices: Attribute<'m>, element: Type<'m>) -> Val<'m> {
@@ -61,46 +53,17 @@ impl<'m> Builder<'m> {
         self.op("llvm.load", &[pointer], &attributes, ty)
     }
 
-    /// NVIDIA: loads 8 or 16 bytes of global memory, aligned to as many, that nobody will ask for again: they are the first to
-    /// leave the caches. LLVM has no instruction for it.
-    pub fn load_once(&self, pointer: Val<'m>, ty: Type<'m>, bytes: u64) -> Val<'m> {
-        let (words, asm, constraints) = match bytes {
-            8 => (2, "ld.global.cs.v2.b32 {$0, $1}, [$2];", "=r,=r,l"),
-            _ => (4, "ld.global.cs.v4.b32 {$0, $1, $2, $3}, [$4];", "=r,=r,=r,=r,l"),
-        };
-        let attributes = [
-            ("asm_string", StringAttribute::new(self.context, asm).into()),
-            ("constraints", StringAttribute::new(self.context, constraints).into()),
-            // Else it could move in front of the wait for the kernel before.
-            ("has_side_effects", Attribute::unit(self.context)),
-        ];
-        let word = self.int(32);
-        let space = melior::dialect::llvm::r#type::pointer(self.context, GLOBAL_SPACE);
-        let global = self.op("llvm.addrspacecast", &[pointer], &[], space);
-        let all = melior::dialect::llvm::r#type::r#struct(self.context, &vec![word; words], false);
-        let loaded = self.op("llvm.inline_asm", &[global], &attributes, all);
-        let part = |i: u32| {
-            let position = DenseI64ArrayAttribute::new(self.context, &[i64::from(i)]).into();
-            self.op("llvm.extractvalue", &[loaded], &[("position", position)], word)
-        };
-        self.bitcast(self.gather_lanes(&(0..words as u32).map(part).collect::<Vec<_>>()), ty)
-    }
-
     /// Stores a scalar or vector; `align` is the known alignment in bytes.
     pub fn store(&self, value: Val<'m>, pointer: Val<'m>, align: u32) {
         let attributes = [self.alignment(align), self.ordering()];
         self.append("llvm.store", &[value, pointer], &attributes, &[], vec![]);
     }
 
-    /// Adds an integer to the one in memory, atomically among all threads of the device; orders nothing else.
-    pub fn atomic_add(&self, pointer: Val<'m>, amount: Val<'m>, align: u32, kind: TargetKind) {
+    /// Adds an integer to the one in memory, atomically among all threads of LLVM's `scope`, or of the system; orders nothing
+    /// else.
+    pub fn atomic_add(&self, pointer: Val<'m>, amount: Val<'m>, align: u32, scope: Option<&str>) {
         let code = |value: i64| IntegerAttribute::new(self.int(64), value).into();
         let mut attributes = vec![("bin_op", code(ADD)), ("ordering", code(MONOTONIC)), self.alignment(align)];
-        let scope = match kind {
-            TargetKind::Host => None,
-            TargetKind::Nvptx => Some("device"),
-            TargetKind::Amdgpu => Some("agent"),
-        };
         if let Some(scope) = scope {
             attributes.push(("syncscope", StringAttribute::new(self.context, scope).into()));
         }
@@ -112,11 +75,6 @@ impl<'m> Builder<'m> {
         let array = melior::dialect::llvm::r#type::array(element, count as u32);
         let attributes = [("elem_type", TypeAttribute::new(array).into()), self.alignment(align)];
         self.op("llvm.alloca", &[self.const_int(self.int(64), 1)], &attributes, self.pointer())
-    }
-
-    /// An address given as a 64-bit integer.
-    pub fn int_to_pointer(&self, address: Val<'m>) -> Val<'m> {
-        self.op("llvm.inttoptr", &[address], &[], self.pointer())
     }
 
     fn alignment(&self, align: u32) -> (&'static str, Attribute<'m>) {

@@ -11,10 +11,10 @@ mod arithmetic;
 mod control;
 mod function;
 mod memory;
-mod warp;
+mod shared;
 
 pub use arithmetic::{FloatPredicate, IntPredicate};
-pub use function::{Parameter, Place};
+pub use function::{Coordinate, Parameter};
 
 use melior::{
     Context,
@@ -67,11 +67,6 @@ impl<'m> Builder<'m> {
     /// `f16`.
     pub fn f16(&self) -> Type<'m> {
         Type::float16(self.context)
-    }
-
-    /// `bf16`.
-    pub fn bf16(&self) -> Type<'m> {
-        Type::bfloat16(self.context)
     }
 
     /// `!llvm.ptr`.
@@ -184,7 +179,7 @@ impl<'m> Builder<'m> {
     // Plumbing.
 
     /// The attribute of this text; only ever given text written in this crate.
-    pub(crate) fn attribute(&self, text: &str) -> Attribute<'m> {
+    pub fn attribute(&self, text: &str) -> Attribute<'m> {
         Attribute::parse(self.context, text).unwrap_or_else(|| unreachable!("`{text}` is an MLIR attribute"))
     }
 
@@ -193,7 +188,7 @@ impl<'m> Builder<'m> {
     }
 
     /// Appends an operation of one result.
-    pub(crate) fn op(
+    pub fn op(
         &self,
         name: &str,
         operands: &[Val<'m>],
@@ -204,7 +199,7 @@ impl<'m> Builder<'m> {
     }
 
     /// Appends an operation and returns its results.
-    pub(crate) fn append(
+    pub fn append(
         &self,
         name: &str,
         operands: &[Val<'m>],
@@ -229,7 +224,7 @@ impl<'m> Builder<'m> {
     }
 
     /// A region of one block with these arguments, filled by `body` with the insertion point inside.
-    pub(crate) fn region(&self, arguments: &[Type<'m>], body: impl FnOnce(&[Val<'m>])) -> Region<'m> {
+    pub fn region(&self, arguments: &[Type<'m>], body: impl FnOnce(&[Val<'m>])) -> Region<'m> {
         let arguments: Vec<_> = arguments.iter().map(|ty| (*ty, self.location)).collect();
         let region = Region::new();
         let block = region.append_block(Block::new(&arguments));

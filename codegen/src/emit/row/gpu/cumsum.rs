@@ -1,7 +1,7 @@
 //! Running sums.
 
+use super::RowGpu;
 use super::spread::Spread;
-use crate::emit::pull::Emitter;
 use crate::emit::pull::index::Index;
 use crate::emit::pull::known::{Lanes, Nans};
 use crate::mlir::builder::{IntPredicate, Val};
@@ -9,18 +9,18 @@ use routefuse_ir::DType;
 use routefuse_ir::kernel::ValueId;
 use std::collections::HashMap;
 
-impl<'m> Emitter<'_, 'm> {
+impl<'m> RowGpu<'_, 'm> {
     /// Running sums of each segment by doubling, in the registers of the spread.
-    pub fn cumsum(&self, value: ValueId, spread: &Spread<'m>, index: &Index<'m>) -> Lanes<'m> {
-        let dtype = self.kernel.value(value).dtype;
-        let operand = self.evaluate(value, index);
-        let registers = self.registers(operand.value, spread.places.len());
+    pub(super) fn sum_segments(&self, value: ValueId, spread: &Spread<'m>, index: &Index<'m>) -> Lanes<'m> {
+        let dtype = self.pull.kernel.value(value).dtype;
+        let operand = self.pull.evaluate(value, index);
+        let registers = self.registers(operand.value, spread.columns.len());
         let sums: Vec<Val<'m>> =
             (0..spread.turns).flat_map(|t| self.running(&registers[spread.turn(t)], dtype, spread)).collect();
         // The first column is what it was; the others are sums.
         let exact = dtype == DType::F32 && operand.nans == Nans::Exact;
         let settled = |(i, x): (usize, &Val<'m>)| {
-            let sum = self.settled(Lanes { nans: Nans::Free, ..Lanes::exact(*x, 1) }).value;
+            let sum = self.lanewise.settled(Lanes { nans: Nans::Free, ..Lanes::exact(*x, 1) }).value;
             if i % spread.registers as usize > 0 {
                 return sum;
             }
@@ -35,12 +35,12 @@ impl<'m> Emitter<'_, 'm> {
             let each = of_turn.iter().flat_map(|t| std::iter::repeat_n(*t, spread.registers as usize));
             self.b.gather_lanes(&each.collect::<Vec<_>>())
         });
-        Lanes { value, lanes: spread.places.len() as u32, nans, trap }
+        Lanes { value, lanes: spread.columns.len() as u32, nans, trap }
     }
 
     /// Of one segment: `y[i] = y[i − d] + y[i]` for d = 1, 2, 4, ….
     fn running(&self, own: &[Val<'m>], dtype: DType, spread: &Spread<'m>) -> Vec<Val<'m>> {
-        let (b, group) = (self.b, self.group());
+        let (b, team) = (self.b, &self.team);
         let add = |x: Val<'m>, y: Val<'m>| if dtype == DType::F32 { b.addf(x, y) } else { b.addi(x, y) };
         let count = own.len() as u64;
         let mut y = own.to_vec();
@@ -57,8 +57,8 @@ impl<'m> Emitter<'_, 'm> {
                     if lanes == 0 {
                         return x;
                     }
-                    let lane = b.subi(group.lane, self.word(lanes as u32));
-                    group.moved(x, |word| group.from(word, lane))
+                    let lane = b.subi(team.lane, self.word(lanes as u32));
+                    team.moved(x, |word| team.from(word, lane))
                 });
                 let sum = add(other, before[register as usize]);
                 y[register as usize] = if lanes == 0 {

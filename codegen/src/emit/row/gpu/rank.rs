@@ -1,24 +1,21 @@
-//! Rank keys: see [`routefuse_ir::eval::row`].
+//! Rank keys: see [`routefuse_ir::math::order`].
 
+use super::RowGpu;
 use super::spread::Spread;
-use crate::emit::pull::Emitter;
-use crate::emit::pull::index::Index;
+use crate::emit::peephole::{Peephole, masked_keys, plain_keys};
+use crate::emit::pull::index::{Index, IndexKey};
 use crate::emit::pull::known::{Lanes, Nans};
-use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
+use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::DType;
-use routefuse_ir::eval::row::{NAN_KEY, NEG_INF_KEY, rank_key};
+use routefuse_ir::eval::row::rank_key;
 use routefuse_ir::kernel::{ValueId, ValueKind};
-use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp, UnaryOp};
-use routefuse_ir::target::TargetKind;
+use routefuse_ir::math::order::{self, Known, NAN_KEY, NEG_INF_KEY};
+use routefuse_ir::op::{Candidates, ScalarOp};
 
-/// What is added to the keys of floats on NVIDIA, so that the word of the NaN that its arithmetic gives, 0x7fff_ffff, becomes
-/// [`NAN_KEY`] by itself; none is so large that it would wrap.
-const NAN_WRAPS: u32 = 2;
+/// Rank keys of a value, by what counts as a candidate and where.
+pub(super) type KeysOf = (ValueId, Candidates, IndexKey);
 
-/// The sign bit of a word.
-const SIGN: u32 = 1 << 31;
-
-impl<'m> Emitter<'_, 'm> {
+impl<'m> RowGpu<'_, 'm> {
     /// The rank keys of a value at a spread of its columns, one a register; 0 where a lane has no column of its own.
     pub fn own_keys(
         &self,
@@ -29,19 +26,19 @@ impl<'m> Emitter<'_, 'm> {
     ) -> (Vec<Val<'m>>, Option<Val<'m>>) {
         let keys = self.keys(id, index, candidates);
         let trap = keys.trap;
-        let keys = self.registers(keys.value, spread.places.len());
+        let keys = self.registers(keys.value, spread.columns.len());
         let zero = self.word(0);
-        let own = keys.iter().zip(&spread.places);
-        (own.map(|(key, place)| place.valid.map_or(*key, |valid| self.b.select(valid, *key, zero))).collect(), trap)
+        let own = keys.iter().zip(&spread.columns);
+        (own.map(|(key, column)| column.valid.map_or(*key, |valid| self.b.select(valid, *key, zero))).collect(), trap)
     }
 
     /// The rank keys of a value. Those of a selection are a selection of keys, so that what selects groups of columns does
     /// not make their keys anew.
     pub fn keys(&self, id: ValueId, index: &Index<'m>, candidates: Candidates) -> Lanes<'m> {
-        let value = self.kernel.value(id);
-        let index = self.seen_by(id, index);
-        let memory = (id, candidates, index.key());
-        if let Some(known) = self.known_keys(&memory) {
+        let value = self.pull.kernel.value(id);
+        let index = self.pull.seen_by(id, index);
+        let wanted = (id, candidates, index.key());
+        if let Some(known) = self.keys.get(&wanted) {
             return known;
         }
         let keys = match &value.kind {
@@ -51,18 +48,19 @@ impl<'m> Emitter<'_, 'm> {
                 Lanes::exact(self.word(key + added), 1)
             }
             ValueKind::Scalar(ScalarOp::Select, operands) => {
-                let condition = self.evaluate(operands[0], &index);
+                let condition = self.pull.evaluate(operands[0], &index);
                 if let Some(keys) = self.keys_but_masked(condition, operands, &index, candidates) {
-                    self.remember_keys(memory, keys);
+                    self.keys.insert(wanted, keys);
                     return keys;
                 }
                 let x = self.keys(operands[1], &index, candidates);
                 let y = self.keys(operands[2], &index, candidates);
-                let chosen = self.scalar(ScalarOp::Select, &[condition, x, y], &[DType::Bool, DType::U32, DType::U32]);
+                let chosen =
+                    self.lanewise.scalar(ScalarOp::Select, &[condition, x, y], &[DType::Bool, DType::U32, DType::U32]);
                 Lanes { nans: Nans::Exact, ..chosen }
             }
             _ => {
-                let x = self.evaluate(id, &index);
+                let x = self.pull.evaluate(id, &index);
                 if value.dtype.is_float() {
                     self.float_keys(id, x, candidates)
                 } else {
@@ -70,7 +68,7 @@ impl<'m> Emitter<'_, 'm> {
                 }
             }
         };
-        self.remember_keys(memory, keys);
+        self.keys.insert(wanted, keys);
         keys
     }
 
@@ -83,110 +81,49 @@ impl<'m> Emitter<'_, 'm> {
         index: &Index<'m>,
         candidates: Candidates,
     ) -> Option<Lanes<'m>> {
-        let (b, other) = (self.b, self.kernel.value(operands[2]));
-        let ValueKind::Const(literal) = other.kind else { return None };
-        if candidates == Candidates::All || rank_key(other.dtype, literal.bits(), candidates) != 0 {
+        let b = self.b;
+        if candidates == Candidates::All || !self.peepholes.has(Peephole::MaskedKeys) {
+            return None;
+        }
+        if !masked_keys::is_no_candidate(self.pull.kernel, operands[2], candidates) {
             return None;
         }
         let keys = self.keys(operands[1], index, Candidates::All);
         let lanes = keys.lanes.max(condition.lanes);
         let words = b.lanes_of(b.int(32), lanes);
-        let all = self.spread(keys.value, lanes);
+        let all = self.lanewise.spread(keys.value, lanes);
         let some = b.cmpi(IntPredicate::Ne, all, b.const_int(words, i64::from(NEG_INF_KEY + self.added_to_keys())));
-        let own = b.andi(some, self.spread(condition.value, lanes));
+        let own = b.andi(some, self.lanewise.spread(condition.value, lanes));
         let value = b.select(own, all, b.const_int(words, 0));
-        Some(Lanes { trap: self.either(condition.trap, keys.trap), ..Lanes::exact(value, lanes) })
-    }
-
-    /// Whether a value is never −0.0.
-    fn has_no_negative_zero(&self, id: ValueId) -> bool {
-        match &self.kernel.value(id).kind {
-            ValueKind::Const(literal) => literal.bits() as u32 != (-0.0f32).to_bits(),
-            ValueKind::Scalar(
-                ScalarOp::Unary(UnaryOp::Sigmoid | UnaryOp::Exp | UnaryOp::Softplus | UnaryOp::Abs),
-                _,
-            ) => true,
-            // Only −0.0 + −0.0 is −0.0.
-            ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Add), operands) => {
-                operands.iter().any(|o| self.has_no_negative_zero(*o))
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether a value is what the machine's arithmetic gives, NaNs included.
-    fn is_computed(&self, id: ValueId) -> bool {
-        let is_const = |o: &ValueId| matches!(self.kernel.value(*o).kind, ValueKind::Const(_));
-        match &self.kernel.value(id).kind {
-            ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul), operands) => {
-                !operands.iter().any(is_const)
-            }
-            _ => false,
-        }
+        Some(Lanes { trap: self.lanewise.either(condition.trap, keys.trap), ..Lanes::exact(value, lanes) })
     }
 
     fn added_to_keys(&self) -> u32 {
-        if self.kind == TargetKind::Nvptx { NAN_WRAPS } else { 0 }
+        self.pull.machine.nan_key_wraps_by()
     }
 
     /// The rank keys of integers.
     fn integer_keys(&self, x: Lanes<'m>, dtype: DType) -> Lanes<'m> {
-        let b = self.b;
-        let constant = |v: u32| b.const_int(b.lanes_of(b.int(32), x.lanes), i64::from(v));
-        let wide = if dtype.bits() < 32 { self.cast(x, dtype, DType::I32).value } else { x.value };
-        let ordered = if dtype.is_signed() { b.xori(wide, constant(SIGN)) } else { wide };
-        let key = b.addi(b.minui(ordered, constant(u32::MAX - 1)), constant(1));
+        let wide = if dtype.bits() < 32 { self.lanewise.cast(x, dtype, DType::I32).value } else { x.value };
+        let key = order::integer_key(&mut self.lanewise.math(x.lanes), wide, dtype.is_signed());
         Lanes { value: key, nans: Nans::Exact, ..x }
     }
 
-    /// The rank keys of a value's floats; those of numbers are larger by [`Self::added_to_keys`].
+    /// The rank keys of a value's floats; those of numbers are larger by the machine's offset.
     fn float_keys(&self, id: ValueId, x: Lanes<'m>, candidates: Candidates) -> Lanes<'m> {
-        let (b, dtype, added) = (self.b, self.kernel.value(id).dtype, self.added_to_keys());
-        let words = b.lanes_of(b.int(32), x.lanes);
-        let constant = |v: u32| b.const_int(words, i64::from(v));
-        let x = self.cast(x, dtype, DType::F32);
-        // −0.0 becomes 0.0.
-        let positive = dtype == DType::F32 && self.has_no_negative_zero(id);
-        let sum = if positive { x.value } else { b.addf(x.value, b.const_f32(0.0, x.lanes)) };
-        let mut key = self.ordered(sum, words);
-        if added > 0 {
-            key = b.addi(key, constant(added));
-        }
-        // What is computed has wrapped.
-        if added == 0 || !(positive && self.is_computed(id)) {
-            let is_nan = b.cmpf(FloatPredicate::Uno, x.value, x.value);
-            key = b.select(is_nan, constant(NAN_KEY), key);
-        }
-        if candidates == Candidates::AboveNegInf {
-            let free = b.cmpi(IntPredicate::Eq, key, constant(NEG_INF_KEY + added));
-            key = b.select(free, constant(0), key);
-        }
+        let (kernel, dtype) = (self.pull.kernel, self.pull.kernel.value(id).dtype);
+        let x = self.lanewise.cast(x, dtype, DType::F32);
+        let plain = self.peepholes.has(Peephole::PlainKeys) && dtype == DType::F32;
+        let known = Known {
+            no_negative_zero: plain && plain_keys::has_no_negative_zero(kernel, id),
+            made_by_arithmetic: plain && plain_keys::is_made_by_arithmetic(kernel, id),
+        };
+        let key = order::float_key(&mut self.lanewise.math(x.lanes), x.value, known, candidates);
         Lanes { value: key, nans: Nans::Exact, ..x }
-    }
-
-    /// Floats as words in the order of all floats, −0 before +0.
-    pub fn ordered(&self, x: Val<'m>, words: melior::ir::Type<'m>) -> Val<'m> {
-        let b = self.b;
-        let bits = b.bitcast(x, words);
-        let sign = b.shrsi(bits, b.const_int(words, 31));
-        b.xori(bits, b.ori(sign, b.const_int(words, i64::from(SIGN))))
-    }
-
-    /// The float that [`Self::ordered`] made a word of.
-    pub fn unordered(&self, word: Val<'m>) -> Val<'m> {
-        let b = self.b;
-        let sign = b.shrsi(b.xori(word, self.word(u32::MAX)), self.word(31));
-        b.bitcast(b.xori(word, b.ori(sign, self.word(SIGN))), b.f32())
     }
 
     /// The float that a rank key stands for.
-    pub fn ranked_float(&self, key: Val<'m>) -> Val<'m> {
-        let b = self.b;
-        let is_nan = b.cmpi(IntPredicate::Ule, key, self.word(NAN_KEY));
-        b.select(
-            is_nan,
-            b.const_f32_bits(routefuse_ir::math::F32_NAN.to_bits(), 1),
-            self.unordered(b.subi(key, self.word(self.added_to_keys()))),
-        )
+    pub(super) fn ranked_float(&self, key: Val<'m>) -> Val<'m> {
+        order::float_of_key(&mut self.lanewise.math(1), key)
     }
 }

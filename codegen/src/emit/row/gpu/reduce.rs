@@ -1,19 +1,27 @@
 //! Sums, extremes, and the sum of the two best.
 
+use super::RowGpu;
 use super::spread::Spread;
-use crate::emit::pull::Emitter;
-use crate::emit::pull::evaluate::NAN;
 use crate::emit::pull::index::Index;
 use crate::emit::pull::known::{Lanes, Nans};
+use crate::emit::pull::lanewise::NAN;
+use crate::emit::pull::types::value_type;
 use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::kernel::ValueId;
+use routefuse_ir::math::order;
 use routefuse_ir::op::{BinaryOp, Candidates, ReduceOp, ScalarOp};
 
-impl<'m> Emitter<'_, 'm> {
+impl<'m> RowGpu<'_, 'm> {
     /// One reduction of each segment: a register a turn, the same on all lanes of the segment.
-    pub fn reduce(&self, op: ReduceOp, value: ValueId, spread: &Spread<'m>, index: &Index<'m>) -> Lanes<'m> {
-        let dtype = self.kernel.value(value).dtype;
+    pub(super) fn reduce_segments(
+        &self,
+        op: ReduceOp,
+        value: ValueId,
+        spread: &Spread<'m>,
+        index: &Index<'m>,
+    ) -> Lanes<'m> {
+        let dtype = self.pull.kernel.value(value).dtype;
         if op == ReduceOp::TopTwoSum {
             let (keys, trap) = self.own_keys(value, spread, index, Candidates::All);
             let sums: Vec<Val<'m>> =
@@ -21,10 +29,10 @@ impl<'m> Emitter<'_, 'm> {
             let lanes = Lanes { nans: Nans::Free, ..Lanes::exact(self.b.gather_lanes(&sums), spread.turns) };
             return Lanes { trap: self.trap_of_segments(trap, spread), ..lanes };
         }
-        let operand = self.evaluate(value, index);
-        let registers = self.registers(operand.value, spread.places.len());
+        let operand = self.pull.evaluate(value, index);
+        let registers = self.registers(operand.value, spread.columns.len());
         let one = |turn: u32| {
-            let places = &spread.places[spread.turn(turn)];
+            let columns = &spread.columns[spread.turn(turn)];
             let own = &registers[spread.turn(turn)];
             match op {
                 _ if spread.width == 1 => own[0],
@@ -32,9 +40,9 @@ impl<'m> Emitter<'_, 'm> {
                     // What changes no sum: −0.0, or 0.
                     let zero = match dtype {
                         DType::F32 => self.b.const_f32(-0.0, 1),
-                        _ => self.b.const_zero(self.value_type(dtype)),
+                        _ => self.b.const_zero(value_type(self.b, dtype)),
                     };
-                    let own = own.iter().zip(places).map(|(x, p)| p.valid.map_or(*x, |v| self.b.select(v, *x, zero)));
+                    let own = own.iter().zip(columns).map(|(x, p)| p.valid.map_or(*x, |v| self.b.select(v, *x, zero)));
                     self.tree_over_lanes(own.collect(), dtype, spread.span)
                 }
                 _ => self.extreme_of_segment(own, op == ReduceOp::Max, dtype, spread.span),
@@ -54,14 +62,14 @@ impl<'m> Emitter<'_, 'm> {
     /// The canonical tree over `span` lanes of these registers, a power of two: lanes first, from the farthest on. As long
     /// as there is more than one register, a lane and its partner each go on with half of them.
     fn tree_over_lanes(&self, mut registers: Vec<Val<'m>>, dtype: DType, span: u32) -> Val<'m> {
-        let (b, group) = (self.b, self.group());
+        let (b, team) = (self.b, &self.team);
         let add = |x: Val<'m>, y: Val<'m>| if dtype == DType::F32 { b.addf(x, y) } else { b.addi(x, y) };
-        let from = |x: Val<'m>, mask: u32| group.moved(x, |word| group.xor(word, mask));
+        let from = |x: Val<'m>, mask: u32| team.moved(x, |word| team.xor(word, mask));
         let mut halved = vec![];
         let mut mask = span / 2;
         while mask > 0 {
             if registers.len() > 1 {
-                let upper = group.has(mask);
+                let upper = team.has(mask);
                 let (low, high) = registers.split_at(registers.len() / 2);
                 let pairs = low.iter().zip(high);
                 let each = |(low, high): (&Val<'m>, &Val<'m>)| {
@@ -90,28 +98,31 @@ impl<'m> Emitter<'_, 'm> {
 
     /// The largest or least of `span` lanes of these registers. Copies do no harm.
     fn extreme_of_segment(&self, registers: &[Val<'m>], largest: bool, dtype: DType, span: u32) -> Val<'m> {
-        let (b, group) = (self.b, self.group());
+        let (b, team) = (self.b, &self.team);
         if dtype.bits() > 32 {
             let op = ScalarOp::Binary(if largest { BinaryOp::Max } else { BinaryOp::Min });
             let best = |x: Val<'m>, y: Val<'m>| {
-                self.scalar(op, &[Lanes::exact(x, 1), Lanes::exact(y, 1)], &[dtype, dtype]).value
+                self.lanewise.scalar(op, &[Lanes::exact(x, 1), Lanes::exact(y, 1)], &[dtype, dtype]).value
             };
             let mut own = registers[1..].iter().fold(registers[0], |x, y| best(x, *y));
             let mut mask = span / 2;
             while mask > 0 {
-                own = best(own, group.moved(own, |word| group.xor(word, mask)));
+                own = best(own, team.moved(own, |word| team.xor(word, mask)));
                 mask /= 2;
             }
             return own;
         }
         let (sign, ones) = (self.word(1 << 31), self.word(u32::MAX));
         // Words in the order of the elements, the least for what is never the largest.
-        let place = |x: &Val<'m>| {
+        let word = |x: &Val<'m>| {
             let ordered = match dtype {
-                DType::F32 => self.ordered(*x, b.int(32)),
+                DType::F32 => order::word(&mut self.lanewise.math(1), *x),
                 _ => {
-                    let wide =
-                        self.cast(Lanes::exact(*x, 1), dtype, if dtype.is_signed() { DType::I32 } else { DType::U32 });
+                    let wide = self.lanewise.cast(
+                        Lanes::exact(*x, 1),
+                        dtype,
+                        if dtype.is_signed() { DType::I32 } else { DType::U32 },
+                    );
                     if dtype.is_signed() { b.xori(wide.value, sign) } else { wide.value }
                 }
             };
@@ -122,25 +133,25 @@ impl<'m> Emitter<'_, 'm> {
                 _ => ordered,
             }
         };
-        let places: Vec<Val<'m>> = registers.iter().map(place).collect();
-        let own = places[1..].iter().fold(places[0], |x, y| b.maxui(x, *y));
-        let best = group.max(own, span);
+        let words: Vec<Val<'m>> = registers.iter().map(word).collect();
+        let own = words[1..].iter().fold(words[0], |x, y| b.maxui(x, *y));
+        let best = team.max(own, span);
         let ordered = if largest { best } else { b.xori(best, ones) };
         match dtype {
             DType::F32 => {
                 let none = b.cmpi(IntPredicate::Eq, best, self.word(0));
-                b.select(none, b.const_f32_bits(NAN, 1), self.unordered(ordered))
+                b.select(none, b.const_f32_bits(NAN, 1), order::float_of_word(&mut self.lanewise.math(1), ordered))
             }
             _ => {
                 let wide = if dtype.is_signed() { b.xori(ordered, sign) } else { ordered };
-                if dtype.bits() < 32 { b.trunci(wide, self.value_type(dtype)) } else { wide }
+                if dtype.bits() < 32 { b.trunci(wide, value_type(self.b, dtype)) } else { wide }
             }
         }
     }
 
     /// The better and the next of `span` lanes of these rank keys, added as floats.
     fn top_two_sum(&self, keys: &[Val<'m>], spread: &Spread<'m>) -> Val<'m> {
-        let (b, group) = (self.b, self.group());
+        let (b, team) = (self.b, &self.team);
         // The best two of two pairs, each with the better one first.
         let merged = |(a, b2): (Val<'m>, Val<'m>), (c, d): (Val<'m>, Val<'m>)| {
             (b.maxui(a, c), b.maxui(b.minui(a, c), b.maxui(b2, d)))
@@ -158,7 +169,7 @@ impl<'m> Emitter<'_, 'm> {
         let (mut best, mut next) = pairs[0];
         let mut mask = spread.span / 2;
         while mask > 0 {
-            (best, next) = merged((best, next), (group.xor(best, mask), group.xor(next, mask)));
+            (best, next) = merged((best, next), (team.xor(best, mask), team.xor(next, mask)));
             mask /= 2;
         }
         let float = |key| self.ranked_float(key);
@@ -168,11 +179,11 @@ impl<'m> Emitter<'_, 'm> {
     /// Whether any column of a segment trapped, a register a turn.
     pub fn trap_of_segments(&self, trap: Option<Val<'m>>, spread: &Spread<'m>) -> Option<Val<'m>> {
         let b = self.b;
-        let traps = self.registers(trap?, spread.places.len());
+        let traps = self.registers(trap?, spread.columns.len());
         let any = |turn: u32| {
             let own = &traps[spread.turn(turn)];
             let own = own[1..].iter().fold(own[0], |x, y| b.ori(x, *y));
-            let any = self.group().max(b.extui(own, b.int(32)), spread.span);
+            let any = self.team.max(b.extui(own, b.int(32)), spread.span);
             b.cmpi(IntPredicate::Ne, any, self.word(0))
         };
         Some(b.gather_lanes(&(0..spread.turns).map(any).collect::<Vec<_>>()))

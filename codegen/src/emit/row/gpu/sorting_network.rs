@@ -2,7 +2,7 @@
 
 /// Batcher's merge exchange (Knuth, The Art of Computer Programming 5.2.2, algorithm M): calls `exchange(i, j)`, `i < j`, in
 /// an order in which exchanging what is out of order sorts `count` elements.
-pub(in crate::emit) fn sort(count: usize, mut exchange: impl FnMut(usize, usize)) {
+pub(super) fn sort(count: usize, mut exchange: impl FnMut(usize, usize)) {
     let mut merged = 1;
     while merged < count {
         let mut distance = merged;

@@ -1,8 +1,14 @@
 //! Which lane has which column, and in which of its registers.
 
+use crate::emit::pull::arithmetic::Indexing;
 use crate::emit::pull::index::{Index, Ix};
-use crate::emit::pull::{Arithmetic, Emitter};
-use crate::mlir::builder::{IntPredicate, Val};
+use crate::machine::team::Team;
+use crate::mlir::builder::{Builder, IntPredicate, Val};
+use routefuse_ir::kernel::schedule::Domain;
+use routefuse_ir::kernel::{Kernel, ValueKind};
+use routefuse_ir::op::ReduceOp;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Columns in segments, over the lanes of a row.
@@ -10,7 +16,7 @@ use std::rc::Rc;
 /// `span` lanes share a segment, each `registers` neighbouring columns of it, lower lanes the lower ones; `side` segments lie
 /// side by side over the lanes, and the rest in further turns. Where the last lanes or turns have no column of their own
 /// they have a copy of another. One segment alone that does not need all lanes is repeated over them.
-pub(in crate::emit) struct Spread<'m> {
+pub(super) struct Spread<'m> {
     /// Segments of the space.
     pub segments: u64,
     /// Columns of a segment.
@@ -24,7 +30,7 @@ pub(in crate::emit) struct Spread<'m> {
     /// Times that `side` segments make them all.
     pub turns: u32,
     /// By turn, then by register.
-    pub places: Vec<Place<'m>>,
+    pub columns: Vec<Column<'m>>,
     /// The segment of each turn.
     pub owned: Vec<Ix<'m>>,
     /// The own lane's number among those of its segment, `i32`.
@@ -35,9 +41,9 @@ pub(in crate::emit) struct Spread<'m> {
 
 /// What a lane has in one register.
 #[derive(Clone, Copy)]
-pub(in crate::emit) struct Place<'m> {
+pub(super) struct Column<'m> {
     /// A column of the space, never past its end.
-    pub column: Ix<'m>,
+    pub at: Ix<'m>,
     /// Whether it is the lane's own and no copy; none if it is certain.
     pub valid: Option<Val<'m>>,
 }
@@ -45,7 +51,7 @@ pub(in crate::emit) struct Place<'m> {
 impl<'m> Spread<'m> {
     /// The columns at a row.
     pub fn index(&self, row: Ix<'m>) -> Index<'m> {
-        Index::new(vec![row], self.places.iter().map(|p| p.column).collect(), None)
+        Index::new(vec![row], self.columns.iter().map(|c| c.at).collect(), None)
     }
 
     /// The registers of one turn.
@@ -55,96 +61,210 @@ impl<'m> Spread<'m> {
     }
 }
 
-impl<'m> Emitter<'_, 'm> {
-    /// `segments` segments of `width` columns over the lanes. Where sums are made, the registers of a segment are a power of
-    /// two in all.
-    pub fn new_spread(&self, segments: u64, width: u64, sums: bool) -> Rc<Spread<'m>> {
-        let (b, group) = (self.b, self.group());
-        let lanes = u64::from(group.lanes);
-        let (span, registers) = lanes_and_registers(lanes, segments, width, sums);
+/// The numbers of a [`Spread`].
+#[derive(Clone, Copy)]
+struct Numbers {
+    segments: u64,
+    width: u64,
+    span: u64,
+    registers: u64,
+    side: u64,
+    /// A segment's lanes are all lanes.
+    all: bool,
+}
+
+/// The lanes of a segment, and the columns of each. Where sums are made, the registers of a segment are a power of two in all.
+pub(super) fn lanes_and_registers(lanes: u64, segments: u64, width: u64, sums: bool) -> (u64, u64) {
+    let span = (lanes / segments.next_power_of_two()).clamp(1, width.next_power_of_two());
+    (span, if sums { width.next_power_of_two() / span } else { width.div_ceil(span) })
+}
+
+/// Whether segments of these columns are summed.
+pub(super) fn has_sums(kernel: &Kernel, segments: u64, width: u64) -> bool {
+    kernel.values.iter().any(|v| match v.kind {
+        ValueKind::Reduce { op: ReduceOp::Sum, value, width: w } => {
+            w == width && kernel.value(value).space.cols == segments * width
+        }
+        _ => false,
+    })
+}
+
+/// The spreads of a kernel: all values of as many segments of as many columns have one, so that they share what they ask for.
+pub(super) struct Spreads<'a, 'm> {
+    b: &'a Builder<'m>,
+    kernel: &'a Kernel,
+    ix: Rc<Indexing<'a, 'm>>,
+    team: Rc<Team<'a, 'm>>,
+    /// By segments and their columns.
+    known: RefCell<HashMap<(u64, u64), Rc<Spread<'m>>>>,
+}
+
+impl<'a, 'm> Spreads<'a, 'm> {
+    pub fn new(
+        b: &'a Builder<'m>,
+        kernel: &'a Kernel,
+        ix: &Rc<Indexing<'a, 'm>>,
+        team: &Rc<Team<'a, 'm>>,
+    ) -> Spreads<'a, 'm> {
+        Spreads { b, kernel, ix: Rc::clone(ix), team: Rc::clone(team), known: RefCell::default() }
+    }
+
+    /// Emits every spread that the kernel needs, before any loop.
+    pub fn declare(&self, domains: &[Domain]) {
+        let lanes = u64::from(self.team.lanes);
+        for domain in domains {
+            self.of(1, domain.cols);
+        }
+        for (_, value) in self.kernel.values() {
+            if let Some(width) = value.kind.segment() {
+                let spread = self.of(self.kernel.value(value.kind.operands()[0]).space.cols / width, width);
+                if let ValueKind::TopK { .. } = value.kind {
+                    self.team.prepare_first(spread.span);
+                }
+            }
+            if let ValueKind::TopK { .. } = value.kind {
+                self.of(1, value.space.cols);
+            }
+        }
+        // Of several narrow values side by side, the first has its own columns at the same lanes: what is asked of it outside
+        // of them may be anything.
+        let mut narrow: Vec<u64> = self.kernel.values.iter().map(|v| v.space.cols).collect();
+        narrow.extend(domains.iter().map(|d| d.cols));
+        narrow.retain(|cols| (2..=lanes).contains(cols));
+        narrow.sort_unstable();
+        narrow.dedup();
+        for (i, wide) in narrow.iter().enumerate() {
+            let Some(base) = self.of(1, *wide).columns[0].at.base else { continue };
+            for part in &narrow[..i] {
+                if let Some(own) = self.of(1, *part).columns[0].at.base {
+                    self.ix.know_within(base, *part, own);
+                }
+            }
+        }
+    }
+
+    /// The spread of so many segments of so many columns.
+    pub fn of(&self, segments: u64, width: u64) -> Rc<Spread<'m>> {
+        if let Some(known) = self.known.borrow().get(&(segments, width)) {
+            return known.clone();
+        }
+        let spread = Rc::new(self.made(segments, width));
+        self.known.borrow_mut().insert((segments, width), spread.clone());
+        spread
+    }
+
+    /// For one segment of few columns: where each of them is a segment of the row that lanes own side by side, several lanes
+    /// each.
+    pub fn owners(&self, spread: &Spread<'m>) -> Option<Rc<Spread<'m>>> {
+        if spread.segments > 1 || spread.width == 1 || self.team.is_block() {
+            return None;
+        }
+        let known = self.known.borrow();
+        let mut found: Vec<&Rc<Spread<'m>>> =
+            known.values().filter(|s| s.segments == spread.width && s.turns == 1 && s.span > 1).collect();
+        // In an order that does not hang on the table's.
+        found.sort_by_key(|s| s.width);
+        found.first().copied().cloned()
+    }
+
+    fn made(&self, segments: u64, width: u64) -> Spread<'m> {
+        let (b, team) = (self.b, &self.team);
+        let lanes = u64::from(team.lanes);
+        let (span, registers) = lanes_and_registers(lanes, segments, width, has_sums(self.kernel, segments, width));
         let side = lanes / span;
         let turns = segments.div_ceil(side);
-        let word = |n: u64| b.const_int(b.int(32), n as i64);
-        let below = |x: Val<'m>, n: u64| b.cmpi(IntPredicate::Ult, x, word(n));
-        let all = span == lanes;
-        let member = if all { group.lane } else { b.andi(group.lane, word(span - 1)) };
-        let neighbour = (!all).then(|| b.shrui(group.lane, word(u64::from(span.trailing_zeros()))));
+        let numbers = Numbers { segments, width, span, registers, side, all: span == lanes };
+        let member = if numbers.all { team.lane } else { b.andi(team.lane, self.word(span - 1)) };
+        let neighbour = (!numbers.all).then(|| b.shrui(team.lane, self.word(u64::from(span.trailing_zeros()))));
+        let in_segment = self.in_segment(numbers, member);
+        let (mut columns, mut owned) = (vec![], vec![]);
+        for turn in 0..turns {
+            let (of_turn, segment) = self.of_turn(numbers, turn, neighbour, &in_segment);
+            columns.extend(of_turn);
+            owned.push(segment);
+        }
+        let first = (segments == 1 && !numbers.all).then(|| self.below(team.lane, span));
+        let (span, registers, side, turns) = (span as u32, registers as u32, side as u32, turns as u32);
+        Spread { segments, width, span, registers, side, turns, columns, owned, member, first }
+    }
 
-        // In the segment.
+    /// A lane's columns in a segment, whichever that is.
+    fn in_segment(&self, numbers: Numbers, member: Val<'m>) -> Vec<Column<'m>> {
+        let (b, Numbers { width, span, registers, .. }) = (self.b, numbers);
         let (whole, rest) = (width / registers, width % registers);
         // Lanes of a segment that have a column in this register.
         let having = |register: u64| whole + u64::from(register < rest);
         let most = having(0);
-        let clamped = if most < span { b.minui(member, word(most - 1)) } else { member };
-        let linear = width == span * registers && (segments > 1 || all);
-        let within = if span == 1 { Ix::constant(0) } else { self.times(self.lane_index(clamped), registers) };
-        let in_segment = |register: u64| {
-            let valid = (having(register) < span).then(|| below(member, having(register)));
-            let column = within.offset(register);
+        let clamped = if most < span { b.minui(member, self.word(most - 1)) } else { member };
+        let within = if span == 1 { Ix::constant(0) } else { self.ix.times(self.ix.of_word(clamped), registers) };
+        let column = |register: u64| {
+            let valid = (having(register) < span).then(|| self.below(member, having(register)));
+            let at = within.offset(register);
             // The last lane with columns may have fewer than the others.
-            let column = if having(register) < most {
-                let last = b.minui(self.materialise(column), self.index_const(width - 1));
+            let at = if having(register) < most {
+                let last = b.minui(self.ix.materialise(at), self.ix.constant(width - 1));
                 Ix::value(last, 1)
             } else {
-                column
+                at
             };
-            Place { column, valid }
+            Column { at, valid }
         };
-        let in_segment: Vec<Place<'m>> = (0..registers).map(in_segment).collect();
+        (0..registers).map(column).collect()
+    }
 
-        // Of the row.
-        let (mut places, mut owned) = (vec![], vec![]);
-        for turn in 0..turns {
-            let first = turn * side;
-            let left = segments - first;
-            let (segment, valid) = match neighbour {
-                None => (Ix::constant(first), None),
-                Some(_) if segments == 1 => (Ix::constant(0), None),
-                Some(neighbour) if left >= side => (self.lane_index(neighbour).offset(first), None),
-                Some(neighbour) => {
-                    let clamped = b.minui(neighbour, word(left - 1));
-                    (self.lane_index(clamped).offset(first), Some(below(neighbour, left)))
-                }
-            };
-            let linear = linear && left >= side;
-            let base = if linear {
-                self.times(self.lane_index(group.lane), registers).offset(first * width)
-            } else {
-                self.times(segment, width)
-            };
-            let from = places.len();
-            for (register, place) in (0..registers).zip(&in_segment) {
-                let column = if linear { base.offset(register) } else { self.add(base, place.column) };
-                let valid = match (valid, place.valid) {
-                    (Some(x), Some(y)) => Some(b.andi(x, y)),
-                    (x, y) => x.or(y),
-                };
-                places.push(Place { column, valid });
+    /// A lane's columns in one turn, and their segment.
+    fn of_turn(
+        &self,
+        numbers: Numbers,
+        turn: u64,
+        neighbour: Option<Val<'m>>,
+        in_segment: &[Column<'m>],
+    ) -> (Vec<Column<'m>>, Ix<'m>) {
+        let (b, Numbers { segments, width, span, registers, side, all, .. }) = (self.b, numbers);
+        let first = turn * side;
+        let left = segments - first;
+        let (segment, valid) = match neighbour {
+            None => (Ix::constant(first), None),
+            Some(_) if segments == 1 => (Ix::constant(0), None),
+            Some(neighbour) if left >= side => (self.ix.of_word(neighbour).offset(first), None),
+            Some(neighbour) => {
+                let clamped = b.minui(neighbour, self.word(left - 1));
+                (self.ix.of_word(clamped).offset(first), Some(self.below(neighbour, left)))
             }
-            // What is asked of a column's segment is known without a division.
-            let Place { column, .. } = places[from];
-            if let (Some(base), Some(segment_base)) = (column.base, segment.base)
-                && column.plus == first * width
-                && first == 0
-            {
-                self.know(Arithmetic::Quotient(crate::emit::pull::index::key(base), 0, width), segment_base);
-            }
-            owned.push(if linear && first == 0 { self.divide(places[from].column, width) } else { segment });
+        };
+        // Columns follow from the lane's number without the segment's.
+        let linear = width == span * registers && (segments > 1 || all) && left >= side;
+        let base = if linear {
+            self.ix.times(self.ix.of_word(self.team.lane), registers).offset(first * width)
+        } else {
+            self.ix.times(segment, width)
+        };
+        let column = |(register, within): (u64, &Column<'m>)| {
+            let at = if linear { base.offset(register) } else { self.ix.add(base, within.at) };
+            let valid = match (valid, within.valid) {
+                (Some(x), Some(y)) => Some(b.andi(x, y)),
+                (x, y) => x.or(y),
+            };
+            Column { at, valid }
+        };
+        let columns: Vec<Column<'m>> = (0..registers).zip(in_segment).map(column).collect();
+        // What is asked of a column's segment is known without a division.
+        let at = columns[0].at;
+        if let (Some(base), Some(segment_base)) = (at.base, segment.base)
+            && at.plus == first * width
+            && first == 0
+        {
+            self.ix.know_quotient(base, width, segment_base);
         }
-        let first = (segments == 1 && !all).then(|| below(group.lane, span));
-        let (span, registers, side, turns) = (span as u32, registers as u32, side as u32, turns as u32);
-        Rc::new(Spread { segments, width, span, registers, side, turns, places, owned, member, first })
+        let owned = if linear && first == 0 { self.ix.divide(at, width) } else { segment };
+        (columns, owned)
     }
 
-    /// A number that is below the lanes of a row, `i32`, as an index.
-    pub fn lane_index(&self, lane: Val<'m>) -> Ix<'m> {
-        let wide = if self.variant.narrow { lane } else { self.widened_lane(lane) };
-        Ix::value(wide, 1)
+    fn word(&self, value: u64) -> Val<'m> {
+        self.b.const_int(self.b.int(32), value as i64)
     }
-}
 
-/// The lanes of a segment, and the columns of each.
-pub(in crate::emit) fn lanes_and_registers(lanes: u64, segments: u64, width: u64, sums: bool) -> (u64, u64) {
-    let span = (lanes / segments.next_power_of_two()).clamp(1, width.next_power_of_two());
-    (span, if sums { width.next_power_of_two() / span } else { width.div_ceil(span) })
+    fn below(&self, x: Val<'m>, end: u64) -> Val<'m> {
+        self.b.cmpi(IntPredicate::Ult, x, self.word(end))
+    }
 }

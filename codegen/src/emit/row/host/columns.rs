@@ -1,34 +1,32 @@
 //! Pieces of a row: what is written out, what is a loop.
 
-use crate::emit::pull::Emitter;
+use super::RowHost;
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
 use crate::mlir::builder::Val;
 use routefuse_ir::kernel::ValueId;
 
-/// Lanes of a piece: four vectors of `f32`, which share the constants of what is computed.
-const PIECE: u64 = 32;
-
 /// Pieces that are written out; more are a loop.
 const UNROLLED: u64 = 1;
 
-impl<'m> Emitter<'_, 'm> {
+impl<'m> RowHost<'_, 'm> {
     /// A loop over `0..count`, each in a scope of its own; `step` divides what the body gets.
-    pub fn host_loop(&self, count: u64, step: u64, body: impl FnOnce(Ix<'m>)) {
+    pub fn loop_over(&self, count: u64, step: u64, body: impl FnOnce(Ix<'m>)) {
         let i64 = |n: u64| self.b.const_int(self.b.int(64), n as i64);
-        self.b.for_loop(i64(0), i64(count), i64(step), |_, at| self.scoped(|| body(Ix::value(at, step))));
+        self.b.for_loop(i64(0), i64(count), i64(step), |_, at| self.pull.scopes.scoped(|| body(Ix::value(at, step))));
     }
 
     /// Hands out the columns from `first` on in pieces: whole ones, as a loop if there are many, then falling powers of two.
     pub fn columns(&self, first: Ix<'m>, count: u64, body: impl Fn(&[Ix<'m>])) {
         let lanes_at = |at: Ix<'m>, lanes: u64| -> Vec<Ix<'m>> { (0..lanes).map(|lane| at.offset(lane)).collect() };
         let mut from = 0;
-        if count / PIECE > UNROLLED {
-            from = count / PIECE * PIECE;
-            self.host_loop(from, PIECE, |at| body(&lanes_at(self.add(first, at), PIECE)));
+        let piece = self.vectors.piece();
+        if count / piece > UNROLLED {
+            from = count / piece * piece;
+            self.loop_over(from, piece, |at| body(&lanes_at(self.ix.add(first, at), piece)));
         }
         while from < count {
-            let lanes = PIECE.min(1 << (count - from).ilog2());
+            let lanes = piece.min(1 << (count - from).ilog2());
             body(&lanes_at(first.offset(from), lanes));
             from += lanes;
         }
@@ -37,8 +35,8 @@ impl<'m> Emitter<'_, 'm> {
     /// A value at `lanes` neighbouring columns, with an element for each.
     pub fn neighbouring(&self, id: ValueId, row: &Index<'m>, first: Ix<'m>, lanes: u64) -> Lanes<'m> {
         let columns = (0..lanes).map(|lane| first.offset(lane)).collect();
-        let x = self.evaluate(id, &row.at(columns));
-        Lanes { value: self.spread(x.value, lanes as u32), lanes: lanes as u32, ..x }
+        let x = self.pull.evaluate(id, &row.at(columns));
+        Lanes { value: self.lanewise.spread(x.value, lanes as u32), lanes: lanes as u32, ..x }
     }
 
     /// A vector of `lanes` columns, a power of two, of which the first `count` exist and the others are `fill`. `of` gives

@@ -1,9 +1,11 @@
 //! Running sums on the host.
 
-use super::room::Room;
-use crate::emit::pull::Emitter;
+use super::RowHost;
+use super::workspace::Workspace;
 use crate::emit::pull::index::{Index, Ix};
-use crate::emit::pull::known::Lanes;
+use crate::emit::pull::known::{Lanes, Nans};
+use crate::emit::pull::types::memory_type;
+use crate::emit::row::Segments;
 use crate::mlir::builder::Val;
 use routefuse_ir::DType;
 use routefuse_ir::kernel::ValueId;
@@ -11,25 +13,22 @@ use routefuse_ir::kernel::ValueId;
 /// The widest segment whose sums are made in a vector.
 const IN_REGISTERS: u64 = 32;
 
-/// Lanes of a piece of a wider one.
-const LANES: u64 = 8;
-
-impl<'m> Emitter<'_, 'm> {
+impl<'m> RowHost<'_, 'm> {
     /// The running sums of every segment.
-    pub(in crate::emit) fn host_cumsum(&self, room: &Room<'m>, operand: ValueId, width: u64, row: &Index<'m>) {
-        let value = self.kernel.value(operand);
+    pub(super) fn sum_segments(&self, work: &Workspace<'m>, Segments { operand, width }: Segments, row: &Index<'m>) {
+        let value = self.pull.kernel.value(operand);
         let (segments, dtype) = (value.space.cols / width, value.dtype);
         let body = |segment: Ix<'m>| {
-            let first = self.times(segment, width);
+            let first = self.ix.times(segment, width);
             if width <= IN_REGISTERS {
-                self.short_cumsum(room, (operand, row), first, width, dtype);
+                self.short_cumsum(work, (operand, row), first, width, dtype);
             } else {
-                self.long_cumsum(room, (operand, row), first, width, dtype);
+                self.long_cumsum(work, (operand, row), first, width, dtype);
             }
-            let trap = self.segment_trap(room, (operand, row), first, width);
-            self.write_trap(&room.out, segment, trap);
+            let trap = self.segment_trap(work, (operand, row), first, width);
+            self.stack.write_trap(&work.out, segment, trap);
         };
-        if segments == 1 { body(Ix::constant(0)) } else { self.host_loop(segments, 1, body) }
+        if segments == 1 { body(Ix::constant(0)) } else { self.loop_over(segments, 1, body) }
     }
 
     /// With the bits that the definition says.
@@ -39,14 +38,23 @@ impl<'m> Emitter<'_, 'm> {
         }
         let sum = self.b.addf(x, y);
         let lanes = self.b.lanes(self.b.type_of(sum));
-        self.settled(Lanes { nans: crate::emit::pull::known::Nans::Free, ..Lanes::exact(sum, lanes) }).value
+        self.lanewise.settled(Lanes { nans: Nans::Free, ..Lanes::exact(sum, lanes) }).value
     }
 
-    fn short_cumsum(&self, room: &Room<'m>, source: (ValueId, &Index<'m>), first: Ix<'m>, width: u64, dtype: DType) {
+    fn short_cumsum(
+        &self,
+        work: &Workspace<'m>,
+        source: (ValueId, &Index<'m>),
+        first: Ix<'m>,
+        width: u64,
+        dtype: DType,
+    ) {
         let b = self.b;
         let lanes = width.next_power_of_two();
-        let zero = b.const_zero(self.memory_type(dtype));
-        let read = |first: Ix<'m>, lanes: u64| self.settled(self.neighbouring(source.0, source.1, first, lanes)).value;
+        let zero = b.const_zero(memory_type(self.b, dtype));
+        let read = |first: Ix<'m>, lanes: u64| {
+            self.lanewise.settled(self.neighbouring(source.0, source.1, first, lanes)).value
+        };
         let mut y = self.padded(first, (width, lanes), zero, &read);
         let mut distance = 1;
         while distance < width {
@@ -58,12 +66,12 @@ impl<'m> Emitter<'_, 'm> {
             y = b.shuffle(y, sum, &last);
             distance *= 2;
         }
-        self.write_lanes(room, first, Lanes::exact(y, 1), width);
+        self.write_lanes(work, first, Lanes::exact(y, 1), width);
     }
 
     fn long_cumsum(
         &self,
-        room: &Room<'m>,
+        work: &Workspace<'m>,
         (operand, row): (ValueId, &Index<'m>),
         first: Ix<'m>,
         width: u64,
@@ -71,27 +79,28 @@ impl<'m> Emitter<'_, 'm> {
     ) {
         self.columns(first, width, |at| {
             let x = self.neighbouring(operand, row, at[0], at.len() as u64);
-            self.write_scratch(&room.out, at, self.settled(x));
+            self.stack.write(&work.out, at, self.lanewise.settled(x));
         });
         let lanes_at = |at: Ix<'m>, lanes: u64| -> Vec<Ix<'m>> { (0..lanes).map(|lane| at.offset(lane)).collect() };
-        // From the last column down, so that what is read has not been written in the same step.
+        // From the last column down, so that what is read has not been written in the same turn.
         let piece = |before: Ix<'m>, at: Ix<'m>, lanes: u64| {
             let (before, at) = (lanes_at(before, lanes), lanes_at(at, lanes));
-            let (x, y) = (self.read_scratch(&room.out, &before), self.read_scratch(&room.out, &at));
-            self.write_scratch(&room.out, &at, Lanes::exact(self.sum(dtype, x.value, y.value), lanes as u32));
+            let (x, y) = (self.stack.read(&work.out, &before), self.stack.read(&work.out, &at));
+            self.stack.write(&work.out, &at, Lanes::exact(self.sum(dtype, x.value, y.value), lanes as u32));
         };
+        let vector = self.vectors.lanes();
         let mut distance = 1;
         while distance < width {
             let count = width - distance;
-            let whole = count / LANES;
+            let whole = count / vector;
             if whole > 0 {
-                self.host_loop(whole, 1, |step| {
-                    let back = self.b.muli(self.materialise(step), self.index_const(LANES));
-                    let from = |last: u64| Ix::value(self.b.subi(self.index_const(last - LANES), back), 1);
-                    piece(self.add(first, from(width - distance)), self.add(first, from(width)), LANES);
+                self.loop_over(whole, 1, |turn| {
+                    let back = self.b.muli(self.ix.materialise(turn), self.ix.constant(vector));
+                    let from = |last: u64| Ix::value(self.b.subi(self.ix.constant(last - vector), back), 1);
+                    piece(self.ix.add(first, from(width - distance)), self.ix.add(first, from(width)), vector);
                 });
             }
-            let mut rest = count % LANES;
+            let mut rest = count % vector;
             while rest > 0 {
                 let lanes = 1 << rest.ilog2();
                 rest -= lanes;

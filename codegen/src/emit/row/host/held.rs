@@ -1,21 +1,22 @@
-//! What of a row is kept on the host, and as what.
+//! What is held of a row on the host, and as what.
 
+use crate::emit::pull::known::Nans;
 use routefuse_ir::DType;
 use routefuse_ir::kernel::{Kernel, ParamId, ValueId, ValueKind};
-use routefuse_ir::op::{ReduceOp, ScalarOp};
+use routefuse_ir::op::{OutOfRange, ReduceOp, ScalarOp};
 
-/// Who asks for each value, and what is kept.
-pub(in crate::emit) struct Keeping<'k> {
+/// Who asks for each value, and which values are held.
+pub(super) struct Holdings<'k> {
     kernel: &'k Kernel,
     /// By value, the values that ask for it, once for each operand; nothing stands for a store. None ask in vain.
     users: Vec<Vec<Option<ValueId>>>,
-    kept: Vec<bool>,
+    held: Vec<bool>,
 }
 
-impl<'k> Keeping<'k> {
-    /// Row values are kept; of what the schedule holds, what is asked for more than once or dear where a row value asks,
+impl<'k> Holdings<'k> {
+    /// Row values are held; of what the schedule says, what is asked for more than once or dear where a row value asks,
     /// other than memory that can be read again.
-    pub fn of(kernel: &'k Kernel, is_aliased: impl Fn(ParamId) -> bool, held: &[ValueId]) -> Keeping<'k> {
+    pub fn of(kernel: &'k Kernel, is_aliased: impl Fn(ParamId) -> bool, held: &[ValueId]) -> Holdings<'k> {
         let mut users: Vec<Vec<Option<ValueId>>> = vec![vec![]; kernel.values.len()];
         for id in kernel.stores.iter().flat_map(|s| [Some(s.value), s.add_at]).flatten() {
             users[id.0 as usize].push(None);
@@ -27,22 +28,22 @@ impl<'k> Keeping<'k> {
                 }
             }
         }
-        let mut keeping = Keeping { kernel, users, kept: vec![] };
-        keeping.kept = kernel
+        let mut holdings = Holdings { kernel, users, held: vec![] };
+        holdings.held = kernel
             .values()
             .map(|(id, value)| match value.kind {
-                _ if keeping.users[id.0 as usize].is_empty() => false,
+                _ if holdings.users[id.0 as usize].is_empty() => false,
                 ValueKind::Const(_) | ValueKind::Row | ValueKind::Column => false,
                 ValueKind::Load(param) => is_aliased(param) && held.contains(&id),
-                ref kind => kind.is_row_value() || (held.contains(&id) && !keeping.pulled_once(id)),
+                ref kind => kind.is_row_value() || (held.contains(&id) && !holdings.pulled_once(id)),
             })
             .collect();
-        keeping
+        holdings
     }
 
-    /// The kept values, operands first.
-    pub fn kept(&self) -> Vec<ValueId> {
-        self.kernel.values().map(|(id, _)| id).filter(|id| self.kept[id.0 as usize]).collect()
+    /// The values that are held, operands first.
+    pub fn held(&self) -> Vec<ValueId> {
+        self.kernel.values().map(|(id, _)| id).filter(|id| self.held[id.0 as usize]).collect()
     }
 
     /// Whether one row value asks for each column once, in a loop if it is dear.
@@ -74,12 +75,37 @@ impl<'k> Keeping<'k> {
                     operands[1] == id
                         && operands[2] != id
                         && matches!(self.kernel.value(operands[2]).kind, ValueKind::Const(_))
-                        && !self.kept[user.0 as usize]
+                        && !self.held[user.0 as usize]
                         && self.only_ranked(user)
                 }
                 _ => false,
             }
         };
         value.dtype == DType::F32 && value.space.cols > 1 && users.iter().all(ranks)
+    }
+}
+
+/// Of every value, whether an element of it may come by way of a gather that traps.
+pub(super) fn may_trap(kernel: &Kernel) -> Vec<bool> {
+    let mut traps: Vec<bool> = vec![];
+    for value in &kernel.values {
+        let itself = match &value.kind {
+            ValueKind::Gather { out_of_range, proved, .. } | ValueKind::GatherRow { out_of_range, proved, .. } => {
+                *out_of_range == OutOfRange::Trap && !proved
+            }
+            _ => false,
+        };
+        let before = value.kind.operands().iter().any(|o| traps[o.0 as usize]);
+        traps.push(itself || before);
+    }
+    traps
+}
+
+/// What is known of the NaNs of every element of an `f32` value, if they are not made canonical.
+pub(super) fn nans_of(kernel: &Kernel, id: ValueId) -> Nans {
+    use routefuse_ir::op::ScalarOp::{Binary, Cast, Fma, Unary};
+    match kernel.value(id).kind {
+        ValueKind::Scalar(Unary(_) | Binary(_) | Fma | Cast(_), _) => Nans::Free,
+        _ => Nans::Exact,
     }
 }

@@ -1,8 +1,8 @@
-//! Row schedules on the host: one lane owns a row, and what the schedule keeps of it lies on the stack.
+//! Row schedules on the host: one lane owns a row, and what is held of it lies on the stack.
 //!
-//! First, in the order of the values, every kept one is computed at all columns: values that are held in loops over pieces
-//! of columns, neighbours in one loop; row values by the algorithms of [`reduce`], [`selection`] and [`cumsum`], which ask
-//! for their operand like any other. Then the stores' pieces are pulled.
+//! First, in the order of the values, every one that is held is computed at all columns: what the schedule holds in loops over
+//! pieces of columns, neighbours in one loop; row values by the algorithms of [`reduce`], [`topk`] and [`cumsum`], which ask for
+//! their operand like any other. Then the stores' pieces are pulled.
 
 mod columns;
 mod cumsum;
@@ -10,90 +10,147 @@ mod fold;
 mod held;
 mod rank;
 mod reduce;
-pub(in crate::emit) mod room;
-pub(in crate::emit) mod stack;
+mod stack;
 mod topk;
+mod workspace;
 
-use crate::emit::pull::Emitter;
-use crate::emit::pull::held::Kept;
+use super::{Rows, Segments, Selection};
+use crate::emit::peephole::bound_mask::BoundMask;
+use crate::emit::peephole::distinct_columns::DistinctColumns;
+use crate::emit::peephole::index_words::IndexWords;
+use crate::emit::peephole::{Peephole, Peepholes, chosen};
+use crate::emit::pieces::store_row;
+use crate::emit::pull::arguments::Arguments;
+use crate::emit::pull::arithmetic::Indexing;
 use crate::emit::pull::index::{Index, Ix};
+use crate::emit::pull::job::Job;
 use crate::emit::pull::known::{Lanes, Nans};
-use crate::mlir::builder::Val;
-use held::Keeping;
-use room::Room;
+use crate::emit::pull::lanewise::Lanewise;
+use crate::emit::pull::scopes::{ScopedMap, Scopes};
+use crate::emit::pull::{Pull, Ways};
+use crate::machine::Vectors;
+use crate::mlir::builder::{Builder, Val};
+use held::{Holdings, may_trap, nans_of};
 use routefuse_ir::DType;
 use routefuse_ir::kernel::schedule::Domain;
 use routefuse_ir::kernel::{ValueId, ValueKind};
-use routefuse_ir::op::Candidates;
-use stack::Scratch;
+use routefuse_ir::op::{Candidates, ReduceOp, TopKOrder};
+use stack::{Columns, OnStack, Stack};
 use std::collections::HashSet;
-use topk::TopK;
+use std::rc::Rc;
+use workspace::Workspace;
 
-/// What is done to keep values.
-enum Step<'m> {
-    /// Values that are held are computed column by column.
-    Hold(Vec<Held<'m>>),
-    /// One row value.
-    Compute(ValueId, Room<'m>),
+/// Emits rows `begin..end`.
+pub(in crate::emit) fn emit<'m>(
+    job: Job<'_, 'm>,
+    vectors: &dyn Vectors,
+    (held, domains): (&[ValueId], &[Domain]),
+    peepholes: Peepholes,
+    arguments: Arguments<'m>,
+    [begin, end]: [Val<'m>; 2],
+) {
+    let bound_mask = BoundMask::default();
+    let shortcuts = chosen(
+        peepholes,
+        &[
+            (Peephole::BoundMask, &bound_mask),
+            (Peephole::IndexWords, &IndexWords),
+            (Peephole::DistinctColumns, &DistinctColumns),
+        ],
+    );
+    let scopes = Scopes::new();
+    let pull = Pull::new(job, Rc::clone(&scopes), arguments, Ways { shortcuts: &shortcuts, widen_bf16: None });
+    let owner = RowHost {
+        b: job.b,
+        ix: Rc::clone(&pull.ix),
+        lanewise: Rc::clone(&pull.lanewise),
+        stack: Stack::new(job.b, &pull.ix, &pull.lanewise),
+        pull,
+        vectors,
+        keys: ScopedMap::new(&scopes),
+    };
+    owner.rows(held, domains, begin, end);
 }
 
-/// A value that is held.
-struct Held<'m> {
+/// The owner.
+struct RowHost<'a, 'm> {
+    b: &'a Builder<'m>,
+    pull: Pull<'a, 'm>,
+    ix: Rc<Indexing<'a, 'm>>,
+    lanewise: Rc<Lanewise<'a, 'm>>,
+    vectors: &'a dyn Vectors,
+    stack: Stack<'a, 'm>,
+    /// Values that are held as the rank keys of their columns, of candidates of all kinds: nobody asks for more, and whoever
+    /// wants their traps computes them again.
+    keys: ScopedMap<ValueId, Columns<'m>>,
+}
+
+/// What is done to hold values.
+enum Task<'m> {
+    /// What the schedule holds is computed column by column.
+    Columns(Vec<ToHold<'m>>),
+    /// One row value.
+    RowValue(ValueId, Workspace<'m>),
+}
+
+/// A value that the schedule holds.
+struct ToHold<'m> {
     id: ValueId,
-    scratch: Scratch<'m>,
+    columns: Columns<'m>,
     /// It is held as rank keys.
     keys: bool,
 }
 
-impl<'m> Emitter<'_, 'm> {
-    /// The loop over rows of a row schedule.
-    pub fn host_row_schedule(&self, held: &[ValueId], domains: &[Domain], begin: Val<'m>, end: Val<'m>) {
-        let keeping = Keeping::of(self.kernel, |param| self.is_aliased(param), held);
-        let kept = keeping.kept();
+impl<'a, 'm> RowHost<'a, 'm> {
+    /// The loop over rows.
+    fn rows(&self, held: &[ValueId], domains: &[Domain], begin: Val<'m>, end: Val<'m>) {
+        let pull = &self.pull;
+        let holdings = Holdings::of(pull.kernel, |param| pull.memory.is_aliased(param), held);
         let (uniform, per_row): (Vec<ValueId>, Vec<ValueId>) =
-            kept.into_iter().partition(|id| !self.kernel.value(*id).space.per_row);
-        let (uniform, per_row) = (self.steps(&uniform, &keeping), self.steps(&per_row, &keeping));
-        let anywhere = Index::new(vec![Ix::constant(0)], vec![Ix::constant(0)], None);
-        uniform.iter().for_each(|step| self.step(step, &anywhere));
-        self.evaluate_uniforms();
+            holdings.held().into_iter().partition(|id| !pull.kernel.value(*id).space.per_row);
+        let (uniform, per_row) = (self.tasks(&uniform, &holdings), self.tasks(&per_row, &holdings));
+        uniform.iter().for_each(|task| self.carry_out(task, &Index::nowhere()));
+        pull.evaluate_uniforms();
         let domains: Vec<&Domain> = domains.iter().collect();
         self.b.for_loop(begin, end, self.b.const_int(self.b.int(64), 1), |_, row| {
-            self.scoped(|| {
+            pull.scopes.scoped(|| {
                 let at = Index::new(vec![Ix::value(row, 1)], vec![Ix::constant(0)], None);
-                per_row.iter().for_each(|step| self.step(step, &at));
-                self.host_row(&domains, row, false);
+                per_row.iter().for_each(|task| self.carry_out(task, &at));
+                store_row(pull, &domains, row, false);
             });
         });
     }
 
-    /// Room for all of these, with neighbours that go through the same columns together.
-    fn steps(&self, kept: &[ValueId], keeping: &Keeping) -> Vec<Step<'m>> {
-        let mut steps: Vec<Step<'m>> = Vec::new();
-        let may_trap = room::may_trap(self.kernel);
-        for id in kept {
-            let value = self.kernel.value(*id);
+    /// Memory for all of these, with neighbours that go through the same columns together.
+    fn tasks(&self, held: &[ValueId], holdings: &Holdings) -> Vec<Task<'m>> {
+        let mut tasks: Vec<Task<'m>> = Vec::new();
+        let traps_of = may_trap(self.pull.kernel);
+        for id in held {
+            let value = self.pull.kernel.value(*id);
             if value.kind.is_row_value() {
-                steps.push(Step::Compute(*id, self.room(*id, &may_trap)));
+                tasks.push(Task::RowValue(*id, self.workspace(*id, &traps_of)));
                 continue;
             }
-            let keys = keeping.only_ranked(*id);
-            let traps = may_trap[id.0 as usize] && !keys;
+            let keys = holdings.only_ranked(*id);
+            let traps = traps_of[id.0 as usize] && !keys;
             let dtype = if keys { DType::U32 } else { value.dtype };
-            let one = Held { id: *id, scratch: self.new_scratch(dtype, value.space.cols, traps.then_some(1)), keys };
-            match steps.last_mut() {
-                Some(Step::Hold(group))
-                    if self.kernel.value(group[0].id).space.cols == value.space.cols && self.pointwise(*id, group) =>
+            let columns = self.stack.room(dtype, value.space.cols, traps.then_some(1));
+            let one = ToHold { id: *id, columns, keys };
+            match tasks.last_mut() {
+                Some(Task::Columns(group))
+                    if self.pull.kernel.value(group[0].id).space.cols == value.space.cols
+                        && self.pointwise(*id, group) =>
                 {
                     group.push(one);
                 }
-                _ => steps.push(Step::Hold(vec![one])),
+                _ => tasks.push(Task::Columns(vec![one])),
             }
         }
-        steps
+        tasks
     }
 
     /// Whether a value asks for those of a group only at its own column.
-    fn pointwise(&self, id: ValueId, group: &[Held<'m>]) -> bool {
+    fn pointwise(&self, id: ValueId, group: &[ToHold<'m>]) -> bool {
         let first = group[0].id;
         let member = |id: ValueId| group.iter().any(|held| held.id == id);
         // What is before the first of the group does not ask for it.
@@ -109,58 +166,72 @@ impl<'m> Emitter<'_, 'm> {
                 }
                 continue;
             }
-            let kind = &self.kernel.value(id).kind;
+            let kind = &self.pull.kernel.value(id).kind;
             let here = here && matches!(kind, ValueKind::Scalar(..) | ValueKind::Gather { .. });
             waiting.extend(kind.operands().into_iter().map(|o| (o, here)));
         }
         true
     }
 
-    fn step(&self, step: &Step<'m>, row: &Index<'m>) {
-        match step {
-            Step::Hold(group) => self.hold(group, row),
-            Step::Compute(id, room) => {
-                self.compute_row_value(*id, room, row);
-                self.keep(*id, Kept::Scratch(room.out.clone()));
+    fn carry_out(&self, task: &Task<'m>, row: &Index<'m>) {
+        match task {
+            Task::Columns(group) => self.hold_columns(group, row),
+            Task::RowValue(id, workspace) => {
+                super::compute(self, &self.pull.kernel.value(*id).kind, workspace, row);
+                self.hold(*id, workspace.out.clone());
             }
         }
     }
 
-    fn hold(&self, group: &[Held<'m>], row: &Index<'m>) {
-        let cols = self.kernel.value(group[0].id).space.cols;
-        let nans = |id: ValueId| match self.kernel.value(id).dtype {
-            DType::F32 => room::nans_of(self.kernel, id),
+    fn hold(&self, id: ValueId, columns: Columns<'m>) {
+        self.pull.hold(id, Rc::new(OnStack { stack: self.stack.clone(), columns }));
+    }
+
+    fn hold_columns(&self, group: &[ToHold<'m>], row: &Index<'m>) {
+        let kernel = self.pull.kernel;
+        let cols = kernel.value(group[0].id).space.cols;
+        let nans = |id: ValueId| match kernel.value(id).dtype {
+            DType::F32 => nans_of(kernel, id),
             _ => Nans::Exact,
         };
         self.columns(Ix::constant(0), cols, |at| {
-            for Held { id, scratch, keys } in group {
+            for ToHold { id, columns, keys } in group {
                 let x = self.neighbouring(*id, row, at[0], at.len() as u64);
                 let x = match keys {
-                    true => Lanes::exact(self.rank_keys(x, self.kernel.value(*id).dtype, Candidates::All), x.lanes),
+                    true => Lanes::exact(self.rank_keys(x, kernel.value(*id).dtype, Candidates::All), x.lanes),
                     false if nans(*id) == Nans::Free => x,
-                    false => self.settled(x),
+                    false => self.lanewise.settled(x),
                 };
-                self.write_scratch(scratch, at, x);
+                self.stack.write(columns, at, x);
             }
         });
-        for Held { id, scratch, keys } in group {
-            let kept = if *keys { Kept::Keys(scratch.clone()) } else { Kept::Scratch(scratch.with_nans(nans(*id))) };
-            self.keep(*id, kept);
+        for ToHold { id, columns, keys } in group {
+            match keys {
+                true => self.keys.insert(*id, columns.clone()),
+                false => self.hold(*id, columns.with_nans(nans(*id))),
+            }
         }
     }
+}
 
-    fn compute_row_value(&self, id: ValueId, room: &Room<'m>, row: &Index<'m>) {
-        match self.kernel.value(id).kind {
-            ValueKind::Reduce { op, value, width } => self.host_reduce(room, op, value, width, row),
-            ValueKind::CumSum { value, width } => self.host_cumsum(room, value, width, row),
-            ValueKind::TopK { value: operand, width, k, candidates, order } => {
-                self.host_topk(room, TopK { operand, width, k, candidates }, order, row);
-            }
-            ValueKind::TopKMask { value: operand, width, k, candidates } => {
-                self.host_topk_mask(room, TopK { operand, width, k, candidates }, row);
-            }
-            // No other kind is a row value.
-            _ => {}
-        }
+impl<'m> Rows<'m> for RowHost<'_, 'm> {
+    type Prepared = Workspace<'m>;
+    /// All is in the workspace.
+    type Result = ();
+
+    fn reduce(&self, of: Segments, op: ReduceOp, work: &Workspace<'m>, at: &Index<'m>) {
+        self.reduce_segments(work, op, of, at);
+    }
+
+    fn cumsum(&self, of: Segments, work: &Workspace<'m>, at: &Index<'m>) {
+        self.sum_segments(work, of, at);
+    }
+
+    fn topk(&self, of: Segments, what: Selection, order: TopKOrder, work: &Workspace<'m>, at: &Index<'m>) {
+        self.select_columns(work, of, what, order, at);
+    }
+
+    fn topk_mask(&self, of: Segments, what: Selection, work: &Workspace<'m>, at: &Index<'m>) {
+        self.mark_columns(work, of, what, at);
     }
 }

@@ -1,77 +1,73 @@
 //! Reductions of segments on the host.
 
-use super::fold::Combine;
-use super::room::Room;
-use crate::emit::pull::Emitter;
+use super::RowHost;
+use super::fold::{Combine, EIGHT, fold_eight, fold_lanes};
+use super::workspace::Workspace;
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::{Lanes, Nans};
+use crate::emit::pull::types::memory_type;
+use crate::emit::row::Segments;
 use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::kernel::ValueId;
+use routefuse_ir::math::order;
 use routefuse_ir::op::{Candidates, ReduceOp};
 
-/// Lanes of a state: a 256-bit vector of 32-bit elements.
-pub(in crate::emit) const LANES: u64 = 8;
-
 /// Vectors of a segment that are written out; more are a loop.
-pub(in crate::emit) const UNROLLED: u64 = 64;
+pub(super) const UNROLLED: u64 = 64;
 
-impl<'m> Emitter<'_, 'm> {
-    /// Reduces every segment of the operand into the room.
-    pub(in crate::emit) fn host_reduce(
-        &self,
-        room: &Room<'m>,
-        op: ReduceOp,
-        operand: ValueId,
-        width: u64,
-        row: &Index<'m>,
-    ) {
-        let cols = self.kernel.value(operand).space.cols;
-        let (segments, dtype) = (cols / width, self.kernel.value(operand).dtype);
+impl<'m> RowHost<'_, 'm> {
+    /// Reduces every segment of the operand into its columns.
+    pub(super) fn reduce_segments(&self, work: &Workspace<'m>, op: ReduceOp, of: Segments, row: &Index<'m>) {
+        let Segments { operand, width } = of;
+        let cols = self.pull.kernel.value(operand).space.cols;
+        let (segments, dtype) = (cols / width, self.pull.kernel.value(operand).dtype);
         if width == 1 && op != ReduceOp::TopTwoSum {
             return self.columns(Ix::constant(0), cols, |at| {
                 let x = self.neighbouring(operand, row, at[0], at.len() as u64);
-                self.write_scratch(&room.out, at, self.settled(x));
+                self.stack.write(&work.out, at, self.lanewise.settled(x));
             });
         }
-        let vectors = width.div_ceil(LANES);
-        let eight = segments.is_multiple_of(8) && width > LANES / 2 && vectors <= UNROLLED;
-        let together = if eight { 8 } else { 1 };
+        let lanes = self.vectors.lanes();
+        let vectors = width.div_ceil(lanes);
+        let eight = lanes == EIGHT && segments.is_multiple_of(EIGHT) && width > lanes / 2 && vectors <= UNROLLED;
+        let together = if eight { EIGHT } else { 1 };
         let combine = |x: &[Val<'m>], y: &[Val<'m>]| self.combine(op, dtype, x, y);
         let body = |first: Ix<'m>| {
             let state =
-                |i: u64| self.segment_state(room, op, (operand, row), self.times(first.offset(i), width), width);
+                |i: u64| self.segment_state(work, op, (operand, row), self.ix.times(first.offset(i), width), width);
             let state = if eight {
-                self.fold_eight((0..8).map(state).collect(), &combine)
+                fold_eight(self.b, (0..EIGHT).map(state).collect(), &combine)
             } else {
-                self.fold_lanes(state(0), 1, &combine)
+                fold_lanes(self.b, state(0), 1, &combine)
             };
             let columns: Vec<Ix<'m>> = (0..together).map(|i| first.offset(i)).collect();
-            self.write_scratch(&room.out, &columns, self.reduced(op, dtype, &state));
+            self.stack.write(&work.out, &columns, self.reduced(op, dtype, &state));
             for column in &columns {
-                let trap = self.segment_trap(room, (operand, row), self.times(*column, width), width);
-                self.write_trap(&room.out, *column, trap);
+                let trap = self.segment_trap(work, (operand, row), self.ix.times(*column, width), width);
+                self.stack.write_trap(&work.out, *column, trap);
             }
         };
         if segments * vectors <= UNROLLED {
             (0..segments / together).for_each(|i| body(Ix::constant(i * together)));
         } else {
-            self.host_loop(segments, together, body);
+            self.loop_over(segments, together, body);
         }
     }
 
-    /// A segment's columns joined, lane by lane, to one state. The lanes are a power of two, at most [`LANES`].
+    /// A segment's columns joined, lane by lane, to one state. The lanes are a power of two, at most a vector's.
     fn segment_state(
         &self,
-        room: &Room<'m>,
+        work: &Workspace<'m>,
         op: ReduceOp,
         source: (ValueId, &Index<'m>),
         first: Ix<'m>,
         width: u64,
     ) -> Vec<Val<'m>> {
-        let lanes = LANES.min(width.next_power_of_two());
+        let whole_vector = self.vectors.lanes();
+        let lanes = whole_vector.min(width.next_power_of_two());
         let vectors = width.div_ceil(lanes);
-        let dtype = self.kernel.value(source.0).dtype;
+        let dtype = self.pull.kernel.value(source.0).dtype;
         let prepared = |first: Ix<'m>, lanes: u64| self.prepared(op, source, first, lanes);
         let fill = self.identity(op, dtype, 1);
         let vector = |m: u64| {
@@ -87,7 +83,7 @@ impl<'m> Emitter<'_, 'm> {
             if vectors <= UNROLLED {
                 return vec![self.tree(0, 1, vectors, &vector, &combine)];
             }
-            return vec![self.long_sum(room, source, first, width, &combine)];
+            return vec![self.long_sum(work, source, first, width, &combine)];
         }
         if vectors <= UNROLLED {
             let rest = |state: Vec<Val<'m>>, m: u64| match op {
@@ -97,13 +93,16 @@ impl<'m> Emitter<'_, 'm> {
             };
             return (1..vectors).fold(start(vector(0)), rest);
         }
-        let (i64, whole) = (|n: u64| self.b.const_int(self.b.int(64), n as i64), width / LANES * LANES);
+        let (i64, whole) = (|n: u64| self.b.const_int(self.b.int(64), n as i64), width / whole_vector * whole_vector);
         let state = start(vector(0));
-        let mut state = self.b.for_loop_carrying((i64(LANES), i64(whole), i64(LANES)), &state, |_, at, state| {
-            self.scoped(|| combine(state, &start(prepared(self.add(first, Ix::value(at, LANES)), LANES))))
-        });
+        let mut state =
+            self.b.for_loop_carrying((i64(whole_vector), i64(whole), i64(whole_vector)), &state, |_, at, state| {
+                self.pull.scopes.scoped(|| {
+                    combine(state, &start(prepared(self.ix.add(first, Ix::value(at, whole_vector)), whole_vector)))
+                })
+            });
         if whole < width {
-            state = combine(&state, &start(vector(whole / LANES)));
+            state = combine(&state, &start(vector(whole / whole_vector)));
         }
         state
     }
@@ -125,56 +124,57 @@ impl<'m> Emitter<'_, 'm> {
         combine(&[even], &[odd])[0]
     }
 
-    /// The canonical sum of a long segment to eight lanes: halves are added on the stack until few vectors are left.
+    /// The canonical sum of a long segment to the lanes of one vector: halves are added on the stack until few vectors are left.
     fn long_sum(
         &self,
-        room: &Room<'m>,
+        work: &Workspace<'m>,
         (operand, row): (ValueId, &Index<'m>),
         first: Ix<'m>,
         width: u64,
         combine: Combine<'_, 'm>,
     ) -> Val<'m> {
-        let dtype = self.kernel.value(operand).dtype;
-        let (element, size) = (self.memory_type(dtype), dtype.size());
-        let halves = room.halves.expect("there is room for a half of a long segment");
+        let dtype = self.pull.kernel.value(operand).dtype;
+        let (element, size) = (memory_type(self.b, dtype), dtype.size());
+        let lanes = self.vectors.lanes();
+        let halves = work.halves.expect("there is room for a half of a long segment");
         let (mut count, mut read_first) = (width, true);
-        while count > UNROLLED * LANES {
+        while count > UNROLLED * lanes {
             let half = count.next_power_of_two() / 2;
             let read = |at: &[Ix<'m>], from: u64, first_time: bool| {
                 if first_time {
-                    let start = self.add(first, at[0]).offset(from);
+                    let start = self.ix.add(first, at[0]).offset(from);
                     return self.neighbouring(operand, row, start, at.len() as u64).value;
                 }
                 let at: Vec<Ix<'m>> = at.iter().map(|ix| ix.offset(from)).collect();
-                self.read_stack(halves, element, size, &at)
+                self.stack.read_at(halves, element, size, &at)
             };
             self.columns(Ix::constant(0), count - half, |at| {
                 let sum = combine(&[read(at, 0, read_first)], &[read(at, half, read_first)])[0];
-                self.write_stack(halves, element, size, at[0], sum);
+                self.stack.write_at(halves, element, size, at[0], sum);
             });
             if read_first {
                 self.columns(Ix::constant(count - half), 2 * half - count, |at| {
-                    self.write_stack(halves, element, size, at[0], read(at, 0, true));
+                    self.stack.write_at(halves, element, size, at[0], read(at, 0, true));
                 });
             }
             (count, read_first) = (half, false);
         }
         let vector = |m: u64| {
-            let at: Vec<Ix<'m>> = (0..LANES).map(|lane| Ix::constant(m * LANES + lane)).collect();
-            self.read_stack(halves, element, size, &at)
+            let at: Vec<Ix<'m>> = (0..lanes).map(|lane| Ix::constant(m * lanes + lane)).collect();
+            self.stack.read_at(halves, element, size, &at)
         };
-        self.tree(0, 1, count / LANES, &vector, combine)
+        self.tree(0, 1, count / lanes, &vector, combine)
     }
 
     /// Whether a column of a segment trapped, if one may.
-    pub(in crate::emit) fn segment_trap(
+    pub(super) fn segment_trap(
         &self,
-        room: &Room<'m>,
+        work: &Workspace<'m>,
         (operand, row): (ValueId, &Index<'m>),
         first: Ix<'m>,
         width: u64,
     ) -> Option<Val<'m>> {
-        let cell = room.trap?;
+        let cell = work.trap?;
         let byte = self.b.int(8);
         self.b.store(self.b.const_int(byte, 0), cell, 1);
         self.columns(first, width, |at| {
@@ -196,25 +196,18 @@ impl<'m> Emitter<'_, 'm> {
         if op == ReduceOp::TopTwoSum {
             return self.ranked((operand, row), first, lanes, Candidates::All);
         }
-        let dtype = self.kernel.value(operand).dtype;
+        let dtype = self.pull.kernel.value(operand).dtype;
         let x = self.neighbouring(operand, row, first, lanes);
         match op {
             ReduceOp::Max | ReduceOp::Min if dtype == DType::F32 => {
                 // A NaN is worse than every number.
                 let (b, ints) = (self.b, self.b.lanes_of(self.b.int(32), x.lanes));
-                let place = self.float_place(b.bitcast(x.value, ints));
+                let place = order::place(&mut self.lanewise.math(x.lanes), b.bitcast(x.value, ints));
                 let is_nan = b.cmpf(FloatPredicate::Uno, x.value, x.value);
                 b.select(is_nan, self.identity(op, dtype, x.lanes), place)
             }
             _ => x.value,
         }
-    }
-
-    /// The place of a float in the order of all floats, as a signed integer, and back.
-    fn float_place(&self, bits: Val<'m>) -> Val<'m> {
-        let ty = self.b.type_of(bits);
-        let sign = self.b.shrsi(bits, self.b.const_int(ty, 31));
-        self.b.xori(bits, self.b.andi(sign, self.b.const_int(ty, i64::from(i32::MAX))))
     }
 
     /// What changes nothing that it is joined with.
@@ -265,7 +258,7 @@ impl<'m> Emitter<'_, 'm> {
         let x = match op {
             ReduceOp::Sum if dtype == DType::F32 => free(state[0]),
             ReduceOp::Max | ReduceOp::Min if dtype == DType::F32 => {
-                free(b.bitcast(self.float_place(state[0]), b.lanes_of(b.f32(), lanes)))
+                free(b.bitcast(order::place(&mut self.math_of(state[0]), state[0]), b.lanes_of(b.f32(), lanes)))
             }
             ReduceOp::TopTwoSum => {
                 let (x, y) = (self.ranked_floats(state[0]), self.ranked_floats(state[1]));
@@ -274,6 +267,6 @@ impl<'m> Emitter<'_, 'm> {
             }
             _ => Lanes::exact(state[0], lanes),
         };
-        self.settled(x)
+        self.lanewise.settled(x)
     }
 }

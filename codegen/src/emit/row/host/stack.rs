@@ -1,18 +1,22 @@
-//! A row's elements on the stack.
+//! What is held of a row: elements on the stack.
 
-use crate::emit::pull::Emitter;
+use crate::emit::pull::Held;
+use crate::emit::pull::arithmetic::Indexing;
 use crate::emit::pull::index::{Ix, gcd, neighbours};
 use crate::emit::pull::known::{Lanes, Nans};
-use crate::mlir::builder::{IntPredicate, Val};
+use crate::emit::pull::lanewise::Lanewise;
+use crate::emit::pull::types::memory_type;
+use crate::mlir::builder::{Builder, IntPredicate, Val};
 use melior::ir::Type;
 use routefuse_ir::DType;
+use std::rc::Rc;
 
 /// Alignment of what lies on the stack: a cache line.
-const ALIGN: u32 = 64;
+pub(super) const ALIGN: u32 = 64;
 
 /// All columns of a value, or of what is made of one, on the stack.
 #[derive(Clone)]
-pub(in crate::emit) struct Scratch<'m> {
+pub(super) struct Columns<'m> {
     /// The first element. `bool` is a byte.
     pointer: Val<'m>,
     dtype: DType,
@@ -22,52 +26,64 @@ pub(in crate::emit) struct Scratch<'m> {
     traps: Option<(Val<'m>, u64)>,
 }
 
-impl<'m> Scratch<'m> {
+impl<'m> Columns<'m> {
     /// The same memory, of which this is known.
-    pub fn with_nans(&self, nans: Nans) -> Scratch<'m> {
-        Scratch { nans, ..self.clone() }
+    pub fn with_nans(&self, nans: Nans) -> Columns<'m> {
+        Columns { nans, ..self.clone() }
     }
 }
 
-impl<'m> Emitter<'_, 'm> {
+/// Emits accesses to the stack.
+#[derive(Clone)]
+pub(super) struct Stack<'a, 'm> {
+    b: &'a Builder<'m>,
+    ix: Rc<Indexing<'a, 'm>>,
+    lanewise: Rc<Lanewise<'a, 'm>>,
+}
+
+impl<'a, 'm> Stack<'a, 'm> {
+    pub fn new(b: &'a Builder<'m>, ix: &Rc<Indexing<'a, 'm>>, lanewise: &Rc<Lanewise<'a, 'm>>) -> Stack<'a, 'm> {
+        Stack { b, ix: Rc::clone(ix), lanewise: Rc::clone(lanewise) }
+    }
+
     /// Room for `cols` elements. With `columns_of_trap` it remembers traps, one for as many columns.
-    pub fn new_scratch(&self, dtype: DType, cols: u64, columns_of_trap: Option<u64>) -> Scratch<'m> {
-        let pointer = self.b.stack(self.memory_type(dtype), cols, ALIGN);
+    pub fn room(&self, dtype: DType, cols: u64, columns_of_trap: Option<u64>) -> Columns<'m> {
+        let pointer = self.b.stack(memory_type(self.b, dtype), cols, ALIGN);
         let traps = columns_of_trap.map(|each| (self.b.stack(self.b.int(8), cols.div_ceil(each), ALIGN), each));
-        Scratch { pointer, dtype, nans: Nans::Exact, traps }
+        Columns { pointer, dtype, nans: Nans::Exact, traps }
     }
 
     /// The elements at these columns, one a lane.
-    pub fn read_scratch(&self, scratch: &Scratch<'m>, columns: &[Ix<'m>]) -> Lanes<'m> {
-        let raw = self.read_stack(scratch.pointer, self.memory_type(scratch.dtype), scratch.dtype.size(), columns);
-        let value = if scratch.dtype == DType::Bool { self.is_set(raw) } else { raw };
-        let trap = scratch.traps.map(|(pointer, each)| {
-            let of: Vec<Ix<'m>> = columns.iter().map(|c| self.divide(*c, each)).collect();
+    pub fn read(&self, from: &Columns<'m>, columns: &[Ix<'m>]) -> Lanes<'m> {
+        let raw = self.read_at(from.pointer, memory_type(self.b, from.dtype), from.dtype.size(), columns);
+        let value = if from.dtype == DType::Bool { self.is_set(raw) } else { raw };
+        let trap = from.traps.map(|(pointer, each)| {
+            let of: Vec<Ix<'m>> = columns.iter().map(|c| self.ix.divide(*c, each)).collect();
             let one = of.iter().all(|ix| ix.key() == of[0].key());
-            self.is_set(self.read_stack(pointer, self.b.int(8), 1, if one { &of[..1] } else { &of }))
+            self.is_set(self.read_at(pointer, self.b.int(8), 1, if one { &of[..1] } else { &of }))
         });
-        Lanes { value, lanes: columns.len() as u32, nans: scratch.nans, trap }
+        Lanes { value, lanes: columns.len() as u32, nans: from.nans, trap }
     }
 
     /// Writes the elements at these neighbouring columns; their traps too, if there is one for each column.
-    pub fn write_scratch(&self, scratch: &Scratch<'m>, columns: &[Ix<'m>], lanes: Lanes<'m>) {
+    pub fn write(&self, to: &Columns<'m>, columns: &[Ix<'m>], lanes: Lanes<'m>) {
         let count = columns.len() as u32;
         let byte = self.b.int(8);
-        let value = self.spread(lanes.value, count);
-        let value = if scratch.dtype == DType::Bool { self.b.extui(value, byte) } else { value };
-        let element = self.memory_type(scratch.dtype);
-        self.write_stack(scratch.pointer, element, scratch.dtype.size(), columns[0], value);
-        if let Some((pointer, 1)) = scratch.traps {
-            let trap = self.spread(lanes.trap.unwrap_or_else(|| self.b.const_bool(false)), count);
-            self.write_stack(pointer, byte, 1, columns[0], self.b.extui(trap, byte));
+        let value = self.lanewise.spread(lanes.value, count);
+        let value = if to.dtype == DType::Bool { self.b.extui(value, byte) } else { value };
+        let element = memory_type(self.b, to.dtype);
+        self.write_at(to.pointer, element, to.dtype.size(), columns[0], value);
+        if let Some((pointer, 1)) = to.traps {
+            let trap = self.lanewise.spread(lanes.trap.unwrap_or_else(|| self.b.const_bool(false)), count);
+            self.write_at(pointer, byte, 1, columns[0], self.b.extui(trap, byte));
         }
     }
 
-    /// Remembers whether a segment of columns trapped, of which the scratch has one byte.
-    pub fn write_trap(&self, scratch: &Scratch<'m>, segment: Ix<'m>, trap: Option<Val<'m>>) {
-        let (Some((pointer, _)), Some(trap)) = (scratch.traps, trap) else { return };
+    /// Remembers whether a segment of columns trapped, of which there is one byte.
+    pub fn write_trap(&self, to: &Columns<'m>, segment: Ix<'m>, trap: Option<Val<'m>>) {
+        let (Some((pointer, _)), Some(trap)) = (to.traps, trap) else { return };
         let byte = self.b.int(8);
-        self.write_stack(pointer, byte, 1, segment, self.b.extui(trap, byte));
+        self.write_at(pointer, byte, 1, segment, self.b.extui(trap, byte));
     }
 
     fn is_set(&self, bytes: Val<'m>) -> Val<'m> {
@@ -75,9 +91,9 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// Elements on the stack, with one load if they are neighbours.
-    pub fn read_stack(&self, base: Val<'m>, element: Type<'m>, size: u64, at: &[Ix<'m>]) -> Val<'m> {
+    pub fn read_at(&self, base: Val<'m>, element: Type<'m>, size: u64, at: &[Ix<'m>]) -> Val<'m> {
         let load = |ix: Ix<'m>, lanes: u32| {
-            let (pointer, align) = self.stack_address(base, element, size, ix);
+            let (pointer, align) = self.address(base, element, size, ix);
             self.b.load(pointer, self.b.lanes_of(element, lanes), align, false)
         };
         if neighbours(at) {
@@ -87,15 +103,27 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// Writes a scalar or neighbours to the stack, from this element on.
-    pub fn write_stack(&self, base: Val<'m>, element: Type<'m>, size: u64, at: Ix<'m>, value: Val<'m>) {
-        let (pointer, align) = self.stack_address(base, element, size, at);
+    pub fn write_at(&self, base: Val<'m>, element: Type<'m>, size: u64, at: Ix<'m>, value: Val<'m>) {
+        let (pointer, align) = self.address(base, element, size, at);
         self.b.store(value, pointer, align);
     }
 
-    fn stack_address(&self, base: Val<'m>, element: Type<'m>, size: u64, at: Ix<'m>) -> (Val<'m>, u32) {
+    fn address(&self, base: Val<'m>, element: Type<'m>, size: u64, at: Ix<'m>) -> (Val<'m>, u32) {
         let divisor = gcd(at.multiple.saturating_mul(size), at.plus.saturating_mul(size));
         let divisor = gcd(divisor, u64::from(ALIGN));
         let pointer = at.base.map_or(base, |index| self.b.gep(base, index, element));
         (self.b.gep_const(pointer, at.plus as i32, element), 1 << divisor.trailing_zeros())
+    }
+}
+
+/// A value that is held on the stack.
+pub(super) struct OnStack<'a, 'm> {
+    pub stack: Stack<'a, 'm>,
+    pub columns: Columns<'m>,
+}
+
+impl<'m> Held<'m> for OnStack<'_, 'm> {
+    fn read(&self, columns: &[Ix<'m>]) -> Option<Lanes<'m>> {
+        Some(self.stack.read(&self.columns, columns))
     }
 }

@@ -4,13 +4,14 @@
 //! put on the stack in blocks of neighbouring columns, whose best keys are in one vector. Each of the k rounds finds the
 //! first block of the best key and in it the first column, takes the key out and looks for the block's next best.
 
-use super::room::Room;
-use crate::emit::pull::Emitter;
+use super::RowHost;
+use super::fold::{fold_eight, fold_lanes};
+use super::workspace::Workspace;
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
+use crate::emit::row::{Segments, Selection};
 use crate::mlir::builder::{IntPredicate, Val};
-use routefuse_ir::kernel::ValueId;
-use routefuse_ir::op::{Candidates, TopKOrder};
+use routefuse_ir::op::TopKOrder;
 
 /// The widest segment that is ranked by counting.
 const COUNTED: u64 = 16;
@@ -19,7 +20,7 @@ const COUNTED: u64 = 16;
 const UNROLLED_BLOCKS: u64 = 16;
 
 /// Columns of a block and the number of blocks, a power of two, of a segment; none where it is ranked by counting.
-pub(in crate::emit) fn blocks(width: u64) -> Option<(u64, u64)> {
+pub(super) fn blocks(width: u64) -> Option<(u64, u64)> {
     if width <= COUNTED {
         return None;
     }
@@ -32,63 +33,75 @@ pub(in crate::emit) fn blocks(width: u64) -> Option<(u64, u64)> {
     Some((block, width.div_ceil(block).next_power_of_two()))
 }
 
-/// What is looked for in the segments of an operand.
-#[derive(Clone, Copy)]
-pub(in crate::emit) struct TopK {
-    pub operand: ValueId,
-    pub width: u64,
-    pub k: u64,
-    pub candidates: Candidates,
+/// A key that was taken out of its block.
+struct Taken<'m> {
+    /// The key, in every lane of a vector; 0 where no candidate was left.
+    best: Val<'m>,
+    /// The number of its block, `i64`.
+    block: Val<'m>,
+    /// The block's first column, `i64`.
+    from: Val<'m>,
+    /// Which of the block's columns it is, `i64`.
+    lane: Val<'m>,
+    /// The keys that are left in the block.
+    left: Val<'m>,
 }
 
-impl<'m> Emitter<'_, 'm> {
+impl<'m> RowHost<'_, 'm> {
     /// The columns of the k best of every segment.
-    pub(in crate::emit) fn host_topk(&self, room: &Room<'m>, topk: TopK, order: TopKOrder, row: &Index<'m>) {
-        let TopK { operand, width, k, candidates: _ } = topk;
+    pub(super) fn select_columns(
+        &self,
+        work: &Workspace<'m>,
+        of: Segments,
+        what: Selection,
+        order: TopKOrder,
+        row: &Index<'m>,
+    ) {
+        let k = what.k;
         let body = |segment: Ix<'m>| {
-            let first = self.times(segment, width);
-            let ids = match self.select_rounds(room, topk, first, row, None) {
-                None => self.counted_topk(topk, order, first, row),
-                Some(ids) if order == TopKOrder::Column && k > 1 => self.ascending(room, ids, k),
+            let first = self.ix.times(segment, of.width);
+            let ids = match self.select_rounds(work, of, what, (first, row), None) {
+                None => self.counted_topk(of, what, order, (first, row)),
+                Some(ids) if order == TopKOrder::Column && k > 1 => self.ascending(work, ids, k),
                 Some(ids) => ids,
             };
-            let trap = self.segment_trap(room, (operand, row), first, width);
-            self.write_lanes(room, self.times(segment, k), Lanes::exact(ids, 1), k);
-            self.write_trap(&room.out, segment, trap);
+            let trap = self.segment_trap(work, (of.operand, row), first, of.width);
+            self.write_lanes(work, self.ix.times(segment, k), Lanes::exact(ids, 1), k);
+            self.stack.write_trap(&work.out, segment, trap);
         };
-        self.every_segment(topk, body);
+        self.every_segment(of, body);
     }
 
     /// Whether each column is among the k best of its segment.
-    pub(in crate::emit) fn host_topk_mask(&self, room: &Room<'m>, topk: TopK, row: &Index<'m>) {
-        let TopK { operand, width, .. } = topk;
+    pub(super) fn mark_columns(&self, work: &Workspace<'m>, of: Segments, what: Selection, row: &Index<'m>) {
+        let width = of.width;
         let no = Lanes::exact(self.b.const_bool(false), 1);
         let body = |segment: Ix<'m>| {
-            let first = self.times(segment, width);
+            let first = self.ix.times(segment, width);
             if blocks(width).is_none() {
-                let chosen = self.counted(topk, first, row).1;
-                self.write_lanes(room, first, Lanes::exact(chosen, 1), width);
+                let chosen = self.counted(of, what, (first, row)).1;
+                self.write_lanes(work, first, Lanes::exact(chosen, 1), width);
             } else {
-                self.columns(first, width, |at| self.write_scratch(&room.out, at, no));
-                self.select_rounds(room, topk, first, row, Some(first));
+                self.columns(first, width, |at| self.stack.write(&work.out, at, no));
+                self.select_rounds(work, of, what, (first, row), Some(first));
             }
-            let trap = self.segment_trap(room, (operand, row), first, width);
-            self.write_trap(&room.out, segment, trap);
+            let trap = self.segment_trap(work, (of.operand, row), first, width);
+            self.stack.write_trap(&work.out, segment, trap);
         };
-        self.every_segment(topk, body);
+        self.every_segment(of, body);
     }
 
-    fn every_segment(&self, topk: TopK, body: impl Fn(Ix<'m>)) {
-        let segments = self.kernel.value(topk.operand).space.cols / topk.width;
+    fn every_segment(&self, of: Segments, body: impl Fn(Ix<'m>)) {
+        let segments = of.count(self.pull.kernel);
         if segments <= 2 {
             (0..segments).for_each(|segment| body(Ix::constant(segment)));
         } else {
-            self.host_loop(segments, 1, body);
+            self.loop_over(segments, 1, body);
         }
     }
 
-    /// Writes the first `count` lanes of a vector to the room, from a column on.
-    pub(in crate::emit) fn write_lanes(&self, room: &Room<'m>, first: Ix<'m>, x: Lanes<'m>, count: u64) {
+    /// Writes the first `count` lanes of a vector to the work, from a column on.
+    pub(super) fn write_lanes(&self, work: &Workspace<'m>, first: Ix<'m>, x: Lanes<'m>, count: u64) {
         let lanes = u64::from(self.b.lanes(self.b.type_of(x.value)));
         let mut from = 0;
         while from < count {
@@ -100,7 +113,7 @@ impl<'m> Emitter<'_, 'm> {
                 _ => self.b.shuffle(x.value, x.value, &mask),
             };
             let columns: Vec<Ix<'m>> = (from..from + run).map(|lane| first.offset(lane)).collect();
-            self.write_scratch(&room.out, &columns, Lanes::exact(part, run as u32));
+            self.stack.write(&work.out, &columns, Lanes::exact(part, run as u32));
             from += run;
         }
     }
@@ -109,8 +122,12 @@ impl<'m> Emitter<'_, 'm> {
 
     /// The rank of every column of a short segment, which no column has that is no candidate, and whether it is among the k
     /// best. The lanes are a power of two.
-    fn counted(&self, topk: TopK, first: Ix<'m>, row: &Index<'m>) -> (Val<'m>, Val<'m>) {
-        let TopK { operand, width, k, candidates } = topk;
+    fn counted(
+        &self,
+        Segments { operand, width }: Segments,
+        Selection { k, candidates }: Selection,
+        (first, row): (Ix<'m>, &Index<'m>),
+    ) -> (Val<'m>, Val<'m>) {
         let b = self.b;
         let lanes = width.next_power_of_two();
         let zero = b.const_int(b.int(32), 0);
@@ -133,9 +150,9 @@ impl<'m> Emitter<'_, 'm> {
         (ranks, b.cmpi(IntPredicate::Slt, ranks, constant(k as i64)))
     }
 
-    fn counted_topk(&self, topk: TopK, order: TopKOrder, first: Ix<'m>, row: &Index<'m>) -> Val<'m> {
+    fn counted_topk(&self, of: Segments, what: Selection, order: TopKOrder, at: (Ix<'m>, &Index<'m>)) -> Val<'m> {
         let b = self.b;
-        let (ranks, chosen) = self.counted(topk, first, row);
+        let (ranks, chosen) = self.counted(of, what, at);
         let i32 = b.int(32);
         // The lowest lane of these, or −1.
         let lowest = |bits: Val<'m>| {
@@ -145,11 +162,11 @@ impl<'m> Emitter<'_, 'm> {
         };
         let mut ids: Vec<Val<'m>> = Vec::new();
         let mut left = self.lane_bits(chosen);
-        for slot in 0..topk.k {
+        for number in 0..what.k {
             ids.push(match order {
                 TopKOrder::Value => {
-                    let slot = b.const_int(b.type_of(ranks), slot as i64);
-                    lowest(self.lane_bits(b.cmpi(IntPredicate::Eq, ranks, slot)))
+                    let number = b.const_int(b.type_of(ranks), number as i64);
+                    lowest(self.lane_bits(b.cmpi(IntPredicate::Eq, ranks, number)))
                 }
                 TopKOrder::Column => {
                     let id = lowest(left);
@@ -159,7 +176,7 @@ impl<'m> Emitter<'_, 'm> {
                 }
             });
         }
-        ids.resize(topk.k.next_power_of_two() as usize, b.const_int(i32, -1));
+        ids.resize(what.k.next_power_of_two() as usize, b.const_int(i32, -1));
         b.gather_lanes(&ids)
     }
 
@@ -189,7 +206,7 @@ impl<'m> Emitter<'_, 'm> {
     fn best_of_lanes(&self, x: Val<'m>) -> Val<'m> {
         let b = self.b;
         let lanes = b.lanes(b.type_of(x));
-        let folded = self.fold_lanes(vec![x], 8.min(lanes), &|x, y| vec![b.maxui(x[0], y[0])])[0];
+        let folded = fold_lanes(self.b, vec![x], 8.min(lanes), &|x, y| vec![b.maxui(x[0], y[0])])[0];
         let n = b.lanes(b.type_of(folded)) as i32;
         let mut best = folded;
         let mut distance = n / 2;
@@ -210,110 +227,121 @@ impl<'m> Emitter<'_, 'm> {
         }
     }
 
-    /// The k rounds of a long segment: ids in rounds' order in a vector, or, where `marks` has the first column of the segment in the room, a
-    /// byte set for each chosen column.
+    /// The k rounds of a long segment: ids in rounds' order in a vector, or, where `marks` has the first column of the segment
+    /// in the workspace, a byte set for each chosen column.
     fn select_rounds(
         &self,
-        room: &Room<'m>,
-        topk: TopK,
-        first: Ix<'m>,
-        row: &Index<'m>,
+        work: &Workspace<'m>,
+        Segments { operand, width }: Segments,
+        Selection { k, candidates }: Selection,
+        (first, row): (Ix<'m>, &Index<'m>),
         marks: Option<Ix<'m>>,
     ) -> Option<Val<'m>> {
-        let TopK { operand, width, k, candidates } = topk;
-        let (Some((block, count)), Some(keys)) = (blocks(width), room.keys) else { return None };
+        let (Some(blocks @ (_, count)), Some(keys)) = (blocks(width), work.keys) else { return None };
         let (b, i32, i64) = (self.b, self.b.int(32), self.b.int(64));
         self.columns(Ix::constant(0), width, |at| {
-            let ranked = self.ranked((operand, row), self.add(first, at[0]), at.len() as u64, candidates);
-            self.write_stack(keys, i32, 4, at[0], ranked);
+            let ranked = self.ranked((operand, row), self.ix.add(first, at[0]), at.len() as u64, candidates);
+            self.stack.write_at(keys, i32, 4, at[0], ranked);
         });
-        let maxima = self.block_maxima(room, keys, (block, count), width);
-        let slots = k.next_power_of_two();
-        let iota = |lanes: u64| b.const_ints(i32, &(0..lanes as i64).collect::<Vec<_>>());
-        let block_vector = b.lanes_of(i32, block as u32);
-        let no_ids = b.const_int(b.lanes_of(i32, slots as u32), -1);
+        let maxima = self.block_maxima(work, keys, blocks, width);
+        let ids = k.next_power_of_two();
+        let no_ids = b.const_int(b.lanes_of(i32, ids as u32), -1);
         let start = if marks.is_some() { vec![maxima] } else { vec![maxima, no_ids] };
         let rounds = (b.const_int(i64, 0), b.const_int(i64, k as i64), b.const_int(i64, 1));
         let end = b.for_loop_carrying(rounds, &start, |_, round, state| {
-            let maxima = state[0];
-            let best = self.best_of_lanes(maxima);
-            let equal = b.cmpi(IntPredicate::Eq, maxima, self.widen_splat(best, count as u32));
-            let number = self.lane_number(self.lane_bits(equal), 64);
-            let from = b.muli(number, b.const_int(i64, block as i64));
-            let at: Vec<Ix<'m>> = (0..block).map(|lane| Ix::value(from, block).offset(lane)).collect();
-            let old = self.read_stack(keys, i32, 4, &at);
-            let equal = b.cmpi(IntPredicate::Eq, old, self.widen_splat(best, block as u32));
-            let bits = self.lane_bits(equal);
-            let lane = self.lane_number(bits, 64);
-            // Mostly one column has the best key, and which one need not be known to take it out.
-            let bits_type = b.type_of(bits);
-            let others = b.andi(bits, b.subi(bits, b.const_int(bits_type, 1)));
-            let several = b.cmpi(IntPredicate::Ne, others, b.const_int(bits_type, 0));
-            // What is stored is no selection, of which LLVM would make a masked store, which is slow.
-            let without = |taken: Val<'m>| {
-                let left = b.select(taken, b.const_int(block_vector, 0), old);
-                vec![left, b.minui(old, b.not(b.extsi(taken, i32)))]
+            let taken = self.take_best(keys, blocks, state[0]);
+            let maxima = {
+                let next = self.widen_splat(self.best_of_lanes(taken.left), count as u32);
+                let this = b.splat(b.trunci(taken.block, i32), count as u32);
+                b.select(b.cmpi(IntPredicate::Eq, self.iota(count), this), next, state[0])
             };
-            let first_only = |_: &_| {
-                let here = b.splat(b.trunci(lane, i32), block as u32);
-                without(b.cmpi(IntPredicate::Eq, iota(block), here))
-            };
-            let new = b.if_then_else(several, &[block_vector; 2], first_only, |_| without(equal));
-            self.write_stack(keys, i32, 4, at[0], new[1]);
-            let next = self.widen_splat(self.best_of_lanes(new[0]), count as u32);
-            let this = b.splat(b.trunci(number, i32), count as u32);
-            let maxima = b.select(b.cmpi(IntPredicate::Eq, iota(count), this), next, maxima);
             // 0 is no candidate.
-            let valid = b.cmpi(IntPredicate::Ne, b.extract(best, 0), b.const_int(i32, 0));
-            let column = b.addi(from, lane);
+            let valid = b.cmpi(IntPredicate::Ne, b.extract(taken.best, 0), b.const_int(i32, 0));
+            let column = b.addi(taken.from, taken.lane);
             if let Some(first) = marks {
-                let trash = b.const_int(i64, room.trash as i64);
-                let place = b.select(valid, b.addi(self.materialise(first), column), trash);
-                self.mark(room, Ix::value(place, 1));
+                let trash = b.const_int(i64, work.trash as i64);
+                let marked = b.select(valid, b.addi(self.ix.materialise(first), column), trash);
+                self.mark(work, Ix::value(marked, 1));
                 return vec![maxima];
             }
             let id = b.select(valid, b.trunci(column, i32), b.const_int(i32, -1));
-            let slot = b.splat(b.trunci(round, i32), slots as u32);
-            let id = b.splat(id, slots as u32);
+            let number = b.splat(b.trunci(round, i32), ids as u32);
+            let id = b.splat(id, ids as u32);
             vec![
                 maxima,
-                if slots == 1 { id } else { b.select(b.cmpi(IntPredicate::Eq, iota(slots), slot), id, state[1]) },
+                if ids == 1 { id } else { b.select(b.cmpi(IntPredicate::Eq, self.iota(ids), number), id, state[1]) },
             ]
         });
         end.get(1).copied()
     }
 
-    fn mark(&self, room: &Room<'m>, column: Ix<'m>) {
+    /// Takes the first of the best keys out of its block, by the best keys of all blocks.
+    fn take_best(&self, keys: Val<'m>, (block, count): (u64, u64), maxima: Val<'m>) -> Taken<'m> {
+        let (b, i32, i64) = (self.b, self.b.int(32), self.b.int(64));
+        let block_vector = b.lanes_of(i32, block as u32);
+        let best = self.best_of_lanes(maxima);
+        let equal = b.cmpi(IntPredicate::Eq, maxima, self.widen_splat(best, count as u32));
+        let number = self.lane_number(self.lane_bits(equal), 64);
+        let from = b.muli(number, b.const_int(i64, block as i64));
+        let at: Vec<Ix<'m>> = (0..block).map(|lane| Ix::value(from, block).offset(lane)).collect();
+        let old = self.stack.read_at(keys, i32, 4, &at);
+        let equal = b.cmpi(IntPredicate::Eq, old, self.widen_splat(best, block as u32));
+        let bits = self.lane_bits(equal);
+        let lane = self.lane_number(bits, 64);
+        // Mostly one column has the best key, and which one need not be known to take it out.
+        let bits_type = b.type_of(bits);
+        let others = b.andi(bits, b.subi(bits, b.const_int(bits_type, 1)));
+        let several = b.cmpi(IntPredicate::Ne, others, b.const_int(bits_type, 0));
+        // What is stored is no selection, of which LLVM would make a masked store, which is slow.
+        let without = |taken: Val<'m>| {
+            let left = b.select(taken, b.const_int(block_vector, 0), old);
+            vec![left, b.minui(old, b.not(b.extsi(taken, i32)))]
+        };
+        let first_only = |_: &_| {
+            let here = b.splat(b.trunci(lane, i32), block as u32);
+            without(b.cmpi(IntPredicate::Eq, self.iota(block), here))
+        };
+        let new = b.if_then_else(several, &[block_vector; 2], first_only, |_| without(equal));
+        self.stack.write_at(keys, i32, 4, at[0], new[1]);
+        Taken { best, block: number, from, lane, left: new[0] }
+    }
+
+    /// 0, 1, 2, …, a lane each, `i32`.
+    fn iota(&self, lanes: u64) -> Val<'m> {
+        self.b.const_ints(self.b.int(32), &(0..lanes as i64).collect::<Vec<_>>())
+    }
+
+    fn mark(&self, work: &Workspace<'m>, column: Ix<'m>) {
         let yes = Lanes::exact(self.b.const_bool(true), 1);
-        self.write_scratch(&room.out, &[column], yes);
+        self.stack.write(&work.out, &[column], yes);
     }
 
     /// The best key of every block.
-    fn block_maxima(&self, room: &Room<'m>, keys: Val<'m>, (block, count): (u64, u64), width: u64) -> Val<'m> {
+    fn block_maxima(&self, work: &Workspace<'m>, keys: Val<'m>, (block, count): (u64, u64), width: u64) -> Val<'m> {
         let (b, i32) = (self.b, self.b.int(32));
         let combine = |x: &[Val<'m>], y: &[Val<'m>]| vec![b.maxui(x[0], y[0])];
         let read = |first: Ix<'m>, lanes: u64| {
             let at: Vec<Ix<'m>> = (0..lanes).map(|lane| first.offset(lane)).collect();
-            self.read_stack(keys, i32, 4, &at)
+            self.stack.read_at(keys, i32, 4, &at)
         };
-        let best_lanes = |first: Ix<'m>| self.fold_lanes(vec![read(first, block)], 8, &combine);
+        let best_lanes = |first: Ix<'m>| fold_lanes(self.b, vec![read(first, block)], 8, &combine);
         if count < 8 {
             let maxima: Vec<Val<'m>> = (0..count)
                 .map(|i| match i * block < width {
-                    true => self.fold_lanes(best_lanes(Ix::constant(i * block)), 1, &combine)[0],
+                    true => fold_lanes(self.b, best_lanes(Ix::constant(i * block)), 1, &combine)[0],
                     false => b.const_int(i32, 0),
                 })
                 .collect();
             return b.gather_lanes(&maxima);
         }
-        if let (Some(maxima), true) = (room.maxima, count > UNROLLED_BLOCKS) {
+        if let (Some(maxima), true) = (work.maxima, count > UNROLLED_BLOCKS) {
             // What is past the end is 0 in the keys.
-            self.host_loop(count, 8, |first| {
-                let states = (0..8).map(|i| best_lanes(self.times(first.offset(i), block))).collect();
-                self.write_stack(maxima, i32, 4, first, self.fold_eight(states, &combine)[0]);
+            self.loop_over(count, 8, |first| {
+                let states = (0..8).map(|i| best_lanes(self.ix.times(first.offset(i), block))).collect();
+                self.stack.write_at(maxima, i32, 4, first, fold_eight(self.b, states, &combine)[0]);
             });
             let at: Vec<Ix<'m>> = (0..count).map(Ix::constant).collect();
-            return self.read_stack(maxima, i32, 4, &at);
+            return self.stack.read_at(maxima, i32, 4, &at);
         }
         let nothing = || vec![b.const_int(b.lanes_of(i32, 8), 0)];
         let eight = |group: u64| {
@@ -321,7 +349,7 @@ impl<'m> Emitter<'_, 'm> {
                 let first = (group * 8 + i) * block;
                 if first < width { best_lanes(Ix::constant(first)) } else { nothing() }
             };
-            self.fold_eight((0..8).map(state).collect(), &combine)[0]
+            fold_eight(self.b, (0..8).map(state).collect(), &combine)[0]
         };
         let mut groups: Vec<Val<'m>> = (0..count / 8).map(eight).collect();
         while groups.len() > 1 {
@@ -335,16 +363,16 @@ impl<'m> Emitter<'_, 'm> {
     }
 
     /// The first `k` lanes in ascending order, −1 last.
-    fn ascending(&self, room: &Room<'m>, ids: Val<'m>, k: u64) -> Val<'m> {
+    fn ascending(&self, work: &Workspace<'m>, ids: Val<'m>, k: u64) -> Val<'m> {
         let (b, i32, i64) = (self.b, self.b.int(32), self.b.int(64));
-        let Some(sorted) = room.sorted else { return ids };
+        let Some(sorted) = work.sorted else { return ids };
         let ty = b.type_of(ids);
         let lanes = u64::from(b.lanes(ty));
-        self.write_stack(sorted, i32, 4, Ix::constant(0), ids);
-        let iota = b.const_ints(i32, &(0..lanes as i64).collect::<Vec<_>>());
+        self.stack.write_at(sorted, i32, 4, Ix::constant(0), ids);
+        let iota = self.iota(lanes);
         let all = (b.const_int(i64, 0), b.const_int(i64, k as i64), b.const_int(i64, 1));
         let ranks = b.for_loop_carrying(all, &[b.const_int(ty, 0)], |_, other, ranks| {
-            let id = b.splat(self.read_stack(sorted, i32, 4, &[Ix::value(other, 1)]), lanes as u32);
+            let id = b.splat(self.stack.read_at(sorted, i32, 4, &[Ix::value(other, 1)]), lanes as u32);
             let lower = b.cmpi(IntPredicate::Ult, id, ids);
             let equal = b.cmpi(IntPredicate::Eq, id, ids);
             let earlier = b.cmpi(IntPredicate::Slt, b.splat(b.trunci(other, i32), lanes as u32), iota);
@@ -353,9 +381,9 @@ impl<'m> Emitter<'_, 'm> {
         })[0];
         for lane in 0..k as u32 {
             let place = b.extui(b.extract(ranks, lane), i64);
-            self.write_stack(sorted, i32, 4, Ix::value(place, 1), b.extract(ids, lane));
+            self.stack.write_at(sorted, i32, 4, Ix::value(place, 1), b.extract(ids, lane));
         }
         let at: Vec<Ix<'m>> = (0..lanes).map(Ix::constant).collect();
-        self.read_stack(sorted, i32, 4, &at)
+        self.stack.read_at(sorted, i32, 4, &at)
     }
 }

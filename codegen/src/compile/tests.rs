@@ -1,12 +1,12 @@
-//! One small kernel, built by hand, through every stage of every kind of target: what the emitter stands on.
+//! One small kernel, built by hand, through every stage of every kind of target: what the emitters stand on.
 
+use super::{Dump, MachineCode, compile_module};
+use crate::error::{CodegenError, Problem};
+use crate::llvm::link;
+use crate::machine::{self, Machine, Threads};
+use crate::mlir::builder::{Builder, Coordinate, FloatPredicate, Parameter, Val};
 use object::{Object, ObjectSymbol};
-use routefuse_codegen::{
-    CodegenError, Dump,
-    compile::compile_module,
-    mlir::builder::{Builder, FloatPredicate, Parameter, Place, Val},
-};
-use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::target::Target;
 
 const LANES: u32 = 4;
 
@@ -25,9 +25,9 @@ fn piece<'m>(b: &Builder<'m>, x: Val<'m>, y: Val<'m>, out: Val<'m>, start: Val<'
     b.store(b.select(less, root, plain), b.gep(out, start, b.f32()), 16);
 }
 
-fn build(b: &Builder, target: Target) {
-    match target.kind() {
-        TargetKind::Host => {
+fn build(b: &Builder, machine: &dyn Machine) {
+    match machine.threads() {
+        Threads::Alone(_) => {
             let parameters = [pointer(b, true), pointer(b, true), pointer(b, false)];
             b.function("body", true, &parameters, |b, arguments| {
                 let (from, to, step) = (0, 32, i64::from(LANES));
@@ -40,17 +40,17 @@ fn build(b: &Builder, target: Target) {
                 let slots: Vec<_> = (0..3)
                     .map(|n| {
                         let slot = b.gep_const(arguments[0], n, b.int(64));
-                        b.int_to_pointer(b.load(slot, b.int(64), 8, true))
+                        b.load(slot, b.pointer(), 8, true)
                     })
                     .collect();
                 b.call("body", &slots);
             });
         }
-        TargetKind::Nvptx | TargetKind::Amdgpu => {
+        Threads::InWarps(_) => {
             let parameters = [pointer(b, true), pointer(b, true), pointer(b, false)];
-            b.gpu_kernel("kernel", 64, &parameters, |b, arguments| {
+            b.gpu_kernel("kernel", 64, 0, &parameters, |b, arguments| {
                 let threads = b.const_int(b.int(64), 64);
-                let thread = b.addi(b.muli(b.place(Place::Block), threads), b.place(Place::Thread));
+                let thread = b.addi(b.muli(b.coordinate(Coordinate::Block), threads), b.coordinate(Coordinate::Thread));
                 let start = b.muli(thread, b.const_int(b.int(64), i64::from(LANES)));
                 piece(b, arguments[0], arguments[1], arguments[2], start);
             });
@@ -58,13 +58,26 @@ fn build(b: &Builder, target: Target) {
     }
 }
 
-fn compiled(name: &str) -> routefuse_codegen::MachineCode {
+fn machine(name: &str) -> Box<dyn Machine> {
     let target = Target::named(name).expect("a known target");
-    compile_module(target, Dump::ALL, |b| {
-        build(b, target);
+    machine::of(target, None).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn compiled(name: &str) -> MachineCode {
+    let machine = machine(name);
+    compile_module(&*machine, Dump::ALL, |b| {
+        build(b, &*machine);
         Ok(())
     })
     .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn on_the_host(build: impl FnOnce(&Builder)) -> CodegenError {
+    let result = compile_module(&*machine("host"), Dump::default(), |b| {
+        build(b);
+        Ok(())
+    });
+    result.expect_err("it is wrong")
 }
 
 /// The shared object is small, needs no LLVM to load, and computes what Rust computes, bit for bit.
@@ -154,15 +167,13 @@ fn hsaco_is_linked() {
 #[test]
 fn undefined_symbols_are_refused() {
     // A 128-bit division is a call into the compiler's run-time library.
-    let result = compile_module(Target::host(), Dump::default(), |b| {
+    let error = on_the_host(|b| {
         b.function("kernel", false, &[pointer(b, false)], |b, arguments| {
             let x = b.load(arguments[0], b.int(128), 16, false);
             let y = b.load(b.gep_const(arguments[0], 1, b.int(128)), b.int(128), 16, false);
             b.store(b.divui(x, y), arguments[0], 16);
         });
-        Ok(())
     });
-    let error = result.expect_err("a library call");
     assert_eq!(
         error.to_string(),
         "the code for `host` calls __udivti3, which nothing defines where it is loaded; allowed are memcpy, memmove, \
@@ -174,8 +185,9 @@ fn undefined_symbols_are_refused() {
 #[test]
 fn a_failed_link_says_why() {
     for _ in 0..2 {
-        let error = routefuse_codegen::llvm::link::link("gfx942", b"not an object", &[]).expect_err("no object");
-        assert!(matches!(&error, CodegenError::Link { message, .. } if message.contains("kernel.o")), "{error}");
+        let target = Target::named("gfx942").expect("a known target");
+        let error = link::link(target, b"not an object", &[]).expect_err("no object");
+        assert!(matches!(error.problem(), Problem::Link(message) if message.contains("kernel.o")), "{error}");
     }
     assert!(!compiled("gfx942").bytes.is_empty());
 }
@@ -183,12 +195,10 @@ fn a_failed_link_says_why() {
 /// MLIR's diagnostics reach the error instead of the terminal.
 #[test]
 fn a_wrong_module_says_why() {
-    let error = compile_module(Target::host(), Dump::default(), |b| {
+    let error = on_the_host(|b| {
         b.function("kernel", false, &[], |b, _| {
             b.addi(b.const_int(b.int(32), 1), b.const_int(b.int(64), 1));
         });
-        Ok(())
-    })
-    .expect_err("operands of two types");
-    assert!(matches!(&error, CodegenError::Verify { message, .. } if message.contains("arith.addi")), "{error}");
+    });
+    assert!(matches!(error.problem(), Problem::Verify(message) if message.contains("arith.addi")), "{error}");
 }

@@ -1,22 +1,45 @@
-//! The lane machine: how the lanes that share a row talk. Emitters of row values know nothing else of a target.
+//! How the lanes that share a row talk: a *team*.
 //!
 //! Up to a warp's lanes talk by shuffles; more of them, all threads of a block, through shared memory. Everything here is
 //! emitted where all lanes of the warp, or all threads of the block, are.
 
+use super::Warps;
 use crate::mlir::builder::{Builder, IntPredicate, Val};
 use routefuse_ir::kernel::schedule::RowShape;
-use routefuse_ir::target::{Target, TargetKind};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
+/// Shared memory of a team, in 32-bit words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SharedMemory {
+    /// Cells of a row, which any of its lanes may give and take: a word each.
+    pub cells: u32,
+    /// Pairs of a lane, which are its own: two words each.
+    pub pairs: u32,
+}
+
+impl SharedMemory {
+    /// Words that a block of this shape needs.
+    pub fn words(self, shape: RowShape, warps: &dyn Warps) -> u32 {
+        self.words_before_pairs(shape, warps) + 2 * self.pairs * shape.threads
+    }
+
+    /// Words that exchanges need, which come first.
+    fn exchange_words(shape: RowShape, warps: &dyn Warps) -> u32 {
+        if shape.lanes > warps.lanes() { 2 * shape.lanes } else { 0 }
+    }
+
+    fn words_before_pairs(self, shape: RowShape, warps: &dyn Warps) -> u32 {
+        (Self::exchange_words(shape, warps) + shape.rows() * self.cells).next_multiple_of(4)
+    }
+}
+
 /// The lanes of a row.
-pub(in crate::emit) struct Group<'a, 'm> {
+pub(crate) struct Team<'a, 'm> {
     b: &'a Builder<'m>,
-    kind: TargetKind,
+    warps: &'a dyn Warps,
     /// Lanes of a warp.
     warp: u32,
-    /// A warp finds its largest word in one instruction.
-    has_warp_max: bool,
     /// Lanes of a row, a power of two.
     pub lanes: u32,
     /// The own number among them, `i32`.
@@ -27,68 +50,50 @@ pub(in crate::emit) struct Group<'a, 'm> {
     shared: Option<Val<'m>>,
     /// Which of the two words the next exchange uses.
     turn: Cell<bool>,
-    /// Words of this row that any of its lanes may give and take, behind those of exchanges.
-    slots: Option<Val<'m>>,
-    /// The lane's own first entry, of 64 bits; the next one lies behind that of all threads.
-    entries: Option<Val<'m>>,
-    entry_count: u32,
+    /// The row's cells.
+    cells: Option<Val<'m>>,
+    /// The lane's own first pair; the next one lies behind that of all threads.
+    pairs: Option<Val<'m>>,
+    pair_count: u32,
     /// Threads of the block.
     threads: u32,
     /// By span, the lanes before this one in its aligned group of so many, a bit each in a word of the warp's width.
     before: RefCell<HashMap<u32, Val<'m>>>,
 }
 
-impl<'a, 'm> Group<'a, 'm> {
-    /// Words of shared memory that exchanges need in a block of this shape.
-    fn exchange_words(shape: RowShape, target: Target) -> u32 {
-        if shape.lanes > target.info().warp { 2 * shape.lanes } else { 0 }
-    }
-
-    /// Words of shared memory that a block of this shape needs, with so many slots a row, a multiple of two, and entries a
-    /// lane.
-    pub fn shared_words(shape: RowShape, target: Target, slots: u32, entries: u32) -> u32 {
-        Self::entry_words(shape, target, slots) + 2 * entries * shape.threads
-    }
-
-    /// Words before the lanes' entries.
-    fn entry_words(shape: RowShape, target: Target, slots: u32) -> u32 {
-        (Self::exchange_words(shape, target) + shape.rows() * slots).next_multiple_of(4)
-    }
-
-    /// `memory` is the slots of a row and the entries of a lane, `thread` the number of the thread in its block, `i32`.
+impl<'a, 'm> Team<'a, 'm> {
+    /// `thread` is the number of the thread in its block, `i32`.
     pub fn new(
         b: &'a Builder<'m>,
-        target: Target,
+        warps: &'a dyn Warps,
         shape: RowShape,
-        memory: (u32, u32),
+        memory: SharedMemory,
         thread: Val<'m>,
-    ) -> Group<'a, 'm> {
+    ) -> Team<'a, 'm> {
         let i32 = b.int(32);
-        let (slot_count, entry_count) = memory;
-        let slots = (slot_count > 0).then(|| {
+        let cells = (memory.cells > 0).then(|| {
             let row = b.shrui(thread, b.const_int(i32, i64::from(shape.lanes.trailing_zeros())));
-            let first = b.extui(b.muli(row, b.const_int(i32, i64::from(slot_count))), b.int(64));
-            b.gep_const(b.gep(b.shared_words(), first, i32), Self::exchange_words(shape, target) as i32, i32)
+            let first = b.extui(b.muli(row, b.const_int(i32, i64::from(memory.cells))), b.int(64));
+            b.gep_const(b.gep(b.shared_words(), first, i32), SharedMemory::exchange_words(shape, warps) as i32, i32)
         });
-        let entries = (entry_count > 0).then(|| {
-            let first = b.gep_const(b.shared_words(), Self::entry_words(shape, target, slot_count) as i32, i32);
+        let pairs = (memory.pairs > 0).then(|| {
+            let first = b.gep_const(b.shared_words(), memory.words_before_pairs(shape, warps) as i32, i32);
             b.gep(first, b.extui(thread, b.int(64)), b.int(64))
         });
-        let warp = target.info().warp;
+        let warp = warps.lanes();
         let below = |n: u32| b.andi(thread, b.const_int(b.int(32), i64::from(n) - 1));
-        Group {
+        Team {
             b,
-            kind: target.kind(),
+            warps,
             warp,
-            has_warp_max: target.has_warp_max(),
             lanes: shape.lanes,
             lane: below(shape.lanes),
             warp_lane: below(warp),
             shared: (shape.lanes > warp).then(|| b.shared_words()),
             turn: Cell::new(false),
-            slots,
-            entries,
-            entry_count,
+            cells,
+            pairs,
+            pair_count: memory.pairs,
             threads: shape.threads,
             before: RefCell::default(),
         }
@@ -109,26 +114,15 @@ impl<'a, 'm> Group<'a, 'm> {
         if mask >= self.warp {
             return self.exchange(word, b.xori(self.lane, self.word(mask)));
         }
-        match self.kind {
-            TargetKind::Amdgpu if mask < 32 => b.swizzle_xor(word, mask),
-            TargetKind::Amdgpu => b.permute_from(word, b.xori(self.warp_lane, self.word(mask))),
-            _ => b.shuffle_xor(word, mask),
-        }
+        self.warps.xor(b, word, self.warp_lane, mask)
     }
 
     /// The word of this lane of the row. Of `lane`, `i32`, only the bits below [`Self::lanes`] count.
     pub fn from(&self, word: Val<'m>, lane: Val<'m>) -> Val<'m> {
-        let b = self.b;
-        let low = |x: Val<'m>| b.andi(x, self.word(self.lanes - 1));
-        match self.kind {
-            _ if self.is_block() => self.exchange(word, low(lane)),
-            TargetKind::Amdgpu if self.lanes == self.warp => b.permute_from(word, low(lane)),
-            TargetKind::Amdgpu => {
-                let first = b.andi(self.warp_lane, self.word(!(self.lanes - 1)));
-                b.permute_from(word, b.ori(first, low(lane)))
-            }
-            _ => b.shuffle_from(word, lane, self.lanes),
+        if self.is_block() {
+            return self.exchange(word, self.b.andi(lane, self.word(self.lanes - 1)));
         }
+        self.warps.from(self.b, word, self.warp_lane, lane, self.lanes)
     }
 
     /// Through shared memory. Two words a lane, in turns, so that one barrier an exchange is enough: whoever writes a word
@@ -146,70 +140,62 @@ impl<'a, 'm> Group<'a, 'm> {
 
     /// To be emitted at the end of a loop's body: the next turn of the loop begins with either word.
     pub fn end_of_turn(&self) {
-        if self.is_block() || self.slots.is_some() {
+        if self.is_block() || self.cells.is_some() {
             self.settle_memory();
         }
     }
 
     /// What any lane of the row reads and writes of memory before this comes before what any of them does behind.
     pub fn settle_memory(&self) {
-        match self.kind {
-            _ if self.is_block() => self.b.block_barrier(),
-            TargetKind::Nvptx => self.b.warp_barrier(),
-            // A wavefront runs in lock step.
-            _ => self.b.wave_barrier(),
-        }
+        if self.is_block() { self.b.block_barrier() } else { self.warps.settle_memory(self.b) }
     }
 
-    /// Writes a slot of the row. [`Self::settle_memory`] stands between this and whoever takes it.
-    pub fn give(&self, word: Val<'m>, slot: Val<'m>) {
-        self.b.store(word, self.slot(slot), 4);
+    /// Writes a cell of the row. [`Self::settle_memory`] stands between this and whoever takes it.
+    pub fn give(&self, word: Val<'m>, cell: Val<'m>) {
+        self.b.store(word, self.cell(cell), 4);
     }
 
-    /// The address of an entry of the lane.
-    pub fn entry(&self, entry: u32) -> Val<'m> {
-        let entries = self.entries.expect("the kernel says how many entries it needs");
-        self.next_entry(entries, entry)
+    /// The address of a pair of the lane.
+    pub fn pair(&self, pair: u32) -> Val<'m> {
+        let pairs = self.pairs.expect("the kernel says how many pairs it needs");
+        self.next_pair(pairs, pair)
     }
 
-    /// The address of the entry that is so many further.
-    pub fn next_entry(&self, entry: Val<'m>, by: u32) -> Val<'m> {
-        self.b.gep_const(entry, (by * self.threads) as i32, self.b.int(64))
+    /// The address of the pair that is so many further.
+    pub fn next_pair(&self, pair: Val<'m>, by: u32) -> Val<'m> {
+        self.b.gep_const(pair, (by * self.threads) as i32, self.b.int(64))
     }
 
-    /// Writes an entry.
-    pub fn write_entry(&self, entry: Val<'m>, words: [Val<'m>; 2]) {
-        self.b.store(self.b.gather_lanes(&words), entry, 8);
+    /// Writes a pair.
+    pub fn write_pair(&self, pair: Val<'m>, words: [Val<'m>; 2]) {
+        self.b.store(self.b.gather_lanes(&words), pair, 8);
     }
 
-    /// Reads an entry.
-    pub fn read_entry(&self, entry: Val<'m>) -> [Val<'m>; 2] {
-        let words = self.b.load(entry, self.b.lanes_of(self.b.int(32), 2), 8, false);
+    /// Reads a pair.
+    pub fn read_pair(&self, pair: Val<'m>) -> [Val<'m>; 2] {
+        let words = self.b.load(pair, self.b.lanes_of(self.b.int(32), 2), 8, false);
         [0, 1].map(|word| self.b.extract(words, word))
     }
 
-    /// Whether lanes have so many entries.
-    pub fn has_entries(&self, count: usize) -> bool {
-        self.entries.is_some() && count <= self.entry_count as usize
+    /// Whether lanes have so many pairs.
+    pub fn has_pairs(&self, count: usize) -> bool {
+        self.pairs.is_some() && count <= self.pair_count as usize
     }
 
-    /// Writes a slot of the row where the condition holds.
-    pub fn give_where(&self, condition: Val<'m>, word: Val<'m>, slot: Val<'m>) {
-        let address = self.slot(slot);
-        match self.kind {
-            TargetKind::Nvptx => self.b.store_shared_where(condition, word, address),
-            _ => self.b.if_then(condition, |b| b.store(word, address, 4)),
-        }
+    /// Writes a cell of the row where the condition holds.
+    pub fn give_where(&self, condition: Val<'m>, word: Val<'m>, cell: Val<'m>) {
+        let address = self.cell(cell);
+        self.warps.store_where(self.b, condition, word, address);
     }
 
-    /// Reads a slot of the row.
-    pub fn take(&self, slot: Val<'m>) -> Val<'m> {
-        self.b.load(self.slot(slot), self.b.int(32), 4, false)
+    /// Reads a cell of the row.
+    pub fn take(&self, cell: Val<'m>) -> Val<'m> {
+        self.b.load(self.cell(cell), self.b.int(32), 4, false)
     }
 
-    fn slot(&self, slot: Val<'m>) -> Val<'m> {
-        let slots = self.slots.expect("the kernel says how many slots it needs");
-        self.b.gep(slots, self.b.extui(slot, self.b.int(64)), self.b.int(32))
+    fn cell(&self, cell: Val<'m>) -> Val<'m> {
+        let cells = self.cells.expect("the kernel says how many cells it needs");
+        self.b.gep(cells, self.b.extui(cell, self.b.int(64)), self.b.int(32))
     }
 
     /// Emits what [`Self::is_first`] needs of a span, to be called before any loop.
@@ -254,17 +240,16 @@ impl<'a, 'm> Group<'a, 'm> {
 
     /// A bit for each lane of the warp.
     fn ballot(&self, bit: Val<'m>) -> Val<'m> {
-        match self.kind {
-            TargetKind::Amdgpu => self.b.wave_ballot(bit, self.warp),
-            _ => self.b.warp_ballot(bit),
-        }
+        self.warps.ballot(self.b, bit)
     }
 
     /// The largest word, unsigned, of each aligned group of `span` lanes.
     pub fn max(&self, word: Val<'m>, span: u32) -> Val<'m> {
         let b = self.b;
-        if self.has_warp_max && span >= self.warp {
-            return self.max_of_warps(b.warp_max(word), span);
+        if span >= self.warp
+            && let Some(max) = self.warps.max(b, word)
+        {
+            return self.max_of_warps(max, span);
         }
         let mut mask = span.min(self.warp) / 2;
         let mut max = word;

@@ -1,0 +1,39 @@
+//! The function around an owner's code, as the calling convention wants it.
+
+use super::pull::arguments::{Arguments, parameters};
+use super::pull::job::Job;
+use crate::mlir::builder::{Parameter, Val};
+use routefuse_ir::kernel::abi::{ENTRY, Slot, slots};
+
+/// The host function that does the work; the entry point loads its arguments.
+const BODY: &str = "rows";
+
+/// A host function that is given its arguments, the first row and the row behind the last.
+pub(super) fn host<'m>(job: Job<'_, 'm>, body: impl FnOnce(Arguments<'m>, [Val<'m>; 2])) {
+    let (b, i64) = (job.b, job.b.int(64));
+    let slots = slots(job.kernel);
+    let mut parameters = parameters(job);
+    parameters.extend([Parameter::plain(i64), Parameter::plain(i64)]);
+    b.function(BODY, true, &parameters, |_, arguments| {
+        let (given, rows) = arguments.split_at(slots.len());
+        body(Arguments::new(job.kernel, given), [rows[0], rows[1]]);
+    });
+    let entry =
+        [Parameter { readonly: true, ..Parameter::plain(b.pointer()) }, Parameter::plain(i64), Parameter::plain(i64)];
+    b.function(ENTRY, false, &entry, |_, arguments| {
+        let mut values: Vec<Val<'m>> = Vec::new();
+        for (position, slot) in slots.iter().enumerate() {
+            let ty = if matches!(slot, Slot::Pointer(_)) { b.pointer() } else { i64 };
+            values.push(b.load(b.gep_const(arguments[0], position as i32, i64), ty, 8, false));
+        }
+        values.extend(&arguments[1..]);
+        b.call(BODY, &values);
+    });
+}
+
+/// A kernel for blocks of `threads` threads that share `shared_words` words of 32 bits.
+pub(super) fn gpu<'m>(job: Job<'_, 'm>, threads: u32, shared_words: u32, body: impl FnOnce(Arguments<'m>)) {
+    job.b.gpu_kernel(ENTRY, threads, shared_words, &parameters(job), |_, arguments| {
+        body(Arguments::new(job.kernel, arguments));
+    });
+}

@@ -1,0 +1,66 @@
+//! The kernel's arguments: what is promised of them, and which is which.
+
+use super::job::Job;
+use crate::mlir::builder::{Parameter, Val};
+use routefuse_ir::dim::SymbolId;
+use routefuse_ir::kernel::abi::{Slot, slots};
+use routefuse_ir::kernel::{Kernel, ParamId, Role};
+
+/// Another parameter may write what is read through this one.
+pub(in crate::emit) fn is_aliased(kernel: &Kernel, param: ParamId) -> bool {
+    kernel.param(param).aliases.is_some() || kernel.params.iter().any(|p| p.aliases == Some(param))
+}
+
+/// One parameter for each slot, with what is promised of its memory.
+pub(in crate::emit) fn parameters<'m>(job: Job<'_, 'm>) -> Vec<Parameter<'m>> {
+    let Job { b, kernel, machine, variant } = job;
+    let parameter = |slot: &Slot| match slot {
+        Slot::Pointer(id) => {
+            let param = kernel.param(*id);
+            // Without these two promises on inputs none of their loads counts as invariant, which would let the assembler
+            // move it before the wait. Outputs keep theirs, so that loads still move across stores.
+            let waits = machine.waits_for_inputs() && param.role == Role::Input;
+            Parameter {
+                ty: b.pointer(),
+                noalias: !is_aliased(kernel, *id) && !waits,
+                readonly: param.role == Role::Input && !waits,
+                align: if variant.aligned { 16 } else { 1 },
+            }
+        }
+        Slot::Stride(..) | Slot::Extent(_) => Parameter::plain(b.int(64)),
+    };
+    slots(kernel).iter().map(parameter).collect()
+}
+
+/// The arguments, one for each slot.
+pub(in crate::emit) struct Arguments<'m> {
+    slots: Vec<Slot>,
+    values: Vec<Val<'m>>,
+}
+
+impl<'m> Arguments<'m> {
+    /// `values` are the function's arguments for the slots of the kernel, in their order.
+    pub fn new(kernel: &Kernel, values: &[Val<'m>]) -> Arguments<'m> {
+        Arguments { slots: slots(kernel), values: values.to_vec() }
+    }
+
+    fn of(&self, slot: Slot) -> Val<'m> {
+        let position = self.slots.iter().position(|s| *s == slot).expect("the kernel has the slot");
+        self.values[position]
+    }
+
+    /// The base address of a parameter.
+    pub fn pointer(&self, param: ParamId) -> Val<'m> {
+        self.of(Slot::Pointer(param))
+    }
+
+    /// The stride of a dim of a parameter, in elements, `i64`.
+    pub fn stride(&self, param: ParamId, dim: u32) -> Val<'m> {
+        self.of(Slot::Stride(param, dim))
+    }
+
+    /// The extent of a symbol, `i64`.
+    pub fn extent(&self, symbol: SymbolId) -> Val<'m> {
+        self.of(Slot::Extent(symbol))
+    }
+}

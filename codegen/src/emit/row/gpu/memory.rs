@@ -1,0 +1,42 @@
+//! How much shared memory the lanes of a row need.
+
+use super::rounds::pairs_of_list;
+use super::spread::{has_sums, lanes_and_registers};
+use crate::machine::Warps;
+use crate::machine::team::SharedMemory;
+use routefuse_ir::kernel::schedule::{RowShape, Variant};
+use routefuse_ir::kernel::{Kernel, Value, ValueKind};
+
+/// Pairs of a lane's list, at least and at most: 3 KiB a warp, of which a multiprocessor has 64. Lists of a few keys are
+/// shifted as fast.
+const PAIRS: std::ops::RangeInclusive<u32> = 5..=12;
+
+/// What a block of this shape shares for one kernel.
+pub(super) fn shared(kernel: &Kernel, warps: &dyn Warps, shape: RowShape, variant: Variant) -> SharedMemory {
+    SharedMemory { cells: cells_of_a_row(kernel), pairs: pairs_of_a_lane(kernel, warps, shape, variant) }
+}
+
+/// Cells that the largest selection of columns needs.
+fn cells_of_a_row(kernel: &Kernel) -> u32 {
+    let selected = kernel.values.iter().filter(|v| matches!(v.kind, ValueKind::TopK { .. }));
+    selected.map(|v| v.space.cols as u32).max().unwrap_or(0)
+}
+
+/// Pairs that the longest sorted list takes, where lists are kept in memory: for many rows, if they leave a multiprocessor's
+/// warps enough of it.
+fn pairs_of_a_lane(kernel: &Kernel, warps: &dyn Warps, shape: RowShape, variant: Variant) -> u32 {
+    if variant.few || shape.lanes > warps.lanes() {
+        return 0;
+    }
+    let pairs = |v: &Value| match v.kind {
+        ValueKind::TopK { value, width, k, .. } => {
+            let segments = kernel.value(value).space.cols / width;
+            let sums = has_sums(kernel, segments, width);
+            let (_, registers) = lanes_and_registers(u64::from(shape.lanes), segments, width, sums);
+            pairs_of_list(registers, k)
+        }
+        _ => 0,
+    };
+    let most = kernel.values.iter().map(pairs).max().unwrap_or(0);
+    if PAIRS.contains(&most) { most } else { 0 }
+}

@@ -1,0 +1,157 @@
+//! The rounds of a selection: each finds the best key that is left, and takes it out.
+
+use super::RowGpu;
+use super::sorting_network;
+use super::spread::Spread;
+use crate::mlir::builder::{IntPredicate, Val};
+
+/// Keys that a lane sorts together; more are several lists.
+const LIST: usize = 16;
+
+/// A key of this lane: its word, and how many of the lane's columns lie behind its own.
+type Key<'m> = (Val<'m>, Val<'m>);
+
+/// One round over a segment's keys.
+pub(super) struct Round<'m> {
+    /// The largest key; 0 where no candidate is left.
+    pub largest: Val<'m>,
+    /// Whether the own lane has it, and no lower one; some lane where no candidate is left.
+    pub wins: Val<'m>,
+    /// The column of the own lane's best key, within the segment.
+    pub column: Val<'m>,
+}
+
+/// Pairs of a lane that a list of this many keys takes, if it is kept in memory at all.
+pub(super) fn pairs_of_list(registers: u64, k: u64) -> u32 {
+    if registers > LIST as u64 { 0 } else { registers.min(k) as u32 + 1 }
+}
+
+impl<'m> RowGpu<'_, 'm> {
+    /// The lane's segment, also where there is none, `i32`.
+    pub(super) fn segment(&self, spread: &Spread<'m>) -> Val<'m> {
+        self.b.shrui(self.team.lane, self.word(spread.span.trailing_zeros()))
+    }
+
+    /// The lane's first column within its segment, `i32`.
+    pub(super) fn first_column(&self, spread: &Spread<'m>) -> Val<'m> {
+        match spread.registers {
+            1 => spread.member,
+            registers => self.b.muli(spread.member, self.word(registers)),
+        }
+    }
+
+    /// k rounds over one segment's keys, all of them free where the mask is not set.
+    pub(super) fn rounds(
+        &self,
+        keys: &[Val<'m>],
+        mask: Option<Val<'m>>,
+        (k, may_run_out): (u64, bool),
+        spread: &Spread<'m>,
+        mut found: impl FnMut(u64, Round<'m>),
+    ) {
+        let (b, team) = (self.b, &self.team);
+        let last_column = b.addi(self.first_column(spread), self.word(spread.registers - 1));
+        let mut lists: Vec<Vec<Key<'m>>> = (0..keys.len())
+            .step_by(LIST)
+            .map(|from| self.sorted(&keys[from..keys.len().min(from + LIST)], keys.len() - from, k as usize))
+            .collect();
+        if let [list] = &lists[..]
+            && team.has_pairs(list.len() + 1)
+        {
+            return self.rounds_in_memory(list, mask, (k, may_run_out), spread, found);
+        }
+        if let Some(mask) = mask {
+            // A lane that never wins never goes on, so its first key is enough.
+            for list in &mut lists {
+                list[0].0 = b.select(mask, list[0].0, self.word(0));
+            }
+        }
+        for round in 0..k {
+            let heads: Vec<Key<'m>> = lists.iter().map(|list| list[0]).collect();
+            let best = heads[1..].iter().fold(heads[0].0, |best, head| b.maxui(best, head.0));
+            // The first list that has it, the last one being the only one left.
+            let mut behind = heads[heads.len() - 1].1;
+            let mut has = vec![];
+            for head in heads[..heads.len() - 1].iter().rev() {
+                let this = b.cmpi(IntPredicate::Eq, head.0, best);
+                behind = b.select(this, head.1, behind);
+                has.push(this);
+            }
+            has.reverse();
+            let largest = team.max(best, spread.span);
+            let wins = team.is_first(b.cmpi(IntPredicate::Eq, best, largest), spread.span);
+            found(round, Round { largest, wins, column: b.subi(last_column, behind) });
+            // The winner goes on with its next key, as far as rounds are left that may ask for it.
+            let mut takes = wins;
+            let left = (k - 1 - round) as usize;
+            for (i, list) in lists.iter_mut().enumerate() {
+                let this = has.get(i).map_or(takes, |this| b.andi(takes, *this));
+                for at in 0..list.len().min(left) {
+                    let next = list.get(at + 1).copied().unwrap_or((self.word(0), self.word(0)));
+                    list[at] = (b.select(this, next.0, list[at].0), b.select(this, next.1, list[at].1));
+                }
+                if let Some(this) = has.get(i) {
+                    takes = b.andi(takes, b.not(*this));
+                }
+            }
+        }
+    }
+
+    /// As [`Self::rounds`], with the sorted keys in shared memory: where there are many rows, a lane that reads its next key
+    /// takes fewer instructions than one that shifts a list of registers, and other rows' work hides that it waits.
+    fn rounds_in_memory(
+        &self,
+        list: &[Key<'m>],
+        mask: Option<Val<'m>>,
+        (k, may_run_out): (u64, bool),
+        spread: &Spread<'m>,
+        mut found: impl FnMut(u64, Round<'m>),
+    ) {
+        let (b, team) = (self.b, &self.team);
+        let last_column = b.addi(self.first_column(spread), self.word(spread.registers - 1));
+        // Behind the last one is a free key.
+        let free = (self.word(0), self.word(0));
+        for (number, key) in (0..).zip(list.iter().chain([&free])) {
+            team.write_pair(team.pair(number), [key.0, key.1]);
+        }
+        let (first, end) = (team.pair(0), team.pair(list.len() as u32));
+        let mut at = mask.map_or(first, |mask| b.select(mask, first, end));
+        let mut head = (mask.map_or(list[0].0, |mask| b.select(mask, list[0].0, free.0)), list[0].1);
+        for round in 0..k {
+            let largest = team.max(head.0, spread.span);
+            let wins = team.is_first(b.cmpi(IntPredicate::Eq, head.0, largest), spread.span);
+            found(round, Round { largest, wins, column: b.subi(last_column, head.1) });
+            if round + 1 < k {
+                // Nobody goes past the free key.
+                let some = may_run_out.then(|| b.cmpi(IntPredicate::Ne, largest, free.0));
+                let takes = some.map_or(wins, |some| b.andi(wins, some));
+                at = b.select(takes, team.next_pair(at, 1), at);
+                let [key, behind] = team.read_pair(at);
+                head = (key, behind);
+            }
+        }
+    }
+
+    /// At most k of these keys, best first and equal ones in their order; the first has `count` columns from its own on.
+    fn sorted(&self, keys: &[Val<'m>], count: usize, k: usize) -> Vec<Key<'m>> {
+        let b = self.b;
+        let mut list: Vec<Key<'m>> =
+            keys.iter().enumerate().map(|(i, key)| (*key, self.word((count - 1 - i) as u32))).collect();
+        // As long as nothing was exchanged, equal keys are in their order.
+        let mut exchanged = vec![false; list.len()];
+        let pair = |key: Key<'m>| b.bitcast(b.gather_lanes(&[key.1, key.0]), b.int(64));
+        sorting_network::sort(list.len(), |i, j| {
+            let (x, y) = (list[i], list[j]);
+            let swaps = if exchanged[i] || exchanged[j] {
+                b.cmpi(IntPredicate::Ugt, pair(y), pair(x))
+            } else {
+                b.cmpi(IntPredicate::Ugt, y.0, x.0)
+            };
+            list[i] = (b.select(swaps, y.0, x.0), b.select(swaps, y.1, x.1));
+            list[j] = (b.select(swaps, x.0, y.0), b.select(swaps, x.1, y.1));
+            (exchanged[i], exchanged[j]) = (true, true);
+        });
+        list.truncate(k);
+        list
+    }
+}

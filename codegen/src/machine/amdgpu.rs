@@ -1,0 +1,192 @@
+//! AMD's GPUs, through HSACO.
+
+use super::{Machine, Processor, Product, Threads, Warps};
+use crate::ffi;
+use crate::mlir::builder::{Builder, FloatPredicate, Val};
+use inkwell::module::FlagBehavior;
+use melior::dialect::DialectRegistry;
+use melior::ir::attribute::{DenseI32ArrayAttribute, StringAttribute};
+use mlir_sys as sys;
+use routefuse_ir::artifact::CodeFormat;
+use routefuse_ir::target::Target;
+
+/// The address space of constants.
+const CONSTANT_SPACE: u32 = 4;
+
+/// An AMD GPU. A warp is a wavefront of 32 or 64 lanes.
+pub(crate) struct Amdgpu {
+    target: Target,
+}
+
+impl Amdgpu {
+    pub fn new(target: Target) -> Amdgpu {
+        Amdgpu { target }
+    }
+
+    /// The word of lane `lane` of the wavefront.
+    fn permute<'m>(&self, b: &Builder<'m>, value: Val<'m>, lane: Val<'m>) -> Val<'m> {
+        let address = b.shli(lane, word(b, 2));
+        b.call_intrinsic("llvm.amdgcn.ds.bpermute", &[address, value], b.int(32))
+    }
+}
+
+fn word<'m>(b: &Builder<'m>, value: u32) -> Val<'m> {
+    b.const_int(b.int(32), i64::from(value))
+}
+
+impl Machine for Amdgpu {
+    fn target(&self) -> Target {
+        self.target
+    }
+
+    fn threads(&self) -> Threads<'_> {
+        Threads::InWarps(self)
+    }
+
+    fn processor(&self) -> Processor {
+        let info = self.target.info();
+        Processor { triple: info.triple.to_owned(), name: info.name.to_owned(), features: info.features.to_owned() }
+    }
+
+    fn register_dialects(&self, registry: &DialectRegistry) {
+        // SAFETY: dialect handles are static, and the registry is live.
+        unsafe {
+            for handle in [sys::mlirGetDialectHandle__gpu__(), sys::mlirGetDialectHandle__rocdl__()] {
+                sys::mlirDialectHandleInsertDialect(handle, registry.to_raw());
+            }
+            ffi::routefuse_register_rocdl(registry.to_raw());
+        }
+    }
+
+    fn lowering(&self) -> String {
+        format!(
+            "builtin.module(gpu.module(convert-scf-to-cf,\
+             convert-gpu-to-rocdl{{index-bitwidth=64 chipset={} runtime=HIP}},reconcile-unrealized-casts))",
+            self.target.name()
+        )
+    }
+
+    /// Only peepholes are left, and what tells the code generator where pointers point and which implicit arguments are not
+    /// used.
+    fn optimisation(&self) -> &'static str {
+        "function(early-cse,amdgpu-promote-kernel-arguments,infer-address-spaces,\
+         instcombine<no-verify-fixpoint>,simplifycfg,early-cse<memssa>),amdgpu-attributor"
+    }
+
+    fn mark<'l>(&self, context: &'l inkwell::context::Context, module: &inkwell::module::Module<'l>) {
+        let version = context.i32_type().const_int(500, false);
+        module.add_basic_value_flag("amdhsa_code_object_version", FlagBehavior::Error, version);
+    }
+
+    fn product(&self) -> Product {
+        Product::Linked { format: CodeFormat::Hsaco, allowed: &[] }
+    }
+
+    fn atomic_scope(&self) -> Option<&'static str> {
+        Some("agent")
+    }
+
+    fn opaque<'m>(&self, b: &Builder<'m>, x: Val<'m>) -> Val<'m> {
+        // A vector register, which every lane has for itself.
+        b.through_assembly(x, "=v,0")
+    }
+
+    /// LLVM 22 combines `(a << 16) | (b >> 16)` to a `v_perm_b32` of four bytes, and takes what a signed shift brings in for
+    /// zeros (`or`, `shl`, `ashr` in LLVM IR; likewise by 8 and 24, and sign extensions, which become such shifts). Where a
+    /// kernel has any of those, its `or` does not see where its operands come from.
+    fn or<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>, signs: bool) -> Val<'m> {
+        let ty = b.type_of(x);
+        let bits = b.width(b.element(ty));
+        if !signs || bits == 1 {
+            return b.ori(x, y);
+        }
+        let narrow = bits < 32;
+        let lane = |v: Val<'m>, lane: u32| {
+            let v = b.extract(v, lane);
+            self.opaque(b, if narrow { b.extui(v, b.int(32)) } else { v })
+        };
+        let lanes: Vec<Val<'m>> = (0..b.lanes(ty)).map(|l| b.ori(lane(x, l), lane(y, l))).collect();
+        let wide = b.gather_lanes(&lanes);
+        if narrow { b.trunci(wide, b.int(bits)) } else { wide }
+    }
+
+    /// LLVM's division refines the reciprocal that `v_rcp_f32` gives, and `v_div_scale_f32` is to keep subnormal numbers out of
+    /// that. AMD's instruction sets define its condition for a reciprocal below 2⁻¹²⁶ in `f64`, where it never holds; without
+    /// the scaling, a quotient next to a tie is rounded to the wrong side. So such divisors are scaled here, together with the
+    /// dividend: by a power of two, exactly, but for dividends so small that the quotient is zero anyway.
+    fn divide<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        let lanes = b.lanes(b.type_of(x));
+        let huge = b.cmpf(FloatPredicate::Oge, b.absf(y), b.const_f32(2f32.powi(125), lanes));
+        let scale = b.select(huge, b.const_f32(0.0625, lanes), b.const_f32(1.0, lanes));
+        b.divf(b.mulf(x, scale), b.mulf(y, scale))
+    }
+
+    /// LLVM 22 cannot select the widening of 5 to 7 lanes; the instruction takes one anyway.
+    fn widen_f16<'m>(&self, b: &Builder<'m>, half: Val<'m>) -> Val<'m> {
+        let lanes = b.lanes(b.type_of(half));
+        if !(5..8).contains(&lanes) {
+            return b.extf(half, b.f32());
+        }
+        let lane = |i| b.extf(b.extract(half, i), b.f32());
+        b.gather_lanes(&(0..lanes).map(lane).collect::<Vec<_>>())
+    }
+
+    /// LLVM 22 fuses a product with this cast as `(half)(a*b + 0)`, which loses the sign of −0.0.
+    fn narrow_to_f16<'m>(&self, b: &Builder<'m>, x: Val<'m>) -> Val<'m> {
+        let like = b.type_of(x);
+        let half = b.truncf(x, b.f16());
+        let bits = b.bitcast(half, b.with_lanes(b.int(16), like));
+        let wide = b.bitcast(x, b.with_lanes(b.int(32), like));
+        let high = b.shrui(wide, b.const_int(b.type_of(wide), 16));
+        let high = b.trunci(high, b.int(16));
+        let sign = b.andi(high, b.const_int(b.type_of(high), 0x8000));
+        b.ori(bits, sign)
+    }
+}
+
+impl Warps for Amdgpu {
+    fn lanes(&self) -> u32 {
+        self.target.info().warp
+    }
+
+    /// The first implicit argument of code object version 5.
+    fn blocks<'m>(&self, b: &Builder<'m>) -> Val<'m> {
+        let space = melior::dialect::llvm::r#type::pointer(b.context(), CONSTANT_SPACE);
+        let arguments = b.call_intrinsic("llvm.amdgcn.implicitarg.ptr", &[], space);
+        b.extui(b.load(arguments, b.int(32), 4, true), b.int(64))
+    }
+
+    fn xor<'m>(&self, b: &Builder<'m>, value: Val<'m>, own: Val<'m>, mask: u32) -> Val<'m> {
+        if mask >= 32 {
+            return self.permute(b, value, b.xori(own, word(b, mask)));
+        }
+        // Bit mode: lanes of 32 are and-ed with the low five bits, or-ed with the next, xor-ed with the next.
+        let pattern = word(b, mask << 10 | 31);
+        b.call_intrinsic("llvm.amdgcn.ds.swizzle", &[value, pattern], b.int(32))
+    }
+
+    fn from<'m>(&self, b: &Builder<'m>, value: Val<'m>, own: Val<'m>, lane: Val<'m>, span: u32) -> Val<'m> {
+        let low = |x: Val<'m>| b.andi(x, word(b, span - 1));
+        if span == Warps::lanes(self) {
+            return self.permute(b, value, low(lane));
+        }
+        let first = b.andi(own, word(b, !(span - 1)));
+        self.permute(b, value, b.ori(first, low(lane)))
+    }
+
+    fn ballot<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m> {
+        let lanes = Warps::lanes(self);
+        b.call_intrinsic(&format!("llvm.amdgcn.ballot.i{lanes}"), &[bit], b.int(lanes))
+    }
+
+    /// A wavefront runs in lock step, so only the order of what it does has to be kept.
+    fn settle_memory(&self, b: &Builder<'_>) {
+        let context = b.context();
+        let attributes = [
+            ("intrin", StringAttribute::new(context, "llvm.amdgcn.wave.barrier").into()),
+            ("op_bundle_sizes", DenseI32ArrayAttribute::new(context, &[]).into()),
+            ("operandSegmentSizes", DenseI32ArrayAttribute::new(context, &[0, 0]).into()),
+        ];
+        b.append("llvm.call_intrinsic", &[], &attributes, &[], vec![]);
+    }
+}

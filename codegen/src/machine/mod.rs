@@ -1,0 +1,304 @@
+//! What code generation has to know of a machine, and all that it knows.
+//!
+//! [`Machine`] is implemented once for the host's processor ([`host`]), once for NVIDIA ([`nvptx`]) and once for AMD
+//! ([`amdgpu`]). Whatever depends on the target is a method here: how MLIR and LLVM are set up for it, what its instructions
+//! can do, and what has to be written differently because of it, each with its reason. The emitters ask for an ability and
+//! never for a name, so a new machine is a file in this folder and a line in [`of`], and the workaround of a mended LLVM is
+//! deleted in the one method that is it.
+//!
+//! How work is spread differs most, so it is a type of its own: [`Threads`] says whether a thread is alone with vector
+//! registers ([`Vectors`]) or shares instructions with the lanes of a warp ([`Warps`]). [`team`] builds on [`Warps`]: how the
+//! lanes that share one row talk, whatever their number.
+
+pub(crate) mod amdgpu;
+pub(crate) mod host;
+pub(crate) mod nvptx;
+pub(crate) mod team;
+
+use crate::error::CodegenError;
+use crate::mlir::builder::{Builder, FloatPredicate, Val};
+use host::{Host, HostProcessor};
+use melior::dialect::DialectRegistry;
+use melior::ir::Type;
+use routefuse_ir::artifact::CodeFormat;
+use routefuse_ir::target::{Target, TargetKind};
+
+/// The machine of a target. `host` is the processor that host code is made for; by default this process's own.
+///
+/// This is the one place of the crate that asks what kind a target is.
+///
+/// # Errors
+/// The host's processor lacks instructions that bit-exact code needs.
+pub(crate) fn of(target: Target, host: Option<&HostProcessor>) -> Result<Box<dyn Machine>, CodegenError> {
+    Ok(match target.kind() {
+        TargetKind::Host => Box::new(Host::new(target, host.cloned().unwrap_or_else(HostProcessor::detect))?),
+        TargetKind::Nvptx => Box::new(nvptx::Nvptx::new(target)),
+        TargetKind::Amdgpu => Box::new(amdgpu::Amdgpu::new(target)),
+    })
+}
+
+/// What LLVM's target machine is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Processor {
+    /// LLVM's triple.
+    pub triple: String,
+    /// LLVM's name of the processor.
+    pub name: String,
+    /// LLVM's features, beside the processor's own.
+    pub features: String,
+}
+
+/// What becomes of a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Product {
+    /// The assembly text itself, which the driver assembles.
+    Text(CodeFormat),
+    /// An object that LLD links.
+    Linked {
+        /// What the linked object is.
+        format: CodeFormat,
+        /// Outside symbols that exist wherever it is loaded.
+        allowed: &'static [&'static str],
+    },
+}
+
+impl Product {
+    /// The format of the finished code.
+    pub fn format(self) -> CodeFormat {
+        let (Product::Text(format) | Product::Linked { format, .. }) = self;
+        format
+    }
+}
+
+/// How work is spread over threads.
+#[derive(Clone, Copy)]
+pub(crate) enum Threads<'t> {
+    /// A thread is alone and has vector registers.
+    Alone(&'t dyn Vectors),
+    /// Threads are the lanes of warps, in blocks that share memory.
+    InWarps(&'t dyn Warps),
+}
+
+/// A target, as code generation sees it.
+///
+/// Methods that have a body here are what most machines do; a machine that differs says why in its own file. Methods that
+/// take a [`Builder`] emit at its insertion point. Float operands are `f32` and vectors keep their lanes, unless a method says
+/// otherwise.
+pub(crate) trait Machine {
+    /// The target.
+    fn target(&self) -> Target;
+
+    /// How work is spread.
+    fn threads(&self) -> Threads<'_>;
+
+    // From a module to code.
+
+    /// What LLVM is told of the processor.
+    fn processor(&self) -> Processor;
+
+    /// Registers the dialects that its code uses beyond those of every machine, and their translations to LLVM IR.
+    fn register_dialects(&self, registry: &DialectRegistry);
+
+    /// MLIR's passes from a module as built to the llvm dialect, as text. They lower only: the emitter shares what it has
+    /// emitted, and the rest is LLVM's work.
+    fn lowering(&self) -> String;
+
+    /// LLVM's passes, as text. They do what `default<O3>` would do to a kernel in a third of the time: it is one function
+    /// that the emitter has written without repetition.
+    fn optimisation(&self) -> &'static str;
+
+    /// LLVM makes vectors of straight-line scalar code, as of a row's sum.
+    fn joins_scalars(&self) -> bool {
+        false
+    }
+
+    /// Marks a module in LLVM IR with what its code generator looks for.
+    fn mark<'l>(&self, _context: &'l inkwell::context::Context, _module: &inkwell::module::Module<'l>) {}
+
+    /// What becomes of a module.
+    fn product(&self) -> Product;
+
+    // Memory.
+
+    /// LLVM's scope of an atomic operation among all that run a kernel; none is the whole system.
+    fn atomic_scope(&self) -> Option<&'static str>;
+
+    /// A kernel begins before the one in front of it has ended, and waits for it first: until then its inputs may change.
+    fn waits_for_inputs(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Self::load_once`] is another load, and something gains by it.
+    fn has_load_once(&self) -> bool {
+        false
+    }
+
+    /// Loads 8 or 16 bytes of memory, aligned to as many, that nobody will ask for again.
+    fn load_once<'m>(&self, b: &Builder<'m>, address: Val<'m>, ty: Type<'m>, bytes: u64) -> Val<'m> {
+        b.load(address, ty, bytes as u32, false)
+    }
+
+    /// The index that is read where `index`, unsigned, may be past the end: `index` itself if it is `inside`, the answer to
+    /// `index < extent`, else any other below `extent`. `known` is the extent where it is a constant, `zero` that of the
+    /// index's type.
+    fn safe_index<'m>(&self, b: &Builder<'m>, index: Checkable<'m>) -> Val<'m> {
+        // Not a selection by `inside`, whose answer would take one of a GPU's seven predicates until all lanes are loaded:
+        // with many lanes the assembler then loads them one after the other.
+        let Checkable { index, extent, known, .. } = index;
+        let ty = b.type_of(index);
+        match known {
+            Some(n) if n.is_power_of_two() => b.andi(index, b.const_int(ty, n as i64 - 1)),
+            _ => b.minui(index, b.subi(extent, b.const_int(ty, 1))),
+        }
+    }
+
+    // Selection.
+
+    /// A selection by one answer for all lanes keeps that one answer.
+    fn keeps_one_answer(&self) -> bool {
+        false
+    }
+
+    /// `x` where `condition` (one answer for all lanes, or one a lane), else `y`, of any type.
+    fn select<'m>(&self, b: &Builder<'m>, condition: Val<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        b.select(condition, x, y)
+    }
+
+    // Out of the optimiser's sight.
+
+    /// A scalar of 32 or 64 bits itself, in a register, out of the optimiser's sight.
+    fn opaque<'m>(&self, b: &Builder<'m>, x: Val<'m>) -> Val<'m> {
+        b.through_assembly(x, "=r,0")
+    }
+
+    /// Whether [`Self::opaque_vector`] takes so many lanes of 32 bits.
+    fn hides_vectors(&self, _lanes: u32) -> bool {
+        false
+    }
+
+    /// A vector of 32-bit elements itself, in a vector register, out of the optimiser's sight.
+    fn opaque_vector<'m>(&self, _b: &Builder<'m>, x: Val<'m>) -> Val<'m> {
+        x
+    }
+
+    // Integers.
+
+    /// `x | y`. `signs` says that the kernel somewhere shifts or extends by a sign.
+    fn or<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>, _signs: bool) -> Val<'m> {
+        b.ori(x, y)
+    }
+
+    // Floats.
+
+    /// `x / y`, rounded to nearest.
+    fn divide<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        b.divf(x, y)
+    }
+
+    /// As [`Self::divide`], under the conditions of
+    /// [`ScalarMachine::fdiv_logistic`](routefuse_ir::math::ScalarMachine::fdiv_logistic).
+    fn divide_logistic<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        self.divide(b, x, y)
+    }
+
+    /// [`Self::lesser`] passes a NaN on, in one instruction.
+    fn nan_flows(&self) -> bool {
+        false
+    }
+
+    /// `x` where `x < y`, else `y`, a number; where [`Self::nan_flows`], a NaN for a NaN.
+    fn lesser<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        let inside = b.cmpf(FloatPredicate::Olt, x, y);
+        b.select(inside, x, y)
+    }
+
+    /// `f16` as `f32`; of a NaN any.
+    fn widen_f16<'m>(&self, b: &Builder<'m>, half: Val<'m>) -> Val<'m> {
+        b.extf(half, b.f32())
+    }
+
+    /// The bits, `i16`, of the `f16` nearest to `x`; of a NaN any.
+    fn narrow_to_f16<'m>(&self, b: &Builder<'m>, x: Val<'m>) -> Val<'m> {
+        let half = b.truncf(x, b.f16());
+        b.bitcast(half, b.with_lanes(b.int(16), b.type_of(x)))
+    }
+
+    /// A NaN is made canonical before a rounding to `bf16`, which then treats it like a number.
+    fn settles_before_rounding(&self) -> bool {
+        false
+    }
+
+    /// `!(x >> n)` of integers is shorter than `!x >> n`.
+    fn flips_after_shift(&self) -> bool {
+        false
+    }
+
+    /// What is added to the rank keys of floats while they are compared, so that the key of the NaN that the machine's own
+    /// arithmetic gives becomes [`NAN_KEY`](routefuse_ir::math::order::NAN_KEY) by wrapping. 0 where arithmetic may give any NaN.
+    fn nan_key_wraps_by(&self) -> u32 {
+        0
+    }
+}
+
+/// An index before its check: see [`Machine::safe_index`].
+#[derive(Clone, Copy)]
+pub(crate) struct Checkable<'m> {
+    /// The index, taken as unsigned, one a lane.
+    pub index: Val<'m>,
+    /// Whether it is below the extent.
+    pub inside: Val<'m>,
+    /// The extent, of the index's type.
+    pub extent: Val<'m>,
+    /// The extent, if it is a constant.
+    pub known: Option<u64>,
+    /// 0 of the index's type.
+    pub zero: Val<'m>,
+}
+
+/// Vector registers of a thread that is alone.
+pub(crate) trait Vectors {
+    /// Lanes of 32 bits that one operation on a row's values has: a vector register's, or those of two where registers are
+    /// short.
+    fn lanes(&self) -> u64;
+
+    /// Lanes of a piece of a row: several vectors, which share the constants of what is computed.
+    fn piece(&self) -> u64 {
+        4 * self.lanes()
+    }
+}
+
+/// Lanes that run in lock step. All of a warp's lanes have to come by what is emitted here, unless a method says otherwise.
+pub(crate) trait Warps {
+    /// Lanes of a warp: 32 or 64.
+    fn lanes(&self) -> u32;
+
+    /// Begins a kernel: what has to be waited for is waited for.
+    fn begin(&self, _b: &Builder<'_>) {}
+
+    /// Blocks of the grid, `i64`. For any lane.
+    fn blocks<'m>(&self, b: &Builder<'m>) -> Val<'m>;
+
+    /// The word of the lane whose number differs in the bits of `mask`, which is less than a warp has lanes. `own` is the own
+    /// number in the warp, `i32`.
+    fn xor<'m>(&self, b: &Builder<'m>, word: Val<'m>, own: Val<'m>, mask: u32) -> Val<'m>;
+
+    /// The word of lane `lane` of the own aligned group of `span` lanes, a power of two; of `lane` the low bits count. `own` is
+    /// the own number in the warp, `i32`.
+    fn from<'m>(&self, b: &Builder<'m>, word: Val<'m>, own: Val<'m>, lane: Val<'m>, span: u32) -> Val<'m>;
+
+    /// A bit for each lane, as an integer of as many bits.
+    fn ballot<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m>;
+
+    /// The largest word of the warp, unsigned, if that is one instruction.
+    fn max<'m>(&self, _b: &Builder<'m>, _word: Val<'m>) -> Option<Val<'m>> {
+        None
+    }
+
+    /// What any lane of the warp reads and writes of shared memory before this comes before what any of them does behind.
+    fn settle_memory(&self, b: &Builder<'_>);
+
+    /// Stores a word to shared memory where the condition holds. For any lane.
+    fn store_where<'m>(&self, b: &Builder<'m>, condition: Val<'m>, word: Val<'m>, address: Val<'m>) {
+        b.if_then(condition, |b| b.store(word, address, 4));
+    }
+}
