@@ -1,6 +1,6 @@
 //! `table[index % 2ⁿ]` for an index in memory reads the index as an address, lane by lane, beside the vector of indices.
 //!
-//! - **Machine:** the host; an index that is loaded, at a place for each lane.
+//! - **Machine:** the host; an index that is loaded, at another address for each lane.
 //! - **Reason:** as addresses, indices are wanted in general registers, and reading them twice costs less than taking a vector
 //!   apart. (They come before the vector: LLVM would make them of a vector that is there already.) Where the extent is a power
 //!   of two, the low bits are the index if that is in range, and safe if it is not, so no lane needs a comparison. They are
@@ -34,7 +34,7 @@ impl<'m> Shortcut<'m> for IndexWords {
     }
 }
 
-/// Whether the index is read from memory, at a place for each lane.
+/// Whether the index is read from memory, at another address for each lane.
 fn is_apart(pull: &Pull<'_, '_>, wanted: Wanted, index: &Index<'_>) -> bool {
     let value = pull.kernel.value(wanted.id);
     let lanes = index.lanes() as usize;

@@ -63,3 +63,6 @@ pub(super) fn chosen<'p, 'm>(
 ) -> Vec<&'p dyn Shortcut<'m>> {
     shortcuts.iter().filter(|(which, _)| peepholes.has(*which)).map(|(_, shortcut)| *shortcut).collect()
 }
+
+#[cfg(test)]
+mod tests;

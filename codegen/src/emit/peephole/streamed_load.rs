@@ -1,7 +1,7 @@
 //! A load of neighbours that no other thread asks for passes by the caches.
 //!
 //! - **Machine:** those with [`Machine::load_once`](crate::machine::Machine::load_once): NVIDIA from sm_90 on. Whole 8 or 16
-//!   bytes of an input that is read at the very place of a store.
+//!   bytes of an input that is read at the very index of a store.
 //! - **Reason:** said, with figures, at the machine's method.
 //! - **Test:** `peephole::tests`, and the snapshots `tests/snapshots/chains/sm_90/d_head_gate@asm` and its like.
 
