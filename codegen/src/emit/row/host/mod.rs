@@ -8,6 +8,7 @@ mod columns;
 mod cumsum;
 mod fold;
 mod held;
+mod prepare;
 mod rank;
 mod reduce;
 mod stack;
@@ -137,11 +138,11 @@ impl<'a, 'm> RowHost<'a, 'm> {
             let columns = self.stack.room(dtype, value.space.cols, traps.then_some(1));
             let one = ToHold { id: *id, columns, keys };
             match tasks.last_mut() {
-                Some(Task::Columns(group))
-                    if self.pull.kernel.value(group[0].id).space.cols == value.space.cols
-                        && self.pointwise(*id, group) =>
+                Some(Task::Columns(together))
+                    if self.pull.kernel.value(together[0].id).space.cols == value.space.cols
+                        && self.pointwise(*id, together) =>
                 {
-                    group.push(one);
+                    together.push(one);
                 }
                 _ => tasks.push(Task::Columns(vec![one])),
             }
@@ -149,11 +150,11 @@ impl<'a, 'm> RowHost<'a, 'm> {
         tasks
     }
 
-    /// Whether a value asks for those of a group only at its own column.
-    fn pointwise(&self, id: ValueId, group: &[ToHold<'m>]) -> bool {
-        let first = group[0].id;
-        let member = |id: ValueId| group.iter().any(|held| held.id == id);
-        // What is before the first of the group does not ask for it.
+    /// Whether a value asks for those of a loop only at its own column.
+    fn pointwise(&self, id: ValueId, together: &[ToHold<'m>]) -> bool {
+        let first = together[0].id;
+        let member = |id: ValueId| together.iter().any(|held| held.id == id);
+        // What is before the first of the loop does not ask for it.
         let mut waiting = vec![(id, true)];
         let mut seen = HashSet::new();
         while let Some((id, here)) = waiting.pop() {
@@ -175,7 +176,7 @@ impl<'a, 'm> RowHost<'a, 'm> {
 
     fn carry_out(&self, task: &Task<'m>, row: &Index<'m>) {
         match task {
-            Task::Columns(group) => self.hold_columns(group, row),
+            Task::Columns(together) => self.hold_columns(together, row),
             Task::RowValue(id, workspace) => {
                 super::compute(self, &self.pull.kernel.value(*id).kind, workspace, row);
                 self.hold(*id, workspace.out.clone());
@@ -187,15 +188,15 @@ impl<'a, 'm> RowHost<'a, 'm> {
         self.pull.hold(id, Rc::new(OnStack { stack: self.stack.clone(), columns }));
     }
 
-    fn hold_columns(&self, group: &[ToHold<'m>], row: &Index<'m>) {
+    fn hold_columns(&self, together: &[ToHold<'m>], row: &Index<'m>) {
         let kernel = self.pull.kernel;
-        let cols = kernel.value(group[0].id).space.cols;
+        let cols = kernel.value(together[0].id).space.cols;
         let nans = |id: ValueId| match kernel.value(id).dtype {
             DType::F32 => nans_of(kernel, id),
             _ => Nans::Exact,
         };
         self.columns(Ix::constant(0), cols, |at| {
-            for ToHold { id, columns, keys } in group {
+            for ToHold { id, columns, keys } in together {
                 let x = self.neighbouring(*id, row, at[0], at.len() as u64);
                 let x = match keys {
                     true => Lanes::exact(self.rank_keys(x, kernel.value(*id).dtype, Candidates::All), x.lanes),
@@ -205,7 +206,7 @@ impl<'a, 'm> RowHost<'a, 'm> {
                 self.stack.write(columns, at, x);
             }
         });
-        for ToHold { id, columns, keys } in group {
+        for ToHold { id, columns, keys } in together {
             match keys {
                 true => self.keys.insert(*id, columns.clone()),
                 false => self.hold(*id, columns.with_nans(nans(*id))),

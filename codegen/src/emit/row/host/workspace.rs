@@ -1,14 +1,7 @@
 //! What a row value needs on the stack: what it becomes, and what is needed on the way.
 
-use super::RowHost;
-use super::reduce::UNROLLED;
-use super::stack::{ALIGN, Columns};
-use super::topk::blocks;
-use crate::emit::pull::index::Ix;
-use crate::emit::pull::types::memory_type;
+use super::stack::Columns;
 use crate::mlir::builder::Val;
-use routefuse_ir::kernel::{ValueId, ValueKind};
-use routefuse_ir::op::{ReduceOp, TopKOrder};
 
 /// The memory of a row value: what it becomes, and what is needed on the way.
 pub(super) struct Workspace<'m> {
@@ -26,46 +19,4 @@ pub(super) struct Workspace<'m> {
     pub halves: Option<Val<'m>>,
     /// A byte: whether a column of the segment trapped. Where one may.
     pub trap: Option<Val<'m>>,
-}
-
-impl<'m> RowHost<'_, 'm> {
-    /// The workspace of a row value. To be asked for at the beginning of the function.
-    pub(super) fn workspace(&self, id: ValueId, may_trap: &[bool]) -> Workspace<'m> {
-        let (b, value) = (self.b, self.pull.kernel.value(id));
-        let (i32, cols) = (b.int(32), value.space.cols);
-        let operand = value.kind.operands()[0];
-        let width = value.kind.segment().unwrap_or(1);
-        let traps = may_trap[operand.0 as usize];
-        let each = match value.kind {
-            ValueKind::Reduce { .. } => 1,
-            ValueKind::TopK { k, .. } => k,
-            _ => width,
-        };
-        // Reductions and sums are settled, everything else is no `f32`, so NaNs are what they are.
-        let out = self.stack.room(value.dtype, cols + 1, traps.then_some(each));
-        let mut work = Workspace { out, trash: cols, keys: None, maxima: None, sorted: None, halves: None, trap: None };
-        work.trap = traps.then(|| b.stack(b.int(8), 1, 1));
-        match &value.kind {
-            ValueKind::Reduce { op: ReduceOp::Sum, value, .. } if width.div_ceil(self.vectors.lanes()) > UNROLLED => {
-                let element = memory_type(self.b, self.pull.kernel.value(*value).dtype);
-                work.halves = Some(b.stack(element, width.next_power_of_two() / 2, ALIGN));
-            }
-            ValueKind::TopK { .. } | ValueKind::TopKMask { .. } => {
-                if let Some((block, count)) = blocks(width) {
-                    let keys = b.stack(i32, block * count, ALIGN);
-                    self.columns(Ix::constant(width), block * count - width, |at| {
-                        let zero = b.const_int(b.lanes_of(i32, at.len() as u32), 0);
-                        self.stack.write_at(keys, i32, 4, at[0], zero);
-                    });
-                    work.keys = Some(keys);
-                    work.maxima = Some(b.stack(i32, count, ALIGN));
-                }
-                if let ValueKind::TopK { k, order: TopKOrder::Column, .. } = value.kind {
-                    work.sorted = Some(b.stack(i32, k.next_power_of_two(), ALIGN));
-                }
-            }
-            _ => {}
-        }
-        work
-    }
 }
