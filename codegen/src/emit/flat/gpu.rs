@@ -223,7 +223,7 @@ impl<'m> FlatGpu<'_, 'm> {
         b.if_then_else(piece.whole, &[], whole, short);
     }
 
-    /// The places of `lanes` neighbours. They lie in few rows, so one division is enough: a lane is behind as many ends of
+    /// Rows and columns of `lanes` neighbours. They lie in few rows, so one division is enough: a lane is behind as many ends of
     /// rows as its distance from the first lane has rows, or one more.
     fn spread_over_rows(&self, (first, cols): (Ix<'m>, u64), lanes: u64) -> Index<'m> {
         let b = self.b;
@@ -236,15 +236,15 @@ impl<'m> FlatGpu<'_, 'm> {
             rows.push(Ix::value(b.minui(self.ix.materialise(row.offset(more)), last), 1));
         }
         let (mut row_of, mut column_of) = (Vec::new(), Vec::new());
-        for group in (0..lanes).step_by(together as usize) {
-            let (more, distance) = ((group / cols) as usize, group % cols);
+        for lane in (0..lanes).step_by(together as usize) {
+            let (more, distance) = ((lane / cols) as usize, lane % cols);
             let (row, column) = match column.base {
                 Some(base) if distance > 0 => {
                     let wraps = b.cmpi(IntPredicate::Uge, base, self.ix.constant(cols - distance));
                     let fork = Fork { condition: wraps, then: rows[more + 1], otherwise: rows[more] };
-                    let step =
+                    let change =
                         b.select(wraps, self.ix.constant(distance.wrapping_sub(cols)), self.ix.constant(distance));
-                    (self.forks.forked(&self.pull, fork), Ix::value(b.addi(base, step), together))
+                    (self.forks.forked(&self.pull, fork), Ix::value(b.addi(base, change), together))
                 }
                 _ => (rows[more], column),
             };
@@ -254,7 +254,7 @@ impl<'m> FlatGpu<'_, 'm> {
         Index::new(row_of, column_of, None)
     }
 
-    /// Inputs that are read at the very place of the stores: neighbours, where none is behind the end.
+    /// Inputs that are read at the very index of the stores: neighbours, where none is behind the end.
     fn load_neighbours(&self, domain: &Domain, piece: &Neighbours<'m>) {
         let loads = self.loads_in_place(domain);
         if loads.is_empty() {
@@ -291,7 +291,7 @@ impl<'m> FlatGpu<'_, 'm> {
             if !reached[id.0 as usize] {
                 continue;
             }
-            let same_place: &[ValueId] = match &value.kind {
+            let same_index: &[ValueId] = match &value.kind {
                 ValueKind::Load(param) if self.pull.kernel.param(*param).layout == Layout::Contiguous => {
                     loads.push((id, *param));
                     &[]
@@ -301,7 +301,7 @@ impl<'m> FlatGpu<'_, 'm> {
                 ValueKind::GatherRow { index, .. } => std::slice::from_ref(index),
                 _ => &[],
             };
-            same_place.iter().for_each(|v| reached[v.0 as usize] = true);
+            same_index.iter().for_each(|v| reached[v.0 as usize] = true);
         }
         loads
     }

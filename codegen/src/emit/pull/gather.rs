@@ -120,7 +120,7 @@ impl<'m> Pull<'_, 'm> {
     /// Checks the index `at` of a dim of this extent.
     pub fn checked(&self, at: Lanes<'m>, dtype: DType, extent: Dim, policy: OutOfRange, proved: bool) -> Checked<'m> {
         if proved {
-            return Checked { safe: self.places(at, dtype.is_signed()), inside: None };
+            return Checked { safe: self.indices(at, dtype.is_signed()), inside: None };
         }
         let b = self.b;
         let (symbolic, known) = (extent.as_sym().is_some(), extent.as_const());
@@ -163,23 +163,23 @@ impl<'m> Pull<'_, 'm> {
                 (safe, Some(inside))
             }
         };
-        Checked { safe: self.places(Lanes { value: safe, ..at }, false), inside }
+        Checked { safe: self.indices(Lanes { value: safe, ..at }, false), inside }
     }
 
     /// Integers as indices, a lane each.
-    fn places(&self, at: Lanes<'m>, signed: bool) -> Vec<Ix<'m>> {
+    fn indices(&self, at: Lanes<'m>, signed: bool) -> Vec<Ix<'m>> {
         let bits = self.ix.bits();
         (0..at.lanes)
             .map(|lane| {
-                let place = self.b.extract(at.value, lane);
-                let width = self.b.width(self.b.type_of(place));
-                let place = match width.cmp(&bits) {
-                    std::cmp::Ordering::Greater => self.b.trunci(place, self.ix.ty()),
-                    std::cmp::Ordering::Equal => place,
-                    std::cmp::Ordering::Less if signed => self.b.extsi(place, self.ix.ty()),
-                    std::cmp::Ordering::Less => self.b.extui(place, self.ix.ty()),
+                let at_lane = self.b.extract(at.value, lane);
+                let width = self.b.width(self.b.type_of(at_lane));
+                let at_lane = match width.cmp(&bits) {
+                    std::cmp::Ordering::Greater => self.b.trunci(at_lane, self.ix.ty()),
+                    std::cmp::Ordering::Equal => at_lane,
+                    std::cmp::Ordering::Less if signed => self.b.extsi(at_lane, self.ix.ty()),
+                    std::cmp::Ordering::Less => self.b.extui(at_lane, self.ix.ty()),
                 };
-                Ix::value(place, 1)
+                Ix::value(at_lane, 1)
             })
             .collect()
     }

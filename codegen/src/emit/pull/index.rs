@@ -46,7 +46,7 @@ pub(in crate::emit) fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// The place of a piece's lanes, as one value sees it.
+/// Where a piece's lanes are, as one value sees it.
 #[derive(Clone)]
 pub(in crate::emit) struct Index<'m> {
     /// The row of every lane, or one for all.
@@ -61,7 +61,7 @@ pub(in crate::emit) struct Index<'m> {
 pub(in crate::emit) type IndexKey = (Vec<(usize, u64)>, Vec<(usize, u64)>);
 
 impl<'m> Index<'m> {
-    /// Lanes of one row; equal places are merged.
+    /// Lanes of one row; equal ones are merged.
     pub fn new(row: Vec<Ix<'m>>, column: Vec<Ix<'m>>, flat: Option<(Ix<'m>, u64)>) -> Index<'m> {
         Index { row: merged(row), column: merged(column), flat }
     }
@@ -77,7 +77,7 @@ impl<'m> Index<'m> {
         (keys(&self.row), keys(&self.column))
     }
 
-    /// 1 if all lanes are at one place, else their number.
+    /// 1 if all lanes are at one row and column, else their number.
     pub fn lanes(&self) -> u32 {
         self.row.len().max(self.column.len()) as u32
     }

@@ -237,23 +237,23 @@ impl<'a, 'm> Pull<'a, 'm> {
     }
 
     /// A row or column index as an integer dtype; it wraps.
-    fn position(&self, places: &[Ix<'m>], dtype: DType) -> Lanes<'m> {
+    fn position(&self, at: &[Ix<'m>], dtype: DType) -> Lanes<'m> {
         let (from, to) = (self.ix.bits(), dtype.bits());
         let ty = value_type(self.b, dtype);
-        if places.iter().all(|ix| ix.base.is_none()) {
-            let known: Vec<i64> = places.iter().map(|ix| ix.plus as i64).collect();
+        if at.iter().all(|ix| ix.base.is_none()) {
+            let known: Vec<i64> = at.iter().map(|ix| ix.plus as i64).collect();
             return Lanes::exact(self.b.const_ints(ty, &known), known.len() as u32);
         }
-        let lanes: Vec<Val<'m>> = places
+        let lanes: Vec<Val<'m>> = at
             .iter()
             .map(|ix| {
-                let place = self.ix.materialise(*ix);
+                let number = self.ix.materialise(*ix);
                 match to.cmp(&from) {
-                    std::cmp::Ordering::Less => self.b.trunci(place, ty),
-                    std::cmp::Ordering::Equal => place,
+                    std::cmp::Ordering::Less => self.b.trunci(number, ty),
+                    std::cmp::Ordering::Equal => number,
                     // An index is never negative, so either will do; LLVM narrows a comparison with a signed scalar that was
                     // extended likewise.
-                    std::cmp::Ordering::Greater => self.b.extsi(place, ty),
+                    std::cmp::Ordering::Greater => self.b.extsi(number, ty),
                 }
             })
             .collect();

@@ -27,26 +27,26 @@ impl<'m> Pull<'_, 'm> {
     /// Operands side by side: see [`ValueKind::Concat`](routefuse_ir::kernel::ValueKind::Concat).
     pub fn concat(&self, parts: &[(ValueId, u64)], index: &Index<'m>) -> Lanes<'m> {
         let width: u64 = parts.iter().map(|(_, w)| w).sum();
-        let groups = self.kernel.value(parts[0].0).space.cols / parts[0].1;
-        // The group of every lane, and the place in it.
-        let split = |j: &Ix<'m>| match groups {
+        let repeats = self.kernel.value(parts[0].0).space.cols / parts[0].1;
+        // Which repeat of the parts a lane is in, and its column in that.
+        let split = |j: &Ix<'m>| match repeats {
             1 => (Ix::constant(0), *j),
             _ => (self.ix.divide(*j, width), self.ix.remainder(*j, width)),
         };
-        let places: Vec<(Ix<'m>, Ix<'m>)> = index.column.iter().map(split).collect();
-        if places.iter().all(|(_, place)| place.base.is_none()) {
-            return self.concat_known(parts, &places, index);
+        let within: Vec<(Ix<'m>, Ix<'m>)> = index.column.iter().map(split).collect();
+        if within.iter().all(|(_, column)| column.base.is_none()) {
+            return self.concat_known(parts, &within, index);
         }
         let mut result: Option<Lanes<'m>> = None;
         let mut end = width;
         for (operand, w) in parts.iter().rev() {
             let start = end - w;
-            let before = self.which(places.iter().map(|(_, place)| self.ix.below(*place, end)).collect());
-            let behind = self.which(places.iter().map(|(_, place)| self.ix.below(*place, start)).collect());
+            let before = self.which(within.iter().map(|(_, column)| self.ix.below(*column, end)).collect());
+            let behind = self.which(within.iter().map(|(_, column)| self.ix.below(*column, start)).collect());
             if !matches!(behind, Which::All) && !matches!(before, Which::None) {
-                let column = places
-                    .iter()
-                    .map(|(group, place)| self.ix.add(self.ix.times(*group, *w), self.ix.within(*place, start, end)));
+                let column = within.iter().map(|(repeat, column)| {
+                    self.ix.add(self.ix.times(*repeat, *w), self.ix.within(*column, start, end))
+                });
                 let part = self.evaluate(*operand, &index.at(column.collect()));
                 result = Some(match (result, before) {
                     (Some(later), Which::Some(condition)) => self.lanewise.choose(condition, part, later),
@@ -59,25 +59,25 @@ impl<'m> Pull<'_, 'm> {
     }
 
     /// Every lane's part is known: each part is asked for its own lanes only.
-    fn concat_known(&self, parts: &[(ValueId, u64)], places: &[(Ix<'m>, Ix<'m>)], index: &Index<'m>) -> Lanes<'m> {
-        let owner = |place: u64| {
+    fn concat_known(&self, parts: &[(ValueId, u64)], within: &[(Ix<'m>, Ix<'m>)], index: &Index<'m>) -> Lanes<'m> {
+        let owner = |column: u64| {
             let mut start = 0;
             let found = parts.iter().position(|(_, w)| {
                 start += w;
-                place < start
+                column < start
             });
-            let part = found.expect("the place is in the row");
+            let part = found.expect("the column is in the row");
             (part, start - parts[part].1)
         };
-        let owners: Vec<(usize, u64)> = places.iter().map(|(_, place)| owner(place.plus)).collect();
+        let owners: Vec<(usize, u64)> = within.iter().map(|(_, column)| owner(column.plus)).collect();
         let column = |lane: usize| {
-            let ((part, start), (group, place)) = (owners[lane], places[lane]);
-            self.ix.times(group, parts[part].1).offset(place.plus - start)
+            let ((part, start), (repeat, column)) = (owners[lane], within[lane]);
+            self.ix.times(repeat, parts[part].1).offset(column.plus - start)
         };
         if owners.iter().all(|(part, _)| *part == owners[0].0) {
-            return self.evaluate(parts[owners[0].0].0, &index.at((0..places.len()).map(column).collect()));
+            return self.evaluate(parts[owners[0].0].0, &index.at((0..within.len()).map(column).collect()));
         }
-        let moved = index.at((0..places.len()).map(column).collect());
+        let moved = index.at((0..within.len()).map(column).collect());
         let mut runs: Vec<Lanes<'m>> = Vec::new();
         let mut from = 0;
         while from < owners.len() {

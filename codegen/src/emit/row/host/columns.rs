@@ -10,10 +10,10 @@ use routefuse_ir::kernel::ValueId;
 const UNROLLED: u64 = 1;
 
 impl<'m> RowHost<'_, 'm> {
-    /// A loop over `0..count`, each in a scope of its own; `step` divides what the body gets.
-    pub fn loop_over(&self, count: u64, step: u64, body: impl FnOnce(Ix<'m>)) {
+    /// A loop over `0..count`, each in a scope of its own; `by` divides what the body gets.
+    pub fn loop_over(&self, count: u64, by: u64, body: impl FnOnce(Ix<'m>)) {
         let i64 = |n: u64| self.b.const_int(self.b.int(64), n as i64);
-        self.b.for_loop(i64(0), i64(count), i64(step), |_, at| self.pull.scopes.scoped(|| body(Ix::value(at, step))));
+        self.b.for_loop(i64(0), i64(count), i64(by), |_, at| self.pull.scopes.scoped(|| body(Ix::value(at, by))));
     }
 
     /// Hands out the columns from `first` on in pieces: whole ones, as a loop if there are many, then falling powers of two.

@@ -34,9 +34,9 @@ pub(super) fn fold_lanes<'m>(
 
 /// As [`fold_lanes`] to one lane, of eight states of eight lanes at once: lane `i` is what becomes of state `i`.
 pub(super) fn fold_eight<'m>(b: &Builder<'m>, states: Vec<Vec<Val<'m>>>, combine: Combine<'_, 'm>) -> Vec<Val<'m>> {
-    // In each step the first and the second half of what is left of every state lie in the same places of `low` and
-    // `high`. But for the first and the last step no element leaves its 128 bits.
-    const STEPS: [([i32; 8], [i32; 8]); 3] = [
+    // In each turn the first and the second half of what is left of every state lie in the same lanes of `low` and
+    // `high`. But for the first and the last turn no element leaves its 128 bits.
+    const TURNS: [([i32; 8], [i32; 8]); 3] = [
         ([0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]),
         ([0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]),
         ([0, 2, 8, 10, 4, 6, 12, 14], [1, 3, 9, 11, 5, 7, 13, 15]),
@@ -46,7 +46,7 @@ pub(super) fn fold_eight<'m>(b: &Builder<'m>, states: Vec<Vec<Val<'m>>>, combine
         x.iter().zip(y).map(|(x, y)| b.shuffle(*x, *y, mask)).collect()
     };
     let mut states = states;
-    for (low, high) in STEPS {
+    for (low, high) in TURNS {
         states = states.chunks(2).map(|p| combine(&pick(&p[0], &p[1], &low), &pick(&p[0], &p[1], &high))).collect();
     }
     pick(&states[0], &states[0], &ORDER)

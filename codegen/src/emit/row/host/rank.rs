@@ -12,7 +12,7 @@ use routefuse_ir::math::{ScalarMachine, order};
 use routefuse_ir::op::{Candidates, ScalarOp};
 
 impl<'m> RowHost<'_, 'm> {
-    /// The rank keys of a value at `lanes` neighbouring columns: those that are kept, if it is kept as keys, and of a choice
+    /// The rank keys of a value at `lanes` neighbouring columns: those that are held, if it is held as keys, and of a choice
     /// between such a value and a constant the choice between their keys.
     pub fn ranked(
         &self,

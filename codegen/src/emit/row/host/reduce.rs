@@ -107,20 +107,20 @@ impl<'m> RowHost<'_, 'm> {
         state
     }
 
-    /// The canonical sum of the vectors `m`, `m + step`, …: that of every second one and that of the others.
+    /// The canonical sum of the vectors `m`, `m + stride`, …: that of every second one and that of the others.
     fn tree(
         &self,
         m: u64,
-        step: u64,
+        stride: u64,
         vectors: u64,
         vector: &dyn Fn(u64) -> Val<'m>,
         combine: Combine<'_, 'm>,
     ) -> Val<'m> {
-        if m + step >= vectors {
+        if m + stride >= vectors {
             return vector(m);
         }
-        let even = self.tree(m, 2 * step, vectors, vector, combine);
-        let odd = self.tree(m + step, 2 * step, vectors, vector, combine);
+        let even = self.tree(m, 2 * stride, vectors, vector, combine);
+        let odd = self.tree(m + stride, 2 * stride, vectors, vector, combine);
         combine(&[even], &[odd])[0]
     }
 
@@ -202,9 +202,9 @@ impl<'m> RowHost<'_, 'm> {
             ReduceOp::Max | ReduceOp::Min if dtype == DType::F32 => {
                 // A NaN is worse than every number.
                 let (b, ints) = (self.b, self.b.lanes_of(self.b.int(32), x.lanes));
-                let place = order::place(&mut self.lanewise.math(x.lanes), b.bitcast(x.value, ints));
+                let ordered = order::place(&mut self.lanewise.math(x.lanes), b.bitcast(x.value, ints));
                 let is_nan = b.cmpf(FloatPredicate::Uno, x.value, x.value);
-                b.select(is_nan, self.identity(op, dtype, x.lanes), place)
+                b.select(is_nan, self.identity(op, dtype, x.lanes), ordered)
             }
             _ => x.value,
         }

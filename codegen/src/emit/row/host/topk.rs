@@ -5,7 +5,7 @@
 //! first block of the best key and in it the first column, takes the key out and looks for the block's next best.
 
 use super::RowHost;
-use super::fold::{fold_eight, fold_lanes};
+use super::fold::{EIGHT, fold_eight, fold_lanes};
 use super::workspace::Workspace;
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
@@ -324,8 +324,8 @@ impl<'m> RowHost<'_, 'm> {
             let at: Vec<Ix<'m>> = (0..lanes).map(|lane| first.offset(lane)).collect();
             self.stack.read_at(keys, i32, 4, &at)
         };
-        let best_lanes = |first: Ix<'m>| fold_lanes(self.b, vec![read(first, block)], 8, &combine);
-        if count < 8 {
+        let best_lanes = |first: Ix<'m>| fold_lanes(self.b, vec![read(first, block)], EIGHT as u32, &combine);
+        if count < EIGHT {
             let maxima: Vec<Val<'m>> = (0..count)
                 .map(|i| match i * block < width {
                     true => fold_lanes(self.b, best_lanes(Ix::constant(i * block)), 1, &combine)[0],
@@ -336,30 +336,30 @@ impl<'m> RowHost<'_, 'm> {
         }
         if let (Some(maxima), true) = (work.maxima, count > UNROLLED_BLOCKS) {
             // What is past the end is 0 in the keys.
-            self.loop_over(count, 8, |first| {
-                let states = (0..8).map(|i| best_lanes(self.ix.times(first.offset(i), block))).collect();
+            self.loop_over(count, EIGHT, |first| {
+                let states = (0..EIGHT).map(|i| best_lanes(self.ix.times(first.offset(i), block))).collect();
                 self.stack.write_at(maxima, i32, 4, first, fold_eight(self.b, states, &combine)[0]);
             });
             let at: Vec<Ix<'m>> = (0..count).map(Ix::constant).collect();
             return self.stack.read_at(maxima, i32, 4, &at);
         }
-        let nothing = || vec![b.const_int(b.lanes_of(i32, 8), 0)];
-        let eight = |group: u64| {
+        let nothing = || vec![b.const_int(b.lanes_of(i32, EIGHT as u32), 0)];
+        let of_eight = |number: u64| {
             let state = |i: u64| {
-                let first = (group * 8 + i) * block;
+                let first = (number * EIGHT + i) * block;
                 if first < width { best_lanes(Ix::constant(first)) } else { nothing() }
             };
-            fold_eight(self.b, (0..8).map(state).collect(), &combine)[0]
+            fold_eight(self.b, (0..EIGHT).map(state).collect(), &combine)[0]
         };
-        let mut groups: Vec<Val<'m>> = (0..count / 8).map(eight).collect();
-        while groups.len() > 1 {
+        let mut vectors: Vec<Val<'m>> = (0..count / EIGHT).map(of_eight).collect();
+        while vectors.len() > 1 {
             let join = |p: &[Val<'m>]| {
                 let lanes = 2 * b.lanes(b.type_of(p[0])) as i32;
                 b.shuffle(p[0], p[1], &(0..lanes).collect::<Vec<_>>())
             };
-            groups = groups.chunks(2).map(join).collect();
+            vectors = vectors.chunks(2).map(join).collect();
         }
-        groups[0]
+        vectors[0]
     }
 
     /// The first `k` lanes in ascending order, −1 last.
@@ -380,8 +380,8 @@ impl<'m> RowHost<'_, 'm> {
             vec![b.subi(ranks[0], b.extsi(before, i32))]
         })[0];
         for lane in 0..k as u32 {
-            let place = b.extui(b.extract(ranks, lane), i64);
-            self.stack.write_at(sorted, i32, 4, Ix::value(place, 1), b.extract(ids, lane));
+            let rank = b.extui(b.extract(ranks, lane), i64);
+            self.stack.write_at(sorted, i32, 4, Ix::value(rank, 1), b.extract(ids, lane));
         }
         let at: Vec<Ix<'m>> = (0..lanes).map(Ix::constant).collect();
         self.stack.read_at(sorted, i32, 4, &at)
