@@ -2,38 +2,8 @@
 
 use crate::error::{CodegenError, Problem};
 use crate::machine::{Machine, Threads};
-use routefuse_ir::kernel::schedule::{Piece, RowShape, Schedule, Scheduled};
-use routefuse_ir::kernel::{Kernel, ValueId, ValueKind};
-use routefuse_ir::op::ReduceOp;
-
-/// Columns of one value that a lane may keep: twice the registers of any GPU, and all of them are written out.
-const MOST_COLUMNS: u64 = 512;
-
-/// Columns that a lane keeps of the widest operand of a row value.
-fn columns_of_a_lane(kernel: &Kernel, lanes: u32) -> u64 {
-    let operands = kernel.values.iter().filter(|v| v.kind.is_row_value()).flat_map(|v| v.kind.operands());
-    operands.map(|o| kernel.value(o).space.cols.div_ceil(u64::from(lanes))).max().unwrap_or(1)
-}
-
-/// The most bytes of stack that a row may take: threads of a pool have a few MiB.
-const MOST_STACK: u64 = 1 << 20;
-
-/// Bytes of stack for what is kept of a row, about.
-fn stack_bytes(kernel: &Kernel, held: &[ValueId]) -> u64 {
-    let of = |id: ValueId| {
-        let value = kernel.value(id);
-        let own = value.space.cols.saturating_mul(value.dtype.size() + 1);
-        let segment = value.kind.segment().unwrap_or(0).saturating_mul(match &value.kind {
-            ValueKind::Reduce { op: ReduceOp::Sum, value, .. } => kernel.value(*value).dtype.size(),
-            // Keys up to the next power of two of blocks, and the blocks' best.
-            ValueKind::TopK { .. } | ValueKind::TopKMask { .. } => 12,
-            _ => 0,
-        });
-        own.saturating_add(segment)
-    };
-    let rows = kernel.values().filter(|(_, v)| v.kind.is_row_value()).map(|(id, _)| id);
-    held.iter().copied().chain(rows).fold(0, |sum, id| sum.saturating_add(of(id)))
-}
+use routefuse_ir::kernel::ValueId;
+use routefuse_ir::kernel::schedule::{Piece, RowShape, Schedule, Scheduled, room};
 
 /// Refuses a schedule that does not fit the kernel or the target.
 pub(super) fn check(scheduled: &Scheduled, machine: &dyn Machine) -> Result<(), CodegenError> {
@@ -66,9 +36,9 @@ pub(super) fn check(scheduled: &Scheduled, machine: &dyn Machine) -> Result<(), 
                 return wrong("what it holds is not an ascending list of values other than row values".to_owned());
             }
             let (needed, most, unit) = if host {
-                (stack_bytes(kernel, held), MOST_STACK, "bytes of stack")
+                (room::stack_bytes(kernel, held), room::MOST_STACK, "bytes of stack")
             } else {
-                (columns_of_a_lane(kernel, few.lanes.min(many.lanes)), MOST_COLUMNS, "columns in a lane")
+                (room::columns_of_a_lane(kernel, few.lanes.min(many.lanes)), room::MOST_COLUMNS, "columns in a lane")
             };
             if needed > most {
                 let kernel = kernel.name.clone();

@@ -7,7 +7,7 @@ use routefuse_codegen::{Dump, compile};
 use routefuse_ir::dim::SymbolId;
 use routefuse_ir::graph::{Layout, TensorType};
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled, Variant};
-use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Space, Store, Value, ValueId, ValueKind};
+use routefuse_ir::kernel::{Bounds, Kernel, Param, ParamId, Role, Space, Store, Value, ValueId, ValueKind};
 use routefuse_ir::op::{BinaryOp, OutOfRange, ScalarOp, UnaryOp};
 use routefuse_ir::target::Target;
 use routefuse_ir::{DType, Dim};
@@ -101,11 +101,10 @@ fn a_trap_on_the_way_to_an_index_is_kept() {
         |name: &str, role, ty| Param { name: name.to_owned(), role, ty, layout: Layout::Contiguous, aliases: None };
     kernel.params.push(param("table", Role::Input, TensorType::new(DType::I64, [Dim::Const(4)])));
     kernel.params.push(param("error", Role::ErrorWord, TensorType::scalar(DType::U32)));
-    let gather = |index, out_of_range| ValueKind::Gather {
+    let gather = |index, policy| ValueKind::Gather {
         table: ParamId(2),
         indices: vec![ValueId(index)],
-        out_of_range,
-        proved: false,
+        bounds: Bounds::Checked(policy),
     };
     let space = kernel.values[1].space;
     let value = |kind| Value { kind, dtype: DType::I64, space, name: String::new() };

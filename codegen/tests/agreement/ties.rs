@@ -7,7 +7,7 @@ use crate::{agree_on_amd, agree_on_host, skipped};
 use routefuse_ir::dim::SymbolId;
 use routefuse_ir::graph::{Layout, TensorType};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Variant};
-use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Space, Store, Value, ValueId, ValueKind};
+use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, RowValue, Space, Store, Value, ValueId, ValueKind};
 use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp, TopKOrder};
 use routefuse_ir::{DType, Dim, Literal};
 
@@ -31,7 +31,8 @@ fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32) -> Case {
     let binary = |op, a, b| ValueKind::Scalar(ScalarOp::Binary(op), vec![ValueId(a), ValueId(b)]);
     let least = if dtype == DType::I32 { i32::MIN } else { 0 };
     let (keys, candidates) = (ValueId(5), Candidates::All);
-    let topk = |order| ValueKind::TopK { value: keys, width, k, candidates, order };
+    let row_value = |op| ValueKind::RowValue(RowValue { op, value: keys, width });
+    let topk = |order| row_value(RowOp::TopK { k, candidates, order });
     let values = vec![
         value(ValueKind::Load(ParamId(0)), DType::I32, width),
         constant(Literal::i32(3)),
@@ -41,7 +42,7 @@ fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32) -> Case {
         value(ValueKind::Scalar(ScalarOp::Cast(dtype), vec![ValueId(4)]), dtype, width),
         value(topk(TopKOrder::Value), DType::I32, k),
         value(topk(TopKOrder::Column), DType::I32, k),
-        value(ValueKind::TopKMask { value: keys, width, k, candidates }, DType::Bool, width),
+        value(row_value(RowOp::TopKMask { k, candidates }), DType::Bool, width),
     ];
     let params = vec![
         param("x", Role::Input, DType::I32, width),

@@ -185,10 +185,7 @@ fn kind(kind: &ValueKind) -> &'static str {
         ValueKind::Concat(_) => "concat",
         ValueKind::Gather { .. } => "gather",
         ValueKind::GatherRow { .. } => "gather_row",
-        ValueKind::Reduce { op, .. } => op.mnemonic(),
-        ValueKind::CumSum { .. } => "cumsum",
-        ValueKind::TopK { .. } => "topk",
-        ValueKind::TopKMask { .. } => "topk_mask",
+        ValueKind::RowValue(row) => row.op.mnemonic(),
     }
 }
 

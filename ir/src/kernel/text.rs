@@ -1,6 +1,6 @@
 //! The kernel's text: with names for people, without for its identity.
 
-use super::{Kernel, Role, ValueId, ValueKind};
+use super::{Bounds, Kernel, Role, RowOp, RowValue, Store, ValueId, ValueKind};
 use crate::graph::Layout;
 use crate::op::{OutOfRange, ScalarOp};
 use std::fmt::{self, Write};
@@ -20,7 +20,7 @@ impl Kernel {
     pub fn canonical_order(&self) -> Vec<ValueId> {
         let mut order = Vec::with_capacity(self.values.len());
         let mut seen = vec![false; self.values.len()];
-        for root in self.stores.iter().flat_map(|s| [Some(s.value), s.add_at]).flatten() {
+        for root in self.stores.iter().flat_map(Store::operands) {
             // Values whose operands are waited for, without recursion: chains of operations are long.
             let mut waiting = vec![(root, false)];
             while let Some((id, ready)) = waiting.pop() {
@@ -47,16 +47,14 @@ impl fmt::Display for Kernel {
     }
 }
 
-fn policy(out_of_range: OutOfRange, proved: bool) -> String {
-    if proved {
-        return "proved".to_owned();
-    }
-    match out_of_range {
-        OutOfRange::Pass => "pass".to_owned(),
-        OutOfRange::Fill(l) => format!("fill({:#x})", l.bits()),
-        OutOfRange::Clamp => "clamp".to_owned(),
-        OutOfRange::Wrap => "wrap".to_owned(),
-        OutOfRange::Trap => "trap".to_owned(),
+fn bounds_text(bounds: Bounds) -> String {
+    match bounds {
+        Bounds::Proved => "proved".to_owned(),
+        Bounds::Checked(OutOfRange::Pass) => "pass".to_owned(),
+        Bounds::Checked(OutOfRange::Fill(l)) => format!("fill({:#x})", l.bits()),
+        Bounds::Checked(OutOfRange::Clamp) => "clamp".to_owned(),
+        Bounds::Checked(OutOfRange::Wrap) => "wrap".to_owned(),
+        Bounds::Checked(OutOfRange::Trap) => "trap".to_owned(),
     }
 }
 
@@ -114,19 +112,21 @@ fn write(k: &Kernel, f: &mut dyn Write, names: bool, order: &[ValueId]) -> fmt::
                 let parts: Vec<String> = parts.iter().map(|(v, w)| format!("v{}:{w}", number(v))).collect();
                 format!("concat {}", parts.join(", "))
             }
-            ValueKind::Gather { table, indices, out_of_range, proved } => {
-                format!("gather p{}[{}] {}", table.0, list(indices), policy(*out_of_range, *proved))
+            ValueKind::Gather { table, indices, bounds } => {
+                format!("gather p{}[{}] {}", table.0, list(indices), bounds_text(*bounds))
             }
-            ValueKind::GatherRow { value, index, out_of_range, proved } => {
-                format!("gather_row v{}[v{}] {}", number(value), number(index), policy(*out_of_range, *proved))
+            ValueKind::GatherRow { value, index, bounds } => {
+                format!("gather_row v{}[v{}] {}", number(value), number(index), bounds_text(*bounds))
             }
-            ValueKind::Reduce { op, value, width } => format!("{} v{} by {width}", op.mnemonic(), number(value)),
-            ValueKind::CumSum { value, width } => format!("cumsum v{} by {width}", number(value)),
-            ValueKind::TopK { value, width, k, candidates, order } => {
-                format!("topk v{} by {width} k={k} {} by_{}", number(value), candidates.name(), order.name())
-            }
-            ValueKind::TopKMask { value, width, k, candidates } => {
-                format!("topk_mask v{} by {width} k={k} {}", number(value), candidates.name())
+            ValueKind::RowValue(RowValue { op, value, width }) => {
+                let rest = match op {
+                    RowOp::Reduce(_) | RowOp::CumSum => String::new(),
+                    RowOp::TopK { k, candidates, order } => {
+                        format!(" k={k} {} by_{}", candidates.name(), order.name())
+                    }
+                    RowOp::TopKMask { k, candidates } => format!(" k={k} {}", candidates.name()),
+                };
+                format!("{} v{} by {width}{rest}", op.mnemonic(), number(value))
             }
         };
         let row = if v.space.per_row { "row" } else { "all" };

@@ -1,12 +1,11 @@
 //! The rules of the kernel level. Breaking one is a defect of the compiler, so there is one code for all.
 
-use super::{Kernel, Role, Space, Store, ValueId, ValueKind};
+use super::{Bounds, Kernel, Role, RowValue, Space, Store, ValueId, ValueKind};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::dtype::DType;
-use crate::eval::row;
 use crate::graph::TensorType;
 use crate::infer;
-use crate::op::{Op, OutOfRange, ReduceOp};
+use crate::op::Op;
 use crate::verify::Verified;
 
 impl Kernel {
@@ -99,26 +98,23 @@ impl Kernel {
                 }
                 (dtype_of(0), Space { per_row: spaces.iter().any(|s| s.per_row), cols: groups * width })
             }
-            ValueKind::Gather { table, indices, out_of_range, .. } => {
+            ValueKind::Gather { table, indices, bounds } => {
                 let param = self.params.get(table.0 as usize).ok_or("gathers from a parameter that does not exist")?;
                 if param.role != Role::Input || param.ty.shape.len() != indices.len() || !integers(0) {
                     return Err("gathers by indices that do not fit its table".to_owned());
                 }
-                self.check_trap(*out_of_range)?;
+                self.check_trap(*bounds)?;
                 (param.ty.dtype, pointwise()?)
             }
-            ValueKind::GatherRow { out_of_range, .. } => {
+            ValueKind::GatherRow { bounds, .. } => {
                 if !integers(1) {
                     return Err("gathers by an index that is no integer".to_owned());
                 }
-                self.check_trap(*out_of_range)?;
+                self.check_trap(*bounds)?;
                 let per_row = spaces[0].per_row || spaces[1].per_row;
                 (dtype_of(0), Space { per_row, cols: spaces[1].cols })
             }
-            ValueKind::Reduce { width, .. }
-            | ValueKind::CumSum { width, .. }
-            | ValueKind::TopK { width, .. }
-            | ValueKind::TopKMask { width, .. } => self.check_row_value(&v.kind, *width, spaces[0], dtype_of(0))?,
+            ValueKind::RowValue(row) => row_value(row, spaces[0], dtype_of(0))?,
         };
         if dtype != v.dtype || space != v.space || space.cols == 0 {
             return Err(format!("is {dtype} {space:?}, not {} {:?}", v.dtype, v.space));
@@ -126,37 +122,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// The dtype and space of a row value over segments of an operand.
-    fn check_row_value(
-        &self,
-        kind: &ValueKind,
-        width: u64,
-        operand: Space,
-        dtype: DType,
-    ) -> Result<(DType, Space), String> {
-        if width == 0 || !operand.cols.is_multiple_of(width) {
-            return Err(format!("segments of {width} columns of {}", operand.cols));
-        }
-        let segments = operand.cols / width;
-        let arithmetic = dtype.is_int() || dtype == DType::F32;
-        let (dtype, cols, fits) = match kind {
-            ValueKind::Reduce { op: ReduceOp::TopTwoSum, .. } => (dtype, segments, dtype == DType::F32),
-            ValueKind::Reduce { .. } => (dtype, segments, arithmetic),
-            ValueKind::CumSum { .. } => (dtype, operand.cols, arithmetic),
-            ValueKind::TopK { k, .. } => {
-                (DType::I32, segments.saturating_mul(*k), (1..=width).contains(k) && row::is_key(dtype))
-            }
-            ValueKind::TopKMask { k, .. } => (DType::Bool, operand.cols, (1..=width).contains(k) && row::is_key(dtype)),
-            _ => return Err("is no row value".to_owned()),
-        };
-        if !fits {
-            return Err("a row value of an operand that it does not take".to_owned());
-        }
-        Ok((dtype, Space { per_row: operand.per_row, cols }))
-    }
-
-    fn check_trap(&self, policy: OutOfRange) -> Result<(), String> {
-        if policy == OutOfRange::Trap && self.error_word().is_none() {
+    fn check_trap(&self, bounds: Bounds) -> Result<(), String> {
+        if bounds.may_trap() && self.error_word().is_none() {
             return Err("traps without an error word".to_owned());
         }
         Ok(())
@@ -206,4 +173,15 @@ impl Kernel {
             }
         }
     }
+}
+
+/// The dtype and space of a row value over segments of an operand.
+fn row_value(row: &RowValue, operand: Space, dtype: DType) -> Result<(DType, Space), String> {
+    let RowValue { op, width, .. } = *row;
+    if width == 0 || !operand.cols.is_multiple_of(width) {
+        return Err(format!("segments of {width} columns of {}", operand.cols));
+    }
+    let dtype = op.dtype(dtype, width).ok_or("a row value of an operand that it does not take")?;
+    let cols = (operand.cols / width).saturating_mul(op.columns(width));
+    Ok((dtype, Space { per_row: operand.per_row, cols }))
 }

@@ -100,8 +100,7 @@ fn ask(asked: &mut [Asked], kernel: &Kernel, v: ValueId, column: u64) {
 fn read_columns(kernel: &Kernel) -> Reads {
     let mut asked: Vec<Asked> = vec![vec![]; kernel.values.len()];
     for s in &kernel.stores {
-        ask_all(&mut asked, kernel, s.value);
-        s.add_at.iter().for_each(|index| ask_all(&mut asked, kernel, *index));
+        s.operands().for_each(|v| ask_all(&mut asked, kernel, v));
     }
     let params = kernel.params.len();
     let mut loaded: Vec<Asked> = vec![vec![]; params];
@@ -163,10 +162,7 @@ fn read_columns(kernel: &Kernel) -> Reads {
                     }
                 }
             }
-            ValueKind::Reduce { value: x, .. }
-            | ValueKind::CumSum { value: x, .. }
-            | ValueKind::TopK { value: x, .. }
-            | ValueKind::TopKMask { value: x, .. } => ask_all(&mut asked, kernel, *x),
+            ValueKind::RowValue(row) => ask_all(&mut asked, kernel, row.value),
             ValueKind::GatherRow { value: x, index, .. } => {
                 ask_all(&mut asked, kernel, *x);
                 if wide {

@@ -5,8 +5,10 @@
 
 use super::columns;
 use routefuse_ir::graph::{Layout, TensorType};
-use routefuse_ir::kernel::{ColumnMap, Param, ParamId, Role, Space, Value, ValueId, ValueKind};
-use routefuse_ir::op::{BinaryOp, CompareOp, OutOfRange, ScalarOp};
+use routefuse_ir::kernel::{
+    Bounds, ColumnMap, Param, ParamId, Role, RowOp, RowValue, Space, Value, ValueId, ValueKind,
+};
+use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp};
 use routefuse_ir::program::Buffer;
 use routefuse_ir::{DType, Literal, SymbolId};
 use std::collections::HashMap;
@@ -20,6 +22,13 @@ pub(super) struct Stored {
     pub(super) add_at: Option<ValueId>,
     /// The input that it aliases.
     pub(super) aliases: Option<Buffer>,
+}
+
+impl Stored {
+    /// What it asks for, as [`Store::operands`](routefuse_ir::kernel::Store::operands).
+    pub(super) fn operands(&self) -> impl Iterator<Item = ValueId> + use<> {
+        std::iter::once(self.value).chain(self.add_at)
+    }
 }
 
 /// Everything but the order in which parameters and symbols are numbered: see [`super::finish`].
@@ -199,40 +208,25 @@ impl KernelBuilder {
         self.push(ValueKind::Concat(flat), dtype, Space { per_row, cols })
     }
 
-    /// A row value over segments of `width` columns of `value`; a value of one column stands for all of them.
-    pub(super) fn row_value(
-        &mut self,
-        value: ValueId,
-        cols: u64,
-        kind: impl FnOnce(ValueId) -> ValueKind,
-        dtype: DType,
-        result_cols: u64,
-    ) -> ValueId {
+    /// What `op` makes of segments of `width` columns of a value of `cols` columns; one column stands for all of them.
+    pub(super) fn row_value(&mut self, op: RowOp, value: ValueId, cols: u64, width: u64, dtype: DType) -> ValueId {
         let value = self.widen(value, cols);
-        let per_row = self.space(value).per_row;
-        self.push(kind(value), dtype, Space { per_row, cols: result_cols })
+        let space = Space { per_row: self.space(value).per_row, cols: cols / width * op.columns(width) };
+        self.push(ValueKind::RowValue(RowValue { op, value, width }), dtype, space)
     }
 
     /// A gather from memory.
-    pub(super) fn gather(
-        &mut self,
-        table: ParamId,
-        indices: Vec<ValueId>,
-        policy: OutOfRange,
-        proved: bool,
-    ) -> ValueId {
+    pub(super) fn gather(&mut self, table: ParamId, indices: Vec<ValueId>, bounds: Bounds) -> ValueId {
         let dtype = self.inputs[table.0 as usize].1.ty.dtype;
         let space = self.pointwise(&indices);
-        let out_of_range = if proved { OutOfRange::Pass } else { policy };
-        self.push(ValueKind::Gather { table, indices, out_of_range, proved }, dtype, space)
+        self.push(ValueKind::Gather { table, indices, bounds }, dtype, space)
     }
 
     /// A gather from the columns of a value.
-    pub(super) fn gather_row(&mut self, value: ValueId, index: ValueId, policy: OutOfRange, proved: bool) -> ValueId {
+    pub(super) fn gather_row(&mut self, value: ValueId, index: ValueId, bounds: Bounds) -> ValueId {
         let per_row = self.space(value).per_row || self.space(index).per_row;
         let space = Space { per_row, cols: self.space(index).cols };
-        let out_of_range = if proved { OutOfRange::Pass } else { policy };
         let dtype = self.dtype(value);
-        self.push(ValueKind::GatherRow { value, index, out_of_range, proved }, dtype, space)
+        self.push(ValueKind::GatherRow { value, index, bounds }, dtype, space)
     }
 }

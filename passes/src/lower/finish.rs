@@ -1,43 +1,26 @@
 //! The last steps of lowering: what nothing uses goes, and parameters, values and symbols get their final numbers.
 
 use super::Job;
-use super::builder::KernelBuilder;
+use super::builder::{KernelBuilder, Stored};
 use routefuse_ir::graph::{Layout, TensorType};
-use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Store, ValueId, ValueKind};
-use routefuse_ir::op::OutOfRange;
+use routefuse_ir::kernel::analysis::reached_from;
+use routefuse_ir::kernel::{Bounds, Kernel, Param, ParamId, Role, Store, ValueId, ValueKind};
 use routefuse_ir::program::{Buffer, Step};
 use routefuse_ir::{DType, Diagnostics, Dim, SymbolId};
 
 /// The verified kernel and its buffers: read ones by kind and number, then stored ones, then the error word.
 pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<Step, Diagnostics> {
     let KernelBuilder { rows, mut values, inputs, stores, .. } = builder;
-    let mut live = vec![false; values.len()];
-    for s in &stores {
-        live[s.value.0 as usize] = true;
-        if let Some(index) = s.add_at {
-            live[index.0 as usize] = true;
-        }
-    }
+    let live = reached_from(&values, stores.iter().flat_map(Stored::operands));
     // What is added to is a parameter even where nothing reads it.
     let counts = |b: &Buffer| stores.iter().any(|s| s.add_at.is_some() && s.aliases == Some(*b));
     let mut read: Vec<bool> = inputs.iter().map(|(b, _)| counts(b)).collect();
     let mut traps = false;
-    for i in (0..values.len()).rev() {
-        if !live[i] {
-            continue;
+    for (value, _) in values.iter().zip(&live).filter(|(_, live)| **live) {
+        if let ValueKind::Load(p) | ValueKind::Gather { table: p, .. } = value.kind {
+            read[p.0 as usize] = true;
         }
-        for o in values[i].kind.operands() {
-            live[o.0 as usize] = true;
-        }
-        match &values[i].kind {
-            ValueKind::Load(p) => read[p.0 as usize] = true,
-            ValueKind::Gather { table, out_of_range, .. } => {
-                read[table.0 as usize] = true;
-                traps |= *out_of_range == OutOfRange::Trap;
-            }
-            ValueKind::GatherRow { out_of_range, .. } => traps |= *out_of_range == OutOfRange::Trap,
-            _ => {}
-        }
+        traps |= value.kind.bounds().is_some_and(Bounds::may_trap);
     }
 
     let mut order: Vec<usize> = (0..inputs.len()).filter(|i| read[*i]).collect();
@@ -132,9 +115,6 @@ fn renumber(kind: &mut ValueKind, values: &[ValueId], params: &[ParamId]) {
             value(x);
             value(index);
         }
-        ValueKind::Reduce { value: x, .. }
-        | ValueKind::CumSum { value: x, .. }
-        | ValueKind::TopK { value: x, .. }
-        | ValueKind::TopKMask { value: x, .. } => value(x),
+        ValueKind::RowValue(row) => value(&mut row.value),
     }
 }

@@ -1,7 +1,7 @@
 //! Gathers from values that are computed: several indices, or rows that are columns too, become one column.
 
 use super::builder::KernelBuilder;
-use routefuse_ir::kernel::ValueId;
+use routefuse_ir::kernel::{Bounds, ValueId};
 use routefuse_ir::op::{BinaryOp, CompareOp, OutOfRange};
 use routefuse_ir::{DType, Literal};
 
@@ -16,15 +16,14 @@ impl KernelBuilder {
         value: ValueId,
         begin: Option<ValueId>,
         axes: &[Axis],
-        policy: OutOfRange,
-        proved: bool,
+        bounds: Bounds,
     ) -> ValueId {
         let mut column = begin;
         let mut in_range: Option<ValueId> = None;
         let mut stride: u64 = axes.iter().map(|a| a.1).product();
         for (index, extent) in axes {
             stride /= extent;
-            let (index, test) = self.bounded(*index, *extent, policy, proved);
+            let (index, test) = self.bounded(*index, *extent, bounds);
             let scale = self.integer(stride);
             let scaled = if stride == 1 { index } else { self.binary(BinaryOp::Mul, index, scale) };
             column = Some(column.map_or(scaled, |c| self.binary(BinaryOp::Add, c, scaled)));
@@ -34,19 +33,19 @@ impl KernelBuilder {
         }
         let column = column.unwrap_or_else(|| self.integer(0));
         match in_range {
-            None => self.gather_row(value, column, OutOfRange::Pass, true),
+            None => self.gather_row(value, column, Bounds::Proved),
             Some(test) => {
                 // What is out of range in one dim must not be in range of the product: −1 is out of range of any.
                 let outside = self.constant(Literal::i64(-1));
                 let column = self.select(test, column, outside);
-                let policy = if policy == OutOfRange::Wrap { OutOfRange::Pass } else { policy };
-                self.gather_row(value, column, policy, false)
+                let policy = if bounds.policy() == OutOfRange::Wrap { OutOfRange::Pass } else { bounds.policy() };
+                self.gather_row(value, column, Bounds::Checked(policy))
             }
         }
     }
 
     /// The index as `i64`, clamped or wrapped as the policy says, and the test that it is in range where one is needed.
-    fn bounded(&mut self, index: ValueId, extent: u64, policy: OutOfRange, proved: bool) -> (ValueId, Option<ValueId>) {
+    fn bounded(&mut self, index: ValueId, extent: u64, bounds: Bounds) -> (ValueId, Option<ValueId>) {
         let mut index = index;
         if self.dtype(index) == DType::U64 {
             // Extents fit 63 bits, so what is above the extent may as well be the extent.
@@ -54,9 +53,7 @@ impl KernelBuilder {
             index = self.binary(BinaryOp::Min, index, most);
         }
         let index = self.cast(index, DType::I64);
-        if proved {
-            return (index, None);
-        }
+        let Bounds::Checked(policy) = bounds else { return (index, None) };
         let (zero, count) = (self.integer(0), self.integer(extent));
         let index = match policy {
             OutOfRange::Clamp => {

@@ -15,8 +15,8 @@ use crate::canonicalise::{Expand, Pass};
 use builder::{KernelBuilder, Stored};
 use flat::Flat;
 use routefuse_ir::graph::{Graph, Input, Layout, Node, NodeId, Output};
-use routefuse_ir::kernel::{Param, Role, ValueId, ValueKind};
-use routefuse_ir::op::{Op, ReduceOp};
+use routefuse_ir::kernel::{Bounds, Param, Role, RowOp, ValueId};
+use routefuse_ir::op::{Op, OutOfRange, ReduceOp};
 use routefuse_ir::program::{Buffer, Program, Step};
 use routefuse_ir::{Alias, Code, DType, Diagnostic, Diagnostics, Literal};
 
@@ -34,6 +34,13 @@ pub(crate) struct Job<'a> {
     pub(crate) proved: &'a [bool],
     /// The kernel's name.
     pub(crate) name: &'a str,
+}
+
+impl Job<'_> {
+    /// What a gather has to check.
+    fn bounds(&self, id: NodeId, out_of_range: OutOfRange) -> Bounds {
+        if self.proved[id.0.index()] { Bounds::Proved } else { Bounds::Checked(out_of_range) }
+    }
 }
 
 /// A kernel, and the operations that it holds in order.
@@ -219,31 +226,31 @@ impl Lowering<'_> {
                 b.concat(parts, groups)
             }
             Op::Gather { out_of_range } => {
-                let proved = self.job.proved[id.0.index()];
+                let bounds = self.job.bounds(id, *out_of_range);
                 let indices = place.operands[1..].iter().map(|o| value(*o)).collect::<Result<Vec<_>, _>>()?;
                 let table = place.operands[0];
                 if let Some(buffer) = self.job.memory[table.0.index()] {
                     let table = self.input(buffer);
-                    return Ok(self.builder.gather(table, indices, *out_of_range, proved));
+                    return Ok(self.builder.gather(table, indices, bounds));
                 }
                 let shape = &flat.node(table).ty.shape;
                 let extents: Option<Vec<u64>> = shape.iter().map(|d| d.as_const()).collect();
                 let extents = extents.ok_or_else(|| internal("a computed table of rows is in no buffer"))?;
                 let wide = b.widen(value(table)?, flat.at(table).cols);
                 if let [index] = indices[..] {
-                    return Ok(b.gather_row(wide, index, *out_of_range, proved));
+                    return Ok(b.gather_row(wide, index, bounds));
                 }
                 let axes: Vec<index::Axis> = indices.into_iter().zip(extents).collect();
-                b.gather_columns(wide, None, &axes, *out_of_range, proved)
+                b.gather_columns(wide, None, &axes, bounds)
             }
             Op::GatherRow { out_of_range } => {
-                let proved = self.job.proved[id.0.index()];
+                let bounds = self.job.bounds(id, *out_of_range);
                 let (x, index) = (place.operands[0], operand(1)?);
                 let extent = flat.node(x).ty.shape[1].as_const().unwrap_or(1);
                 let (value, groups) = (operand(0)?, flat.row_groups(x));
                 if groups == 1 || b.space(value).cols == 1 {
                     let wide = b.widen(value, extent);
-                    return Ok(b.gather_row(wide, index, *out_of_range, proved));
+                    return Ok(b.gather_row(wide, index, bounds));
                 }
                 // Rows of a constant leading dim are columns here: each group counts from its own first column.
                 let width = place.cols / groups;
@@ -253,31 +260,11 @@ impl Lowering<'_> {
                 let group = b.remap(group, columns::normalise(map));
                 let scale = b.constant(Literal::i64(extent as i64));
                 let begin = b.binary(routefuse_ir::op::BinaryOp::Mul, group, scale);
-                b.gather_columns(value, Some(begin), &[(index, extent)], *out_of_range, proved)
+                b.gather_columns(value, Some(begin), &[(index, extent)], bounds)
             }
-            Op::Reduce { op, axis } if axis + 1 == node.ty.shape.len() && reduces(*op, self.width(flat, id)) => {
-                let (op, width) = (*op, self.width(flat, id));
-                let kind = |value| ValueKind::Reduce { op, value, width };
-                let (cols, value) = (flat.at(place.operands[0]).cols, operand(0)?);
-                self.builder.row_value(value, cols, kind, node.ty.dtype, place.cols)
-            }
-            Op::CumSum if self.width(flat, id) > 1 => {
-                let width = self.width(flat, id);
-                let kind = |value| ValueKind::CumSum { value, width };
-                let value = operand(0)?;
-                self.builder.row_value(value, place.cols, kind, node.ty.dtype, place.cols)
-            }
-            Op::TopK { k, candidates, order } if self.width(flat, id) > 1 => {
-                let (k, candidates, order, width) = (*k, *candidates, *order, self.width(flat, id));
-                let kind = |value| ValueKind::TopK { value, width, k, candidates, order };
-                let (cols, value) = (flat.at(place.operands[0]).cols, operand(0)?);
-                self.builder.row_value(value, cols, kind, node.ty.dtype, place.cols)
-            }
-            Op::TopKMask { k, candidates } if self.width(flat, id) > 1 => {
-                let (k, candidates, width) = (*k, *candidates, self.width(flat, id));
-                let kind = |value| ValueKind::TopKMask { value, width, k, candidates };
-                let value = operand(0)?;
-                self.builder.row_value(value, place.cols, kind, node.ty.dtype, place.cols)
+            _ if let Some(row_op) = row_op(node, self.width(flat, id)) => {
+                let (cols, width, value) = (flat.at(place.operands[0]).cols, self.width(flat, id), operand(0)?);
+                self.builder.row_value(row_op, value, cols, width, node.ty.dtype)
             }
             _ => {
                 let operands = place.operands.iter().map(|o| value(*o)).collect::<Result<Vec<_>, _>>()?;
@@ -320,9 +307,20 @@ impl Lowering<'_> {
     }
 }
 
-/// Whether a kernel reduces segments of this width at once.
-fn reduces(op: ReduceOp, width: u64) -> bool {
-    width > 1 && (width <= MAX_REDUCED || op == ReduceOp::TopTwoSum)
+/// What an operation on rows makes of segments of the operand's inner dim, of this width, if it is a row value. Those that
+/// are none are expanded.
+fn row_op(node: &Node, width: u64) -> Option<RowOp> {
+    let op = match node.op {
+        Op::Reduce { op, axis } if axis + 1 == node.ty.shape.len() => {
+            let at_once = width <= MAX_REDUCED || op == ReduceOp::TopTwoSum;
+            at_once.then_some(RowOp::Reduce(op))?
+        }
+        Op::CumSum => RowOp::CumSum,
+        Op::TopK { k, candidates, order } => RowOp::TopK { k, candidates, order },
+        Op::TopKMask { k, candidates } => RowOp::TopKMask { k, candidates },
+        _ => return None,
+    };
+    (width > 1).then_some(op)
 }
 
 /// A buffer's name and layout.

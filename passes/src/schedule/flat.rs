@@ -11,8 +11,9 @@
 
 use super::{HOST_WIDTH, domains};
 use routefuse_ir::graph::Layout;
+use routefuse_ir::kernel::analysis::reached_from;
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
-use routefuse_ir::kernel::{Kernel, Store, ValueId};
+use routefuse_ir::kernel::{Kernel, Store, Value};
 use routefuse_ir::target::{Target, TargetKind};
 
 /// Bytes that one thread of a GPU owns of each output: its widest load and store.
@@ -44,19 +45,9 @@ fn host_piece(kernel: &Kernel, d: &Domain) -> Piece {
 /// Whether no value behind the domain's stores has several columns of a row. Where one has, as a row's sum, neighbouring
 /// rows are far apart in memory and each is better read on its own.
 fn one_column_each(kernel: &Kernel, d: &Domain) -> bool {
-    let stores = d.stores.iter().map(|s| &kernel.stores[*s as usize]);
-    let mut waiting: Vec<ValueId> = stores.flat_map(|s| std::iter::once(s.value).chain(s.add_at)).collect();
-    let mut seen = vec![false; kernel.values.len()];
-    while let Some(id) = waiting.pop() {
-        if !std::mem::replace(&mut seen[id.0 as usize], true) {
-            let value = kernel.value(id);
-            if value.space.per_row && value.space.cols > 1 {
-                return false;
-            }
-            waiting.extend(value.kind.operands());
-        }
-    }
-    true
+    let reached = reached_from(&kernel.values, d.stores.iter().flat_map(|s| kernel.stores[*s as usize].operands()));
+    let is_wide = |v: &Value| v.space.per_row && v.space.cols > 1;
+    !kernel.values.iter().zip(reached).any(|(v, reached)| reached && is_wide(v))
 }
 
 fn gpu_piece(kernel: &Kernel, d: &Domain) -> Piece {

@@ -5,6 +5,7 @@
 //! lanes would have to keep too much, all threads of a block share a row (the *block* shape).
 
 use super::{HOST_WIDTH, domains};
+use routefuse_ir::kernel::analysis::cost_with_operands;
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule};
 use routefuse_ir::kernel::{Kernel, ValueId, ValueKind};
 use routefuse_ir::target::{Target, TargetKind};
@@ -124,12 +125,7 @@ fn held(kernel: &Kernel, gathers: bool) -> Vec<ValueId> {
             held[o.0 as usize] = wide(o) && !is_row_value(o);
         }
     }
-    let mut cones: Vec<u64> = Vec::with_capacity(held.len());
-    for (id, v) in kernel.values() {
-        let own = if let ValueKind::Scalar(op, _) = v.kind { op.cost() } else { 1 };
-        let operands = v.kind.operands().into_iter().map(|o| cones[o.0 as usize]);
-        cones.push(if is_row_value(id) { 1 } else { operands.fold(own, u64::saturating_add) });
-    }
+    let costs = cost_with_operands(kernel);
     // By value, who computes it: held values, row values and gathers. Users come before operands.
     let mut askers: Vec<Vec<ValueId>> = vec![vec![]; kernel.values.len()];
     for (id, v) in kernel.values().rev() {
@@ -137,7 +133,7 @@ fn held(kernel: &Kernel, gathers: bool) -> Vec<ValueId> {
         own.sort_unstable();
         own.dedup();
         let scalar = matches!(v.kind, ValueKind::Scalar(..));
-        held[id.0 as usize] |= scalar && wide(id) && cones[id.0 as usize] > DEAR && own.len() > 1;
+        held[id.0 as usize] |= scalar && wide(id) && costs[id.0 as usize] > DEAR && own.len() > 1;
         if let ValueKind::GatherRow { value, index, .. } = v.kind {
             if gathers {
                 askers[value.0 as usize].push(id);

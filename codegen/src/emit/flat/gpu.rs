@@ -278,10 +278,7 @@ impl<'m> FlatGpu<'_, 'm> {
     fn loads_in_place(&self, domain: &Domain) -> Vec<(ValueId, ParamId)> {
         let mut reached = vec![false; self.pull.kernel.values.len()];
         for store in domain.stores.iter().map(|s| self.pull.kernel.stores[*s as usize]) {
-            reached[store.value.0 as usize] = true;
-            if let Some(at) = store.add_at {
-                reached[at.0 as usize] = true;
-            }
+            store.operands().for_each(|v| reached[v.0 as usize] = true);
         }
         let mut loads = Vec::new();
         // Users come before operands.

@@ -28,7 +28,7 @@ impl<'m> Shortcut<'m> for IndexWords {
                 .map(|lane| pull.evaluate(wanted.id, &index.slice(lane, lane + 1)))
                 .collect();
             let dtype = pull.kernel.value(wanted.id).dtype;
-            let checked = |at| pull.checked(at, dtype, wanted.extent, wanted.policy, wanted.proved).safe[0];
+            let checked = |at| pull.checked(at, dtype, wanted.extent, wanted.bounds).safe[0];
             Some(each.into_iter().map(checked).collect())
         })
     }
@@ -49,7 +49,7 @@ fn low_bits_apart<'m>(pull: &Pull<'_, 'm>, wanted: Wanted, index: &Index<'m>) ->
     let value = pull.kernel.value(wanted.id);
     let ValueKind::Load(param) = value.kind else { return None };
     let bits = if extent <= 1 << 8 { 8 } else { 16 };
-    if wanted.policy == OutOfRange::Clamp || value.dtype.bits() < bits || pull.holds(wanted.id) {
+    if wanted.bounds.policy() == OutOfRange::Clamp || value.dtype.bits() < bits || pull.holds(wanted.id) {
         return None;
     }
     let offsets = pull.memory.offsets(param, &pull.seen_by(wanted.id, index));

@@ -4,25 +4,11 @@
 //!   [`Machine::nan_key_wraps_by`](crate::machine::Machine::nan_key_wraps_by) says so: NVIDIA.
 //! - **Reason:** keys are made for every column of every row. −0.0 and 0.0 have one key, which an addition makes of them, and
 //!   scores are what `sigmoid` or `exp` gave, with a bias: never −0.0, and computed by the machine itself.
+//!   That a value is never −0.0 is an [analysis](routefuse_ir::kernel::analysis::no_negative_zero) of the kernel.
 //! - **Test:** `peephole::tests`, and the counts of instructions in `tests/tests/suite/models_ptx.rs`.
 
 use routefuse_ir::kernel::{Kernel, ValueId, ValueKind};
-use routefuse_ir::op::{BinaryOp, ScalarOp, UnaryOp};
-
-/// Whether a value is never −0.0.
-pub(in crate::emit) fn has_no_negative_zero(kernel: &Kernel, id: ValueId) -> bool {
-    match &kernel.value(id).kind {
-        ValueKind::Const(literal) => literal.bits() as u32 != (-0.0f32).to_bits(),
-        ValueKind::Scalar(ScalarOp::Unary(UnaryOp::Sigmoid | UnaryOp::Exp | UnaryOp::Softplus | UnaryOp::Abs), _) => {
-            true
-        }
-        // Only −0.0 + −0.0 is −0.0.
-        ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Add), operands) => {
-            operands.iter().any(|o| has_no_negative_zero(kernel, *o))
-        }
-        _ => false,
-    }
-}
+use routefuse_ir::op::{BinaryOp, ScalarOp};
 
 /// Whether a value is what the machine's arithmetic gives, NaNs included.
 pub(in crate::emit) fn is_made_by_arithmetic(kernel: &Kernel, id: ValueId) -> bool {

@@ -8,7 +8,7 @@ use crate::machine::Checkable;
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::dim::Dim;
-use routefuse_ir::kernel::{ParamId, ValueId};
+use routefuse_ir::kernel::{Bounds, ParamId, ValueId};
 use routefuse_ir::op::OutOfRange;
 
 /// One index after its check.
@@ -21,23 +21,16 @@ pub(in crate::emit) struct Checked<'m> {
 
 impl<'m> Pull<'_, 'm> {
     /// An element of a table.
-    pub fn gather(
-        &self,
-        table: ParamId,
-        indices: &[ValueId],
-        policy: OutOfRange,
-        proved: bool,
-        index: &Index<'m>,
-    ) -> Lanes<'m> {
+    pub fn gather(&self, table: ParamId, indices: &[ValueId], bounds: Bounds, index: &Index<'m>) -> Lanes<'m> {
         let param = self.kernel.param(table);
         let (mut checked, mut trap) = (Vec::new(), None);
         for (id, extent) in indices.iter().zip(&param.ty.shape) {
             let dtype = self.kernel.value(*id).dtype;
-            let wanted = Wanted { id: *id, extent: *extent, policy, proved };
+            let wanted = Wanted { id: *id, extent: *extent, bounds };
             let apart = self.shortcuts.iter().find_map(|s| s.addresses(self, wanted, index));
             let at = self.evaluate(*id, index);
             trap = self.lanewise.either(trap, at.trap);
-            let all = self.checked(at, dtype, *extent, policy, proved);
+            let all = self.checked(at, dtype, *extent, bounds);
             checked.push(match apart {
                 Some(safe) => Checked { safe, ..all },
                 None => all,
@@ -54,33 +47,26 @@ impl<'m> Pull<'_, 'm> {
                 self.memory.table_offset(table, &checked.iter().map(at).collect::<Vec<_>>())
             })
             .collect();
-        let may_be_empty = !proved && param.ty.row_symbol().is_some();
+        let may_be_empty = bounds != Bounds::Proved && param.ty.row_symbol().is_some();
         let element = match inside {
             Some(inside) if may_be_empty => self.load_inside(table, &offsets, inside),
             _ => self.memory.load_at(table, &offsets),
         };
         let element = Lanes::exact(element, lanes as u32);
-        let result = self.or_replacement(element, inside, policy, param.ty.dtype);
+        let result = self.or_replacement(element, inside, bounds.policy(), param.ty.dtype);
         // An index that trapped has trapped wherever it leads.
         Lanes { trap: self.lanewise.either(trap, result.trap), ..result }
     }
 
     /// The first operand at the column that the second names.
-    pub fn gather_row(
-        &self,
-        value: ValueId,
-        column: ValueId,
-        policy: OutOfRange,
-        proved: bool,
-        index: &Index<'m>,
-    ) -> Lanes<'m> {
+    pub fn gather_row(&self, value: ValueId, column: ValueId, bounds: Bounds, index: &Index<'m>) -> Lanes<'m> {
         let extent = Dim::Const(self.kernel.value(value).space.cols);
         let at = self.evaluate(column, index);
-        let checked = self.checked(at, self.kernel.value(column).dtype, extent, policy, proved);
+        let checked = self.checked(at, self.kernel.value(column).dtype, extent, bounds);
         let element = self.evaluate(value, &index.at(checked.safe));
         // An element that is not there does not trap, but its index may have.
         let dtype = self.kernel.value(value).dtype;
-        let result = self.or_replacement(element, checked.inside, policy, dtype);
+        let result = self.or_replacement(element, checked.inside, bounds.policy(), dtype);
         Lanes { trap: self.lanewise.either(at.trap, result.trap), ..result }
     }
 
@@ -118,10 +104,10 @@ impl<'m> Pull<'_, 'm> {
     }
 
     /// Checks the index `at` of a dim of this extent.
-    pub fn checked(&self, at: Lanes<'m>, dtype: DType, extent: Dim, policy: OutOfRange, proved: bool) -> Checked<'m> {
-        if proved {
+    pub fn checked(&self, at: Lanes<'m>, dtype: DType, extent: Dim, bounds: Bounds) -> Checked<'m> {
+        let Bounds::Checked(policy) = bounds else {
             return Checked { safe: self.indices(at, dtype.is_signed()), inside: None };
-        }
+        };
         let b = self.b;
         let (symbolic, known) = (extent.as_sym().is_some(), extent.as_const());
         // Wide enough for the index and the extent.

@@ -42,8 +42,7 @@ use known::Lanes;
 use lanewise::{Lanewise, WidenBf16};
 use memory::Memory;
 use routefuse_ir::dim::Dim;
-use routefuse_ir::kernel::{Kernel, ParamId, ValueId, ValueKind};
-use routefuse_ir::op::OutOfRange;
+use routefuse_ir::kernel::{Bounds, Kernel, ParamId, ValueId, ValueKind, analysis};
 use routefuse_ir::{DType, Literal};
 use scopes::{ScopedMap, Scopes};
 use std::rc::Rc;
@@ -91,10 +90,8 @@ pub(in crate::emit) struct Wanted {
     pub id: ValueId,
     /// The extent of the dim that it is an index of.
     pub extent: Dim,
-    /// For an index outside.
-    pub policy: OutOfRange,
-    /// It is never outside.
-    pub proved: bool,
+    /// What is to be done about one outside.
+    pub bounds: Bounds,
 }
 
 /// What an owner does in its own way.
@@ -142,7 +139,7 @@ impl<'a, 'm> Pull<'a, 'm> {
             values: ScopedMap::new(&scopes),
             held: ScopedMap::new(&scopes),
             scopes,
-            reached: reached(kernel),
+            reached: analysis::reached(kernel),
         }
     }
 
@@ -214,17 +211,10 @@ impl<'a, 'm> Pull<'a, 'm> {
             }
             ValueKind::Remap(operand, map) => self.remap(*operand, map, index),
             ValueKind::Concat(parts) => self.concat(parts, index),
-            ValueKind::Gather { table, indices, out_of_range, proved } => {
-                self.gather(*table, indices, *out_of_range, *proved, index)
-            }
-            ValueKind::GatherRow { value, index: column, out_of_range, proved } => {
-                self.gather_row(*value, *column, *out_of_range, *proved, index)
-            }
+            ValueKind::Gather { table, indices, bounds } => self.gather(*table, indices, *bounds, index),
+            ValueKind::GatherRow { value, index: column, bounds } => self.gather_row(*value, *column, *bounds, index),
             // A row schedule holds them, before anybody asks; the verifier of schedules refuses any other.
-            ValueKind::Reduce { .. }
-            | ValueKind::CumSum { .. }
-            | ValueKind::TopK { .. }
-            | ValueKind::TopKMask { .. } => self.lanewise.constant(Literal::zero(value.dtype)),
+            ValueKind::RowValue(_) => self.lanewise.constant(Literal::zero(value.dtype)),
         }
     }
 
@@ -259,18 +249,4 @@ impl<'a, 'm> Pull<'a, 'm> {
             .collect();
         Lanes::exact(self.b.gather_lanes(&lanes), lanes.len() as u32)
     }
-}
-
-/// By value, whether a store depends on it.
-fn reached(kernel: &Kernel) -> Vec<bool> {
-    let mut reached = vec![false; kernel.values.len()];
-    for id in kernel.stores.iter().flat_map(|s| [Some(s.value), s.add_at]).flatten() {
-        reached[id.0 as usize] = true;
-    }
-    for (id, value) in kernel.values().rev() {
-        if reached[id.0 as usize] {
-            value.kind.operands().iter().for_each(|o| reached[o.0 as usize] = true);
-        }
-    }
-    reached
 }

@@ -6,7 +6,7 @@ use super::known::Lanes;
 use super::types::memory_type;
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::DType;
-use routefuse_ir::kernel::{ParamId, Store};
+use routefuse_ir::kernel::{Bounds, ParamId, Store};
 use routefuse_ir::op::OutOfRange;
 
 /// A store whose value was pulled at the lanes of a piece.
@@ -68,7 +68,7 @@ impl<'m> Pull<'_, 'm> {
         }
         let element = memory_type(self.b, self.kernel.param(param).ty.dtype);
         let extent = self.kernel.param(param).ty.shape[0];
-        let checked = self.checked(at, dtype, extent, OutOfRange::Pass, false);
+        let checked = self.checked(at, dtype, extent, Bounds::Checked(OutOfRange::Pass));
         let lane_of = |value, lane| b.extract(value, if b.lanes(b.type_of(value)) == 1 { 0 } else { lane });
         for lane in 0..index.lanes() {
             let amount = lane_of(amount.value, lane);

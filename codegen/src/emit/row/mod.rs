@@ -8,10 +8,10 @@ pub(super) mod gpu;
 pub(super) mod host;
 
 use super::pull::index::Index;
-use routefuse_ir::kernel::{Kernel, ValueId, ValueKind};
+use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value, ValueId};
 use routefuse_ir::op::{Candidates, ReduceOp, TopKOrder};
 
-/// A row value: an operand's columns in segments.
+/// What a row value is made of: an operand's columns in segments.
 #[derive(Clone, Copy)]
 pub(super) struct Segments {
     /// The operand.
@@ -64,22 +64,23 @@ pub(super) trait Rows<'m> {
     fn topk_mask(&self, of: Segments, what: Selection, prepared: &Self::Prepared, at: &Index<'m>) -> Self::Result;
 }
 
-/// Computes a row value; none if the value is no such.
+/// Computes a row value.
 pub(super) fn compute<'m, R: Rows<'m>>(
     owner: &R,
-    kind: &ValueKind,
+    row_value: RowValue,
     prepared: &R::Prepared,
     at: &Index<'m>,
-) -> Option<R::Result> {
-    Some(match *kind {
-        ValueKind::Reduce { op, value, width } => owner.reduce(Segments { operand: value, width }, op, prepared, at),
-        ValueKind::CumSum { value, width } => owner.cumsum(Segments { operand: value, width }, prepared, at),
-        ValueKind::TopK { value, width, k, candidates, order } => {
-            owner.topk(Segments { operand: value, width }, Selection { k, candidates }, order, prepared, at)
-        }
-        ValueKind::TopKMask { value, width, k, candidates } => {
-            owner.topk_mask(Segments { operand: value, width }, Selection { k, candidates }, prepared, at)
-        }
-        _ => return None,
-    })
+) -> R::Result {
+    let RowValue { op, value: operand, width } = row_value;
+    let of = Segments { operand, width };
+    match op {
+        RowOp::Reduce(op) => owner.reduce(of, op, prepared, at),
+        RowOp::CumSum => owner.cumsum(of, prepared, at),
+        RowOp::TopK { k, candidates, order } => owner.topk(of, Selection { k, candidates }, order, prepared, at),
+        RowOp::TopKMask { k, candidates } => owner.topk_mask(of, Selection { k, candidates }, prepared, at),
+    }
+}
+
+fn is_topk(value: &Value) -> bool {
+    matches!(value.kind.row_value(), Some(RowValue { op: RowOp::TopK { .. }, .. }))
 }

@@ -2,7 +2,7 @@
 
 use super::Growing;
 use routefuse_ir::DType;
-use routefuse_ir::kernel::{ParamId, Role, Space, ValueId, ValueKind};
+use routefuse_ir::kernel::{Bounds, ParamId, Role, Space, ValueId, ValueKind};
 use routefuse_ir::op::OutOfRange;
 
 impl Growing<'_> {
@@ -26,8 +26,8 @@ impl Growing<'_> {
         }
         let chosen: Vec<ValueId> = (0..rank).map(|_| self.c.of(&indices)).collect();
         let Some(space) = self.pointwise(&chosen) else { return };
-        let out_of_range = self.policy(param.ty.dtype);
-        let kind = ValueKind::Gather { table, indices: chosen, out_of_range, proved: false };
+        let bounds = Bounds::Checked(self.policy(param.ty.dtype));
+        let kind = ValueKind::Gather { table, indices: chosen, bounds };
         self.push(kind, param.ty.dtype, space);
     }
 
@@ -37,8 +37,8 @@ impl Growing<'_> {
         let index = self.c.of(&indices);
         let (dtype, space) = (self.kernel.value(value).dtype, self.kernel.value(index).space);
         let per_row = self.kernel.value(value).space.per_row || space.per_row;
-        let out_of_range = self.policy(dtype);
-        let kind = ValueKind::GatherRow { value, index, out_of_range, proved: false };
+        let bounds = Bounds::Checked(self.policy(dtype));
+        let kind = ValueKind::GatherRow { value, index, bounds };
         self.push(kind, dtype, Space { per_row, cols: space.cols });
     }
 }

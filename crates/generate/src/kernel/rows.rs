@@ -3,7 +3,7 @@
 use super::Growing;
 use routefuse_ir::DType;
 use routefuse_ir::eval::row::is_key;
-use routefuse_ir::kernel::{Space, Value, ValueId, ValueKind};
+use routefuse_ir::kernel::{RowOp, RowValue, Space, Value, ValueId, ValueKind};
 use routefuse_ir::op::{Candidates, ReduceOp, ScalarOp, TopKOrder};
 
 impl Growing<'_> {
@@ -21,19 +21,20 @@ impl Growing<'_> {
         let candidates = self.c.of(&[Candidates::All, Candidates::AboveNegInf]);
         let order = self.c.of(&[TopKOrder::Value, TopKOrder::Value, TopKOrder::Column]);
         let sums = dtype.is_int() || dtype == DType::F32;
-        let segments = space.cols / width;
-        let (kind, result, cols) = match self.c.below(8) {
-            0..3 if is_key(dtype) => (ValueKind::TopK { value, width, k, candidates, order }, DType::I32, segments * k),
-            3 if is_key(dtype) => (ValueKind::TopKMask { value, width, k, candidates }, DType::Bool, space.cols),
-            4 if sums => (ValueKind::CumSum { value, width }, dtype, space.cols),
+        let op = match self.c.below(8) {
+            0..3 if is_key(dtype) => RowOp::TopK { k, candidates, order },
+            3 if is_key(dtype) => RowOp::TopKMask { k, candidates },
+            4 if sums => RowOp::CumSum,
             _ if sums => {
                 let (op, _) = self.c.of(&ReduceOp::ALL);
                 let op = if op == ReduceOp::TopTwoSum && dtype != DType::F32 { ReduceOp::Sum } else { op };
-                (ValueKind::Reduce { op, value, width }, dtype, segments)
+                RowOp::Reduce(op)
             }
             _ => return,
         };
-        self.push(kind, result, Space { per_row: space.per_row, cols });
+        let Some(result) = op.dtype(dtype, width) else { return };
+        let cols = space.cols / width * op.columns(width);
+        self.push(ValueKind::RowValue(RowValue { op, value, width }), result, Space { per_row: space.per_row, cols });
     }
 
     /// The value where some answer of as many columns says so, else a constant; itself where there is no such answer.

@@ -5,9 +5,8 @@ use crate::diag::Diagnostics;
 use crate::dtype::DType;
 use crate::eval::{self, Evaluator, Position, ScalarFn};
 use crate::interp::value::Elements;
-use crate::kernel::{Kernel, ValueId, ValueKind};
+use crate::kernel::{Bounds, Kernel, RowOp, RowValue, ValueId, ValueKind};
 use crate::literal::Literal;
-use crate::op::OutOfRange;
 
 /// An operand's columns: where they begin, and 1, or 0 where one column serves all.
 #[derive(Clone, Copy)]
@@ -25,9 +24,8 @@ impl Columns {
 /// What happens out of range.
 #[derive(Clone, Copy)]
 struct Policy {
-    out_of_range: OutOfRange,
+    bounds: Bounds,
     replacement: u64,
-    proved: bool,
 }
 
 enum Kind<'a> {
@@ -51,8 +49,8 @@ enum Kind<'a> {
         index: (DType, usize),
         policy: Policy,
     },
-    /// The kind, and its operand's first column, number of columns and dtype.
-    Row(ValueKind, usize, usize, DType),
+    /// What a segment becomes, and its operand's first column, number of columns and dtype.
+    Row(RowValue, usize, usize, DType),
 }
 
 /// How one value is computed.
@@ -75,11 +73,7 @@ impl<'a> Step<'a> {
         let start = |v: ValueId| row.starts[v.0 as usize];
         let columns = |v: ValueId| Columns { start: start(v), step: usize::from(kernel.value(v).space.cols != 1) };
         let indexed = |v: ValueId| (kernel.value(v).dtype, columns(v));
-        let policy = |out_of_range: OutOfRange, proved| Policy {
-            out_of_range,
-            replacement: out_of_range.replacement(value.dtype).bits(),
-            proved,
-        };
+        let policy = |bounds: Bounds| Policy { bounds, replacement: bounds.policy().replacement(value.dtype).bits() };
         let kind = match &value.kind {
             ValueKind::Const(l) => Kind::Const(l.bits()),
             ValueKind::Load(p) => {
@@ -101,24 +95,21 @@ impl<'a> Step<'a> {
             }
             ValueKind::Remap(v, map) => Kind::Move((0..map.cols).map(|j| start(*v) + map.apply(j) as usize).collect()),
             ValueKind::Concat(parts) => Kind::Move(concat(parts, value.space.cols, start)),
-            ValueKind::Gather { table, indices, out_of_range, proved } => Kind::Gather {
+            ValueKind::Gather { table, indices, bounds } => Kind::Gather {
                 table: params[table.0 as usize].elements,
                 extents: params[table.0 as usize].shape.clone(),
                 indices: indices.iter().map(|i| indexed(*i)).collect(),
-                policy: policy(*out_of_range, *proved),
+                policy: policy(*bounds),
             },
-            ValueKind::GatherRow { value: v, index, out_of_range, proved } => Kind::GatherRow {
+            ValueKind::GatherRow { value: v, index, bounds } => Kind::GatherRow {
                 value: start(*v),
                 extent: kernel.value(*v).space.cols,
                 index: (kernel.value(*index).dtype, start(*index)),
-                policy: policy(*out_of_range, *proved),
+                policy: policy(*bounds),
             },
-            ValueKind::Reduce { value: v, .. }
-            | ValueKind::CumSum { value: v, .. }
-            | ValueKind::TopK { value: v, .. }
-            | ValueKind::TopKMask { value: v, .. } => {
-                let operand = kernel.value(*v);
-                Kind::Row(value.kind.clone(), start(*v), operand.space.cols as usize, operand.dtype)
+            ValueKind::RowValue(row_value) => {
+                let operand = kernel.value(row_value.value);
+                Kind::Row(*row_value, start(row_value.value), operand.space.cols as usize, operand.dtype)
             }
         };
         Ok(Step { kind, id, start: row.bits.len(), cols: value.space.cols as usize })
@@ -163,7 +154,7 @@ impl<'a> Step<'a> {
             Kind::Gather { table, extents, indices, policy } => {
                 for (j, to) in to.enumerate() {
                     let at = indices.iter().map(|(dtype, i)| eval::as_index(*dtype, row.bits[i.at(j)]));
-                    let position = eval::gather_element(policy.out_of_range, extents, at);
+                    let position = eval::gather_element(policy.bounds.policy(), extents, at);
                     let before = indices.iter().any(|(_, i)| row.traps[i.at(j)]);
                     let element = self.place(position, policy, || {
                         let at = indices.iter().map(|(dtype, i)| eval::as_index(*dtype, row.bits[i.at(j)]));
@@ -176,7 +167,7 @@ impl<'a> Step<'a> {
             Kind::GatherRow { value, extent, index: (dtype, index), policy } => {
                 for (j, to) in to.enumerate() {
                     let i = eval::as_index(*dtype, row.bits[index + j]);
-                    let position = eval::gather_index(policy.out_of_range, i, *extent);
+                    let position = eval::gather_index(policy.bounds.policy(), i, *extent);
                     let before = row.traps[index + j];
                     let outside = || i < 0 || i >= i128::from(*extent);
                     let element = self.place(position, policy, outside)?.map(|e| value + e as usize);
@@ -184,29 +175,28 @@ impl<'a> Step<'a> {
                     row.traps[to] = before || position == Position::Trap || element.is_some_and(|e| row.traps[e]);
                 }
             }
-            Kind::Row(kind, from, cols, dtype) => self.row_value(kind, *from, *cols, *dtype, row)?,
+            Kind::Row(of, from, cols, dtype) => self.row_value(*of, *from, *cols, *dtype, row)?,
         }
         Ok(())
     }
 
     /// Segment after segment. A column of the result traps if any column of its segment does.
-    fn row_value(&self, kind: &ValueKind, from: usize, cols: usize, dtype: DType, row: &mut Row) -> Result<(), String> {
-        let width = kind.segment().unwrap_or(1) as usize;
+    fn row_value(&self, of: RowValue, from: usize, cols: usize, dtype: DType, row: &mut Row) -> Result<(), String> {
+        let width = of.width as usize;
         let mut to = self.start;
         for begin in (from..from + cols).step_by(width) {
             let segment = &row.bits[begin..begin + width];
-            let result = match kind {
-                ValueKind::Reduce { op, .. } => eval::row::reduce(*op, dtype, segment).map(|bits| vec![bits]),
-                ValueKind::CumSum { .. } => eval::row::cumsum(dtype, segment),
-                ValueKind::TopK { k, candidates, order, .. } => {
-                    let columns = eval::row::topk(dtype, segment, *k as usize, *candidates, *order);
+            let result = match of.op {
+                RowOp::Reduce(op) => eval::row::reduce(op, dtype, segment).map(|bits| vec![bits]),
+                RowOp::CumSum => eval::row::cumsum(dtype, segment),
+                RowOp::TopK { k, candidates, order } => {
+                    let columns = eval::row::topk(dtype, segment, k as usize, candidates, order);
                     Some(columns.into_iter().map(|c| u64::from(c as u32)).collect())
                 }
-                ValueKind::TopKMask { k, candidates, .. } => {
-                    let mask = eval::row::topk_mask(dtype, segment, *k as usize, *candidates);
+                RowOp::TopKMask { k, candidates } => {
+                    let mask = eval::row::topk_mask(dtype, segment, k as usize, candidates);
                     Some(mask.into_iter().map(u64::from).collect())
                 }
-                _ => None,
             };
             let result = result.ok_or_else(|| format!("v{} has an operand that it does not take", self.id.0))?;
             let trapped = row.traps[begin..begin + width].contains(&true);
@@ -221,7 +211,7 @@ impl<'a> Step<'a> {
 
     /// The element that a gather reads, if there is one.
     fn place(&self, position: Position, policy: &Policy, outside: impl Fn() -> bool) -> Result<Option<u64>, String> {
-        if policy.proved && outside() {
+        if policy.bounds == Bounds::Proved && outside() {
             return Err(format!("v{} is proved in range but is not", self.id.0));
         }
         match position {

@@ -3,7 +3,7 @@
 use super::kernel::run as run_kernel;
 use super::*;
 use crate::graph::{Layout, TensorType};
-use crate::kernel::{ColumnMap, Kernel, Param, ParamId, Role, Space, Store, Term, Value, ValueId, ValueKind};
+use crate::kernel::{Bounds, ColumnMap, Kernel, Param, ParamId, Role, Space, Store, Term, Value, ValueId, ValueKind};
 use crate::op::{BinaryOp, CompareOp, OutOfRange, ScalarOp};
 use crate::{Code, Dim, SymbolId, Verified};
 
@@ -73,7 +73,7 @@ fn a_fused_chain_gives_what_its_graph_gives() {
     let p_w2 = k.rows(Role::Output, DType::F32, 3);
     let p_y = k.rows(Role::Output, DType::I32, 3);
     let ids = k.value(ValueKind::Load(p_ids), DType::I64, true, 2);
-    let gather = ValueKind::Gather { table: p_map, indices: vec![ids], out_of_range: OutOfRange::Pass, proved: false };
+    let gather = ValueKind::Gather { table: p_map, indices: vec![ids], bounds: Bounds::Checked(OutOfRange::Pass) };
     let mapped = k.value(gather, DType::I32, true, 2);
     let row = k.value(ValueKind::Row, DType::I64, true, 1);
     let n = k.value(ValueKind::Load(p_n), DType::I32, false, 1);
@@ -152,7 +152,7 @@ fn gather_row_reads_a_computed_value() {
     let tens = k.value(ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Mul), vec![row, ten]), DType::I32, true, 1);
     let value = ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Add), vec![tens, column]);
     let value = k.value(value, DType::I32, true, 3);
-    let y = ValueKind::GatherRow { value, index: i, out_of_range: OutOfRange::Wrap, proved: false };
+    let y = ValueKind::GatherRow { value, index: i, bounds: Bounds::Checked(OutOfRange::Wrap) };
     let y = k.value(y, DType::I32, true, 2);
     k.store(y, q);
     let y = run_kernel(&k.finish(), &[2, 0], &[&Tensor::from_i32(&[2, 2], &[2, -1, 0, 3])]).expect("runs");
@@ -184,7 +184,7 @@ fn one_column_fills_an_output_and_tables_have_their_own_extent() {
     let q = k.rows(Role::Output, DType::I16, 3);
     let row = k.value(ValueKind::Row, DType::U8, true, 1);
     let one = k.value(ValueKind::Const(Literal::from_bits(DType::U8, 1)), DType::U8, false, 1);
-    let gather = ValueKind::Gather { table, indices: vec![row, one], out_of_range: OutOfRange::Pass, proved: false };
+    let gather = ValueKind::Gather { table, indices: vec![row, one], bounds: Bounds::Checked(OutOfRange::Pass) };
     let y = k.value(gather, DType::I16, true, 1);
     k.store(y, q);
     let table = ints(DType::I16, &[2, 2], &[0, 1, 10, 11]);
@@ -193,14 +193,14 @@ fn one_column_fills_an_output_and_tables_have_their_own_extent() {
 }
 
 /// Gathers `table[3]` at `ids[T, 2]`, keeps column 0, and stores it.
-fn trapping(policy: OutOfRange, proved: bool, ids: &[i32]) -> Result<Outcome, crate::Diagnostics> {
+fn trapping(bounds: Bounds, ids: &[i32]) -> Result<Outcome, crate::Diagnostics> {
     let mut k = Builder::new();
     let table = k.param(Role::Input, DType::I32, &[3.into()]);
     let p = k.rows(Role::Input, DType::I32, 2);
     let q = k.rows(Role::Output, DType::I32, 1);
     k.param(Role::ErrorWord, DType::U32, &[]);
     let i = k.value(ValueKind::Load(p), DType::I32, true, 2);
-    let gather = ValueKind::Gather { table, indices: vec![i], out_of_range: policy, proved };
+    let gather = ValueKind::Gather { table, indices: vec![i], bounds };
     let y = k.value(gather, DType::I32, true, 2);
     let y = k.value(ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Add), vec![y, y]), DType::I32, true, 2);
     let first = k.value(ValueKind::Remap(y, ColumnMap::offset(1, 0)), DType::I32, true, 1);
@@ -211,7 +211,7 @@ fn trapping(policy: OutOfRange, proved: bool, ids: &[i32]) -> Result<Outcome, cr
 
 #[test]
 fn a_trap_is_what_a_store_asked_for() {
-    let trap = |ids: &[i32]| trapping(OutOfRange::Trap, false, ids).expect("runs");
+    let trap = |ids: &[i32]| trapping(Bounds::Checked(OutOfRange::Trap), ids).expect("runs");
     let outcome = trap(&[0, 1, 3, 2]);
     assert_eq!((values(&outcome.outputs[0]), outcome.trapped), (vec![2, -2], true));
     // Nothing asks for column 1.
@@ -219,16 +219,16 @@ fn a_trap_is_what_a_store_asked_for() {
     assert_eq!((values(&outcome.outputs[0]), outcome.trapped), (vec![2, 6], false));
     // A row that trapped leaves nothing behind for the next.
     assert!(trap(&[7, 0, 0, 0]).trapped);
-    assert!(!trapping(OutOfRange::Pass, false, &[7, 0]).expect("runs").trapped);
+    assert!(!trapping(Bounds::Checked(OutOfRange::Pass), &[7, 0]).expect("runs").trapped);
 }
 
 #[test]
 fn a_false_proof_is_an_error() {
-    assert!(trapping(OutOfRange::Pass, true, &[0, 1]).is_ok());
-    let d = trapping(OutOfRange::Pass, true, &[0, 1, 3, 0]).expect_err("index 3 was proved below 3");
+    assert!(trapping(Bounds::Proved, &[0, 1]).is_ok());
+    let d = trapping(Bounds::Proved, &[0, 1, 3, 0]).expect_err("index 3 was proved below 3");
     assert_eq!(d.0[0].code, Code::InvalidKernel);
     assert!(d.to_string().contains("kernel `k`: v1 is proved in range but is not"), "{d}");
-    assert!(trapping(OutOfRange::Clamp, true, &[-1, 0]).is_err());
+    assert!(trapping(Bounds::Proved, &[-1, 0]).is_err());
 }
 
 #[test]

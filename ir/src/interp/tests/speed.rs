@@ -2,7 +2,7 @@
 
 use super::kernels::Builder;
 use super::*;
-use crate::kernel::{Role, ValueKind};
+use crate::kernel::{Bounds, Role, ValueKind};
 use crate::op::{BinaryOp, OutOfRange, PackForm, ScalarOp};
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ fn a_kernel_computes_each_value_once() {
     let table = k.param(Role::Input, DType::I32, &[256.into()]);
     let (p, q) = (k.rows(Role::Input, DType::I32, K), k.rows(Role::Output, DType::I32, K));
     let mut x = k.value(ValueKind::Load(p), DType::I32, true, K);
-    let gather = ValueKind::Gather { table, indices: vec![x], out_of_range: OutOfRange::Pass, proved: false };
+    let gather = ValueKind::Gather { table, indices: vec![x], bounds: Bounds::Checked(OutOfRange::Pass) };
     x = k.value(gather, DType::I32, true, K);
     for _ in 0..40 {
         x = k.value(ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Add), vec![x, x]), DType::I32, true, K);

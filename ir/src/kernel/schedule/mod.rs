@@ -1,5 +1,7 @@
 //! How rows and columns meet threads: data made by `routefuse-passes`, read by code generation and by the runtime.
 
+pub mod room;
+
 use super::{Kernel, ValueId};
 use crate::target::TargetKind;
 use std::fmt;
@@ -23,6 +25,15 @@ pub enum Piece {
         /// Rows, a power of two.
         width: u32,
     },
+}
+
+impl Piece {
+    /// Its columns, elements or rows: what one thread has as lanes of a vector.
+    pub fn width(self) -> u32 {
+        match self {
+            Piece::InRow { width } | Piece::Flat { width } | Piece::Rows { width } => width,
+        }
+    }
 }
 
 /// Stores of one number of columns, which share the loop and their values.
@@ -233,7 +244,7 @@ impl fmt::Display for Variant {
     }
 }
 
-/// A kernel with its schedule for one target: what code generation takes.
+/// A kernel with its schedule for one target. What code generation takes.
 #[derive(Clone, Debug)]
 pub struct Scheduled {
     /// The kernel.

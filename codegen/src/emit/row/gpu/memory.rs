@@ -2,10 +2,11 @@
 
 use super::rounds::pairs_of_list;
 use super::spread::{has_sums, lanes_and_registers};
+use crate::emit::row::is_topk;
 use crate::machine::Warps;
 use crate::machine::team::SharedMemory;
 use routefuse_ir::kernel::schedule::{RowShape, Variant};
-use routefuse_ir::kernel::{Kernel, Value, ValueKind};
+use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value};
 
 /// Pairs of a lane's list, at least and at most: 3 KiB a warp, of which a multiprocessor has 64. Lists of a few keys are
 /// shifted as fast.
@@ -18,7 +19,7 @@ pub(super) fn shared(kernel: &Kernel, warps: &dyn Warps, shape: RowShape, varian
 
 /// Cells that the largest selection of columns needs.
 fn cells_of_a_row(kernel: &Kernel) -> u32 {
-    let selected = kernel.values.iter().filter(|v| matches!(v.kind, ValueKind::TopK { .. }));
+    let selected = kernel.values.iter().filter(|v| is_topk(v));
     selected.map(|v| v.space.cols as u32).max().unwrap_or(0)
 }
 
@@ -28,8 +29,8 @@ fn pairs_of_a_lane(kernel: &Kernel, warps: &dyn Warps, shape: RowShape, variant:
     if variant.few || shape.lanes > warps.lanes() {
         return 0;
     }
-    let pairs = |v: &Value| match v.kind {
-        ValueKind::TopK { value, width, k, .. } => {
+    let pairs = |v: &Value| match v.kind.row_value().copied() {
+        Some(RowValue { op: RowOp::TopK { k, .. }, value, width }) => {
             let segments = kernel.value(value).space.cols / width;
             let sums = has_sums(kernel, segments, width);
             let (_, registers) = lanes_and_registers(u64::from(shape.lanes), segments, width, sums);

@@ -38,7 +38,7 @@ use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
 use in_lanes::{Home, InLanes, Registers, part};
 use rank::KeysOf;
 use routefuse_ir::kernel::schedule::{Domain, RowShape};
-use routefuse_ir::kernel::{Kernel, ValueId, ValueKind};
+use routefuse_ir::kernel::{Kernel, RowValue, ValueId, ValueKind, analysis};
 use routefuse_ir::op::{ReduceOp, TopKOrder};
 use spread::{Spread, Spreads};
 use std::rc::Rc;
@@ -76,6 +76,7 @@ pub(in crate::emit) fn emit(
             team,
             spreads,
             keys: ScopedMap::new(&scopes),
+            no_negative_zero: analysis::no_negative_zero(job.kernel),
             peepholes,
         };
         owner.compute_row_values(false, Ix::constant(0));
@@ -96,6 +97,8 @@ struct RowGpu<'a, 'm> {
     spreads: Spreads<'a, 'm>,
     /// Rank keys that were emitted.
     keys: ScopedMap<KeysOf, Lanes<'m>>,
+    /// By value, whether no element of it, a float, is −0.0.
+    no_negative_zero: Vec<bool>,
     peepholes: Peepholes,
 }
 
@@ -196,9 +199,9 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         for (id, value) in self.pull.kernel.values() {
             if value.space.per_row == per_row
                 && self.pull.is_reached(id)
-                && let Some(result) = super::compute(self, &value.kind, &(), &at)
+                && let Some(row_value) = value.kind.row_value()
             {
-                self.hold(id, result, row);
+                self.hold(id, super::compute(self, *row_value, &(), &at), row);
             }
         }
     }
@@ -224,15 +227,17 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         let kernel: &Kernel = self.pull.kernel;
         let mut roots: Vec<(ValueId, Rc<Spread<'m>>)> = vec![];
         for (id, value) in kernel.values() {
-            if let (Some(width), true, true) = (value.kind.segment(), value.space.per_row, self.pull.is_reached(id)) {
-                let operand = value.kind.operands()[0];
+            if let Some(RowValue { value: operand, width, .. }) = value.kind.row_value().copied()
+                && value.space.per_row
+                && self.pull.is_reached(id)
+            {
                 roots.push((operand, self.spreads.of(kernel.value(operand).space.cols / width, width)));
             }
         }
         for domain in domains {
             let spread = self.spreads.of(1, domain.cols);
             for store in domain.stores.iter().map(|s| kernel.stores[*s as usize]) {
-                roots.extend([Some(store.value), store.add_at].into_iter().flatten().map(|id| (id, spread.clone())));
+                roots.extend(store.operands().map(|id| (id, spread.clone())));
             }
         }
         roots.retain(|(_, spread)| spread.columns.len() <= MOST_AHEAD);

@@ -115,7 +115,7 @@ impl<'m> RowGpu<'_, 'm> {
         let x = self.lanewise.cast(x, dtype, DType::F32);
         let plain = self.peepholes.has(Peephole::PlainKeys) && dtype == DType::F32;
         let known = Known {
-            no_negative_zero: plain && plain_keys::has_no_negative_zero(kernel, id),
+            no_negative_zero: plain && self.no_negative_zero[id.0 as usize],
             made_by_arithmetic: plain && plain_keys::is_made_by_arithmetic(kernel, id),
         };
         let key = order::float_key(&mut self.lanewise.math(x.lanes), x.value, known, candidates);

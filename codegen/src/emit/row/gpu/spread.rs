@@ -2,10 +2,11 @@
 
 use crate::emit::pull::arithmetic::Indexing;
 use crate::emit::pull::index::{Index, Ix};
+use crate::emit::row::is_topk;
 use crate::machine::team::Team;
 use crate::mlir::builder::{Builder, IntPredicate, Val};
 use routefuse_ir::kernel::schedule::Domain;
-use routefuse_ir::kernel::{Kernel, ValueKind};
+use routefuse_ir::kernel::{Kernel, RowOp, RowValue};
 use routefuse_ir::op::ReduceOp;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -81,11 +82,10 @@ pub(super) fn lanes_and_registers(lanes: u64, segments: u64, width: u64, sums: b
 
 /// Whether segments of these columns are summed.
 pub(super) fn has_sums(kernel: &Kernel, segments: u64, width: u64) -> bool {
-    kernel.values.iter().any(|v| match v.kind {
-        ValueKind::Reduce { op: ReduceOp::Sum, value, width: w } => {
-            w == width && kernel.value(value).space.cols == segments * width
-        }
-        _ => false,
+    kernel.values.iter().filter_map(|v| v.kind.row_value()).any(|row| {
+        row.op == RowOp::Reduce(ReduceOp::Sum)
+            && row.width == width
+            && kernel.value(row.value).space.cols == segments * width
     })
 }
 
@@ -116,14 +116,12 @@ impl<'a, 'm> Spreads<'a, 'm> {
             self.of(1, domain.cols);
         }
         for (_, value) in self.kernel.values() {
-            if let Some(width) = value.kind.segment() {
-                let spread = self.of(self.kernel.value(value.kind.operands()[0]).space.cols / width, width);
-                if let ValueKind::TopK { .. } = value.kind {
+            if let Some(RowValue { value: operand, width, .. }) = value.kind.row_value().copied() {
+                let spread = self.of(self.kernel.value(operand).space.cols / width, width);
+                if is_topk(value) {
                     self.team.prepare_first(spread.span);
+                    self.of(1, value.space.cols);
                 }
-            }
-            if let ValueKind::TopK { .. } = value.kind {
-                self.of(1, value.space.cols);
             }
         }
         // Of several narrow values side by side, the first has its own columns at the same lanes: what is asked of it outside

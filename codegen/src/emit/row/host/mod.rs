@@ -31,10 +31,10 @@ use crate::emit::pull::scopes::{ScopedMap, Scopes};
 use crate::emit::pull::{Pull, Ways};
 use crate::machine::Vectors;
 use crate::mlir::builder::{Builder, Val};
-use held::{Holdings, may_trap, nans_of};
+use held::Holdings;
 use routefuse_ir::DType;
 use routefuse_ir::kernel::schedule::Domain;
-use routefuse_ir::kernel::{ValueId, ValueKind};
+use routefuse_ir::kernel::{RowValue, ValueId, ValueKind, analysis};
 use routefuse_ir::op::{Candidates, ReduceOp, TopKOrder};
 use stack::{Columns, OnStack, Stack};
 use std::collections::HashSet;
@@ -91,7 +91,7 @@ enum Task<'m> {
     /// What the schedule holds is computed column by column.
     Columns(Vec<ToHold<'m>>),
     /// One row value.
-    RowValue(ValueId, Workspace<'m>),
+    RowValue(ValueId, RowValue, Workspace<'m>),
 }
 
 /// A value that the schedule holds.
@@ -125,11 +125,11 @@ impl<'a, 'm> RowHost<'a, 'm> {
     /// Memory for all of these, with neighbours that go through the same columns together.
     fn tasks(&self, held: &[ValueId], holdings: &Holdings) -> Vec<Task<'m>> {
         let mut tasks: Vec<Task<'m>> = Vec::new();
-        let traps_of = may_trap(self.pull.kernel);
+        let traps_of = analysis::may_trap(self.pull.kernel);
         for id in held {
             let value = self.pull.kernel.value(*id);
-            if value.kind.is_row_value() {
-                tasks.push(Task::RowValue(*id, self.workspace(*id, &traps_of)));
+            if let Some(row_value) = value.kind.row_value().copied() {
+                tasks.push(Task::RowValue(*id, row_value, self.workspace(*id, row_value, &traps_of)));
                 continue;
             }
             let keys = holdings.only_ranked(*id);
@@ -177,8 +177,8 @@ impl<'a, 'm> RowHost<'a, 'm> {
     fn carry_out(&self, task: &Task<'m>, row: &Index<'m>) {
         match task {
             Task::Columns(together) => self.hold_columns(together, row),
-            Task::RowValue(id, workspace) => {
-                super::compute(self, &self.pull.kernel.value(*id).kind, workspace, row);
+            Task::RowValue(id, row_value, workspace) => {
+                super::compute(self, *row_value, workspace, row);
                 self.hold(*id, workspace.out.clone());
             }
         }
@@ -191,9 +191,10 @@ impl<'a, 'm> RowHost<'a, 'm> {
     fn hold_columns(&self, together: &[ToHold<'m>], row: &Index<'m>) {
         let kernel = self.pull.kernel;
         let cols = kernel.value(together[0].id).space.cols;
-        let nans = |id: ValueId| match kernel.value(id).dtype {
-            DType::F32 => nans_of(kernel, id),
-            _ => Nans::Exact,
+        // What is known of NaNs that are not made canonical.
+        let nans = |id: ValueId| {
+            let value = kernel.value(id);
+            if value.dtype == DType::F32 && analysis::is_arithmetic(value) { Nans::Free } else { Nans::Exact }
         };
         self.columns(Ix::constant(0), cols, |at| {
             for ToHold { id, columns, keys } in together {

@@ -7,32 +7,27 @@ use super::topk::blocks;
 use super::workspace::Workspace;
 use crate::emit::pull::index::Ix;
 use crate::emit::pull::types::memory_type;
-use routefuse_ir::kernel::{ValueId, ValueKind};
+use routefuse_ir::kernel::{RowOp, RowValue, ValueId};
 use routefuse_ir::op::{ReduceOp, TopKOrder};
 
 impl<'m> RowHost<'_, 'm> {
     /// The workspace of a row value. To be asked for at the beginning of the function.
-    pub(super) fn workspace(&self, id: ValueId, may_trap: &[bool]) -> Workspace<'m> {
+    pub(super) fn workspace(&self, id: ValueId, row_value: RowValue, may_trap: &[bool]) -> Workspace<'m> {
         let (b, value) = (self.b, self.pull.kernel.value(id));
         let (i32, cols) = (b.int(32), value.space.cols);
-        let operand = value.kind.operands()[0];
-        let width = value.kind.segment().unwrap_or(1);
+        let RowValue { op, value: operand, width } = row_value;
         let traps = may_trap[operand.0 as usize];
-        let each = match value.kind {
-            ValueKind::Reduce { .. } => 1,
-            ValueKind::TopK { k, .. } => k,
-            _ => width,
-        };
+        let each = op.columns(width);
         // Reductions and sums are settled, everything else is no `f32`, so NaNs are what they are.
         let out = self.stack.room(value.dtype, cols + 1, traps.then_some(each));
         let mut work = Workspace { out, trash: cols, keys: None, maxima: None, sorted: None, halves: None, trap: None };
         work.trap = traps.then(|| b.stack(b.int(8), 1, 1));
-        match &value.kind {
-            ValueKind::Reduce { op: ReduceOp::Sum, value, .. } if width.div_ceil(self.vectors.lanes()) > UNROLLED => {
-                let element = memory_type(self.b, self.pull.kernel.value(*value).dtype);
+        match op {
+            RowOp::Reduce(ReduceOp::Sum) if width.div_ceil(self.vectors.lanes()) > UNROLLED => {
+                let element = memory_type(self.b, self.pull.kernel.value(operand).dtype);
                 work.halves = Some(b.stack(element, width.next_power_of_two() / 2, ALIGN));
             }
-            ValueKind::TopK { .. } | ValueKind::TopKMask { .. } => {
+            RowOp::TopK { .. } | RowOp::TopKMask { .. } => {
                 if let Some((block, count)) = blocks(width) {
                     let keys = b.stack(i32, block * count, ALIGN);
                     self.columns(Ix::constant(width), block * count - width, |at| {
@@ -42,11 +37,11 @@ impl<'m> RowHost<'_, 'm> {
                     work.keys = Some(keys);
                     work.maxima = Some(b.stack(i32, count, ALIGN));
                 }
-                if let ValueKind::TopK { k, order: TopKOrder::Column, .. } = value.kind {
+                if let RowOp::TopK { k, order: TopKOrder::Column, .. } = op {
                     work.sorted = Some(b.stack(i32, k.next_power_of_two(), ALIGN));
                 }
             }
-            _ => {}
+            RowOp::Reduce(_) | RowOp::CumSum => {}
         }
         work
     }
