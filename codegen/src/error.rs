@@ -21,23 +21,12 @@ pub enum Problem {
         /// Missing feature.
         feature: &'static str,
     },
-    /// A schedule that does not fit its kernel or target: a defect of the scheduler.
+    /// A kind of schedule that this version does not know.
     Schedule {
         /// Kernel name.
         kernel: String,
         /// What does not fit.
         message: String,
-    },
-    /// More of one row has to be held than the target has room for.
-    RowTooWide {
-        /// Kernel name.
-        kernel: String,
-        /// What is needed.
-        needed: u64,
-        /// What there is.
-        most: u64,
-        /// Of what.
-        unit: &'static str,
     },
     /// MLIR rejects the module that was built: an error in this crate's emitters. With MLIR's diagnostics.
     Verify(String),
@@ -100,11 +89,6 @@ impl fmt::Display for CodegenError {
             Problem::Schedule { kernel, message } => {
                 write!(f, "the schedule of kernel `{kernel}` for `{target}` does not fit: {message}")
             }
-            Problem::RowTooWide { kernel, needed, most, unit } => write!(
-                f,
-                "kernel `{kernel}` for `{target}` keeps too much of a row at once: {needed} {unit}, and there is room for \
-                 {most}"
-            ),
             Problem::Verify(message) => write!(f, "MLIR rejects the module built for `{target}`: {message}"),
             Problem::Passes(message) => write!(f, "MLIR passes for `{target}` failed: {message}"),
             Problem::Translate(message) => write!(f, "translation to LLVM IR for `{target}` failed: {message}"),

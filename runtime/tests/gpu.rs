@@ -11,7 +11,7 @@ use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::program::Program;
 use routefuse_ir::target::{Target, TargetKind};
-use routefuse_ir::{Alias, Code, Diagnostic};
+use routefuse_ir::{Alias, Code, Diagnostic, Verified};
 use routefuse_passes::schedule::schedule_of;
 use routefuse_runtime::gpu::{Driver, Gpu, GpuPlan, KernelLaunch, Launch, Suits};
 use routefuse_runtime::{Args, Compiler, Device, DiskCache, DiskOptions, KernelCache, Plan, TensorMut, TensorRef};
@@ -222,7 +222,7 @@ struct Notes {
 
 // SAFETY: the bodies above do what kernels of these names say.
 unsafe impl Compiler for Notes {
-    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic> {
+    fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let code = format!("{} {variant}", kernel.kernel.name).into_bytes();
         Ok(Artifact { format: CodeFormat::Hsaco, ..artifact(kernel, variant, code) })

@@ -3,9 +3,9 @@
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::Target;
-use routefuse_ir::{Code, Diagnostic, text};
+use routefuse_ir::{Code, Diagnostic, Verified, text};
 use routefuse_passes::pipeline::{Options, compile_graph};
-use routefuse_passes::schedule::schedule_of;
+use routefuse_passes::schedule::schedule;
 use routefuse_runtime::{Compiler, Key, KeyText};
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ struct Named {
 
 // SAFETY: it gives no code.
 unsafe impl Compiler for Named {
-    fn compile(&self, _: &Scheduled, _: Variant) -> Result<Artifact, Diagnostic> {
+    fn compile(&self, _: &Verified<Scheduled>, _: Variant) -> Result<Artifact, Diagnostic> {
         Err(Diagnostic::new(Code::CompileFailed, "no compiler"))
     }
 
@@ -33,12 +33,11 @@ const COMPILER: Named = Named { version: "1", cpu: "cpu +fma" };
 
 const TEXT: &str = include_str!("../../examples/e_post_chain.route");
 
-fn kernels(text: &str, target: &str) -> Vec<Scheduled> {
+fn kernels(text: &str, target: &str) -> Vec<Verified<Scheduled>> {
     let graph = text::parse_verified(text).unwrap();
     let target = Target::named(target).unwrap();
     let program = compile_graph(graph, &Options::default()).unwrap().program;
-    let scheduled = |k: &_| Scheduled { kernel: Clone::clone(k), schedule: schedule_of(k, target), target };
-    program.steps.iter().map(|step| scheduled(&step.kernel)).collect()
+    program.steps.into_iter().map(|step| schedule(step.kernel, target).unwrap()).collect()
 }
 
 /// Every variant's key.

@@ -6,7 +6,7 @@ use fixture::*;
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::Target;
-use routefuse_ir::{Alias, Layout};
+use routefuse_ir::{Alias, Layout, Verified};
 use routefuse_runtime::{Args, Compiler, HostPlan, KernelCache, Key, Plan, TensorMut, TensorRef};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,12 +17,13 @@ fn compiled() -> Artifact {
     CCompiler::new().compile(&kernel, Variant::HOST[0]).unwrap()
 }
 
-fn scheduled(program: &routefuse_ir::program::Program) -> Scheduled {
-    Scheduled {
+fn scheduled(program: &routefuse_ir::program::Program) -> Verified<Scheduled> {
+    let scheduled = Scheduled {
         kernel: program.steps[0].kernel.clone(),
         schedule: schedules(program).remove(0),
         target: Target::host(),
-    }
+    };
+    scheduled.verify().unwrap()
 }
 
 /// A plan of this artifact.
@@ -183,7 +184,7 @@ fn a_failure_is_not_kept() {
 #[test]
 fn keys() {
     let compiler = CCompiler::new();
-    let base = scheduled(&remap_program());
+    let base = scheduled(&remap_program()).into_inner();
     let host = Variant::HOST[0];
     let key = |s: &Scheduled| Key::of(s, host, &*compiler);
     let first = key(&base);

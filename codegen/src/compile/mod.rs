@@ -11,6 +11,7 @@ use crate::{
     mlir::{builder::Builder, session::MlirSession},
 };
 use melior::ir::{Location, Module};
+use routefuse_ir::Verified;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
@@ -65,9 +66,9 @@ pub(crate) struct MachineCode {
 /// Compiles a scheduled kernel. The same arguments always give the same artifact.
 ///
 /// # Errors
-/// A schedule that does not fit, or a host processor that lacks instructions (see [`Problem`](crate::Problem)); all others are
+/// A kind of schedule that is not known, or a host processor that lacks instructions (see [`Problem`](crate::Problem)); all others are
 /// defects, of this crate or of LLVM.
-pub fn compile(scheduled: &Scheduled, variant: Variant, dump: Dump) -> Result<Compiled, CodegenError> {
+pub fn compile(scheduled: &Verified<Scheduled>, variant: Variant, dump: Dump) -> Result<Compiled, CodegenError> {
     compile_on(scheduled, variant, dump, None)
 }
 
@@ -77,7 +78,7 @@ pub fn compile(scheduled: &Scheduled, variant: Variant, dump: Dump) -> Result<Co
 /// # Errors
 /// Those of [`compile`].
 pub fn compile_for_processor(
-    scheduled: &Scheduled,
+    scheduled: &Verified<Scheduled>,
     variant: Variant,
     dump: Dump,
     host: &HostProcessor,
@@ -89,12 +90,16 @@ pub fn compile_for_processor(
 ///
 /// # Errors
 /// Those of [`compile`] that come before MLIR's passes.
-pub fn mlir(scheduled: &Scheduled, variant: Variant) -> Result<String, CodegenError> {
+pub fn mlir(scheduled: &Verified<Scheduled>, variant: Variant) -> Result<String, CodegenError> {
     mlir_with(scheduled, variant, Peepholes::default())
 }
 
 /// As [`mlir`], with these peepholes.
-pub(crate) fn mlir_with(scheduled: &Scheduled, variant: Variant, peepholes: Peepholes) -> Result<String, CodegenError> {
+pub(crate) fn mlir_with(
+    scheduled: &Verified<Scheduled>,
+    variant: Variant,
+    peepholes: Peepholes,
+) -> Result<String, CodegenError> {
     let machine = machine::of(scheduled.target, None)?;
     let session = MlirSession::new(&*machine);
     let module = Module::new(Location::unknown(session.context()));
@@ -104,7 +109,7 @@ pub(crate) fn mlir_with(scheduled: &Scheduled, variant: Variant, peepholes: Peep
 }
 
 fn compile_on(
-    scheduled: &Scheduled,
+    scheduled: &Verified<Scheduled>,
     variant: Variant,
     dump: Dump,
     host: Option<&HostProcessor>,

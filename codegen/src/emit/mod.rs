@@ -9,7 +9,6 @@
 //! owners, then this file. An owner uses no other owner. A fifth (bins of a histogram, say) is a module beside `flat` and `row`
 //! and an arm of [`emit`].
 
-mod check;
 mod entry_point;
 mod flat;
 pub(crate) mod peephole;
@@ -17,22 +16,22 @@ mod pieces;
 mod pull;
 mod row;
 
-use crate::CodegenError;
+use crate::error::{CodegenError, Problem};
 use crate::machine::{Machine, Threads};
 use crate::mlir::builder::Builder;
 use peephole::Peepholes;
 use pull::job::Job;
+use routefuse_ir::Verified;
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 
 /// Builds the function or GPU kernel of `scheduled` into `builder`'s module.
 pub(crate) fn emit(
     b: &Builder,
     machine: &dyn Machine,
-    scheduled: &Scheduled,
+    scheduled: &Verified<Scheduled>,
     variant: Variant,
     peepholes: Peepholes,
 ) -> Result<(), CodegenError> {
-    check::check(scheduled, machine)?;
     let job = Job { b, kernel: &scheduled.kernel, machine, variant };
     match (machine.threads(), &scheduled.schedule) {
         (Threads::Alone(vectors), Schedule::Flat { domains, .. }) => entry_point::host(job, |arguments, rows| {
@@ -47,8 +46,11 @@ pub(crate) fn emit(
         (Threads::InWarps(warps), Schedule::Row { few, many, domains, .. }) => {
             row::gpu::emit(job, warps, if variant.few { *few } else { *many }, domains, peepholes);
         }
-        // `check` knows no other.
-        _ => {}
+        (_, other) => {
+            let message = format!("`{other}` is no schedule that this version emits");
+            let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
+            return Err(CodegenError::new(scheduled.target, problem));
+        }
     }
     Ok(())
 }

@@ -11,14 +11,21 @@ mod ties;
 
 use data::Case;
 use routefuse_codegen::{Dump, compile};
+use routefuse_ir::Verified;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::{Target, TargetKind};
 use std::io::Write;
 
+/// A generated schedule is a right one.
+fn verified(scheduled: Scheduled) -> Verified<Scheduled> {
+    let name = scheduled.kernel.name.clone();
+    scheduled.verify().unwrap_or_else(|problem| panic!("{name}: {problem}"))
+}
+
 /// One compile and one comparison.
 fn agree_on_host(case: &Case, seed: u64) {
     let schedule = case.host_schedule.clone();
-    let scheduled = Scheduled { kernel: case.kernel.clone(), schedule, target: Target::host() };
+    let scheduled = verified(Scheduled { kernel: case.kernel.clone(), schedule, target: Target::host() });
     let compiled = compile(&scheduled, Variant::HOST[0], Dump::default())
         .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", *case.kernel));
     if std::env::var_os("DUMP").is_some() {
@@ -43,7 +50,7 @@ fn agree_on_host(case: &Case, seed: u64) {
 fn agree_on_amd(emulator: &amd::Emulator, case: &Case, name: &str, variant: Variant, seed: u64) {
     let schedule = case.gpu_schedule.clone();
     let target = Target::named(name).expect("a known target");
-    let scheduled = Scheduled { kernel: case.kernel.clone(), schedule, target };
+    let scheduled = verified(Scheduled { kernel: case.kernel.clone(), schedule, target });
     let compiled = compile(&scheduled, variant, Dump::default())
         .unwrap_or_else(|error| panic!("seed {seed}, {name}: {error}\n{}", *case.kernel));
     for rows in [2, 33] {
@@ -91,7 +98,8 @@ fn random_kernels_as_hsaco() {
     for seed in first..first + number("CASES", 20) {
         let case = Case::random(seed);
         for target in Target::all().filter(|t| t.kind() == TargetKind::Amdgpu).skip(seed as usize % 4).step_by(4) {
-            let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
+            let scheduled =
+                verified(Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target });
             let compiled = compile(&scheduled, Variant::GPU[seed as usize / 4 % 4], Dump::default());
             if let Err(error) = compiled {
                 panic!("seed {seed}, {target}: {error}\n{}", *case.kernel);
@@ -108,7 +116,8 @@ fn random_kernels_as_ptx() {
         let case = Case::random(seed);
         let targets = ["sm_70", "sm_80", "sm_90", "sm_100", "sm_120"];
         let target = Target::named(targets[seed as usize % targets.len()]).expect("a known target");
-        let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
+        let scheduled =
+            verified(Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target });
         let variant = Variant::GPU[seed as usize % 4];
         let compiled = compile(&scheduled, variant, Dump::default())
             .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", *case.kernel));
@@ -172,7 +181,8 @@ fn random_rows_as_ptx() {
         // Newer assemblers do not know sm_70.
         let targets = ["sm_75", "sm_80", "sm_90", "sm_100"];
         let target = Target::named(targets[seed as usize % targets.len()]).expect("a known target");
-        let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
+        let scheduled =
+            verified(Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target });
         let variant = Variant { aligned: seed % 2 == 0, narrow: seed % 3 > 0, few: seed % 5 < 2 };
         let compiled = compile(&scheduled, variant, Dump::default())
             .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", *case.kernel));

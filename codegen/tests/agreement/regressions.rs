@@ -2,7 +2,7 @@
 
 use crate::amd::Emulator;
 use crate::data::Case;
-use crate::{agree_on_amd, agree_on_host, number, skipped};
+use crate::{agree_on_amd, agree_on_host, number, skipped, verified};
 use routefuse_codegen::{Dump, compile};
 use routefuse_ir::dim::SymbolId;
 use routefuse_ir::graph::{Layout, TensorType};
@@ -73,7 +73,8 @@ fn a_long_shift_sees_its_whole_amount() {
             let case = pointwise(&[ScalarOp::Binary(op)], dtype, dtype);
             agree_on_host(&case, 0);
             let target = Target::named("sm_90").expect("a known target");
-            let scheduled = Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target };
+            let scheduled =
+                verified(Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target });
             let compiled = compile(&scheduled, Variant::GPU[0], Dump::default()).expect("compiles");
             let ptx = String::from_utf8(compiled.artifact.code).expect("PTX is text");
             assert!(ptx.contains("min.u64"), "{op:?} {dtype}:\n{ptx}");

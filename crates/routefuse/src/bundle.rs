@@ -25,7 +25,7 @@ impl Bundled {
 
 // SAFETY: it gives no code.
 unsafe impl Compiler for Bundled {
-    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic> {
+    fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         let (name, target) = (&kernel.kernel.name, kernel.target);
         let lacking = self.bundle.lacking();
         if target.kind() == TargetKind::Host && !lacking.is_empty() {

@@ -22,10 +22,11 @@ impl Stages {
     /// variant, from a new MLIR context and target machine on. Nothing is cached.
     ///
     /// # Errors
-    /// The compiler's (`RF0802` to `RF0804`).
+    /// A schedule that does not fit ([`Scheduled::verify`]); the compiler's (`RF0802` to `RF0804`).
     pub fn compile(kernel: &Scheduled, variant: Variant) -> Result<Compilation, Error> {
+        let kernel = kernel.clone().verify()?;
         let c =
-            routefuse_codegen::compile(kernel, variant, Dump::default()).map_err(|e| crate::llvm::diagnostic(&e))?;
+            routefuse_codegen::compile(&kernel, variant, Dump::default()).map_err(|e| crate::llvm::diagnostic(&e))?;
         Ok(Compilation { artifact: c.artifact, timings: c.timings.phases().to_vec() })
     }
 }

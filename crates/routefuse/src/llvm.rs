@@ -3,7 +3,7 @@
 use routefuse_codegen::{CodegenError, Dump, HostProcessor, Problem};
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
-use routefuse_ir::{Code, Diagnostic};
+use routefuse_ir::{Code, Diagnostic, Verified};
 use routefuse_runtime::Compiler;
 use std::sync::OnceLock;
 
@@ -24,7 +24,7 @@ impl Llvm {
 // SAFETY: code generation is bit-exact to the interpreter's meaning of the kernel, checked by the tests of the workspace,
 // and touches only elements of the kernel's parameters.
 unsafe impl Compiler for Llvm {
-    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic> {
+    fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         let compiled = routefuse_codegen::compile(kernel, variant, Dump::default()).map_err(|e| diagnostic(&e))?;
         Ok(compiled.artifact)
     }
@@ -46,10 +46,6 @@ pub(crate) fn diagnostic(e: &CodegenError) -> Diagnostic {
     let (code, help) = match e.problem() {
         Problem::HostFeature { .. } => (Code::HostUnsupported, "GPU targets compile on any processor"),
         Problem::UndefinedSymbols { .. } => (Code::UndefinedSymbol, DEFECT),
-        Problem::RowTooWide { .. } => (
-            Code::CompileFailed,
-            "a leading dim that is constant is part of the row: make it symbolic (`dim T`), so that each row is one of its own",
-        ),
         _ => (Code::CompileFailed, DEFECT),
     };
     Diagnostic::new(code, e.to_string()).help(help)

@@ -19,7 +19,8 @@ pub struct Stages {
     pub canonical: String,
     /// The program: ports, workspace, kernels.
     pub fused: String,
-    /// Each kernel with its schedule, in the order in which they run.
+    /// Each kernel with its schedule, in the order in which they run. The schedules are not verified, so that a kernel that a
+    /// target has no room for can be seen.
     pub kernels: Vec<Scheduled>,
     /// Time of canonicalisation, fusion and scheduling together.
     pub time: Duration,
@@ -89,9 +90,10 @@ mod code {
         /// Compiles one variant of one of [`Stages::kernels`], keeping every text. Nothing is cached.
         ///
         /// # Errors
-        /// The compiler's (`RF0802` to `RF0804`).
+        /// A schedule that does not fit ([`Scheduled::verify`]); the compiler's (`RF0802` to `RF0804`).
         pub fn code(kernel: &Scheduled, variant: Variant) -> Result<CodeStages, Error> {
-            let c = routefuse_codegen::compile(kernel, variant, Dump::ALL).map_err(|e| crate::llvm::diagnostic(&e))?;
+            let kernel = kernel.clone().verify()?;
+            let c = routefuse_codegen::compile(&kernel, variant, Dump::ALL).map_err(|e| crate::llvm::diagnostic(&e))?;
             Ok(CodeStages {
                 mlir: c.mlir.unwrap_or_default(),
                 llvm: c.llvm.unwrap_or_default(),

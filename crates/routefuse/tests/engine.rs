@@ -132,8 +132,8 @@ fn rows_that_no_kernel_can_keep_are_refused() {
     let engine = Engine::builder().build().unwrap();
     for (target, room) in [("host", "bytes of stack"), ("sm_90", "columns in a lane"), ("gfx942", "columns in a lane")]
     {
-        let plan = engine.compile(&graph, &Target::named(target).unwrap(), &Options::default()).unwrap();
-        let refused = plan.prepare().unwrap_err().to_string();
+        let refused = engine.compile(&graph, &Target::named(target).unwrap(), &Options::default());
+        let refused = refused.unwrap_err().to_string();
         assert!(refused.starts_with("RF0802: kernel `wide`") && refused.contains(room), "{refused}");
         assert!(refused.contains("symbolic (`dim T`)"), "{refused}");
     }

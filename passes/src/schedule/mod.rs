@@ -6,21 +6,24 @@
 mod flat;
 pub(crate) mod row;
 
-use routefuse_ir::Verified;
 use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled};
 use routefuse_ir::target::Target;
+use routefuse_ir::{Diagnostic, Verified};
 
 /// Elements of a piece on the host: a vector of 64 bytes of `f32`.
 const HOST_WIDTH: u32 = 16;
 
 /// The kernel with its schedule for the target.
-pub fn schedule(kernel: Verified<Kernel>, target: Target) -> Scheduled {
+///
+/// # Errors
+/// `RF0802` if more of a row has to be kept at once than the target has room for: see [`Scheduled::verify`].
+pub fn schedule(kernel: Verified<Kernel>, target: Target) -> Result<Verified<Scheduled>, Diagnostic> {
     let schedule = schedule_of(&kernel, target);
-    Scheduled { kernel, schedule, target }
+    Scheduled { kernel, schedule, target }.verify()
 }
 
-/// The schedule alone: a function of the kernel and the target.
+/// The schedule alone, not verified: a function of the kernel and the target.
 pub fn schedule_of(kernel: &Kernel, target: Target) -> Schedule {
     if kernel.has_row_values() { row::schedule(kernel, target) } else { flat::schedule(kernel, target) }
 }
@@ -59,9 +62,8 @@ mod tests {
         }
         let g = b.finish().unwrap();
         let program = crate::fuse::fuse(&g, |_| false).unwrap().program;
-        let Schedule::Flat { threads, domains } = schedule(program.steps[0].kernel.clone(), target).schedule else {
-            panic!("not flat")
-        };
+        let scheduled = schedule(program.steps[0].kernel.clone(), target).unwrap().into_inner();
+        let Schedule::Flat { threads, domains } = scheduled.schedule else { panic!("not flat") };
         assert_eq!(threads, if target == Target::host() { 1 } else { 256 });
         domains.into_iter().map(|d| (d.cols, d.stores, d.piece)).collect()
     }

@@ -1,8 +1,8 @@
 //! What turns kernels into machine code, seen from here.
 
-use routefuse_ir::Diagnostic;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::{Diagnostic, Verified};
 
 /// Compiles kernels. The facade implements it with `routefuse-codegen`, so that this crate needs no LLVM.
 ///
@@ -14,7 +14,7 @@ pub unsafe trait Compiler: Send + Sync {
     ///
     /// # Errors
     /// `RF0802` to `RF0804`.
-    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic>;
+    fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic>;
 
     /// Which compiler this is, with LLVM's version: equal versions make equal code of equal kernels. Part of every key.
     fn version(&self) -> &str;

@@ -9,7 +9,7 @@ use crate::plan::bind::quick::Quick;
 use rayon::ThreadPool;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
-use routefuse_ir::{Code, Diagnostic};
+use routefuse_ir::{Code, Diagnostic, Verified};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -61,8 +61,9 @@ impl<D: Driver> GpuPlan<D> {
         if driver.suits(plan.target()) == Suits::Not {
             return Err(gpu.runs_not(&format!("the plan of `{}` is", plan.program().name), plan.target()));
         }
-        let step =
-            |k: &Scheduled| LoadedStep { variants: k.variants().iter().map(|v| (*v, OnceLock::new())).collect() };
+        let step = |k: &Verified<Scheduled>| LoadedStep {
+            variants: k.variants().iter().map(|v| (*v, OnceLock::new())).collect(),
+        };
         let steps = plan.kernels().iter().map(step).collect();
         let most_dependent = if plan.target().has_dependent_launch() { driver.multiprocessors() } else { 0 };
         let (quick, context, location) = (Quick::new(&plan), driver.context(), Location::of(driver.device()));

@@ -14,12 +14,12 @@ use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 use routefuse_ir::program::Program;
 use routefuse_ir::target::Target;
-use routefuse_ir::{Alias, Code, Diagnostic};
+use routefuse_ir::{Alias, Code, Diagnostic, Verified};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 /// One variant of one kernel.
-type Job<'p> = (&'p Scheduled, Variant);
+type Job<'p> = (&'p Verified<Scheduled>, Variant);
 
 /// Whether the schedules are one but for what the code keeps of a row, whose numbers are of the kernel it was compiled from:
 /// an equal kernel may have its values in another order.
@@ -46,7 +46,7 @@ type Loaded = Result<Vec<Arc<LoadedKernel>>, Diagnostic>;
 pub struct Plan {
     program: Program,
     target: Target,
-    kernels: Vec<Scheduled>,
+    kernels: Vec<Verified<Scheduled>>,
     ports: Vec<Port>,
     steps: Vec<StepSlots>,
     /// For each input, the output whose view it is if it is left out.
@@ -63,7 +63,8 @@ impl Plan {
     /// `schedules` has one schedule a step.
     ///
     /// # Errors
-    /// `RF0901` if the program and the schedules do not fit together: a defect in who made them.
+    /// `RF0802` if a schedule does not fit its kernel and the target: see [`Scheduled::verify`]. `RF0901` if the program and
+    /// the schedules do not fit together: a defect in who made them.
     pub fn new(
         program: Program,
         schedules: Vec<Schedule>,
@@ -140,12 +141,12 @@ impl Plan {
                 shared[i] = Some((program.inputs.len() + o) as u32);
             }
         }
-        let kernels = program.steps.iter().zip(schedules).map(|(step, schedule)| Scheduled {
-            kernel: step.kernel.clone(),
-            schedule,
-            target,
-        });
-        let kernels = kernels.collect();
+        let kernels = program
+            .steps
+            .iter()
+            .zip(schedules)
+            .map(|(step, schedule)| Scheduled { kernel: step.kernel.clone(), schedule, target }.verify())
+            .collect::<Result<_, _>>()?;
         let shared_count = shared.iter().flatten().count();
         Ok(Plan { kernels, ports, steps, shared, shared_count, source, loaded: OnceLock::new(), target, program })
     }
@@ -224,7 +225,7 @@ impl Plan {
     pub(crate) fn kernel(
         &self,
         reach: Reach,
-        scheduled: &Scheduled,
+        scheduled: &Verified<Scheduled>,
         variant: Variant,
     ) -> Result<Arc<LoadedKernel>, Diagnostic> {
         let Some((compiler, cache)) = &self.source else {
@@ -270,7 +271,7 @@ impl Plan {
 
     /// The kernels with their schedules, in the order in which they run.
     #[inline]
-    pub fn kernels(&self) -> &[Scheduled] {
+    pub fn kernels(&self) -> &[Verified<Scheduled>] {
         &self.kernels
     }
 

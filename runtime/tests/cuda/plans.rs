@@ -23,7 +23,7 @@ pub struct Notes {
 
 // SAFETY: the stand-in runs nothing.
 unsafe impl Compiler for Notes {
-    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic> {
+    fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let slots = abi::slots(&kernel.kernel);
         let name = &kernel.kernel.name;

@@ -5,7 +5,7 @@ use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::ValueKind;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::Target;
-use routefuse_ir::{Alias, Diagnostic, Literal};
+use routefuse_ir::{Alias, Diagnostic, Literal, Verified};
 use routefuse_runtime::{Compiler, DiskCache, DiskOptions, KernelCache, KeyText};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub const VARIANT: Variant = Variant::GPU[0];
 
 // SAFETY: the code is text for a GPU; it is never run.
 unsafe impl Compiler for Fake {
-    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic> {
+    fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(self.delay);
         if let Some(log) = &self.log {
@@ -51,15 +51,12 @@ pub fn code(kernel: &Scheduled) -> Vec<u8> {
 }
 
 /// `y = x + n`: as many kernels as there are n.
-pub fn kernel(n: i32) -> Scheduled {
+pub fn kernel(n: i32) -> Verified<Scheduled> {
     let program = fixture::increment_program(Alias::None);
     let mut kernel = program.steps[0].kernel.clone().into_inner();
     kernel.values[1].kind = ValueKind::Const(Literal::i32(n));
-    Scheduled {
-        kernel: kernel.verify().unwrap(),
-        schedule: schedules(&program).remove(0),
-        target: Target::named("sm_90").unwrap(),
-    }
+    let (kernel, target) = (kernel.verify().unwrap(), Target::named("sm_90").unwrap());
+    Scheduled { kernel, schedule: schedules(&program).remove(0), target }.verify().unwrap()
 }
 
 pub fn key(n: i32) -> KeyText {

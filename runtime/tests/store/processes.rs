@@ -63,7 +63,7 @@ fn a_process() {
             unsafe impl Compiler for Forever {
                 fn compile(
                     &self,
-                    _: &routefuse_ir::kernel::schedule::Scheduled,
+                    _: &routefuse_ir::Verified<routefuse_ir::kernel::schedule::Scheduled>,
                     _: routefuse_ir::kernel::schedule::Variant,
                 ) -> Result<routefuse_ir::artifact::Artifact, routefuse_ir::Diagnostic> {
                     println!("ready");

@@ -3,7 +3,7 @@
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
-use routefuse_ir::{Code, Diagnostic};
+use routefuse_ir::{Code, Diagnostic, Verified};
 use routefuse_runtime::{Compiler, Key};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -48,7 +48,7 @@ impl Recorder {
 
 // SAFETY: the code is the inner compiler's.
 unsafe impl Compiler for Recorder {
-    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic> {
+    fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         let artifact = self.inner.compile(kernel, variant)?;
         let key = *Key::of(kernel, variant, self).as_bytes();
         self.code.lock().unwrap_or_else(PoisonError::into_inner).insert(key, artifact.code.clone());
@@ -113,7 +113,7 @@ impl Pack {
 
 // SAFETY: the code is what a compiler gave for the kernel of this key.
 unsafe impl Compiler for Pack {
-    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic> {
+    fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         let key = Key::of(kernel, variant, self);
         let code = self.code.get(key.as_bytes()).ok_or_else(|| {
             let message = format!("the pack has no kernel `{}` {variant} for {}", kernel.kernel.name, kernel.target);

@@ -13,12 +13,12 @@ use routefuse_tests::skips::skip;
 /// Compiled for one target: the program, and its kernels with their schedules.
 pub struct Compiled {
     program: Program,
-    kernels: Vec<Scheduled>,
+    kernels: Vec<Verified<Scheduled>>,
 }
 
 impl Compiled {
     /// Kernels of the program.
-    pub fn kernels(&self) -> &[Scheduled] {
+    pub fn kernels(&self) -> &[Verified<Scheduled>] {
         &self.kernels
     }
 }
@@ -34,7 +34,7 @@ pub fn compile(g: &Verified<Graph>, target: &str) -> Compiled {
 impl Compiled {
     /// Every kernel in the variant of this number, counted around.
     pub fn of_variant(&self, variant: usize) -> Vec<Artifact> {
-        let compile = |k: &Scheduled| {
+        let compile = |k: &Verified<Scheduled>| {
             let variant = k.variants()[variant % k.variants().len()];
             let code = routefuse_codegen::compile(k, variant, Default::default());
             code.unwrap_or_else(|e| panic!("{} {variant}: {e}", k.kernel.name)).artifact

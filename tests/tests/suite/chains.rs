@@ -32,7 +32,8 @@ fn stages(target: &str) {
         assert_eq!(stages.kernels.len(), 1, "{} is one kernel", case.name);
         // The most special variant: 16-byte alignment and 32-bit indices on a GPU.
         let (kernel, variant) = (&stages.kernels[0], stages.kernels[0].variants()[0]);
-        let code = compile_for_processor(kernel, variant, Dump::ALL, &x86_64_v3());
+        let verified = kernel.clone().verify().expect("a schedule that fits");
+        let code = compile_for_processor(&verified, variant, Dump::ALL, &x86_64_v3());
         let code = code.unwrap_or_else(|e| panic!("{}: {e}", case.name));
         for (stage, text) in [("mlir", &code.mlir), ("llvm", &code.llvm), ("asm", &code.assembly)] {
             let text = text.as_deref().unwrap_or_default();

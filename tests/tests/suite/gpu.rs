@@ -16,7 +16,7 @@ struct BuiltIn;
 
 // SAFETY: the facade's own compiler.
 unsafe impl Compiler for BuiltIn {
-    fn compile(&self, kernel: &Scheduled, variant: Variant) -> Result<Artifact, Diagnostic> {
+    fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         match Stages::compile(kernel, variant) {
             Ok(compilation) => Ok(compilation.artifact),
             Err(e) => Err(e.into_diagnostics().0.remove(0)),

@@ -2,11 +2,10 @@
 
 use super::{Peephole, Peepholes};
 use crate::compile::mlir_with;
-use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::target::Target;
 use routefuse_ir::text;
 use routefuse_passes::pipeline::compile_graph;
-use routefuse_passes::schedule::schedule_of;
+use routefuse_passes::schedule::schedule;
 
 /// Groups of eight experts by the sum of their two best, and the best of what is left: a row schedule.
 const ROUTER: &str = "route 1
@@ -76,7 +75,7 @@ fn mlir(graph: &str, target: &str, peepholes: Peepholes) -> String {
     let program = compile_graph(graph, &Default::default()).unwrap_or_else(|d| panic!("{d}")).program;
     let target = Target::named(target).expect("a known target");
     let kernel = program.steps[0].kernel.clone();
-    let scheduled = Scheduled { schedule: schedule_of(&kernel, target), kernel, target };
+    let scheduled = schedule(kernel, target).unwrap_or_else(|d| panic!("{d}"));
     let variant = scheduled.variants()[0];
     mlir_with(&scheduled, variant, peepholes).unwrap_or_else(|e| panic!("{e}"))
 }

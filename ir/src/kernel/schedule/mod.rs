@@ -1,6 +1,9 @@
 //! How rows and columns meet threads: data made by `routefuse-passes`, read by code generation and by the runtime.
 
 pub mod room;
+#[cfg(test)]
+mod tests;
+mod verify;
 
 use super::{Kernel, ValueId};
 use crate::target::TargetKind;
@@ -244,7 +247,7 @@ impl fmt::Display for Variant {
     }
 }
 
-/// A kernel with its schedule for one target. What code generation takes.
+/// A kernel with its schedule for one target. Code generation takes it [verified](Scheduled::verify).
 #[derive(Clone, Debug)]
 pub struct Scheduled {
     /// The kernel.

@@ -1,0 +1,134 @@
+//! What a schedule that does not fit is told.
+
+use super::*;
+use crate::graph::{Layout, TensorType};
+use crate::kernel::{Param, ParamId, Role, RowOp, RowValue, Space, Store, Value, ValueKind};
+use crate::op::ReduceOp;
+use crate::target::Target;
+use crate::{DType, Dim, SymbolId};
+
+/// `out[T, cols] = x`, and with `sums` also `sum[T, 1]`, its sum over the row.
+fn kernel(cols: u64, sums: bool) -> crate::Verified<Kernel> {
+    let rows = SymbolId(0);
+    let param = |role, cols: u64| Param {
+        name: "p".to_owned(),
+        role,
+        ty: TensorType::new(DType::F32, [Dim::Sym(rows), Dim::Const(cols)]),
+        layout: Layout::Contiguous,
+        aliases: None,
+    };
+    let value =
+        |kind, cols| Value { kind, dtype: DType::F32, space: Space { per_row: true, cols }, name: String::new() };
+    let store = |i: u32| Store { param: ParamId(i + 1), value: ValueId(i), add_at: None };
+    let mut kernel = Kernel {
+        name: "k".to_owned(),
+        symbols: vec!["T".to_owned()],
+        rows: Some(rows),
+        params: vec![param(Role::Input, cols), param(Role::Output, cols)],
+        values: vec![value(ValueKind::Load(ParamId(0)), cols)],
+        stores: vec![store(0)],
+    };
+    if sums {
+        kernel.params.push(param(Role::Output, 1));
+        let sum = RowValue { op: RowOp::Reduce(ReduceOp::Sum), value: ValueId(0), width: cols };
+        kernel.values.push(value(ValueKind::RowValue(sum), 1));
+        kernel.stores.push(store(1));
+    }
+    kernel.verify().expect("a right kernel")
+}
+
+fn domain(cols: u64, stores: &[u32], piece: Piece) -> Domain {
+    Domain { cols, stores: stores.to_vec(), piece }
+}
+
+const ONE: Piece = Piece::InRow { width: 1 };
+
+fn told(kernel: crate::Verified<Kernel>, schedule: Schedule, target: &str) -> String {
+    let target = Target::named(target).expect("a known target");
+    match (Scheduled { kernel, schedule, target }).verify() {
+        Ok(_) => "fits".to_owned(),
+        Err(problem) => problem.to_string(),
+    }
+}
+
+/// What a flat schedule of `x[T, cols]` is told.
+fn flat(cols: u64, threads: u32, domains: Vec<Domain>, target: &str) -> String {
+    told(kernel(cols, false), Schedule::Flat { threads, domains }, target)
+}
+
+#[test]
+fn a_flat_schedule_fits_its_stores() {
+    let whole = |piece| vec![domain(6, &[0], piece)];
+    assert_eq!(flat(6, 256, whole(Piece::InRow { width: 2 }), "sm_90"), "fits");
+    assert_eq!(flat(6, 256, whole(Piece::Flat { width: 4 }), "sm_90"), "fits");
+    assert_eq!(flat(6, 1, whole(Piece::InRow { width: 16 }), "host"), "fits");
+    let cases = [
+        (flat(6, 0, whole(ONE), "sm_90"), "0 threads a block, but the most are 1024"),
+        (flat(6, 2048, whole(ONE), "sm_90"), "2048 threads a block, but the most are 1024"),
+        (flat(6, 256, vec![], "sm_90"), "store 0 is in 0 domains, not in one"),
+        (flat(6, 256, vec![domain(6, &[0, 0], ONE)], "sm_90"), "store 0 is in 2 domains, not in one"),
+        (flat(6, 256, vec![domain(6, &[0, 1], ONE)], "sm_90"), "it names store 1, but there are 1"),
+        (flat(6, 256, vec![domain(4, &[0], ONE)], "sm_90"), "store 0 has 6 columns, not 4"),
+        (
+            flat(6, 256, whole(Piece::InRow { width: 3 }), "sm_90"),
+            "a piece of 3 lanes; it must be a power of two up to 64",
+        ),
+        (
+            flat(6, 256, whole(Piece::Flat { width: 128 }), "sm_90"),
+            "a piece of 128 lanes; it must be a power of two up to 64",
+        ),
+        (flat(6, 256, whole(Piece::InRow { width: 4 }), "sm_90"), "pieces of 4 columns do not divide rows of 6"),
+        (flat(6, 1, whole(Piece::Flat { width: 4 }), "host"), "flat pieces are for GPUs"),
+        (flat(6, 256, whole(Piece::Rows { width: 4 }), "sm_90"), "pieces of rows need one column, not 6"),
+    ];
+    for (told, what) in cases {
+        assert!(told.starts_with("RF0802: the schedule of kernel `k` for `"), "{told}");
+        assert!(told.contains(&format!("does not fit: {what}")), "{told}, not {what}");
+        assert!(told.contains("this is a defect in routefuse"), "{told}");
+    }
+}
+
+/// What a row schedule of `x[T, cols]` and its sums is told.
+fn row(cols: u64, (lanes, threads): (u32, u32), held: &[u32], piece: Piece, target: &str) -> String {
+    let shape = RowShape { lanes, threads, persistent: false };
+    let held = held.iter().map(|v| ValueId(*v)).collect();
+    let domains = vec![domain(cols, &[0], piece), domain(1, &[1], ONE)];
+    told(kernel(cols, true), Schedule::Row { few: shape, many: shape, few_rows: 0, held, domains }, target)
+}
+
+#[test]
+fn a_row_schedule_fits_the_machine() {
+    assert_eq!(row(8, (8, 64), &[0], ONE, "sm_90"), "fits");
+    assert_eq!(row(8, (1, 1), &[0], Piece::InRow { width: 16 }, "host"), "fits");
+    let cases = [
+        (
+            told(kernel(8, true), Schedule::Flat { threads: 64, domains: vec![] }, "sm_90"),
+            "row values need a row schedule",
+        ),
+        (row(8, (3, 66), &[0], ONE, "sm_90"), "3 lanes a row and 66 threads a block, of 1024 at most"),
+        (row(8, (8, 12), &[0], ONE, "sm_90"), "8 lanes a row and 12 threads a block, of 1024 at most"),
+        (row(8, (8, 2048), &[0], ONE, "sm_90"), "8 lanes a row and 2048 threads a block, of 1024 at most"),
+        (row(8, (2, 2), &[0], ONE, "host"), "2 lanes a row and 2 threads a block"),
+        (row(8, (8, 64), &[1], ONE, "sm_90"), "what it holds is not an ascending list of values other than row values"),
+        (row(8, (8, 64), &[0, 0], ONE, "sm_90"), "what it holds is not an ascending list"),
+        (row(8, (8, 64), &[7], ONE, "sm_90"), "what it holds is not an ascending list"),
+        (row(8, (8, 64), &[0], Piece::Flat { width: 2 }, "sm_90"), "its pieces of 8 columns are not in a row"),
+    ];
+    for (told, what) in cases {
+        assert!(told.contains(&format!("does not fit: {what}")), "{told}, not {what}");
+    }
+}
+
+/// The limits are of what is kept at once: 512 columns in a lane, 1 MiB of stack.
+#[test]
+fn a_row_that_there_is_no_room_for_is_refused() {
+    assert_eq!(row(4096, (8, 64), &[0], ONE, "sm_90"), "fits");
+    let refused = row(8192, (8, 64), &[0], ONE, "gfx942");
+    let expected = "RF0802: kernel `k` for `gfx942` keeps too much of a row at once: 1024 columns in a lane, and there is \
+                    room for 512";
+    assert!(refused.starts_with(expected) && refused.contains("make it symbolic (`dim T`)"), "{refused}");
+    // Five bytes a column that is held (its trap is one), and four of each segment to be added up.
+    let refused = row(1 << 20, (1, 1), &[0], ONE, "host");
+    let bytes = 9 * (1 << 20) + 5;
+    assert!(refused.contains(&format!("at once: {bytes} bytes of stack, and there is room for 1048576")), "{refused}");
+}

@@ -1,0 +1,148 @@
+//! The rules of schedules: what code generation relies on, checked where a schedule is made.
+
+use super::room::{MOST_COLUMNS, MOST_STACK, columns_of_a_lane, stack_bytes};
+use super::{Domain, Piece, RowShape, Schedule, Scheduled};
+use crate::diag::{Code, Diagnostic};
+use crate::kernel::ValueId;
+use crate::target::TargetKind;
+use crate::verify::Verified;
+
+/// The most lanes of a piece.
+const MOST_LANES: u32 = 64;
+
+impl Scheduled {
+    /// Checks that the schedule fits the kernel and the target.
+    ///
+    /// # Errors
+    /// `RF0802`: a row of which more has to be kept at once than the target has room for, or a schedule that does not fit,
+    /// which is a defect of who made it.
+    pub fn verify(self) -> Result<Verified<Scheduled>, Diagnostic> {
+        self.check()?;
+        Ok(Verified::new_unchecked(self))
+    }
+
+    /// What [`Scheduled::verify`] reports, without consuming it.
+    ///
+    /// # Errors
+    /// As [`Scheduled::verify`].
+    pub fn check(&self) -> Result<(), Diagnostic> {
+        let domains = match &self.schedule {
+            Schedule::Flat { threads, domains } => {
+                self.check_flat(*threads)?;
+                domains
+            }
+            Schedule::Row { few, many, held, domains, .. } => {
+                self.check_shapes([*few, *many])?;
+                self.check_held(held)?;
+                self.check_room(few.lanes.min(many.lanes), held)?;
+                if let Some(domain) = domains.iter().find(|d| !matches!(d.piece, Piece::InRow { .. })) {
+                    return Err(self.unfit(&format!("its pieces of {} columns are not in a row", domain.cols)));
+                }
+                domains
+            }
+        };
+        self.check_domains(domains)
+    }
+
+    fn is_host(&self) -> bool {
+        self.target.kind() == TargetKind::Host
+    }
+
+    fn unfit(&self, message: &str) -> Diagnostic {
+        let (kernel, target) = (&self.kernel.name, self.target.name());
+        let message = format!("the schedule of kernel `{kernel}` for `{target}` does not fit: {message}");
+        Diagnostic::new(Code::CompileFailed, message)
+            .help("this is a defect in routefuse; please report the graph and the target")
+    }
+
+    fn check_flat(&self, threads: u32) -> Result<(), Diagnostic> {
+        let most = self.target.info().max_threads;
+        if self.kernel.has_row_values() {
+            return Err(self.unfit("row values need a row schedule"));
+        }
+        if threads == 0 || threads > most {
+            return Err(self.unfit(&format!("{threads} threads a block, but the most are {most}")));
+        }
+        Ok(())
+    }
+
+    fn check_shapes(&self, shapes: [RowShape; 2]) -> Result<(), Diagnostic> {
+        let most = self.target.info().max_threads;
+        for RowShape { lanes, threads, .. } in shapes {
+            let whole = lanes.is_power_of_two() && threads > 0 && threads.is_multiple_of(lanes);
+            if !whole || threads > most || (self.is_host() && lanes != 1) {
+                return Err(
+                    self.unfit(&format!("{lanes} lanes a row and {threads} threads a block, of {most} at most"))
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn check_held(&self, held: &[ValueId]) -> Result<(), Diagnostic> {
+        let can_be = |id: &ValueId| self.kernel.values.get(id.0 as usize).is_some_and(|v| !v.kind.is_row_value());
+        if !held.is_sorted_by(|a, b| a < b) || !held.iter().all(can_be) {
+            return Err(self.unfit("what it holds is not an ascending list of values other than row values"));
+        }
+        Ok(())
+    }
+
+    /// `lanes` is the fewest that a row may have.
+    fn check_room(&self, lanes: u32, held: &[ValueId]) -> Result<(), Diagnostic> {
+        let (needed, most, unit) = if self.is_host() {
+            (stack_bytes(&self.kernel, held), MOST_STACK, "bytes of stack")
+        } else {
+            (columns_of_a_lane(&self.kernel, lanes), MOST_COLUMNS, "columns in a lane")
+        };
+        if needed <= most {
+            return Ok(());
+        }
+        let (kernel, target) = (&self.kernel.name, self.target.name());
+        let message = format!(
+            "kernel `{kernel}` for `{target}` keeps too much of a row at once: {needed} {unit}, and there is room for {most}"
+        );
+        Err(Diagnostic::new(Code::CompileFailed, message).help(
+            "a leading dim that is constant is part of the row: make it symbolic (`dim T`), so that each row is one of its own",
+        ))
+    }
+
+    /// Every store is in one domain, of its own number of columns, in pieces that fit.
+    fn check_domains(&self, domains: &[Domain]) -> Result<(), Diagnostic> {
+        let stores = &self.kernel.stores;
+        let mut times = vec![0; stores.len()];
+        for domain in domains {
+            for position in &domain.stores {
+                let Some(store) = stores.get(*position as usize) else {
+                    return Err(self.unfit(&format!("it names store {position}, but there are {}", stores.len())));
+                };
+                times[*position as usize] += 1;
+                let cols = self.kernel.store_cols(store);
+                if cols != domain.cols {
+                    return Err(self.unfit(&format!("store {position} has {cols} columns, not {}", domain.cols)));
+                }
+            }
+            self.check_piece(domain)?;
+        }
+        match times.iter().position(|&n| n != 1) {
+            Some(store) => Err(self.unfit(&format!("store {store} is in {} domains, not in one", times[store]))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_piece(&self, domain: &Domain) -> Result<(), Diagnostic> {
+        let width = domain.piece.width();
+        if !width.is_power_of_two() || width > MOST_LANES {
+            return Err(self.unfit(&format!("a piece of {width} lanes; it must be a power of two up to {MOST_LANES}")));
+        }
+        match domain.piece {
+            Piece::InRow { width } if !self.is_host() && !domain.cols.is_multiple_of(u64::from(width)) => {
+                Err(self.unfit(&format!("pieces of {width} columns do not divide rows of {}", domain.cols)))
+            }
+            Piece::Flat { .. } if self.is_host() => Err(self.unfit("flat pieces are for GPUs")),
+            Piece::Rows { .. } if domain.cols != 1 => {
+                Err(self.unfit(&format!("pieces of rows need one column, not {}", domain.cols)))
+            }
+            Piece::InRow { .. } | Piece::Flat { .. } | Piece::Rows { .. } => Ok(()),
+        }
+    }
+}
