@@ -1,0 +1,225 @@
+//! What must hold of the sources, one test an invariant. `docs/architecture.md` cites them by the names of these tests.
+//!
+//! Each message says what is wrong, where, and what would be right.
+
+use routefuse_invariants::manifest::table;
+use routefuse_invariants::modules::Modules;
+use routefuse_invariants::{Source, Workspace};
+use std::sync::LazyLock;
+
+static WORKSPACE: LazyLock<Workspace> = LazyLock::new(Workspace::read);
+
+/// Fails with everything that is wrong, a line each, and what would be right.
+#[track_caller]
+fn none(wrong: Vec<String>, right: &str) {
+    assert!(wrong.is_empty(), "\n{}\n{right}\n", wrong.join("\n"));
+}
+
+/// `ir` knows nobody; `passes`, `codegen` and `runtime` know `ir`; the facade joins them; programs and benches know the facade.
+/// Test crates may know all.
+#[test]
+fn dependencies_point_one_way() {
+    let allowed: &[(&str, &[&str])] = &[
+        ("routefuse-ir", &[]),
+        ("routefuse-passes", &["routefuse-ir"]),
+        ("routefuse-codegen", &["routefuse-ir"]),
+        ("routefuse-runtime", &["routefuse-ir"]),
+        ("routefuse", &["routefuse-ir", "routefuse-passes", "routefuse-codegen", "routefuse-runtime"]),
+        ("routefuse-cli", &["routefuse"]),
+        ("routefuse-bench", &["routefuse"]),
+        ("routefuse-generate", &["routefuse-ir"]),
+        ("routefuse-invariants", &[]),
+    ];
+    let mut wrong = vec![];
+    for member in WORKSPACE.members.iter().filter(|m| m.name != "routefuse-tests") {
+        let Some((_, allowed)) = allowed.iter().find(|a| a.0 == member.name) else {
+            wrong.push(format!(
+                "{}/Cargo.toml: `{}` is a crate that this test does not know",
+                member.folder, member.name
+            ));
+            continue;
+        };
+        for used in member.uses("dependencies").into_iter().chain(member.uses("build-dependencies")) {
+            if !allowed.contains(&used) {
+                wrong.push(format!("{}/Cargo.toml: `{}` depends on `{used}`", member.folder, member.name));
+            }
+        }
+    }
+    none(
+        wrong,
+        "A crate may depend on those that `dependencies_point_one_way` lists for it; what both need belongs into `ir`.",
+    );
+}
+
+/// Emitters ask a machine what it can do; they do not ask which it is.
+#[test]
+#[ignore = "its rooms are being built"]
+fn emitters_know_no_target() {
+    let emitters = WORKSPACE.member("routefuse-codegen").shipped().filter(|s| s.path.starts_with("codegen/src/emit/"));
+    let wrong: Vec<String> = emitters.flat_map(|s| s.places("TargetKind").collect::<Vec<_>>()).collect();
+    none(
+        wrong,
+        "No file of codegen/src/emit names `TargetKind`: what differs is a method of the machine (codegen/src/machine).",
+    );
+}
+
+/// `ir` and `passes` forbid unsafe code, and no attribute lets it in again.
+#[test]
+fn ir_and_passes_forbid_unsafe() {
+    let mut wrong = vec![];
+    for (name, root) in [("routefuse-ir", "ir/src/lib.rs"), ("routefuse-passes", "passes/src/lib.rs")] {
+        let member = WORKSPACE.member(name);
+        let forbids = |s: &Source| s.path == root && s.code.contains("#![forbid(unsafe_code)]");
+        if !member.sources.iter().any(forbids) {
+            wrong.push(format!("{root}: `#![forbid(unsafe_code)]` is missing"));
+        }
+        for source in member.shipped() {
+            wrong.extend(source.words().filter(|w| w.1 == "unsafe").map(|w| source.place(w.0)));
+        }
+    }
+    none(
+        wrong,
+        "`ir` and `passes` have no unsafe code: it belongs to FFI and launch boundaries, in `codegen` and `runtime`.",
+    );
+}
+
+/// Every unsafe block and impl says why it is sound: clippy denies others, and every crate takes the lint.
+#[test]
+fn unsafe_says_why() {
+    let mut wrong = vec![];
+    if !table(&WORKSPACE.manifest, "workspace.lints.clippy").contains(&("undocumented_unsafe_blocks", "\"deny\"")) {
+        wrong.push("Cargo.toml: the lint `undocumented_unsafe_blocks` is not denied".to_owned());
+    }
+    for member in &WORKSPACE.members {
+        if !table(&member.manifest, "lints").contains(&("workspace", "true")) {
+            wrong.push(format!("{}/Cargo.toml: the lints of the workspace are not taken", member.folder));
+        }
+    }
+    for source in WORKSPACE.sources() {
+        wrong.extend(source.places("undocumented_unsafe_blocks").map(|at| format!("{at}: the lint is changed here")));
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (at, _) in source.words().filter(|w| w.1 == "unsafe") {
+            let opens = source.code[at + "unsafe".len()..].trim_start();
+            let line = source.code[..at].matches('\n').count();
+            // A comment above the statement that has the block, or above the impl.
+            let said = (line.saturating_sub(8)..=line).any(|l| lines[l].contains("SAFETY:"));
+            if (opens.starts_with('{') || opens.starts_with("impl")) && !said {
+                wrong.push(format!("{}: unsafe without a reason", source.place(at)));
+            }
+        }
+    }
+    none(wrong, "Above every unsafe block and impl stands `// SAFETY:` with what makes it sound there.");
+}
+
+/// The driver of a GPU is called in one folder, and by the stopwatch that compares with a launch without this runtime.
+#[test]
+#[ignore = "its rooms are being built"]
+fn driver_calls_stay_in_their_folder() {
+    const FOLDER: &str = "runtime/src/gpu/cuda/";
+    const STOPWATCH: &str = "crates/cli/src/gpu/timer.rs";
+    let mut wrong = vec![];
+    for member in WORKSPACE.members.iter().filter(|m| m.name != "routefuse-tests") {
+        for source in member.shipped().filter(|s| !s.path.starts_with(FOLDER) && s.path != STOPWATCH) {
+            for path in ["cudarc::driver::sys", "cudarc::driver::result", "driver::sys::", "driver::result::"] {
+                wrong.extend(source.places(path).map(|at| format!("{at}: `{path}`")));
+            }
+            let called = |(at, word): &(usize, &str)| {
+                let name =
+                    word.strip_prefix("cu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+                name && source.code[at + word.len()..].starts_with('(')
+            };
+            wrong.extend(source.words().filter(called).map(|(at, word)| format!("{}: `{word}(`", source.place(at))));
+        }
+    }
+    wrong.sort();
+    wrong.dedup();
+    none(
+        wrong,
+        "Calls of the CUDA driver belong into runtime/src/gpu/cuda; the rest of the runtime asks the trait `Driver`.",
+    );
+}
+
+/// One concept a file.
+#[test]
+fn files_are_short() {
+    let long = WORKSPACE.sources().filter(|s| s.lines() > 550);
+    let wrong = long.map(|s| format!("{}: {} lines", s.path, s.lines())).collect();
+    none(wrong, "A file has about 500 lines, 550 at most: split it by what it holds.");
+}
+
+/// A file is named after what it holds.
+#[test]
+fn names_say_what() {
+    const SAYS_NOTHING: [&str; 8] = ["utils", "util", "helpers", "helper", "common", "misc", "manager", "base"];
+    let mut wrong = vec![];
+    for source in WORKSPACE.sources() {
+        let mut parts = source.path.trim_end_matches(".rs").split('/');
+        wrong.extend(parts.find(|part| SAYS_NOTHING.contains(part)).map(|part| format!("{}: `{part}`", source.path)));
+    }
+    none(wrong, "A file or folder is named after the one concept in it.");
+}
+
+/// Folders in which no circle of files may stand: each part can be read with those below it alone.
+const WITHOUT_CIRCLES: &[(&str, &[&[&str]])] = &[
+    ("routefuse-ir", &[&["text"], &["op"], &["infer"], &["interp"], &["kernel"], &["eval"], &["math"]]),
+    ("routefuse-passes", &[&[]]),
+    ("routefuse-codegen", &[&["emit"], &["machine"], &["mlir"], &["llvm"]]),
+    ("routefuse-runtime", &[&[]]),
+    ("routefuse", &[&["models"]]),
+    ("routefuse-cli", &[&[]]),
+    ("routefuse-generate", &[&[]]),
+    ("routefuse-invariants", &[&[]]),
+];
+
+#[test]
+#[ignore = "its rooms are being built"]
+fn modules_have_no_circles() {
+    let mut wrong = vec![];
+    for (name, folders) in WITHOUT_CIRCLES {
+        let member = WORKSPACE.member(name);
+        let src = format!("{}/src/", member.folder);
+        let modules = Modules::of(member.shipped(), &src);
+        for folder in *folders {
+            if !WORKSPACE.has_folder(&format!("{src}{}", folder.join("/"))) {
+                wrong.push(format!("{src}{}: there is no such folder", folder.join("/")));
+            }
+            wrong.extend(modules.circles(folder).into_iter().map(|circle| format!("{name}, {circle}")));
+        }
+    }
+    none(
+        wrong,
+        "Files that need each other in turn are one concept: move what both need into one of its own below them.",
+    );
+}
+
+/// A module with modules in it is a folder with a `mod.rs`.
+#[test]
+#[ignore = "its rooms are being built"]
+fn one_module_style() {
+    let mut wrong = vec![];
+    for source in WORKSPACE.sources().filter(|s| !["lib.rs", "main.rs", "mod.rs"].contains(&s.name())) {
+        let folder = source.path.trim_end_matches(".rs");
+        let programs = source.path.contains("/src/bin/") || source.path.split('/').rev().nth(1) == Some("tests");
+        if !programs && WORKSPACE.has_folder(folder) {
+            wrong.push(format!("{} beside {folder}/", source.path));
+        }
+    }
+    none(wrong, "`x/mod.rs` in its folder, not `x.rs` beside it.");
+}
+
+/// What is tested above is read: an invariant over no files holds of anything.
+#[test]
+#[ignore = "its rooms are being built"]
+fn the_workspace_is_read() {
+    assert!(WORKSPACE.members.len() >= 9, "{} crates", WORKSPACE.members.len());
+    assert!(WORKSPACE.sources().count() > 300, "{} files", WORKSPACE.sources().count());
+    for (member, folder) in [("routefuse-codegen", "codegen/src/emit/"), ("routefuse-runtime", "runtime/src/gpu/cuda/")]
+    {
+        let files = WORKSPACE.member(member).shipped().filter(|s| s.path.starts_with(folder)).count();
+        assert!(files > 2, "{folder} has {files} files");
+    }
+    let unsafe_words =
+        |name| WORKSPACE.member(name).shipped().flat_map(|s| s.words()).filter(|w| w.1 == "unsafe").count();
+    assert!(unsafe_words("routefuse-runtime") > 20 && unsafe_words("routefuse-codegen") > 5);
+    assert!(WORKSPACE.member("routefuse-ir").shipped().all(|s| !s.is_test()));
+}
