@@ -2,30 +2,47 @@
 
 use crate::data::Run;
 use routefuse_ir::artifact::Artifact;
-use serde_json::json;
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// The emulator's program and the Python that runs it.
+/// A process that emulates one launch after another: starting it takes longer than most launches.
 pub struct Emulator {
-    program: PathBuf,
-    python: String,
+    child: Child,
+    requests: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
 }
 
 impl Emulator {
-    /// `AMDEMU`, or the folder beside the project.
+    /// The emulator in the folder `AMDEMU`, or the folder beside the project; none if it, Python or numpy is not there.
     pub fn find() -> Option<Emulator> {
-        let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/amdemu");
-        let folder = std::env::var_os("AMDEMU").map_or(beside, PathBuf::from);
-        let program = folder.join("run.py");
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let folder = std::env::var_os("AMDEMU").map_or(project.join("../shared/amdemu"), PathBuf::from);
         let python = std::env::var("ROUTEFUSE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let numpy = Command::new(&python).args(["-c", "import numpy"]).stderr(Stdio::null()).status();
-        (program.exists() && numpy.is_ok_and(|s| s.success())).then_some(Emulator { program, python })
+        if !folder.join("run.py").exists() || !numpy.is_ok_and(|s| s.success()) {
+            return None;
+        }
+        let mut command = Command::new(python);
+        command.arg(project.join("tests/emulate.py")).env("AMDEMU", folder);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the emulator starts");
+        let requests = child.stdin.take();
+        let replies = BufReader::new(child.stdout.take().expect("piped"));
+        Some(Emulator { child, requests, replies })
+    }
+
+    fn request(&mut self, spec: &Value) -> Result<(), String> {
+        let requests = self.requests.as_mut().expect("open until dropped");
+        writeln!(requests, "{spec}").map_err(|e| e.to_string())?;
+        let mut line = String::new();
+        self.replies.read_line(&mut line).map_err(|e| e.to_string())?;
+        let reply: Value = serde_json::from_str(&line).map_err(|e| format!("{e}: {line}"))?;
+        if reply["ok"] == true { Ok(()) } else { Err(format!("the emulator: {line}")) }
     }
 
     /// The buffers after a launch, one a parameter.
-    pub fn run(&self, artifact: &Artifact, run: &Run) -> Result<Vec<Vec<u8>>, String> {
+    pub fn run(&mut self, artifact: &Artifact, run: &Run) -> Result<Vec<Vec<u8>>, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes);
         write("kernel.hsaco", &artifact.code).map_err(|e| e.to_string())?;
@@ -52,22 +69,15 @@ impl Emulator {
             "block": [artifact.schedule.threads(artifact.variant), 1, 1],
             "args": slots.iter().map(argument).collect::<Vec<_>>(),
         });
-        let mut child = Command::new(&self.python)
-            .arg(&self.program)
-            .arg("-")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|e| e.to_string())?;
-        let mut stdin = child.stdin.take().expect("piped");
-        stdin.write_all(spec.to_string().as_bytes()).map_err(|e| e.to_string())?;
-        drop(stdin);
-        let output = child.wait_with_output().map_err(|e| e.to_string())?;
-        if !output.status.success() {
-            let texts = [output.stdout, output.stderr].map(|t| String::from_utf8_lossy(&t).into_owned());
-            return Err(texts.concat());
-        }
+        self.request(&spec)?;
         (0..run.buffers.len()).map(|i| std::fs::read(path(i)).map_err(|e| e.to_string())).collect()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // End of input ends it.
+        self.requests = None;
+        let _ = self.child.wait();
     }
 }

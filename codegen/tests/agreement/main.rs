@@ -47,7 +47,7 @@ fn agree_on_host(case: &Case, seed: u64) {
 }
 
 /// One compile for an AMD target and one emulated launch for each number of rows.
-fn agree_on_amd(emulator: &amd::Emulator, case: &Case, name: &str, variant: Variant, seed: u64) {
+fn agree_on_amd(emulator: &mut amd::Emulator, case: &Case, name: &str, variant: Variant, seed: u64) {
     let schedule = case.gpu_schedule.clone();
     let target = Target::named(name).expect("a known target");
     let scheduled = verified(Scheduled { kernel: case.kernel.clone(), schedule, target });
@@ -78,7 +78,7 @@ fn number(variable: &str, default: u64) -> u64 {
 
 #[test]
 fn random_kernels_on_amd() {
-    let Some(emulator) = amd::Emulator::find() else {
+    let Some(mut emulator) = amd::Emulator::find() else {
         return skipped("no AMD emulator");
     };
     let first = number("SEED", 1000);
@@ -87,7 +87,7 @@ fn random_kernels_on_amd() {
         let targets = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200"];
         // The buffers of a test are aligned to 8 bytes only where the variant says no more.
         let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: false };
-        agree_on_amd(&emulator, &case, targets[seed as usize % targets.len()], variant, seed);
+        agree_on_amd(&mut emulator, &case, targets[seed as usize % targets.len()], variant, seed);
     }
 }
 
@@ -157,7 +157,7 @@ fn random_rows_on_the_host() {
 /// The same by lanes: of a wavefront, and of a block.
 #[test]
 fn random_rows_on_amd() {
-    let Some(emulator) = amd::Emulator::find() else {
+    let Some(mut emulator) = amd::Emulator::find() else {
         return skipped("no AMD emulator");
     };
     let first = number("SEED", 6000);
@@ -165,7 +165,7 @@ fn random_rows_on_amd() {
         let case = Case::random_rows(seed);
         let targets = ["gfx942", "gfx1100", "gfx90a", "gfx1200"];
         let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: seed % 3 == 0 };
-        agree_on_amd(&emulator, &case, targets[seed as usize % targets.len()], variant, seed);
+        agree_on_amd(&mut emulator, &case, targets[seed as usize % targets.len()], variant, seed);
     }
 }
 

@@ -88,9 +88,9 @@ fn a_narrowed_product_keeps_the_sign_of_zero() {
     let ops = [ScalarOp::Binary(BinaryOp::Mul), ScalarOp::Unary(UnaryOp::Neg), ScalarOp::Cast(DType::F16)];
     let case = pointwise(&ops, DType::F32, DType::F16);
     agree_on_host(&case, 0);
-    let Some(emulator) = Emulator::find() else { return skipped("no AMD emulator") };
+    let Some(mut emulator) = Emulator::find() else { return skipped("no AMD emulator") };
     for name in ["gfx942", "gfx1100"] {
-        agree_on_amd(&emulator, &case, name, Variant { aligned: false, narrow: true, few: false }, 0);
+        agree_on_amd(&mut emulator, &case, name, Variant { aligned: false, narrow: true, few: false }, 0);
     }
 }
 

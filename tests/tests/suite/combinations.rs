@@ -82,7 +82,7 @@ fn check(engine: &Engine, graph: &Verified<Graph>, round: u64, rng: &mut SmallRn
 }
 
 fn run(number: u64) {
-    let rounds = shard(10, number, 2);
+    let rounds = shard(10, number, 5);
     println!("rounds {rounds:?}");
     let engine = Engine::builder().build().expect("an engine");
     let (mut valid, mut refused, mut wrong) = (0, 0, vec![]);
@@ -108,12 +108,14 @@ fn run(number: u64) {
     assert!(valid > refused, "{valid} combinations, {refused} refused");
 }
 
-#[test]
-fn half_of_combinations() {
-    run(0);
+/// Tests that share the rounds.
+macro_rules! shards {
+    ($($name:ident $number:literal)+) => { $(
+        #[test]
+        fn $name() {
+            run($number);
+        }
+    )+ };
 }
 
-#[test]
-fn other_half_of_combinations() {
-    run(1);
-}
+shards! { rounds_1 0 rounds_2 1 rounds_3 2 rounds_4 3 rounds_5 4 }

@@ -8,44 +8,43 @@ use routefuse_tests::skips::skip;
 use routefuse_tests::tools::{objdump_and_readelf, output};
 use std::process::Command;
 
-fn link(targets: &[Target]) {
-    let count = (examples().len() * targets.len()) as u64;
+fn link(target: &str) {
+    let examples = examples();
     let Some((objdump, readelf)) = objdump_and_readelf() else {
-        return skip("no llvm-objdump", count, Some("REQUIRE_LLVM_TOOLS"));
+        return skip("no llvm-objdump", examples.len() as u64, Some("REQUIRE_LLVM_TOOLS"));
     };
+    let target = &Target::named(target).expect("a known target");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("kernel.hsaco");
-    for target in targets {
-        for (i, case) in examples().into_iter().enumerate() {
-            let engine = Engine::builder().build().expect("an engine");
-            let plan = engine.compile(&case.graph(), target, &Options::default());
-            let plan = plan.unwrap_or_else(|e| panic!("{} for {target}: {e}", case.name));
-            let of_kernel = plan.kernels()[0].variants();
-            let chosen = [of_kernel[i % of_kernel.len()]];
-            let variants = if case.name == "e_post_chain" { of_kernel } else { &chosen };
-            for variant in variants.iter().copied() {
-                let name = format!("{} for {target} {variant}", case.name);
-                let code = routefuse_codegen::compile(&plan.kernels()[0], variant, Default::default());
-                let artifact = code.unwrap_or_else(|e| panic!("{name}: {e}")).artifact;
-                std::fs::write(&file, &artifact.code).expect("written");
-                let run = |command: &mut Command| output(command.arg(&file)).unwrap_or_else(|e| panic!("{name}: {e}"));
-                let symbols = run(Command::new(&readelf).args(["--symbols", "--dyn-syms"]));
-                let undefined =
-                    symbols.lines().filter(|l| l.split_whitespace().any(|w| w == "UND") && !l.trim().starts_with("0:"));
-                assert_eq!(undefined.collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
-                assert!(symbols.contains(&artifact.entry), "{name}: {symbols}");
-                let header = run(Command::new(&readelf).arg("--file-header"));
-                assert!(header.contains(target.name()), "{name}: {header}");
-                let notes = run(Command::new(&readelf).arg("--notes"));
-                let threads = format!(".max_flat_workgroup_size: {}", artifact.schedule.threads(artifact.variant));
-                assert!(notes.contains(&threads), "{name}: {notes}");
-                let wave = format!(".wavefront_size: {}", target.info().warp);
-                assert!(notes.contains(&wave), "{name}: {notes}");
-                assert!(notes.contains(".private_segment_fixed_size: 0"), "{name} uses scratch memory: {notes}");
-                let text = run(Command::new(&objdump).arg("--disassemble"));
-                assert!(text.contains("s_endpgm") && text.contains(&artifact.entry), "{name}: {text}");
-                assert!(!text.contains("<unknown>"), "{name}: {text}");
-            }
+    for (i, case) in examples.into_iter().enumerate() {
+        let engine = Engine::builder().build().expect("an engine");
+        let plan = engine.compile(&case.graph(), target, &Options::default());
+        let plan = plan.unwrap_or_else(|e| panic!("{} for {target}: {e}", case.name));
+        let of_kernel = plan.kernels()[0].variants();
+        let chosen = [of_kernel[i % of_kernel.len()]];
+        let variants = if case.name == "e_post_chain" { of_kernel } else { &chosen };
+        for variant in variants.iter().copied() {
+            let name = format!("{} for {target} {variant}", case.name);
+            let code = routefuse_codegen::compile(&plan.kernels()[0], variant, Default::default());
+            let artifact = code.unwrap_or_else(|e| panic!("{name}: {e}")).artifact;
+            std::fs::write(&file, &artifact.code).expect("written");
+            let run = |command: &mut Command| output(command.arg(&file)).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let symbols = run(Command::new(&readelf).args(["--symbols", "--dyn-syms"]));
+            let undefined =
+                symbols.lines().filter(|l| l.split_whitespace().any(|w| w == "UND") && !l.trim().starts_with("0:"));
+            assert_eq!(undefined.collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
+            assert!(symbols.contains(&artifact.entry), "{name}: {symbols}");
+            let header = run(Command::new(&readelf).arg("--file-header"));
+            assert!(header.contains(target.name()), "{name}: {header}");
+            let notes = run(Command::new(&readelf).arg("--notes"));
+            let threads = format!(".max_flat_workgroup_size: {}", artifact.schedule.threads(artifact.variant));
+            assert!(notes.contains(&threads), "{name}: {notes}");
+            let wave = format!(".wavefront_size: {}", target.info().warp);
+            assert!(notes.contains(&wave), "{name}: {notes}");
+            assert!(notes.contains(".private_segment_fixed_size: 0"), "{name} uses scratch memory: {notes}");
+            let text = run(Command::new(&objdump).arg("--disassemble"));
+            assert!(text.contains("s_endpgm") && text.contains(&artifact.entry), "{name}: {text}");
+            assert!(!text.contains("<unknown>"), "{name}: {text}");
         }
     }
 }
@@ -54,7 +53,7 @@ fn link(targets: &[Target]) {
 #[test]
 fn random_graphs() {
     let engine = Engine::builder().build().expect("an engine");
-    let targets = amd();
+    let targets: Vec<Target> = PROCESSORS.iter().map(|name| Target::named(name).expect("a known target")).collect();
     let seeds = shard(120, 0, 1);
     println!("graphs of seeds {seeds:?}");
     for seed in seeds {
@@ -70,18 +69,24 @@ fn random_graphs() {
     }
 }
 
-fn amd() -> Vec<Target> {
-    let all: Vec<Target> = Target::all().filter(|t| t.kind() == TargetKind::Amdgpu).collect();
-    assert!(all.len() >= 8, "{all:?}");
-    all
+/// A test a processor, so that none takes long.
+macro_rules! processors {
+    ($($gfx:ident)+) => {
+        const PROCESSORS: &[&str] = &[$(stringify!($gfx)),+];
+
+        $(
+            #[test]
+            fn $gfx() {
+                link(stringify!($gfx));
+            }
+        )+
+    };
 }
 
-#[test]
-fn cdna() {
-    link(&amd().into_iter().filter(|t| t.info().warp == 64).collect::<Vec<_>>());
-}
+processors! { gfx90a gfx942 gfx950 gfx1030 gfx1100 gfx1101 gfx1200 gfx1201 }
 
 #[test]
-fn rdna() {
-    link(&amd().into_iter().filter(|t| t.info().warp == 32).collect::<Vec<_>>());
+fn every_processor_is_linked() {
+    let table = Target::all().filter(|t| t.kind() == TargetKind::Amdgpu).map(Target::name);
+    assert_eq!(table.collect::<Vec<_>>(), PROCESSORS);
 }

@@ -49,7 +49,7 @@ fn check(file: &str, g: &Verified<Graph>, plan: &Arc<Plan>, rows: u64, kind: Kin
 fn on_the_host(part: usize) {
     let engine = Engine::builder().build().expect("an engine");
     let mut launches = 0;
-    for (i, (file, g)) in files().into_iter().enumerate().filter(|(i, _)| i % 4 == part) {
+    for (i, (file, g)) in files().into_iter().enumerate().filter(|(i, _)| i % 8 == part) {
         let plan = compile(&engine, file, &g);
         assert_eq!(plan.kernels().len(), 1, "{file} is one kernel");
         // Presets themselves are run at every size; combinations of options where the interpreter is quick.
@@ -64,25 +64,17 @@ fn on_the_host(part: usize) {
     println!("{launches} launches");
 }
 
-#[test]
-fn first_quarter() {
-    on_the_host(0);
+/// Tests that share the files.
+macro_rules! parts {
+    ($($name:ident $part:literal)+) => { $(
+        #[test]
+        fn $name() {
+            on_the_host($part);
+        }
+    )+ };
 }
 
-#[test]
-fn second_quarter() {
-    on_the_host(1);
-}
-
-#[test]
-fn third_quarter() {
-    on_the_host(2);
-}
-
-#[test]
-fn last_quarter() {
-    on_the_host(3);
-}
+parts! { part_1 0 part_2 1 part_3 2 part_4 3 part_5 4 part_6 5 part_7 6 part_8 7 }
 
 /// Garbage ids, random tensors, counts and flags, between pages that end the process when they are touched.
 #[test]

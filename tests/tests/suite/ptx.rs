@@ -101,43 +101,38 @@ fn elements_are_loaded_together() {
     }
 }
 
-fn assemble(sms: &[&str]) {
+/// Every variant of every example, assembled for one processor.
+fn assemble(sm: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let engine = Engine::builder().build().expect("an engine");
     let (mut assembled, mut skipped) = (0, 0);
-    for sm in sms {
-        let target = Target::named(sm).expect("a known target");
-        let assembler = ptxas(sm);
-        for case in examples() {
-            let artifacts = engine.artifacts(&case.graph(), &target, &Options::default());
-            for artifact in artifacts.unwrap_or_else(|e| panic!("{} for {sm}: {e}", case.name)) {
-                let name = format!("{} for {sm} {}", case.name, artifact.variant);
-                let ptx = String::from_utf8(artifact.code).expect("PTX is text");
-                check_text(&name, &ptx);
-                let Some(assembler) = &assembler else {
-                    skipped += 1;
-                    continue;
-                };
-                let (from, to) = (folder.path().join("kernel.ptx"), folder.path().join("kernel.cubin"));
-                std::fs::write(&from, &ptx).expect("written");
-                let mut command = Command::new(assembler);
-                let result =
-                    output(command.arg(format!("-arch={sm}")).args(["--warning-as-error", "-o"]).args([&to, &from]));
-                if let Err(e) = result {
-                    panic!("{name}: {e}\n{ptx}");
-                }
-                // One variant of one target: disassembling takes seconds.
-                if *sm == "sm_90"
-                    && artifact.variant == Variant::GPU[0]
-                    && let Some(disassembler) = nvdisasm()
-                {
-                    check_machine_code(
-                        &name,
-                        &output(Command::new(disassembler).arg(&to)).expect("it is disassembled"),
-                    );
-                }
-                assembled += 1;
+    let target = Target::named(sm).expect("a known target");
+    let assembler = ptxas(sm);
+    for case in examples() {
+        let artifacts = engine.artifacts(&case.graph(), &target, &Options::default());
+        for artifact in artifacts.unwrap_or_else(|e| panic!("{} for {sm}: {e}", case.name)) {
+            let name = format!("{} for {sm} {}", case.name, artifact.variant);
+            let ptx = String::from_utf8(artifact.code).expect("PTX is text");
+            check_text(&name, &ptx);
+            let Some(assembler) = &assembler else {
+                skipped += 1;
+                continue;
+            };
+            let (from, to) = (folder.path().join("kernel.ptx"), folder.path().join("kernel.cubin"));
+            std::fs::write(&from, &ptx).expect("written");
+            let mut command = Command::new(assembler);
+            command.arg(format!("-arch={sm}")).args(["--warning-as-error", "-o"]).args([&to, &from]);
+            if let Err(e) = output(&mut command) {
+                panic!("{name}: {e}\n{ptx}");
             }
+            // One variant of one target: disassembling takes seconds.
+            if sm == "sm_90"
+                && artifact.variant == Variant::GPU[0]
+                && let Some(disassembler) = nvdisasm()
+            {
+                check_machine_code(&name, &output(Command::new(disassembler).arg(&to)).expect("it is disassembled"));
+            }
+            assembled += 1;
         }
     }
     if skipped > 0 {
@@ -146,33 +141,26 @@ fn assemble(sms: &[&str]) {
     println!("{assembled} assembled");
 }
 
-const SHARDS: [&[&str]; 4] =
-    [&["sm_70", "sm_75", "sm_80"], &["sm_86", "sm_87", "sm_89"], &["sm_90", "sm_100", "sm_103"], &["sm_120", "sm_121"]];
+/// A test a processor, so that none takes long.
+macro_rules! processors {
+    ($($sm:ident)+) => {
+        const PROCESSORS: &[&str] = &[$(stringify!($sm)),+];
+
+        $(
+            #[test]
+            fn $sm() {
+                assemble(stringify!($sm));
+            }
+        )+
+    };
+}
+
+processors! { sm_70 sm_75 sm_80 sm_86 sm_87 sm_89 sm_90 sm_100 sm_103 sm_120 sm_121 }
 
 #[test]
 fn every_processor_is_assembled() {
     let table = Target::all().filter(|t| t.kind() == TargetKind::Nvptx).map(Target::name);
-    assert_eq!(table.collect::<Vec<_>>(), SHARDS.concat());
-}
-
-#[test]
-fn volta_to_a100() {
-    assemble(SHARDS[0]);
-}
-
-#[test]
-fn rtx_30_to_ada() {
-    assemble(SHARDS[1]);
-}
-
-#[test]
-fn hopper_and_blackwell() {
-    assemble(SHARDS[2]);
-}
-
-#[test]
-fn blackwell_at_home() {
-    assemble(SHARDS[3]);
+    assert_eq!(table.collect::<Vec<_>>(), PROCESSORS);
 }
 
 /// Every kernel of a graph in the variant of this number, checked and assembled; false if there is no assembler.
@@ -218,13 +206,12 @@ fn corpus() {
 fn random_graphs() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let engine = Engine::builder().build().expect("an engine");
-    let sms: Vec<&str> = SHARDS.concat();
     let seeds = shard(150, 0, 1);
     println!("graphs of seeds {seeds:?}");
     let mut skipped = 0;
     for seed in seeds {
         let Ok(graph) = graph::of_seed(seed, &Profile::FLAT).graph else { continue };
-        let (sm, variant) = (sms[seed as usize % sms.len()], seed as usize / sms.len());
+        let (sm, variant) = (PROCESSORS[seed as usize % PROCESSORS.len()], seed as usize / PROCESSORS.len());
         skipped += u64::from(!assemble_graph(&engine, &graph, sm, variant, folder.path()));
     }
     if skipped > 0 {
