@@ -330,9 +330,9 @@ pub enum Versus {
 /// `demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// The routing trace.
-    #[arg(long, default_value = "examples/data/router_trace.safetensors")]
-    pub trace: PathBuf,
+    /// A routing trace, a .safetensors file [default: the one that the program carries].
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -22,7 +22,12 @@ impl Routed {
     ///
     /// # Errors
     /// A trace that cannot be read, and whatever keeps the graph from running.
-    pub fn count(engine: &Engine, path: &Path, layer: usize, graph: &Verified<Graph>) -> Result<Routed, Failure> {
+    pub fn count(
+        engine: &Engine,
+        path: Option<&Path>,
+        layer: usize,
+        graph: &Verified<Graph>,
+    ) -> Result<Routed, Failure> {
         let trace = Trace::open(path, layer)?;
         let mut inputs = trace.inputs(graph, trace.tokens)?;
         let mut logical = vec![];

@@ -28,6 +28,19 @@ pub fn read(input: &str, spec: &str, want: DType, rank: Option<usize>) -> Result
         }
         None => read_npy(spec, want)?,
     };
+    checked(input, spec, tensor, want, rank)
+}
+
+/// Reads a tensor of a `.safetensors` file that the program carries.
+///
+/// # Errors
+/// `RF0703` to `RF0705` as [`read`].
+pub fn read_included(input: &str, data: &[u8], key: &str, want: DType) -> Result<Tensor, Diagnostic> {
+    let spec = format!("the included trace:{key}");
+    checked(input, &spec, from_safetensors("the included trace", data, key)?, want, None)
+}
+
+fn checked(input: &str, spec: &str, tensor: Tensor, want: DType, rank: Option<usize>) -> Result<Tensor, Diagnostic> {
     if tensor.dtype() != want {
         let message = format!("input `{input}` is {want}, but `{spec}` holds {}", tensor.dtype());
         let help = format!("save it as {want}, or `cast` it in the graph");
@@ -62,8 +75,11 @@ fn keys(path: &str) -> Result<String, Diagnostic> {
 }
 
 fn read_safetensors(path: &str, key: &str) -> Result<Tensor, Diagnostic> {
-    let data = bytes(path)?;
-    let file = SafeTensors::deserialize(&data).map_err(|e| not_what_it_says(path, "safetensors", &e))?;
+    from_safetensors(path, &bytes(path)?, key)
+}
+
+fn from_safetensors(path: &str, data: &[u8], key: &str) -> Result<Tensor, Diagnostic> {
+    let file = SafeTensors::deserialize(data).map_err(|e| not_what_it_says(path, "safetensors", &e))?;
     let view = file.tensor(key).map_err(|_| {
         let mut names = file.names();
         names.sort_unstable();

@@ -3,11 +3,16 @@
 //! The trace has, for one MoE layer, the ids, weights, router logits and shared-gate logits of some thousand tokens. What a
 //! chain needs beside them (an expert map, replicas, random numbers) is derived from the trace, the same every time.
 
+use crate::tensor_file;
 use routefuse::{Code, DType, Diagnostic, Graph, Tensor, Verified};
+
+/// The trace that the program carries, so that it shows what it does wherever it is installed.
+const INCLUDED: &[u8] = include_bytes!("../data/router_trace.safetensors");
 
 /// One layer of a trace.
 pub struct Trace {
-    path: String,
+    /// The file; without one, [`INCLUDED`].
+    path: Option<String>,
     layer: usize,
     /// Tokens in the trace.
     pub tokens: u64,
@@ -17,12 +22,12 @@ pub struct Trace {
 const MULTIPLIER: u64 = 167;
 
 impl Trace {
-    /// Opens a layer of a trace.
+    /// Opens a layer of a trace: of this file, or of the one that the program carries.
     ///
     /// # Errors
     /// `RF0701` to `RF0705`.
-    pub fn open(path: &std::path::Path, layer: usize) -> Result<Trace, Diagnostic> {
-        let mut trace = Trace { path: path.display().to_string(), layer, tokens: 0 };
+    pub fn open(path: Option<&std::path::Path>, layer: usize) -> Result<Trace, Diagnostic> {
+        let mut trace = Trace { path: path.map(|p| p.display().to_string()), layer, tokens: 0 };
         trace.tokens = trace.tensor("ids", DType::I32)?.shape().first().copied().unwrap_or(0);
         Ok(trace)
     }
@@ -32,8 +37,11 @@ impl Trace {
     /// # Errors
     /// `RF0701` to `RF0705`.
     pub fn tensor(&self, name: &str, dtype: DType) -> Result<Tensor, Diagnostic> {
-        let spec = format!("{}:layer{}.{name}", self.path, self.layer);
-        crate::tensor_file::read(name, &spec, dtype, None)
+        let key = format!("layer{}.{name}", self.layer);
+        match &self.path {
+            Some(path) => tensor_file::read(name, &format!("{path}:{key}"), dtype, None),
+            None => tensor_file::read_included(name, INCLUDED, &key, dtype),
+        }
     }
 
     /// The inputs of a chain at the first `rows` tokens (repeated from the start if there are not so many).

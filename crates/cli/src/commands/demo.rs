@@ -30,7 +30,7 @@ struct Row {
 }
 
 pub fn run(a: &Demo) -> Result<(), Failure> {
-    let trace = Trace::open(&a.trace, 0)?;
+    let trace = Trace::open(a.trace.as_deref(), 0)?;
     let engine = Engine::builder().build()?;
     let mut out = std::io::stdout().lock();
     if !a.json {
@@ -54,7 +54,7 @@ pub fn run(a: &Demo) -> Result<(), Failure> {
         line(&mut out, &row)?;
     }
     rows.push(row);
-    let layers = [0, 1].map(|layer| Routed::count(&engine, &a.trace, layer, &router));
+    let layers = [0, 1].map(|layer| Routed::count(&engine, a.trace.as_deref(), layer, &router));
     let layers = layers.into_iter().collect::<Result<Vec<Routed>, Failure>>()?;
     let checked: usize = rows.iter().map(|r| r.checked).sum();
     if a.json {
@@ -116,7 +116,8 @@ fn measure(engine: &Engine, trace: &Trace, chain: &'static str, graph: &Verified
 }
 
 fn head(out: &mut impl Write, trace: &Trace, a: &Demo) -> std::io::Result<()> {
-    writeln!(out, "{} real tokens from {}, on the host, one thread.", trace.tokens, a.trace.display())?;
+    let from = a.trace.as_ref().map_or_else(|| "the included trace".to_owned(), |path| path.display().to_string());
+    writeln!(out, "{} real tokens from {from}, on the host, one thread.", trace.tokens)?;
     writeln!(out, "Fused and unfused (a kernel an op), each output is compared with the interpreter, then timed.\n")?;
     writeln!(
         out,

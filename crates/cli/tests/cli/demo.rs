@@ -1,11 +1,11 @@
 //! `demo`.
 
 use crate::program::{examples, routefuse};
+use std::path::Path;
 
 #[test]
 fn every_chain_is_one_kernel_with_the_interpreters_bits() {
-    let trace = examples().join("data/router_trace.safetensors").display().to_string();
-    let json = routefuse(&["demo", "--trace", &trace, "--json"]).json();
+    let json = routefuse(&["demo", "--json"]).json();
     let chains = json["chains"].as_array().unwrap();
     for letter in ["a_", "b_", "c_", "d_", "e_"] {
         assert!(chains.iter().any(|c| c["chain"].as_str().unwrap().starts_with(letter)), "{letter}");
@@ -22,6 +22,14 @@ fn every_chain_is_one_kernel_with_the_interpreters_bits() {
         assert_eq!((&layer["rows"], &layer["same_sets"]), (&2048.into(), &2048.into()), "{layer}");
         assert!(layer["weights_max_ulp"].as_u64().unwrap() <= 8, "{layer}");
     }
+}
+
+/// The package holds a link to the example's trace; a package is made of what links lead to.
+#[test]
+fn the_included_trace_is_the_examples() {
+    let included = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/router_trace.safetensors");
+    let example = examples().join("data/router_trace.safetensors");
+    assert_eq!(std::fs::read(included).unwrap(), std::fs::read(example).unwrap());
 }
 
 #[test]
