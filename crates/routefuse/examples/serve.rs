@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{} plans ready in {:.2} ms: {:?}", plans.len(), time.as_secs_f64() * 1e3, engine.counters());
 
-    // Serving: `HostPlan::new(plan)?.launch(&args)`, as in `examples/embed.rs`. Whatever happened, nothing was compiled or loaded.
+    // Serving: `HostPlan::new(plan)?.launch(&args)`, as in the example `embed`. Whatever happened, nothing was compiled or loaded.
     sealed.check()?;
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! How an engine embeds routefuse: compile a routing graph at model load, launch it on the engine's own memory.
 //!
 //! ```text
-//! cargo run --release --example embed
+//! cargo run --release -p routefuse --example embed
 //! ```
 //! The graph is the long chain: remap, padding mask, scale, append the shared expert, pack.
 
-use routefuse::{Args, Engine, HostPlan, Options, Target, TensorMut, TensorRef, text};
+use routefuse::{Args, Engine, HostPlan, Options, Target, TensorMut, TensorRef, chains::PostChain};
 use std::time::Instant;
 
 /// The model's sizes, as the graph declares them: experts, experts a token, with the shared one.
@@ -14,8 +14,8 @@ const K: usize = 8;
 const K1: usize = K + 1;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/e_post_chain.route");
-    let graph = text::parse_verified(&std::fs::read_to_string(path)?)?;
+    // The same graph as text is `examples/e_post_chain.route` of the repository; `text::parse_verified` reads it.
+    let graph = PostChain { experts: E as u64, top_k: K as u64, shared: 1, ..PostChain::default() }.graph()?;
 
     // Model load: one engine, one plan, every kernel compiled and loaded before the first request.
     let engine = Engine::builder().build()?;
