@@ -94,11 +94,14 @@ gpu-pack: setup ## One archive for a machine with an NVIDIA GPU and neither Rust
 	@scripts/gpu-pack --archive
 
 .PHONY: lint
-lint: setup ## Check formatting, clippy and the documentation, all without warnings
+lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny, the dependencies: no warnings
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	cargo clippy $(LOCKED) -p routefuse --no-default-features --lib --examples -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --lib
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) -p routefuse --no-deps --no-default-features --features cuda,remote
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
+	else echo "lint: no cargo-deny; the tests check licences and versions (cargo install cargo-deny --locked looks closer)"; fi
 
 .PHONY: snapshots
 snapshots: setup $(PYTHON_ENV) ## Write the snapshots anew, delete stale ones, and list what changed
