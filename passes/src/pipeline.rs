@@ -60,13 +60,23 @@ pub fn compile_graph(g: Verified<Graph>, options: &Options) -> Result<Compiled, 
 }
 
 impl Compiled {
+    /// The graph whose operations the kernels compute: the canonical one, or without fusion the graph as it was written.
+    pub fn source(&self) -> &Verified<Graph> {
+        if self.options.fuse { &self.canonical } else { &self.original }
+    }
+
+    /// For each kernel, the operations of [`Compiled::source`] that it computes, operands first. One can be in several
+    /// kernels.
+    pub fn ops(&self) -> &[Vec<NodeId>] {
+        &self.ops
+    }
+
     /// How the kernels came to be. Made when asked for, from what compilation kept: it takes longer than compilation.
     ///
     /// # Errors
     /// Only by a defect of this crate (`RF0501`, `RF0901`).
     pub fn report(&self) -> Result<Report, Diagnostics> {
-        let fused = if self.options.fuse { &self.canonical } else { &self.original };
         let fusion = Fusion { program: self.program.clone(), ops: self.ops.clone(), cuts: self.cuts.clone() };
-        explain(&self.original, fused, &fusion, &self.passes)
+        explain(&self.original, self.source(), &fusion, &self.passes)
     }
 }

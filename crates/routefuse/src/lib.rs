@@ -59,6 +59,8 @@
 //! `cuda` adds the module of that name: plans on NVIDIA GPUs, in the caller's context, on the caller's streams. It needs
 //! nothing to build; the driver is loaded when a GPU is first asked for.
 //!
+//! `svg` adds pictures of graphs as SVG documents ([`Picture`]).
+//!
 //! `remote` adds caches that machines share (`RemoteCache`): S3, Google Cloud Storage, Azure, WebDAV.
 
 mod bundle;
@@ -77,6 +79,7 @@ mod listing;
 mod llvm;
 mod metadata;
 pub mod models;
+mod picture;
 mod sealed;
 mod stages;
 
@@ -87,6 +90,7 @@ pub use compiler_info::{CompilerInfo, compiler_info};
 pub use engine::{Engine, EngineBuilder};
 pub use error::Error;
 pub use keys::KernelKey;
+pub use picture::Picture;
 pub use sealed::Sealed;
 #[cfg(feature = "compiler")]
 pub use stages::CodeStages;

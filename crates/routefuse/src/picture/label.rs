@@ -1,0 +1,78 @@
+//! What stands in the boxes. Names are whatever a user wrote, so each is made visible here and escaped by the writers.
+
+use routefuse_ir::dim::shape_text;
+use routefuse_ir::op::Op;
+use routefuse_ir::op::attribute::AttributeValue;
+use routefuse_ir::{Graph, NodeId};
+
+/// The longest line of a box, in characters; what is longer is cut.
+const LONGEST: usize = 36;
+
+/// A name with nothing in it that cannot be seen or that turns the text around it: controls, marks of direction, and what no
+/// XML document may hold are written by their number.
+pub(super) fn visible(name: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            || matches!(c, '\u{fffe}' | '\u{ffff}')
+    };
+    let mut text = String::with_capacity(name.len());
+    for c in name.chars() {
+        if hidden(c) {
+            text.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// At most [`LONGEST`] characters of a line.
+pub(super) fn short(line: &str) -> String {
+    if line.chars().count() <= LONGEST {
+        return line.to_owned();
+    }
+    let kept: String = line.chars().take(LONGEST - 1).collect();
+    format!("{kept}…")
+}
+
+/// An operation without its operands: `gather {out_of_range = pass}`.
+pub(super) fn op(g: &Graph, id: NodeId) -> String {
+    let op = &g.node(id).op;
+    let attributes: Vec<String> = op
+        .attributes()
+        .iter()
+        // The result's type stands below.
+        .filter(|(name, _)| !matches!(*name, "dtype" | "shape"))
+        .map(|(name, value)| format!("{name} = {}", attribute(value, &g.symbols)))
+        .collect();
+    if attributes.is_empty() {
+        op.mnemonic().to_owned()
+    } else {
+        visible(&format!("{} {{{}}}", op.mnemonic(), attributes.join(", ")))
+    }
+}
+
+fn attribute(value: &AttributeValue, symbols: &[String]) -> String {
+    match value {
+        AttributeValue::Integer(n) => n.to_string(),
+        AttributeValue::Word(word) => word.clone(),
+        AttributeValue::Literal(literal) => literal.to_string(),
+        AttributeValue::Fill(literal) => format!("fill({literal})"),
+        AttributeValue::Shape(dims) => format!("[{}]", shape_text(dims, symbols)),
+    }
+}
+
+/// A value's name and type: `physical: i32[T, 8]`.
+pub(super) fn value(g: &Graph, id: NodeId) -> String {
+    let node = g.node(id);
+    visible(&format!("{}: {}", node.name, node.ty.text(&g.symbols)))
+}
+
+/// A constant: `2.5 f32`.
+pub(super) fn constant(g: &Graph, id: NodeId) -> String {
+    match &g.node(id).op {
+        Op::Const(literal) => format!("{literal} {}", literal.dtype()),
+        other => other.mnemonic().to_owned(),
+    }
+}

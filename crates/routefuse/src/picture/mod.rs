@@ -1,0 +1,72 @@
+//! A graph before and after fusion, as a picture.
+//!
+//! The left drawing has the graph as it was written, each of its operations a kernel; the right one has the operations that
+//! were left of it, in the kernels that compute them. Thick arrows pass through memory, thin ones stay in registers.
+//! The library lays nothing out itself: DOT leaves that to its reader, SVG to `dagre`.
+
+mod dot;
+mod drawing;
+mod label;
+#[cfg(feature = "svg")]
+mod layout;
+#[cfg(feature = "svg")]
+mod svg;
+#[cfg(test)]
+mod tests;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use drawing::Drawing;
+use routefuse_ir::{Graph, Verified};
+use routefuse_passes::pipeline::{Options, compile_graph};
+
+/// A graph before and after fusion. [`Engine::picture`] makes one.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    name: String,
+    before: Drawing,
+    after: Drawing,
+}
+
+/// More boxes than this are not laid out: nobody could read them, and the time grows faster than their number.
+#[cfg(feature = "svg")]
+const MOST_BOXES: usize = 500;
+
+impl Engine {
+    /// The graph as it was written beside the kernels that it becomes. No compiler is needed; the picture is the same in
+    /// every run.
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile`].
+    pub fn picture(&self, graph: &Verified<Graph>, options: &Options) -> Result<Picture, Error> {
+        let compiled = compile_graph(graph.clone(), options)?;
+        let report = compiled.report()?;
+        Ok(Picture {
+            name: label::visible(&graph.name),
+            before: drawing::before(graph, &report),
+            after: drawing::after(&compiled, &report),
+        })
+    }
+}
+
+impl Picture {
+    /// The picture in the DOT language, for Graphviz and other programs that lay graphs out.
+    pub fn dot(&self) -> String {
+        dot::write(self)
+    }
+
+    /// The picture as an SVG document, laid out.
+    ///
+    /// # Errors
+    /// `RF0112` if it has more than 500 boxes.
+    #[cfg(feature = "svg")]
+    pub fn svg(&self) -> Result<String, Error> {
+        let most = self.before.boxes.len().max(self.after.boxes.len());
+        if most > MOST_BOXES {
+            let message = format!("the picture of `{}` has {most} boxes; at most {MOST_BOXES} are laid out", self.name);
+            let help = "the stage `dot` has no limit: give it to a program that lays out large graphs";
+            return Err(routefuse_ir::Diagnostic::new(routefuse_ir::Code::TooLarge, message).help(help).into());
+        }
+        Ok(svg::write(self))
+    }
+}
