@@ -17,8 +17,9 @@ pub fn run(a: &Dump, colour: Colour) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
     let target = Target::named(&a.target)?;
     let options = Options { fuse: !a.unfused };
-    let stages = Engine::builder().build()?.stages(&graph, &target, &options)?;
-    let texts = Texts { graph, stages, code: OnceCell::new() };
+    let engine = Engine::builder().build()?;
+    let stages = engine.stages(&graph, &target, &options)?;
+    let texts = Texts { engine, graph, options, stages, code: OnceCell::new() };
     let mut out = std::io::stdout().lock();
     if let Some((from, to)) = a.diff {
         let coloured = render::coloured(colour, std::io::stdout().is_terminal());
@@ -37,7 +38,9 @@ fn name(stage: Stage) -> String {
 
 /// Every stage of one graph; machine code is made when it is first asked for.
 struct Texts {
+    engine: Engine,
     graph: Verified<Graph>,
+    options: Options,
     stages: Stages,
     code: OnceCell<Vec<CodeStages>>,
 }
@@ -48,6 +51,8 @@ impl Texts {
         Ok(match stage {
             Stage::Graph => text::print(&self.graph),
             Stage::Json => format!("{}\n", json::to_string(&self.graph).trim_end()),
+            Stage::Svg => self.engine.picture(&self.graph, &self.options)?.svg()?,
+            Stage::Dot => self.engine.picture(&self.graph, &self.options)?.dot(),
             Stage::Canonical => self.stages.canonical.clone(),
             Stage::Fused => self.stages.fused.clone(),
             Stage::Kernel => self.stages.kernel(),

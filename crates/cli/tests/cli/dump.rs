@@ -36,6 +36,27 @@ fn stages_before_machine_code_read_back() {
 }
 
 #[test]
+fn pictures() {
+    let path = example("e_post_chain");
+    let svg = routefuse(&["dump", &path, "--stage", "svg"]).ok();
+    assert_eq!(svg, std::fs::read_to_string(example("../docs/post_chain").replace(".route", ".svg")).unwrap());
+    let dot = routefuse(&["dump", &path, "--stage", "dot"]).ok();
+    assert!(dot.starts_with("digraph \"post_chain\" {\n") && dot.ends_with("}\n"), "{dot}");
+    assert!(dot.contains("as compiled: 1 kernel; 174 bytes a row"), "{dot}");
+    let unfused = routefuse(&["dump", &path, "--stage", "dot", "--unfused"]).ok();
+    assert!(unfused.contains("as compiled: 9 kernels; 462 bytes a row"), "{unfused}");
+    let diff = routefuse(&["dump", &path, "--diff", "dot,dot"]).ok();
+    assert!(diff.starts_with("--- dot\n+++ dot\n digraph"), "{diff}");
+    // Too much for a picture, and what to do instead.
+    let chain = |i: usize| format!("  %v{} = add %v{i}, %v{i} : i32[4]\n", i + 1);
+    let ops: String = (0..500).map(chain).collect();
+    let long = format!("route 1\ngraph @long {{\n  input %v0 : i32[4]\n{ops}  output out = %v500\n}}\n");
+    with_stdin(&["dump", "-", "--stage", "svg"], long.as_bytes())
+        .fails(1, &["RF0112", "the picture of `long` has 502 boxes; at most 500 are laid out", "the stage `dot`"]);
+    assert!(with_stdin(&["dump", "-", "--stage", "dot"], long.as_bytes()).ok().contains("before501"));
+}
+
+#[test]
 fn differences() {
     let path = example("e_post_chain");
     let diff = routefuse(&["dump", &path, "--diff", "graph,canonical"]).ok();
