@@ -7,7 +7,7 @@
 //! overwritten input elsewhere belongs to an earlier kernel.
 
 use crate::fuse::walk::Walked;
-use crate::lower::flat::Flat;
+use crate::lower::rowwise::Rowwise;
 use routefuse_ir::graph::{Graph, NodeId};
 use routefuse_ir::op::Op;
 
@@ -36,13 +36,13 @@ pub(crate) fn overwritten(g: &Graph) -> Vec<Option<usize>> {
 impl Access {
     /// The reads of a walk that meet an overwritten input.
     pub(crate) fn of(
-        flat: &Flat,
+        rowwise: &Rowwise,
         walked: &Walked,
         cols: u64,
         writes: Vec<usize>,
         overwritten: &[Option<usize>],
     ) -> Self {
-        let input = |n: NodeId| match flat.node(n).op {
+        let input = |n: NodeId| match rowwise.node(n).op {
             Op::Input(i) if overwritten[i].is_some() => Some(i),
             _ => None,
         };

@@ -2,7 +2,7 @@
 
 use super::cut::Reason;
 use super::walk::walk;
-use crate::lower::flat::Flat;
+use crate::lower::rowwise::Rowwise;
 use crate::lower::{pulled, table};
 use routefuse_ir::graph::NodeId;
 use routefuse_ir::program::Buffer;
@@ -17,28 +17,30 @@ pub const BUDGET: u64 = 4096;
 
 /// Gives memory to computed tables with rows, and to what would be evaluated too often. `give` places a value in memory.
 pub(super) fn materialise(
-    flat: &Flat,
+    rowwise: &Rowwise,
     memory: &mut [Option<Buffer>],
     mut give: impl FnMut(&mut [Option<Buffer>], NodeId, Reason),
 ) {
-    let mut live = vec![false; flat.bound()];
-    for o in &flat.graph.outputs {
-        live[o.node.0.index()] |= flat.at(o.node).cols > 0;
+    let mut live = vec![false; rowwise.bound()];
+    for o in &rowwise.graph.outputs {
+        live[o.node.0.index()] |= rowwise.at(o.node).cols > 0;
     }
-    for id in flat.order.iter().rev().filter(|id| flat.is_op(**id)) {
+    for id in rowwise.order.iter().rev().filter(|id| rowwise.is_op(**id)) {
         if live[id.0.index()] {
-            flat.at(*id).operands.iter().for_each(|o| live[o.0.index()] = true);
+            rowwise.at(*id).operands.iter().for_each(|o| live[o.0.index()] = true);
         }
     }
-    let name = |id: NodeId| flat.node(id).name.clone();
+    let name = |id: NodeId| rowwise.node(id).name.clone();
     // An upper bound of the evaluations of one element: operands' bounds add up, and where that says too much, the walk
     // that knows what is shared says it exactly. A value asked for at columns that map to the same column shares at least
     // as much as at its own columns, so an exact count is a bound for every user.
-    let mut bounds = vec![1u64; flat.bound()];
-    for id in flat.order.iter().copied().filter(|id| live[id.0.index()] && flat.is_op(*id) && flat.at(*id).cols > 0) {
-        if let Some(t) = table(flat, id)
+    let mut bounds = vec![1u64; rowwise.bound()];
+    for id in
+        rowwise.order.iter().copied().filter(|id| live[id.0.index()] && rowwise.is_op(*id) && rowwise.at(*id).cols > 0)
+    {
+        if let Some(t) = table(rowwise, id)
             && memory[t.0.index()].is_none()
-            && flat.at(t).rows.is_some()
+            && rowwise.at(t).rows.is_some()
         {
             give(memory, t, Reason::ComputedTable { table: name(t), gather: name(id) });
         }
@@ -46,20 +48,20 @@ pub(super) fn materialise(
             if memory[o.0.index()].is_some() { 1 } else { bounds[o.0.index()] }
         };
         // A row value is kept, so its operand, which stays in the budget by itself, is nobody's recomputation.
-        let recomputed = pulled(flat, memory, id).filter(|_| !flat.is_row_value(id));
-        let sum = recomputed.fold(flat.weight(id), |n, o| n.saturating_add(bound(memory, o)));
+        let recomputed = pulled(rowwise, memory, id).filter(|_| !rowwise.is_row_value(id));
+        let sum = recomputed.fold(rowwise.weight(id), |n, o| n.saturating_add(bound(memory, o)));
         bounds[id.0.index()] = if sum <= BUDGET {
             sum
         } else {
             loop {
-                let walked = walk(flat, memory, id, BUDGET);
+                let walked = walk(rowwise, memory, id, BUDGET);
                 if !walked.stopped {
                     break walked.evaluations;
                 }
-                let sources = pulled(flat, memory, id).map(|o| source(flat, memory, o));
+                let sources = pulled(rowwise, memory, id).map(|o| source(rowwise, memory, o));
                 let heaviest = sources
                     .filter(|s| memory[s.0.index()].is_none() && bounds[s.0.index()] > 1)
-                    .min_by_key(|s| (std::cmp::Reverse(bounds[s.0.index()]), flat.at(*s).position));
+                    .min_by_key(|s| (std::cmp::Reverse(bounds[s.0.index()]), rowwise.at(*s).position));
                 let Some(value) = heaviest else { break walked.evaluations };
                 give(memory, value, Reason::Recomputation { value: name(value), user: name(id), budget: BUDGET });
             }
@@ -68,10 +70,10 @@ pub(super) fn materialise(
 }
 
 /// The value that a chain of movements moves: what is worth storing.
-fn source(flat: &Flat, memory: &[Option<Buffer>], id: NodeId) -> NodeId {
+fn source(rowwise: &Rowwise, memory: &[Option<Buffer>], id: NodeId) -> NodeId {
     let mut at = id;
-    while memory[at.0.index()].is_none() && flat.is_movement(at) {
-        at = flat.at(at).operands[0];
+    while memory[at.0.index()].is_none() && rowwise.is_movement(at) {
+        at = rowwise.at(at).operands[0];
     }
     at
 }

@@ -20,7 +20,7 @@ pub use cut::{Cut, Reason};
 pub use materialise::BUDGET;
 
 use crate::alias::{self, Access};
-use crate::lower::flat::Flat;
+use crate::lower::rowwise::Rowwise;
 use crate::lower::{self, Job};
 use cluster::{Clusters, Unit};
 use routefuse_ir::graph::{Graph, NodeId};
@@ -66,7 +66,7 @@ struct Item {
 }
 
 struct Plan<'g> {
-    flat: Flat<'g>,
+    rowwise: Rowwise<'g>,
     program: Program,
     merge: bool,
     /// By node index: where a kernel finds a value that it does not compute.
@@ -80,13 +80,13 @@ struct Plan<'g> {
 
 impl<'g> Plan<'g> {
     fn new(g: &'g Verified<Graph>, merge: bool) -> Plan<'g> {
-        let flat = Flat::new(g);
-        let mut memory = vec![None; flat.bound()];
+        let rowwise = Rowwise::new(g);
+        let mut memory = vec![None; rowwise.bound()];
         for (i, input) in g.inputs.iter().enumerate() {
             memory[input.node.0.index()] = Some(Buffer::Input(i));
         }
-        let staged = vec![None; flat.bound()];
-        Plan { program: Program::of_graph(g), flat, merge, memory, staged, staged_outputs: vec![], cuts: vec![] }
+        let staged = vec![None; rowwise.bound()];
+        Plan { program: Program::of_graph(g), rowwise, merge, memory, staged, staged_outputs: vec![], cuts: vec![] }
     }
 
     fn run(mut self, proved: impl Fn(NodeId) -> bool) -> Result<Fusion, Diagnostics> {
@@ -95,7 +95,7 @@ impl<'g> Plan<'g> {
         } else {
             self.cut_everywhere();
         }
-        let overwritten = alias::overwritten(self.flat.graph);
+        let overwritten = alias::overwritten(self.rowwise.graph);
         let (items, clusters) = loop {
             let items = self.items();
             let units = self.units(&items, &overwritten);
@@ -109,44 +109,44 @@ impl<'g> Plan<'g> {
     }
 
     fn cut(&mut self) {
-        let Plan { flat, program, memory, cuts, .. } = self;
-        materialise::materialise(flat, memory, |memory, id, reason| {
+        let Plan { rowwise, program, memory, cuts, .. } = self;
+        materialise::materialise(rowwise, memory, |memory, id, reason| {
             memory[id.0.index()] =
-                Some(own_output(flat, program, id).unwrap_or_else(|| intermediate(program, flat, id)));
+                Some(own_output(rowwise, program, id).unwrap_or_else(|| intermediate(program, rowwise, id)));
             cuts.push(Cut { kernels: None, reason });
         });
     }
 
     fn cut_everywhere(&mut self) {
-        let Plan { flat, program, memory, cuts, .. } = self;
+        let Plan { rowwise, program, memory, cuts, .. } = self;
         cuts.push(Cut { kernels: None, reason: Reason::Unfused });
-        let mut live = vec![false; flat.bound()];
-        flat.graph.outputs.iter().for_each(|o| live[o.node.0.index()] = true);
-        for id in flat.order.iter().rev().filter(|id| flat.is_op(**id)) {
+        let mut live = vec![false; rowwise.bound()];
+        rowwise.graph.outputs.iter().for_each(|o| live[o.node.0.index()] = true);
+        for id in rowwise.order.iter().rev().filter(|id| rowwise.is_op(**id)) {
             if live[id.0.index()] {
-                flat.at(*id).operands.iter().for_each(|o| live[o.0.index()] = true);
+                rowwise.at(*id).operands.iter().for_each(|o| live[o.0.index()] = true);
             }
         }
-        let has_elements = |id: &NodeId| flat.is_op(*id) && flat.at(*id).cols > 0;
-        for id in flat.order.iter().copied().filter(|id| live[id.0.index()] && has_elements(id)) {
-            let only_stored = flat.graph.users(id).is_empty() && flat.graph.outputs.iter().any(|o| o.node == id);
-            let buffer = own_output(flat, program, id);
+        let has_elements = |id: &NodeId| rowwise.is_op(*id) && rowwise.at(*id).cols > 0;
+        for id in rowwise.order.iter().copied().filter(|id| live[id.0.index()] && has_elements(id)) {
+            let only_stored = rowwise.graph.users(id).is_empty() && rowwise.graph.outputs.iter().any(|o| o.node == id);
+            let buffer = own_output(rowwise, program, id);
             if buffer.is_some() || !only_stored {
-                memory[id.0.index()] = Some(buffer.unwrap_or_else(|| intermediate(program, flat, id)));
+                memory[id.0.index()] = Some(buffer.unwrap_or_else(|| intermediate(program, rowwise, id)));
             }
         }
     }
 
     /// One for each value that is stored, in topological order; then the copies of staged ones.
     fn items(&self) -> Vec<Item> {
-        let Plan { flat, memory, staged, .. } = self;
+        let Plan { rowwise, memory, staged, .. } = self;
         let mut items: Vec<Item> = Vec::new();
         let mut copies: Vec<Item> = Vec::new();
-        for id in flat.order.iter().copied().filter(|id| flat.at(*id).cols > 0) {
+        for id in rowwise.order.iter().copied().filter(|id| rowwise.at(*id).cols > 0) {
             let mut stores: Vec<Buffer> = Vec::new();
             stores.extend(memory[id.0.index()].filter(|b| !matches!(b, Buffer::Input(_))));
             stores.extend(staged[id.0.index()].filter(|b| !stores.contains(b)));
-            let outputs = flat.graph.outputs.iter().enumerate().filter(|(_, o)| o.node == id);
+            let outputs = rowwise.graph.outputs.iter().enumerate().filter(|(_, o)| o.node == id);
             for (position, _) in outputs {
                 let buffer = Buffer::Output(position);
                 match staged[id.0.index()] {
@@ -166,15 +166,15 @@ impl<'g> Plan<'g> {
     }
 
     fn units(&mut self, items: &[Item], overwritten: &[Option<usize>]) -> Vec<Unit> {
-        let Plan { flat, program, memory, .. } = self;
-        let mut stored_by: Vec<Option<usize>> = vec![None; flat.bound()];
+        let Plan { rowwise, program, memory, .. } = self;
+        let mut stored_by: Vec<Option<usize>> = vec![None; rowwise.bound()];
         for (i, item) in items.iter().enumerate().filter(|(_, i)| i.copies.is_none()) {
             stored_by[item.node.0.index()] = Some(i);
         }
         let aliases = overwritten.iter().any(Option::is_some);
         let mut units = Vec::with_capacity(items.len());
         for item in items {
-            let place = flat.at(item.node);
+            let place = rowwise.at(item.node);
             let written = |b: &Buffer| match b {
                 Buffer::Output(o) => program.outputs[*o].alias.input(),
                 _ => None,
@@ -188,16 +188,16 @@ impl<'g> Plan<'g> {
             // The item's own value is computed, wherever it will lie.
             let own = &mut memory[item.node.0.index()];
             let own = if matches!(own, Some(Buffer::Input(_))) { None } else { own.take() };
-            let cone = lower::cone(flat, memory, std::iter::once(item.node));
-            let tables = cone.iter().filter_map(|id| lower::table(flat, *id));
+            let cone = lower::cone(rowwise, memory, std::iter::once(item.node));
+            let tables = cone.iter().filter_map(|id| lower::table(rowwise, *id));
             let in_memory = |id: &NodeId| matches!(memory[id.0.index()], Some(b) if !matches!(b, Buffer::Input(_)));
             let read = cone.iter().copied().chain(tables).filter(in_memory);
             let mut loads: Vec<usize> = read.filter_map(|id| stored_by[id.0.index()]).collect();
             loads.sort_unstable();
             loads.dedup();
             let access = if aliases {
-                let walked = walk::walk(flat, memory, item.node, u64::MAX);
-                Access::of(flat, &walked, place.cols, writes, overwritten)
+                let walked = walk::walk(rowwise, memory, item.node, u64::MAX);
+                Access::of(rowwise, &walked, place.cols, writes, overwritten)
             } else {
                 Access::default()
             };
@@ -214,7 +214,7 @@ impl<'g> Plan<'g> {
         for item in writers.iter().map(|w| &items[*w]) {
             let index = item.node.0.index();
             let known = self.memory[index].filter(|b| !matches!(b, Buffer::Input(_)));
-            let place = known.unwrap_or_else(|| intermediate(&mut self.program, &self.flat, item.node));
+            let place = known.unwrap_or_else(|| intermediate(&mut self.program, &self.rowwise, item.node));
             self.staged[index] = Some(place);
             if self.memory[index].is_none() {
                 self.memory[index] = Some(place);
@@ -230,11 +230,11 @@ impl<'g> Plan<'g> {
     }
 
     fn explain(&mut self, items: &[Item], clusters: &Clusters, overwritten: &[Option<usize>]) {
-        let rows = |kernel: usize| match self.flat.at(items[clusters.kernels[kernel][0]].node).rows {
-            Some(s) => self.flat.graph.symbols[s.0 as usize].clone(),
+        let rows = |kernel: usize| match self.rowwise.at(items[clusters.kernels[kernel][0]].node).rows {
+            Some(s) => self.rowwise.graph.symbols[s.0 as usize].clone(),
             None => "one row".to_owned(),
         };
-        let stored = |unit: usize| self.flat.node(items[unit].node).name.clone();
+        let stored = |unit: usize| self.rowwise.node(items[unit].node).name.clone();
         let names = |input: usize| {
             let output = overwritten[input].map_or_else(String::new, |o| self.program.outputs[o].name.clone());
             (self.program.inputs[input].name.clone(), output)
@@ -253,10 +253,10 @@ impl<'g> Plan<'g> {
         clusters: &Clusters,
         proved: impl Fn(NodeId) -> bool,
     ) -> Result<Fusion, Diagnostics> {
-        let Plan { flat, mut program, memory: planned, cuts, .. } = self;
-        let is_gather = |id: &NodeId| matches!(flat.node(*id).op, Op::Gather { .. } | Op::GatherRow { .. });
-        let mut proofs = vec![false; flat.bound()];
-        for id in flat.order.iter().filter(|id| is_gather(id)) {
+        let Plan { rowwise, mut program, memory: planned, cuts, .. } = self;
+        let is_gather = |id: &NodeId| matches!(rowwise.node(*id).op, Op::Gather { .. } | Op::GatherRow { .. });
+        let mut proofs = vec![false; rowwise.bound()];
+        for id in rowwise.order.iter().filter(|id| is_gather(id)) {
             proofs[id.0.index()] = proved(*id);
         }
         // What earlier kernels have stored, beside the inputs.
@@ -277,9 +277,15 @@ impl<'g> Plan<'g> {
                 Buffer::Intermediate(i) => (1, *i),
                 _ => (2, 0),
             });
-            let name = kernel_name(&flat, &program, number, clusters.kernels.len(), self.merge, &stores);
-            let job =
-                Job { flat: &flat, program: &program, memory: &memory, stores: &stores, proved: &proofs, name: &name };
+            let name = kernel_name(&rowwise, &program, number, clusters.kernels.len(), self.merge, &stores);
+            let job = Job {
+                rowwise: &rowwise,
+                program: &program,
+                memory: &memory,
+                stores: &stores,
+                proved: &proofs,
+                name: &name,
+            };
             let lowered = lower::lower(&job)?;
             program.steps.push(lowered.step);
             all_ops.push(lowered.ops);
@@ -287,7 +293,7 @@ impl<'g> Plan<'g> {
                 let slot = &mut memory[id.0.index()];
                 if planned[id.0.index()] == Some(buffer) || matches!(buffer, Buffer::Intermediate(_)) {
                     *slot = Some(buffer);
-                } else if slot.is_none() && flat.at(id).loads && !overwrites(&program, buffer) {
+                } else if slot.is_none() && rowwise.at(id).loads && !overwrites(&program, buffer) {
                     // A later kernel that needs the value too loads it rather than computing it again.
                     *slot = Some(buffer);
                 }
@@ -299,7 +305,7 @@ impl<'g> Plan<'g> {
 
 /// `name` alone, `name.3` among several; the operation's own name where each has a kernel.
 fn kernel_name(
-    flat: &Flat,
+    rowwise: &Rowwise,
     program: &Program,
     number: usize,
     count: usize,
@@ -307,7 +313,7 @@ fn kernel_name(
     stores: &[(NodeId, Buffer)],
 ) -> String {
     match (merge, stores.first()) {
-        (false, Some((id, _))) => format!("{}.{}", program.name, flat.node(*id).name),
+        (false, Some((id, _))) => format!("{}.{}", program.name, rowwise.node(*id).name),
         _ if count == 1 => program.name.clone(),
         _ => format!("{}.{number}", program.name),
     }
@@ -319,13 +325,13 @@ fn overwrites(program: &Program, buffer: Buffer) -> bool {
 }
 
 /// The first output that holds the value in memory of its own.
-fn own_output(flat: &Flat, program: &Program, id: NodeId) -> Option<Buffer> {
-    let outputs = (0..program.outputs.len()).filter(|o| flat.graph.outputs[*o].node == id).map(Buffer::Output);
+fn own_output(rowwise: &Rowwise, program: &Program, id: NodeId) -> Option<Buffer> {
+    let outputs = (0..program.outputs.len()).filter(|o| rowwise.graph.outputs[*o].node == id).map(Buffer::Output);
     outputs.into_iter().find(|b| !overwrites(program, *b))
 }
 
-fn intermediate(program: &mut Program, flat: &Flat, id: NodeId) -> Buffer {
-    let node = flat.node(id);
+fn intermediate(program: &mut Program, rowwise: &Rowwise, id: NodeId) -> Buffer {
+    let node = rowwise.node(id);
     program.intermediates.push(Intermediate { name: node.name.clone(), ty: node.ty.clone() });
     Buffer::Intermediate(program.intermediates.len() - 1)
 }

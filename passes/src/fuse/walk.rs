@@ -6,7 +6,7 @@
 //! the store.
 
 use crate::lower::columns;
-use crate::lower::flat::Flat;
+use crate::lower::rowwise::Rowwise;
 use crate::lower::{pulled, table};
 use routefuse_ir::graph::NodeId;
 use routefuse_ir::kernel::ColumnMap;
@@ -55,7 +55,7 @@ pub(crate) struct Walked {
 }
 
 struct Walk<'a> {
-    flat: &'a Flat<'a>,
+    rowwise: &'a Rowwise<'a>,
     contexts: Vec<Context>,
     numbers: HashMap<Context, u32>,
     roots: HashMap<(u32, Step), u32>,
@@ -69,9 +69,9 @@ struct Walk<'a> {
 const ONE: u32 = 0;
 
 /// Walks back from the node's store; stops when the evaluations pass the limit.
-pub(crate) fn walk(flat: &Flat, memory: &[Option<Buffer>], from: NodeId, limit: u64) -> Walked {
+pub(crate) fn walk(rowwise: &Rowwise, memory: &[Option<Buffer>], from: NodeId, limit: u64) -> Walked {
     let mut w = Walk {
-        flat,
+        rowwise,
         contexts: vec![],
         numbers: HashMap::new(),
         roots: HashMap::new(),
@@ -81,21 +81,21 @@ pub(crate) fn walk(flat: &Flat, memory: &[Option<Buffer>], from: NodeId, limit: 
     };
     let one = w.context(0, columns::identity(1));
     debug_assert_eq!(one, ONE);
-    let cols = flat.at(from).cols;
+    let cols = rowwise.at(from).cols;
     let whole = w.context(0, columns::identity(cols));
     w.ask(from, whole);
     let mut out = Walked::default();
     while let Some((id, context)) = w.waiting.pop() {
-        let weight = if memory[id.0.index()].is_some() { 1 } else { flat.weight(id) };
+        let weight = if memory[id.0.index()].is_some() { 1 } else { rowwise.weight(id) };
         if !w.kept.contains(&w.contexts[context as usize].root) {
             out.evaluations += weight;
         }
         if memory[id.0.index()].is_some() {
-            let place = flat.at(id);
+            let place = rowwise.at(id);
             let same_place = place.cols == cols && (cols == 1 || context == whole);
             out.reads.push(Read { node: id, same_place });
         } else {
-            if let Some(t) = table(flat, id).filter(|t| memory[t.0.index()].is_some()) {
+            if let Some(t) = table(rowwise, id).filter(|t| memory[t.0.index()].is_some()) {
                 out.reads.push(Read { node: t, same_place: false });
             }
             w.operands(memory, id, context);
@@ -122,7 +122,7 @@ impl Walk<'_> {
 
     /// The context of the operands of an operation on rows, whatever the column that is asked for.
     fn row(&mut self, id: NodeId, operand: NodeId) -> u32 {
-        let cols = self.flat.at(operand).cols;
+        let cols = self.rowwise.at(operand).cols;
         self.rooted(ONE, Step::Row(id), cols)
     }
 
@@ -138,47 +138,47 @@ impl Walk<'_> {
     }
 
     fn ask(&mut self, id: NodeId, context: u32) {
-        let context = if self.flat.at(id).uniform { ONE } else { context };
+        let context = if self.rowwise.at(id).uniform { ONE } else { context };
         if self.seen.insert((id, context)) {
             self.waiting.push((id, context));
         }
     }
 
     fn operands(&mut self, memory: &[Option<Buffer>], id: NodeId, context: u32) {
-        let flat = self.flat;
-        match &flat.node(id).op {
+        let rowwise = self.rowwise;
+        match &rowwise.node(id).op {
             op @ (Op::Broadcast { .. } | Op::Slice { .. }) => {
-                let operand = flat.at(id).operands[0];
-                let Some(map) = columns::movement(op, &flat.node(operand).ty, &flat.node(id).ty) else { return };
-                let at = if flat.at(operand).uniform { ONE } else { self.mapped(context, map) };
+                let operand = rowwise.at(id).operands[0];
+                let Some(map) = columns::movement(op, &rowwise.node(operand).ty, &rowwise.node(id).ty) else { return };
+                let at = if rowwise.at(operand).uniform { ONE } else { self.mapped(context, map) };
                 self.ask(operand, at);
             }
             Op::Concat => self.parts(id, context),
             Op::GatherRow { .. } => {
-                let (value, index) = (flat.at(id).operands[0], flat.at(id).operands[1]);
+                let (value, index) = (rowwise.at(id).operands[0], rowwise.at(id).operands[1]);
                 self.ask(index, context);
-                let at = self.rooted(context, Step::Dynamic(id), flat.at(value).cols);
+                let at = self.rooted(context, Step::Dynamic(id), rowwise.at(value).cols);
                 self.ask(value, at);
             }
             Op::Gather { .. } => {
-                for (i, operand) in flat.at(id).operands.iter().enumerate() {
+                for (i, operand) in rowwise.at(id).operands.iter().enumerate() {
                     if i > 0 {
                         self.ask(*operand, context);
                     } else if memory[operand.0.index()].is_none() {
-                        let at = self.rooted(context, Step::Dynamic(id), flat.at(*operand).cols);
+                        let at = self.rooted(context, Step::Dynamic(id), rowwise.at(*operand).cols);
                         self.ask(*operand, at);
                     }
                 }
             }
             _ => {
-                let in_row = flat.is_row_op(id);
-                for operand in pulled(flat, memory, id) {
+                let in_row = rowwise.is_row_op(id);
+                for operand in pulled(rowwise, memory, id) {
                     if in_row {
                         let at = self.row(id, operand);
                         self.ask(operand, at);
                     }
                     // Composite operations ask for the column itself too.
-                    if !flat.is_row_value(id) {
+                    if !rowwise.is_row_value(id) {
                         self.ask(operand, context);
                     }
                 }
@@ -198,22 +198,22 @@ impl Walk<'_> {
     }
 
     fn parts(&mut self, id: NodeId, context: u32) {
-        let flat = self.flat;
-        let inner = |o: NodeId| flat.node(o).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1);
+        let rowwise = self.rowwise;
+        let inner = |o: NodeId| rowwise.node(o).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1);
         let parts: Vec<(NodeId, u64)> =
-            flat.at(id).operands.iter().filter(|o| flat.at(**o).cols > 0).map(|o| (*o, inner(*o))).collect();
+            rowwise.at(id).operands.iter().filter(|o| rowwise.at(**o).cols > 0).map(|o| (*o, inner(*o))).collect();
         let widths: Vec<u64> = parts.iter().map(|p| p.1).collect();
         if let [(only, _)] = parts[..] {
             return self.ask(only, context);
         }
-        let groups = flat.at(id).cols / widths.iter().sum::<u64>();
+        let groups = rowwise.at(id).cols / widths.iter().sum::<u64>();
         let Context { root, map } = &self.contexts[context as usize];
         if let Some((part, map)) = columns::within_part(map, &widths, groups) {
             let at = self.context(*root, map);
             return self.ask(parts[part].0, at);
         }
         for (p, (part, _)) in parts.into_iter().enumerate() {
-            let at = self.rooted(context, Step::Part(id, p), flat.at(part).cols);
+            let at = self.rooted(context, Step::Part(id, p), rowwise.at(part).cols);
             self.ask(part, at);
         }
     }

@@ -189,23 +189,23 @@ impl KernelBuilder {
         if parts.iter().all(|p| p.0 == parts[0].0) && self.space(parts[0].0).cols == 1 {
             return parts[0].0;
         }
-        let mut flat: Vec<(ValueId, u64)> = Vec::with_capacity(parts.len());
+        let mut joined: Vec<(ValueId, u64)> = Vec::with_capacity(parts.len());
         for (value, width) in parts {
             // (a ++ b) ++ c = a ++ b ++ c
             match &self.values[value.0 as usize].kind {
                 ValueKind::Concat(inner) if inner.iter().map(|p| p.1).sum::<u64>() == width => {
-                    flat.extend(inner.iter().copied());
+                    joined.extend(inner.iter().copied());
                 }
                 _ => {
                     let wide = self.widen(value, groups * width);
-                    flat.push((wide, width));
+                    joined.push((wide, width));
                 }
             }
         }
-        let dtype = self.dtype(flat[0].0);
-        let per_row = flat.iter().any(|p| self.space(p.0).per_row);
-        let cols = groups * flat.iter().map(|p| p.1).sum::<u64>();
-        self.push(ValueKind::Concat(flat), dtype, Space { per_row, cols })
+        let dtype = self.dtype(joined[0].0);
+        let per_row = joined.iter().any(|p| self.space(p.0).per_row);
+        let cols = groups * joined.iter().map(|p| p.1).sum::<u64>();
+        self.push(ValueKind::Concat(joined), dtype, Space { per_row, cols })
     }
 
     /// What `op` makes of segments of `width` columns of a value of `cols` columns; one column stands for all of them.

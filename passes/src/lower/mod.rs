@@ -7,23 +7,23 @@
 mod builder;
 pub(crate) mod columns;
 mod finish;
-pub(crate) mod flat;
 mod index;
+pub(crate) mod rowwise;
 
 use crate::canonicalise::expand::row::MAX_REDUCED;
 use crate::canonicalise::{Expand, Pass};
 use builder::{KernelBuilder, Stored};
-use flat::Flat;
 use routefuse_ir::graph::{Graph, Input, Layout, Node, NodeId, Output};
 use routefuse_ir::kernel::{Bounds, Param, Role, RowOp, ValueId};
 use routefuse_ir::op::{Op, OutOfRange, ReduceOp};
 use routefuse_ir::program::{Buffer, Program, Step};
 use routefuse_ir::{Alias, Code, DType, Diagnostic, Diagnostics, Literal};
+use rowwise::Rowwise;
 
 /// One kernel to be made.
 pub(crate) struct Job<'a> {
     /// The graph.
-    pub(crate) flat: &'a Flat<'a>,
+    pub(crate) rowwise: &'a Rowwise<'a>,
     /// The program that the kernel will be part of: what its buffers are.
     pub(crate) program: &'a Program,
     /// By node index: where a value lies that the kernel loads instead of computing it.
@@ -54,11 +54,11 @@ pub(crate) struct Lowered {
 /// # Errors
 /// Only by a defect of this crate (`RF0501`, `RF0901`).
 pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
-    let flat = job.flat;
-    let rows = job.stores.first().and_then(|(n, _)| flat.at(*n).rows);
+    let rowwise = job.rowwise;
+    let rows = job.stores.first().and_then(|(n, _)| rowwise.at(*n).rows);
     let mut lowering = Lowering { job, builder: KernelBuilder::new(rows) };
-    let cone = cone(flat, job.memory, job.stores.iter().map(|s| s.0));
-    let mut values: Vec<Option<ValueId>> = vec![None; flat.bound()];
+    let cone = cone(rowwise, job.memory, job.stores.iter().map(|s| s.0));
+    let mut values: Vec<Option<ValueId>> = vec![None; rowwise.bound()];
     let mut ops = Vec::new();
     for id in cone {
         let value = match job.memory[id.0.index()] {
@@ -67,20 +67,20 @@ pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
                 lowering.builder.load(param)
             }
             None => {
-                if flat.is_op(id) {
+                if rowwise.is_op(id) {
                     ops.push(id);
                 }
-                if matches!(flat.node(id).op, Op::AtomicAdd) {
+                if matches!(rowwise.node(id).op, Op::AtomicAdd) {
                     continue;
                 }
-                lowering.node(flat, id, &values)?
+                lowering.node(rowwise, id, &values)?
             }
         };
-        lowering.builder.name(value, &flat.node(id).name);
+        lowering.builder.name(value, &rowwise.node(id).name);
         values[id.0.index()] = Some(value);
     }
     for (id, buffer) in job.stores {
-        if matches!(flat.node(*id).op, Op::AtomicAdd) && job.memory[id.0.index()].is_none() {
+        if matches!(rowwise.node(*id).op, Op::AtomicAdd) && job.memory[id.0.index()].is_none() {
             lowering.add(*id, *buffer, &values)?;
             continue;
         }
@@ -97,31 +97,31 @@ fn internal(message: &str) -> Diagnostics {
 /// The operands of a node that a kernel computes or loads: not a table in memory, not parts without columns, of counts that
 /// are added to not the counts.
 pub(crate) fn pulled<'f>(
-    flat: &'f Flat,
+    rowwise: &'f Rowwise,
     memory: &'f [Option<Buffer>],
     id: NodeId,
 ) -> impl Iterator<Item = NodeId> + use<'f> {
-    let operands = &flat.at(id).operands;
-    let table_in_memory = table(flat, id).is_some_and(|t| memory[t.0.index()].is_some());
-    let joins = matches!(flat.node(id).op, Op::Concat);
+    let operands = &rowwise.at(id).operands;
+    let table_in_memory = table(rowwise, id).is_some_and(|t| memory[t.0.index()].is_some());
+    let joins = matches!(rowwise.node(id).op, Op::Concat);
     // Where there is nothing to add, the counts alone are stored.
-    let (adds, counts) = (flat.is_addition(id), matches!(flat.node(id).op, Op::AtomicAdd));
+    let (adds, counts) = (rowwise.is_addition(id), matches!(rowwise.node(id).op, Op::AtomicAdd));
     let last = if counts && !adds { 1 } else { operands.len() };
     operands[..last]
         .iter()
         .skip(usize::from(table_in_memory || adds))
         .copied()
-        .filter(move |o| !joins || flat.at(*o).cols > 0)
+        .filter(move |o| !joins || rowwise.at(*o).cols > 0)
 }
 
 /// The table of a gather.
-pub(crate) fn table(flat: &Flat, id: NodeId) -> Option<NodeId> {
-    matches!(flat.node(id).op, Op::Gather { .. }).then(|| flat.at(id).operands[0])
+pub(crate) fn table(rowwise: &Rowwise, id: NodeId) -> Option<NodeId> {
+    matches!(rowwise.node(id).op, Op::Gather { .. }).then(|| rowwise.at(id).operands[0])
 }
 
 /// What a kernel over these roots computes or loads, operands first.
-pub(crate) fn cone(flat: &Flat, memory: &[Option<Buffer>], roots: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
-    let mut seen = vec![false; flat.bound()];
+pub(crate) fn cone(rowwise: &Rowwise, memory: &[Option<Buffer>], roots: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
+    let mut seen = vec![false; rowwise.bound()];
     let mut waiting: Vec<NodeId> = roots.collect();
     let mut found = Vec::new();
     while let Some(id) = waiting.pop() {
@@ -130,10 +130,10 @@ pub(crate) fn cone(flat: &Flat, memory: &[Option<Buffer>], roots: impl Iterator<
         }
         found.push(id);
         if memory[id.0.index()].is_none() {
-            waiting.extend(pulled(flat, memory, id));
+            waiting.extend(pulled(rowwise, memory, id));
         }
     }
-    found.sort_unstable_by_key(|id| flat.at(*id).position);
+    found.sort_unstable_by_key(|id| rowwise.at(*id).position);
     found
 }
 
@@ -168,12 +168,12 @@ impl Lowering<'_> {
 
     /// The store of an `atomic_add`: amounts, added to the counts that the output lies in.
     fn add(&mut self, id: NodeId, buffer: Buffer, values: &[Option<ValueId>]) -> Result<(), Diagnostics> {
-        let flat = self.job.flat;
-        let [counts, indices, amounts] = flat.at(id).operands[..] else {
+        let rowwise = self.job.rowwise;
+        let [counts, indices, amounts] = rowwise.at(id).operands[..] else {
             return Err(internal("an addition without three operands"));
         };
         let value = |o: NodeId| values[o.0.index()].ok_or_else(|| internal("an operand was not lowered"));
-        if !flat.is_addition(id) {
+        if !rowwise.is_addition(id) {
             let counts = value(counts)?;
             self.store(buffer, counts);
             return Ok(());
@@ -182,15 +182,15 @@ impl Lowering<'_> {
         // A parameter even where nothing loads it.
         self.input(memory);
         // One index for all columns is still added at once for each.
-        let indices = self.builder.widen(value(indices)?, flat.at(indices).cols);
+        let indices = self.builder.widen(value(indices)?, rowwise.at(indices).cols);
         self.stored(buffer, value(amounts)?, Some(indices));
         Ok(())
     }
 
     /// The value of a node whose operands have theirs.
-    fn node(&mut self, flat: &Flat, id: NodeId, values: &[Option<ValueId>]) -> Result<ValueId, Diagnostics> {
-        let node = flat.node(id);
-        let place = flat.at(id);
+    fn node(&mut self, rowwise: &Rowwise, id: NodeId, values: &[Option<ValueId>]) -> Result<ValueId, Diagnostics> {
+        let node = rowwise.node(id);
+        let place = rowwise.at(id);
         let value = |o: NodeId| values[o.0.index()].ok_or_else(|| internal("an operand was not lowered"));
         let operand = |i: usize| value(place.operands[i]);
         let b = &mut self.builder;
@@ -210,16 +210,16 @@ impl Lowering<'_> {
                 b.remap(counted, columns::normalise(map))
             }
             Op::Broadcast { .. } | Op::Slice { .. } => {
-                let from = &flat.node(place.operands[0]).ty;
+                let from = &rowwise.node(place.operands[0]).ty;
                 let map = columns::movement(&node.op, from, &node.ty);
                 let map = map.ok_or_else(|| internal("a movement without a map"))?;
                 b.remap(operand(0)?, map)
             }
             Op::Reshape { .. } | Op::Copy => operand(0)?,
             Op::Concat => {
-                let inner = |o: NodeId| flat.node(o).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1);
+                let inner = |o: NodeId| rowwise.node(o).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1);
                 let mut parts = Vec::with_capacity(place.operands.len());
-                for o in place.operands.iter().filter(|o| flat.at(**o).cols > 0) {
+                for o in place.operands.iter().filter(|o| rowwise.at(**o).cols > 0) {
                     parts.push((value(*o)?, inner(*o)));
                 }
                 let groups = place.cols / parts.iter().map(|p| p.1).sum::<u64>();
@@ -233,10 +233,10 @@ impl Lowering<'_> {
                     let table = self.input(buffer);
                     return Ok(self.builder.gather(table, indices, bounds));
                 }
-                let shape = &flat.node(table).ty.shape;
+                let shape = &rowwise.node(table).ty.shape;
                 let extents: Option<Vec<u64>> = shape.iter().map(|d| d.as_const()).collect();
                 let extents = extents.ok_or_else(|| internal("a computed table of rows is in no buffer"))?;
-                let wide = b.widen(value(table)?, flat.at(table).cols);
+                let wide = b.widen(value(table)?, rowwise.at(table).cols);
                 if let [index] = indices[..] {
                     return Ok(b.gather_row(wide, index, bounds));
                 }
@@ -246,8 +246,8 @@ impl Lowering<'_> {
             Op::GatherRow { out_of_range } => {
                 let bounds = self.job.bounds(id, *out_of_range);
                 let (x, index) = (place.operands[0], operand(1)?);
-                let extent = flat.node(x).ty.shape[1].as_const().unwrap_or(1);
-                let (value, groups) = (operand(0)?, flat.row_groups(x));
+                let extent = rowwise.node(x).ty.shape[1].as_const().unwrap_or(1);
+                let (value, groups) = (operand(0)?, rowwise.row_groups(x));
                 if groups == 1 || b.space(value).cols == 1 {
                     let wide = b.widen(value, extent);
                     return Ok(b.gather_row(wide, index, bounds));
@@ -262,40 +262,40 @@ impl Lowering<'_> {
                 let begin = b.binary(routefuse_ir::op::BinaryOp::Mul, group, scale);
                 b.gather_columns(value, Some(begin), &[(index, extent)], bounds)
             }
-            _ if let Some(row_op) = row_op(node, self.width(flat, id)) => {
-                let (cols, width, value) = (flat.at(place.operands[0]).cols, self.width(flat, id), operand(0)?);
+            _ if let Some(row_op) = row_op(node, self.width(rowwise, id)) => {
+                let (cols, width, value) = (rowwise.at(place.operands[0]).cols, self.width(rowwise, id), operand(0)?);
                 self.builder.row_value(row_op, value, cols, width, node.ty.dtype)
             }
             _ => {
                 let operands = place.operands.iter().map(|o| value(*o)).collect::<Result<Vec<_>, _>>()?;
-                self.expanded(flat, id, &operands)?
+                self.expanded(rowwise, id, &operands)?
             }
         })
     }
 
     /// The columns of a segment of a row operation: its operand's inner dim.
-    fn width(&self, flat: &Flat, id: NodeId) -> u64 {
-        let operand = flat.at(id).operands[0];
-        flat.node(operand).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1)
+    fn width(&self, rowwise: &Rowwise, id: NodeId) -> u64 {
+        let operand = rowwise.at(id).operands[0];
+        rowwise.node(operand).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1)
     }
 
     /// A macro operation, by way of the graph that it expands to.
-    fn expanded(&mut self, flat: &Flat, id: NodeId, operands: &[ValueId]) -> Result<ValueId, Diagnostics> {
-        let mut g = Graph { symbols: flat.graph.symbols.clone(), ..Graph::default() };
+    fn expanded(&mut self, rowwise: &Rowwise, id: NodeId, operands: &[ValueId]) -> Result<ValueId, Diagnostics> {
+        let mut g = Graph { symbols: rowwise.graph.symbols.clone(), ..Graph::default() };
         let mut inputs = Vec::with_capacity(operands.len());
-        for (i, o) in flat.at(id).operands.iter().enumerate() {
-            let (ty, name) = (flat.node(*o).ty.clone(), format!("x{i}"));
+        for (i, o) in rowwise.at(id).operands.iter().enumerate() {
+            let (ty, name) = (rowwise.node(*o).ty.clone(), format!("x{i}"));
             let node = g.add_node(Node { op: Op::Input(i), ty, name: name.clone(), span: None }, &[]);
             g.inputs.push(Input { name, node, layout: Layout::Contiguous });
             inputs.push(node);
         }
-        let node = g.add_node(flat.node(id).clone(), &inputs);
+        let node = g.add_node(rowwise.node(id).clone(), &inputs);
         let name = "result".to_owned();
         g.outputs.push(Output { name, node, layout: Layout::Contiguous, alias: Alias::None, span: None });
         if !Expand.run(&mut g) {
             return Err(internal("a macro operation does not expand"));
         }
-        let expansion = Flat::new(&g);
+        let expansion = Rowwise::new(&g);
         let mut values: Vec<Option<ValueId>> = vec![None; expansion.bound()];
         for id in &expansion.order {
             values[id.0.index()] = Some(match expansion.node(*id).op {

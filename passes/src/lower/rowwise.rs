@@ -8,10 +8,10 @@ use routefuse_ir::op::info::Cost;
 
 /// A node's place among rows and columns.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FlatNode {
+pub(crate) struct RowwiseNode {
     /// Operands in order.
     pub(crate) operands: Vec<NodeId>,
-    /// Its position in [`Flat::order`].
+    /// Its position in [`Rowwise::order`].
     pub(crate) position: usize,
     /// The symbol of the leading dim; of an `atomic_add` that of its indices, over which its kernel loops.
     pub(crate) rows: Option<SymbolId>,
@@ -25,33 +25,34 @@ pub(crate) struct FlatNode {
 }
 
 /// The verified graph with its nodes' places.
-pub(crate) struct Flat<'g> {
+pub(crate) struct Rowwise<'g> {
     pub(crate) graph: &'g Graph,
     /// Operands before users; a function of the graph alone.
     pub(crate) order: Vec<NodeId>,
-    nodes: Vec<FlatNode>,
+    nodes: Vec<RowwiseNode>,
 }
 
-impl<'g> Flat<'g> {
+impl<'g> Rowwise<'g> {
     /// The places of a verified graph.
-    pub(crate) fn new(graph: &'g Graph) -> Flat<'g> {
+    pub(crate) fn new(graph: &'g Graph) -> Rowwise<'g> {
         // A verified graph has no cycle; the nodes of an unverified one's would be left out.
         let order = graph.topological().unwrap_or_default();
-        let mut flat = Flat { graph, order: vec![], nodes: vec![FlatNode::default(); graph.nodes.node_bound()] };
+        let mut rowwise =
+            Rowwise { graph, order: vec![], nodes: vec![RowwiseNode::default(); graph.nodes.node_bound()] };
         for (position, id) in order.iter().enumerate() {
             let node = graph.node(*id);
             let operands = graph.operands(*id);
             let mut cols = node.ty.row_elements().unwrap_or(0);
             let mut rows = node.ty.row_symbol();
-            if let Some(indices) = flat.adds_at(node, &operands) {
-                (cols, rows) = (flat.at(indices).cols, flat.at(indices).rows);
+            if let Some(indices) = rowwise.adds_at(node, &operands) {
+                (cols, rows) = (rowwise.at(indices).cols, rowwise.at(indices).rows);
             }
-            let uniform = cols <= 1 || flat.uniform(node, &operands);
-            let loads = matches!(node.op, Op::Input(_)) || operands.iter().any(|o| flat.at(*o).loads);
-            flat.nodes[id.0.index()] = FlatNode { operands, position, rows, cols, uniform, loads };
+            let uniform = cols <= 1 || rowwise.uniform(node, &operands);
+            let loads = matches!(node.op, Op::Input(_)) || operands.iter().any(|o| rowwise.at(*o).loads);
+            rowwise.nodes[id.0.index()] = RowwiseNode { operands, position, rows, cols, uniform, loads };
         }
-        flat.order = order;
-        flat
+        rowwise.order = order;
+        rowwise
     }
 
     /// The indices of an `atomic_add` that has any.
@@ -96,7 +97,7 @@ impl<'g> Flat<'g> {
     }
 
     /// Its place.
-    pub(crate) fn at(&self, id: NodeId) -> &FlatNode {
+    pub(crate) fn at(&self, id: NodeId) -> &RowwiseNode {
         &self.nodes[id.0.index()]
     }
 
