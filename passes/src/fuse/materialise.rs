@@ -2,8 +2,8 @@
 
 use super::cut::Reason;
 use super::walk::walk;
+use crate::lower::cone::{pulled, table};
 use crate::lower::rowwise::Rowwise;
-use crate::lower::{pulled, table};
 use routefuse_ir::graph::NodeId;
 use routefuse_ir::program::Buffer;
 

@@ -20,8 +20,10 @@ pub use cut::{Cut, Reason};
 pub use materialise::BUDGET;
 
 use crate::alias::{self, Access};
+use crate::lower::cone::{cone, table};
+use crate::lower::job::Job;
+use crate::lower::lower;
 use crate::lower::rowwise::Rowwise;
-use crate::lower::{self, Job};
 use cluster::{Clusters, Unit};
 use routefuse_ir::graph::{Graph, NodeId};
 use routefuse_ir::op::Op;
@@ -188,8 +190,8 @@ impl<'g> Plan<'g> {
             // The item's own value is computed, wherever it will lie.
             let own = &mut memory[item.node.0.index()];
             let own = if matches!(own, Some(Buffer::Input(_))) { None } else { own.take() };
-            let cone = lower::cone(rowwise, memory, std::iter::once(item.node));
-            let tables = cone.iter().filter_map(|id| lower::table(rowwise, *id));
+            let cone = cone(rowwise, memory, std::iter::once(item.node));
+            let tables = cone.iter().filter_map(|id| table(rowwise, *id));
             let in_memory = |id: &NodeId| matches!(memory[id.0.index()], Some(b) if !matches!(b, Buffer::Input(_)));
             let read = cone.iter().copied().chain(tables).filter(in_memory);
             let mut loads: Vec<usize> = read.filter_map(|id| stored_by[id.0.index()]).collect();
@@ -286,7 +288,7 @@ impl<'g> Plan<'g> {
                 proved: &proofs,
                 name: &name,
             };
-            let lowered = lower::lower(&job)?;
+            let lowered = lower(&job)?;
             program.steps.push(lowered.step);
             all_ops.push(lowered.ops);
             for (id, buffer) in stores {

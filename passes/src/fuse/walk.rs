@@ -6,8 +6,8 @@
 //! the store.
 
 use crate::lower::columns;
+use crate::lower::cone::{pulled, table};
 use crate::lower::rowwise::Rowwise;
-use crate::lower::{pulled, table};
 use routefuse_ir::graph::NodeId;
 use routefuse_ir::kernel::ColumnMap;
 use routefuse_ir::op::Op;

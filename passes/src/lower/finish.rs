@@ -1,10 +1,10 @@
 //! The last steps of lowering: what nothing uses goes, and parameters, values and symbols get their final numbers.
 
-use super::Job;
 use super::builder::{KernelBuilder, Stored};
+use super::job::Job;
 use routefuse_ir::graph::{Layout, TensorType};
 use routefuse_ir::kernel::analysis::reached_from;
-use routefuse_ir::kernel::{Bounds, Kernel, Param, ParamId, Role, Store, ValueId, ValueKind};
+use routefuse_ir::kernel::{Bounds, Kernel, Param, ParamId, Role, Store, Value, ValueId, ValueKind};
 use routefuse_ir::program::{Buffer, Step};
 use routefuse_ir::{DType, Diagnostics, Dim, SymbolId};
 
@@ -12,81 +12,114 @@ use routefuse_ir::{DType, Diagnostics, Dim, SymbolId};
 pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<Step, Diagnostics> {
     let KernelBuilder { rows, mut values, inputs, stores, .. } = builder;
     let live = reached_from(&values, stores.iter().flat_map(Stored::operands));
-    // What is added to is a parameter even where nothing reads it.
-    let counts = |b: &Buffer| stores.iter().any(|s| s.add_at.is_some() && s.aliases == Some(*b));
-    let mut read: Vec<bool> = inputs.iter().map(|(b, _)| counts(b)).collect();
-    let mut traps = false;
-    for (value, _) in values.iter().zip(&live).filter(|(_, live)| **live) {
-        if let ValueKind::Load(p) | ValueKind::Gather { table: p, .. } = value.kind {
-            read[p.0 as usize] = true;
-        }
-        traps |= value.kind.bounds().is_some_and(Bounds::may_trap);
-    }
-
-    let mut order: Vec<usize> = (0..inputs.len()).filter(|i| read[*i]).collect();
-    order.sort_by_key(|i| rank(inputs[*i].0));
-    let mut param_number = vec![ParamId(0); inputs.len()];
-    let mut params: Vec<Param> = Vec::with_capacity(order.len() + stores.len() + 1);
-    let mut buffers: Vec<Buffer> = Vec::with_capacity(params.capacity());
-    for i in order {
-        param_number[i] = ParamId(params.len() as u32);
-        params.push(inputs[i].1.clone());
-        buffers.push(inputs[i].0);
-    }
-
-    let mut value_number = vec![ValueId(0); values.len()];
-    for (number, i) in (0..values.len()).filter(|i| live[*i]).enumerate() {
-        value_number[i] = ValueId(number as u32);
-    }
-    let mut position = 0;
-    values.retain(|_| {
-        position += 1;
-        live[position - 1]
-    });
+    let (read, traps) = reads(&values, &live, &inputs, &stores);
+    let (mut params, param_number) = Params::of(inputs, &read);
+    let value_number = keep_live(&mut values, &live);
     for v in &mut values {
         renumber(&mut v.kind, &value_number, &param_number);
     }
-
-    let mut kernel_stores = Vec::with_capacity(stores.len());
-    for s in stores {
-        let aliases = s.aliases.and_then(|a| buffers.iter().position(|b| *b == a)).map(|i| ParamId(i as u32));
-        kernel_stores.push(Store {
-            param: ParamId(params.len() as u32),
-            value: value_number[s.value.0 as usize],
-            add_at: s.add_at.map(|index| value_number[index.0 as usize]),
-        });
-        params.push(Param { aliases, ..s.param });
-        buffers.push(s.buffer);
-    }
+    let stores = stores.into_iter().map(|s| params.stored(s, &value_number)).collect();
     if traps {
-        let (name, ty) = ("error".to_owned(), TensorType::scalar(DType::U32));
-        params.push(Param { name, role: Role::ErrorWord, ty, layout: Layout::Contiguous, aliases: None });
-        buffers.push(Buffer::ErrorWord);
+        params.error_word();
     }
-
-    // The row symbol comes first, so that kernels that differ in names alone have one text.
-    let mut symbols: Vec<SymbolId> = rows.into_iter().collect();
-    for p in &mut params {
-        for d in &mut p.ty.shape {
-            if let Dim::Sym(s) = d {
-                let known = symbols.iter().position(|k| k == s);
-                let number = known.unwrap_or_else(|| {
-                    symbols.push(*s);
-                    symbols.len() - 1
-                });
-                *d = Dim::Sym(SymbolId(number as u32));
-            }
-        }
-    }
+    let Params { mut params, buffers } = params;
+    let symbols = number_symbols(rows, &mut params);
     let kernel = Kernel {
         name: job.name.to_owned(),
         symbols: symbols.iter().map(|s| job.program.symbols[s.0 as usize].clone()).collect(),
         rows: rows.map(|_| SymbolId(0)),
         params,
         values,
-        stores: kernel_stores,
+        stores,
     };
     Ok(Step { kernel: kernel.verify()?, buffers, symbols })
+}
+
+/// Of every input, whether the kernel needs it; and whether a gather may trap.
+fn reads(values: &[Value], live: &[bool], inputs: &[(Buffer, Param)], stores: &[Stored]) -> (Vec<bool>, bool) {
+    // What is added to is a parameter even where nothing reads it.
+    let counts = |b: &Buffer| stores.iter().any(|s| s.add_at.is_some() && s.aliases == Some(*b));
+    let mut read: Vec<bool> = inputs.iter().map(|(b, _)| counts(b)).collect();
+    let mut traps = false;
+    for (value, _) in values.iter().zip(live).filter(|(_, live)| **live) {
+        if let ValueKind::Load(p) | ValueKind::Gather { table: p, .. } = value.kind {
+            read[p.0 as usize] = true;
+        }
+        traps |= value.kind.bounds().is_some_and(Bounds::may_trap);
+    }
+    (read, traps)
+}
+
+/// Lets go of the other values. The new number of each that stays.
+fn keep_live(values: &mut Vec<Value>, live: &[bool]) -> Vec<ValueId> {
+    let mut numbers = vec![ValueId(0); values.len()];
+    for (number, i) in (0..values.len()).filter(|i| live[*i]).enumerate() {
+        numbers[i] = ValueId(number as u32);
+    }
+    let mut live = live.iter();
+    values.retain(|_| live.next().copied().unwrap_or(false));
+    numbers
+}
+
+/// Parameters in their final order, and what each is.
+struct Params {
+    params: Vec<Param>,
+    buffers: Vec<Buffer>,
+}
+
+impl Params {
+    /// The inputs that are read, and the new number of each.
+    fn of(inputs: Vec<(Buffer, Param)>, read: &[bool]) -> (Params, Vec<ParamId>) {
+        let mut numbers = vec![ParamId(0); inputs.len()];
+        let mut inputs: Vec<(usize, (Buffer, Param))> =
+            inputs.into_iter().enumerate().filter(|(i, _)| read[*i]).collect();
+        inputs.sort_by_key(|(_, (buffer, _))| rank(*buffer));
+        let mut all = Params { params: vec![], buffers: vec![] };
+        for (i, (buffer, param)) in inputs {
+            numbers[i] = all.push(buffer, param);
+        }
+        (all, numbers)
+    }
+
+    fn push(&mut self, buffer: Buffer, param: Param) -> ParamId {
+        self.buffers.push(buffer);
+        self.params.push(param);
+        ParamId(self.params.len() as u32 - 1)
+    }
+
+    /// Adds an output; its store.
+    fn stored(&mut self, stored: Stored, numbers: &[ValueId]) -> Store {
+        let alias = stored.aliases.and_then(|a| self.buffers.iter().position(|b| *b == a));
+        let aliases = alias.map(|i| ParamId(i as u32));
+        Store {
+            param: self.push(stored.buffer, Param { aliases, ..stored.param }),
+            value: numbers[stored.value.0 as usize],
+            add_at: stored.add_at.map(|index| numbers[index.0 as usize]),
+        }
+    }
+
+    fn error_word(&mut self) {
+        let (name, ty) = ("error".to_owned(), TensorType::scalar(DType::U32));
+        let param = Param { name, role: Role::ErrorWord, ty, layout: Layout::Contiguous, aliases: None };
+        self.push(Buffer::ErrorWord, param);
+    }
+}
+
+/// Numbers the symbols of the parameters; those of the program, by number. The row symbol comes first, so that kernels that
+/// differ in names alone have one text.
+fn number_symbols(rows: Option<SymbolId>, params: &mut [Param]) -> Vec<SymbolId> {
+    let mut symbols: Vec<SymbolId> = rows.into_iter().collect();
+    for d in params.iter_mut().flat_map(|p| &mut p.ty.shape) {
+        if let Dim::Sym(s) = d {
+            let known = symbols.iter().position(|k| k == s);
+            let number = known.unwrap_or_else(|| {
+                symbols.push(*s);
+                symbols.len() - 1
+            });
+            *d = Dim::Sym(SymbolId(number as u32));
+        }
+    }
+    symbols
 }
 
 fn rank(buffer: Buffer) -> (u8, usize) {

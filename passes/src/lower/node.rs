@@ -1,0 +1,239 @@
+//! The values of nodes, one after the other.
+
+use super::builder::{KernelBuilder, Stored};
+use super::job::{Job, internal};
+use super::rowwise::Rowwise;
+use super::{columns, index};
+use crate::canonicalise::expand::row::MAX_REDUCED;
+use crate::canonicalise::{Expand, Pass};
+use routefuse_ir::graph::{Graph, Input, Layout, Node, NodeId, Output};
+use routefuse_ir::kernel::{ColumnMap, Param, ParamId, Role, RowOp, Term, ValueId};
+use routefuse_ir::op::{BinaryOp, Op, OutOfRange, ReduceOp};
+use routefuse_ir::program::{Buffer, Program};
+use routefuse_ir::{Alias, DType, Diagnostics, Dim, Literal};
+
+/// A kernel that is being made, node by node.
+pub(super) struct Lowering<'a> {
+    pub(super) job: &'a Job<'a>,
+    pub(super) builder: KernelBuilder,
+}
+
+/// By node index: the values of nodes that were lowered.
+type Values = [Option<ValueId>];
+
+fn value_of(values: &Values, id: NodeId) -> Result<ValueId, Diagnostics> {
+    values[id.0.index()].ok_or_else(|| internal("an operand was not lowered"))
+}
+
+fn values_of(values: &Values, ids: &[NodeId]) -> Result<Vec<ValueId>, Diagnostics> {
+    ids.iter().map(|id| value_of(values, *id)).collect()
+}
+
+impl Lowering<'_> {
+    /// The parameter of a buffer that is read.
+    pub(super) fn input(&mut self, buffer: Buffer) -> ParamId {
+        let program = self.job.program;
+        let (name, layout) = name_and_layout(program, buffer);
+        self.builder.input(buffer, name, &program.buffer_type(buffer), layout)
+    }
+
+    /// The value of a node whose operands have theirs. The graph is the job's, or the expansion of a node of it.
+    pub(super) fn node(&mut self, g: &Rowwise, id: NodeId, values: &Values) -> Result<ValueId, Diagnostics> {
+        let (node, at) = (g.node(id), g.at(id));
+        let operand = |i: usize| value_of(values, at.operands[i]);
+        match &node.op {
+            Op::Input(_) => Err(internal("an input is in no buffer")),
+            Op::Const(l) => Ok(self.builder.constant(*l)),
+            Op::Scalar(op) => Ok(self.builder.scalar(*op, values_of(values, &at.operands)?, node.ty.dtype)),
+            Op::Iota { dtype, shape, axis } => Ok(self.iota(*dtype, shape, *axis, at.cols)),
+            Op::Broadcast { .. } | Op::Slice { .. } => {
+                let map = columns::movement(&node.op, &g.node(at.operands[0]).ty, &node.ty);
+                let map = map.ok_or_else(|| internal("a movement without a map"))?;
+                Ok(self.builder.remap(operand(0)?, map))
+            }
+            Op::Reshape { .. } | Op::Copy => operand(0),
+            Op::Concat => self.concat(g, id, values),
+            Op::Gather { out_of_range } => self.gather(g, id, *out_of_range, values),
+            Op::GatherRow { out_of_range } => self.gather_row(g, id, *out_of_range, values),
+            _ => {
+                let width = segment_width(g, id);
+                match row_op(node, width) {
+                    Some(op) => {
+                        let (value, cols) = (operand(0)?, g.at(at.operands[0]).cols);
+                        Ok(self.builder.row_value(op, value, cols, width, node.ty.dtype))
+                    }
+                    None => self.expanded(g, id, &values_of(values, &at.operands)?),
+                }
+            }
+        }
+    }
+
+    /// The row, or a digit of the column.
+    fn iota(&mut self, dtype: DType, shape: &[Dim], axis: usize, cols: u64) -> ValueId {
+        let Some(extent) = shape[axis].as_const() else { return self.builder.row(dtype) };
+        let counted = self.builder.column(dtype, extent);
+        let inner = routefuse_ir::dim::const_product(&shape[axis + 1..]).unwrap_or(1);
+        let map = ColumnMap { cols, base: 0, terms: vec![Term { div: inner, modulo: extent, mul: 1 }] };
+        self.builder.remap(counted, columns::normalise(map))
+    }
+
+    /// Parts without columns are left out.
+    fn concat(&mut self, g: &Rowwise, id: NodeId, values: &Values) -> Result<ValueId, Diagnostics> {
+        let mut parts = Vec::with_capacity(g.at(id).operands.len());
+        for o in g.at(id).operands.iter().filter(|o| g.at(**o).cols > 0) {
+            parts.push((value_of(values, *o)?, inner_extent(g, *o)));
+        }
+        let groups = g.at(id).cols / parts.iter().map(|p| p.1).sum::<u64>();
+        Ok(self.builder.concat(parts, groups))
+    }
+
+    /// From a table in memory, or from the columns of one that is computed.
+    fn gather(
+        &mut self,
+        g: &Rowwise,
+        id: NodeId,
+        out_of_range: OutOfRange,
+        values: &Values,
+    ) -> Result<ValueId, Diagnostics> {
+        let bounds = self.job.bounds(id, out_of_range);
+        let (table, indices) = (g.at(id).operands[0], values_of(values, &g.at(id).operands[1..])?);
+        if let Some(buffer) = self.job.memory[table.0.index()] {
+            let table = self.input(buffer);
+            return Ok(self.builder.gather(table, indices, bounds));
+        }
+        let extents: Option<Vec<u64>> = g.node(table).ty.shape.iter().map(|d| d.as_const()).collect();
+        let extents = extents.ok_or_else(|| internal("a computed table of rows is in no buffer"))?;
+        let wide = self.builder.widen(value_of(values, table)?, g.at(table).cols);
+        if let [index] = indices[..] {
+            return Ok(self.builder.gather_row(wide, index, bounds));
+        }
+        let axes: Vec<index::Axis> = indices.into_iter().zip(extents).collect();
+        Ok(self.builder.gather_columns(wide, None, &axes, bounds))
+    }
+
+    /// From the columns of the same row.
+    fn gather_row(
+        &mut self,
+        g: &Rowwise,
+        id: NodeId,
+        out_of_range: OutOfRange,
+        values: &Values,
+    ) -> Result<ValueId, Diagnostics> {
+        let (at, bounds) = (g.at(id), self.job.bounds(id, out_of_range));
+        let x = at.operands[0];
+        let (value, index) = (value_of(values, x)?, value_of(values, at.operands[1])?);
+        let (extent, groups) = (inner_extent(g, x), g.row_groups(x));
+        let b = &mut self.builder;
+        if groups == 1 || b.space(value).cols == 1 {
+            let wide = b.widen(value, extent);
+            return Ok(b.gather_row(wide, index, bounds));
+        }
+        // Rows of a constant leading dim are columns here: each group counts from its own first column.
+        let term = Term { div: at.cols / groups, modulo: groups, mul: 1 };
+        let group = b.column(DType::I64, groups);
+        let group = b.remap(group, columns::normalise(ColumnMap { cols: at.cols, base: 0, terms: vec![term] }));
+        let scale = b.constant(Literal::i64(extent as i64));
+        let begin = b.binary(BinaryOp::Mul, group, scale);
+        Ok(b.gather_columns(value, Some(begin), &[(index, extent)], bounds))
+    }
+
+    /// A macro operation, by way of the graph that it expands to.
+    fn expanded(&mut self, g: &Rowwise, id: NodeId, operands: &[ValueId]) -> Result<ValueId, Diagnostics> {
+        let mut graph = Graph { symbols: g.graph.symbols.clone(), ..Graph::default() };
+        let mut inputs = Vec::with_capacity(operands.len());
+        for (i, o) in g.at(id).operands.iter().enumerate() {
+            let (ty, name) = (g.node(*o).ty.clone(), format!("x{i}"));
+            let node = graph.add_node(Node { op: Op::Input(i), ty, name: name.clone(), span: None }, &[]);
+            graph.inputs.push(Input { name, node, layout: Layout::Contiguous });
+            inputs.push(node);
+        }
+        let node = graph.add_node(g.node(id).clone(), &inputs);
+        let name = "result".to_owned();
+        graph.outputs.push(Output { name, node, layout: Layout::Contiguous, alias: Alias::None, span: None });
+        if !Expand.run(&mut graph) {
+            return Err(internal("a macro operation does not expand"));
+        }
+        let expansion = Rowwise::new(&graph);
+        let mut values: Vec<Option<ValueId>> = vec![None; expansion.bound()];
+        for id in &expansion.order {
+            values[id.0.index()] = Some(match expansion.node(*id).op {
+                Op::Input(i) => operands[i],
+                _ => self.node(&expansion, *id, &values)?,
+            });
+        }
+        values[graph.outputs[0].node.0.index()].ok_or_else(|| internal("an expansion has no result"))
+    }
+
+    pub(super) fn store(&mut self, buffer: Buffer, value: ValueId) {
+        self.stored(buffer, value, None);
+    }
+
+    fn stored(&mut self, buffer: Buffer, value: ValueId, add_at: Option<ValueId>) {
+        let program = self.job.program;
+        let (name, layout) = name_and_layout(program, buffer);
+        let aliases = match buffer {
+            Buffer::Output(o) => program.outputs[o].alias.input().map(Buffer::Input),
+            _ => None,
+        };
+        let ty = program.buffer_type(buffer);
+        let param = Param { name: name.to_owned(), role: Role::Output, ty, layout, aliases: None };
+        self.builder.stores.push(Stored { buffer, param, value, add_at, aliases });
+    }
+
+    /// The store of an `atomic_add`: amounts, added to the counts that the output lies in.
+    pub(super) fn add(&mut self, id: NodeId, buffer: Buffer, values: &Values) -> Result<(), Diagnostics> {
+        let g = self.job.rowwise;
+        let [counts, indices, amounts] = g.at(id).operands[..] else {
+            return Err(internal("an addition without three operands"));
+        };
+        let value = |o: NodeId| value_of(values, o);
+        if !g.is_addition(id) {
+            let counts = value(counts)?;
+            self.store(buffer, counts);
+            return Ok(());
+        }
+        let memory = self.job.memory[counts.0.index()].ok_or_else(|| internal("counts are in no buffer"))?;
+        // A parameter even where nothing loads it.
+        self.input(memory);
+        // One index for all columns is still added at once for each.
+        let indices = self.builder.widen(value(indices)?, g.at(indices).cols);
+        self.stored(buffer, value(amounts)?, Some(indices));
+        Ok(())
+    }
+}
+
+/// The extent of the inner dim; 1 of a value without dims.
+fn inner_extent(g: &Rowwise, id: NodeId) -> u64 {
+    g.node(id).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1)
+}
+
+/// The columns of a segment of a row operation: its operand's inner dim.
+fn segment_width(g: &Rowwise, id: NodeId) -> u64 {
+    g.at(id).operands.first().map_or(1, |o| inner_extent(g, *o))
+}
+
+/// What an operation on rows makes of segments of the operand's inner dim, of this width, if it is a row value. Those that
+/// are none are expanded.
+fn row_op(node: &Node, width: u64) -> Option<RowOp> {
+    let op = match node.op {
+        Op::Reduce { op, axis } if axis + 1 == node.ty.shape.len() => {
+            let at_once = width <= MAX_REDUCED || op == ReduceOp::TopTwoSum;
+            at_once.then_some(RowOp::Reduce(op))?
+        }
+        Op::CumSum => RowOp::CumSum,
+        Op::TopK { k, candidates, order } => RowOp::TopK { k, candidates, order },
+        Op::TopKMask { k, candidates } => RowOp::TopKMask { k, candidates },
+        _ => return None,
+    };
+    (width > 1).then_some(op)
+}
+
+/// A buffer's name and layout.
+fn name_and_layout(program: &Program, buffer: Buffer) -> (&str, Layout) {
+    match buffer {
+        Buffer::Input(i) => (&program.inputs[i].name, program.inputs[i].layout),
+        Buffer::Output(i) => (&program.outputs[i].name, program.outputs[i].layout),
+        Buffer::Intermediate(i) => (&program.intermediates[i].name, Layout::Contiguous),
+        Buffer::ErrorWord => ("error", Layout::Contiguous),
+    }
+}
