@@ -1,6 +1,7 @@
 //! Bytes that kernels move.
 
-use routefuse_ir::kernel::{Kernel, Role, ValueId, ValueKind};
+use routefuse_ir::dim::const_product;
+use routefuse_ir::kernel::{Kernel, Role, Store, ValueId, ValueKind};
 use routefuse_ir::program::Program;
 use serde::Serialize;
 use std::ops::AddAssign;
@@ -75,112 +76,141 @@ struct Reads {
     gathered_once: Vec<u64>,
 }
 
-/// Columns of a value that something asks for. Wide values count as asked for in full.
-type Asked = Vec<bool>;
-
+/// Values of more columns than this count as asked for in full.
 const WIDEST: u64 = 1 << 14;
 
-fn ask_all(asked: &mut [Asked], kernel: &Kernel, v: ValueId) {
-    let cols = kernel.value(v).space.cols.min(WIDEST) as usize;
-    asked[v.0 as usize] = vec![true; cols];
+/// Columns of one value or parameter that something asks for.
+#[derive(Clone, Default)]
+enum Asked {
+    #[default]
+    None,
+    /// By column.
+    These(Vec<bool>),
+    /// So many: all there are.
+    All(u64),
 }
 
-fn ask(asked: &mut [Asked], kernel: &Kernel, v: ValueId, column: u64) {
-    let cols = kernel.value(v).space.cols;
-    if cols > WIDEST {
-        return ask_all(asked, kernel, v);
+impl Asked {
+    fn all(cols: u64) -> Asked {
+        if cols > WIDEST { Asked::All(cols) } else { Asked::These(vec![true; cols as usize]) }
     }
-    let set = &mut asked[v.0 as usize];
-    if set.is_empty() {
-        set.resize(cols as usize, false);
+
+    /// Column `at` of `cols`; one column serves all.
+    fn add(&mut self, at: u64, cols: u64) {
+        if cols > WIDEST {
+            *self = Asked::All(cols);
+            return;
+        }
+        if !matches!(self, Asked::These(_)) {
+            *self = Asked::These(vec![false; cols as usize]);
+        }
+        if let Asked::These(columns) = self {
+            columns[if cols == 1 { 0 } else { at as usize }] = true;
+        }
     }
-    set[if cols == 1 { 0 } else { column as usize }] = true;
+
+    /// What either asks for.
+    fn or(self, other: Asked) -> Asked {
+        match (self, other) {
+            (Asked::All(n), _) | (_, Asked::All(n)) => Asked::All(n),
+            (Asked::None, asked) | (asked, Asked::None) => asked,
+            (Asked::These(x), Asked::These(y)) => Asked::These(x.iter().zip(&y).map(|(x, y)| *x || *y).collect()),
+        }
+    }
+
+    fn count(&self) -> u64 {
+        match self {
+            Asked::None => 0,
+            Asked::These(columns) => columns.iter().filter(|c| **c).count() as u64,
+            Asked::All(n) => *n,
+        }
+    }
+}
+
+/// What a kernel's stores ask for, by value: users come before operands.
+struct Asking<'k> {
+    kernel: &'k Kernel,
+    asked: Vec<Asked>,
+}
+
+impl Asking<'_> {
+    fn ask_all(&mut self, v: ValueId) {
+        self.asked[v.0 as usize] = Asked::all(self.kernel.value(v).space.cols);
+    }
+
+    /// Asks the operand for the columns that these are at: all of them, where they are all.
+    fn ask(&mut self, v: ValueId, columns: &Asked, at: impl Fn(u64) -> Option<u64>) {
+        match columns {
+            Asked::None => {}
+            Asked::All(_) => self.ask_all(v),
+            Asked::These(columns) => {
+                let cols = self.kernel.value(v).space.cols;
+                for c in (0..columns.len() as u64).filter(|c| columns[*c as usize]).filter_map(at) {
+                    self.asked[v.0 as usize].add(c, cols);
+                }
+            }
+        }
+    }
+
+    /// What the value asks its operands for these columns of itself.
+    fn ask_operands(&mut self, kind: &ValueKind, columns: &Asked) {
+        match kind {
+            ValueKind::Const(_) | ValueKind::Row | ValueKind::Column | ValueKind::Load(_) => {}
+            ValueKind::Scalar(_, operands) | ValueKind::Gather { indices: operands, .. } => {
+                operands.iter().for_each(|o| self.ask(*o, columns, Some));
+            }
+            ValueKind::Remap(v, map) => self.ask(*v, columns, |c| Some(map.apply(c))),
+            ValueKind::Concat(parts) => {
+                let width: u64 = parts.iter().map(|p| p.1).sum();
+                let mut begin = 0;
+                for (v, w) in parts {
+                    let within = |c: u64| (c % width).checked_sub(begin).filter(|place| place < w);
+                    self.ask(*v, columns, |c| within(c).map(|place| c / width * w + place));
+                    begin += w;
+                }
+            }
+            ValueKind::GatherRow { value, index, .. } => {
+                self.ask_all(*value);
+                self.ask(*index, columns, Some);
+            }
+            ValueKind::RowValue(row) => self.ask_all(row.value),
+        }
+    }
 }
 
 fn read_columns(kernel: &Kernel) -> Reads {
-    let mut asked: Vec<Asked> = vec![vec![]; kernel.values.len()];
-    for s in &kernel.stores {
-        s.operands().for_each(|v| ask_all(&mut asked, kernel, v));
+    let mut asking = Asking { kernel, asked: vec![Asked::None; kernel.values.len()] };
+    for v in kernel.stores.iter().flat_map(Store::operands) {
+        asking.ask_all(v);
     }
     let params = kernel.params.len();
-    let mut loaded: Vec<Asked> = vec![vec![]; params];
-    let mut reads =
-        Reads { loaded: vec![0; params], gathered_per_row: vec![0; params], gathered_once: vec![0; params] };
+    let mut loaded = vec![Asked::None; params];
+    let (mut gathered_per_row, mut gathered_once) = (vec![0; params], vec![0; params]);
     for (id, value) in kernel.values().rev() {
-        let columns = std::mem::take(&mut asked[id.0 as usize]);
-        let wide = value.space.cols > WIDEST;
-        let each = || (0..columns.len() as u64).filter(|c| columns[*c as usize]);
-        if columns.is_empty() {
+        let columns = std::mem::take(&mut asking.asked[id.0 as usize]);
+        if let Asked::None = columns {
             continue;
         }
+        asking.ask_operands(&value.kind, &columns);
         match &value.kind {
-            ValueKind::Const(_) | ValueKind::Row | ValueKind::Column => {}
-            ValueKind::Load(p) if wide => reads.loaded[p.0 as usize] = value.space.cols,
             ValueKind::Load(p) => {
-                let all = &mut loaded[p.0 as usize];
-                all.resize(columns.len(), false);
-                each().for_each(|c| all[c as usize] = true);
+                let before = std::mem::take(&mut loaded[p.0 as usize]);
+                loaded[p.0 as usize] = before.or(columns);
             }
-            ValueKind::Scalar(_, operands) => {
-                for o in operands {
-                    if wide {
-                        ask_all(&mut asked, kernel, *o)
-                    } else {
-                        each().for_each(|c| ask(&mut asked, kernel, *o, c))
-                    }
-                }
-            }
-            ValueKind::Remap(v, _) if wide => ask_all(&mut asked, kernel, *v),
-            ValueKind::Remap(v, map) => each().for_each(|c| ask(&mut asked, kernel, *v, map.apply(c))),
-            ValueKind::Concat(parts) if wide => parts.iter().for_each(|p| ask_all(&mut asked, kernel, p.0)),
-            ValueKind::Concat(parts) => {
-                let width: u64 = parts.iter().map(|p| p.1).sum();
-                for c in each() {
-                    let mut place = c % width;
-                    for (v, w) in parts {
-                        if place < *w {
-                            ask(&mut asked, kernel, *v, c / width * w + place);
-                            break;
-                        }
-                        place -= w;
-                    }
-                }
-            }
-            ValueKind::Gather { table, indices, .. } => {
-                let count = if wide { value.space.cols } else { each().count() as u64 };
-                let ty = &kernel.param(*table).ty;
-                match routefuse_ir::dim::const_product(&ty.shape) {
-                    Some(whole) => reads.gathered_once[table.0 as usize] = whole,
-                    None if value.space.per_row => reads.gathered_per_row[table.0 as usize] += count,
-                    None => reads.gathered_once[table.0 as usize] += count,
-                }
-                for o in indices {
-                    if wide {
-                        ask_all(&mut asked, kernel, *o)
-                    } else {
-                        each().for_each(|c| ask(&mut asked, kernel, *o, c))
-                    }
-                }
-            }
-            ValueKind::RowValue(row) => ask_all(&mut asked, kernel, row.value),
-            ValueKind::GatherRow { value: x, index, .. } => {
-                ask_all(&mut asked, kernel, *x);
-                if wide {
-                    ask_all(&mut asked, kernel, *index);
-                } else {
-                    each().for_each(|c| ask(&mut asked, kernel, *index, c));
-                }
-            }
+            ValueKind::Gather { table, .. } => match const_product(&kernel.param(*table).ty.shape) {
+                Some(whole) => gathered_once[table.0 as usize] = whole,
+                None if value.space.per_row => gathered_per_row[table.0 as usize] += columns.count(),
+                None => gathered_once[table.0 as usize] += columns.count(),
+            },
+            _ => {}
         }
     }
-    for (count, columns) in reads.loaded.iter_mut().zip(loaded) {
-        *count = (*count).max(columns.iter().filter(|c| **c).count() as u64);
-    }
+    let loaded: Vec<u64> = loaded.iter().map(Asked::count).collect();
     // A table that is also loaded as a whole is read once.
-    for (gathered, loaded) in reads.gathered_once.iter_mut().zip(&reads.loaded) {
+    for (gathered, loaded) in gathered_once.iter_mut().zip(&loaded) {
         *gathered = gathered.saturating_sub(*loaded);
     }
-    reads
+    Reads { loaded, gathered_per_row, gathered_once }
 }
 
 #[cfg(test)]
