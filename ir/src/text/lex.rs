@@ -1,6 +1,7 @@
 //! Characters to tokens, line by line. A statement is one line, so an error never reaches past it.
 
 use super::findings::Findings;
+use super::words::is_word_char;
 use crate::diag::{Code, Diagnostic, Span};
 use winnow::combinator::{alt, delimited, dispatch, fail, peek, preceded, repeat};
 use winnow::prelude::*;
@@ -47,21 +48,6 @@ pub struct SourceLine {
 }
 
 type Input<'s> = LocatingSlice<&'s str>;
-
-/// The characters of a word, and of a name after a sigil.
-fn is_word_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_' || c == '.'
-}
-
-/// True if a name needs no quotes where a bare word stands.
-pub fn is_word(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(is_word_char)
-}
-
-/// True if a name needs no quotes after its sigil.
-pub fn is_plain_after_sigil(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(is_word_char)
-}
 
 fn escape(input: &mut Input<'_>) -> ModalResult<char> {
     let hex = take_while(1..=6, |c: char| c.is_ascii_hexdigit());

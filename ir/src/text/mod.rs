@@ -63,12 +63,14 @@ mod lower;
 mod number;
 mod suggest;
 mod syntax;
+mod words;
 mod write;
 
 pub use findings::MAX_ERRORS;
 pub use number::LiteralError;
 pub use suggest::did_you_mean;
-pub use syntax::{MAX_BYTES, MAX_LINES, MAX_LIST, VERSION};
+pub use syntax::{MAX_BYTES, MAX_LINES, MAX_LIST};
+pub use words::VERSION;
 
 pub(crate) use findings::Findings;
 pub(crate) use lift::alias_expr;

@@ -7,13 +7,12 @@ use super::ast::{
 use super::findings::Findings;
 use super::lex::{self, Lexeme, SourceLine, Token};
 use super::suggest::{did_you_mean, excerpt, one_of};
+use super::words::VERSION;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::dtype::DType;
 use crate::graph::Layout;
 use crate::literal::{Literal, LiteralError};
 
-/// The version of the textual form that this build reads and writes.
-pub const VERSION: u64 = 1;
 /// The largest source, in bytes.
 pub const MAX_BYTES: usize = 4 << 20;
 /// The most lines of a source, comments included.

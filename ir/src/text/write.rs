@@ -3,8 +3,7 @@
 use super::ast::{
     AliasExpr, Attribute, Broken, DimExpr, File, LAYOUTS, Line, Name, Statement, Trivia, TypeExpr, ValueExpr,
 };
-use super::lex::{is_plain_after_sigil, is_word};
-use super::syntax::VERSION;
+use super::words::{VERSION, is_plain_after_sigil, is_word};
 use crate::graph::Layout;
 
 /// The text of a file.
