@@ -7,8 +7,8 @@ pub(crate) mod slots;
 
 use super::Plan;
 use crate::args::{ABSENT, Args, Location, View, WORKSPACE_ALIGN};
-use overlap::{overlap, same_view};
-use ports::{Bounds, Port};
+use overlap::{Bounds, overlap, same_view};
+use ports::Port;
 use routefuse_ir::program::Program;
 use routefuse_ir::{Alias, Code, Diagnostic};
 use slots::{Offsets, Source, StepSlots};

@@ -1,8 +1,26 @@
 //! Do two views share a byte?
 
-use super::ports::Bounds;
 use crate::args::View;
 use routefuse_ir::verify::MAX_RANK;
+
+/// The bytes that a view's elements span: `begin..end`, both 0 for a view without elements.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    pub(crate) begin: u64,
+    pub(crate) end: u64,
+}
+
+impl Bounds {
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.begin == self.end
+    }
+
+    #[inline]
+    pub(crate) fn meets(self, other: Bounds) -> bool {
+        self.begin < other.end && other.begin < self.end
+    }
+}
 
 /// Two views of one type are the same: every element of one is where the other has it.
 #[inline]

@@ -1,5 +1,6 @@
 //! What a launch checks of one argument, in a form that takes a few nanoseconds.
 
+use super::overlap::{Bounds, overlaps_itself};
 use crate::args::{Location, View};
 use routefuse_ir::program::Program;
 use routefuse_ir::verify::MAX_RANK;
@@ -29,25 +30,6 @@ pub(crate) struct Port {
     pub(crate) row_elements: u64,
     /// Elements of all dims but the leading one.
     pub(crate) inner_elements: u64,
-}
-
-/// The bytes that a view's elements span: `begin..end`, both 0 for a view without elements.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Bounds {
-    pub(crate) begin: u64,
-    pub(crate) end: u64,
-}
-
-impl Bounds {
-    #[inline]
-    pub(crate) fn is_empty(self) -> bool {
-        self.begin == self.end
-    }
-
-    #[inline]
-    pub(crate) fn meets(self, other: Bounds) -> bool {
-        self.begin < other.end && other.begin < self.end
-    }
 }
 
 /// What is wrong with one argument.
@@ -205,7 +187,7 @@ impl Port {
                 last = reach.and_then(|n| last.checked_add(n)).ok_or(Fault::TooLarge)?;
             }
         }
-        if self.writable && super::overlap::overlaps_itself(view) {
+        if self.writable && overlaps_itself(view) {
             return Err(Fault::SelfOverlap);
         }
         Ok(last)
