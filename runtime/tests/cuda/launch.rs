@@ -2,31 +2,10 @@
 
 use crate::plans::*;
 use crate::stand_in::Driver;
+use routefuse_allocations::{self as allocations, Counting};
 use routefuse_ir::{Code, Diagnostic};
 use routefuse_runtime::Device;
 use routefuse_runtime::cuda::{CudaPlan, Gpu, Launch};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: the system's allocator, counted.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-        // SAFETY: handed on to the caller.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: handed on to the caller.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -60,14 +39,14 @@ fn every_launch_is_one_call_with_the_right_parameters() {
                 let args = args(&tensors, manner, gpu.device());
                 let launch = with_workspace(&plan, &stream, &extents);
                 let (calls, launched) = (driver.count("calls"), driver.launched());
-                let before = ALLOCATIONS.with(Cell::get);
+                let before = allocations::of_this_thread();
                 let what = || format!("{name}, {rows} rows, {manner:?}");
                 match plan.launch(launch, &args) {
                     Ok(()) => {}
                     Err(e) if e.code == Code::ExtentTooLarge => continue,
                     Err(e) => panic!("{}: {e}", what()),
                 }
-                assert!(COMPARES || ALLOCATIONS.with(Cell::get) == before, "{}: allocations", what());
+                assert!(COMPARES || allocations::of_this_thread() == before, "{}: allocations", what());
                 let steps = program.steps.len();
                 assert_eq!(driver.launched() - launched, steps, "{}", what());
                 assert_eq!(driver.count("calls") - calls, steps as u64, "{}", what());

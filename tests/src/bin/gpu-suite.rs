@@ -2,38 +2,16 @@
 //!
 //! Without a GPU it says how much it skips; that is a failure if `REQUIRE_GPU` is set to anything but 0.
 
+use routefuse_allocations::{self as allocations, Counting};
 use routefuse_ir::target::Target;
 use routefuse_ir::text;
 use routefuse_runtime::cuda::Gpu;
 use routefuse_tests::gpu::pack::Pack;
 use routefuse_tests::gpu::{Code, Scope, run};
 use routefuse_tests::skips::skip;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-/// The system's allocator, counting.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: handed on to the system's.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-        // SAFETY: handed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: handed on.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -73,7 +51,7 @@ fn suite() -> Result<bool, String> {
     }
     let folder = folder.ok_or(USAGE)?;
     let folder = Path::new(&folder);
-    scope.allocations = Some(|| ALLOCATIONS.with(Cell::get));
+    scope.allocations = Some(allocations::of_this_thread);
 
     let index = folder.join("index.json");
     let index = std::fs::read_to_string(&index).map_err(|e| format!("{}: {e}", index.display()))?;
