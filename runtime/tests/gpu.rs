@@ -551,31 +551,3 @@ fn what_is_loaded() {
         assert_eq!(log.unloads.load(Ordering::SeqCst), 4);
     }
 }
-
-/// Calls of a vendor's driver, and features that choose one, stay behind the seam: in the driver's folder, and in the two
-/// lines that include it.
-#[test]
-fn drivers_stay_in_their_folders() {
-    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders = vec![source.clone()];
-    let (mut files, mut inside) = (0, 0);
-    while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let (text, file) = (std::fs::read_to_string(&path).unwrap(), path.strip_prefix(&source).unwrap());
-            files += 1;
-            if file.starts_with("gpu/cuda") {
-                inside += text.matches("sys::cu").count();
-                continue;
-            }
-            assert!(!text.contains("cudarc"), "{} names cudarc", file.display());
-            let includes = text.matches("cfg(feature = \"cuda\")").count();
-            let expected = usize::from([&source.join("lib.rs"), &source.join("gpu/mod.rs")].contains(&&path));
-            assert_eq!(includes, expected, "{} asks for the feature", file.display());
-        }
-    }
-    assert!(files > 40 && inside > 5, "{files} files, {inside} calls");
-}

@@ -49,6 +49,17 @@ impl Source {
         &self.code[..end]
     }
 
+    /// The text with its comments cut off; what is in literals stays.
+    pub fn text_without_comments(&self) -> String {
+        // A comment begins where a line of the text goes on with `//` and the code does not.
+        let lines = self.text.lines().zip(self.code.lines());
+        let kept = lines.map(|(text, code)| {
+            let comment = text.match_indices("//").find(|(at, _)| code.get(*at..).is_some_and(|c| c.trim().is_empty()));
+            comment.map_or(text, |(at, _)| &text[..at])
+        });
+        kept.collect::<Vec<_>>().join("\n")
+    }
+
     /// The words (identifiers and keywords) of the code with the byte where each begins.
     pub fn words(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
@@ -156,6 +167,8 @@ mod tests {
             "{code}"
         );
         assert_eq!(code.matches('\n').count(), text.matches('\n').count());
+        let plain = Source::new("a.rs", text).text_without_comments();
+        assert!(plain.contains("unsafe \\\" x") && !plain.contains("; //"), "{plain}");
     }
 
     #[test]

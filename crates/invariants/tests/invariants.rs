@@ -27,6 +27,7 @@ fn dependencies_point_one_way() {
         ("routefuse", &["routefuse-ir", "routefuse-passes", "routefuse-codegen", "routefuse-runtime"]),
         ("routefuse-cli", &["routefuse"]),
         ("routefuse-bench", &["routefuse"]),
+        ("routefuse-allocations", &[]),
         ("routefuse-generate", &["routefuse-ir"]),
         ("routefuse-invariants", &[]),
     ];
@@ -51,15 +52,25 @@ fn dependencies_point_one_way() {
     );
 }
 
-/// Emitters ask a machine what it can do; they do not ask which it is.
+/// Emitters ask a machine what it can do; they do not ask which it is. One module of `codegen` makes machines of targets.
 #[test]
-#[ignore = "its rooms are being built"]
 fn emitters_know_no_target() {
-    let emitters = WORKSPACE.member("routefuse-codegen").shipped().filter(|s| s.path.starts_with("codegen/src/emit/"));
-    let wrong: Vec<String> = emitters.flat_map(|s| s.places("TargetKind").collect::<Vec<_>>()).collect();
+    const TARGETS: [&str; 9] =
+        ["TargetKind", "target.kind()", "target.name", "cfg!(", "Nvptx", "Amdgpu", "nvvm", "amdgcn", "rocdl"];
+    let mut wrong = vec![];
+    for source in WORKSPACE.member("routefuse-codegen").shipped() {
+        if source.path.starts_with("codegen/src/emit/") {
+            // Names within texts count too: they are names of intrinsics.
+            let said = TARGETS.iter().filter(|t| source.text_without_comments().contains(**t));
+            wrong.extend(said.map(|t| format!("{}: `{t}`", source.path)));
+        } else if source.path != "codegen/src/machine/mod.rs" {
+            wrong.extend(source.places("TargetKind::").map(|at| format!("{at}: `TargetKind::`")));
+        }
+    }
     none(
         wrong,
-        "No file of codegen/src/emit names `TargetKind`: what differs is a method of the machine (codegen/src/machine).",
+        "What differs between targets is a method of the machine (codegen/src/machine); `TargetKind` is matched in its \
+         mod.rs alone.",
     );
 }
 
@@ -83,7 +94,7 @@ fn ir_and_passes_forbid_unsafe() {
     );
 }
 
-/// Every unsafe block and impl says why it is sound: clippy denies others, and every crate takes the lint.
+/// Every unsafe block and impl says why it is sound: clippy denies others, and every crate takes the lint. Emitters have none.
 #[test]
 fn unsafe_says_why() {
     let mut wrong = vec![];
@@ -96,6 +107,9 @@ fn unsafe_says_why() {
         }
     }
     for source in WORKSPACE.sources() {
+        if source.path.starts_with("codegen/src/emit/") {
+            wrong.extend(source.words().filter(|w| w.1 == "unsafe").map(|w| source.place(w.0)));
+        }
         wrong.extend(source.places("undocumented_unsafe_blocks").map(|at| format!("{at}: the lint is changed here")));
         let lines: Vec<&str> = source.text.lines().collect();
         for (at, _) in source.words().filter(|w| w.1 == "unsafe") {
@@ -111,9 +125,9 @@ fn unsafe_says_why() {
     none(wrong, "Above every unsafe block and impl stands `// SAFETY:` with what makes it sound there.");
 }
 
-/// The driver of a GPU is called in one folder, and by the stopwatch that compares with a launch without this runtime.
+/// The driver of a GPU is called in one folder of the runtime, and by the stopwatch of the program, which compares with a launch
+/// without this runtime. The runtime asks for the feature that brings a driver where it includes that folder, and nowhere else.
 #[test]
-#[ignore = "its rooms are being built"]
 fn driver_calls_stay_in_their_folder() {
     const FOLDER: &str = "runtime/src/gpu/cuda/";
     const STOPWATCH: &str = "crates/cli/src/gpu/timer.rs";
@@ -131,20 +145,27 @@ fn driver_calls_stay_in_their_folder() {
             wrong.extend(source.words().filter(called).map(|(at, word)| format!("{}: `{word}(`", source.place(at))));
         }
     }
+    for source in WORKSPACE.member("routefuse-runtime").shipped().filter(|s| !s.path.starts_with(FOLDER)) {
+        wrong.extend(source.places("cudarc").map(|at| format!("{at}: `cudarc`")));
+        let includes = ["runtime/src/lib.rs", "runtime/src/gpu/mod.rs"].contains(&source.path.as_str());
+        let asked = source.text_without_comments().matches("cfg(feature = \"cuda\")").count();
+        if asked > usize::from(includes) {
+            wrong.push(format!("{}: asks for the feature `cuda`", source.path));
+        }
+    }
     wrong.sort();
     wrong.dedup();
-    none(
-        wrong,
-        "Calls of the CUDA driver belong into runtime/src/gpu/cuda; the rest of the runtime asks the trait `Driver`.",
-    );
+    none(wrong, "What is CUDA's belongs into runtime/src/gpu/cuda; the rest of the runtime asks the trait `Driver`.");
 }
 
 /// One concept a file.
 #[test]
 fn files_are_short() {
-    let long = WORKSPACE.sources().filter(|s| s.lines() > 550);
+    const MOST: usize = 550;
+    const MOST_OF_A_TEST: usize = 600;
+    let long = WORKSPACE.sources().filter(|s| s.lines() > if s.is_test() { MOST_OF_A_TEST } else { MOST });
     let wrong = long.map(|s| format!("{}: {} lines", s.path, s.lines())).collect();
-    none(wrong, "A file has about 500 lines, 550 at most: split it by what it holds.");
+    none(wrong, "A file has about 500 lines, at most 550 (a test 600): split it by what it holds.");
 }
 
 /// A file is named after what it holds.
@@ -161,10 +182,10 @@ fn names_say_what() {
 
 /// Folders in which no circle of files may stand: each part can be read with those below it alone.
 const WITHOUT_CIRCLES: &[(&str, &[&[&str]])] = &[
-    ("routefuse-ir", &[&["text"], &["op"], &["infer"], &["interp"], &["kernel"], &["eval"], &["math"]]),
-    ("routefuse-passes", &[&[]]),
+    ("routefuse-ir", &[&["text"], &["infer"], &["interp"], &["kernel"], &["eval"], &["math"]]),
+    ("routefuse-passes", &[&["canonicalise"], &["fuse"], &["lower"], &["schedule"], &["explain"], &["range"]]),
     ("routefuse-codegen", &[&["emit"], &["machine"], &["mlir"], &["llvm"]]),
-    ("routefuse-runtime", &[&[]]),
+    ("routefuse-runtime", &[&["args"], &["gpu"], &["host"], &["plan"]]),
     ("routefuse", &[&["models"]]),
     ("routefuse-cli", &[&[]]),
     ("routefuse-generate", &[&[]]),
