@@ -22,7 +22,8 @@ fn dependencies_point_one_way() {
     let allowed: &[(&str, &[&str])] = &[
         ("routefuse-ir", &[]),
         ("routefuse-passes", &["routefuse-ir"]),
-        ("routefuse-codegen", &["routefuse-ir"]),
+        ("routefuse-llvm", &[]),
+        ("routefuse-codegen", &["routefuse-ir", "routefuse-llvm"]),
         ("routefuse-runtime", &["routefuse-ir"]),
         ("routefuse", &["routefuse-ir", "routefuse-passes", "routefuse-codegen", "routefuse-runtime"]),
         ("routefuse-cli", &["routefuse"]),
@@ -186,14 +187,11 @@ const WITHOUT_CIRCLES: &[(&str, &[&[&str]])] = &[
     ("routefuse-passes", &[&["canonicalise"], &["fuse"], &["lower"], &["schedule"], &["explain"], &["range"]]),
     ("routefuse-codegen", &[&["emit"], &["machine"], &["mlir"], &["llvm"]]),
     ("routefuse-runtime", &[&["args"], &["gpu"], &["host"], &["plan"]]),
-    ("routefuse", &[&["models"]]),
-    ("routefuse-cli", &[&[]]),
     ("routefuse-generate", &[&[]]),
     ("routefuse-invariants", &[&[]]),
 ];
 
 #[test]
-#[ignore = "its rooms are being built"]
 fn modules_have_no_circles() {
     let mut wrong = vec![];
     for (name, folders) in WITHOUT_CIRCLES {
@@ -230,7 +228,6 @@ fn one_module_style() {
 
 /// What is tested above is read: an invariant over no files holds of anything.
 #[test]
-#[ignore = "its rooms are being built"]
 fn the_workspace_is_read() {
     assert!(WORKSPACE.members.len() >= 9, "{} crates", WORKSPACE.members.len());
     assert!(WORKSPACE.sources().count() > 300, "{} files", WORKSPACE.sources().count());
