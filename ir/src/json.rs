@@ -52,7 +52,7 @@ pub fn to_string(graph: &Graph) -> String {
 /// its names and attributes, as [`text::parse`] reports it.
 pub fn from_str(source: &str) -> Result<Graph, Diagnostics> {
     let (graph, _, findings) = lower(source)?;
-    findings.into_result(graph)
+    findings.into_result(graph).map_err(|d| d.located(source))
 }
 
 /// The verified graph of a JSON text.
@@ -61,7 +61,7 @@ pub fn from_str(source: &str) -> Result<Graph, Diagnostics> {
 /// Those of [`from_str`], and the verifier's findings.
 pub fn from_str_verified(source: &str) -> Result<Verified<Graph>, Diagnostics> {
     let (graph, file, findings) = lower(source)?;
-    text::verified(Some((graph, file)), findings)
+    text::verified(Some((graph, file)), findings).map_err(|d| d.located(source))
 }
 
 fn lower(source: &str) -> Result<(Graph, File, text::Findings), Diagnostics> {
@@ -95,7 +95,9 @@ fn bad_json(source: &str, e: &serde_json::Error) -> Diagnostics {
     let line_start: usize = source.split_inclusive('\n').take(e.line().saturating_sub(1)).map(str::len).sum();
     let at = (line_start + e.column().saturating_sub(1)).min(source.len());
     let help = format!("the fields are those of format {FORMAT:?}, version {VERSION}");
-    Diagnostic::new(Code::BadJson, e.to_string()).at(Some(Span::new(at, (at + 1).min(source.len())))).help(help).into()
+    let d =
+        Diagnostic::new(Code::BadJson, e.to_string()).at(Some(Span::new(at, (at + 1).min(source.len())))).help(help);
+    Diagnostics::from(d).located(source)
 }
 
 #[derive(Deserialize)]

@@ -2,7 +2,9 @@
 
 use crate::diag::Diagnostics;
 use crate::dim::SymbolId;
-use crate::graph::{Alias, Graph, Layout, TensorType};
+use crate::graph::Graph;
+use crate::layout::{Alias, Layout};
+use crate::tensor_type::TensorType;
 use crate::kernel::Kernel;
 use crate::verify::Verified;
 

@@ -56,5 +56,5 @@ fn an_empty_graph_has_no_blank_lines() {
 #[test]
 fn a_text_with_syntax_errors_is_left_alone() {
     let errors = text::format("route 1\ngraph @g {\n  %x = add %a %b\n  dim\n}\n").unwrap_err();
-    assert_eq!(errors.0.len(), 2);
+    assert_eq!(errors.len(), 2);
 }

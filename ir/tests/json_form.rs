@@ -119,7 +119,7 @@ fn numbers_may_be_strings_and_defaults_left_out() {
                   {"name": "i", "op": "iota", "attributes": {"dtype": "i32", "shape": [4], "axis": 0}}],
         "outputs": [{"name": "out", "value": "c"}, {"name": "b", "value": "i", "layout": "rows"}]}"#;
     let graph = json::from_str_verified(source).expect("valid");
-    let value = graph.nodes.node_weights().find_map(|n| if let Op::Const(l) = &n.op { Some(l.bits()) } else { None });
+    let value = graph.nodes().find_map(|n| if let Op::Const(l) = &n.op { Some(l.bits()) } else { None });
     assert_eq!(value, Some(0x3f80_0001), "rounded once, from the string");
     assert_eq!(graph.outputs[1].layout, Layout::Rows);
 }
@@ -162,8 +162,8 @@ fn json_of_another_form_says_where() {
     let expected = format!("RF0106: the JSON text is of format \"routefuse-graph\", version 2{help}");
     assert_eq!(errors(&later), expected);
     let errors = json::from_str("{\n  \"format\": 7}").expect_err("no string");
-    assert_eq!(errors.0[0].span.map(|s| s.start), Some(14), "at the 7");
-    assert_eq!(errors.0[0].code, Code::BadJson);
+    assert_eq!(errors[0].span.map(|s| s.start), Some(14), "at the 7");
+    assert_eq!(errors[0].code, Code::BadJson);
 }
 
 #[test]

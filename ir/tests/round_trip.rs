@@ -179,7 +179,7 @@ fn the_generator_reaches_every_op() {
     let mut seen = HashSet::new();
     for _ in 0..300 {
         let graph = graphs().new_tree(&mut runner).expect("the strategy rejects nothing").current();
-        seen.extend(graph.nodes.node_weights().map(|n| n.op.mnemonic()));
+        seen.extend(graph.nodes().map(|n| n.op.mnemonic()));
     }
     let missing: Vec<&str> = OPS.iter().map(|o| o.mnemonic).filter(|m| !seen.contains(m)).collect();
     assert!(missing.is_empty(), "no graph has {missing:?}");

@@ -26,9 +26,9 @@ fn ranges_hold(g: &Verified<Graph>, seed: u64) {
     let additions: Vec<Output> = all.outputs.iter().filter(adds).cloned().collect();
     let counts: Vec<NodeId> = additions.iter().flat_map(|o| [o.node, g.operands(o.node)[0]]).collect();
     let known = |n: &NodeId| ranges.get(*n).is_some() && !counts.contains(n);
-    let nodes: Vec<NodeId> = all.nodes.node_indices().map(NodeId).filter(known).collect();
+    let nodes: Vec<NodeId> = all.node_ids().filter(known).collect();
     let output = |n: &NodeId| Output {
-        name: format!("o{}", n.0.index()),
+        name: format!("o{}", n.index()),
         node: *n,
         layout: Layout::Contiguous,
         alias: Alias::None,
@@ -90,7 +90,7 @@ fn random_graphs_hold_every_operation() {
     for _ in 0..600 {
         let words = proptest::collection::vec(any::<u64>(), 400).new_tree(&mut runner).unwrap().current();
         let g = graph(&words, true);
-        seen.extend(g.nodes.node_weights().map(|n| n.op.mnemonic()));
+        seen.extend(g.nodes().map(|n| n.op.mnemonic()));
     }
     let missing: Vec<_> =
         routefuse_ir::op::table::OPS.iter().map(|o| o.mnemonic).filter(|m| !seen.contains(m)).collect();

@@ -268,7 +268,7 @@ fn extents(text: &str) -> Result<(String, Vec<u64>), String> {
 
 /// Every error with its place in the source.
 pub fn listing(d: &Diagnostics, source: &[u8]) -> String {
-    d.0.iter().map(|d| format!("{}{d}\n", place(d.span, source))).collect()
+    d.iter().map(|d| format!("{}{d}\n", place(d.span, source))).collect()
 }
 
 /// Line and column, both from 1 and in bytes, and what stands there.

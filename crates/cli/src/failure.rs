@@ -30,7 +30,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         let defect = |d: &Diagnostics| {
             let internal = [Code::Internal, Code::InvalidKernel, Code::CompileFailed, Code::UndefinedSymbol];
-            d.0.iter().any(|d| internal.contains(&d.code))
+            d.iter().any(|d| internal.contains(&d.code))
         };
         ExitCode::from(match self {
             Failure::InSource { diagnostics, .. } | Failure::Plain(diagnostics) if defect(diagnostics) => 70,
@@ -81,7 +81,7 @@ mod tests {
             assert_eq!(of(code), ExitCode::from(70), "{code}");
         }
         // One defect among other diagnostics is still a defect.
-        let both = Diagnostics(vec![Diagnostic::new(Code::UnknownOp, "x"), Diagnostic::new(Code::Internal, "x")]);
+        let both = Diagnostics::from(vec![Diagnostic::new(Code::UnknownOp, "x"), Diagnostic::new(Code::Internal, "x")]);
         let in_source = Failure::InSource { name: String::new(), source: String::new(), diagnostics: both };
         assert_eq!(in_source.exit_code(), ExitCode::from(70));
         assert_eq!(Failure::Mismatch(String::new()).exit_code(), ExitCode::from(3));

@@ -28,17 +28,17 @@ pub fn failure(failure: &Failure, colour: Colour) {
     match failure {
         Failure::InSource { name, source, diagnostics } => {
             let named = Arc::new(NamedSource::new(name, source.clone()));
-            for d in &diagnostics.0 {
+            for d in diagnostics.iter() {
                 let report = miette::Report::new(labelled(d, source.len())).with_source_code(Arc::clone(&named));
                 // Writing to a String cannot fail.
                 let _ = handler.render_report(&mut text, report.as_ref());
                 text.push('\n');
             }
-            let n = diagnostics.0.len();
+            let n = diagnostics.len();
             text.push_str(&format!("{name}: {n} error{}\n", if n == 1 { "" } else { "s" }));
         }
         Failure::Plain(diagnostics) => {
-            for d in &diagnostics.0 {
+            for d in diagnostics.iter() {
                 let _ = handler.render_report(&mut text, &labelled(d, 0));
             }
         }

@@ -98,6 +98,6 @@ pub fn model(name: &str, given: &[(String, String)]) -> Result<Verified<Graph>, 
     let mut options = ModelOptions::default();
     let wrong = given.iter().filter_map(|(option, value)| preset.set(&mut options, option, value).err());
     let wrong: Vec<Diagnostic> = wrong.collect();
-    Diagnostics(wrong).into_result(())?;
+    Diagnostics::from(wrong).into_result(())?;
     Ok(preset.graph(&options)?)
 }

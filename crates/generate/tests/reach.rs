@@ -144,7 +144,7 @@ fn kernels_with_row_values() {
 fn every_family() {
     let graphs = (0..300).filter_map(|seed| graph::of_seed(seed, &Profile::ROWS).graph.ok());
     let seen: BTreeSet<Family> =
-        graphs.flat_map(|g| g.nodes.node_weights().map(|n| Family::of(&n.op)).collect::<Vec<_>>()).collect();
+        graphs.flat_map(|g| g.nodes().map(|n| Family::of(&n.op)).collect::<Vec<_>>()).collect();
     assert_eq!(seen.len(), 9, "{seen:?}");
 }
 

@@ -13,8 +13,8 @@ pub(crate) struct Fingerprint([u8; 32]);
 impl Fingerprint {
     pub(crate) fn of(graph: &Graph, target: Target, options: &Options) -> Fingerprint {
         // Destructured so that a new field cannot be forgotten.
-        let Graph { name, symbols, inputs, outputs, nodes } = graph;
-        let mut bytes = Bytes(Vec::with_capacity(64 * nodes.node_count()));
+        let Graph { name, symbols, inputs, outputs, .. } = graph;
+        let mut bytes = Bytes(Vec::with_capacity(64 * graph.node_count()));
         (name, symbols, target, options).hash(&mut bytes);
         for Input { name, node, layout } in inputs {
             (name, node, *layout as u8).hash(&mut bytes);
@@ -22,12 +22,9 @@ impl Fingerprint {
         for Output { name, node, layout, alias, span: _ } in outputs {
             (name, node, *layout as u8, alias).hash(&mut bytes);
         }
-        for index in nodes.node_indices() {
-            let Node { op, ty, name: _, span: _ } = &nodes[index];
-            (index, op, ty).hash(&mut bytes);
-        }
-        for index in nodes.edge_indices() {
-            (nodes.edge_endpoints(index), nodes[index]).hash(&mut bytes);
+        for id in graph.node_ids() {
+            let Node { op, ty, name: _, span: _ } = graph.node(id);
+            (id, op, ty, graph.operands(id)).hash(&mut bytes);
         }
         Fingerprint(*blake3::hash(&bytes.0).as_bytes())
     }

@@ -102,7 +102,7 @@ impl GraphBuilder {
         let ty = infer::infer(&op, &types, &self.graph.symbols).unwrap_or_else(|p| {
             let mut d = Diagnostic::new(p.code, p.message).within(format!("%{name} = {}", op.mnemonic()));
             d.help = p.help;
-            self.problems.0.push(d);
+            self.problems.push(d);
             types.first().cloned().unwrap_or_else(|| TensorType::scalar(DType::F32))
         });
         self.graph.add_node(Node { op, ty, name, span: None }, operands)
@@ -131,7 +131,7 @@ impl GraphBuilder {
     pub fn int(&mut self, dtype: DType, value: i128) -> NodeId {
         let literal = Literal::from_int(dtype, value).unwrap_or_else(|| {
             let message = format!("{value} does not fit {dtype}");
-            self.problems.0.push(Diagnostic::new(Code::LiteralOutOfRange, message));
+            self.problems.push(Diagnostic::new(Code::LiteralOutOfRange, message));
             Literal::zero(dtype)
         });
         self.constant(literal)

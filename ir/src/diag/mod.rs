@@ -5,6 +5,7 @@ mod code;
 pub use code::Code;
 
 use std::fmt;
+use std::ops::Deref;
 
 /// A range of bytes in a source text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,8 +23,39 @@ impl Span {
     }
 }
 
+/// A line and a column of a source text, both from 1; the column counts characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Location {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl Location {
+    /// Where a byte of a text is; of one past its end, where the text ends.
+    pub fn of(byte: usize, source: &str) -> Location {
+        let before = source.as_bytes().get(..byte).unwrap_or(source.as_bytes());
+        let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
+        // Bytes of the form 10xxxxxx continue a character.
+        let column = before[line_start..].iter().filter(|b| **b & 0xc0 != 0x80).count() + 1;
+        Location { line: before.iter().filter(|b| **b == b'\n').count() + 1, column }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Display` writes the code, the message, the operation and the help. `Debug` writes the same and the place in the source
+/// text, so that an error that `main` returns by `?` reads like one.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// The stable code.
     pub code: Code,
@@ -31,6 +63,8 @@ pub struct Diagnostic {
     pub message: String,
     /// Where, if it came from text.
     pub span: Option<Span>,
+    /// The line and the column where the span begins, if the diagnostic was [located](Diagnostics::located).
+    pub location: Option<Location>,
     /// The printed operation or declaration it is about, if there is one.
     pub context: Option<String>,
     /// What would be right.
@@ -40,7 +74,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// With a code and a message only.
     pub fn new(code: Code, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { code, message: message.into(), span: None, context: None, help: None }
+        Diagnostic { code, message: message.into(), span: None, location: None, context: None, help: None }
     }
 
     /// At this place.
@@ -63,11 +97,12 @@ impl Diagnostic {
         self.help = Some(help.into());
         self
     }
-}
 
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write(&self, f: &mut fmt::Formatter<'_>, location: Option<Location>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.message)?;
+        if let Some(location) = location {
+            write!(f, "\n  at: {location}")?;
+        }
         if let Some(context) = &self.context {
             write!(f, "\n  in: {context}")?;
         }
@@ -78,13 +113,32 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, None)
+    }
+}
+
+impl fmt::Debug for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, self.location)
+    }
+}
+
 impl std::error::Error for Diagnostic {}
 
 /// Everything that is wrong, in order of place. Never empty where it is an error.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Diagnostics(pub Vec<Diagnostic>);
+///
+/// It is read as a slice. `Display` and `Debug` write one [`Diagnostic`] after the other.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.0.push(diagnostic);
+    }
+
     /// Ok if nothing was reported.
     ///
     /// # Errors
@@ -96,6 +150,23 @@ impl Diagnostics {
         self.0.sort_by_key(|d| d.span.map_or((usize::MAX, 0), |s| (s.start, s.end)));
         Err(self)
     }
+
+    /// With the line and the column of every span, which are those of the text `source`.
+    #[must_use]
+    pub fn located(mut self, source: &str) -> Diagnostics {
+        for d in &mut self.0 {
+            d.location = d.span.map(|s| Location::of(s.start, source));
+        }
+        self
+    }
+}
+
+impl Deref for Diagnostics {
+    type Target = [Diagnostic];
+
+    fn deref(&self) -> &[Diagnostic] {
+        &self.0
+    }
 }
 
 impl From<Diagnostic> for Diagnostics {
@@ -104,16 +175,92 @@ impl From<Diagnostic> for Diagnostics {
     }
 }
 
+impl From<Vec<Diagnostic>> for Diagnostics {
+    fn from(list: Vec<Diagnostic>) -> Diagnostics {
+        Diagnostics(list)
+    }
+}
+
+impl FromIterator<Diagnostic> for Diagnostics {
+    fn from_iter<I: IntoIterator<Item = Diagnostic>>(list: I) -> Diagnostics {
+        Diagnostics(list.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+/// One after the other, each on lines of its own.
+fn lines<T>(
+    list: &[T],
+    f: &mut fmt::Formatter<'_>,
+    write: impl Fn(&T, &mut fmt::Formatter<'_>) -> fmt::Result,
+) -> fmt::Result {
+    for (i, item) in list.iter().enumerate() {
+        if i > 0 {
+            writeln!(f)?;
+        }
+        write(item, f)?;
+    }
+    Ok(())
+}
+
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, d) in self.0.iter().enumerate() {
-            if i > 0 {
-                writeln!(f)?;
-            }
-            write!(f, "{d}")?;
-        }
-        Ok(())
+        lines(&self.0, f, fmt::Display::fmt)
+    }
+}
+
+impl fmt::Debug for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        lines(&self.0, f, fmt::Debug::fmt)
     }
 }
 
 impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_count_characters_from_one() {
+        let source = "a\nβγ δ\n";
+        let at = |byte| (Location::of(byte, source).line, Location::of(byte, source).column);
+        assert_eq!((at(0), at(1), at(2)), ((1, 1), (1, 2), (2, 1)));
+        // β and γ have two bytes each; the space is the third character.
+        assert_eq!((at(4), at(6), at(7)), ((2, 2), (2, 3), (2, 4)));
+        assert_eq!((at(source.len()), at(usize::MAX)), ((3, 1), (3, 1)));
+    }
+
+    /// What a user sees of an error that `main` returns.
+    #[test]
+    fn debug_reads_like_a_message() {
+        let first = Diagnostic::new(Code::UnknownOp, "no op is called `gathr`")
+            .at(Some(Span::new(4, 9)))
+            .within("%y = gathr %x")
+            .help("did you mean `gather`?");
+        let both: Diagnostics = vec![first, Diagnostic::new(Code::NoOutputs, "the graph `@g` has no output")].into();
+        let text = "RF0107: no op is called `gathr`\n  in: %y = gathr %x\n  help: did you mean `gather`?\n\
+                    RF0401: the graph `@g` has no output";
+        assert_eq!((format!("{both:?}"), both.to_string()), (text.to_owned(), text.to_owned()));
+        let located = both.located("{\n  gathr\n");
+        let placed = text.replacen("\n  in:", "\n  at: line 2, column 3\n  in:", 1);
+        assert_eq!((format!("{located:?}"), located.to_string()), (placed, text.to_owned()));
+    }
+}

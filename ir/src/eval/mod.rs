@@ -19,7 +19,7 @@ pub use pack::{pack, unpack_id, unpack_weight};
 pub use philox::philox4x32_10;
 
 use crate::dtype::DType;
-use crate::graph::TensorType;
+use crate::tensor_type::TensorType;
 use crate::infer;
 use crate::literal::Literal;
 use crate::op::{Op, ScalarOp};

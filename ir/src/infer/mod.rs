@@ -6,7 +6,7 @@ mod row;
 use crate::diag::Code;
 use crate::dim::{Dim, shape_text};
 use crate::dtype::DType;
-use crate::graph::TensorType;
+use crate::tensor_type::TensorType;
 use crate::literal::Literal;
 use crate::op::info::{DTypes, Gives};
 use crate::op::{Op, OutOfRange, ScalarOp};

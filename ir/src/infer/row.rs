@@ -4,7 +4,7 @@ use super::{Cx, Inferred, Problem, problem};
 use crate::diag::Code;
 use crate::dim::Dim;
 use crate::dtype::DType;
-use crate::graph::TensorType;
+use crate::tensor_type::TensorType;
 use crate::op::info::DTypes;
 use crate::op::{Denominator, GroupScore, ReduceOp};
 

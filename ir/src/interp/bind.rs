@@ -26,7 +26,7 @@ impl<'a> Declared<'a> {
             name: &g.name,
             symbols: &g.symbols,
             inputs: g.inputs.iter().map(|i| (i.name.as_str(), &g.node(i.node).ty)).collect(),
-            values: g.nodes.node_weights().map(|n| (n.name.as_str(), &n.ty)).collect(),
+            values: g.nodes().map(|n| (n.name.as_str(), &n.ty)).collect(),
         }
     }
 }
@@ -53,12 +53,12 @@ pub(super) fn bind(d: &Declared, inputs: &[Tensor], given: &[(&str, u64)]) -> Re
             None => {
                 let message = format!("`{}` has no dim `{name}`", d.name);
                 let known = if d.symbols.is_empty() { "it has none".to_owned() } else { d.symbols.join(", ") };
-                problems.0.push(Diagnostic::new(Code::UndefinedDim, message).help(format!("its dims are: {known}")));
+                problems.push(Diagnostic::new(Code::UndefinedDim, message).help(format!("its dims are: {known}")));
             }
         }
     }
     for (name, ty) in d.inputs.iter().skip(inputs.len()) {
-        problems.0.push(
+        problems.push(
             Diagnostic::new(Code::MissingArgument, format!("input `{name}` of `{}` has no argument", d.name))
                 .help(format!("bind a tensor of {}", ty.text(d.symbols))),
         );
@@ -66,7 +66,7 @@ pub(super) fn bind(d: &Declared, inputs: &[Tensor], given: &[(&str, u64)]) -> Re
     for i in d.inputs.len()..inputs.len() {
         let names: Vec<&str> = d.inputs.iter().map(|i| i.0).collect();
         let message = format!("argument {i} is more than `{}` takes", d.name);
-        problems.0.push(Diagnostic::new(Code::ExtraArgument, message).help(format!(
+        problems.push(Diagnostic::new(Code::ExtraArgument, message).help(format!(
             "it has {} inputs: {}",
             names.len(),
             names.join(", ")
@@ -90,7 +90,7 @@ fn bind_input(
     let want = ty.text(d.symbols);
     let got = tensor_text(tensor.dtype(), tensor.shape());
     let mut report = |code, message: String| {
-        problems.0.push(Diagnostic::new(code, message).help(format!("bind a tensor of {want}, not of {got}")));
+        problems.push(Diagnostic::new(code, message).help(format!("bind a tensor of {want}, not of {got}")));
     };
     if tensor.dtype() != ty.dtype {
         report(Code::ArgumentDType, format!("input `{name}` is {}, not {}", ty.dtype, tensor.dtype()));
@@ -128,7 +128,7 @@ fn bind_symbol(
         Some((first, from)) => {
             let symbol = &d.symbols[symbol.0 as usize];
             let message = format!("the dim `{symbol}` is {first} by {from}, but {extent} by {place}");
-            problems.0.push(
+            problems.push(
                 Diagnostic::new(Code::SymbolConflict, message).help(format!("every `{symbol}` is the same extent")),
             );
         }
@@ -141,7 +141,7 @@ fn resolve(d: &Declared, bound: &[Bound]) -> Result<Vec<u64>, Diagnostics> {
     for (s, symbol) in d.symbols.iter().enumerate() {
         let used = d.values.iter().any(|(_, ty)| ty.shape.contains(&Dim::Sym(SymbolId(s as u32))));
         if used && bound[s].is_none() {
-            problems.0.push(
+            problems.push(
                 Diagnostic::new(Code::MissingArgument, format!("no input of `{}` gives the dim `{symbol}`", d.name))
                     .help(format!("give its extent, as in `{symbol}=64`")),
             );
@@ -153,7 +153,7 @@ fn resolve(d: &Declared, bound: &[Bound]) -> Result<Vec<u64>, Diagnostics> {
     for (name, ty) in &d.values {
         let shape: Vec<u64> = ty.shape.iter().map(|dim| dim.resolve(&extents)).collect();
         if capacity(&shape).is_none_or(|n| n > MAX_ELEMENTS) {
-            problems.0.push(
+            problems.push(
                 Diagnostic::new(Code::ExtentTooLarge, format!("`{name}` is {}", tensor_text(ty.dtype, &shape)))
                     .help(format!("the interpreter takes up to {MAX_ELEMENTS} elements")),
             );

@@ -24,23 +24,23 @@ pub fn run(graph: &Verified<Graph>, inputs: &[Tensor], given: &[(&str, u64)]) ->
     let mut values: Vec<Option<Rc<Value>>> = vec![None; uses.len()];
     let mut trapped = false;
     for id in order.into_iter() {
-        if uses[id.0.index()] == 0 {
+        if uses[id.index()] == 0 {
             continue;
         }
         let node = graph.node(id);
         let operand_ids = graph.operands(id);
-        let operands: Vec<Rc<Value>> = operand_ids.iter().filter_map(|o| values[o.0.index()].clone()).collect();
+        let operands: Vec<Rc<Value>> = operand_ids.iter().filter_map(|o| values[o.index()].clone()).collect();
         let shape: Vec<u64> = node.ty.shape.iter().map(|d| d.resolve(&extents)).collect();
         let call = Call { operands: &operands, dtype: node.ty.dtype, shape, trapped: &mut trapped };
-        values[id.0.index()] = Some(call.evaluate(&node.op, inputs)?);
+        values[id.index()] = Some(call.evaluate(&node.op, inputs)?);
         for o in operand_ids {
-            uses[o.0.index()] -= 1;
-            if uses[o.0.index()] == 0 {
-                values[o.0.index()] = None;
+            uses[o.index()] -= 1;
+            if uses[o.index()] == 0 {
+                values[o.index()] = None;
             }
         }
     }
-    let outputs = graph.outputs.iter().map(|o| values[o.node.0.index()].as_ref().map(|v| v.to_tensor()));
+    let outputs = graph.outputs.iter().map(|o| values[o.node.index()].as_ref().map(|v| v.to_tensor()));
     let outputs = outputs.collect::<Option<Vec<Tensor>>>().ok_or_else(|| internal("an output has no value"))?;
     Ok(Outcome { outputs, trapped })
 }
@@ -51,15 +51,14 @@ fn internal(message: &str) -> Diagnostics {
 
 /// How often each node is used by a node that an output depends on; once more for each output that it is.
 fn uses_left(graph: &Graph, order: &[NodeId]) -> Vec<usize> {
-    use petgraph::visit::NodeIndexable;
-    let mut uses = vec![0; graph.nodes.node_bound()];
+    let mut uses = vec![0; graph.node_bound()];
     for o in &graph.outputs {
-        uses[o.node.0.index()] += 1;
+        uses[o.node.index()] += 1;
     }
     for id in order.iter().rev() {
-        if uses[id.0.index()] > 0 {
+        if uses[id.index()] > 0 {
             for o in graph.operands(*id) {
-                uses[o.0.index()] += 1;
+                uses[o.index()] += 1;
             }
         }
     }

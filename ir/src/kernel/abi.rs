@@ -5,7 +5,7 @@
 
 use super::{Kernel, ParamId};
 use crate::dim::SymbolId;
-use crate::graph::Layout;
+use crate::layout::Layout;
 
 /// One 8-byte argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -31,7 +31,8 @@ mod verify;
 pub use value::{Bounds, ColumnMap, RowOp, RowValue, Space, Term, Value, ValueKind};
 
 use crate::dim::SymbolId;
-use crate::graph::{Layout, TensorType};
+use crate::layout::Layout;
+use crate::tensor_type::TensorType;
 
 /// A parameter of a kernel, by position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! The kernel's text: with names for people, without for its identity.
 
 use super::{Bounds, Kernel, Role, RowOp, RowValue, Store, ValueId, ValueKind};
-use crate::graph::Layout;
+use crate::layout::Layout;
 use crate::op::{OutOfRange, ScalarOp};
 use std::fmt::{self, Write};
 

@@ -3,7 +3,7 @@
 use super::{Bounds, Kernel, Role, RowValue, Space, Store, ValueId, ValueKind};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::dtype::DType;
-use crate::graph::TensorType;
+use crate::tensor_type::TensorType;
 use crate::infer;
 use crate::op::Op;
 use crate::verify::Verified;
@@ -29,7 +29,7 @@ impl Kernel {
             Diagnostic::new(Code::InvalidKernel, message)
                 .help("this is a defect in the compiler; please report the graph")
         });
-        Diagnostics(diagnostics.collect()).into_result(()).map(|()| Verified::new_unchecked(self))
+        diagnostics.collect::<Diagnostics>().into_result(()).map(|()| Verified::new_unchecked(self))
     }
 
     fn check_params(&self, problems: &mut Vec<String>) {

@@ -17,8 +17,8 @@ pub struct Findings {
 impl Findings {
     /// Adds one, unless there are too many already.
     pub fn push(&mut self, d: Diagnostic) {
-        if self.found.0.len() < MAX_ERRORS {
-            self.found.0.push(d);
+        if self.found.len() < MAX_ERRORS {
+            self.found.push(d);
         } else {
             self.more += 1;
         }
@@ -26,7 +26,7 @@ impl Findings {
 
     /// How many were reported.
     pub fn count(&self) -> usize {
-        self.found.0.len() + self.more
+        self.found.len() + self.more
     }
 
     /// Ok if nothing was reported.
@@ -36,7 +36,7 @@ impl Findings {
     pub fn into_result<T>(mut self, value: T) -> Result<T, Diagnostics> {
         if self.more > 0 {
             let message = format!("{} more errors are not shown", self.more);
-            self.found.0.push(Diagnostic::new(Code::TooLarge, message).help("mend the first ones, then look again"));
+            self.found.push(Diagnostic::new(Code::TooLarge, message).help("mend the first ones, then look again"));
         }
         self.found.into_result(value)
     }

@@ -11,7 +11,7 @@ impl Graph {
     /// The nodes in the order of the canonical text: inputs as declared, then the others, operands before users. The
     /// operations of a cycle, which no valid graph has, come in order of index.
     pub fn canonical_order(&self) -> Vec<NodeId> {
-        let all = self.topological().unwrap_or_else(|_| self.nodes.node_indices().map(NodeId).collect());
+        let all = self.topological().unwrap_or_else(|_| self.node_ids().collect());
         let others = all.into_iter().filter(|id| !matches!(self.node(*id).op, Op::Input(_)));
         self.inputs.iter().map(|i| i.node).chain(others).collect()
     }

@@ -89,7 +89,7 @@ use ast::{File, Statement};
 pub fn parse(source: &str) -> Result<Graph, Diagnostics> {
     let mut findings = Findings::default();
     let graph = syntax::parse(source, &mut findings).map(|file| lower(&file, Some(source), &mut findings));
-    findings.into_result(graph.unwrap_or_default())
+    findings.into_result(graph.unwrap_or_default()).map_err(|d| d.located(source))
 }
 
 /// As [`parse`], from bytes.
@@ -121,7 +121,7 @@ pub fn parse_verified(source: &str) -> Result<Verified<Graph>, Diagnostics> {
     let mut findings = Findings::default();
     let file = syntax::parse(source, &mut findings);
     let lowered = file.map(|file| (lower(&file, Some(source), &mut findings), file));
-    verified(lowered, findings)
+    verified(lowered, findings).map_err(|d| d.located(source))
 }
 
 /// Verifies what was lowered; where something was reported, what is left of the graph is still checked.
@@ -133,7 +133,7 @@ pub(crate) fn verified(lowered: Option<(Graph, File)>, mut findings: Findings) -
     let has_outputs =
         |l: &ast::Line<Statement>| matches!(l.item.value, Statement::Output { .. } | Statement::Broken(_));
     let may_have_outputs = file.body.iter().any(has_outputs);
-    for mut d in graph.check().0 {
+    for mut d in graph.check() {
         if d.code == Code::NoOutputs {
             if may_have_outputs {
                 continue;
@@ -159,6 +159,6 @@ pub fn print(graph: &Graph) -> String {
 pub fn format(source: &str) -> Result<String, Diagnostics> {
     let mut findings = Findings::default();
     let file = syntax::parse(source, &mut findings);
-    findings.into_result(())?;
+    findings.into_result(()).map_err(|d| d.located(source))?;
     Ok(file.as_ref().map(write::file).unwrap_or_default())
 }

@@ -29,7 +29,7 @@ pub(super) fn check_atomics(g: &Graph, d: &mut Diagnostics) {
                 "declare `{name}` as an input that nothing else reads, and `%{}` as its `in_place` output",
                 node.name
             );
-            d.0.push(Diagnostic::new(Code::AtomicNotInPlace, message).at(node.span).within(g.node_text(id)).help(help));
+            d.push(Diagnostic::new(Code::AtomicNotInPlace, message).at(node.span).within(g.node_text(id)).help(help));
         }
     }
 }
@@ -43,12 +43,12 @@ pub(super) fn check(g: &Graph, d: &mut Diagnostics) {
         let Some(i) = o.alias.input() else { continue };
         let Some(input) = g.inputs.get(i) else {
             let message = format!("the alias of output `{}` names input number {i}, which does not exist", o.name);
-            d.0.push(Diagnostic::new(Code::UndefinedInput, message).at(o.span));
+            d.push(Diagnostic::new(Code::UndefinedInput, message).at(o.span));
             continue;
         };
         let (of, to) = (&g.node(o.node).ty, g.input_type(i));
         if of != to {
-            d.0.push(
+            d.push(
                 Diagnostic::new(
                     Code::AliasTypeMismatch,
                     format!(
@@ -64,7 +64,7 @@ pub(super) fn check(g: &Graph, d: &mut Diagnostics) {
             );
         }
         if matches!(o.alias, Alias::InPlace(_) | Alias::Donates(_)) && o.layout != input.layout {
-            d.0.push(
+            d.push(
                 Diagnostic::new(
                     Code::AliasTypeMismatch,
                     format!("output `{}` and input `{}` share memory but not the layout", o.name, input.name),
@@ -76,9 +76,7 @@ pub(super) fn check(g: &Graph, d: &mut Diagnostics) {
         if let Some(first) = taken[i].replace(position) {
             let message =
                 format!("outputs `{}` and `{}` both lie in input `{}`", g.outputs[first].name, o.name, input.name);
-            d.0.push(
-                Diagnostic::new(Code::AliasedTwice, message).at(o.span).help("give one of them memory of its own"),
-            );
+            d.push(Diagnostic::new(Code::AliasedTwice, message).at(o.span).help("give one of them memory of its own"));
         }
         if matches!(o.alias, Alias::Guarded(_)) {
             let node = g.node(o.node);
@@ -86,7 +84,7 @@ pub(super) fn check(g: &Graph, d: &mut Diagnostics) {
             if !copies {
                 let message = format!("the guarded output `{}` is not a `copy` of input `{}`", o.name, input.name);
                 let help = format!("store the result of `copy %{}`", input.name);
-                d.0.push(Diagnostic::new(Code::GuardedNotCopy, message).at(o.span).help(help));
+                d.push(Diagnostic::new(Code::GuardedNotCopy, message).at(o.span).help(help));
             }
         }
     }

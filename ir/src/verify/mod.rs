@@ -53,7 +53,7 @@ impl Graph {
             Err(cycle) => {
                 let names: Vec<String> = cycle.iter().map(|n| format!("%{}", self.node(*n).name)).collect();
                 let first = self.node(cycle[0]);
-                d.0.push(
+                d.push(
                     Diagnostic::new(Code::Cycle, format!("these values depend on themselves: {}", names.join(", ")))
                         .at(first.span)
                         .help("an operation may only use values that are defined before it"),
@@ -66,7 +66,7 @@ impl Graph {
             }
         }
         self.check_outputs(&mut d);
-        if d.0.is_empty() {
+        if d.is_empty() {
             alias::check(self, &mut d);
             alias::check_atomics(self, &mut d);
         }
@@ -78,7 +78,7 @@ impl Graph {
         for id in self.nodes.node_indices() {
             let node = &self.nodes[id];
             if values.insert(&node.name, ()).is_some() {
-                d.0.push(
+                d.push(
                     Diagnostic::new(Code::DuplicateName, format!("two values have the name `%{}`", node.name))
                         .at(node.span)
                         .help("every value has a name of its own"),
@@ -88,7 +88,7 @@ impl Graph {
         let mut symbols: HashMap<&str, ()> = HashMap::new();
         for s in &self.symbols {
             if symbols.insert(s, ()).is_some() {
-                d.0.push(Diagnostic::new(Code::DuplicateName, format!("the dim `{s}` is declared twice")));
+                d.push(Diagnostic::new(Code::DuplicateName, format!("the dim `{s}` is declared twice")));
             }
         }
         let inputs: HashSet<&str> = self.inputs.iter().map(|i| i.name.as_str()).collect();
@@ -96,13 +96,13 @@ impl Graph {
         for o in &self.outputs {
             if outputs.insert(&o.name, ()).is_some() {
                 let message = format!("two outputs have the name `{}`", o.name);
-                d.0.push(Diagnostic::new(Code::DuplicateName, message).at(o.span));
+                d.push(Diagnostic::new(Code::DuplicateName, message).at(o.span));
             }
             if inputs.contains(o.name.as_str()) {
                 let message = format!("`{}` is the name of an input and of an output", o.name);
                 let help =
                     "arguments are bound by name; an output in the input's memory has an alias, as in `in_place(x)`";
-                d.0.push(Diagnostic::new(Code::DuplicateName, message).at(o.span).help(help));
+                d.push(Diagnostic::new(Code::DuplicateName, message).at(o.span).help(help));
             }
         }
     }
@@ -115,7 +115,7 @@ impl Graph {
             diagnostic
         };
         if let Err(p) = check_type(&node.ty, self.symbols.len()) {
-            d.0.push(report(p));
+            d.push(report(p));
             return;
         }
         if let Op::Input(_) = node.op {
@@ -123,8 +123,8 @@ impl Graph {
         }
         let operands: Vec<TensorType> = self.operands(id).iter().map(|o| self.node(*o).ty.clone()).collect();
         match infer::infer(&node.op, &operands, &self.symbols) {
-            Err(p) => d.0.push(report(p)),
-            Ok(ty) if ty != node.ty => d.0.push(report(infer::Problem {
+            Err(p) => d.push(report(p)),
+            Ok(ty) if ty != node.ty => d.push(report(infer::Problem {
                 code: Code::DeclaredTypeMismatch,
                 message: format!(
                     "`%{}` is declared as {} but `{}` gives {}",
@@ -137,7 +137,7 @@ impl Graph {
             })),
             Ok(ty) => {
                 if let Err(p) = check_type(&ty, self.symbols.len()) {
-                    d.0.push(report(p));
+                    d.push(report(p));
                 }
             }
         }
@@ -145,7 +145,7 @@ impl Graph {
 
     fn check_outputs(&self, d: &mut Diagnostics) {
         if self.outputs.is_empty() {
-            d.0.push(
+            d.push(
                 Diagnostic::new(Code::NoOutputs, format!("the graph `@{}` has no output", self.name))
                     .help("end it with at least one `output name = %value`"),
             );
@@ -154,13 +154,13 @@ impl Graph {
             let node = self.node(i.node);
             if i.layout == Layout::Rows && node.ty.shape.is_empty() {
                 let message = format!("the input `{}` is a scalar and has no rows to stride over", i.name);
-                d.0.push(Diagnostic::new(Code::RankMismatch, message).at(node.span).help("leave out `rows`"));
+                d.push(Diagnostic::new(Code::RankMismatch, message).at(node.span).help("leave out `rows`"));
             }
         }
         for o in &self.outputs {
             if o.layout == Layout::Rows && self.node(o.node).ty.shape.is_empty() {
                 let message = format!("the output `{}` is a scalar and has no rows to stride over", o.name);
-                d.0.push(Diagnostic::new(Code::RankMismatch, message).at(o.span).help("leave out `rows`"));
+                d.push(Diagnostic::new(Code::RankMismatch, message).at(o.span).help("leave out `rows`"));
             }
         }
     }

@@ -28,7 +28,7 @@ fn rendered(source: &str, errors: &Diagnostics) -> String {
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         format!("{}:{column} ", before.matches('\n').count() + 1)
     };
-    let texts = errors.0.iter().map(|d| d.span.map_or(String::new(), |s| place(s.start)) + &d.to_string());
+    let texts = errors.iter().map(|d| d.span.map_or(String::new(), |s| place(s.start)) + &d.to_string());
     texts.collect::<Vec<_>>().join("\n")
 }
 
@@ -37,7 +37,7 @@ fn every_text_has_these_errors() {
     for case in cases() {
         let errors = text::parse_verified(case.source).map(|g| text::print(&g)).expect_err(case.about);
         assert_eq!(rendered(case.source, &errors), case.expected, "{}", case.about);
-        for d in &errors.0 {
+        for d in &errors {
             if let Some(span) = d.span {
                 assert!(case.source.get(span.start..span.end).is_some(), "{}: {d} at {span:?}", case.about);
             }
@@ -62,7 +62,7 @@ fn bytes_that_are_no_text() {
     let source = b"route 1\n# caf\xe9\n";
     let errors = text::parse_bytes(source).expect_err("latin-1");
     assert_eq!(errors.to_string(), "RF0105: byte 13 is not UTF-8 text\n  help: save the file as UTF-8");
-    let span = errors.0[0].span.expect("a place");
+    let span = errors[0].span.expect("a place");
     assert_eq!(&source[span.start..span.end], b"\xe9");
     // A character that the end of the file cuts.
     let errors = text::parse_bytes(b"route 1 # \xe2\x82").expect_err("cut");
@@ -94,15 +94,15 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     // Deep nesting ends in an error, not in a stack overflow.
     let deep = format!("{{\"format\": \"routefuse-graph\", \"version\": 1, \"name\": {}", "[".repeat(1 << 20));
     let errors = json::from_str(&deep).expect_err("deep");
-    assert_eq!(errors.0[0].code, Code::BadJson);
+    assert_eq!(errors[0].code, Code::BadJson);
 }
 
 #[test]
 fn errors_without_number_are_cut_short() {
     let statements = "%x = nope\n".repeat(1500);
     let errors = text::parse(&format!("route 1\ngraph @g {{\n{statements}}}\n")).expect_err("many");
-    assert_eq!(errors.0.len(), text::MAX_ERRORS + 1);
-    let last = errors.0.last().expect("the last").to_string();
+    assert_eq!(errors.len(), text::MAX_ERRORS + 1);
+    let last = errors.last().expect("the last").to_string();
     assert_eq!(last, "RF0112: 1999 more errors are not shown\n  help: mend the first ones, then look again");
 }
 
@@ -119,13 +119,13 @@ fn the_largest_texts_are_read_in_time() {
     let chain: String = (0..lines).rev().map(|i| format!("%v{} = neg %v{i}\n", i + 1)).collect();
     let source = format!("route 1\ngraph @g {{\ninput %v0 : i32[]\n{chain}output out = %v{lines}\n}}\n");
     let errors = text::parse_verified(&source).expect_err("backwards");
-    assert!(errors.0.iter().all(|d| matches!(d.code, Code::UndefinedValue | Code::TooLarge)));
+    assert!(errors.iter().all(|d| matches!(d.code, Code::UndefinedValue | Code::TooLarge)));
 
     // And as one cycle through all of them.
     let source = source.replace("%v1 = neg %v0\n", &format!("%v1 = neg %v{lines}\n"));
     let errors = text::parse_verified(&source).expect_err("a cycle");
-    assert_eq!(errors.0.len(), 1);
-    assert_eq!(errors.0[0].code, Code::Cycle);
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].code, Code::Cycle);
 
     let outputs: String = (0..lines / 2).map(|i| format!("input %v{i} : i32[]\noutput o{i} = %v{i}\n")).collect();
     text::parse_verified(&format!("route 1\ngraph @g {{\n{outputs}}}\n")).expect("many inputs and outputs");

@@ -20,8 +20,8 @@ impl Pass for Dce {
                 pending.extend(g.operands(id));
             }
         }
-        let before = g.nodes.node_count();
-        g.nodes.retain_nodes(|g, n| live.contains(&NodeId(n)) || matches!(g[n].op, Op::Input(_)));
-        g.nodes.node_count() != before
+        let before = g.node_count();
+        g.retain_nodes(|id, node| live.contains(&id) || matches!(node.op, Op::Input(_)));
+        g.node_count() != before
     }
 }

@@ -32,24 +32,24 @@ impl Facts {
 
     /// No element is a NaN with another payload than the canonical one. True of every integer.
     pub(super) fn is_canonical(&self, id: NodeId) -> bool {
-        self.canonical.get(id.0.index()).copied().unwrap_or(false)
+        self.canonical.get(id.index()).copied().unwrap_or(false)
     }
 
     /// No element is a float below 0.0: each is 0.0, above it, or a NaN; −0.0 is not among them either.
     pub(super) fn is_unsigned(&self, id: NodeId) -> bool {
-        self.unsigned.get(id.0.index()).copied().unwrap_or(false)
+        self.unsigned.get(id.index()).copied().unwrap_or(false)
     }
 
     /// It is a gather that traps, or depends on one.
     pub(super) fn may_trap(&self, id: NodeId) -> bool {
-        self.trapping.get(id.0.index()).copied().unwrap_or(true)
+        self.trapping.get(id.index()).copied().unwrap_or(true)
     }
 
     fn learn_bits(&mut self, g: &Graph, id: NodeId) {
         let canonical = canonical(g, id, |x| self.is_canonical(x));
         let unsigned = unsigned(g, id, |x| self.is_unsigned(x));
         let trapping = traps(&g.node(id).op) || g.operands(id).iter().any(|x| self.may_trap(*x));
-        let index = id.0.index();
+        let index = id.index();
         if self.canonical.len() <= index {
             self.canonical.resize(index + 1, false);
             self.unsigned.resize(index + 1, false);

@@ -87,7 +87,7 @@ pub fn canonicalise(g: Verified<Graph>) -> Result<(Verified<Graph>, Vec<PassRepo
 /// What is broken, and by whom.
 fn defect(mut problems: Diagnostics, pass: &str) -> Diagnostics {
     let message = format!("`{pass}` has left a graph that breaks the rules of its level");
-    problems.0.push(Diagnostic::new(Code::Internal, message).help("this is a defect; please report the graph"));
+    problems.push(Diagnostic::new(Code::Internal, message).help("this is a defect; please report the graph"));
     problems
 }
 
@@ -107,7 +107,7 @@ fn run(pass: &dyn Pass, g: &mut Graph) -> Result<PassReport, Diagnostics> {
 
 /// A hash of all that is printed of a graph: equal before and after a pass that changed nothing.
 pub fn fingerprint(g: &Graph) -> u64 {
-    let Graph { name, symbols, inputs, outputs, nodes: _ } = g;
+    let Graph { name, symbols, inputs, outputs, .. } = g;
     let mut h = DefaultHasher::new();
     (name, symbols).hash(&mut h);
     for id in g.topological().unwrap_or_else(|cycle| cycle) {

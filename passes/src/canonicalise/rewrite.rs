@@ -2,8 +2,6 @@
 
 use super::facts::{Facts, traps};
 use super::view::View;
-use petgraph::Direction;
-use petgraph::visit::EdgeRef;
 use routefuse_ir::graph::Node;
 use routefuse_ir::infer::infer;
 use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
@@ -90,7 +88,7 @@ pub(super) fn apply(g: &mut Graph, rules: &[Rule]) -> bool {
     for id in order {
         // Rewrites shorten what they rewrite; the bound holds for a pair of rules that undo each other.
         for _ in 0..MAX_REWRITES {
-            if !rewriter.g.nodes.contains_node(id.0) || !rewriter.apply_first(rules, id) {
+            if !rewriter.g.contains(id) || !rewriter.apply_first(rules, id) {
                 break;
             }
             changed = true;
@@ -111,13 +109,13 @@ pub(super) struct Rewriter<'a> {
 
 impl Rewriter<'_> {
     pub(super) fn new(g: &mut Graph) -> Rewriter<'_> {
-        let constant = |i| match &g.nodes[i] {
-            Node { op: Op::Const(l), .. } => Some((*l, NodeId(i))),
+        let constant = |id| match g.node(id) {
+            Node { op: Op::Const(l), .. } => Some((*l, id)),
             _ => None,
         };
         // Backwards, so that of two equal constants the first is the one that is reused.
-        let constants = g.nodes.node_indices().rev().filter_map(constant).collect();
-        let names = g.nodes.node_weights().map(|n| n.name.clone()).collect();
+        let constants = g.node_ids().rev().filter_map(constant).collect();
+        let names = g.nodes().map(|n| n.name.clone()).collect();
         let facts = Facts::of(g);
         Rewriter { g, facts, names, constants }
     }
@@ -222,14 +220,7 @@ impl Rewriter<'_> {
 
     /// The same node with another operation of the same value.
     fn replace_op(&mut self, id: NodeId, op: Op, operands: &[NodeId]) {
-        let edges: Vec<_> = self.g.nodes.edges_directed(id.0, Direction::Incoming).map(|e| e.id()).collect();
-        for e in edges {
-            self.g.nodes.remove_edge(e);
-        }
-        for (position, operand) in operands.iter().enumerate() {
-            self.g.nodes.add_edge(operand.0, id.0, position as u32);
-        }
-        self.g.nodes[id.0].op = op;
+        self.g.replace_node_op(id, op, operands);
         self.facts.learn(self.g, id);
     }
 
@@ -243,17 +234,9 @@ impl Rewriter<'_> {
 
 /// Every use of `old` becomes one of `new`, and `old` goes. The better of the two names stays.
 pub(super) fn substitute(g: &mut Graph, old: NodeId, new: NodeId) {
-    let uses: Vec<_> = g.nodes.edges_directed(old.0, Direction::Outgoing).map(|e| (e.target(), *e.weight())).collect();
-    for (user, position) in uses {
-        g.nodes.add_edge(new.0, user, position);
-    }
-    for o in &mut g.outputs {
-        if o.node == old {
-            o.node = new;
-        }
-    }
-    let Some(old) = g.nodes.remove_node(old.0) else { return };
-    let node = &mut g.nodes[new.0];
+    g.replace_uses(old, new);
+    let Some(old) = g.remove_node(old) else { return };
+    let node = g.node_mut(new);
     if !matches!(node.op, Op::Input(_)) {
         if name_rank(&old.name, &old.op) > name_rank(&node.name, &node.op) {
             node.name = old.name;

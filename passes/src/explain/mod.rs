@@ -135,7 +135,7 @@ pub fn explain(
 ) -> Result<Report, Diagnostics> {
     let ranges = Ranges::of(original);
     let before = unfused(original, |id| ranges.prove_gather(original, id).is_ok())?;
-    let names: HashSet<&str> = original.nodes.node_weights().map(|n| n.name.as_str()).collect();
+    let names: HashSet<&str> = original.nodes().map(|n| n.name.as_str()).collect();
     let order = original.topological().unwrap_or_default();
     let held: Vec<HashSet<&str>> = fusion.ops.iter().map(|ops| user_names(canonical, ops, &names)).collect();
     let is_op = |id: &NodeId| !matches!(original.node(*id).op, Op::Input(_) | Op::Const(_));

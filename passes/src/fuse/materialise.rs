@@ -23,11 +23,11 @@ pub(super) fn materialise(
 ) {
     let mut live = vec![false; rowwise.bound()];
     for o in &rowwise.graph.outputs {
-        live[o.node.0.index()] |= rowwise.at(o.node).cols > 0;
+        live[o.node.index()] |= rowwise.at(o.node).cols > 0;
     }
     for id in rowwise.order.iter().rev().filter(|id| rowwise.is_op(**id)) {
-        if live[id.0.index()] {
-            rowwise.at(*id).operands.iter().for_each(|o| live[o.0.index()] = true);
+        if live[id.index()] {
+            rowwise.at(*id).operands.iter().for_each(|o| live[o.index()] = true);
         }
     }
     let name = |id: NodeId| rowwise.node(id).name.clone();
@@ -36,21 +36,21 @@ pub(super) fn materialise(
     // as much as at its own columns, so an exact count is a bound for every user.
     let mut bounds = vec![1u64; rowwise.bound()];
     for id in
-        rowwise.order.iter().copied().filter(|id| live[id.0.index()] && rowwise.is_op(*id) && rowwise.at(*id).cols > 0)
+        rowwise.order.iter().copied().filter(|id| live[id.index()] && rowwise.is_op(*id) && rowwise.at(*id).cols > 0)
     {
         if let Some(t) = table(rowwise, id)
-            && memory[t.0.index()].is_none()
+            && memory[t.index()].is_none()
             && rowwise.at(t).rows.is_some()
         {
             give(memory, t, Reason::ComputedTable { table: name(t), gather: name(id) });
         }
         let bound = |memory: &[Option<Buffer>], o: NodeId| {
-            if memory[o.0.index()].is_some() { 1 } else { bounds[o.0.index()] }
+            if memory[o.index()].is_some() { 1 } else { bounds[o.index()] }
         };
         // A row value is kept, so its operand, which stays in the budget by itself, is nobody's recomputation.
         let recomputed = pulled(rowwise, memory, id).filter(|_| !rowwise.is_row_value(id));
         let sum = recomputed.fold(rowwise.weight(id), |n, o| n.saturating_add(bound(memory, o)));
-        bounds[id.0.index()] = if sum <= BUDGET {
+        bounds[id.index()] = if sum <= BUDGET {
             sum
         } else {
             loop {
@@ -60,8 +60,8 @@ pub(super) fn materialise(
                 }
                 let sources = pulled(rowwise, memory, id).map(|o| source(rowwise, memory, o));
                 let heaviest = sources
-                    .filter(|s| memory[s.0.index()].is_none() && bounds[s.0.index()] > 1)
-                    .min_by_key(|s| (std::cmp::Reverse(bounds[s.0.index()]), rowwise.at(*s).position));
+                    .filter(|s| memory[s.index()].is_none() && bounds[s.index()] > 1)
+                    .min_by_key(|s| (std::cmp::Reverse(bounds[s.index()]), rowwise.at(*s).position));
                 let Some(value) = heaviest else { break walked.evaluations };
                 give(memory, value, Reason::Recomputation { value: name(value), user: name(id), budget: BUDGET });
             }
@@ -72,7 +72,7 @@ pub(super) fn materialise(
 /// The value that a chain of movements moves: what is worth storing.
 fn source(rowwise: &Rowwise, memory: &[Option<Buffer>], id: NodeId) -> NodeId {
     let mut at = id;
-    while memory[at.0.index()].is_none() && rowwise.is_movement(at) {
+    while memory[at.index()].is_none() && rowwise.is_movement(at) {
         at = rowwise.at(at).operands[0];
     }
     at

@@ -85,7 +85,7 @@ impl<'g> Plan<'g> {
         let rowwise = Rowwise::new(g);
         let mut memory = vec![None; rowwise.bound()];
         for (i, input) in g.inputs.iter().enumerate() {
-            memory[input.node.0.index()] = Some(Buffer::Input(i));
+            memory[input.node.index()] = Some(Buffer::Input(i));
         }
         let staged = vec![None; rowwise.bound()];
         Plan { program: Program::of_graph(g), rowwise, merge, memory, staged, staged_outputs: vec![], cuts: vec![] }
@@ -113,7 +113,7 @@ impl<'g> Plan<'g> {
     fn cut(&mut self) {
         let Plan { rowwise, program, memory, cuts, .. } = self;
         materialise::materialise(rowwise, memory, |memory, id, reason| {
-            memory[id.0.index()] =
+            memory[id.index()] =
                 Some(own_output(rowwise, program, id).unwrap_or_else(|| intermediate(program, rowwise, id)));
             cuts.push(Cut { kernels: None, reason });
         });
@@ -123,18 +123,18 @@ impl<'g> Plan<'g> {
         let Plan { rowwise, program, memory, cuts, .. } = self;
         cuts.push(Cut { kernels: None, reason: Reason::Unfused });
         let mut live = vec![false; rowwise.bound()];
-        rowwise.graph.outputs.iter().for_each(|o| live[o.node.0.index()] = true);
+        rowwise.graph.outputs.iter().for_each(|o| live[o.node.index()] = true);
         for id in rowwise.order.iter().rev().filter(|id| rowwise.is_op(**id)) {
-            if live[id.0.index()] {
-                rowwise.at(*id).operands.iter().for_each(|o| live[o.0.index()] = true);
+            if live[id.index()] {
+                rowwise.at(*id).operands.iter().for_each(|o| live[o.index()] = true);
             }
         }
         let has_elements = |id: &NodeId| rowwise.is_op(*id) && rowwise.at(*id).cols > 0;
-        for id in rowwise.order.iter().copied().filter(|id| live[id.0.index()] && has_elements(id)) {
+        for id in rowwise.order.iter().copied().filter(|id| live[id.index()] && has_elements(id)) {
             let only_stored = rowwise.graph.users(id).is_empty() && rowwise.graph.outputs.iter().any(|o| o.node == id);
             let buffer = own_output(rowwise, program, id);
             if buffer.is_some() || !only_stored {
-                memory[id.0.index()] = Some(buffer.unwrap_or_else(|| intermediate(program, rowwise, id)));
+                memory[id.index()] = Some(buffer.unwrap_or_else(|| intermediate(program, rowwise, id)));
             }
         }
     }
@@ -146,12 +146,12 @@ impl<'g> Plan<'g> {
         let mut copies: Vec<Item> = Vec::new();
         for id in rowwise.order.iter().copied().filter(|id| rowwise.at(*id).cols > 0) {
             let mut stores: Vec<Buffer> = Vec::new();
-            stores.extend(memory[id.0.index()].filter(|b| !matches!(b, Buffer::Input(_))));
-            stores.extend(staged[id.0.index()].filter(|b| !stores.contains(b)));
+            stores.extend(memory[id.index()].filter(|b| !matches!(b, Buffer::Input(_))));
+            stores.extend(staged[id.index()].filter(|b| !stores.contains(b)));
             let outputs = rowwise.graph.outputs.iter().enumerate().filter(|(_, o)| o.node == id);
             for (position, _) in outputs {
                 let buffer = Buffer::Output(position);
-                match staged[id.0.index()] {
+                match staged[id.index()] {
                     Some(from) if self.staged_outputs.contains(&position) => {
                         copies.push(Item { node: id, stores: vec![buffer], copies: Some((from, items.len())) });
                     }
@@ -171,7 +171,7 @@ impl<'g> Plan<'g> {
         let Plan { rowwise, program, memory, .. } = self;
         let mut stored_by: Vec<Option<usize>> = vec![None; rowwise.bound()];
         for (i, item) in items.iter().enumerate().filter(|(_, i)| i.copies.is_none()) {
-            stored_by[item.node.0.index()] = Some(i);
+            stored_by[item.node.index()] = Some(i);
         }
         let aliases = overwritten.iter().any(Option::is_some);
         let mut units = Vec::with_capacity(items.len());
@@ -188,13 +188,13 @@ impl<'g> Plan<'g> {
                 continue;
             }
             // The item's own value is computed, wherever it will lie.
-            let own = &mut memory[item.node.0.index()];
+            let own = &mut memory[item.node.index()];
             let own = if matches!(own, Some(Buffer::Input(_))) { None } else { own.take() };
             let cone = cone(rowwise, memory, std::iter::once(item.node));
             let tables = cone.iter().filter_map(|id| table(rowwise, *id));
-            let in_memory = |id: &NodeId| matches!(memory[id.0.index()], Some(b) if !matches!(b, Buffer::Input(_)));
+            let in_memory = |id: &NodeId| matches!(memory[id.index()], Some(b) if !matches!(b, Buffer::Input(_)));
             let read = cone.iter().copied().chain(tables).filter(in_memory);
-            let mut loads: Vec<usize> = read.filter_map(|id| stored_by[id.0.index()]).collect();
+            let mut loads: Vec<usize> = read.filter_map(|id| stored_by[id.index()]).collect();
             loads.sort_unstable();
             loads.dedup();
             let access = if aliases {
@@ -205,7 +205,7 @@ impl<'g> Plan<'g> {
             };
             units.push(Unit { rows: place.rows, loads, access });
             if own.is_some() {
-                memory[item.node.0.index()] = own;
+                memory[item.node.index()] = own;
             }
         }
         units
@@ -214,7 +214,7 @@ impl<'g> Plan<'g> {
     /// Gives what these items store into inputs a place of its own first.
     fn stage(&mut self, items: &[Item], writers: &[usize]) {
         for item in writers.iter().map(|w| &items[*w]) {
-            let index = item.node.0.index();
+            let index = item.node.index();
             let known = self.memory[index].filter(|b| !matches!(b, Buffer::Input(_)));
             let place = known.unwrap_or_else(|| intermediate(&mut self.program, &self.rowwise, item.node));
             self.staged[index] = Some(place);
@@ -259,7 +259,7 @@ impl<'g> Plan<'g> {
         let is_gather = |id: &NodeId| matches!(rowwise.node(*id).op, Op::Gather { .. } | Op::GatherRow { .. });
         let mut proofs = vec![false; rowwise.bound()];
         for id in rowwise.order.iter().filter(|id| is_gather(id)) {
-            proofs[id.0.index()] = proved(*id);
+            proofs[id.index()] = proved(*id);
         }
         // What earlier kernels have stored, beside the inputs.
         let mut memory: Vec<Option<Buffer>> =
@@ -269,7 +269,7 @@ impl<'g> Plan<'g> {
             let mut stores: Vec<(NodeId, Buffer)> = Vec::new();
             for item in members.iter().map(|m| &items[*m]) {
                 if let Some((from, _)) = item.copies {
-                    memory[item.node.0.index()] = Some(from);
+                    memory[item.node.index()] = Some(from);
                 }
                 stores.extend(item.stores.iter().map(|b| (item.node, *b)));
             }
@@ -292,8 +292,8 @@ impl<'g> Plan<'g> {
             program.steps.push(lowered.step);
             all_ops.push(lowered.ops);
             for (id, buffer) in stores {
-                let slot = &mut memory[id.0.index()];
-                if planned[id.0.index()] == Some(buffer) || matches!(buffer, Buffer::Intermediate(_)) {
+                let slot = &mut memory[id.index()];
+                if planned[id.index()] == Some(buffer) || matches!(buffer, Buffer::Intermediate(_)) {
                     *slot = Some(buffer);
                 } else if slot.is_none() && rowwise.at(id).loads && !overwrites(&program, buffer) {
                     // A later kernel that needs the value too loads it rather than computing it again.

@@ -86,16 +86,16 @@ pub(crate) fn walk(rowwise: &Rowwise, memory: &[Option<Buffer>], from: NodeId, l
     w.ask(from, whole);
     let mut out = Walked::default();
     while let Some((id, context)) = w.waiting.pop() {
-        let weight = if memory[id.0.index()].is_some() { 1 } else { rowwise.weight(id) };
+        let weight = if memory[id.index()].is_some() { 1 } else { rowwise.weight(id) };
         if !w.kept.contains(&w.contexts[context as usize].root) {
             out.evaluations += weight;
         }
-        if memory[id.0.index()].is_some() {
+        if memory[id.index()].is_some() {
             let place = rowwise.at(id);
             let same_place = place.cols == cols && (cols == 1 || context == whole);
             out.reads.push(Read { node: id, same_place });
         } else {
-            if let Some(t) = table(rowwise, id).filter(|t| memory[t.0.index()].is_some()) {
+            if let Some(t) = table(rowwise, id).filter(|t| memory[t.index()].is_some()) {
                 out.reads.push(Read { node: t, same_place: false });
             }
             w.operands(memory, id, context);
@@ -164,7 +164,7 @@ impl Walk<'_> {
                 for (i, operand) in rowwise.at(id).operands.iter().enumerate() {
                     if i > 0 {
                         self.ask(*operand, context);
-                    } else if memory[operand.0.index()].is_none() {
+                    } else if memory[operand.index()].is_none() {
                         let at = self.rooted(context, Step::Dynamic(id), rowwise.at(*operand).cols);
                         self.ask(*operand, at);
                     }

@@ -13,7 +13,7 @@ pub(crate) fn pulled<'f>(
     id: NodeId,
 ) -> impl Iterator<Item = NodeId> + use<'f> {
     let operands = &rowwise.at(id).operands;
-    let table_in_memory = table(rowwise, id).is_some_and(|t| memory[t.0.index()].is_some());
+    let table_in_memory = table(rowwise, id).is_some_and(|t| memory[t.index()].is_some());
     let joins = matches!(rowwise.node(id).op, Op::Concat);
     // Where there is nothing to add, the counts alone are stored.
     let (adds, counts) = (rowwise.is_addition(id), matches!(rowwise.node(id).op, Op::AtomicAdd));
@@ -36,11 +36,11 @@ pub(crate) fn cone(rowwise: &Rowwise, memory: &[Option<Buffer>], roots: impl Ite
     let mut waiting: Vec<NodeId> = roots.collect();
     let mut found = Vec::new();
     while let Some(id) = waiting.pop() {
-        if std::mem::replace(&mut seen[id.0.index()], true) {
+        if std::mem::replace(&mut seen[id.index()], true) {
             continue;
         }
         found.push(id);
-        if memory[id.0.index()].is_none() {
+        if memory[id.index()].is_none() {
             waiting.extend(pulled(rowwise, memory, id));
         }
     }

@@ -26,7 +26,7 @@ pub(crate) struct Job<'a> {
 impl Job<'_> {
     /// What a gather has to check.
     pub(super) fn bounds(&self, id: NodeId, out_of_range: OutOfRange) -> Bounds {
-        if self.proved[id.0.index()] { Bounds::Proved } else { Bounds::Checked(out_of_range) }
+        if self.proved[id.index()] { Bounds::Proved } else { Bounds::Checked(out_of_range) }
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
     let mut values: Vec<Option<ValueId>> = vec![None; rowwise.bound()];
     let mut ops = Vec::new();
     for id in cone {
-        let value = match job.memory[id.0.index()] {
+        let value = match job.memory[id.index()] {
             Some(buffer) => {
                 let param = lowering.input(buffer);
                 lowering.builder.load(param)
@@ -49,14 +49,14 @@ pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
             }
         };
         lowering.builder.name(value, &rowwise.node(id).name);
-        values[id.0.index()] = Some(value);
+        values[id.index()] = Some(value);
     }
     for (id, buffer) in job.stores {
-        if matches!(rowwise.node(*id).op, Op::AtomicAdd) && job.memory[id.0.index()].is_none() {
+        if matches!(rowwise.node(*id).op, Op::AtomicAdd) && job.memory[id.index()].is_none() {
             lowering.add(*id, *buffer, &values)?;
             continue;
         }
-        let value = values[id.0.index()].ok_or_else(|| internal("a stored value was not lowered"))?;
+        let value = values[id.index()].ok_or_else(|| internal("a stored value was not lowered"))?;
         lowering.store(*buffer, value);
     }
     Ok(Lowered { step: finish::finish(lowering.builder, job)?, ops })

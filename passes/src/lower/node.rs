@@ -22,7 +22,7 @@ pub(super) struct Lowering<'a> {
 type Values = [Option<ValueId>];
 
 fn value_of(values: &Values, id: NodeId) -> Result<ValueId, Diagnostics> {
-    values[id.0.index()].ok_or_else(|| internal("an operand was not lowered"))
+    values[id.index()].ok_or_else(|| internal("an operand was not lowered"))
 }
 
 fn values_of(values: &Values, ids: &[NodeId]) -> Result<Vec<ValueId>, Diagnostics> {
@@ -97,7 +97,7 @@ impl Lowering<'_> {
     ) -> Result<ValueId, Diagnostics> {
         let bounds = self.job.bounds(id, out_of_range);
         let (table, indices) = (g.at(id).operands[0], values_of(values, &g.at(id).operands[1..])?);
-        if let Some(buffer) = self.job.memory[table.0.index()] {
+        if let Some(buffer) = self.job.memory[table.index()] {
             let table = self.input(buffer);
             return Ok(self.builder.gather(table, indices, bounds));
         }
@@ -156,12 +156,12 @@ impl Lowering<'_> {
         let expansion = Rowwise::new(&graph);
         let mut values: Vec<Option<ValueId>> = vec![None; expansion.bound()];
         for id in &expansion.order {
-            values[id.0.index()] = Some(match expansion.node(*id).op {
+            values[id.index()] = Some(match expansion.node(*id).op {
                 Op::Input(i) => operands[i],
                 _ => self.node(&expansion, *id, &values)?,
             });
         }
-        values[graph.outputs[0].node.0.index()].ok_or_else(|| internal("an expansion has no result"))
+        values[graph.outputs[0].node.index()].ok_or_else(|| internal("an expansion has no result"))
     }
 
     pub(super) fn store(&mut self, buffer: Buffer, value: ValueId) {
@@ -192,7 +192,7 @@ impl Lowering<'_> {
             self.store(buffer, counts);
             return Ok(());
         }
-        let memory = self.job.memory[counts.0.index()].ok_or_else(|| internal("counts are in no buffer"))?;
+        let memory = self.job.memory[counts.index()].ok_or_else(|| internal("counts are in no buffer"))?;
         // A parameter even where nothing loads it.
         self.input(memory);
         // One index for all columns is still added at once for each.

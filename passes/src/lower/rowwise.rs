@@ -1,6 +1,5 @@
 //! A graph seen as rows and columns: what lowering and fusion ask of every node, computed once.
 
-use petgraph::visit::NodeIndexable;
 use routefuse_ir::dim::SymbolId;
 use routefuse_ir::graph::{Graph, Node, NodeId};
 use routefuse_ir::op::Op;
@@ -38,7 +37,7 @@ impl<'g> Rowwise<'g> {
         // A verified graph has no cycle; the nodes of an unverified one's would be left out.
         let order = graph.topological().unwrap_or_default();
         let mut rowwise =
-            Rowwise { graph, order: vec![], nodes: vec![RowwiseNode::default(); graph.nodes.node_bound()] };
+            Rowwise { graph, order: vec![], nodes: vec![RowwiseNode::default(); graph.node_bound()] };
         for (position, id) in order.iter().enumerate() {
             let node = graph.node(*id);
             let operands = graph.operands(*id);
@@ -49,7 +48,7 @@ impl<'g> Rowwise<'g> {
             }
             let uniform = cols <= 1 || rowwise.uniform(node, &operands);
             let loads = matches!(node.op, Op::Input(_)) || operands.iter().any(|o| rowwise.at(*o).loads);
-            rowwise.nodes[id.0.index()] = RowwiseNode { operands, position, rows, cols, uniform, loads };
+            rowwise.nodes[id.index()] = RowwiseNode { operands, position, rows, cols, uniform, loads };
         }
         rowwise.order = order;
         rowwise
@@ -98,7 +97,7 @@ impl<'g> Rowwise<'g> {
 
     /// Its place.
     pub(crate) fn at(&self, id: NodeId) -> &RowwiseNode {
-        &self.nodes[id.0.index()]
+        &self.nodes[id.index()]
     }
 
     /// One more than the largest node index.

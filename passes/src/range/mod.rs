@@ -30,13 +30,13 @@ impl Ranges {
 
     /// Where the value lies; `None` for floats, and for nodes that were not analysed.
     pub fn get(&self, id: NodeId) -> Option<Interval> {
-        self.0.get(id.0.index()).copied().flatten()
+        self.0.get(id.index()).copied().flatten()
     }
 
     /// Analyses one node, whose operands are known.
     pub(crate) fn learn(&mut self, g: &Graph, id: NodeId) {
         let interval = transfer::interval(self, g, id);
-        let index = id.0.index();
+        let index = id.index();
         if self.0.len() <= index {
             self.0.resize(index + 1, None);
         }

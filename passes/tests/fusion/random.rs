@@ -96,7 +96,7 @@ fn random_row_graphs_hold_every_operation_on_rows() {
     let mut seen = std::collections::BTreeMap::new();
     for seed in 0..1000 {
         let g = graph(&mut Choices::seeded(seed), &Profile::SMALL_ROWS);
-        for n in g.nodes.node_weights() {
+        for n in g.nodes() {
             *seen.entry(n.op.mnemonic()).or_insert(0) += 1;
         }
     }

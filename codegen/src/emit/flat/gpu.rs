@@ -15,7 +15,7 @@ use crate::emit::pull::{Pull, Shortcut, Ways};
 use crate::machine::Warps;
 use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
 use routefuse_ir::DType;
-use routefuse_ir::graph::Layout;
+use routefuse_ir::Layout;
 use routefuse_ir::kernel::schedule::{Domain, Piece};
 use routefuse_ir::kernel::{ParamId, ValueId, ValueKind};
 use std::rc::Rc;

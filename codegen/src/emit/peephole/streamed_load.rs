@@ -10,7 +10,7 @@ use crate::emit::pull::types::memory_type;
 use crate::emit::pull::{Pull, Shortcut};
 use crate::mlir::builder::Val;
 use routefuse_ir::DType;
-use routefuse_ir::graph::Layout;
+use routefuse_ir::Layout;
 use routefuse_ir::kernel::ParamId;
 
 /// The peephole.

@@ -11,7 +11,7 @@ use crate::mlir::builder::{Builder, IntPredicate, Val};
 use melior::ir::Type;
 use routefuse_ir::DType;
 use routefuse_ir::dim::SymbolId;
-use routefuse_ir::graph::Layout;
+use routefuse_ir::Layout;
 use routefuse_ir::kernel::schedule::Variant;
 use routefuse_ir::kernel::{Kernel, ParamId};
 use std::rc::Rc;

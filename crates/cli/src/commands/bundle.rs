@@ -204,5 +204,5 @@ fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
             writeln!(out, "signed by {signer}")?;
         }
     }
-    Ok(Diagnostics(wrong).into_result(())?)
+    Ok(Diagnostics::from(wrong).into_result(())?)
 }

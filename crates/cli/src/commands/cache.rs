@@ -109,8 +109,8 @@ fn verify(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
         writeln!(out, "{good} kernels, every byte as it was written")?;
     }
     let help = "they are passed over when they are met; `routefuse cache clear` takes all away";
-    let wrong = spoilt.iter().map(|s| Diagnostic::new(Code::CacheTrouble, s.clone()).help(help)).collect();
-    Ok(Diagnostics(wrong).into_result(())?)
+    let wrong = spoilt.iter().map(|s| Diagnostic::new(Code::CacheTrouble, s.clone()).help(help));
+    Ok(wrong.collect::<Diagnostics>().into_result(())?)
 }
 
 fn gc(cache: &DiskCache, a: &GarbageCollect) -> Result<(), Failure> {
@@ -160,5 +160,5 @@ fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(
     } else if wrong.is_empty() {
         writeln!(out, "{kept} kernels imported")?;
     }
-    Ok(Diagnostics(wrong).into_result(())?)
+    Ok(Diagnostics::from(wrong).into_result(())?)
 }

@@ -4,6 +4,7 @@ use crate::args::Check;
 use crate::failure::Failure;
 use crate::render;
 use crate::source::{self, Source};
+use routefuse::Diagnostic;
 use std::io::Write;
 
 pub fn run(a: &Check) -> Result<(), Failure> {
@@ -16,8 +17,8 @@ pub fn run(a: &Check) -> Result<(), Failure> {
         (None, model) => (Source::without_text(model.clone().unwrap_or_default()), source::graph(&a.graph)),
     };
     if a.json {
-        let diagnostics = match &result {
-            Err(Failure::InSource { diagnostics, .. } | Failure::Plain(diagnostics)) => diagnostics.0.as_slice(),
+        let diagnostics: &[Diagnostic] = match &result {
+            Err(Failure::InSource { diagnostics, .. } | Failure::Plain(diagnostics)) => diagnostics,
             _ => &[],
         };
         let list: Vec<_> = diagnostics.iter().map(|d| render::json(d, &source.text)).collect();

@@ -90,7 +90,7 @@ fn bind(graph: &Verified<Graph>, a: &Inputs) -> Result<Vec<Tensor>, Failure> {
     if a.seed.is_none() {
         missing(graph, &names, &tried, &mut problems);
     }
-    Diagnostics(problems).into_result(())?;
+    Diagnostics::from(problems).into_result(())?;
     if let Some(seed) = a.seed.filter(|_| files.iter().any(Option::is_none)) {
         let extents = extents(graph, &files, &a.dims)?;
         check_size(graph, &extents)?;
@@ -138,7 +138,7 @@ fn extents(graph: &Graph, files: &[Option<Tensor>], dims: &[(String, u64)]) -> R
         Diagnostic::new(Code::MissingArgument, format!("the extent of the dim `{symbol}` is not known"))
             .help(format!("give `--dim {symbol}=64`, or an input that has it"))
     });
-    Diagnostics(open.collect()).into_result(())?;
+    open.collect::<Diagnostics>().into_result(())?;
     Ok(extents.into_iter().flatten().collect())
 }
 

@@ -379,10 +379,10 @@ impl Preset {
         let plain = ModelOptions::default();
         let set = OPTIONS.iter().filter(|o| (o.is_set)(options, &plain));
         let lacking = set.filter_map(|o| (o.lacks)(self).map(|reason| self.lacking(o, reason)));
-        let mut d = Diagnostics(lacking.collect());
+        let mut d: Diagnostics = lacking.collect();
         let mut conflict = |is: bool, message: &str, help: &str| {
             if is {
-                d.0.push(Diagnostic::new(Code::OptionConflict, format!("`{}`: {message}", self.name)).help(help));
+                d.push(Diagnostic::new(Code::OptionConflict, format!("`{}`: {message}", self.name)).help(help));
             }
         };
         let simulated = options.simulation.is_some();
@@ -435,5 +435,5 @@ pub(super) fn check_sizes(sizes: &Sizes) -> Result<(), Diagnostics> {
         named.iter().filter(|(name, n)| *n > MOST || (*n == 0 && *name != "shared_experts")).map(|(name, n)| {
             Diagnostic::new(Code::BadOptionValue, format!("`{name}` is {n}")).help(format!("it takes 1 to {MOST}"))
         });
-    Diagnostics(wrong.collect()).into_result(())
+    wrong.collect::<Diagnostics>().into_result(())
 }

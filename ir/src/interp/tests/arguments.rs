@@ -31,7 +31,7 @@ fn w(t: u64) -> Tensor {
 /// The codes and the text of what is reported.
 fn problems(inputs: &[Tensor], given: &[(&str, u64)]) -> (Vec<Code>, String) {
     let d = run(&graph(), inputs, given).expect_err("something is wrong");
-    (d.0.iter().map(|d| d.code).collect(), d.to_string())
+    (d.iter().map(|d| d.code).collect(), d.to_string())
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_dim_without_an_input_is_given() {
     assert!(text.contains("RF0601: no input of `rows` gives the dim `T`") && text.contains("`T=64`"), "{text}");
     for t in [1 << 31, 1 << 62, u64::MAX] {
         let d = run(&graph, &[], &[("T", t)]).expect_err("T is too large");
-        assert_eq!(d.0[0].code, Code::ExtentTooLarge);
+        assert_eq!(d[0].code, Code::ExtentTooLarge);
         assert!(d.to_string().contains(&format!("is i32[{t}, 2]")), "{d}");
     }
 }

@@ -2,7 +2,8 @@
 
 use super::kernel::run as run_kernel;
 use super::*;
-use crate::graph::{Layout, TensorType};
+use crate::layout::Layout;
+use crate::tensor_type::TensorType;
 use crate::kernel::{Bounds, ColumnMap, Kernel, Param, ParamId, Role, Space, Store, Term, Value, ValueId, ValueKind};
 use crate::op::{BinaryOp, CompareOp, OutOfRange, ScalarOp};
 use crate::{Code, Dim, SymbolId, Verified};
@@ -226,7 +227,7 @@ fn a_trap_is_what_a_store_asked_for() {
 fn a_false_proof_is_an_error() {
     assert!(trapping(Bounds::Proved, &[0, 1]).is_ok());
     let d = trapping(Bounds::Proved, &[0, 1, 3, 0]).expect_err("index 3 was proved below 3");
-    assert_eq!(d.0[0].code, Code::InvalidKernel);
+    assert_eq!(d[0].code, Code::InvalidKernel);
     assert!(d.to_string().contains("kernel `k`: v1 is proved in range but is not"), "{d}");
     assert!(trapping(Bounds::Proved, &[-1, 0]).is_err());
 }
@@ -242,7 +243,7 @@ fn a_kernel_checks_its_arguments() {
     };
     let x = Tensor::zeros(DType::I32, &[3, 2]);
     let code = |extents: &[u64], inputs: &[&Tensor]| {
-        run_kernel(&kernel(), extents, inputs).expect_err("something is wrong").0[0].code
+        run_kernel(&kernel(), extents, inputs).expect_err("something is wrong")[0].code
     };
     assert_eq!(code(&[3, 0], &[]), Code::MissingArgument);
     assert_eq!(code(&[3], &[&x]), Code::MissingArgument);

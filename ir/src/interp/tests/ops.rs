@@ -295,5 +295,5 @@ fn a_wrong_argument_writes_nothing() {
     b.output("y", x);
     let graph = b.finish().expect("verifies");
     let d = run(&graph, &[], &[]).expect_err("x is missing");
-    assert_eq!(d.0[0].code, Code::MissingArgument);
+    assert_eq!(d[0].code, Code::MissingArgument);
 }

@@ -2,7 +2,8 @@
 
 use super::kernels::Builder;
 use super::*;
-use crate::graph::{Alias, Layout, TensorType};
+use crate::layout::{Alias, Layout};
+use crate::tensor_type::TensorType;
 use crate::kernel::{Kernel, Role, ValueKind};
 use crate::op::{BinaryOp, ScalarOp};
 use crate::program::{Buffer, Intermediate, Port, Program, Step};
@@ -55,7 +56,7 @@ fn run_on(p: &Program, t: i32) -> Result<Outcome, crate::Diagnostics> {
 
 fn defect(p: &Program) -> String {
     let d = run_on(p, 2).expect_err("the program is defective");
-    assert_eq!(d.0[0].code, Code::InvalidKernel);
+    assert_eq!(d[0].code, Code::InvalidKernel);
     d.to_string()
 }
 
@@ -100,5 +101,5 @@ fn a_step_binds_everything() {
     p.outputs[0].ty.dtype = DType::U32;
     assert!(defect(&p).contains("writes i32[2, 2] to Output(0), which is u32[2, 2]"));
     let d = program::run(&p, &[], &[]).expect_err("x is missing");
-    assert_eq!(d.0[0].code, Code::MissingArgument);
+    assert_eq!(d[0].code, Code::MissingArgument);
 }

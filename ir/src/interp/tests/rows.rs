@@ -1,7 +1,7 @@
 //! Operations on whole rows, by hand.
 
 use super::*;
-use crate::graph::{Alias, Layout};
+use crate::layout::{Alias, Layout};
 use crate::op::{Candidates, Denominator, GroupFill, GroupScore, OutOfRange, ReduceOp, TopKOrder};
 
 const INF: f32 = f32::INFINITY;

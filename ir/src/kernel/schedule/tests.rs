@@ -1,7 +1,8 @@
 //! What a schedule that does not fit is told.
 
 use super::*;
-use crate::graph::{Layout, TensorType};
+use crate::layout::Layout;
+use crate::tensor_type::TensorType;
 use crate::kernel::{Param, ParamId, Role, RowOp, RowValue, Space, Store, Value, ValueKind};
 use crate::op::ReduceOp;
 use crate::target::Target;

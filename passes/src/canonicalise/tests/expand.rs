@@ -84,6 +84,6 @@ fn copies_go_unless_guarded() {
 fn copies_of_copies() {
     becomes("%a = copy %x\n%b = copy %a\n%r = add %b, %a", "%r = add %x, %x\n-> %r");
     let g = graph("%r = add %x, %y");
-    assert_eq!(canonicalise(g.clone()).unwrap().0.nodes.node_count(), g.nodes.node_count());
+    assert_eq!(canonicalise(g.clone()).unwrap().0.node_count(), g.node_count());
     stays("%r = add %x, %y");
 }

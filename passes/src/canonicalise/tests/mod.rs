@@ -105,5 +105,5 @@ fn same_bits(before: &Verified<Graph>, after: &Verified<Graph>) {
 #[test]
 fn constants_are_written_by_value() {
     let g = graph("%r = add %x, i32:-1");
-    assert!(g.nodes.node_weights().any(|n| n.name == "i32.m1" && matches!(n.op, Op::Const(_))));
+    assert!(g.nodes().any(|n| n.name == "i32.m1" && matches!(n.op, Op::Const(_))));
 }

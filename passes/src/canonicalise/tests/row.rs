@@ -7,7 +7,7 @@ fn expands(statements: &str) {
     let before = graph(statements);
     let (after, _) = canonicalise(before.clone()).unwrap();
     let composite = ["softmax", "log_softmax", "dot", "group_score", "group_mask", "renorm", "argmax"];
-    for n in after.nodes.node_weights() {
+    for n in after.nodes() {
         assert!(!composite.contains(&n.op.mnemonic()), "{} in\n{statements}", n.op.mnemonic());
     }
     same_bits(&before, &after);
@@ -127,11 +127,11 @@ fn wide_sums_are_halved_first() {
     for op in ["reduce_sum", "reduce_max"] {
         let before = graph(&format!("{wide}%r = {op} %x2 {{axis = 1}}"));
         let (after, _) = canonicalise(before.clone()).unwrap();
-        let widths: Vec<_> = after.nodes.node_weights().filter(|n| n.op.mnemonic() == op).collect();
+        let widths: Vec<_> = after.nodes().filter(|n| n.op.mnemonic() == op).collect();
         assert_eq!(widths.len(), 1);
         same_bits(&before, &after);
-        let reduce = after.nodes.node_indices().find(|n| after.nodes[*n].op.mnemonic() == op).unwrap();
-        let operand = after.operands(routefuse_ir::NodeId(reduce))[0];
+        let reduce = after.node_ids().find(|n| after.node(*n).op.mnemonic() == op).unwrap();
+        let operand = after.operands(reduce)[0];
         assert_eq!(after.node(operand).ty.row_elements(), Some(2048));
     }
 }

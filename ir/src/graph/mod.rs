@@ -1,95 +1,31 @@
 //! The tensor level: operations in SSA form over a `petgraph` graph.
 
+mod edit;
+
+pub use crate::layout::{Alias, Layout};
+pub use crate::tensor_type::TensorType;
+
 use crate::diag::Span;
-use crate::dim::{Dim, SymbolId, shape_text};
-use crate::dtype::DType;
 use crate::op::{Op, OutOfRange};
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::EdgeRef;
+use petgraph::visit::{EdgeRef, NodeIndexable};
 use std::fmt;
 
-/// A node of a graph: an operation and its one result.
+/// A node of a graph: an operation and its one result. The number means nothing but in its own graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(pub NodeIndex<u32>);
+pub struct NodeId(pub(crate) NodeIndex<u32>);
+
+impl NodeId {
+    /// Its number: below [`Graph::node_bound`], and no other node's of the same graph.
+    pub fn index(self) -> usize {
+        self.0.index()
+    }
+}
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "%{}", self.0.index())
-    }
-}
-
-/// dtype and shape.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TensorType {
-    /// The element type.
-    pub dtype: DType,
-    /// The dims; only the first may be symbolic.
-    pub shape: Vec<Dim>,
-}
-
-impl TensorType {
-    /// dtype and shape.
-    pub fn new(dtype: DType, shape: impl Into<Vec<Dim>>) -> TensorType {
-        TensorType { dtype, shape: shape.into() }
-    }
-
-    /// Rank 0.
-    pub fn scalar(dtype: DType) -> TensorType {
-        TensorType { dtype, shape: vec![] }
-    }
-
-    /// The symbol of the leading dim, if it has one: the rows.
-    pub fn row_symbol(&self) -> Option<SymbolId> {
-        self.shape.first().and_then(|d| d.as_sym())
-    }
-
-    /// The elements of one row: the product of all dims but a symbolic leading one. `None` if it overflows.
-    pub fn row_elements(&self) -> Option<u64> {
-        crate::dim::const_product(&self.shape[usize::from(self.row_symbol().is_some())..])
-    }
-
-    /// `i32[T, 8]`, with the symbols' names.
-    pub fn text(&self, symbols: &[String]) -> String {
-        format!("{}[{}]", self.dtype, shape_text(&self.shape, symbols))
-    }
-}
-
-/// How an input's or output's elements lie in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Layout {
-    /// Row-major without gaps.
-    #[default]
-    Contiguous,
-    /// The leading dim's stride is free, given at launch; the rest is row-major without gaps. In text: `rows`.
-    Rows,
-    /// Every stride is free, given at launch. In text: `strided`.
-    Strided,
-}
-
-/// How an output's memory may meet an input's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Alias {
-    /// The output is disjoint from every input.
-    #[default]
-    None,
-    /// The output *is* this input's view; launch checks it. In text: `in_place(name)`.
-    InPlace(usize),
-    /// The output may be this input's view, or disjoint from it. In text: `donates(name)`.
-    Donates(usize),
-    /// The output is a copy of this input: the same view is left alone, a disjoint one is written, anything between is an
-    /// error at launch. In text: `guarded(name)`.
-    Guarded(usize),
-}
-
-impl Alias {
-    /// The input it names.
-    pub fn input(self) -> Option<usize> {
-        match self {
-            Alias::None => None,
-            Alias::InPlace(i) | Alias::Donates(i) | Alias::Guarded(i) => Some(i),
-        }
+        write!(f, "%{}", self.index())
     }
 }
 
@@ -133,6 +69,9 @@ pub struct Node {
 }
 
 /// A routing graph. Make one with [`GraphBuilder`](crate::GraphBuilder) or from text; [`Graph::verify`] checks it.
+///
+/// Nodes are reached by [`Graph::nodes`], [`Graph::node`] and [`Graph::operands`]; passes change them by
+/// [`Graph::add_node`], [`Graph::replace_node_op`], [`Graph::replace_uses`] and [`Graph::remove_node`].
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// The graph's name.
@@ -144,7 +83,7 @@ pub struct Graph {
     /// The outputs, in order of declaration.
     pub outputs: Vec<Output>,
     /// Operations; an edge from operand to user carries the operand's position.
-    pub nodes: StableDiGraph<Node, u32>,
+    pub(crate) nodes: StableDiGraph<Node, u32>,
 }
 
 impl Graph {
@@ -161,13 +100,29 @@ impl Graph {
         &self.nodes[id.0]
     }
 
-    /// Adds a node and its edges; nothing is checked.
-    pub fn add_node(&mut self, node: Node, operands: &[NodeId]) -> NodeId {
-        let id = self.nodes.add_node(node);
-        for (position, operand) in operands.iter().enumerate() {
-            self.nodes.add_edge(operand.0, id, position as u32);
-        }
-        NodeId(id)
+    /// Every node's id, in order of index.
+    pub fn node_ids(&self) -> impl DoubleEndedIterator<Item = NodeId> {
+        self.nodes.node_indices().map(NodeId)
+    }
+
+    /// Every node, in order of index.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = &Node> {
+        self.nodes.node_indices().map(|i| &self.nodes[i])
+    }
+
+    /// How many nodes there are: operations, constants and inputs.
+    pub fn node_count(&self) -> usize {
+        self.nodes.node_count()
+    }
+
+    /// More than every node's [index](NodeId::index): the length of a list that has an entry a node.
+    pub fn node_bound(&self) -> usize {
+        self.nodes.node_bound()
+    }
+
+    /// Whether the node is there: it was not removed.
+    pub fn contains(&self, id: NodeId) -> bool {
+        self.nodes.contains_node(id.0)
     }
 
     /// The operands, in order.
@@ -227,7 +182,7 @@ impl Graph {
 
     /// True if a gather traps: a launch then takes one argument more, the `u32` error word, after the outputs.
     pub fn has_trap(&self) -> bool {
-        self.nodes.node_weights().any(|n| {
+        self.nodes().any(|n| {
             matches!(
                 n.op,
                 Op::Gather { out_of_range: OutOfRange::Trap } | Op::GatherRow { out_of_range: OutOfRange::Trap }
@@ -247,6 +202,6 @@ impl Graph {
 
     /// The number of operations that an unfused execution launches: all but inputs and constants.
     pub fn op_count(&self) -> usize {
-        self.nodes.node_weights().filter(|n| !matches!(n.op, Op::Input(_) | Op::Const(_))).count()
+        self.nodes().filter(|n| !matches!(n.op, Op::Input(_) | Op::Const(_))).count()
     }
 }
