@@ -1,13 +1,16 @@
 //! Dimensions: constants, and symbols compared by identity.
 
+#[cfg(feature = "graphs")]
 use serde::{Deserialize, Serialize};
 
 /// A symbol of one graph or kernel: an index into its list of symbols.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "graphs", derive(Serialize, Deserialize))]
 pub struct SymbolId(pub u32);
 
 /// One dimension of a shape, in elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "graphs", derive(Serialize, Deserialize))]
 pub enum Dim {
     /// Known when the graph is made.
     Const(u64),

@@ -1,11 +1,13 @@
 //! Element types.
 
+#[cfg(feature = "graphs")]
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An element type. `bool` is one byte, 0 or 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "graphs", derive(Serialize, Deserialize))]
+#[cfg_attr(feature = "graphs", serde(rename_all = "lowercase"))]
 #[allow(missing_docs)] // the names are the field's own
 pub enum DType {
     Bool,

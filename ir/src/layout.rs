@@ -1,8 +1,9 @@
 //! How arguments lie in memory, and how they may share it.
 
 /// How an input's or output's elements lie in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "graphs", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "graphs", serde(rename_all = "lowercase"))]
 pub enum Layout {
     /// Row-major without gaps.
     #[default]

@@ -27,34 +27,47 @@
 //!   integer to integer keeps the low bits, extending by the *source's* sign; anything to `bool` is `x != 0`.
 //! - `exp`, `log`, `sigmoid`, `softplus`, `tanh` are one fixed sequence of IEEE and integer operations each ([`math`]).
 //! - An id is data: a gather whose index is out of range does what its [`OutOfRange`](op::OutOfRange) policy says.
+//!
+//! # Features
+//! `graphs` (default) is the graph level: its types, verifier, builder, text and JSON, and the interpreter of graphs. Without it
+//! there is what is made of graphs (kernels, programs, schedules, targets) and what that means.
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+#[cfg(feature = "graphs")]
 pub mod builder;
 pub mod diag;
 pub mod dim;
 pub mod dtype;
 pub mod eval;
+#[cfg(feature = "graphs")]
 pub mod graph;
 pub mod infer;
 pub mod interp;
+#[cfg(feature = "graphs")]
 pub mod json;
 pub mod kernel;
 mod layout;
 pub mod literal;
+mod literal_text;
 pub mod math;
 pub mod op;
 pub mod program;
+#[cfg(feature = "graphs")]
+mod suggest;
 pub mod target;
 pub mod tensor;
 mod tensor_type;
+#[cfg(feature = "graphs")]
 pub mod text;
 pub mod verify;
 
+#[cfg(feature = "graphs")]
 pub use builder::GraphBuilder;
 pub use diag::{Code, Diagnostic, Diagnostics, Span};
 pub use dim::{Dim, SymbolId};
 pub use dtype::DType;
+#[cfg(feature = "graphs")]
 pub use graph::{Graph, NodeId};
 pub use layout::{Alias, Layout};
 pub use literal::Literal;

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use std::cmp::Ordering;
 use std::fmt;
 
-pub use crate::text::LiteralError;
+pub use crate::literal_text::LiteralError;
 
 /// One scalar: its dtype and its bits (zero-extended to 64).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,10 +2,11 @@
 
 use crate::diag::Diagnostics;
 use crate::dim::SymbolId;
+#[cfg(feature = "graphs")]
 use crate::graph::Graph;
+use crate::kernel::Kernel;
 use crate::layout::{Alias, Layout};
 use crate::tensor_type::TensorType;
-use crate::kernel::Kernel;
 use crate::verify::Verified;
 
 /// An input or output of a program.
@@ -75,6 +76,7 @@ pub struct Program {
 
 impl Program {
     /// A program without kernels, with the graph's ports.
+    #[cfg(feature = "graphs")]
     pub fn of_graph(g: &Verified<Graph>) -> Program {
         let inputs = (0..g.inputs.len()).map(|i| Port {
             name: g.inputs[i].name.clone(),

@@ -10,6 +10,7 @@ use std::fmt;
 
 /// What changes the kernels that a graph becomes, and nothing else: its text is part of a plan's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Options {
     /// As few kernels as legality allows; otherwise the graph as it was written, one kernel for every operation.
     pub fuse: bool,
@@ -18,6 +19,20 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options { fuse: true }
+    }
+}
+
+impl Options {
+    /// No fusion: one kernel for every operation of the graph as it was written.
+    pub fn unfused() -> Options {
+        Options::default().fuse(false)
+    }
+
+    /// Whether kernels are fused.
+    #[must_use]
+    pub fn fuse(mut self, yes: bool) -> Options {
+        self.fuse = yes;
+        self
     }
 }
 

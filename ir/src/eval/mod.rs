@@ -19,10 +19,10 @@ pub use pack::{pack, unpack_id, unpack_weight};
 pub use philox::philox4x32_10;
 
 use crate::dtype::DType;
-use crate::tensor_type::TensorType;
 use crate::infer;
 use crate::literal::Literal;
 use crate::op::{Op, ScalarOp};
+use crate::tensor_type::TensorType;
 
 /// A function over raw bits. Operands that the op does not take are ignored.
 pub type ScalarFn = fn(u64, u64, u64) -> u64;

@@ -1,9 +1,12 @@
 //! The tensor level: operations in SSA form over a `petgraph` graph.
 
+mod alias;
 mod edit;
+mod verify;
 
 pub use crate::layout::{Alias, Layout};
 pub use crate::tensor_type::TensorType;
+pub(crate) use verify::check_type;
 
 use crate::diag::Span;
 use crate::op::{Op, OutOfRange};

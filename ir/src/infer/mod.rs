@@ -6,10 +6,10 @@ mod row;
 use crate::diag::Code;
 use crate::dim::{Dim, shape_text};
 use crate::dtype::DType;
-use crate::tensor_type::TensorType;
 use crate::literal::Literal;
 use crate::op::info::{DTypes, Gives};
 use crate::op::{Op, OutOfRange, ScalarOp};
+use crate::tensor_type::TensorType;
 
 /// Why an op does not accept its operands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,9 +4,9 @@ use super::{Cx, Inferred, Problem, problem};
 use crate::diag::Code;
 use crate::dim::Dim;
 use crate::dtype::DType;
-use crate::tensor_type::TensorType;
 use crate::op::info::DTypes;
 use crate::op::{Denominator, GroupScore, ReduceOp};
+use crate::tensor_type::TensorType;
 
 /// The most slots of a `topk`.
 pub const MAX_K: u64 = 64;

@@ -4,8 +4,11 @@ use super::MAX_ELEMENTS;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::dim::{Dim, SymbolId};
 use crate::dtype::DType;
-use crate::graph::{Graph, TensorType};
+#[cfg(feature = "graphs")]
+use crate::graph::Graph;
 use crate::tensor::Tensor;
+use crate::tensor_type::TensorType;
+#[cfg(feature = "graphs")]
 use crate::verify::Verified;
 
 /// What arguments are bound to.
@@ -20,6 +23,7 @@ pub(super) struct Declared<'a> {
     pub(super) values: Vec<(&'a str, &'a TensorType)>,
 }
 
+#[cfg(feature = "graphs")]
 impl<'a> Declared<'a> {
     pub(super) fn of_graph(g: &'a Graph) -> Declared<'a> {
         Declared {
@@ -37,6 +41,7 @@ impl<'a> Declared<'a> {
 /// Every argument that is missing (`RF0601`), too many (`RF0602`), or of another dtype (`RF0603`), rank (`RF0604`) or
 /// constant extent (`RF0605`); symbols with two extents (`RF0606`), with none (`RF0601`), or unknown (`RF0203`); values
 /// of more than [`MAX_ELEMENTS`] elements (`RF0614`).
+#[cfg(feature = "graphs")]
 pub fn extents(graph: &Verified<Graph>, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Vec<u64>, Diagnostics> {
     bind(&Declared::of_graph(graph), inputs, given)
 }

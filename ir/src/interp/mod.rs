@@ -1,6 +1,6 @@
 //! The interpreters: what graphs, kernels and programs mean.
 //!
-//! [`run`] *is* the definition of a graph's outputs; every target agrees with it bit for bit. [`kernel::run`] reads a
+//! `run` *is* the definition of a graph's outputs; every target agrees with it bit for bit. [`kernel::run`] reads a
 //! fused kernel as its own documentation says, and [`program::run`] a whole program, so that a pass can be judged
 //! without a machine.
 //!
@@ -11,15 +11,21 @@
 //! index out of range. A kernel traps if such an element is asked for.
 
 mod bind;
+#[cfg(feature = "graphs")]
 mod graph;
 pub mod kernel;
+#[cfg(feature = "graphs")]
 mod movement;
 pub mod program;
+#[cfg(feature = "graphs")]
 mod row;
 mod value;
 
+#[cfg(feature = "graphs")]
 pub use bind::extents;
+#[cfg(feature = "graphs")]
 pub use graph::run;
+pub use program::extents as program_extents;
 
 use crate::tensor::Tensor;
 
@@ -35,5 +41,5 @@ pub struct Outcome {
 /// The most elements that a value may have here: the interpreter spends eight bytes on each.
 pub const MAX_ELEMENTS: u64 = 1 << 31;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "graphs"))]
 mod tests;

@@ -4,11 +4,11 @@ use super::bind::{Declared, bind};
 use super::kernel::POISON;
 use super::{Outcome, kernel};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::layout::Alias;
-use crate::tensor_type::TensorType;
 use crate::kernel::Role;
+use crate::layout::Alias;
 use crate::program::{Buffer, Program, Step};
 use crate::tensor::Tensor;
+use crate::tensor_type::TensorType;
 use std::borrow::Cow;
 
 /// Runs a program on inputs in the order of their declaration. `given` names extents of dims that no input has.
@@ -18,16 +18,10 @@ use std::borrow::Cow;
 /// bits than the graph.
 ///
 /// # Errors
-/// As [`extents`](super::extents), and what only a defective program does (`RF0501`): a kernel's own defects, buffers that
+/// As [`extents`], and what only a defective program does (`RF0501`): a kernel's own defects, buffers that
 /// do not fit, a buffer read before it is written, an output element that is not written exactly once.
 pub fn run(program: &Program, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Outcome, Diagnostics> {
-    let declared = Declared {
-        name: &program.name,
-        symbols: &program.symbols,
-        inputs: program.inputs.iter().map(|p| (p.name.as_str(), &p.ty)).collect(),
-        values: values(program),
-    };
-    let extents = bind(&declared, inputs, given)?;
+    let extents = extents(program, inputs, given)?;
     let buffer = |ty: &TensorType| {
         let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(&extents)).collect();
         let mut tensor = Tensor::zeros(ty.dtype, &shape);
@@ -49,6 +43,22 @@ pub fn run(program: &Program, inputs: &[Tensor], given: &[(&str, u64)]) -> Resul
         }
     }
     Ok(Outcome { outputs: memory.outputs.into_iter().map(|o| o.tensor).collect(), trapped })
+}
+
+/// The extent of every symbol of a program: from the inputs, and from `given` (by name) for those that no input has.
+///
+/// # Errors
+/// Every argument that is missing (`RF0601`), too many (`RF0602`), or of another dtype (`RF0603`), rank (`RF0604`) or
+/// constant extent (`RF0605`); symbols with two extents (`RF0606`), with none (`RF0601`), or unknown (`RF0203`); arguments and
+/// intermediates of more than [`MAX_ELEMENTS`](super::MAX_ELEMENTS) elements (`RF0614`).
+pub fn extents(program: &Program, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Vec<u64>, Diagnostics> {
+    let declared = Declared {
+        name: &program.name,
+        symbols: &program.symbols,
+        inputs: program.inputs.iter().map(|p| (p.name.as_str(), &p.ty)).collect(),
+        values: values(program),
+    };
+    bind(&declared, inputs, given)
 }
 
 fn values(program: &Program) -> Vec<(&str, &TensorType)> {

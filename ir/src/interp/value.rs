@@ -1,9 +1,11 @@
 //! Values between operations.
 
+#[cfg(feature = "graphs")]
 use crate::dtype::DType;
 use crate::tensor::Tensor;
 
 /// A tensor with the bits of each element, zero-extended, in row-major order.
+#[cfg(feature = "graphs")]
 #[derive(Clone, Debug)]
 pub(super) struct Value {
     pub(super) dtype: DType,
@@ -11,6 +13,7 @@ pub(super) struct Value {
     pub(super) bits: Vec<u64>,
 }
 
+#[cfg(feature = "graphs")]
 impl Value {
     pub(super) fn from_tensor(tensor: &Tensor) -> Value {
         let bytes = Elements::of(tensor);

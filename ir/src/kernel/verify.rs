@@ -3,9 +3,9 @@
 use super::{Bounds, Kernel, Role, RowValue, Space, Store, ValueId, ValueKind};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::dtype::DType;
-use crate::tensor_type::TensorType;
 use crate::infer;
 use crate::op::Op;
+use crate::tensor_type::TensorType;
 use crate::verify::Verified;
 
 impl Kernel {

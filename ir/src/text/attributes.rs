@@ -2,17 +2,17 @@
 
 use super::ast::{Attribute, Line, Name, Statement, ValueExpr};
 use super::findings::{Findings, in_statement};
-use super::number::LiteralError;
-use super::suggest::{did_you_mean, dtype_help, excerpt};
 use super::write;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::dim::Dim;
 use crate::dtype::DType;
 use crate::literal::Literal;
+use crate::literal::LiteralError;
 use crate::op::Op;
 use crate::op::attribute::{AttributeError, AttributeKind, AttributeValue};
 use crate::op::info::OpInfo;
 use crate::op::table::{OPS, lookup};
+use crate::suggest::{did_you_mean, dtype_help, excerpt};
 use std::collections::HashSet;
 
 /// The op, or nothing if something was reported or hangs on what was reported before.

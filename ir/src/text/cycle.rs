@@ -2,8 +2,8 @@
 
 use super::ast::{File, Name, Statement};
 use super::findings::{Findings, in_statement};
-use super::suggest::excerpt;
 use crate::diag::{Code, Diagnostic};
+use crate::suggest::excerpt;
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use std::collections::HashMap;

@@ -7,14 +7,13 @@ use super::ast::{AliasExpr, AliasKind, Attribute, Broken, DimExpr, File, Line, N
 use super::attributes;
 use super::cycle::{self, Forward};
 use super::findings::{Findings, excerpt_of, in_statement};
-use super::suggest::{MAX_CANDIDATES, did_you_mean, dtype_help, excerpt};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::dim::{Dim, SymbolId};
 use crate::dtype::DType;
-use crate::graph::{Alias, Graph, Input, Layout, Node, NodeId, Output, TensorType};
+use crate::graph::{Alias, Graph, Input, Layout, Node, NodeId, Output, TensorType, check_type};
 use crate::infer::{self, Problem};
 use crate::op::Op;
-use crate::verify::check_type;
+use crate::suggest::{MAX_CANDIDATES, did_you_mean, dtype_help, excerpt};
 use std::collections::{BTreeMap, HashMap};
 
 /// The graph of a file; what was reported is not in it.

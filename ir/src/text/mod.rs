@@ -60,15 +60,13 @@ mod findings;
 mod lex;
 mod lift;
 mod lower;
-mod number;
-mod suggest;
 mod syntax;
 mod words;
 mod write;
 
+pub use crate::literal::LiteralError;
+pub use crate::suggest::did_you_mean;
 pub use findings::MAX_ERRORS;
-pub use number::LiteralError;
-pub use suggest::did_you_mean;
 pub use syntax::{MAX_BYTES, MAX_LINES, MAX_LIST};
 pub use words::VERSION;
 

@@ -6,12 +6,13 @@ use super::ast::{
 };
 use super::findings::Findings;
 use super::lex::{self, Lexeme, SourceLine, Token};
-use super::suggest::{did_you_mean, excerpt, one_of};
 use super::words::VERSION;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::dtype::DType;
 use crate::graph::Layout;
-use crate::literal::{Literal, LiteralError};
+use crate::literal::Literal;
+use crate::literal::LiteralError;
+use crate::suggest::{did_you_mean, excerpt, one_of};
 
 /// The largest source, in bytes.
 pub const MAX_BYTES: usize = 4 << 20;

@@ -47,7 +47,7 @@ fn the_long_chain_is_explained() {
 
 #[test]
 fn the_unfused_form_says_why() {
-    let c = compiled("e_post_chain.route", &Options { fuse: false });
+    let c = compiled("e_post_chain.route", &Options::unfused());
     let r = c.report().unwrap_or_else(|d| panic!("{d}"));
     assert_eq!((r.before, r.after.launches), (r.after, 9));
     assert!(r.to_string().contains("not one kernel, because\n  fusion is switched off"));
@@ -66,7 +66,7 @@ fn reports_are_json() {
 #[test]
 fn options_are_named_in_keys() {
     assert_eq!(Options::default().to_string(), "fuse=true");
-    assert_eq!(Options { fuse: false }.to_string(), "fuse=false");
+    assert_eq!(Options::unfused().to_string(), "fuse=false");
 }
 
 #[test]

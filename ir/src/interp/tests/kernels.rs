@@ -2,10 +2,10 @@
 
 use super::kernel::run as run_kernel;
 use super::*;
-use crate::layout::Layout;
-use crate::tensor_type::TensorType;
 use crate::kernel::{Bounds, ColumnMap, Kernel, Param, ParamId, Role, Space, Store, Term, Value, ValueId, ValueKind};
+use crate::layout::Layout;
 use crate::op::{BinaryOp, CompareOp, OutOfRange, ScalarOp};
+use crate::tensor_type::TensorType;
 use crate::{Code, Dim, SymbolId, Verified};
 
 /// A kernel in the making; symbol 0 is the row extent.

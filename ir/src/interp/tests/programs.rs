@@ -2,11 +2,11 @@
 
 use super::kernels::Builder;
 use super::*;
-use crate::layout::{Alias, Layout};
-use crate::tensor_type::TensorType;
 use crate::kernel::{Kernel, Role, ValueKind};
+use crate::layout::{Alias, Layout};
 use crate::op::{BinaryOp, ScalarOp};
 use crate::program::{Buffer, Intermediate, Port, Program, Step};
+use crate::tensor_type::TensorType;
 use crate::{Code, Dim, SymbolId, Verified};
 
 /// `y = x + a` over rows of two columns; a is a second input of the same shape.

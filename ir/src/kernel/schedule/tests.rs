@@ -1,11 +1,11 @@
 //! What a schedule that does not fit is told.
 
 use super::*;
-use crate::layout::Layout;
-use crate::tensor_type::TensorType;
 use crate::kernel::{Param, ParamId, Role, RowOp, RowValue, Space, Store, Value, ValueKind};
+use crate::layout::Layout;
 use crate::op::ReduceOp;
 use crate::target::Target;
+use crate::tensor_type::TensorType;
 use crate::{DType, Dim, SymbolId};
 
 /// `out[T, cols] = x`, and with `sums` also `sum[T, 1]`, its sum over the row.

@@ -1,40 +1,12 @@
-//! Verification: a value that the next stage takes.
+//! The verifier of graphs.
 
-mod alias;
-
+use super::{Graph, Layout, NodeId, TensorType, alias};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::dim::Dim;
-use crate::graph::{Graph, Layout, NodeId, TensorType};
 use crate::infer;
 use crate::op::Op;
+use crate::verify::{MAX_RANK, Verified};
 use std::collections::{HashMap, HashSet};
-use std::ops::Deref;
-
-/// A `T` that passed its level's verifier. It can only be made by one.
-#[derive(Clone, Debug)]
-pub struct Verified<T>(T);
-
-impl<T> Verified<T> {
-    pub(crate) fn new_unchecked(value: T) -> Verified<T> {
-        Verified(value)
-    }
-
-    /// The value, to be changed: it must be verified again.
-    pub fn into_inner(self) -> T {
-        self.0
-    }
-}
-
-impl<T> Deref for Verified<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-/// The highest rank of a tensor.
-pub const MAX_RANK: usize = 6;
 
 impl Graph {
     /// Checks every rule of the graph level.
@@ -42,7 +14,7 @@ impl Graph {
     /// # Errors
     /// All that is wrong, in order of place.
     pub fn verify(self) -> Result<Verified<Graph>, Diagnostics> {
-        self.check().into_result(()).map(|()| Verified(self))
+        self.check().into_result(()).map(|()| Verified::new_unchecked(self))
     }
 
     /// What [`Graph::verify`] reports, without consuming the graph.

@@ -1,7 +1,7 @@
 //! The rules for outputs in an input's memory.
 
+use super::{Alias, Graph, Layout, NodeId};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::graph::{Alias, Graph, Layout, NodeId};
 use crate::op::Op;
 use petgraph::Direction;
 
