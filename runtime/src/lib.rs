@@ -40,9 +40,11 @@ mod host;
 mod plan;
 
 pub use args::{Args, Device, Element, TensorMut, TensorRef, WORKSPACE_ALIGN, Workspace};
+#[cfg(feature = "signatures")]
+pub use cache::{BadKey, PublicKey, SigningKey, Untrusted};
 pub use cache::{
-    BadKey, Bundle, BundleWriter, BundledGraph, Collected, Compiler, Counters, DiskCache, DiskCounters, DiskOptions,
-    Entry, KernelCache, Key, KeyText, Listed, LoadedKernel, Malformed, PublicKey, SigningKey, Trouble, Untrusted,
+    Bundle, BundleWriter, BundledGraph, Collected, Compiler, Counters, DiskCache, DiskCounters, DiskOptions, Entry,
+    KernelCache, Key, KeyText, Listed, LoadedKernel, Malformed, Trouble,
 };
 #[cfg(feature = "remote")]
 pub use cache::{RemoteCache, RemoteCounters, RemoteOptions};

@@ -517,7 +517,7 @@ fn what_the_driver_refuses() {
 fn what_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let cache = || {
-        let options = DiskOptions { locks: Some(folder.path().join("locks")), ..DiskOptions::default() };
+        let options = DiskOptions::default().with(|o| o.locks = Some(folder.path().join("locks")));
         Arc::new(KernelCache::on_disk(DiskCache::open(folder.path().join("cache"), options)))
     };
     for compiles in [4, 0] {

@@ -9,6 +9,7 @@ use std::path::Path;
 /// The permission of everyone to write.
 const WORLD_WRITABLE: u32 = 0o002;
 /// The permissions of all but the owner.
+#[cfg(feature = "signatures")]
 const OTHERS: u32 = 0o077;
 
 /// Makes the directory and its parents, for this user alone, unless it is there; and checks it.
@@ -72,6 +73,7 @@ pub(super) fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Trouble> {
 }
 
 /// The text of a file of settings, which is followed if it is a link.
+#[cfg(feature = "signatures")]
 pub(super) fn read_text(path: &Path, most: u64) -> Result<String, Trouble> {
     let real = fs::canonicalize(path).map_err(|e| Trouble::io("read", path, e))?;
     let bytes = read(&real, most)?.ok_or_else(|| Trouble::io("read", path, ErrorKind::NotFound.into()))?;
@@ -79,6 +81,7 @@ pub(super) fn read_text(path: &Path, most: u64) -> Result<String, Trouble> {
 }
 
 /// That nobody but its owner has any permission on it.
+#[cfg(feature = "signatures")]
 pub(super) fn check_secret(path: &Path) -> Result<(), Trouble> {
     let metadata = fs::metadata(path).map_err(|e| Trouble::io("read", path, e))?;
     let mode = metadata.permissions().mode() & 0o7777;

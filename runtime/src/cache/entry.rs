@@ -17,14 +17,15 @@
 use super::form;
 use super::key::{Key, KeyText};
 use super::reader::{Malformed, Reader, Writer};
-use super::signature::{self, Subject};
-use super::signature::{PublicKey, SigningKey};
+#[cfg(feature = "signatures")]
+use super::signature::{self, PublicKey, SigningKey, Subject};
 use routefuse_ir::artifact::Artifact;
 
 /// The version that this build reads and writes.
 pub(crate) const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"RFKERNEL";
 /// Where the lengths are.
+#[cfg(feature = "signatures")]
 const LENGTHS: usize = 48;
 /// Where the hash is.
 const HASH: usize = 72;
@@ -96,6 +97,7 @@ impl Entry {
     }
 
     /// As [`Entry::encode`], with a signature: what a remote cache holds.
+    #[cfg(feature = "signatures")]
     pub fn encode_signed(key: &KeyText, artifact: &Artifact, by: &SigningKey) -> Option<Vec<u8>> {
         Entry::encode(key, artifact).map(|bytes| signed(bytes, by))
     }
@@ -105,6 +107,7 @@ impl Entry {
     ///
     /// # Errors
     /// What is wrong with the bytes.
+    #[cfg(feature = "signatures")]
     pub fn decode_signed(bytes: &[u8]) -> Result<(Entry, Option<PublicKey>), Malformed> {
         let end = Entry::end(bytes).filter(|&end| signature::begins(&bytes[end..]));
         let Some(end) = end else { return Ok((Entry::decode(bytes)?, None)) };
@@ -114,6 +117,7 @@ impl Entry {
     }
 
     /// Where an entry ends, by the lengths that it says it has; `None` if that is beyond the bytes.
+    #[cfg(feature = "signatures")]
     fn end(bytes: &[u8]) -> Option<usize> {
         let mut r = Reader::new(bytes.get(LENGTHS..BODY)?);
         let lengths = [r.u64("header").ok()?, r.u64("header").ok()?, r.u64("header").ok()?];
@@ -127,6 +131,7 @@ impl Entry {
     }
 
     /// The bytes that [`Entry::decode_signed`] reads.
+    #[cfg(feature = "signatures")]
     pub fn to_signed_bytes(&self, by: &SigningKey) -> Option<Vec<u8>> {
         self.to_bytes().map(|bytes| signed(bytes, by))
     }
@@ -139,6 +144,7 @@ impl Entry {
 }
 
 /// An entry, with its signature after it.
+#[cfg(feature = "signatures")]
 fn signed(mut bytes: Vec<u8>, by: &SigningKey) -> Vec<u8> {
     let signature = signature::sign(by, Subject::Kernel, &stored_hash(&bytes));
     bytes.extend_from_slice(&signature);
@@ -146,6 +152,7 @@ fn signed(mut bytes: Vec<u8>, by: &SigningKey) -> Vec<u8> {
 }
 
 /// The hash in an entry's header.
+#[cfg(feature = "signatures")]
 fn stored_hash(bytes: &[u8]) -> [u8; 32] {
     bytes.get(HASH..BODY).and_then(|h| h.try_into().ok()).unwrap_or_default()
 }

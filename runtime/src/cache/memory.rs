@@ -48,6 +48,7 @@ impl LoadedKernel {
 
 /// How often the cache did what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Counters {
     /// Kernels compiled.
     pub compiles: u64,

@@ -1,6 +1,7 @@
 //! What can be wrong with a cache. It never fails a compile: it is said once, and the kernel is compiled in memory.
 
 use super::reader::Malformed;
+#[cfg(feature = "signatures")]
 use super::signature::{BadKey, Untrusted};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ pub enum Trouble {
         user: u32,
     },
     /// Others than its owner may read or write a file that is secret.
+    #[cfg(feature = "signatures")]
     #[error("{} is secret, and others have permissions on it (mode {mode:04o}); take them away with chmod 600", path.display())]
     NotSecret {
         /// Where.
@@ -56,6 +58,7 @@ pub enum Trouble {
         mode: u32,
     },
     /// A file holds no key.
+    #[cfg(feature = "signatures")]
     #[error("{} cannot be used: {reason}", path.display())]
     BadKey {
         /// Where.
@@ -64,6 +67,7 @@ pub enum Trouble {
         reason: BadKey,
     },
     /// It is not signed as it has to be.
+    #[cfg(feature = "signatures")]
     #[error("{} cannot be used: {reason}", path.display())]
     Untrusted {
         /// Where.

@@ -22,7 +22,7 @@ impl Process {
     }
 
     fn on_disk(folder: &Path) -> Process {
-        let options = DiskOptions { locks: Some(folder.join("locks")), ..DiskOptions::default() };
+        let options = DiskOptions::default().with(|o| o.locks = Some(folder.join("locks")));
         Process::of(KernelCache::on_disk(DiskCache::open(folder.join("cache"), options)))
     }
 

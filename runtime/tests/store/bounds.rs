@@ -1,13 +1,19 @@
 //! A cache stays within its bounds.
 
 use crate::fake::{disk, has, key, options, put};
-use routefuse_runtime::{DiskCache, DiskOptions};
+use routefuse_runtime::DiskCache;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 fn bounded(dir: &Path, max_entries: u64, max_bytes: u64) -> DiskCache {
-    DiskCache::open(dir.join("cache"), DiskOptions { max_entries, max_bytes, ..options(dir) })
+    DiskCache::open(
+        dir.join("cache"),
+        options(dir).with(|o| {
+            o.max_entries = max_entries;
+            o.max_bytes = max_bytes;
+        }),
+    )
 }
 
 fn present(disk: &DiskCache, of: std::ops::Range<i32>) -> Vec<i32> {

@@ -80,7 +80,7 @@ pub fn disk(dir: &Path) -> DiskCache {
 }
 
 pub fn options(dir: &Path) -> DiskOptions {
-    DiskOptions { locks: Some(dir.join("locks")), ..DiskOptions::default() }
+    DiskOptions::default().with(|o| o.locks = Some(dir.join("locks")))
 }
 
 /// Puts kernel n into the cache.

@@ -3,7 +3,7 @@
 use crate::fake::{Fake, disk, get, has, kernel, key, options, put};
 use crate::fixture::{CCompiler, E, K, ids, plan_for, remap_program, remapped, squares};
 use routefuse_ir::target::Target;
-use routefuse_runtime::{Args, Compiler, DiskCache, DiskOptions, Entry, HostPlan, KernelCache, TensorMut, TensorRef};
+use routefuse_runtime::{Args, Compiler, DiskCache, Entry, HostPlan, KernelCache, TensorMut, TensorRef};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -110,8 +110,7 @@ fn entries_say_in_clear_what_they_are() {
 #[test]
 fn a_read_only_cache_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let read_only =
-        || DiskCache::open(dir.path().join("cache"), DiskOptions { read_only: true, ..options(dir.path()) });
+    let read_only = || DiskCache::open(dir.path().join("cache"), options(dir.path()).with(|o| o.read_only = true));
     let cache = KernelCache::on_disk(read_only());
     get(&cache, &Fake::default(), 1);
     assert!(!dir.path().join("cache").exists());

@@ -1,7 +1,7 @@
 //! Many processes and one cache. The processes are this test program, started anew with a task in its environment.
 
 use crate::fake::{Fake, disk, get, has, kernel, key, options, put};
-use routefuse_runtime::{Compiler, DiskCache, DiskOptions, KernelCache};
+use routefuse_runtime::{Compiler, DiskCache, KernelCache};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ fn a_process() {
         }
         // Publishes one kernel after another until it is killed.
         "publish" => {
-            let disk = DiskCache::open(folder.join("cache"), DiskOptions { max_entries: 40, ..options(&folder) });
+            let disk = DiskCache::open(folder.join("cache"), options(&folder).with(|o| o.max_entries = 40));
             let mut count = File::options().append(true).create(true).open(folder.join("count")).unwrap();
             say_ready();
             for n in 0.. {
@@ -120,7 +120,7 @@ fn a_crashed_or_hanging_holder_blocks_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = start("hang", dir.path());
     ready(&mut child);
-    let options = DiskOptions { wait: Duration::from_millis(100), ..options(dir.path()) };
+    let options = options(dir.path()).with(|o| o.wait = Duration::from_millis(100));
     let cache = KernelCache::on_disk(DiskCache::open(dir.path().join("cache"), options));
     let compiler = Fake::default();
     let begin = Instant::now();

@@ -114,7 +114,7 @@ fn no_place_for_locks() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, b"").unwrap();
-    let options = DiskOptions { locks: Some(file), ..DiskOptions::default() };
+    let options = DiskOptions::default().with(|o| o.locks = Some(file));
     let cache = KernelCache::on_disk(DiskCache::open(dir.path().join("cache"), options));
     get(&cache, &Fake::default(), 1);
     assert!(cache.disk().unwrap().last_trouble().unwrap().ends_with("file is no directory"));

@@ -28,6 +28,7 @@ const LOOK_AGAIN: u64 = 16;
 
 /// How a cache on disk behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DiskOptions {
     /// Bytes of all entries; when there are more, those go that were used longest ago. 1 GiB.
     pub max_bytes: u64,
@@ -51,6 +52,15 @@ impl Default for DiskOptions {
             read_only: false,
             locks: None,
         }
+    }
+}
+
+impl DiskOptions {
+    /// These options, changed.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut DiskOptions)) -> DiskOptions {
+        change(&mut self);
+        self
     }
 }
 

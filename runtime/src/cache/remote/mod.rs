@@ -36,6 +36,7 @@ const WAITING: usize = 1024;
 
 /// How a remote cache behaves.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RemoteOptions {
     /// How long connecting may take. 2 s.
     pub connect: Duration,
@@ -85,6 +86,13 @@ impl Default for RemoteOptions {
 }
 
 impl RemoteOptions {
+    /// These options, changed.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut RemoteOptions)) -> RemoteOptions {
+        change(&mut self);
+        self
+    }
+
     /// As the environment says: `$ROUTEFUSE_REMOTE_WRITE` (1 for yes), `$ROUTEFUSE_REMOTE_TIMEOUT` (seconds).
     pub fn from_env() -> RemoteOptions {
         let default = RemoteOptions::default();

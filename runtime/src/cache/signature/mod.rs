@@ -19,87 +19,17 @@
 //! | 16 | 32 | the public key |
 //! | 48 | 64 | the signature |
 
+#[cfg(feature = "signatures")]
+mod signed;
+#[cfg(feature = "signatures")]
 mod signing_key;
 
-use super::reader::{Malformed, Reader, Writer};
+#[cfg(feature = "signatures")]
+pub use signed::Untrusted;
+#[cfg(feature = "signatures")]
+pub(super) use signed::{Subject, begins, check, sign, signer};
+#[cfg(feature = "signatures")]
 pub use signing_key::{BadKey, PublicKey, SigningKey};
 
-const MAGIC: &[u8; 8] = b"RFSIGNED";
-const VERSION: u32 = 1;
 /// Bytes of a signature as it is written.
 pub(super) const LENGTH: usize = 112;
-
-/// What is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
-    Kernel,
-    Bundle,
-}
-
-impl Subject {
-    fn text(self, hash: &[u8; 32]) -> String {
-        let what = match self {
-            Subject::Kernel => format!("kernel {}", super::entry::VERSION),
-            Subject::Bundle => format!("bundle {}", super::bundle::VERSION),
-        };
-        format!("routefuse {what}\n{}\n", blake3::Hash::from_bytes(*hash))
-    }
-}
-
-/// The bytes that follow what has this hash.
-pub(super) fn sign(key: &SigningKey, subject: Subject, hash: &[u8; 32]) -> Vec<u8> {
-    let mut w = Writer(Vec::with_capacity(LENGTH));
-    w.0.extend_from_slice(MAGIC);
-    w.u32(VERSION);
-    w.u32(0);
-    w.0.extend_from_slice(key.public().as_bytes());
-    w.0.extend_from_slice(&key.sign(subject.text(hash).as_bytes()));
-    w.0
-}
-
-/// Whether something signed follows, rather than something else.
-pub(super) fn begins(bytes: &[u8]) -> bool {
-    bytes.starts_with(MAGIC)
-}
-
-/// Who signed what has this hash, by the bytes that follow it. That the key is one to be trusted is not said.
-pub(super) fn signer(bytes: &[u8], subject: Subject, hash: &[u8; 32]) -> Result<PublicKey, Malformed> {
-    let mut r = Reader::new(bytes);
-    r.version(MAGIC, VERSION, "signature")?;
-    let reserved = r.u32("signature")?;
-    let key = PublicKey::from_bytes(r.hash("signature")?).ok_or(Malformed::Signature)?;
-    let signature = [r.hash("signature")?, r.hash("signature")?];
-    r.end()?;
-    if reserved != 0 {
-        return Err(Malformed::Unknown { what: "signature", value: reserved.into() });
-    }
-    let text = subject.text(hash);
-    if key.verifies(text.as_bytes(), signature.as_flattened()) { Ok(key) } else { Err(Malformed::Signature) }
-}
-
-/// Why something is not used by those who want it signed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Untrusted {
-    /// It has no signature.
-    #[error("it is not signed, and a signature is required")]
-    Unsigned,
-    /// It is signed by another than those whose signature is required.
-    #[error("it is signed by {key}, whose signature is not one of those that are required")]
-    OtherKey {
-        /// Who signed it.
-        key: PublicKey,
-    },
-}
-
-/// Whether it is signed by one of these keys.
-///
-/// # Errors
-/// If it is not.
-pub(super) fn check(signer: Option<PublicKey>, keys: &[PublicKey]) -> Result<(), Untrusted> {
-    match signer {
-        None => Err(Untrusted::Unsigned),
-        Some(key) if keys.contains(&key) => Ok(()),
-        Some(key) => Err(Untrusted::OtherKey { key }),
-    }
-}

@@ -113,7 +113,8 @@ fn other_stores() {
     ];
     for (address, settings) in [("gs://kernels/team", google), ("az://kernels/team", azure)] {
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let cache = KernelCache::new().with_remote(RemoteCache::open(address, RemoteOptions { settings, ..reader() }));
+        let cache =
+            KernelCache::new().with_remote(RemoteCache::open(address, reader().with(|o| o.settings = settings)));
         (0..4).for_each(|n| get(&cache, &Fake::default(), n));
         let remote = cache.remote().unwrap();
         let counters = remote.counters();
@@ -149,7 +150,11 @@ fn every_fault_is_a_compile() {
         let (server, dir) = (filled(kind), tempfile::tempdir().unwrap());
         let before = server.objects();
         let proxy = Proxy::before(server.at, fault.clone());
-        let options = RemoteOptions { connect: short, timeout: short, retries: 1, ..RemoteOptions::default() };
+        let options = RemoteOptions::default().with(|o| {
+            o.connect = short;
+            o.timeout = short;
+            o.retries = 1;
+        });
         let (warnings, compiler, begin) = (Warnings::default(), Fake::default(), Instant::now());
         tracing::subscriber::with_default(warnings.clone(), || {
             let cache = machine(dir.path(), server.cache_at(proxy.at, options));
@@ -179,9 +184,9 @@ fn a_dead_remote_costs_a_start_once() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let hangs = Proxy::before(server.at, Fault::Hangs);
     for at in [nobody, hangs.at] {
-        let options = RemoteOptions { timeout: Duration::from_millis(1100), ..RemoteOptions::default() };
+        let options = RemoteOptions::default().with(|o| o.timeout = Duration::from_millis(1100));
         let dir = tempfile::tempdir().unwrap();
-        let cache = machine(dir.path(), server.cache_at(at, RemoteOptions { write: true, ..options }));
+        let cache = machine(dir.path(), server.cache_at(at, options.with(|o| o.write = true)));
         let begin = Instant::now();
         std::thread::scope(|scope| {
             for t in 0..4 {
@@ -205,7 +210,10 @@ fn a_remote_that_comes_back() {
     for kind in KINDS {
         let (server, dir) = (filled(kind), tempfile::tempdir().unwrap());
         let proxy = Proxy::before(server.at, Fault::Answers(500, "no"));
-        let options = RemoteOptions { retries: 0, pause: Duration::from_secs(3), ..reader() };
+        let options = reader().with(|o| {
+            o.retries = 0;
+            o.pause = Duration::from_secs(3);
+        });
         let cache = machine(dir.path(), server.cache_at(proxy.at, options));
         (10..13).for_each(|n| get(&cache, &Fake::default(), n));
         let asked = proxy.heads().len();
@@ -224,7 +232,7 @@ fn a_remote_that_comes_back() {
 fn one_failure_is_tried_again() {
     let (server, dir) = (filled(Kind::S3), tempfile::tempdir().unwrap());
     let proxy = Proxy::before(server.at, Fault::Answers(503, "busy"));
-    let patient = RemoteOptions { retries: 20, ..reader() };
+    let patient = reader().with(|o| o.retries = 20);
     let cache = machine(dir.path(), server.cache_at(proxy.at, patient));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -344,7 +352,7 @@ fn a_password_is_not_said() {
     let said = format!("{remote:?} {} {}", remote.address(), remote.last_trouble().unwrap());
     assert!(said.contains("401") && !said.contains("s3cr3t"), "{said}");
     let settings = vec![("aws_secret_access_key".to_owned(), "s3cr3t".to_owned())];
-    let said = format!("{:?}", RemoteOptions { settings, ..RemoteOptions::default() });
+    let said = format!("{:?}", RemoteOptions::default().with(|o| o.settings = settings));
     assert!(said.contains("aws_secret_access_key") && !said.contains("s3cr3t"), "{said}");
 }
 
@@ -359,7 +367,7 @@ fn what_is_no_remote() {
     ] {
         let warnings = Warnings::default();
         tracing::subscriber::with_default(warnings.clone(), || {
-            let remote = RemoteCache::open(address, RemoteOptions { settings, ..writer() });
+            let remote = RemoteCache::open(address, writer().with(|o| o.settings = settings));
             assert!(remote.read(key(1).key()).is_err() && remote.flush(Duration::ZERO));
             let cache = KernelCache::new().with_remote(remote);
             (0..3).for_each(|n| get(&cache, &Fake::default(), n));
@@ -393,12 +401,11 @@ fn only_what_is_signed() {
     let (ours, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let trusting = |server: &Server| {
         let require_signed = Some(vec![ours.public()]);
-        server.cache(RemoteOptions { require_signed, ..reader() })
+        server.cache(reader().with(|o| o.require_signed = require_signed))
     };
     for kind in KINDS {
         let (server, dir) = (Server::start(kind), tempfile::tempdir().unwrap());
-        let cache =
-            KernelCache::new().with_remote(server.cache(RemoteOptions { sign: Some(ours.clone()), ..writer() }));
+        let cache = KernelCache::new().with_remote(server.cache(writer().with(|o| o.sign = Some(ours.clone()))));
         (0..3).for_each(|n| get(&cache, &Fake::default(), n));
         drop(cache);
         assert!(

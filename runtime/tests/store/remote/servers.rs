@@ -82,7 +82,7 @@ impl Server {
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
         match self.kind {
-            Kind::S3 => RemoteCache::open("s3://kernels/team", RemoteOptions { settings, ..options }),
+            Kind::S3 => RemoteCache::open("s3://kernels/team", options.with(|o| o.settings = settings)),
             Kind::WebDav => RemoteCache::open(&format!("http://{at}/kernels/team"), options),
         }
     }
@@ -123,9 +123,9 @@ pub fn put(file: &Path, bytes: &[u8]) {
 }
 
 pub fn reader() -> RemoteOptions {
-    RemoteOptions { timeout: Duration::from_secs(20), ..RemoteOptions::default() }
+    RemoteOptions::default().with(|o| o.timeout = Duration::from_secs(20))
 }
 
 pub fn writer() -> RemoteOptions {
-    RemoteOptions { write: true, ..reader() }
+    reader().with(|o| o.write = true)
 }
