@@ -6,26 +6,31 @@
 //! | 8 | 4 | version of the format |
 //! | 12 | 4 | 1 if it is signed, else 0 |
 //! | 16 | 32 | blake3 of the bytes from 48 on, but for a signature |
-//! | 48 | | the compiler and its host's processor, then the graphs, then the entries, each as its file in a cache would be |
+//! | 48 | | the compiler and its host's processor, then the graphs with their plans, then the entries, each as its file in a cache would be |
 //! | the last 112 | 112 | if it is signed: see `signature` |
 
 use super::directory;
 use super::entry::Entry;
 use super::key::{Key, KeyText};
+use super::program_form;
 use super::reader::{Malformed, Reader, Writer};
-use super::signature::{self, Subject, Untrusted};
-use super::signature::{PublicKey, SigningKey};
+use super::signature;
+#[cfg(feature = "signatures")]
+use super::signature::{PublicKey, SigningKey, Subject, Untrusted};
 use super::trouble::Trouble;
 use crate::host::processor;
+use crate::plan::Plan;
 use routefuse_ir::artifact::Artifact;
-use routefuse_ir::target::TargetKind;
+use routefuse_ir::kernel::schedule::Schedule;
+use routefuse_ir::program::Program;
+use routefuse_ir::target::{Target, TargetKind};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
 const MAGIC: &[u8; 8] = b"RFBUNDLE";
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// Where what is hashed begins.
 const BODY: usize = 48;
 /// A larger file is no bundle of ours.
@@ -43,6 +48,30 @@ pub struct BundledGraph {
     pub targets: Vec<String>,
     /// Fused, as by default.
     pub fused: bool,
+    /// For each target, the program and its schedules as bytes; none where only the kernels are in the bundle.
+    plans: Vec<Vec<u8>>,
+}
+
+impl BundledGraph {
+    /// Whether it was compiled for this target.
+    pub fn is_for(&self, target: Target) -> bool {
+        self.targets.iter().any(|t| t == target.name())
+    }
+
+    /// The bytes of [`BundledGraph::plan`]: equal bytes are equal plans. `None` if it was not compiled for the target.
+    pub fn plan_form(&self, target: Target) -> Option<&[u8]> {
+        let at = self.targets.iter().position(|t| t == target.name())?;
+        self.plans.get(at).map(Vec::as_slice)
+    }
+
+    /// What a plan for this target is made of: the program, and the schedule of each of its kernels.
+    ///
+    /// # Errors
+    /// It was not compiled for the target; what is wrong with the bytes.
+    pub fn plan(&self, target: Target) -> Result<(Program, Vec<Schedule>), Malformed> {
+        let form = self.plan_form(target).ok_or_else(|| Malformed::Target { name: target.name().to_owned() })?;
+        program_form::decode(form)
+    }
 }
 
 /// A bundle that was read, whole and as it was written.
@@ -54,6 +83,7 @@ pub struct Bundle {
     places: HashMap<Key, Range<usize>>,
     order: Vec<Key>,
     bytes: Vec<u8>,
+    #[cfg(feature = "signatures")]
     signer: Option<PublicKey>,
     /// What the host's processor lacks for the bundle's host code.
     lacking: OnceLock<Vec<String>>,
@@ -91,6 +121,8 @@ impl Bundle {
         if *blake3::hash(&bytes[BODY..end]).as_bytes() != hash {
             return Err(Malformed::Hash);
         }
+        // A build without signatures has no way to require one.
+        #[cfg(feature = "signatures")]
         let signer = if signed { Some(signature::signer(&bytes[end..], Subject::Bundle, &hash)?) } else { None };
         let mut r = Reader::new(&bytes[BODY..end]);
         let compiler = r.text("compiler")?.to_owned();
@@ -101,6 +133,10 @@ impl Bundle {
                 text: r.text("graphs")?.to_owned(),
                 targets: r.list("graphs", |r| r.text("graphs").map(str::to_owned))?,
                 fused: r.bool("graphs")?,
+                plans: r.list("plans", |r| {
+                    let length = r.u64("plans")?;
+                    r.bytes(length, "plans").map(<[u8]>::to_vec)
+                })?,
             })
         })?;
         let base = bytes.as_ptr() as usize;
@@ -114,10 +150,21 @@ impl Bundle {
         r.end()?;
         let order = entries.iter().map(|e| e.0).collect();
         let places = entries.into_iter().collect();
-        Ok(Bundle { compiler, processor, graphs, places, order, bytes, signer, lacking: OnceLock::new() })
+        Ok(Bundle {
+            compiler,
+            processor,
+            graphs,
+            places,
+            order,
+            #[cfg(feature = "signatures")]
+            signer,
+            lacking: OnceLock::new(),
+            bytes,
+        })
     }
 
     /// Whose signature it has. Whether that is someone to be trusted, [`Bundle::require_signed`] says.
+    #[cfg(feature = "signatures")]
     pub fn signer(&self) -> Option<PublicKey> {
         self.signer
     }
@@ -126,6 +173,7 @@ impl Bundle {
     ///
     /// # Errors
     /// It is not signed, or by another.
+    #[cfg(feature = "signatures")]
     pub fn require_signed(&self, keys: &[PublicKey]) -> Result<(), Untrusted> {
         signature::check(self.signer, keys)
     }
@@ -201,10 +249,28 @@ impl BundleWriter {
         BundleWriter { compiler, processor, ..BundleWriter::default() }
     }
 
-    /// Adds a graph; its kernels are added by [`BundleWriter::kernel`].
+    /// Adds a graph; its plans are added by [`BundleWriter::plan`], their kernels by [`BundleWriter::kernel`].
     pub fn graph(&mut self, name: &str, text: &str, targets: &[&str], fused: bool) {
-        let targets = targets.iter().map(|t| (*t).to_owned()).collect();
-        self.graphs.push(BundledGraph { name: name.to_owned(), text: text.to_owned(), targets, fused });
+        let targets: Vec<String> = targets.iter().map(|t| (*t).to_owned()).collect();
+        let plans = vec![Vec::new(); targets.len()];
+        self.graphs.push(BundledGraph { name: name.to_owned(), text: text.to_owned(), targets, fused, plans });
+    }
+
+    /// Adds the plan of the graph that was added as number `graph`, from 0, for the plan's target; one for the same target is
+    /// replaced. `false` if there is no such graph, or if a schedule or an operation is of a kind that the format does not
+    /// have.
+    pub fn plan(&mut self, graph: usize, plan: &Plan) -> bool {
+        let form = program_form::encode(plan.program(), plan.kernels().iter().map(|k| &k.schedule));
+        let (Some(form), Some(graph)) = (form, self.graphs.get_mut(graph)) else { return false };
+        let target = plan.target().name();
+        match graph.targets.iter().position(|t| t == target) {
+            Some(at) => graph.plans[at] = form,
+            None => {
+                graph.targets.push(target.to_owned());
+                graph.plans.push(form);
+            }
+        }
+        true
     }
 
     /// Adds a kernel; one of the same key is replaced. `false` if its schedule is of a kind that the format does not have.
@@ -234,6 +300,7 @@ impl BundleWriter {
     }
 
     /// The bytes, signed.
+    #[cfg(feature = "signatures")]
     pub fn finish_signed(&self, by: &SigningKey) -> Vec<u8> {
         let (mut bytes, hash) = self.bytes(1);
         bytes.extend_from_slice(&signature::sign(by, Subject::Bundle, &hash));
@@ -249,11 +316,15 @@ impl BundleWriter {
         w.0.extend_from_slice(&[0; 32]);
         w.text(&self.compiler);
         w.text(&self.processor);
-        w.list(&self.graphs, |w, BundledGraph { name, text, targets, fused }| {
+        w.list(&self.graphs, |w, BundledGraph { name, text, targets, fused, plans }| {
             w.text(name);
             w.text(text);
             w.list(targets, |w, t| w.text(t));
             w.u8((*fused).into());
+            w.list(plans, |w, form| {
+                w.u64(form.len() as u64);
+                w.0.extend_from_slice(form);
+            });
         });
         w.u32(self.entries.len() as u32);
         for (key, bytes) in &self.entries {

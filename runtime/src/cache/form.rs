@@ -42,7 +42,8 @@ pub(super) fn encode(artifact: &Artifact) -> Option<Vec<u8>> {
     Some(w.0)
 }
 
-fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
+/// A schedule's bytes; `None` for one of a kind that this form does not have.
+pub(super) fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
     match schedule {
         Schedule::Flat { threads, domains: list } => {
             w.u8(0);
@@ -85,17 +86,7 @@ pub(super) fn decode(bytes: &[u8], code: &[u8]) -> Result<Artifact, Malformed> {
     let name = r.text("target")?;
     let target = Target::named(name).map_err(|_| Malformed::Target { name: name.to_owned() })?;
     let variant = Variant { aligned: r.bool("variant")?, narrow: r.bool("variant")?, few: r.bool("variant")? };
-    let schedule = match r.u8("schedule")? {
-        0 => Schedule::Flat { threads: r.positive("schedule's threads")?, domains: read_domains(&mut r)? },
-        1 => Schedule::Row {
-            few: read_shape(&mut r)?,
-            many: read_shape(&mut r)?,
-            few_rows: r.u64("schedule")?,
-            held: r.list("schedule", |r| r.u32("schedule").map(ValueId))?,
-            domains: read_domains(&mut r)?,
-        },
-        other => return Err(Malformed::Unknown { what: "schedule", value: other.into() }),
-    };
+    let schedule = read_schedule(&mut r)?;
     let slots = r.list("slots", |r| {
         Ok(match r.u8("slots")? {
             0 => Slot::Pointer(ParamId(r.u32("slots")?)),
@@ -114,6 +105,21 @@ pub(super) fn decode(bytes: &[u8], code: &[u8]) -> Result<Artifact, Malformed> {
     };
     r.end()?;
     Ok(Artifact { target, variant, schedule, slots, entry, format, code: code.to_vec() })
+}
+
+/// A schedule of its bytes.
+pub(super) fn read_schedule(r: &mut Reader<'_>) -> Result<Schedule, Malformed> {
+    Ok(match r.u8("schedule")? {
+        0 => Schedule::Flat { threads: r.positive("schedule's threads")?, domains: read_domains(r)? },
+        1 => Schedule::Row {
+            few: read_shape(r)?,
+            many: read_shape(r)?,
+            few_rows: r.u64("schedule")?,
+            held: r.list("schedule", |r| r.u32("schedule").map(ValueId))?,
+            domains: read_domains(r)?,
+        },
+        other => return Err(Malformed::Unknown { what: "schedule", value: other.into() }),
+    })
 }
 
 fn read_shape(r: &mut Reader<'_>) -> Result<RowShape, Malformed> {

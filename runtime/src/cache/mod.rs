@@ -11,6 +11,7 @@ mod entry;
 mod form;
 mod key;
 mod memory;
+mod program_form;
 mod reader;
 #[cfg(feature = "remote")]
 mod remote;
@@ -27,5 +28,6 @@ pub(crate) use memory::{Reach, sealed};
 pub use reader::Malformed;
 #[cfg(feature = "remote")]
 pub use remote::{RemoteCache, RemoteCounters, RemoteOptions};
+#[cfg(feature = "signatures")]
 pub use signature::{BadKey, PublicKey, SigningKey, Untrusted};
 pub use trouble::Trouble;

@@ -47,6 +47,23 @@ pub enum Malformed {
         /// Its value.
         value: u64,
     },
+    /// A name that this build does not know.
+    #[error("its {what} name `{name}`, which this build does not know")]
+    Name {
+        /// What was read.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A kernel that breaks the rules of its level.
+    #[error("one of its kernels is not valid: {why}")]
+    Kernel {
+        /// The rule, and where it is broken.
+        why: String,
+    },
+    /// A plan whose parts do not fit each other.
+    #[error("it names a dim, an argument or a buffer that it does not have, or one of another type")]
+    Plan,
     /// Text that is not UTF-8.
     #[error("its {what} is no UTF-8 text")]
     NotText {
