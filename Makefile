@@ -97,7 +97,11 @@ gpu-pack: setup ## One archive for a machine with an NVIDIA GPU and neither Rust
 lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny, the dependencies: no warnings
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
-	cargo clippy $(LOCKED) -p routefuse --no-default-features --lib --examples -- -D warnings
+	@# Every combination of features that a user has a reason for.
+	for features in "" signatures cuda graphs graphs,signatures,cuda remote remote,cuda,graphs compiler; do \
+		echo "features: $$features"; \
+		cargo clippy $(LOCKED) -p routefuse --no-default-features --features "$$features" --lib --examples -- -D warnings; \
+	done
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) -p routefuse --no-deps --no-default-features --features cuda,remote
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \

@@ -4,10 +4,9 @@
 //! routefuse bundle build examples/c_pack.route examples/e_post_chain.route -o model.rfb
 //! cargo run --release -p routefuse --no-default-features --example serve -- model.rfb
 //! ```
-//! With a second argument, a file of public keys, the bundle has to be signed by one of them.
+//! With a second argument, a file of public keys, the bundle has to be signed by one of them (`--features signatures`).
 
-use routefuse::{Engine, Plan, PublicKey, Target};
-use std::path::Path;
+use routefuse::{Engine, Plan, Target};
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,8 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = args.next().ok_or("the path of a bundle, as `routefuse bundle build` makes it")?;
     let start = Instant::now();
     let engine = match args.next() {
-        Some(keys) => Engine::from_signed_bundle(path, &PublicKey::read(Path::new(&keys))?)?,
-        None => Engine::from_bundle(path)?,
+        Some(keys) => signed(&path, &keys)?,
+        None => Engine::from_bundle(&path)?,
     };
     let (names, plans): (Vec<_>, Vec<_>) = engine.bundled_plans(&Target::host())?.into_iter().unzip();
     Plan::prepare_all(&plans, None, &|_| ())?;
@@ -25,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for (name, plan) in names.iter().zip(&plans) {
         let program = plan.program();
-        let ports = |list: &[routefuse::Port]| list.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
+        let ports = |list: &[routefuse::ir::Port]| list.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
         println!(
             "{name}: {} -> {}, {} kernel(s)",
             ports(&program.inputs),
@@ -35,7 +34,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{} plans ready in {:.2} ms: {:?}", plans.len(), time.as_secs_f64() * 1e3, engine.counters());
 
-    // Serving: `HostPlan::new(plan)?.launch(&args)`, as in the example `embed`. Whatever happened, nothing was compiled or loaded.
+    // Serving: `engine.plan("c_pack")?.launch(&args)`, as in the example `embed`. Whatever happened, nothing was compiled or
+    // loaded.
     sealed.check()?;
     Ok(())
+}
+
+/// An engine of a bundle that one of the keys in a file has signed.
+#[cfg(feature = "signatures")]
+fn signed(path: &str, keys: &str) -> Result<Engine, Box<dyn std::error::Error>> {
+    let keys = routefuse::cache::PublicKey::read(keys.as_ref())?;
+    Ok(Engine::from_signed_bundle(path, &keys)?)
+}
+
+#[cfg(not(feature = "signatures"))]
+fn signed(_: &str, _: &str) -> Result<Engine, Box<dyn std::error::Error>> {
+    Err("who signed a bundle is only checked in builds with the feature `signatures`".into())
 }

@@ -22,7 +22,7 @@ use std::fmt;
 pub struct Error(Diagnostics);
 
 impl Error {
-    /// What is wrong, in order of place; at least one.
+    /// What is wrong, in the order of the source; at least one.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.0
     }

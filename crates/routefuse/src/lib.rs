@@ -1,10 +1,10 @@
 //! routefuse compiles the small tensor programs between a Mixture-of-Experts router's logits and the expert GEMMs into
 //! single fused loops, and runs them.
 //!
-//! A [`Graph`] comes from [`text`], [`json`], the [builder](GraphBuilder), or one of the ready [`chains`]. An
-//! [`Engine`] makes a [`Plan`] of it, once, at model load. The plan is launched where its target runs, as a [`HostPlan`] or
-//! a `CudaPlan`, with the caller's memory, at any number of rows, from any number of threads. A launch checks all of its arguments before anything runs, and neither compiles nor
-//! allocates.
+//! A [`Graph`] comes from [`text`], [`json`], the [builder](ir::GraphBuilder), or one of the ready [`chains`] and [`models`].
+//! An [`Engine`] makes a [`Plan`] of it, once, at model load. The plan is launched where its target runs, as a [`HostPlan`]
+//! or a `CudaPlan`, with the caller's memory, at any number of rows, from any number of threads. A launch checks all of its
+//! arguments before anything runs, and neither compiles nor allocates.
 //!
 //! ```
 //! # #[cfg(feature = "compiler")]
@@ -47,84 +47,79 @@
 //! # #[cfg(not(feature = "compiler"))]
 //! # fn main() {}
 //! ```
+//! [`guide`] goes through this and the rest step by step.
+//!
+//! # Rooms
+//! What nearly every program names stands here at the root. Everything else is in a module:
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`guide`] | three lessons, each a program that is compiled and run by the tests |
+//! | [`text`], [`json`] | the two written forms of a graph |
+//! | [`chains`], [`models`] | ready graphs: single chains, and the routers of models with what follows them |
+//! | [`ir`] | what a graph is made of (types, operations, the builder), what it means (the interpreter), and what it becomes (programs, kernels, schedules, artifacts) |
+//! | [`diag`] | what an [`Error`] is made of: codes, messages, places, help |
+//! | [`engine`] | what surrounds an [`Engine`]: its builder, its compiler, the end of compiling |
+//! | [`cache`] | where compiled kernels are kept: memory, bundles, directories, object stores; keys and signatures |
+//! | [`inspect`] | what becomes of a graph and why: stages as text, keys, reports, single compiles |
+//! | [`exec`] | owned execution: buffers for all arguments, on the host or a GPU, and results as named tensors |
+//! | `cuda` | plans on NVIDIA GPUs, in the caller's context, on the caller's streams |
 //!
 //! # Meaning
-//! The interpreter ([`interp`]) is the definition: host, NVIDIA and AMD code agree with it bit for bit. What each op means
+//! The interpreter ([`ir::interp`]) is the definition: host, NVIDIA and AMD code agree with it bit for bit. What each op means
 //! is in [`routefuse_ir`]'s front page; why a graph became the kernels that it became, [`Engine::explain`] says.
 //!
 //! # Features
-//! `compiler` (default) links LLVM and MLIR. Without it everything else is there: graphs, the interpreter, the passes, and
-//! engines whose kernels were compiled elsewhere ([`Engine::from_bundle`], [`Plan::from_artifacts`]).
+//! | feature | what it adds | crates in all |
+//! |---|---|---|
+//! | none | engines of bundles: finished plans by name ([`Engine::from_bundle`], [`Engine::plan`]), caches in memory and on disk, launches on the host | 40 |
+//! | `graphs` | graphs: their forms, the builder, chains, models, the interpreter of graphs, the passes, [`inspect`] | 57 |
+//! | `compiler` (default) | the compiler, which links LLVM and MLIR; with `graphs` | |
+//! | `signatures` (default) | bundles and kernels that are signed: ed25519 | 19 more |
+//! | `cuda` | the module of that name. It needs nothing to build; the driver is loaded when a GPU is first asked for | 2 more |
+//! | `remote` | caches that machines share (`cache::RemoteCache`): S3, Google Cloud Storage, Azure, WebDAV; with `signatures` | |
+//! | `svg` | pictures of graphs as SVG documents ([`inspect::Picture`]); with `graphs` | |
 //!
-//! `cuda` adds the module of that name: plans on NVIDIA GPUs, in the caller's context, on the caller's streams. It needs
-//! nothing to build; the driver is loaded when a GPU is first asked for.
-//!
-//! `svg` adds pictures of graphs as SVG documents ([`Picture`]).
-//!
-//! `remote` adds caches that machines share (`RemoteCache`): S3, Google Cloud Storage, Azure, WebDAV.
+//! # Public dependencies
+//! Types of other crates are in the interface on purpose, and a new major version of one of these is a new major version of
+//! this crate: `rayon` (a `ThreadPool` that shares work), with `cuda` `cudarc` ([its driver
+//! types](https://docs.rs/cudarc), re-exported as `cuda::cudarc`), `half` (`f16` and `bf16` are elements of a tensor), with
+//! `graphs` `serde` ([`inspect::Report`] is `Serialize`). `petgraph` and `serde_json` are not.
 
-mod bundle;
+pub mod cache;
+#[cfg(feature = "graphs")]
 pub mod chains;
-#[cfg(feature = "compiler")]
-mod compilation;
-#[cfg(feature = "compiler")]
-mod compiler_info;
-mod engine;
+pub mod diag;
+pub mod engine;
 mod error;
-mod fingerprint;
-mod keys;
-mod layers;
-mod listing;
+pub mod exec;
+#[cfg(feature = "graphs")]
+pub mod guide;
+pub mod inspect;
+pub mod ir;
 #[cfg(feature = "compiler")]
 mod llvm;
-mod metadata;
+#[cfg(feature = "graphs")]
 pub mod models;
+#[cfg(feature = "graphs")]
 mod picture;
-mod sealed;
-mod stages;
 
-#[cfg(feature = "compiler")]
-pub use compilation::Compilation;
-#[cfg(feature = "compiler")]
-pub use compiler_info::{CompilerInfo, compiler_info};
-pub use engine::{Engine, EngineBuilder};
-pub use error::Error;
-pub use keys::KernelKey;
-pub use picture::Picture;
-pub use sealed::Sealed;
-#[cfg(feature = "compiler")]
-pub use stages::CodeStages;
-pub use stages::Stages;
-
-pub use routefuse_ir::artifact::{Artifact, CodeFormat};
-pub use routefuse_ir::kernel::abi::Slot;
-pub use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
-pub use routefuse_ir::op::{OutOfRange, PackForm};
-pub use routefuse_ir::program::{Port, Program};
-pub use routefuse_ir::target::{Target, TargetKind};
-pub use routefuse_ir::{
-    Alias, Code, DType, Diagnostic, Diagnostics, Dim, Graph, GraphBuilder, Layout, Literal, NodeId, Span, SymbolId,
-    Tensor, TensorType, Verified, diag, interp, json, op, text,
-};
-pub use routefuse_passes::explain::{Report, Traffic};
-pub use routefuse_passes::pipeline::Options;
+#[cfg(feature = "graphs")]
+pub use routefuse_ir::{json, text};
 #[cfg(feature = "cuda")]
 pub use routefuse_runtime::cuda;
-pub use routefuse_runtime::{
-    Args, BadKey, Bundle, BundleWriter, BundledGraph, Collected, Compiler, Counters, Device, DiskCache, DiskCounters,
-    DiskOptions, Element, Entry, HostPlan, KernelCache, Key, KeyText, Listed, Malformed, Plan, Progress, PublicKey,
-    SigningKey, TensorMut, TensorRef, Trouble, Untrusted, WORKSPACE_ALIGN, Workspace,
-};
-#[cfg(feature = "remote")]
-pub use routefuse_runtime::{RemoteCache, RemoteCounters, RemoteOptions};
 
-/// The version of LLVM that is linked in.
-#[cfg(feature = "compiler")]
-pub fn llvm_version() -> &'static str {
-    routefuse_codegen::llvm_version()
-}
+pub use engine::Engine;
+pub use error::Error;
+#[cfg(feature = "graphs")]
+pub use routefuse_ir::Graph;
+pub use routefuse_ir::target::Target;
+pub use routefuse_ir::{DType, Tensor, Verified};
+#[cfg(feature = "graphs")]
+pub use routefuse_passes::pipeline::Options;
+pub use routefuse_runtime::{Args, HostPlan, Plan, TensorMut, TensorRef};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "graphs"))]
 mod tests {
     #[test]
     fn chains_verify() {

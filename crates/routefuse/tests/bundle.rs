@@ -1,10 +1,11 @@
 //! Engines whose kernels were compiled by others.
 #![cfg(feature = "compiler")]
 
-use routefuse::{
-    Args, Bundle, Code, DiskCache, DiskOptions, Engine, Graph, HostPlan, KernelCache, Options, Plan, SigningKey,
-    Target, Tensor, TensorMut, Verified, Workspace, chains, interp, models,
-};
+use routefuse::cache::{Bundle, DiskCache, DiskOptions, KernelCache, SigningKey};
+use routefuse::diag::Code;
+use routefuse::exec::{Device, Executor};
+use routefuse::ir::interp;
+use routefuse::{Engine, Graph, Options, Plan, Target, Tensor, Verified, chains, models};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,23 +20,9 @@ fn inputs(graph: &Graph, rows: u64) -> Vec<Tensor> {
 }
 
 fn launch(plan: &Arc<Plan>, inputs: &[Tensor], rows: u64) -> Vec<Tensor> {
-    let zeros = |o: &routefuse::Program| -> Vec<Tensor> {
-        let shape =
-            |ty: &routefuse::TensorType| ty.shape.iter().map(|d| d.as_const().unwrap_or(rows)).collect::<Vec<_>>();
-        o.outputs.iter().map(|o| Tensor::zeros(o.ty.dtype, &shape(&o.ty))).collect()
-    };
-    let mut outputs = zeros(plan.program());
-    let mut args = Args::new();
-    inputs.iter().for_each(|i| {
-        args.input(i.into());
-    });
-    outputs.iter_mut().for_each(|o| {
-        args.output(TensorMut::from(o));
-    });
-    let extents = vec![rows; plan.program().symbols.len()];
-    let mut workspace = Workspace::new(plan.workspace_size(&extents).unwrap() as usize);
-    HostPlan::new(Arc::clone(plan)).unwrap().launch_with(&args, &mut workspace).unwrap();
-    outputs
+    let given: Vec<(&str, u64)> = plan.program().symbols.iter().map(|s| (s.as_str(), rows)).collect();
+    let outcome = Executor::on(Device::Host).unwrap().run(Arc::clone(plan), inputs, &given).unwrap();
+    outcome.outputs.into_iter().map(|o| o.1).collect()
 }
 
 fn graphs() -> Vec<(String, Verified<Graph>)> {
@@ -55,7 +42,7 @@ fn an_engine_of_a_bundle() {
     let path = dir.path().join("model.rfb");
     let targets = ["host", "sm_90"].map(|t| Target::named(t).unwrap());
     let ready = AtomicUsize::new(0);
-    let progress = |_: routefuse::Progress<'_>| {
+    let progress = |_: routefuse::engine::Progress<'_>| {
         ready.fetch_add(1, Ordering::SeqCst);
     };
     let maker = Engine::builder().build().unwrap();
@@ -72,6 +59,26 @@ fn an_engine_of_a_bundle() {
         // The graph by other names has the same kernels.
         assert!(engine.compile(graph, &Target::host(), &Options::default()).unwrap().prepare().is_ok());
     }
+    // By name: the same plan.
+    assert!(Arc::ptr_eq(engine.plan("c_pack").unwrap().plan(), &plans[0].1));
+    assert_eq!(engine.plan_for("d_head_gate", &targets[1]).unwrap().target(), targets[1]);
+    for (asked, target, text) in [
+        (
+            "pack",
+            "host",
+            "RF0812: the bundle has no graph called `pack`\n  help: for `host` it has c_pack, e_post_chain, d_head_gate",
+        ),
+        (
+            "c_pack",
+            "gfx942",
+            "RF0812: the graph `c_pack` of the bundle is not compiled for `gfx942`\n  help: it is compiled for host, sm_90",
+        ),
+    ] {
+        let error = engine.plan_for(asked, &Target::named(target).unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), text);
+    }
+    let none = Engine::builder().build().unwrap().plan("c_pack").unwrap_err().to_string();
+    assert!(none.starts_with("RF0812: there is no plan called `c_pack`: the engine has no bundle"), "{none}");
     let sealed = engine.sealed();
     assert_eq!((engine.counters().compiles, engine.counters().loads, plans.len()), (0, 3, 3));
     sealed.check().unwrap();
@@ -132,7 +139,7 @@ fn equal_layers_cost_one() {
     let engine = |_| {
         let disk = DiskCache::open(
             dir.path().join("cache"),
-            DiskOptions { locks: Some(dir.path().join("locks")), ..DiskOptions::default() },
+            DiskOptions::default().with(|o| o.locks = Some(dir.path().join("locks"))),
         );
         Engine::builder().disk_cache(disk).build().unwrap()
     };

@@ -1,9 +1,12 @@
 //! Graph to plan to numbers, through the facade.
 #![cfg(feature = "compiler")]
 
+use routefuse::diag::Code;
+use routefuse::exec::Workspace;
+use routefuse::inspect;
+use routefuse::ir::{Alias, CodeFormat, Layout, interp};
 use routefuse::{
-    Alias, Args, Code, CodeFormat, DType, Engine, Graph, HostPlan, Layout, Options, Plan, Stages, Target, Tensor,
-    TensorMut, TensorRef, Verified, Workspace, chains, interp, text,
+    Args, DType, Engine, Graph, HostPlan, Options, Plan, Target, Tensor, TensorMut, TensorRef, Verified, chains, text,
 };
 use std::sync::Arc;
 
@@ -179,7 +182,7 @@ fn equal_graphs_are_one_plan() {
     let first = plan(&graph, "host", Options::default());
     assert!(Arc::ptr_eq(&first, &plan(&graph, "host", Options::default())));
     assert!(Arc::ptr_eq(&first, &plan(&again, "host", Options::default())));
-    assert!(!Arc::ptr_eq(&first, &plan(&graph, "host", Options { fuse: false })));
+    assert!(!Arc::ptr_eq(&first, &plan(&graph, "host", Options::unfused())));
     assert!(!Arc::ptr_eq(&first, &plan(&graph, "gfx942", Options::default())));
     engine.clear();
     assert!(!Arc::ptr_eq(&first, &plan(&graph, "host", Options::default())));
@@ -269,7 +272,7 @@ fn stages_are_texts() {
         let again = engine.stages(&graph, &target, &Options::default()).unwrap();
         assert_eq!((stages.fused.clone(), stages.kernel()), (again.fused.clone(), again.kernel()));
         let variant = stages.kernels[0].variants()[0];
-        let code = Stages::code(&stages.kernels[0], variant).unwrap();
+        let code = inspect::code(&stages.kernels[0], variant).unwrap();
         assert!(code.mlir.contains("func"));
         assert!(code.llvm.contains("define"));
         assert!(code.asm.contains(&code.artifact.entry));

@@ -1,7 +1,8 @@
 //! The presets: what their options do, what they refuse, and that `docs/routing.md` has them all.
 
+use routefuse::ir::interp;
 use routefuse::models::{self, ModelOptions, PRESETS, Preset};
-use routefuse::{DType, Tensor, interp, text};
+use routefuse::{DType, Tensor, text};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -151,7 +152,10 @@ fn what_is_wrong_has_a_code_and_says_what_is_right() {
         "RF1001: no model is called `deepseek-v33`\n  help: did you mean `deepseek-v3`, `deepseek-v2` or `deepseek-v4`?"
     );
     // Options set as fields are checked as those set by name.
-    let options = ModelOptions { groups: Some(2), record: Some(DType::I32), ..ModelOptions::default() };
+    let options = ModelOptions::default().with(|o| {
+        o.groups = Some(2);
+        o.record = Some(DType::I32);
+    });
     let Err(e) = models::named("kimi-k2").unwrap().graph(&options) else { panic!("kimi-k2 has groups") };
     assert!(e.to_string().starts_with("RF1002: `kimi-k2` has no option `groups`: it has no groups"), "{e}");
 }

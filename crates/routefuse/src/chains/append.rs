@@ -1,10 +1,10 @@
-//! Shared experts appended behind the routed slots.
+//! Shared experts appended behind the routed expert slots.
 
 use super::{ChainResult, rows};
 use routefuse_ir::op::{ReduceOp, UnaryOp};
 use routefuse_ir::{DType, GraphBuilder, Literal};
 
-/// The weight of an appended shared slot.
+/// The weight of an appended shared expert slot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SharedWeight {
     /// One constant for all (P7).
@@ -23,9 +23,9 @@ pub enum SharedWeight {
 /// Inputs `ids [T, K]`, `weights [T, K]`, and `shared_weights` or `shared_gate`. Outputs `ids_out`, `weights_out`, `[T, K+S]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AppendShared {
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
-    /// Shared slots S; may be 0.
+    /// Shared expert slots S; may be 0.
     pub shared: u64,
     /// The first shared expert's id, usually the number of (physical) routed experts.
     pub first_id: u64,
@@ -64,7 +64,7 @@ impl AppendShared {
         let t = b.symbol("T").into();
         let ids = b.input("ids", self.id_dtype, [t, self.top_k.into()]);
         let weights = b.input("weights", self.weight_dtype, [t, self.top_k.into()]);
-        let shared_ids = rows::slot_ids(&mut b, self.id_dtype, t, self.shared, self.first_id);
+        let shared_ids = rows::consecutive_ids(&mut b, self.id_dtype, t, self.shared, self.first_id);
         let shape = [t, self.shared.into()];
         let shared = match self.weight {
             SharedWeight::Constant(w) => {
@@ -94,10 +94,10 @@ impl AppendShared {
     }
 }
 
-/// The weight of a shared slot inside the gate.
+/// The weight of a shared expert slot inside the gate.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum SharedSlotWeight {
-    /// `Σw / scale`, the sum over the routed slots.
+pub enum SharedExpertSlotWeight {
+    /// `Σw / scale`, the sum over the routed expert slots.
     SumOverScale {
         /// The routed scaling factor.
         scale: f32,
@@ -106,7 +106,7 @@ pub enum SharedSlotWeight {
     One,
 }
 
-/// The shared slot inside the gate (P12): id `E + s`, weight `Σw / rsf` or 1.0, left out of the renormalising sum. The sum
+/// The shared expert slot inside the gate (P12): id `E + s`, weight `Σw / rsf` or 1.0, left out of the renormalising sum. The sum
 /// is the canonical tree over K.
 ///
 /// Inputs `ids i32[T, K]`, `weights f32[T, K]`. Outputs `ids_out`, `weights_out`, `[T, K+S]`.
@@ -114,17 +114,17 @@ pub enum SharedSlotWeight {
 pub struct SharedInGate {
     /// Routed experts E.
     pub experts: u64,
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
-    /// Shared slots S.
+    /// Shared expert slots S.
     pub shared: u64,
     /// Their weight.
-    pub weight: SharedSlotWeight,
+    pub weight: SharedExpertSlotWeight,
 }
 
 impl Default for SharedInGate {
     fn default() -> SharedInGate {
-        SharedInGate { experts: 256, top_k: 8, shared: 1, weight: SharedSlotWeight::SumOverScale { scale: 2.5 } }
+        SharedInGate { experts: 256, top_k: 8, shared: 1, weight: SharedExpertSlotWeight::SumOverScale { scale: 2.5 } }
     }
 }
 
@@ -138,10 +138,10 @@ impl SharedInGate {
         let t = b.symbol("T").into();
         let ids = b.input("ids", DType::I32, [t, self.top_k.into()]);
         let weights = b.input("weights", DType::F32, [t, self.top_k.into()]);
-        let shared_ids = rows::slot_ids(&mut b, DType::I32, t, self.shared, self.experts);
+        let shared_ids = rows::consecutive_ids(&mut b, DType::I32, t, self.shared, self.experts);
         let shared = match self.weight {
-            SharedSlotWeight::One => b.constant(Literal::f32(1.0)),
-            SharedSlotWeight::SumOverScale { scale } => {
+            SharedExpertSlotWeight::One => b.constant(Literal::f32(1.0)),
+            SharedExpertSlotWeight::SumOverScale { scale } => {
                 let sum = b.reduce_inner(ReduceOp::Sum, weights);
                 let sum = b.name(sum, "weight_sum");
                 let scale = b.constant(Literal::f32(scale));

@@ -14,7 +14,7 @@ use routefuse_ir::{DType, Dim, GraphBuilder, Literal, NodeId};
 pub struct EplbProportional {
     /// Logical experts E.
     pub experts: u64,
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
     /// Columns of the tables, X.
     pub replicas: u64,
@@ -36,13 +36,13 @@ impl EplbProportional {
     pub fn graph(&self) -> ChainResult {
         let mut b = GraphBuilder::new("eplb_proportional");
         let t = b.symbol("T").into();
-        let slots = [t, self.top_k.into()];
-        let ids = b.input("ids", DType::I32, slots);
+        let per_token = [t, self.top_k.into()];
+        let ids = b.input("ids", DType::I32, per_token);
         let table = [self.experts.into(), self.replicas.into()];
         let replicas = b.input("replicas", self.map_dtype, table);
         let valid = b.input("valid_replicas", DType::I32, [self.experts.into()]);
         let probabilities = b.input("probabilities", DType::F32, table);
-        let uniform = b.input("uniform", DType::F32, slots);
+        let uniform = b.input("uniform", DType::F32, per_token);
         let tables = Replicas { replicas, valid, probabilities, columns: self.replicas };
         let physical = tables.pick(&mut b, t, self.top_k, ids, uniform);
         b.output("physical_ids", physical);
@@ -62,7 +62,7 @@ pub(crate) struct Replicas {
 impl Replicas {
     /// The physical ids of logical ones, `[T, K]`.
     pub(crate) fn pick(&self, b: &mut GraphBuilder, t: Dim, top_k: u64, ids: NodeId, uniform: NodeId) -> NodeId {
-        let (slots, spread) = ([t, top_k.into()], [t, top_k.into(), self.columns.into()]);
+        let (per_token, spread) = ([t, top_k.into()], [t, top_k.into(), self.columns.into()]);
         let one_column = [t, top_k.into(), 1.into()];
         let of_slot = b.reshape(ids, one_column);
         let of_slot = b.broadcast(of_slot, spread);
@@ -77,14 +77,14 @@ impl Replicas {
         let passed = b.compare(CompareOp::Le, sums, target);
         let passed = b.cast(passed, DType::I32);
         let passed = b.reduce_inner(ReduceOp::Sum, passed);
-        let passed = b.reshape(passed, slots);
+        let passed = b.reshape(passed, per_token);
         let valid = b.gather_with(self.valid, &[ids], OutOfRange::Pass);
         let (zero, one) = (b.int(DType::I32, 0), b.int(DType::I32, 1));
         let valid = b.binary(BinaryOp::Max, valid, one);
         let count = b.cast(valid, DType::F32);
         let even = b.mul(uniform, count);
         let even = b.cast(even, DType::I32);
-        let total = b.reshape(total, slots);
+        let total = b.reshape(total, per_token);
         let nothing = b.constant(Literal::f32(0.0));
         let weighted = b.compare(CompareOp::Gt, total, nothing);
         let pick = b.select(weighted, passed, even);
@@ -120,7 +120,7 @@ pub struct Waterfill {
     pub ranks: u64,
     /// Routed experts of a rank, L.
     pub experts_per_rank: u64,
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
     /// The routed scaling factor.
     pub scale: f32,

@@ -5,13 +5,13 @@ use routefuse_ir::op::{ReduceOp, UnaryOp};
 use routefuse_ir::{DType, GraphBuilder, Literal};
 
 /// `Σ_k y_k × w_k × rsf`, and `σ(gate) × shared` added if there is a gated shared expert (P20). All in f32, rounded once at
-/// the end; the sum over the slots is the canonical tree.
+/// the end; the sum over the expert slots is the canonical tree.
 ///
 /// Inputs `expert_out [T, K, H]`, `weights f32[T, K]`, and `shared_out [T, H]`, `shared_gate bf16[T, 1]`. Output
 /// `hidden [T, H]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Combine {
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
     /// The hidden dim H.
     pub hidden: u64,
@@ -33,7 +33,7 @@ impl Combine {
     /// The graph.
     ///
     /// # Errors
-    /// No slots, or a dtype that is no float.
+    /// No expert slots, or a dtype that is no float.
     pub fn graph(&self) -> ChainResult {
         let mut b = GraphBuilder::new("combine");
         let t = b.symbol("T").into();

@@ -7,15 +7,15 @@ use routefuse_ir::{DType, Dim, GraphBuilder, Layout, Literal, NodeId};
 /// Where shared experts live when every rank holds L routed experts followed by S shared ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExpertParallel {
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
-    /// Shared slots S.
+    /// Shared expert slots S.
     pub shared: u64,
     /// Routed experts of a rank, L.
     pub experts_per_rank: u64,
     /// This rank.
     pub rank: u64,
-    /// The routed scaling factor; a shared slot's weight is 1 / scale.
+    /// The routed scaling factor; a shared expert slot's weight is 1 / scale.
     pub scale: f32,
 }
 
@@ -37,9 +37,9 @@ impl ExpertParallel {
     pub fn graph(&self) -> ChainResult {
         let mut b = GraphBuilder::new("expert_parallel");
         let t = b.symbol("T").into();
-        let slots = self.top_k + self.shared;
-        let ids = b.input("ids", DType::I32, [t, slots.into()]);
-        let weights = b.input("weights", DType::F32, [t, slots.into()]);
+        let columns = self.top_k + self.shared;
+        let ids = b.input("ids", DType::I32, [t, columns.into()]);
+        let weights = b.input("weights", DType::F32, [t, columns.into()]);
         let routed = b.slice(ids, 0, self.top_k);
         let routed_weights = b.slice(weights, 0, self.top_k);
         self.append(&mut b, t, routed, routed_weights);
@@ -49,7 +49,7 @@ impl ExpertParallel {
     fn append(&self, b: &mut GraphBuilder, t: Dim, ids: NodeId, weights: NodeId) {
         let routed = expert_parallel_ids(b, ids, self.experts_per_rank, self.shared);
         let first = self.rank * (self.experts_per_rank + self.shared) + self.experts_per_rank;
-        let shared_ids = rows::slot_ids(b, DType::I32, t, self.shared, first);
+        let shared_ids = rows::consecutive_ids(b, DType::I32, t, self.shared, first);
         let weight = b.constant(Literal::f32(1.0 / self.scale));
         let shared_weights = b.broadcast(weight, [t, self.shared.into()]);
         let ids_out = b.concat(&[routed, shared_ids]);
@@ -101,7 +101,7 @@ pub struct WriteWider {
     pub experts: u64,
     /// Shared experts S.
     pub shared: u64,
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
     /// The first expert that the rank owns.
     pub first_owned: u64,
@@ -138,7 +138,7 @@ impl WriteWider {
     }
 }
 
-/// Zero (identity) experts (P15): slots with `id ≥ E` give their weight to an identity output; their id becomes `masked_id`
+/// Zero (identity) experts (P15): expert slots with `id ≥ E` give their weight to an identity output; their id becomes `masked_id`
 /// and their weight 0. The sum is the canonical tree over K.
 ///
 /// Inputs `ids i32[T, K]`, `weights f32[T, K]`. Outputs `ids_out i32[T, K]`, `weights_out f32[T, K]`, `identity f32[T, 1]`.
@@ -146,9 +146,9 @@ impl WriteWider {
 pub struct ZeroExperts {
     /// Real experts E.
     pub experts: u64,
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
-    /// The id of a masked slot: −1 or 0.
+    /// The id of a masked expert slot: −1 or 0.
     pub masked_id: i32,
 }
 
@@ -188,7 +188,7 @@ impl ZeroExperts {
 /// Inputs `ids [T, K]`, `weights [T, K]`. Outputs `ids_out`, `weights_out` of the other dtypes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Convert {
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
     /// The dtype of the incoming ids.
     pub from_id: DType,

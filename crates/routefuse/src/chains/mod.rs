@@ -16,7 +16,7 @@ pub(crate) mod remap;
 mod rope;
 pub(crate) mod rows;
 
-pub use append::{AppendShared, SharedInGate, SharedSlotWeight, SharedWeight};
+pub use append::{AppendShared, SharedExpertSlotWeight, SharedInGate, SharedWeight};
 pub use balance::{EplbProportional, Waterfill};
 pub use combine::Combine;
 pub use dispatch::{AppendExpertParallel, Convert, ExpertParallel, WriteWider, ZeroExperts};
@@ -45,7 +45,7 @@ pub fn examples() -> Vec<(&'static str, ChainResult)> {
             AppendShared { weight: SharedWeight::SigmoidGate { scale: 1.0 }, ..AppendShared::default() }.graph(),
         ),
         ("c_pack", Pack::default().graph()),
-        ("c_pack_sign_extended", Pack { form: crate::PackForm::SignExtended, ..Pack::default() }.graph()),
+        ("c_pack_sign_extended", Pack { form: routefuse_ir::op::PackForm::SignExtended, ..Pack::default() }.graph()),
         ("c_unpack", Unpack::default().graph()),
         ("d_head_gate", HeadGate::default().graph()),
         ("d_head_gate_f32", HeadGate { gate_dtype: f32, ..HeadGate::default() }.graph()),

@@ -9,7 +9,7 @@ use routefuse_ir::{DType, GraphBuilder};
 /// Inputs `ids [T, K]`, `weights [T, K]`. Output `packed i32[T, K]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pack {
-    /// Slots of a row.
+    /// Expert slots of a row.
     pub top_k: u64,
     /// The dtype of ids.
     pub id_dtype: DType,
@@ -49,7 +49,7 @@ impl Pack {
 /// Input `packed i32[T, K]`. Outputs `ids i32[T, K]`, `weights bf16[T, K]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unpack {
-    /// Slots of a row.
+    /// Expert slots of a row.
     pub top_k: u64,
 }
 

@@ -13,9 +13,9 @@ use routefuse_ir::{DType, GraphBuilder, Literal};
 pub struct PostChain {
     /// Logical experts E.
     pub experts: u64,
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
-    /// Shared slots S.
+    /// Shared expert slots S.
     pub shared: u64,
     /// The first shared expert's id.
     pub first_shared_id: u64,
@@ -51,7 +51,7 @@ impl PostChain {
         let scale = b.constant(Literal::f32(self.scale));
         let scaled = b.mul(weights, scale);
         let scaled = b.name(scaled, "scaled");
-        let shared_ids = rows::slot_ids(&mut b, DType::I32, t, self.shared, self.first_shared_id);
+        let shared_ids = rows::consecutive_ids(&mut b, DType::I32, t, self.shared, self.first_shared_id);
         let shared = b.cast(shared_weights, DType::F32);
         let ids_out = b.concat(&[masked, shared_ids]);
         let weights_out = b.concat(&[scaled, shared]);

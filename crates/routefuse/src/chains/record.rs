@@ -11,7 +11,7 @@ use routefuse_ir::{Alias, DType, GraphBuilder, Layout};
 pub struct Recorder {
     /// Physical experts P.
     pub experts: u64,
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
     /// The dtype of the ids.
     pub id_dtype: DType,

@@ -36,7 +36,7 @@ pub enum Padding {
 pub struct EplbRemap {
     /// Logical experts E.
     pub experts: u64,
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
     /// The dtype of the incoming ids: i32 or i64.
     pub id_dtype: DType,
@@ -158,7 +158,7 @@ pub(crate) fn record_load(
 pub struct EplbHashed {
     /// Logical experts E.
     pub experts: u64,
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
     /// Columns of A.
     pub replicas: u64,

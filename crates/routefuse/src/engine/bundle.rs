@@ -1,24 +1,23 @@
-//! Kernels that were compiled elsewhere: an engine of a bundle, and bundles of an engine.
+//! Kernels that were compiled elsewhere: an engine of a bundle, plans by name, and bundles of an engine.
 
-use crate::engine::Engine;
+use super::fingerprint::Fingerprint;
+use super::{Compiler, Engine, EngineBuilder};
 use crate::error::Error;
-use rayon::ThreadPool;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::{Target, TargetKind};
-use routefuse_ir::{Code, Diagnostic, Graph, Verified, text};
-use routefuse_passes::pipeline::Options;
-use routefuse_runtime::{Bundle, BundleWriter, BundledGraph, Compiler, KeyText, Plan, Progress, PublicKey, Trouble};
+use routefuse_ir::{Code, Diagnostic, Verified};
+use routefuse_runtime::{Bundle, BundledGraph, Malformed, Plan, Trouble};
 use std::path::Path;
 use std::sync::Arc;
 
 /// In the place of a compiler: it has the name of the one that made the bundle, so that keys are the same, and makes nothing.
-pub(crate) struct Bundled {
+pub(super) struct Bundled {
     bundle: Arc<Bundle>,
 }
 
 impl Bundled {
-    pub(crate) fn of(bundle: &Arc<Bundle>) -> Arc<dyn Compiler> {
+    pub(super) fn of(bundle: &Arc<Bundle>) -> Arc<dyn Compiler> {
         Arc::new(Bundled { bundle: Arc::clone(bundle) })
     }
 }
@@ -48,8 +47,16 @@ unsafe impl Compiler for Bundled {
     }
 }
 
+/// An engine of a bundle's file alone.
+///
+/// # Errors
 /// `RF0701` if the file cannot be read, `RF0811` if it cannot be used.
-pub(crate) fn diagnostic(trouble: &Trouble) -> Diagnostic {
+pub(super) fn builder(path: &Path) -> Result<EngineBuilder, Error> {
+    let bundle = Arc::new(Bundle::read(path).map_err(|t| unreadable(&t))?);
+    Ok(Engine::builder().compiler(Bundled::of(&bundle)).bundle(bundle))
+}
+
+fn unreadable(trouble: &Trouble) -> Diagnostic {
     match trouble {
         Trouble::Io { .. } => Diagnostic::new(Code::CannotRead, trouble.to_string()),
         _ => Diagnostic::new(Code::BadBundle, format!("the bundle cannot be used: {trouble}"))
@@ -57,73 +64,94 @@ pub(crate) fn diagnostic(trouble: &Trouble) -> Diagnostic {
     }
 }
 
-impl Engine {
-    /// An engine of a bundle alone: it compiles nothing, and needs no LLVM. [`Engine::bundled_plans`] are the plans of its
-    /// graphs; [`Engine::compile`] takes any graph whose kernels are in it.
-    ///
-    /// # Errors
-    /// `RF0701` if the file cannot be read; `RF0811` if it is not a bundle as it was written, or may be written by others.
-    pub fn from_bundle(path: impl AsRef<Path>) -> Result<Engine, Error> {
-        let bundle = Arc::new(Bundle::read(path.as_ref()).map_err(|t| diagnostic(&t))?);
-        Engine::builder().compiler(Bundled::of(&bundle)).bundle(bundle).build()
+/// See [`Engine::plan_for`].
+pub(super) fn plan(engine: &Engine, name: &str, target: Target) -> Result<Arc<Plan>, Error> {
+    let graphs = || engine.kernels.bundles().iter().flat_map(|b| b.graphs());
+    if let Some(graph) = graphs().find(|g| g.name == name && g.is_for(target)) {
+        return plan_of(engine, graph, target);
     }
+    let known: Vec<&str> = graphs().filter(|g| g.is_for(target)).map(|g| g.name.as_str()).collect();
+    let (message, help) = match graphs().find(|g| g.name == name) {
+        Some(other) => (
+            format!("the graph `{name}` of the bundle is not compiled for `{target}`"),
+            format!("it is compiled for {}", other.targets.join(", ")),
+        ),
+        None if engine.kernels.bundles().is_empty() => (
+            format!("there is no plan called `{name}`: the engine has no bundle"),
+            "make the engine by `Engine::from_bundle`, or give it bundles by `EngineBuilder::bundle`".to_owned(),
+        ),
+        None => (
+            format!("the bundle has no graph called `{name}`"),
+            match known.as_slice() {
+                [] => format!("it has none for `{target}`"),
+                known => format!("for `{target}` it has {}", known.join(", ")),
+            },
+        ),
+    };
+    Err(Diagnostic::new(Code::NotInBundle, message).help(help).into())
+}
 
-    /// As [`Engine::from_bundle`], of a bundle that one of these keys has signed.
-    ///
-    /// # Errors
-    /// Those of [`Engine::from_bundle`]; `RF0814` if it is not signed, or by another.
-    pub fn from_signed_bundle(path: impl AsRef<Path>, signers: &[PublicKey]) -> Result<Engine, Error> {
-        let bundle = Arc::new(Bundle::read(path.as_ref()).map_err(|t| diagnostic(&t))?);
-        let builder = Engine::builder().compiler(Bundled::of(&bundle)).bundle(bundle);
-        builder.require_signed(signers.iter().copied()).build()
-    }
+/// See [`Engine::bundled_plans`].
+pub(super) fn plans(engine: &Engine, target: Target) -> Result<Vec<(String, Arc<Plan>)>, Error> {
+    let graphs = engine.kernels.bundles().iter().flat_map(|b| b.graphs());
+    let graphs = graphs.filter(|g| g.is_for(target));
+    graphs.map(|g| Ok((g.name.clone(), plan_of(engine, g, target)?))).collect()
+}
 
-    /// The plans of every graph of the engine's bundles that was compiled for this target, with their names, in order.
-    /// None is prepared.
-    ///
-    /// # Errors
-    /// `RF0811` if a graph's text is not one that this build reads; those of [`Engine::compile`].
-    pub fn bundled_plans(&self, target: &Target) -> Result<Vec<(String, Arc<Plan>)>, Error> {
-        let graphs = self.cache().bundles().iter().flat_map(|b| b.graphs());
-        let graphs = graphs.filter(|g| g.targets.iter().any(|t| t == target.name()));
-        graphs
-            .map(|BundledGraph { name, text, fused, .. }| {
-                let graph = text::parse_verified(text).map_err(|e| {
-                    let message = format!("the bundle's graph `{name}` is not one that this build reads: {e}");
-                    Diagnostic::new(Code::BadBundle, message)
-                })?;
-                Ok((name.clone(), self.compile(&graph, target, &Options { fuse: *fused })?))
-            })
-            .collect()
-    }
+fn plan_of(engine: &Engine, graph: &BundledGraph, target: Target) -> Result<Arc<Plan>, Error> {
+    let form = graph.plan_form(target).unwrap_or_default();
+    engine.plan_of(Fingerprint::of_form(form, target), || {
+        let (program, schedules) = graph.plan(target).map_err(|e| unknown_form(&graph.name, &e))?;
+        let (compiler, cache) = (Arc::clone(engine.compiler()?), Arc::clone(&engine.kernels));
+        Ok(Plan::new(program, schedules, target, compiler, cache)?)
+    })
+}
 
-    /// A bundle of these graphs, each with a name, compiled for all of these targets. Equal kernels are in it once. `pool`
-    /// and `progress` are as for [`Engine::compile_all`]; each target counts by itself.
-    ///
-    /// # Errors
-    /// Those of [`Engine::compile_all`].
-    pub fn bundle(
-        &self,
+fn unknown_form(name: &str, why: &Malformed) -> Diagnostic {
+    Diagnostic::new(Code::BadBundle, format!("the plan of the bundle's graph `{name}` cannot be used: {why}"))
+        .help("it was built by another version; build it anew with `routefuse bundle build`")
+}
+
+#[cfg(feature = "graphs")]
+pub(super) use make::make;
+
+#[cfg(feature = "graphs")]
+mod make {
+    use super::{Code, Diagnostic, Engine, Error, Target};
+    use rayon::ThreadPool;
+    use routefuse_ir::{Graph, Verified, text};
+    use routefuse_passes::pipeline::Options;
+    use routefuse_runtime::{BundleWriter, KeyText, Progress};
+
+    /// See [`Engine::bundle`].
+    pub(in crate::engine) fn make(
+        engine: &Engine,
         graphs: &[(String, Verified<Graph>)],
         targets: &[Target],
         options: &Options,
         pool: Option<&ThreadPool>,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<BundleWriter, Error> {
-        let compiler = self.compiler()?;
+        let compiler = engine.compiler()?;
         let mut bundle = BundleWriter::new(compiler.version(), compiler.host_cpu());
         let names: Vec<&str> = targets.iter().map(|t| t.name()).collect();
         for (name, graph) in graphs {
             bundle.graph(name, &text::print(graph), &names, options.fuse);
         }
-        let graphs: Vec<&Verified<Graph>> = graphs.iter().map(|g| &g.1).collect();
+        let verified: Vec<&Verified<Graph>> = graphs.iter().map(|g| &g.1).collect();
         for target in targets {
-            for plan in self.compile_all(&graphs, target, options, pool, progress)? {
+            let plans = engine.compile_all(&verified, target, options, pool, progress)?;
+            for (at, plan) in plans.iter().enumerate() {
+                let unstorable = |name: &str| {
+                    Diagnostic::new(Code::Internal, format!("the schedule of kernel `{name}` cannot be stored"))
+                };
+                if !bundle.plan(at, plan) {
+                    return Err(unstorable(&plan.program().name).into());
+                }
                 let jobs = plan.kernels().iter().flat_map(|k| k.variants().iter().map(move |v| (k, *v)));
                 for ((kernel, variant), artifact) in jobs.zip(plan.artifacts()?) {
                     if !bundle.kernel(&KeyText::of(kernel, variant, &**compiler), artifact) {
-                        let message = format!("the schedule of kernel `{}` cannot be stored", kernel.kernel.name);
-                        return Err(Diagnostic::new(Code::Internal, message).into());
+                        return Err(unstorable(&kernel.kernel.name).into());
                     }
                 }
             }

@@ -1,7 +1,11 @@
 //! The identity of a graph, to find its plan again.
 
+#[cfg(feature = "graphs")]
+use routefuse_ir::Graph;
+#[cfg(feature = "graphs")]
 use routefuse_ir::graph::{Input, Node, Output};
-use routefuse_ir::{Graph, target::Target};
+use routefuse_ir::target::Target;
+#[cfg(feature = "graphs")]
 use routefuse_passes::pipeline::Options;
 use std::hash::{Hash, Hasher};
 
@@ -11,6 +15,15 @@ use std::hash::{Hash, Hasher};
 pub(crate) struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
+    /// Of a plan that a bundle has the form of.
+    pub(crate) fn of_form(form: &[u8], target: Target) -> Fingerprint {
+        let mut bytes = Bytes(form.to_vec());
+        // What follows a graph's fields is a list of nodes, never these words.
+        ("form of a plan", target).hash(&mut bytes);
+        Fingerprint(*blake3::hash(&bytes.0).as_bytes())
+    }
+
+    #[cfg(feature = "graphs")]
     pub(crate) fn of(graph: &Graph, target: Target, options: &Options) -> Fingerprint {
         // Destructured so that a new field cannot be forgotten.
         let Graph { name, symbols, inputs, outputs, .. } = graph;
@@ -43,7 +56,7 @@ impl Hasher for Bytes {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "graphs"))]
 mod tests {
     use super::*;
     use routefuse_ir::text;
@@ -91,7 +104,7 @@ mod tests {
             }
         }
         let graph = text::parse(&source).unwrap();
-        assert!(first != Fingerprint::of(&graph, Target::host(), &Options { fuse: false }));
+        assert!(first != Fingerprint::of(&graph, Target::host(), &Options::unfused()));
         assert!(first != Fingerprint::of(&graph, Target::named("sm_90").unwrap(), &Options::default()));
     }
 }

@@ -1,20 +1,46 @@
 //! The engine: graphs become plans.
+//!
+//! [`Engine`] has one `impl` block, here; what its methods do stands in a file each. A graph is lowered in one place,
+//! [`Lowered`], whatever is asked of it.
 
-use crate::bundle::Bundled;
+mod builder;
+mod bundle;
+mod fingerprint;
+#[cfg(feature = "graphs")]
+mod layers;
+#[cfg(feature = "graphs")]
+mod lowered;
+mod seal;
+
+pub use builder::EngineBuilder;
+pub use routefuse_runtime::{Compiler, Progress};
+pub use seal::Sealed;
+
+#[cfg(feature = "graphs")]
+pub(crate) use lowered::Lowered;
+
 use crate::error::Error;
-use crate::fingerprint::Fingerprint;
+use crate::inspect::KernelKey;
+#[cfg(feature = "graphs")]
+use crate::inspect::{self, Picture, Report, Stages};
+use fingerprint::Fingerprint;
+#[cfg(feature = "graphs")]
+use rayon::ThreadPool;
+#[cfg(feature = "graphs")]
 use routefuse_ir::artifact::Artifact;
-use routefuse_ir::kernel::schedule::Schedule;
-use routefuse_ir::program::Program;
+#[cfg(feature = "graphs")]
+use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::target::Target;
-use routefuse_ir::{Code, Diagnostic, Graph, Verified};
-use routefuse_passes::explain::Report;
-use routefuse_passes::pipeline::{Options, compile_graph};
-use routefuse_passes::schedule::schedule_of;
-#[cfg(feature = "remote")]
-use routefuse_runtime::RemoteCache;
-use routefuse_runtime::{Bundle, Compiler, Counters, DiskCache, KernelCache, Plan, PublicKey, Untrusted};
+use routefuse_ir::{Code, Diagnostic};
+#[cfg(feature = "graphs")]
+use routefuse_ir::{Graph, Verified};
+#[cfg(feature = "graphs")]
+use routefuse_passes::pipeline::Options;
+#[cfg(feature = "signatures")]
+use routefuse_runtime::PublicKey;
+use routefuse_runtime::{Counters, HostPlan, KernelCache, Plan};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Compiles graphs, and finds again what it has compiled. No globals, no threads: as many engines as one likes, each
@@ -25,145 +51,28 @@ pub struct Engine {
     plans: papaya::HashMap<Fingerprint, Arc<Plan>>,
 }
 
-/// Makes an [`Engine`].
-#[derive(Default)]
-pub struct EngineBuilder {
-    compiler: Option<Arc<dyn Compiler>>,
-    kernels: Option<Arc<KernelCache>>,
-    bundles: Vec<Arc<Bundle>>,
-    disk: Option<DiskCache>,
-    #[cfg(feature = "remote")]
-    remote: Option<RemoteCache>,
-    signers: Option<Vec<PublicKey>>,
-}
-
-impl EngineBuilder {
-    /// Another compiler than the one built in.
-    #[must_use]
-    pub fn compiler(mut self, compiler: Arc<dyn Compiler>) -> EngineBuilder {
-        self.compiler = Some(compiler);
-        self
-    }
-
-    /// A cache of kernels that engines share, with its own disk, bundles and remote cache ([`KernelCache::on_disk`],
-    /// [`KernelCache::with_bundles`], `KernelCache::with_remote`).
-    #[must_use]
-    pub fn cache(mut self, kernels: Arc<KernelCache>) -> EngineBuilder {
-        self.kernels = Some(kernels);
-        self
-    }
-
-    /// A directory where compiled kernels are kept for the next process; [`DiskCache::default_dir`] is a user's own. What is
-    /// wrong with it is no error: see [`DiskCache`].
-    #[must_use]
-    pub fn disk_cache(mut self, disk: DiskCache) -> EngineBuilder {
-        self.disk = Some(disk);
-        self
-    }
-
-    /// A cache that machines share, asked for what the disk lacks. What is wrong with it is no error: see [`RemoteCache`].
-    #[cfg(feature = "remote")]
-    #[must_use]
-    pub fn remote_cache(mut self, remote: RemoteCache) -> EngineBuilder {
-        self.remote = Some(remote);
-        self
-    }
-
-    /// Finished kernels, looked for before the disk. Those of another compiler than the engine's are not used; a build
-    /// without a compiler takes the first bundle's for its own.
-    #[must_use]
-    pub fn bundle(mut self, bundle: impl Into<Arc<Bundle>>) -> EngineBuilder {
-        self.bundles.push(bundle.into());
-        self
-    }
-
-    /// Uses only bundles, and only kernels of a remote cache, that one of these keys has signed. What is on the disk was
-    /// compiled by this user, or was checked when it came there.
-    #[must_use]
-    pub fn require_signed(mut self, keys: impl IntoIterator<Item = PublicKey>) -> EngineBuilder {
-        self.signers = Some(keys.into_iter().collect());
-        self
-    }
-
-    /// The engine.
-    ///
-    /// # Errors
-    /// `RF0813` if there is both a shared cache and a disk, a bundle or a remote cache of the engine's own; `RF0814` if a
-    /// bundle is not signed as required (of a remote cache's kernel that is a warning, and it is compiled).
-    pub fn build(self) -> Result<Engine, Error> {
-        let own = self.has_tiers();
-        if let Some(signers) = &self.signers {
-            let shared = self.kernels.iter().flat_map(|k| k.bundles());
-            for bundle in self.bundles.iter().chain(shared) {
-                bundle.require_signed(signers).map_err(|u| untrusted(&u))?;
-            }
-        }
-        let EngineBuilder { compiler, kernels, bundles, disk, .. } = self;
-        let compiler = compiler.or_else(built_in);
-        let compiler = compiler.or_else(|| bundles.first().map(|b| Bundled::of(b)));
-        let kernels = match kernels {
-            Some(_) if own => {
-                let message =
-                    "an engine with a shared cache of kernels cannot have a disk, a bundle or a remote of its own";
-                let help = "give them to the shared cache: `KernelCache::on_disk`, `with_bundles`, `with_remote`";
-                return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
-            }
-            #[cfg(feature = "remote")]
-            Some(shared) if self.signers.is_some() && !shared.remote().is_none_or(requires_signed) => {
-                let message = "signatures are required, and the remote of the shared cache of kernels requires none";
-                let help = "give it the keys when it is opened: `RemoteOptions::require_signed`";
-                return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
-            }
-            Some(shared) => shared,
-            None => {
-                let cache = disk.map_or_else(KernelCache::new, KernelCache::on_disk).with_bundles(bundles);
-                #[cfg(feature = "remote")]
-                let cache = match (self.remote, self.signers) {
-                    (Some(remote), Some(signers)) => cache.with_remote(remote.require_signed(signers)),
-                    (Some(remote), None) => cache.with_remote(remote),
-                    (None, _) => cache,
-                };
-                Arc::new(cache)
-            }
-        };
-        Ok(Engine { compiler, kernels, plans: papaya::HashMap::new() })
-    }
-
-    /// Whether there is a disk, a bundle or a remote cache.
-    fn has_tiers(&self) -> bool {
-        #[cfg(feature = "remote")]
-        let remote = self.remote.is_some();
-        #[cfg(not(feature = "remote"))]
-        let remote = false;
-        self.disk.is_some() || !self.bundles.is_empty() || remote
-    }
-}
-
-/// `RF0814` for a bundle.
-pub(crate) fn untrusted(why: &Untrusted) -> Diagnostic {
-    Diagnostic::new(Code::Untrusted, format!("the bundle cannot be used: {why}"))
-        .help("sign it with `routefuse bundle build --sign`, or trust its signer's public key")
-}
-
-#[cfg(feature = "remote")]
-fn requires_signed(remote: &RemoteCache) -> bool {
-    remote.options().require_signed.is_some()
-}
-
-#[cfg(feature = "compiler")]
-fn built_in() -> Option<Arc<dyn Compiler>> {
-    Some(Arc::new(crate::llvm::Llvm::new()))
-}
-
-#[cfg(not(feature = "compiler"))]
-fn built_in() -> Option<Arc<dyn Compiler>> {
-    None
-}
-
 impl Engine {
     /// An engine to be configured.
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()
+    }
+
+    /// An engine of a bundle alone: it compiles nothing, and needs no LLVM. [`Engine::plan`] gives the plan of one of its
+    /// graphs by name; [`Engine::compile`] takes any graph whose kernels are in it.
+    ///
+    /// # Errors
+    /// `RF0701` if the file cannot be read; `RF0811` if it is not a bundle as it was written, or may be written by others.
+    pub fn from_bundle(path: impl AsRef<Path>) -> Result<Engine, Error> {
+        bundle::builder(path.as_ref())?.build()
+    }
+
+    /// As [`Engine::from_bundle`], of a bundle that one of these keys has signed.
+    ///
+    /// # Errors
+    /// Those of [`Engine::from_bundle`]; `RF0814` if it is not signed, or by another.
+    #[cfg(feature = "signatures")]
+    pub fn from_signed_bundle(path: impl AsRef<Path>, signers: &[PublicKey]) -> Result<Engine, Error> {
+        bundle::builder(path.as_ref())?.require_signed(signers.iter().copied()).build()
     }
 
     /// The plan of a graph: canonicalised, fused, scheduled. Its kernels are compiled by [`Plan::prepare`], or else by its
@@ -171,31 +80,110 @@ impl Engine {
     ///
     /// # Errors
     /// `RF0802` in a build without a compiler; all others are defects of routefuse.
+    #[cfg(feature = "graphs")]
     pub fn compile(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Arc<Plan>, Error> {
         let fingerprint = Fingerprint::of(graph, *target, options);
-        if let Some(plan) = self.plans.pin().get(&fingerprint) {
-            return Ok(Arc::clone(plan));
-        }
-        let lowered = compile_graph(graph.clone(), options)?;
-        let schedules = schedules(&lowered.program, *target);
-        let (compiler, kernels) = (Arc::clone(self.compiler()?), Arc::clone(&self.kernels));
-        let plan = Arc::new(Plan::new(lowered.program, schedules, *target, compiler, kernels)?);
-        // Two threads may come here with one graph; both get the plan of the first.
-        Ok(Arc::clone(self.plans.pin().get_or_insert(fingerprint, plan)))
+        self.plan_of(fingerprint, || {
+            let (program, kernels) = Lowered::of(graph, *target, options)?.into_parts();
+            let schedules = kernels.into_iter().map(|k| k.into_inner().schedule).collect();
+            let (compiler, cache) = (Arc::clone(self.compiler()?), Arc::clone(&self.kernels));
+            Ok(Plan::new(program, schedules, *target, compiler, cache)?)
+        })
     }
 
     /// [`Engine::compile`] without fusion: one kernel for every operation.
     ///
     /// # Errors
     /// Those of [`Engine::compile`].
+    #[cfg(feature = "graphs")]
     pub fn compile_unfused(&self, graph: &Verified<Graph>, target: &Target) -> Result<Arc<Plan>, Error> {
-        self.compile(graph, target, &Options { fuse: false })
+        self.compile(graph, target, &Options::unfused())
+    }
+
+    /// The plans of many graphs, such as a model's layers, prepared. Equal graphs are one plan, and equal kernels of
+    /// different graphs are compiled once: 58 equal layers cost what one does. With a pool, its threads share the work.
+    /// `progress` is called, from any of them, for each variant of a kernel that became ready.
+    ///
+    /// ```
+    /// # #[cfg(feature = "compiler")]
+    /// # fn main() -> Result<(), routefuse::Error> {
+    /// use routefuse::{Engine, Options, Target, chains};
+    ///
+    /// let layers = vec![chains::Pack::default().graph()?; 58];
+    /// let engine = Engine::builder().build()?;
+    /// let plans = engine.compile_all(&layers, &Target::host(), &Options::default(), None, &|_| ())?;
+    /// assert_eq!((plans.len(), engine.counters().compiles), (58, 1));
+    /// let sealed = engine.sealed(); // from here on nothing is compiled or loaded
+    /// sealed.check()?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "compiler"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile`] and [`Plan::prepare`]: the first, in the order of graphs.
+    #[cfg(feature = "graphs")]
+    pub fn compile_all<G: std::borrow::Borrow<Verified<Graph>> + Sync>(
+        &self,
+        graphs: &[G],
+        target: &Target,
+        options: &Options,
+        pool: Option<&ThreadPool>,
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<Vec<Arc<Plan>>, Error> {
+        layers::compile_all(self, graphs, target, options, pool, progress)
+    }
+
+    /// The plan of a graph of the engine's bundles on the host, by the name that the graph has there. Neither a compiler
+    /// nor the graph itself is needed: the bundle has the finished plan. It is not prepared.
+    ///
+    /// # Errors
+    /// `RF0812` if no bundle has a graph of this name for the host, with the names that there are; `RF0811` if this build
+    /// does not read its plan.
+    pub fn plan(&self, name: &str) -> Result<HostPlan, Error> {
+        Ok(HostPlan::new(self.plan_for(name, &Target::host())?)?)
+    }
+
+    /// As [`Engine::plan`], for any target, such as a GPU's.
+    ///
+    /// # Errors
+    /// Those of [`Engine::plan`].
+    pub fn plan_for(&self, name: &str, target: &Target) -> Result<Arc<Plan>, Error> {
+        bundle::plan(self, name, *target)
+    }
+
+    /// The plans of every graph of the engine's bundles that was compiled for this target, with their names, in order.
+    /// None is prepared.
+    ///
+    /// # Errors
+    /// `RF0811` if this build does not read one of the plans.
+    pub fn bundled_plans(&self, target: &Target) -> Result<Vec<(String, Arc<Plan>)>, Error> {
+        bundle::plans(self, *target)
+    }
+
+    /// A bundle of these graphs, each with a name, compiled for all of these targets. Equal kernels are in it once. `pool`
+    /// and `progress` are as for [`Engine::compile_all`]; each target counts by itself.
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile_all`].
+    #[cfg(feature = "graphs")]
+    pub fn bundle(
+        &self,
+        graphs: &[(String, Verified<Graph>)],
+        targets: &[Target],
+        options: &Options,
+        pool: Option<&ThreadPool>,
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<crate::cache::BundleWriter, Error> {
+        bundle::make(self, graphs, targets, options, pool, progress)
     }
 
     /// The machine code of a graph for any target, host or not: for each kernel, one artifact for each variant.
     ///
     /// # Errors
     /// Those of [`Engine::compile`], and the compiler's (`RF0802` to `RF0804`).
+    #[cfg(feature = "graphs")]
     pub fn artifacts(
         &self,
         graph: &Verified<Graph>,
@@ -206,12 +194,74 @@ impl Engine {
         Ok(plan.artifacts()?.into_iter().cloned().collect())
     }
 
+    /// The stages before machine code, as text; no compiler is needed. The texts are the same in every run.
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile`], but for the lack of a compiler.
+    #[cfg(feature = "graphs")]
+    pub fn stages(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Stages, Error> {
+        Ok(Stages::of(graph, &Lowered::of(graph, *target, options)?))
+    }
+
+    /// The keys under which the code of a graph's kernels is kept: for each kernel, one a variant.
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile`].
+    #[cfg(feature = "graphs")]
+    pub fn keys(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Vec<KernelKey>, Error> {
+        let compiler = self.compiler()?;
+        Ok(KernelKey::all(Lowered::of(graph, *target, options)?.kernels(), &**compiler))
+    }
+
     /// What became of a graph and why: kernels, cuts, proofs, bytes.
     ///
     /// # Errors
     /// Those of [`Engine::compile`], but for the lack of a compiler.
+    #[cfg(feature = "graphs")]
     pub fn explain(&self, graph: &Verified<Graph>, options: &Options) -> Result<Report, Error> {
-        Ok(compile_graph(graph.clone(), options)?.report()?)
+        // The report tells of the schedules of every target, whichever the lowering is for.
+        Ok(Lowered::of(graph, Target::host(), options)?.report()?)
+    }
+
+    /// The graph as it was written beside the kernels that it becomes. No compiler is needed; the picture is the same in every
+    /// run.
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile`], but for the lack of a compiler.
+    #[cfg(feature = "graphs")]
+    pub fn picture(&self, graph: &Verified<Graph>, options: &Options) -> Result<Picture, Error> {
+        Picture::of(graph, &Lowered::of(graph, Target::host(), options)?)
+    }
+
+    /// An artifact's metadata as JSON text: `format` (the version of this form), the key, the entry point, target, variant,
+    /// code format, parameters, 8-byte slots in the order in which they are passed, schedule, grid, and compiler.
+    ///
+    /// A parameter's `role` is `input`, `output` or `error_word`; `layout` is `contiguous`, `rows` (a stride in dim 0) or
+    /// `strided`; `alias` names the input whose memory an output is, or may be. A slot is a parameter's base address, one
+    /// of its strides in elements, or the extent of a dim.
+    ///
+    /// # Errors
+    /// `RF0802` in a build without a compiler.
+    #[cfg(feature = "graphs")]
+    pub fn metadata(&self, kernel: &Scheduled, artifact: &Artifact) -> Result<String, Error> {
+        inspect::metadata::metadata(kernel, artifact, &**self.compiler()?)
+    }
+
+    /// The keys under which the code of a plan's kernels is kept: for each kernel, one a variant.
+    ///
+    /// # Errors
+    /// `RF0802` in a build without a compiler.
+    pub fn keys_of(&self, plan: &Plan) -> Result<Vec<KernelKey>, Error> {
+        Ok(KernelKey::all(plan.kernels(), &**self.compiler()?))
+    }
+
+    /// The version of the engine's compiler and the processor that it makes host code for, as keys have them.
+    ///
+    /// # Errors
+    /// `RF0802` in a build without a compiler.
+    pub fn compiler_identity(&self) -> Result<(String, String), Error> {
+        let compiler = self.compiler()?;
+        Ok((compiler.version().to_owned(), compiler.host_cpu().to_owned()))
     }
 
     /// What the cache of kernels did so far.
@@ -230,32 +280,37 @@ impl Engine {
         self.kernels.clear();
     }
 
-    pub(crate) fn compiler(&self) -> Result<&Arc<dyn Compiler>, Diagnostic> {
+    /// Ends compiling and loading, for good, for every plan of this engine and of those that share its cache of kernels:
+    /// what would compile or load from now on, wherever it is asked for, is the error `RF0810`, and is counted. Plans that
+    /// are prepared go on as before; so do new plans of kernels that are loaded.
+    pub fn sealed(&self) -> Sealed {
+        Sealed::seal(&self.kernels)
+    }
+
+    fn compiler(&self) -> Result<&Arc<dyn Compiler>, Diagnostic> {
         self.compiler.as_ref().ok_or_else(|| {
             Diagnostic::new(Code::CompileFailed, "this build of routefuse has no compiler")
                 .help("enable the feature `compiler`, or load finished kernels by `Engine::from_bundle`")
         })
     }
-}
 
-/// A schedule for each kernel.
-pub(crate) fn schedules(program: &Program, target: Target) -> Vec<Schedule> {
-    program.steps.iter().map(|step| schedule_of(&step.kernel, target)).collect()
+    /// The plan with this fingerprint: the one that is there, or else a new one.
+    fn plan_of(
+        &self,
+        fingerprint: Fingerprint,
+        make: impl FnOnce() -> Result<Plan, Error>,
+    ) -> Result<Arc<Plan>, Error> {
+        if let Some(plan) = self.plans.pin().get(&fingerprint) {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = Arc::new(make()?);
+        // Two threads may come here with one graph; both get the plan of the first.
+        Ok(Arc::clone(self.plans.pin().get_or_insert(fingerprint, plan)))
+    }
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Engine {{ plans: {}, kernels: {} }}", self.plans.len(), self.kernels.len())
-    }
-}
-
-impl fmt::Debug for EngineBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut s = f.debug_struct("EngineBuilder");
-        s.field("compiler", &self.compiler.is_some()).field("cache", &self.kernels.is_some());
-        s.field("bundles", &self.bundles.len()).field("disk", &self.disk);
-        #[cfg(feature = "remote")]
-        s.field("remote", &self.remote);
-        s.field("signers", &self.signers).finish()
     }
 }

@@ -1,6 +1,5 @@
 //! The end of compiling and loading.
 
-use crate::engine::Engine;
 use crate::error::Error;
 use routefuse_ir::{Code, Diagnostic};
 use routefuse_runtime::{Counters, KernelCache};
@@ -13,17 +12,13 @@ pub struct Sealed {
     before: Counters,
 }
 
-impl Engine {
-    /// Ends compiling and loading, for good, for every plan of this engine and of those that share its cache of kernels:
-    /// what would compile or load from now on, at whatever place, is the error `RF0810`, and is counted. Plans that are
-    /// prepared go on as before; so do new plans of kernels that are loaded.
-    pub fn sealed(&self) -> Sealed {
-        self.cache().seal();
-        Sealed { kernels: Arc::clone(self.cache()), before: self.counters() }
-    }
-}
-
 impl Sealed {
+    /// Seals a cache of kernels.
+    pub(super) fn seal(kernels: &Arc<KernelCache>) -> Sealed {
+        kernels.seal();
+        Sealed { kernels: Arc::clone(kernels), before: kernels.counters() }
+    }
+
     /// Kernels that would have had to be compiled or loaded since.
     pub fn refused(&self) -> u64 {
         self.kernels.counters().refused - self.before.refused

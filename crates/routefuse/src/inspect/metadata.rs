@@ -1,76 +1,65 @@
 //! What a launch needs to know of machine code, for programs that load it without this library.
 
-use crate::engine::Engine;
 use crate::error::Error;
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::abi::Slot;
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Scheduled};
 use routefuse_ir::kernel::{Kernel, Param, Role};
 use routefuse_ir::{Code, Diagnostic, Dim, Layout};
-use routefuse_runtime::Key;
+use routefuse_runtime::{Compiler, Key};
 use serde_json::{Value, json};
 
 /// The version of the metadata's form.
 const FORMAT: u32 = 1;
 
-impl Engine {
-    /// An artifact's metadata as JSON: `format` (the version of this form), the key, the entry point, target, variant, code
-    /// format, parameters, 8-byte slots in the order in which they are passed, schedule, grid, and compiler.
-    ///
-    /// A parameter's `role` is `input`, `output` or `error_word`; `layout` is `contiguous`, `rows` (a stride in dim 0) or
-    /// `strided`; `alias` names the input whose memory an output is, or may be. A slot is a parameter's base address, one
-    /// of its strides in elements, or the extent of a dim.
-    ///
-    /// # Errors
-    /// `RF0802` in a build without a compiler.
-    pub fn metadata(&self, kernel: &Scheduled, artifact: &Artifact) -> Result<Value, Error> {
-        let compiler = self.compiler()?;
-        // Destructured so that a new field cannot be forgotten.
-        let Artifact { target, variant, schedule, slots, entry, format, code } = artifact;
-        let k: &Kernel = &kernel.kernel;
-        let code_format = match format {
-            CodeFormat::SharedObject => "shared_object",
-            CodeFormat::Ptx => "ptx",
-            CodeFormat::Cubin => "cubin",
-            CodeFormat::Hsaco => "hsaco",
-        };
-        let domains = |list: &[Domain]| list.iter().map(|d| domain(d, k)).collect::<Vec<_>>();
-        let shape = |s: &RowShape| json!({ "lanes": s.lanes, "threads": s.threads, "persistent": s.persistent });
-        let (schedule, grid) = match schedule {
-            Schedule::Flat { threads, domains: list } => (
-                json!({ "kind": "flat", "threads": threads, "domains": domains(list) }),
-                "blocks = ceil(max over domains of pieces / threads); pieces of r rows are r * ceil(cols / width) \
+/// The metadata of an artifact of a kernel, as JSON text: see [`Engine::metadata`](crate::Engine::metadata).
+pub(crate) fn metadata(kernel: &Scheduled, artifact: &Artifact, compiler: &dyn Compiler) -> Result<String, Error> {
+    // Destructured so that a new field cannot be forgotten.
+    let Artifact { target, variant, schedule, slots, entry, format, code } = artifact;
+    let k: &Kernel = &kernel.kernel;
+    let code_format = match format {
+        CodeFormat::SharedObject => "shared_object",
+        CodeFormat::Ptx => "ptx",
+        CodeFormat::Cubin => "cubin",
+        CodeFormat::Hsaco => "hsaco",
+    };
+    let domains = |list: &[Domain]| list.iter().map(|d| domain(d, k)).collect::<Vec<_>>();
+    let shape = |s: &RowShape| json!({ "lanes": s.lanes, "threads": s.threads, "persistent": s.persistent });
+    let (schedule, grid) = match schedule {
+        Schedule::Flat { threads, domains: list } => (
+            json!({ "kind": "flat", "threads": threads, "domains": domains(list) }),
+            "blocks = ceil(max over domains of pieces / threads); pieces of r rows are r * ceil(cols / width) \
                  in_row, ceil(r * cols / width) flat, ceil(r / width) rows; no launch for 0 rows",
-            ),
-            Schedule::Row { few, many, few_rows, held, domains: list } => (
-                json!({
-                    "kind": "row", "few": shape(few), "many": shape(many), "few_rows": few_rows,
-                    "held": held.iter().map(|v| v.0).collect::<Vec<_>>(), "domains": domains(list),
-                }),
-                "blocks = ceil(rows / (threads / lanes)) of the variant's shape, or fewer if it is persistent; no launch \
+        ),
+        Schedule::Row { few, many, few_rows, held, domains: list } => (
+            json!({
+                "kind": "row", "few": shape(few), "many": shape(many), "few_rows": few_rows,
+                "held": held.iter().map(|v| v.0).collect::<Vec<_>>(), "domains": domains(list),
+            }),
+            "blocks = ceil(rows / (threads / lanes)) of the variant's shape, or fewer if it is persistent; no launch \
                  for 0 rows",
-            ),
-            other => return Err(unknown_schedule(k, other).into()),
-        };
-        Ok(json!({
-            "format": FORMAT,
-            "key": Key::of(kernel, *variant, &**compiler).to_string(),
-            "kernel": k.name,
-            "entry": entry,
-            "target": target.name(),
-            "variant": {
-                "name": variant.to_string(), "aligned_16": variant.aligned, "offsets_31_bits": variant.narrow,
-                "few_rows": variant.few,
-            },
-            "code": { "format": code_format, "bytes": code.len() },
-            "params": k.params.iter().map(|p| param(p, k)).collect::<Vec<_>>(),
-            "slots": slots.iter().map(|s| slot(*s, k)).collect::<Vec<_>>(),
-            "rows": k.rows.map(|r| &k.symbols[r.0 as usize]),
-            "schedule": schedule,
-            "grid": grid,
-            "compiler": compiler.version(),
-        }))
-    }
+        ),
+        other => return Err(unknown_schedule(k, other).into()),
+    };
+    let metadata = json!({
+        "format": FORMAT,
+        "key": Key::of(kernel, *variant, compiler).to_string(),
+        "kernel": k.name,
+        "entry": entry,
+        "target": target.name(),
+        "variant": {
+            "name": variant.to_string(), "aligned_16": variant.aligned, "offsets_31_bits": variant.narrow,
+            "few_rows": variant.few,
+        },
+        "code": { "format": code_format, "bytes": code.len() },
+        "params": k.params.iter().map(|p| param(p, k)).collect::<Vec<_>>(),
+        "slots": slots.iter().map(|s| slot(*s, k)).collect::<Vec<_>>(),
+        "rows": k.rows.map(|r| &k.symbols[r.0 as usize]),
+        "schedule": schedule,
+        "grid": grid,
+        "compiler": compiler.version(),
+    });
+    Ok(format!("{metadata:#}"))
 }
 
 fn unknown_schedule(k: &Kernel, schedule: &Schedule) -> Diagnostic {

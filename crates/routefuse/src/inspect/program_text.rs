@@ -5,7 +5,7 @@ use routefuse_ir::{Alias, Layout};
 use std::fmt::Write;
 
 /// Ports, workspace, and each kernel with the buffers that it is given.
-pub(crate) fn program(p: &Program) -> String {
+pub(super) fn print(p: &Program) -> String {
     let mut s = String::new();
     // Writing to a String cannot fail.
     let _ = write_program(p, &mut s);

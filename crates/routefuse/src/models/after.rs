@@ -1,9 +1,10 @@
-//! From the K slots to what the expert GEMMs take: load balancing, zero experts, padding, records, shared experts,
+//! From the K expert slots to what the expert GEMMs take: load balancing, zero experts, padding, records, shared experts,
 //! expert parallelism, dtypes, packing.
 
-use super::preset::Sizes;
+use super::options::{Eplb, ModelOptions, Output, SharedForm};
+use super::preset::Preset;
 use super::selection::{Routed, philox};
-use super::{Eplb, ModelOptions, Output, Preset, SharedForm};
+use super::sizes::Sizes;
 use crate::chains::{Padding, balance, dispatch, remap, rows};
 use routefuse_ir::op::{BinaryOp, CompareOp, ReduceOp, UnaryOp};
 use routefuse_ir::{Alias, DType, GraphBuilder, Layout, Literal, NodeId};
@@ -47,7 +48,7 @@ pub(super) fn build(b: &mut GraphBuilder, p: &Preset, sizes: &Sizes, o: &ModelOp
         let first = o.expert_parallel.map_or(sizes.physical, |ep| {
             ep.rank.saturating_mul(ep.experts_per_rank.saturating_add(sizes.shared)).saturating_add(ep.experts_per_rank)
         });
-        let shared_ids = rows::slot_ids(b, dtype, t, sizes.shared, first);
+        let shared_ids = rows::consecutive_ids(b, dtype, t, sizes.shared, first);
         let shared = shared_weights(b, sizes, o, t, in_gate);
         ids = b.concat(&[ids, shared_ids]);
         weights = b.concat(&[weights, shared]);
@@ -71,7 +72,7 @@ fn in_place(b: &mut GraphBuilder, name: &str, value: NodeId, input: NodeId) {
     b.output_with(name, value, Layout::Contiguous, alias);
 }
 
-/// Slots with an id from E on give their weight to `identity`.
+/// Expert slots with an id from E on give their weight to `identity`.
 fn zero_experts(
     b: &mut GraphBuilder,
     sizes: &Sizes,
@@ -98,7 +99,7 @@ fn load_balance(
     seed: &mut Option<(NodeId, NodeId)>,
     n: Option<NodeId>,
 ) -> NodeId {
-    let slots = [t, sizes.top_k.into()];
+    let per_token = [t, sizes.top_k.into()];
     let table = |b: &mut GraphBuilder| {
         let replicas = b.input("replicas", o.map, [sizes.experts.into(), o.replicas.into()]);
         (replicas, b.input("valid_replicas", DType::I32, [sizes.experts.into()]))
@@ -114,7 +115,7 @@ fn load_balance(
             let random = if o.eplb == Eplb::Philox {
                 philox(b, seed, t, sizes.top_k)
             } else {
-                let random = b.input("random", DType::I32, slots);
+                let random = b.input("random", DType::I32, per_token);
                 b.bitcast(random, DType::U32)
             };
             remap::replica(b, replicas, valid, ids, random)
@@ -126,14 +127,14 @@ fn load_balance(
                 let random = philox(b, seed, t, sizes.top_k);
                 balance::uniform(b, random)
             } else {
-                b.input("uniform", DType::F32, slots)
+                b.input("uniform", DType::F32, per_token)
             };
             let tables = balance::Replicas { replicas, valid, probabilities, columns: o.replicas };
             tables.pick(b, t, sizes.top_k, ids, uniform)
         }
         Eplb::Hashed | Eplb::HashedWithLoad => {
             let (replicas, valid) = table(b);
-            let token = b.iota(DType::U32, slots, 0);
+            let token = b.iota(DType::U32, per_token, 0);
             let hash = b.multiplicative_hash(token);
             remap::replica(b, replicas, valid, ids, hash)
         }

@@ -16,12 +16,14 @@
 //! ```
 
 mod after;
+mod build;
 mod examples;
 mod option_table;
 mod options;
 mod preset;
 mod presets;
 mod selection;
+mod sizes;
 
 pub use examples::{Example, examples};
 pub use option_table::OptionInfo;

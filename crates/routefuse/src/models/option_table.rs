@@ -1,10 +1,7 @@
 //! The table of options: names, values, which model has them.
 
-use super::preset::Sizes;
-use super::{
-    Eplb, ExpertParallelism, ModelOptions, Output, Part, Pick, Preset, Renorm, ScaleWhen, SharedForm, Simulation,
-    Weighting,
-};
+use super::options::{Eplb, ExpertParallelism, ModelOptions, Output, Part, ScaleWhen, SharedForm, Simulation};
+use super::preset::{Pick, Preset, Renorm, Weighting};
 use crate::chains::Padding;
 use routefuse_ir::op::{Candidates, GroupFill, PackForm, TopKOrder};
 use routefuse_ir::text::did_you_mean;
@@ -62,7 +59,7 @@ fn chosen_by_logits(p: &Preset) -> Option<&'static str> {
 }
 
 fn several_slots(p: &Preset) -> Option<&'static str> {
-    (p.top_k < 2).then_some("it has one slot only")
+    (p.top_k < 2).then_some("it has one expert slot only")
 }
 
 fn identity(p: &Preset) -> Option<&'static str> {
@@ -115,7 +112,7 @@ macro_rules! option {
 /// Every option.
 pub(super) const OPTIONS: &[OptionInfo] = &[
     option!("experts", "E", "routed experts", any, experts, |o, v| number(&mut o.experts, v)),
-    option!("k", "K", "routed slots", any, top_k, |o, v| number(&mut o.top_k, v)),
+    option!("k", "K", "routed expert slots", any, top_k, |o, v| number(&mut o.top_k, v)),
     option!("groups", "G", "groups of neighbouring experts", groups, groups, |o, v| number(&mut o.groups, v)),
     option!("keep", "N", "groups that are chosen from", groups, keep, |o, v| number(&mut o.keep, v)),
     option!("shared_experts", "S", "shared experts", shared, shared_experts, |o, v| number(&mut o.shared_experts, v)),
@@ -163,7 +160,7 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
         candidates,
         |o, v| store(&mut o.candidates, Candidates::ALL.iter().find(|c| c.1 == v).map(|c| c.0))
     ),
-    option!("order", "value|column", "the order of the slots", chosen_by_logits, order, |o, v| store(
+    option!("order", "value|column", "the order of the expert slots", chosen_by_logits, order, |o, v| store(
         &mut o.order,
         TopKOrder::ALL.iter().find(|c| c.1 == v).map(|c| c.0)
     )),
@@ -238,7 +235,7 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
     option!(
         "shared",
         "none|constant|per_token|gate|in_gate",
-        "weights of the shared experts behind the routed slots (P7, P8, P12)",
+        "weights of the shared experts behind the routed expert slots (P7, P8, P12)",
         shared,
         shared,
         |o, v| store(
@@ -278,10 +275,14 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
         &mut o.owned,
         pair(v).map(Some)
     )),
-    option!("identity_id", "-1|0", "the id of a slot with a zero expert (P15)", identity, identity_id, |o, v| store(
-        &mut o.identity_id,
-        choice(v, &[("-1", -1), ("0", 0)])
-    )),
+    option!(
+        "identity_id",
+        "-1|0",
+        "the id of an expert slot with a zero expert (P15)",
+        identity,
+        identity_id,
+        |o, v| store(&mut o.identity_id, choice(v, &[("-1", -1), ("0", 0)]))
+    ),
     option!("output", "ids_weights|packed|all", "what is stored (P14)", any, output, |o, v| store(
         &mut o.output,
         choice(v, &[("ids_weights", Output::IdsAndWeights), ("packed", Output::Packed), ("all", Output::All)])
@@ -398,7 +399,7 @@ impl Preset {
         );
         conflict(
             options.adaptive_k && options.top_k == Some(1),
-            "`adaptive_k` needs two slots at least",
+            "`adaptive_k` needs two expert slots at least",
             "take `k=2` or more",
         );
         let packed = options.output != Output::IdsAndWeights;
@@ -419,21 +420,4 @@ impl Preset {
         );
         d
     }
-}
-
-/// Sizes that no dtype of an id holds.
-pub(super) fn check_sizes(sizes: &Sizes) -> Result<(), Diagnostics> {
-    let named = [
-        ("experts", sizes.logits),
-        ("k", sizes.top_k),
-        ("shared_experts", sizes.shared),
-        ("physical", sizes.physical),
-        ("groups", sizes.groups.map_or(1, |g| g.count)),
-    ];
-    const MOST: u64 = 1 << 24;
-    let wrong =
-        named.iter().filter(|(name, n)| *n > MOST || (*n == 0 && *name != "shared_experts")).map(|(name, n)| {
-            Diagnostic::new(Code::BadOptionValue, format!("`{name}` is {n}")).help(format!("it takes 1 to {MOST}"))
-        });
-    wrong.collect::<Diagnostics>().into_result(())
 }

@@ -4,15 +4,23 @@ use crate::chains::Padding;
 use routefuse_ir::DType;
 use routefuse_ir::op::{Candidates, GroupFill, PackForm, TopKOrder};
 
-use super::Renorm;
+use super::preset::Renorm;
 
 /// What is built around a model's router. The default is the router alone: ids and weights, `i32` and `f32`, from `bf16`
-/// logits.
+/// logits. Fields are set one by one, by [`ModelOptions::with`], or by name ([`Preset::set`](super::Preset::set)).
+///
+/// ```
+/// use routefuse::models::{Eplb, ModelOptions};
+///
+/// let options = ModelOptions::default().with(|o| o.eplb = Eplb::Static);
+/// assert_eq!(options.eplb, Eplb::Static);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ModelOptions {
     /// Another number of routed experts E.
     pub experts: Option<u64>,
-    /// Another number of slots K.
+    /// Another number of expert slots K.
     pub top_k: Option<u64>,
     /// Another number of groups.
     pub groups: Option<u64>,
@@ -34,11 +42,11 @@ pub struct ModelOptions {
     pub group_fill: GroupFill,
     /// Whether a key of −∞ can be chosen; where it cannot, rows run out of candidates: id −1, weight 0.
     pub candidates: Candidates,
-    /// The order of the slots.
+    /// The order of the expert slots.
     pub order: TopKOrder,
     /// Ids that do not come from the logits.
     pub simulation: Option<Simulation>,
-    /// Slots past a row's own k get the weight 0 (R11): k is 1 and the number of `entropy_thresholds` below the entropy of
+    /// Expert slots past a row's own k get the weight 0 (R11): k is 1 and the number of `entropy_thresholds` below the entropy of
     /// softmax(x).
     pub adaptive_k: bool,
     /// Logical to physical ids.
@@ -53,7 +61,7 @@ pub struct ModelOptions {
     pub padding: Padding,
     /// Counts of this dtype, in which every routed id is counted (P6): i32, u32, i64 or u64.
     pub record: Option<DType>,
-    /// Shared experts behind the routed slots.
+    /// Shared experts behind the routed expert slots.
     pub shared: SharedForm,
     /// Their weight where it is a constant, and the factor of a gate.
     pub shared_weight: Option<f32>,
@@ -63,7 +71,7 @@ pub struct ModelOptions {
     pub expert_parallel: Option<ExpertParallelism>,
     /// The rank's experts, first and one past the last: other ids become the sentinel P + S (P13).
     pub owned: Option<(u64, u64)>,
-    /// The id of a slot whose expert is a zero expert: −1 or 0 (P15).
+    /// The id of an expert slot whose expert is a zero expert: −1 or 0 (P15).
     pub identity_id: i32,
     /// What is stored.
     pub output: Output,
@@ -121,6 +129,7 @@ impl Default for ModelOptions {
 
 /// When weights are multiplied by the routed scaling factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ScaleWhen {
     /// Always.
     Always,
@@ -132,6 +141,7 @@ pub enum ScaleWhen {
 
 /// Ids that do not come from the logits (R11); every weight is then 1 / K.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Simulation {
     /// `(t × K + k) mod E`.
     RoundRobin,
@@ -143,6 +153,7 @@ pub enum Simulation {
 ///
 /// The table is `replicas [E, X]`, padded with −1, and `valid_replicas i32[E]` says how many of a row count (0 is as 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Eplb {
     /// They are the same.
     None,
@@ -165,6 +176,7 @@ pub enum Eplb {
 
 /// Where the weights of shared experts come from. Their ids follow the physical ones and skip the load balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SharedForm {
     /// They are not appended.
     None,
@@ -189,6 +201,7 @@ pub struct ExpertParallelism {
 
 /// What is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Output {
     /// `ids_out` and `weights_out`.
     IdsAndWeights,
@@ -200,6 +213,7 @@ pub enum Output {
 
 /// A preset's graphs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Part {
     /// The router and what follows it.
     Router,
@@ -208,6 +222,13 @@ pub enum Part {
 }
 
 impl ModelOptions {
+    /// These options, changed.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut ModelOptions)) -> ModelOptions {
+        change(&mut self);
+        self
+    }
+
     /// The long chain of `examples/e_post_chain.route` behind the router: static remap, padding masked, shared experts
     /// appended by weights of each token if the model has any, and all of packed words, ids and weights stored.
     pub fn post(shared: bool) -> ModelOptions {

@@ -1,12 +1,11 @@
 //! What a preset is made of.
 
-use super::{ModelOptions, after, selection};
-use crate::chains::{ChainResult, HeadGate};
+use crate::chains::HeadGate;
 use routefuse_ir::op::GroupScore;
-use routefuse_ir::{Diagnostics, GraphBuilder};
 
 /// A model's router: its sizes, and how it routes.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Preset {
     /// The name in the program and in file names.
     pub name: &'static str,
@@ -14,7 +13,7 @@ pub struct Preset {
     pub models: &'static str,
     /// The numbers of routed experts E of the models; the first is the default.
     pub experts: &'static [u64],
-    /// Routed slots K.
+    /// Routed expert slots K.
     pub top_k: u64,
     /// Shared experts S; 0 if there are none, or none that are routed with the others.
     pub shared: u64,
@@ -36,6 +35,7 @@ pub struct Preset {
 
 /// How experts are chosen and weighted.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Route {
     /// The score s of a logit x.
     pub scoring: Scoring,
@@ -55,6 +55,7 @@ pub struct Route {
 
 /// The score of a logit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Scoring {
     /// The softmax over all experts.
     Softmax,
@@ -79,6 +80,7 @@ pub struct Groups {
 
 /// Who chooses the experts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pick {
     /// The k best by score, bias and groups.
     TopK,
@@ -91,6 +93,7 @@ pub enum Pick {
 
 /// The weight of a chosen expert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Weighting {
     /// Its score, without the bias.
     Score,
@@ -106,8 +109,9 @@ pub enum Weighting {
     },
 }
 
-/// What weights are divided by; s is their sum over the K slots.
+/// What weights are divided by; s is their sum over the K expert slots.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Renorm {
     /// Nothing.
     None,
@@ -119,71 +123,4 @@ pub enum Renorm {
     Clamp(f32),
     /// s where s > 0, else 1.
     Positive,
-}
-
-impl Preset {
-    /// The graph of the router and what follows it; `T`, the tokens, is symbolic.
-    ///
-    /// Inputs, where the options ask for them, in this order: `logits [T, E]`, `bias [E]`, `tid2eid i32[V, K]` and
-    /// `input_ids i32[T]`, `sink_logits f32[sinks]` and `global_scale f32[]`, `per_expert_scale f32[E]`,
-    /// `entropy_thresholds f32[K−1]`, `n i32[]`, the load balancer's (see [`super::Eplb`]), `record [P]`, and
-    /// `shared_weights [T, S]` or `shared_gate [T, S]`. Outputs: `packed i32`, `ids_out`, `weights_out`, all of K slots and
-    /// the appended shared ones; `identity f32[T, 1]`; and `load_out` and `record_out` in place of `load` and `record`.
-    ///
-    /// # Errors
-    /// `RF1002` for options that the model has not, all of them; `RF1004` for some that exclude each other; and what the
-    /// sizes are wrong in: `RF0312` for more slots than experts or more groups than there are, `RF0313` for groups of
-    /// different sizes.
-    pub fn graph(&self, options: &ModelOptions) -> ChainResult {
-        self.check(options).into_result(())?;
-        if options.part == super::Part::HeadGate {
-            let gate = self.indexer.clone().unwrap_or_default();
-            return gate.graph();
-        }
-        let mut b = GraphBuilder::new(self.name.replace('-', "_"));
-        let sizes = self.sizes(options)?;
-        let routed = selection::build(&mut b, self, &sizes, options);
-        after::build(&mut b, self, &sizes, options, routed);
-        b.finish()
-    }
-
-    /// The sizes with those that the options override.
-    fn sizes(&self, options: &ModelOptions) -> Result<Sizes, Diagnostics> {
-        let experts = options.experts.unwrap_or(self.experts[0]);
-        let groups = self.route.groups.map(|g| Groups {
-            count: options.groups.unwrap_or(g.count),
-            keep: options.keep.unwrap_or(g.keep),
-            score: g.score,
-        });
-        let sizes = Sizes {
-            experts,
-            logits: experts.saturating_add(self.identity),
-            top_k: options.top_k.unwrap_or(self.top_k),
-            shared: options.shared_experts.unwrap_or(self.shared),
-            physical: options.physical.unwrap_or(experts),
-            groups,
-            scale: options.scale.or(self.scale).unwrap_or(1.0),
-        };
-        super::option_table::check_sizes(&sizes)?;
-        Ok(sizes)
-    }
-}
-
-/// A preset's sizes under some options.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sizes {
-    /// E.
-    pub experts: u64,
-    /// Columns of the logits: E and the zero experts.
-    pub logits: u64,
-    /// K.
-    pub top_k: u64,
-    /// S.
-    pub shared: u64,
-    /// Physical experts P; shared ids follow them.
-    pub physical: u64,
-    /// G and how many are kept.
-    pub groups: Option<Groups>,
-    /// rsf.
-    pub scale: f32,
 }

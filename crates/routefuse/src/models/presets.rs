@@ -1,6 +1,6 @@
 //! The table of models.
 
-use super::{Groups, Pick, Preset, Renorm, Route, Scoring, Weighting};
+use super::preset::{Groups, Pick, Preset, Renorm, Route, Scoring, Weighting};
 use crate::chains::HeadGate;
 use routefuse_ir::DType;
 use routefuse_ir::op::GroupScore;

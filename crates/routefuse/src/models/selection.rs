@@ -1,7 +1,8 @@
-//! From logits to the ids and weights of the K slots.
+//! From logits to the ids and weights of the K expert slots.
 
-use super::preset::Sizes;
-use super::{ModelOptions, Pick, Preset, Renorm, ScaleWhen, Scoring, SharedForm, Simulation, Weighting};
+use super::options::{ModelOptions, ScaleWhen, SharedForm, Simulation};
+use super::preset::{Pick, Preset, Renorm, Scoring, Weighting};
+use super::sizes::Sizes;
 use crate::chains::rows;
 use routefuse_ir::op::{BinaryOp, Candidates, CompareOp, Denominator, Op, OutOfRange, ReduceOp, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, Dim, GraphBuilder, Literal, NodeId};
@@ -14,19 +15,19 @@ pub(super) struct Routed {
     pub ids: NodeId,
     /// `f32[T, K]`, renormalised and scaled.
     pub weights: NodeId,
-    /// The weights `f32[T, S]` of shared slots inside the gate.
+    /// The weights `f32[T, S]` of shared expert slots inside the gate.
     pub in_gate: Option<NodeId>,
     /// The scalars `seed` and `offset`, once something asked for them.
     pub seed: Option<(NodeId, NodeId)>,
 }
 
-/// Random numbers of every slot: Philox by (seed, offset, t × K + k), `u32[T, K]`. A second draw of a graph takes positions
+/// Random numbers of every expert slot: Philox by (seed, offset, t × K + k), `u32[T, K]`. A second draw of a graph takes positions
 /// 2⁶³ further on, so that it does not repeat the first.
 pub(super) fn philox(b: &mut GraphBuilder, seed: &mut Option<(NodeId, NodeId)>, t: Dim, top_k: u64) -> NodeId {
     let again = seed.is_some();
     let (seed, offset) =
         *seed.get_or_insert_with(|| (b.input("seed", DType::U64, []), b.input("offset", DType::U64, [])));
-    let mut position = rows::slot_positions(b, DType::U64, t, top_k);
+    let mut position = rows::positions(b, DType::U64, t, top_k);
     if again {
         let further = b.int(DType::U64, 1 << 63);
         position = b.add(position, further);
@@ -66,8 +67,8 @@ pub(super) fn build(b: &mut GraphBuilder, p: &Preset, sizes: &Sizes, o: &ModelOp
             let tokens = b.input("input_ids", DType::I32, [t]);
             let tokens = b.reshape(tokens, [t, 1.into()]);
             let tokens = b.broadcast(tokens, [t, sizes.top_k.into()]);
-            let slots = b.iota(DType::I32, [t, sizes.top_k.into()], 1);
-            b.gather(table, &[tokens, slots])
+            let columns = b.iota(DType::I32, [t, sizes.top_k.into()], 1);
+            b.gather(table, &[tokens, columns])
         }
     };
     let ids = b.name(ids, "ids");
@@ -94,7 +95,7 @@ fn simulated(
     seed: &mut Option<(NodeId, NodeId)>,
 ) -> (NodeId, NodeId) {
     let number = match simulation {
-        Simulation::RoundRobin => rows::slot_positions(b, DType::U64, t, sizes.top_k),
+        Simulation::RoundRobin => rows::positions(b, DType::U64, t, sizes.top_k),
         Simulation::Random => philox(b, seed, t, sizes.top_k),
     };
     let experts = b.int(b.ty(number).dtype, i128::from(sizes.experts));
@@ -170,7 +171,7 @@ fn weights(
     if o.candidates == Candidates::All && p.route.pick == Pick::TopK {
         return weights;
     }
-    // The other weightings give something to a slot without an expert, which must not enter the sum.
+    // The other weightings give something to an expert slot without an expert, which must not enter the sum.
     match p.route.weighting {
         Weighting::Score => weights,
         _ => only_where_chosen(b, ids, weights),
@@ -188,7 +189,7 @@ pub(super) fn renorm_rule(p: &Preset, o: &ModelOptions) -> Renorm {
     o.renorm.unwrap_or(p.route.renorm)
 }
 
-/// Weights over their sum; and those of shared slots inside the gate, `Σw / rsf` over the same.
+/// Weights over their sum; and those of shared expert slots inside the gate, `Σw / rsf` over the same.
 fn renormalise(
     b: &mut GraphBuilder,
     p: &Preset,
@@ -250,7 +251,7 @@ fn scale(b: &mut GraphBuilder, p: &Preset, sizes: &Sizes, o: &ModelOptions, weig
     b.mul(weights, scale)
 }
 
-/// Weights of slots past the row's own k become 0: k is 1 and the number of thresholds below the entropy of softmax(x).
+/// Weights of expert slots past the row's own k become 0: k is 1 and the number of thresholds below the entropy of softmax(x).
 fn adaptive(b: &mut GraphBuilder, sizes: &Sizes, x: NodeId, weights: NodeId, t: Dim) -> NodeId {
     let p = b.softmax(x);
     let (log_p, zero) = (b.log_softmax(x), b.constant(Literal::f32(0.0)));
@@ -269,9 +270,9 @@ fn adaptive(b: &mut GraphBuilder, sizes: &Sizes, x: NodeId, weights: NodeId, t: 
     let above = b.cast(above, DType::I32);
     let above = b.reduce_inner(ReduceOp::Sum, above);
     let above = b.broadcast(above, [t, sizes.top_k.into()]);
-    let slots = b.iota(DType::I32, [t, sizes.top_k.into()], 1);
-    // Slot 0 is always kept: slot < 1 + above.
-    let kept = b.compare(CompareOp::Le, slots, above);
+    let columns = b.iota(DType::I32, [t, sizes.top_k.into()], 1);
+    // Expert slot 0 is always kept: its number < 1 + above.
+    let kept = b.compare(CompareOp::Le, columns, above);
     let zero = b.constant(Literal::f32(0.0));
     b.select(kept, weights, zero)
 }

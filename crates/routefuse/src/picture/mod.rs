@@ -14,13 +14,12 @@ mod svg;
 #[cfg(test)]
 mod tests;
 
-use crate::engine::Engine;
+use crate::engine::Lowered;
 use crate::error::Error;
 use drawing::Drawing;
 use routefuse_ir::{Graph, Verified};
-use routefuse_passes::pipeline::{Options, compile_graph};
 
-/// A graph before and after fusion. [`Engine::picture`] makes one.
+/// A graph before and after fusion. [`Engine::picture`](crate::Engine::picture) makes one.
 #[derive(Clone, Debug)]
 pub struct Picture {
     name: String,
@@ -32,24 +31,17 @@ pub struct Picture {
 #[cfg(feature = "svg")]
 const MOST_BOXES: usize = 500;
 
-impl Engine {
-    /// The graph as it was written beside the kernels that it becomes. No compiler is needed; the picture is the same in
-    /// every run.
-    ///
-    /// # Errors
-    /// Those of [`Engine::compile`].
-    pub fn picture(&self, graph: &Verified<Graph>, options: &Options) -> Result<Picture, Error> {
-        let compiled = compile_graph(graph.clone(), options)?;
-        let report = compiled.report()?;
+impl Picture {
+    /// See [`Engine::picture`](crate::Engine::picture).
+    pub(crate) fn of(graph: &Verified<Graph>, lowered: &Lowered) -> Result<Picture, Error> {
+        let report = lowered.report()?;
         Ok(Picture {
             name: label::visible(&graph.name),
             before: drawing::before(graph, &report),
-            after: drawing::after(&compiled, &report),
+            after: drawing::after(lowered.compiled(), &report),
         })
     }
-}
 
-impl Picture {
     /// The picture in the DOT language, for Graphviz and other programs that lay graphs out.
     pub fn dot(&self) -> String {
         dot::write(self)

@@ -1,0 +1,165 @@
+//! What an engine is made of.
+
+use super::Engine;
+use super::bundle::Bundled;
+use crate::error::Error;
+use routefuse_ir::{Code, Diagnostic};
+#[cfg(feature = "remote")]
+use routefuse_runtime::RemoteCache;
+use routefuse_runtime::{Bundle, Compiler, DiskCache, KernelCache};
+#[cfg(feature = "signatures")]
+use routefuse_runtime::{PublicKey, Untrusted};
+use std::fmt;
+use std::sync::Arc;
+
+/// Makes an [`Engine`].
+#[derive(Default)]
+pub struct EngineBuilder {
+    compiler: Option<Arc<dyn Compiler>>,
+    kernels: Option<Arc<KernelCache>>,
+    bundles: Vec<Arc<Bundle>>,
+    disk: Option<DiskCache>,
+    #[cfg(feature = "remote")]
+    remote: Option<RemoteCache>,
+    #[cfg(feature = "signatures")]
+    signers: Option<Vec<PublicKey>>,
+}
+
+impl EngineBuilder {
+    /// Another compiler than the one built in.
+    #[must_use]
+    pub fn compiler(mut self, compiler: Arc<dyn Compiler>) -> EngineBuilder {
+        self.compiler = Some(compiler);
+        self
+    }
+
+    /// A cache of kernels that engines share, with its own disk, bundles and remote cache ([`KernelCache::on_disk`],
+    /// [`KernelCache::with_bundles`], `KernelCache::with_remote`).
+    #[must_use]
+    pub fn cache(mut self, kernels: Arc<KernelCache>) -> EngineBuilder {
+        self.kernels = Some(kernels);
+        self
+    }
+
+    /// A directory where compiled kernels are kept for the next process; [`DiskCache::default_dir`] is a user's own. What is
+    /// wrong with it is no error: see [`DiskCache`].
+    #[must_use]
+    pub fn disk_cache(mut self, disk: DiskCache) -> EngineBuilder {
+        self.disk = Some(disk);
+        self
+    }
+
+    /// A cache that machines share, asked for what the disk lacks. What is wrong with it is no error: see [`RemoteCache`].
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub fn remote_cache(mut self, remote: RemoteCache) -> EngineBuilder {
+        self.remote = Some(remote);
+        self
+    }
+
+    /// Finished kernels, looked for before the disk. Those of another compiler than the engine's are not used; a build
+    /// without a compiler takes the first bundle's for its own.
+    #[must_use]
+    pub fn bundle(mut self, bundle: impl Into<Arc<Bundle>>) -> EngineBuilder {
+        self.bundles.push(bundle.into());
+        self
+    }
+
+    /// Uses only bundles, and only kernels of a remote cache, that one of these keys has signed. What is on the disk was
+    /// compiled by this user, or was checked when it came there.
+    #[cfg(feature = "signatures")]
+    #[must_use]
+    pub fn require_signed(mut self, keys: impl IntoIterator<Item = PublicKey>) -> EngineBuilder {
+        self.signers = Some(keys.into_iter().collect());
+        self
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// `RF0813` if there is both a shared cache and a disk, a bundle or a remote cache of the engine's own; `RF0814` if a
+    /// bundle is not signed as required (of a remote cache's kernel that is a warning, and it is compiled).
+    pub fn build(self) -> Result<Engine, Error> {
+        let own = self.has_tiers();
+        #[cfg(feature = "signatures")]
+        if let Some(signers) = &self.signers {
+            let shared = self.kernels.iter().flat_map(|k| k.bundles());
+            for bundle in self.bundles.iter().chain(shared) {
+                bundle.require_signed(signers).map_err(|u| untrusted(&u))?;
+            }
+        }
+        let EngineBuilder { compiler, kernels, bundles, disk, .. } = self;
+        let compiler = compiler.or_else(built_in);
+        let compiler = compiler.or_else(|| bundles.first().map(|b| Bundled::of(b)));
+        let kernels = match kernels {
+            Some(_) if own => {
+                let message =
+                    "an engine with a shared cache of kernels cannot have a disk, a bundle or a remote of its own";
+                let help = "give them to the shared cache: `KernelCache::on_disk`, `with_bundles`, `with_remote`";
+                return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
+            }
+            #[cfg(feature = "remote")]
+            Some(shared) if self.signers.is_some() && !shared.remote().is_none_or(requires_signed) => {
+                let message = "signatures are required, and the remote of the shared cache of kernels requires none";
+                let help = "give it the keys when it is opened: `RemoteOptions::require_signed`";
+                return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
+            }
+            Some(shared) => shared,
+            None => {
+                let cache = disk.map_or_else(KernelCache::new, KernelCache::on_disk).with_bundles(bundles);
+                #[cfg(feature = "remote")]
+                let cache = match (self.remote, self.signers) {
+                    (Some(remote), Some(signers)) => cache.with_remote(remote.require_signed(signers)),
+                    (Some(remote), None) => cache.with_remote(remote),
+                    (None, _) => cache,
+                };
+                Arc::new(cache)
+            }
+        };
+        Ok(Engine { compiler, kernels, plans: papaya::HashMap::new() })
+    }
+
+    /// Whether there is a disk, a bundle or a remote cache.
+    fn has_tiers(&self) -> bool {
+        #[cfg(feature = "remote")]
+        let remote = self.remote.is_some();
+        #[cfg(not(feature = "remote"))]
+        let remote = false;
+        self.disk.is_some() || !self.bundles.is_empty() || remote
+    }
+}
+
+/// `RF0814` for a bundle.
+#[cfg(feature = "signatures")]
+fn untrusted(why: &Untrusted) -> Diagnostic {
+    Diagnostic::new(Code::Untrusted, format!("the bundle cannot be used: {why}"))
+        .help("sign it with `routefuse bundle build --sign`, or trust its signer's public key")
+}
+
+#[cfg(feature = "remote")]
+fn requires_signed(remote: &RemoteCache) -> bool {
+    remote.options().require_signed.is_some()
+}
+
+#[cfg(feature = "compiler")]
+fn built_in() -> Option<Arc<dyn Compiler>> {
+    Some(Arc::new(crate::llvm::Llvm::new()))
+}
+
+#[cfg(not(feature = "compiler"))]
+fn built_in() -> Option<Arc<dyn Compiler>> {
+    None
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut s = f.debug_struct("EngineBuilder");
+        s.field("compiler", &self.compiler.is_some()).field("cache", &self.kernels.is_some());
+        s.field("bundles", &self.bundles.len()).field("disk", &self.disk);
+        #[cfg(feature = "remote")]
+        s.field("remote", &self.remote);
+        #[cfg(feature = "signatures")]
+        s.field("signers", &self.signers);
+        s.finish()
+    }
+}

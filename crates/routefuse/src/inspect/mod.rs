@@ -1,0 +1,30 @@
+//! What becomes of a graph, and why: stages as text, keys, metadata, reports, single compiles.
+//!
+//! The methods `stages`, `keys`, `explain` and `metadata` of an [`Engine`](crate::Engine) give these. All of them show one and
+//! the same lowering, the one that `compile` makes a plan of.
+
+#[cfg(feature = "compiler")]
+mod code;
+#[cfg(feature = "compiler")]
+mod compiler_info;
+mod keys;
+#[cfg(feature = "graphs")]
+pub(crate) mod metadata;
+#[cfg(feature = "graphs")]
+mod program_text;
+#[cfg(feature = "graphs")]
+mod stages;
+
+#[cfg(feature = "compiler")]
+pub use code::{CodeStages, Compilation, code, compile};
+#[cfg(feature = "compiler")]
+pub use compiler_info::{CompilerInfo, compiler_info};
+pub use keys::KernelKey;
+#[cfg(feature = "graphs")]
+pub use crate::picture::Picture;
+#[cfg(feature = "graphs")]
+pub use routefuse_passes::explain::{
+    Cost, GatherReport, KernelReport, ParamReport, PassSummary, Report, ScheduleReport, Traffic,
+};
+#[cfg(feature = "graphs")]
+pub use stages::{Stages, kernel_text};
