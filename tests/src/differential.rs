@@ -32,7 +32,8 @@ pub fn agree(g: &Verified<Graph>, extents: &[u64], run: Run, compiled: &mut Laun
     let given: Vec<(&str, u64)> = g.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
     let expected = interp::run(g, &tensors, &given).map_err(|e| format!("the graph: {e}"))?;
     for (name, fuse) in [("fused", true), ("unfused", false)] {
-        let program = compile_graph(g.clone(), &Options { fuse }).map_err(|e| format!("{name}: {e}"))?.program;
+        let program =
+            compile_graph(g.clone(), &Options::default().fuse(fuse)).map_err(|e| format!("{name}: {e}"))?.program;
         let got = interp::program::run(&program, &tensors, &given).map_err(|e| format!("{name}: {e}"))?;
         compare(g, &expected, &got).map_err(|e| format!("{name}: {e}\n{}", kernels(&program)))?;
     }

@@ -5,7 +5,8 @@
 //! shape signature costs; `four variants` is all that `prepare` makes for a GPU.
 
 use criterion::Criterion;
-use routefuse::{Engine, Error, Graph, Options, Stages, Target, Verified};
+use routefuse::inspect;
+use routefuse::{Engine, Error, Graph, Options, Target, Verified};
 use routefuse_bench::{five_chains, long_chain};
 use std::hint::black_box;
 use std::time::Duration;
@@ -21,7 +22,7 @@ fn device(graph: &Verified<Graph>, target: Target, variants: usize) -> Result<()
     let stages = Engine::builder().build()?.stages(graph, &target, &Options::default())?;
     for kernel in &stages.kernels {
         for &variant in kernel.variants().iter().take(variants) {
-            black_box(Stages::compile(kernel, variant)?);
+            black_box(inspect::compile(kernel, variant)?);
         }
     }
     Ok(())

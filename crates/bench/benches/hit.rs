@@ -2,14 +2,14 @@
 
 use criterion::Criterion;
 use routefuse::{Engine, Options, Target};
-use routefuse_bench::{Launch, long_chain};
+use routefuse_bench::{launch, long_chain};
 use std::hint::black_box;
 use std::time::Duration;
 
 fn hit(c: &mut Criterion) {
     let engine = Engine::builder().build().expect("an engine");
-    let mut launch = Launch::new(&engine, &long_chain(), true, 1).expect("the chain compiles");
-    let plan = launch.plan.clone();
+    let mut execution = launch(&engine, &long_chain(), true, 1).expect("the chain compiles");
+    let plan = execution.plan().clone();
     // Another graph, equal to the one that was compiled.
     let graph = long_chain();
     let mut group = c.benchmark_group("hit");
@@ -17,7 +17,7 @@ fn hit(c: &mut Criterion) {
         b.iter(|| black_box(engine.compile(&graph, &Target::host(), &Options::default())).is_ok());
     });
     group.bench_function("prepare, prepared", |b| b.iter(|| black_box(plan.prepare()).is_ok()));
-    let (args, _) = launch.args();
+    let (args, _) = execution.args();
     group.bench_function("launch, T = 1", |b| b.iter(|| plan.launch(&args)));
     group.finish();
 }

@@ -8,7 +8,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use routefuse::Engine;
-use routefuse_bench::{Launch, Move, five_chains, long_chain, router};
+use routefuse_bench::{Move, five_chains, launch, long_chain, router};
 use std::time::Duration;
 
 const TOKENS: [u64; 5] = [64, 1024, 4096, 16_384, 65_536];
@@ -17,13 +17,13 @@ fn one_token(c: &mut Criterion) {
     let engine = Engine::builder().build().expect("an engine");
     let mut group = c.benchmark_group("launch/one-token");
     for (name, graph) in five_chains() {
-        let mut launch = Launch::new(&engine, &graph, true, 1).expect("a chain compiles");
-        let plan = launch.plan.clone();
+        let mut execution = launch(&engine, &graph, true, 1).expect("a chain compiles");
+        let plan = execution.plan().clone();
         {
-            let (args, _) = launch.args();
+            let (args, _) = execution.args();
             group.bench_function(BenchmarkId::new("bound", name), |b| b.iter(|| plan.launch(&args)));
         }
-        group.bench_function(BenchmarkId::new("binding", name), |b| b.iter(|| plan.launch(&launch.args().0)));
+        group.bench_function(BenchmarkId::new("binding", name), |b| b.iter(|| plan.launch(&execution.args().0)));
     }
     group.finish();
 }
@@ -33,13 +33,14 @@ fn long(c: &mut Criterion) {
     let graph = long_chain();
     let mut group = c.benchmark_group("launch/long-chain");
     for tokens in TOKENS {
-        let mut fused = Launch::new(&engine, &graph, true, tokens).expect("the chain compiles");
-        let mut unfused = Launch::new(&engine, &graph, false, tokens).expect("the chain compiles");
+        let mut fused = launch(&engine, &graph, true, tokens).expect("the chain compiles");
+        let mut unfused = launch(&engine, &graph, false, tokens).expect("the chain compiles");
         let (read, written) = fused.bytes();
-        group.throughput(Throughput::Bytes((read + written) as u64));
-        for (name, launch) in [("fused", &mut fused), ("unfused", &mut unfused)] {
-            let plan = launch.plan.clone();
-            let (args, workspace) = launch.args();
+        group.throughput(Throughput::Bytes(read + written));
+        let (read, written) = (read as usize, written as usize);
+        for (name, execution) in [("fused", &mut fused), ("unfused", &mut unfused)] {
+            let plan = execution.plan().clone();
+            let (args, workspace) = execution.args();
             group.bench_function(BenchmarkId::new(name, tokens), |b| b.iter(|| plan.launch_with(&args, workspace)));
         }
         let half = (read + written) / 2;
@@ -56,9 +57,9 @@ fn whole_router(c: &mut Criterion) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
     let mut group = c.benchmark_group("launch/router");
     for tokens in [1, 65_536] {
-        let mut launch = Launch::new(&engine, &graph, true, tokens).expect("the router compiles");
-        let plan = launch.plan.clone();
-        let (args, _) = launch.args();
+        let mut execution = launch(&engine, &graph, true, tokens).expect("the router compiles");
+        let plan = execution.plan().clone();
+        let (args, _) = execution.args();
         group.bench_function(BenchmarkId::new("one-thread", tokens), |b| b.iter(|| plan.launch(&args)));
         group.bench_function(BenchmarkId::new("two-threads", tokens), |b| b.iter(|| plan.launch_on(&pool, &args)));
     }

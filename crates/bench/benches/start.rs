@@ -1,8 +1,9 @@
 //! Starting again: kernels found in memory, on disk and in a bundle, and a model of equal layers.
 
 use criterion::Criterion;
+use routefuse::cache::{Bundle, DiskCache, DiskOptions};
 use routefuse::models::{ModelOptions, PRESETS};
-use routefuse::{Bundle, DiskCache, DiskOptions, Engine, Graph, Options, Plan, Target, Verified};
+use routefuse::{Engine, Graph, Options, Plan, Target, Verified};
 use routefuse_bench::long_chain;
 use std::hint::black_box;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn engine(dir: &Path) -> Engine {
-    let options = DiskOptions { locks: Some(dir.join("locks")), ..DiskOptions::default() };
+    let options = DiskOptions::default().with(|o| o.locks = Some(dir.join("locks")));
     Engine::builder().disk_cache(DiskCache::open(dir.join("cache"), options)).build().expect("an engine")
 }
 

@@ -1,10 +1,10 @@
-//! What the benchmarks share: the chains, and launches with memory of their own.
+//! What the benchmarks share: the chains, and launches.
 //!
 //! `cargo bench -p routefuse-bench` runs all of them, `-- NAME` some; `docs/performance.md` says what they measure.
 
 mod launch;
 
-pub use launch::{Launch, Move};
+pub use launch::{Move, launch};
 
 use routefuse::{Graph, Verified, chains, models};
 

@@ -1,6 +1,6 @@
 //! How commands fail: an exit code, and diagnostics or a sentence.
 
-use routefuse::{Code, Diagnostic, Diagnostics};
+use routefuse::diag::{Code, Diagnostic, Diagnostics};
 use std::process::ExitCode;
 
 /// Why a command did not succeed.

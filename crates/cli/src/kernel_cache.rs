@@ -3,7 +3,9 @@
 use crate::args::CacheOptions;
 use crate::failure::Failure;
 use crate::remote;
-use routefuse::{Code, Diagnostic, DiskCache, DiskOptions, Engine, Trouble};
+use routefuse::Engine;
+use routefuse::cache::{DiskCache, DiskOptions, Trouble};
+use routefuse::diag::{Code, Diagnostic};
 
 /// The cache, unless there is to be none.
 pub fn open(options: &CacheOptions) -> Option<DiskCache> {

@@ -1,24 +1,26 @@
 //! The `routefuse` program: see, check, compile, run and time routing graphs.
 
 mod args;
+mod atomic_file;
+mod bundle_file;
 mod commands;
-mod execution;
+mod difference;
+mod entry_text;
 mod failure;
 #[cfg(feature = "cuda")]
 mod gpu;
 #[cfg(not(feature = "cuda"))]
-#[path = "no_gpu.rs"]
+#[path = "gpu/absent.rs"]
 mod gpu;
 mod kernel_cache;
 mod random;
 #[cfg(feature = "remote")]
 mod remote;
 #[cfg(not(feature = "remote"))]
-#[path = "no_remote.rs"]
+#[path = "remote/absent.rs"]
 mod remote;
 mod render;
-mod replace;
-mod routed;
+mod router_check;
 mod signing;
 mod source;
 mod tensor_file;

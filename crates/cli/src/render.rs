@@ -3,7 +3,7 @@
 use crate::args::Colour;
 use crate::failure::Failure;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Severity};
-use routefuse::{Diagnostic, Span};
+use routefuse::diag::{Diagnostic, Span};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 

@@ -1,23 +1,24 @@
 //! The router on the trace's logits, against the ids and weights that the trace came with.
 
-use crate::execution::Execution;
 use crate::failure::Failure;
 use crate::trace::Trace;
-use routefuse::{DType, Engine, Graph, Literal, Options, Target, Tensor, Verified};
+use routefuse::exec::{Device, Executor};
+use routefuse::ir::Literal;
+use routefuse::{DType, Engine, Graph, Options, Target, Tensor, Verified};
 use serde_json::{Value, json};
 use std::fmt;
 use std::path::Path;
 
 /// How many rows of a layer agree.
-pub struct Routed {
+pub struct RouterCheck {
     rows: usize,
     same_sets: usize,
     same_order: usize,
-    /// The largest distance of two weights of one expert, in steps of f32.
+    /// The largest distance of two weights of one expert, in floats between them.
     max_ulp: u64,
 }
 
-impl Routed {
+impl RouterCheck {
     /// Launches the graph of the router and the long chain on all rows, takes the remap back, and compares.
     ///
     /// # Errors
@@ -27,7 +28,7 @@ impl Routed {
         path: Option<&Path>,
         layer: usize,
         graph: &Verified<Graph>,
-    ) -> Result<Routed, Failure> {
+    ) -> Result<RouterCheck, Failure> {
         let trace = Trace::open(path, layer)?;
         let mut inputs = trace.inputs(graph, trace.tokens)?;
         let mut logical = vec![];
@@ -46,34 +47,31 @@ impl Routed {
         }
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), trace.tokens)).collect();
         let plan = engine.compile(graph, &Target::host(), &Options::default())?;
-        plan.prepare()?;
-        let mut execution = Execution::new(graph, plan, inputs, &given)?;
-        execution.launch(1)?;
-        let output = |name: &str| execution.outputs().iter().find(|o| o.0 == name).map(|o| &o.1);
-        let (Some(ids), Some(weights)) = (output("ids_out"), output("weights_out")) else {
-            return Ok(Routed { rows: 0, same_sets: 0, same_order: 0, max_ulp: 0 });
+        let outcome = Executor::on(Device::Host)?.run(plan, &inputs, &given)?;
+        let (Some(ids), Some(weights)) = (outcome.output("ids_out"), outcome.output("weights_out")) else {
+            return Ok(RouterCheck { rows: 0, same_sets: 0, same_order: 0, max_ulp: 0 });
         };
         let (own_ids, own_weights) = (trace.tensor("ids", DType::I32)?, trace.tensor("weights", DType::F32)?);
-        let (slots, columns) = (own_ids.shape()[1] as usize, ids.shape()[1] as usize);
-        let mut routed = Routed { rows: trace.tokens as usize, same_sets: 0, same_order: 0, max_ulp: 0 };
-        for row in 0..routed.rows {
+        let (top_k, columns) = (own_ids.shape()[1] as usize, ids.shape()[1] as usize);
+        let mut check = RouterCheck { rows: trace.tokens as usize, same_sets: 0, same_order: 0, max_ulp: 0 };
+        for row in 0..check.rows {
             let here = |k: usize| {
                 (logical.get(ids.bits(row * columns + k) as usize).copied(), weights.bits(row * columns + k))
             };
-            let there = |k: usize| (Some(own_ids.bits(row * slots + k)), own_weights.bits(row * slots + k));
-            let mut ours: Vec<_> = (0..slots).map(here).collect();
-            let mut theirs: Vec<_> = (0..slots).map(there).collect();
+            let there = |k: usize| (Some(own_ids.bits(row * top_k + k)), own_weights.bits(row * top_k + k));
+            let mut ours: Vec<_> = (0..top_k).map(here).collect();
+            let mut theirs: Vec<_> = (0..top_k).map(there).collect();
             let ids = |pairs: &[(Option<u64>, u64)]| pairs.iter().map(|p| p.0).collect::<Vec<_>>();
-            routed.same_order += usize::from(ids(&ours) == ids(&theirs));
+            check.same_order += usize::from(ids(&ours) == ids(&theirs));
             ours.sort_unstable();
             theirs.sort_unstable();
             if ids(&ours) == ids(&theirs) {
-                routed.same_sets += 1;
-                let apart = ours.iter().zip(&theirs).map(|(a, b)| steps(a.1).abs_diff(steps(b.1)));
-                routed.max_ulp = routed.max_ulp.max(apart.max().unwrap_or(0));
+                check.same_sets += 1;
+                let apart = ours.iter().zip(&theirs).map(|(a, b)| ordinal(a.1).abs_diff(ordinal(b.1)));
+                check.max_ulp = check.max_ulp.max(apart.max().unwrap_or(0));
             }
         }
-        Ok(routed)
+        Ok(check)
     }
 
     /// As JSON.
@@ -85,16 +83,16 @@ impl Routed {
     }
 }
 
-impl fmt::Display for Routed {
+impl fmt::Display for RouterCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Routed { rows, same_sets, same_order, max_ulp } = self;
+        let RouterCheck { rows, same_sets, same_order, max_ulp } = self;
         write!(f, "{same_sets} of {rows} rows chose the same experts, {same_order} in the same order; ")?;
         write!(f, "their weights differ by {max_ulp} ulp at most")
     }
 }
 
-/// A float's place among all floats.
-fn steps(bits: u64) -> i64 {
+/// A float's number in the order of all floats.
+fn ordinal(bits: u64) -> i64 {
     let magnitude = (bits & 0x7fff_ffff) as i64;
     if Literal::from_bits(DType::F32, bits).as_f64().is_some_and(f64::is_sign_negative) {
         -magnitude

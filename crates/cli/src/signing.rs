@@ -1,7 +1,8 @@
 //! The keys that the options name.
 
 use crate::args::CacheOptions;
-use routefuse::{BundleWriter, Code, Diagnostic, PublicKey, SigningKey, Trouble};
+use routefuse::cache::{BundleWriter, PublicKey, SigningKey, Trouble};
+use routefuse::diag::{Code, Diagnostic};
 use std::path::PathBuf;
 
 fn file(option: &Option<PathBuf>, variable: &str) -> Option<PathBuf> {

@@ -2,8 +2,9 @@
 
 use crate::args::GraphSource;
 use crate::failure::Failure;
+use routefuse::diag::{Code, Diagnostic, Diagnostics};
 use routefuse::models::{self, ModelOptions};
-use routefuse::{Code, Diagnostic, Diagnostics, Graph, Verified, json, text};
+use routefuse::{Graph, Verified, json, text};
 use std::io::Read;
 use std::path::Path;
 

@@ -3,12 +3,13 @@
 //! `.npy` has no bf16: it is written, and may be read, as `u16` with its bits (numpy's own convention through
 //! `ml_dtypes` is not portable). Everything else is the dtype of the same name.
 
-use crate::replace::replace;
+use crate::atomic_file;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use ndarray_npy::{
     ReadNpyError, ReadNpyExt, ReadableElement, ViewElement, ViewNpyError, ViewNpyExt, WritableElement, WriteNpyExt,
 };
-use routefuse::{Code, DType, Diagnostic, Tensor};
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::{DType, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use std::fs;
 use std::path::Path;
@@ -221,7 +222,7 @@ pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<(), Diagnostic> {
     if tensor.dtype() == DType::F16 {
         out = renamed(&out, "<u2", "<f2");
     }
-    replace(path, &out)
+    atomic_file::write(path, &out)
 }
 
 fn write_raw<A: WritableElement + bytemuck::Pod>(out: &mut Vec<u8>, shape: &[usize], t: &Tensor) -> Result<(), String> {

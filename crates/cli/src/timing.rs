@@ -1,7 +1,7 @@
 //! Host timings: medians of batches long enough for the clock.
 
-use crate::execution::Execution;
-use routefuse::Diagnostic;
+use routefuse::diag::Diagnostic;
+use routefuse::exec::HostExecution;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ const SAMPLES: usize = 31;
 ///
 /// # Errors
 /// What a launch reports.
-pub fn launches_us(one: &mut Execution, other: &mut Execution) -> Result<(f64, f64), Diagnostic> {
+pub fn launches_us(one: &mut HostExecution, other: &mut HostExecution) -> Result<(f64, f64), Diagnostic> {
     let batches = [batch(|n| one.launch(n))?, batch(|n| other.launch(n))?];
     let mut samples = [Vec::with_capacity(SAMPLES), Vec::with_capacity(SAMPLES)];
     for _ in 0..SAMPLES {

@@ -4,7 +4,8 @@
 //! chain needs beside them (an expert map, replicas, random numbers) is derived from the trace, the same every time.
 
 use crate::tensor_file;
-use routefuse::{Code, DType, Diagnostic, Graph, Tensor, Verified};
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::{DType, Graph, Tensor, Verified};
 
 /// The trace that the program carries, so that it shows what it does wherever it is installed.
 const INCLUDED: &[u8] = include_bytes!("../data/router_trace.safetensors");

@@ -19,7 +19,6 @@ use super::signature;
 use super::signature::{PublicKey, SigningKey, Subject, Untrusted};
 use super::trouble::Trouble;
 use crate::host::processor;
-use crate::plan::Plan;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::Schedule;
 use routefuse_ir::program::Program;
@@ -256,13 +255,19 @@ impl BundleWriter {
         self.graphs.push(BundledGraph { name: name.to_owned(), text: text.to_owned(), targets, fused, plans });
     }
 
-    /// Adds the plan of the graph that was added as number `graph`, from 0, for the plan's target; one for the same target is
-    /// replaced. `false` if there is no such graph, or if a schedule or an operation is of a kind that the format does not
-    /// have.
-    pub fn plan(&mut self, graph: usize, plan: &Plan) -> bool {
-        let form = program_form::encode(plan.program(), plan.kernels().iter().map(|k| &k.schedule));
+    /// Adds what the plan of a graph for a target is made of: the program, and the schedule of each of its kernels. `graph` is
+    /// the number of the graph in the order in which graphs were added, from 0. A plan for the same target is replaced. `false`
+    /// if there is no such graph, or if a schedule or an operation is of a kind that the format does not have.
+    pub fn plan<'s>(
+        &mut self,
+        graph: usize,
+        target: Target,
+        program: &Program,
+        schedules: impl IntoIterator<Item = &'s Schedule>,
+    ) -> bool {
+        let form = program_form::encode(program, schedules);
         let (Some(form), Some(graph)) = (form, self.graphs.get_mut(graph)) else { return false };
-        let target = plan.target().name();
+        let target = target.name();
         match graph.targets.iter().position(|t| t == target) {
             Some(at) => graph.plans[at] = form,
             None => {

@@ -1,6 +1,7 @@
 //! AMD code objects in the emulator, bit for bit: the five chains, the corpus, random graphs.
 
-use routefuse::{Artifact, Engine, Graph, Options, Program, Scheduled, Target, Tensor, Verified};
+use routefuse::ir::{Artifact, Program, Scheduled};
+use routefuse::{Engine, Graph, Options, Target, Tensor, Verified};
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{self, Profile};

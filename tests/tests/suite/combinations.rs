@@ -4,8 +4,9 @@
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use routefuse::inspect;
 use routefuse::models::{ModelOptions, PRESETS, Preset};
-use routefuse::{Engine, Graph, Options, Stages, Target, Verified};
+use routefuse::{Engine, Graph, Options, Target, Verified};
 use routefuse_ir::interp;
 use routefuse_tests::differential::shard;
 use routefuse_tests::launch;
@@ -54,7 +55,7 @@ fn compile(engine: &Engine, graph: &Verified<Graph>, round: u64) -> Result<(), S
     let kernel = &stages.kernels[0];
     let variants = kernel.variants();
     let code =
-        Stages::code(kernel, variants[round as usize / 3 % variants.len()]).map_err(|e| format!("{named}: {e}"))?;
+        inspect::code(kernel, variants[round as usize / 3 % variants.len()]).map_err(|e| format!("{named}: {e}"))?;
     (!code.asm.is_empty()).then_some(()).ok_or_else(|| format!("{named}: no code"))
 }
 

@@ -3,7 +3,9 @@
 use crate::snapshot::Snapshots;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use routefuse::{Engine, Options, Stages, Target, TargetKind, Variant};
+use routefuse::inspect::{self, Stages};
+use routefuse::ir::{TargetKind, Variant};
+use routefuse::{Engine, Options, Target};
 use routefuse_ir::Tensor;
 use routefuse_ir::interp::Outcome;
 use routefuse_tests::corpus::{Case, Test, cases_of};
@@ -58,7 +60,7 @@ fn machine_text() {
         // The host's machine text is that of the processor at hand.
         for target in case.targets.iter().filter(|t| t.kind() != TargetKind::Host) {
             for kernel in &stages(&case, *target).kernels {
-                let code = Stages::code(kernel, Variant::GPU[0]).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+                let code = inspect::code(kernel, Variant::GPU[0]).unwrap_or_else(|e| panic!("{}: {e}", case.name));
                 let name = if kernel.kernel.name.contains('.') { &kernel.kernel.name } else { &case.name };
                 snapshots.compare(&format!("{name}@{target}"), &code.asm);
             }

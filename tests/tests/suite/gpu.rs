@@ -1,7 +1,11 @@
 //! The GPU's suite with the built-in compiler, where there is a GPU; and the packs that take it to machines without one.
 
 use routefuse::cuda::{CudaPlan, Gpu};
-use routefuse::{Artifact, Compiler, Diagnostic, Graph, Scheduled, Stages, Target, Variant, Verified, text};
+use routefuse::diag::Diagnostic;
+use routefuse::engine::Compiler;
+use routefuse::inspect;
+use routefuse::ir::{Artifact, Scheduled, Variant};
+use routefuse::{Graph, Target, Verified, text};
 use routefuse_tests::corpus::{Test, cases, root};
 use routefuse_tests::differential::shard;
 use routefuse_tests::gpu::pack::{Pack, Recorder};
@@ -17,9 +21,9 @@ struct BuiltIn;
 // SAFETY: the facade's own compiler.
 unsafe impl Compiler for BuiltIn {
     fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
-        match Stages::compile(kernel, variant) {
+        match inspect::compile(kernel, variant) {
             Ok(compilation) => Ok(compilation.artifact),
-            Err(e) => Err(e.into_diagnostics().0.remove(0)),
+            Err(e) => Err(e.diagnostics()[0].clone()),
         }
     }
 
@@ -150,14 +154,14 @@ fn only_for_nvidia() {
         let target = Target::named(target).expect("a known target");
         let code = Code { graphs: vec![], seeds: vec![], compiler: Arc::new(BuiltIn), target };
         let refused = CudaPlan::new(code.plan(g).expect("a plan"), &gpu).expect_err("it is for another machine");
-        assert_eq!(refused.code, routefuse::Code::TargetNotHere);
+        assert_eq!(refused.code, routefuse::diag::Code::TargetNotHere);
     }
 }
 
 /// What the suite expects of refusals is stable: the codes of the runtime's own.
 #[test]
 fn codes_of_gpus() {
-    use routefuse::Code;
+    use routefuse::diag::Code;
     let codes = [(Code::NotPrepared, "RF0807"), (Code::DriverFailed, "RF0808"), (Code::NoDevice, "RF0809")];
     for (code, text) in codes {
         assert_eq!(Code::from_text(text), Some(code));

@@ -1,6 +1,7 @@
 //! AMD code objects: linked without an undefined symbol, and disassembled, for every gfx target.
 
-use routefuse::{Engine, Options, Target, TargetKind, Variant, text};
+use routefuse::ir::{TargetKind, Variant};
+use routefuse::{Engine, Options, Target, text};
 use routefuse_generate::graph::{self, Profile};
 use routefuse_tests::corpus::examples;
 use routefuse_tests::differential::shard;

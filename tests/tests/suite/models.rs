@@ -4,9 +4,9 @@
 use crate::snapshot::Snapshots;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use routefuse::{
-    Args, Engine, Graph, HostPlan, Options, Plan, Stages, Target, TensorMut, TensorRef, Variant, Verified, models,
-};
+use routefuse::inspect;
+use routefuse::ir::Variant;
+use routefuse::{Args, Engine, Graph, HostPlan, Options, Plan, Target, TensorMut, TensorRef, Verified, models};
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::{Alias, Tensor, interp};
 use routefuse_tests::launch;
@@ -143,7 +143,7 @@ fn fused_programs_and_machine_text() {
             assert_eq!(stages.kernels.len(), 1, "{file} is one kernel");
             let kernel = &stages.kernels[0];
             snapshots.compare(&format!("{file}@schedule-{target}"), &schedule(kernel));
-            let code = Stages::code(kernel, many(kernel)).unwrap_or_else(|e| panic!("{file}: {e}"));
+            let code = inspect::code(kernel, many(kernel)).unwrap_or_else(|e| panic!("{file}: {e}"));
             snapshots.compare(&format!("{file}@{target}"), &code.asm);
         }
     }
@@ -151,11 +151,11 @@ fn fused_programs_and_machine_text() {
 }
 
 /// The variant that assumes most, of many rows.
-pub fn many(kernel: &routefuse::Scheduled) -> Variant {
+pub fn many(kernel: &routefuse::ir::Scheduled) -> Variant {
     *kernel.variants().iter().find(|v| !v.few).unwrap_or(&kernel.variants()[0])
 }
 
-fn schedule(kernel: &routefuse::Scheduled) -> String {
-    let text = Stages::kernel_text(kernel);
+fn schedule(kernel: &routefuse::ir::Scheduled) -> String {
+    let text = inspect::kernel_text(kernel);
     text.lines().skip_while(|l| !l.starts_with("schedule ")).map(|l| format!("{l}\n")).collect()
 }

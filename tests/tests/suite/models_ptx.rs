@@ -3,7 +3,8 @@
 use crate::models::many;
 use crate::ptx::check_text;
 use crate::snapshot::Snapshots;
-use routefuse::{Engine, Options, Schedule, Target, Variant, models};
+use routefuse::ir::{Schedule, Variant};
+use routefuse::{Engine, Options, Target, models};
 use routefuse_tests::skips::skip;
 use routefuse_tests::tools::{nvdisasm, output, ptxas};
 use std::fmt::Write;

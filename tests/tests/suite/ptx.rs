@@ -1,6 +1,7 @@
 //! PTX through NVIDIA's assembler: every chain for every processor and variant; what rounds says how.
 
-use routefuse::{Engine, Graph, Options, Target, TargetKind, Variant, Verified, text};
+use routefuse::ir::{TargetKind, Variant};
+use routefuse::{Engine, Graph, Options, Target, Verified, text};
 use routefuse_generate::graph::{self, Profile};
 use routefuse_tests::corpus::{Test, cases, examples};
 use routefuse_tests::differential::shard;

@@ -2,7 +2,8 @@
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use routefuse::{DType, Engine, Literal, Options, Target, Tensor, Variant, text};
+use routefuse::ir::{Literal, Variant};
+use routefuse::{DType, Engine, Options, Target, Tensor, text};
 use routefuse_ir::interp;
 use routefuse_tests::emulator::Emulator;
 use routefuse_tests::launch;

@@ -6,7 +6,9 @@ pub use cache::{Bundle, BundleBuild, BundleFile, Cache, CacheExport, CacheOption
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use routefuse::{Code, models};
+use routefuse::diag::Code;
+use routefuse::exec::Device;
+use routefuse::models;
 use std::path::PathBuf;
 
 /// Fuses the small tensor programs between a Mixture-of-Experts router and its expert GEMMs into one kernel.
@@ -283,6 +285,15 @@ pub enum DeviceChoice {
     Host,
     /// The GPU of this number.
     Cuda(u32),
+}
+
+impl From<DeviceChoice> for Device {
+    fn from(choice: DeviceChoice) -> Device {
+        match choice {
+            DeviceChoice::Host => Device::Host,
+            DeviceChoice::Cuda(ordinal) => Device::Cuda(ordinal),
+        }
+    }
 }
 
 /// `explain`.

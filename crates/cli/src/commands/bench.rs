@@ -2,10 +2,11 @@
 
 use crate::args::{Bench, CacheOptions, DeviceChoice};
 use crate::commands::run::check_size;
-use crate::execution::Execution;
 use crate::failure::Failure;
 use crate::{gpu, random, source, timing};
-use routefuse::{Code, Diagnostic, Engine, Graph, Options, Target};
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::exec::HostExecution;
+use routefuse::{Engine, Graph, HostPlan, Options, Target};
 use serde_json::json;
 use std::io::Write;
 
@@ -26,11 +27,11 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
         return Err(Diagnostic::new(Code::NoDevice, message).help("add `--device cuda:0`").into());
     }
     let engine = Engine::builder().build()?;
-    let fused = engine.compile(&graph, &Target::host(), &Options::default())?;
-    let unfused = engine.compile(&graph, &Target::host(), &Options { fuse: false })?;
+    let fused = HostPlan::new(engine.compile(&graph, &Target::host(), &Options::default())?)?;
+    let unfused = HostPlan::new(engine.compile(&graph, &Target::host(), &Options::unfused())?)?;
     fused.prepare()?;
     unfused.prepare()?;
-    let (kernels, unfused_kernels) = (fused.program().steps.len(), unfused.program().steps.len());
+    let (kernels, unfused_kernels) = (fused.plan().kernels().len(), unfused.plan().kernels().len());
     let dim = graph.symbols.first().map_or("rows", String::as_str);
     let mut out = std::io::stdout().lock();
     let mut rows = Vec::new();
@@ -47,10 +48,12 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     for value in values {
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
         let inputs = random::inputs(&graph, &vec![value; graph.symbols.len()], a.seed);
-        let mut one = Execution::new(&graph, fused.clone(), inputs.clone(), &given)?;
-        let mut many = Execution::new(&graph, unfused.clone(), inputs, &given)?;
+        let mut one = HostExecution::new(fused.clone(), &inputs, &given)?;
+        let mut many = HostExecution::new(unfused.clone(), &inputs, &given)?;
         let (f, u) = timing::launches_us(&mut one, &mut many)?;
-        let (bytes, copy) = (one.bytes(), timing::copy_us(one.bytes()));
+        let (read, written) = one.bytes();
+        let bytes = read + written;
+        let copy = timing::copy_us(bytes);
         if a.json {
             rows.push(json!({
                 "extent": value, "bytes": bytes, "fused_us": f, "unfused_us": u, "unfused_over_fused": u / f,

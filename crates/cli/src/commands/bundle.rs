@@ -1,22 +1,22 @@
 //! `routefuse bundle`.
 
 use crate::args::{Bundle as Command, BundleBuild, BundleFile, CacheOptions, Keygen};
-use crate::commands::cache::{HEADING, line, machine};
+use crate::atomic_file;
+use crate::entry_text::{HEADING, line, machine};
 use crate::failure::Failure;
 use crate::remote;
-use crate::replace::replace;
 use crate::signing;
 use crate::source::{self, Source};
-use crate::{gpu, kernel_cache};
+use crate::{bundle_file, gpu, kernel_cache};
 use indicatif::{ProgressBar, ProgressStyle};
+use routefuse::cache::{SigningKey, Trouble};
+use routefuse::diag::{Code, Diagnostic, Diagnostics};
+use routefuse::engine::Progress;
 use routefuse::models;
-use routefuse::{
-    Bundle, Code, Diagnostic, Diagnostics, Engine, Graph, Options, Progress, SigningKey, Target, Trouble, Verified,
-    text,
-};
+use routefuse::{Engine, Graph, Options, Target, Verified, text};
 use serde_json::json;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub fn run(a: &Command, cache: &CacheOptions) -> Result<(), Failure> {
     match a {
@@ -25,26 +25,6 @@ pub fn run(a: &Command, cache: &CacheOptions) -> Result<(), Failure> {
         Command::Verify(a) => verify(a, cache),
         Command::Keygen(a) => keygen(a),
     }
-}
-
-/// Reads a bundle.
-///
-/// # Errors
-/// `RF0701` if it cannot be read, `RF0811` if it is not a bundle as it was written, `RF0814` if it is not signed as the options
-/// require.
-pub fn read(path: &Path, options: &CacheOptions) -> Result<Bundle, Diagnostic> {
-    let bundle = Bundle::read(path).map_err(|trouble| match trouble {
-        Trouble::Io { .. } => Diagnostic::new(Code::CannotRead, trouble.to_string()),
-        _ => Diagnostic::new(Code::BadBundle, format!("the bundle cannot be used: {trouble}"))
-            .help("build it anew with `routefuse bundle build`"),
-    })?;
-    if let Some(keys) = signing::required(options)? {
-        bundle.require_signed(&keys).map_err(|why| {
-            let message = format!("{} cannot be used: {why}", path.display());
-            Diagnostic::new(Code::Untrusted, message).help("`routefuse bundle inspect` says who signed it")
-        })?;
-    }
-    Ok(bundle)
 }
 
 fn keygen(a: &Keygen) -> Result<(), Failure> {
@@ -56,7 +36,7 @@ fn keygen(a: &Keygen) -> Result<(), Failure> {
     };
     let key = SigningKey::generate().map_err(failed)?;
     key.write(&a.file).map_err(failed)?;
-    replace(&public, key.public().to_pem().as_bytes())?;
+    atomic_file::write(&public, key.public().to_pem().as_bytes())?;
     let mut out = std::io::stdout().lock();
     if a.json {
         let json = json!({ "signing_key": a.file, "public_key": public, "key": key.public().to_string() });
@@ -103,7 +83,7 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
     }
     remote::settle(&engine);
     let bytes = signing::finish(&bundle, cache)?;
-    replace(&a.out, &bytes)?;
+    atomic_file::write(&a.out, &bytes)?;
     let mut out = std::io::stdout().lock();
     if a.json {
         let compiled = engine.counters().compiles;
@@ -117,7 +97,7 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
 }
 
 fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
-    let bundle = read(&a.file, options)?;
+    let bundle = bundle_file::read(&a.file, options)?;
     let entries = bundle.entries().filter_map(|e| e.1.ok());
     let mut out = std::io::stdout().lock();
     if a.json {
@@ -153,7 +133,7 @@ fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
 }
 
 fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
-    let bundle = read(&a.file, options)?;
+    let bundle = bundle_file::read(&a.file, options)?;
     let bad = |message: String| Diagnostic::new(Code::BadBundle, message);
     let mut wrong: Vec<Diagnostic> = bundle
         .entries()
@@ -162,16 +142,18 @@ fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
     let (mut kernels, graphs) = (0, bundle.graphs().to_vec());
     let engine = Engine::from_bundle(&a.file)?;
     for g in &graphs {
-        let graph = match text::parse_verified(&g.text) {
-            Ok(graph) => graph,
-            Err(e) => {
-                wrong.push(bad(format!("the bundle's graph `{}`: {e}", g.name)));
-                continue;
-            }
-        };
+        if let Err(e) = text::parse_verified(&g.text) {
+            wrong.push(bad(format!("the bundle's graph `{}`: {e}", g.name)));
+        }
         for target in &g.targets {
-            let keys = engine.keys(&graph, &Target::named(target)?, &Options { fuse: g.fused })?;
-            for k in keys {
+            let plan = match engine.plan_for(&g.name, &Target::named(target)?) {
+                Ok(plan) => plan,
+                Err(e) => {
+                    wrong.extend(e.into_diagnostics());
+                    continue;
+                }
+            };
+            for k in engine.keys_of(&plan)? {
                 kernels += 1;
                 let found = bundle.entry(k.key.key()).and_then(Result::ok).is_some_and(|e| e.text == k.key.text());
                 if !found {

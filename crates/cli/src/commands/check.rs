@@ -4,7 +4,7 @@ use crate::args::Check;
 use crate::failure::Failure;
 use crate::render;
 use crate::source::{self, Source};
-use routefuse::Diagnostic;
+use routefuse::diag::Diagnostic;
 use std::io::Write;
 
 pub fn run(a: &Check) -> Result<(), Failure> {

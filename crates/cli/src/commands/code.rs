@@ -1,7 +1,7 @@
 //! `routefuse code`.
 
 use crate::failure::Failure;
-use routefuse::Code;
+use routefuse::diag::Code;
 use std::io::Write;
 
 pub fn run(code: Option<Code>) -> Result<(), Failure> {

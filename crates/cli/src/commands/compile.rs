@@ -1,10 +1,11 @@
 //! `routefuse compile`.
 
 use crate::args::Compile;
+use crate::atomic_file;
 use crate::failure::Failure;
-use crate::replace::{folder, replace};
 use crate::source;
-use routefuse::{Engine, Options, Stages, Target};
+use routefuse::inspect;
+use routefuse::{Engine, Options, Target};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::time::Duration;
@@ -21,14 +22,14 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
     // Every target is known before anything is compiled, and everything is compiled before anything is written.
     let targets = a.target.iter().map(|t| Target::named(t)).collect::<Result<Vec<_>, _>>()?;
-    let options = Options { fuse: !a.unfused };
+    let options = Options::default().fuse(!a.unfused);
     let engine = Engine::builder().build()?;
     let mut all = Vec::new();
     for target in targets {
         let stages = engine.stages(&graph, &target, &options)?;
         for (n, kernel) in stages.kernels.iter().enumerate() {
             for &variant in kernel.variants() {
-                let code = Stages::compile(kernel, variant)?;
+                let code = inspect::compile(kernel, variant)?;
                 let metadata = engine.metadata(kernel, &code.artifact)?;
                 let number = if stages.kernels.len() > 1 { format!(".{n}") } else { String::new() };
                 let stem = format!("{}{number}.{target}.{}", graph.name, variant.to_string().replace('/', "-"));
@@ -37,16 +38,16 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
                 phases.extend(code.timings);
                 all.push(Compiled {
                     code: (format!("{stem}.{}", code.artifact.format.extension()), code.artifact.code),
-                    metadata: (format!("{stem}.json"), format!("{metadata:#}\n").into_bytes()),
+                    metadata: (format!("{stem}.json"), format!("{metadata}\n").into_bytes()),
                     stem,
                     phases,
                 });
             }
         }
     }
-    folder(&a.out)?;
+    atomic_file::make_folder(&a.out)?;
     for (name, bytes) in all.iter().flat_map(|c| [&c.code, &c.metadata]) {
-        replace(&a.out.join(name), bytes)?;
+        atomic_file::write(&a.out.join(name), bytes)?;
     }
     let mut out = std::io::stdout().lock();
     if a.json {

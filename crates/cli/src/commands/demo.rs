@@ -1,16 +1,18 @@
 //! `routefuse demo`.
 
 use crate::args::Demo;
-use crate::execution::{Execution, first_difference};
+use crate::difference;
 use crate::failure::Failure;
-use crate::routed::Routed;
+use crate::router_check::RouterCheck;
 use crate::source;
 use crate::timing;
 use crate::trace::Trace;
-use routefuse::{Engine, Graph, Options, Plan, Report, Target, Tensor, Verified, chains, interp};
+use routefuse::exec::HostExecution;
+use routefuse::inspect::{Report, Traffic};
+use routefuse::ir::interp;
+use routefuse::{Engine, Graph, HostPlan, Options, Target, Tensor, Verified, chains};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// The numbers of tokens that are timed.
@@ -54,12 +56,12 @@ pub fn run(a: &Demo) -> Result<(), Failure> {
         line(&mut out, &row)?;
     }
     rows.push(row);
-    let layers = [0, 1].map(|layer| Routed::count(&engine, a.trace.as_deref(), layer, &router));
-    let layers = layers.into_iter().collect::<Result<Vec<Routed>, Failure>>()?;
+    let layers = [0, 1].map(|layer| RouterCheck::count(&engine, a.trace.as_deref(), layer, &router));
+    let layers = layers.into_iter().collect::<Result<Vec<RouterCheck>, Failure>>()?;
     let checked: usize = rows.iter().map(|r| r.checked).sum();
     if a.json {
         let chains: Vec<Value> = rows.iter().map(machine).collect();
-        let layers: Vec<Value> = layers.iter().map(Routed::machine).collect();
+        let layers: Vec<Value> = layers.iter().map(RouterCheck::machine).collect();
         let json = json!({ "tokens": TOKENS, "elements_checked": checked, "chains": chains, "trace": layers });
         writeln!(out, "{json:#}")?;
     } else {
@@ -68,8 +70,8 @@ pub fn run(a: &Demo) -> Result<(), Failure> {
             out,
             "\nThe router of DeepSeek-V3, with everything behind it in the same launch, against the trace's own routing:"
         )?;
-        for (layer, routed) in layers.iter().enumerate() {
-            writeln!(out, "layer {layer}: {routed}")?;
+        for (layer, check) in layers.iter().enumerate() {
+            writeln!(out, "layer {layer}: {check}")?;
         }
     }
     Ok(())
@@ -82,8 +84,8 @@ fn chain_of(model: &str, options: &[(&str, &str)]) -> Result<Verified<Graph>, Fa
 
 /// Compiles a chain, checks it fused and unfused at every number of tokens, and times it.
 fn measure(engine: &Engine, trace: &Trace, chain: &'static str, graph: &Verified<Graph>) -> Result<Row, Failure> {
-    let plan = |fuse| -> Result<Arc<Plan>, Failure> {
-        let plan = engine.compile(graph, &Target::host(), &Options { fuse })?;
+    let plan = |fuse| -> Result<HostPlan, Failure> {
+        let plan = HostPlan::new(engine.compile(graph, &Target::host(), &Options::default().fuse(fuse))?)?;
         plan.prepare()?;
         Ok(plan)
     };
@@ -91,17 +93,17 @@ fn measure(engine: &Engine, trace: &Trace, chain: &'static str, graph: &Verified
     let fused = plan(true)?;
     let compile_ms = start.elapsed().as_secs_f64() * 1e3;
     let unfused = plan(false)?;
-    let report = engine.explain(graph, &Options { fuse: true })?;
-    let kernels = fused.kernels().len();
+    let report = engine.explain(graph, &Options::default())?;
+    let kernels = fused.plan().kernels().len();
     let mut row = Row { chain, report, kernels, compile_ms, fused_us: vec![], unfused_us: vec![], checked: 0 };
     for tokens in TOKENS {
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), tokens)).collect();
         let inputs = trace.inputs(graph, tokens)?;
         let want = interp::run(graph, &inputs, &given)?;
-        let mut checked = |plan: &Arc<Plan>| -> Result<Execution, Failure> {
-            let mut execution = Execution::new(graph, plan.clone(), inputs.clone(), &given)?;
+        let mut checked = |plan: &HostPlan| -> Result<HostExecution, Failure> {
+            let mut execution = HostExecution::new(plan.clone(), &inputs, &given)?;
             execution.launch(1)?;
-            if let Some(difference) = first_difference(execution.outputs(), &want.outputs) {
+            if let Some(difference) = difference::first(&execution.outcome().outputs, &want.outputs) {
                 return Err(Failure::Mismatch(format!("{chain} at {tokens} tokens: {difference}")));
             }
             row.checked += want.outputs.iter().map(Tensor::len).sum::<usize>();
@@ -147,7 +149,7 @@ fn line(out: &mut impl Write, r: &Row) -> std::io::Result<()> {
 }
 
 /// Bytes from and to memory for one token; tables, which are read once a launch, are not in it.
-fn token_bytes(traffic: &routefuse::Traffic) -> u64 {
+fn token_bytes(traffic: &Traffic) -> u64 {
     traffic.read_per_row + traffic.written_per_row
 }
 

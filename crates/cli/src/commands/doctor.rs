@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::Command;
 
 pub fn run(a: &Json) -> Result<(), Failure> {
-    let compiler = routefuse::compiler_info();
+    let compiler = routefuse::inspect::compiler_info();
     let (driver, gpus) = (driver(), gpus());
     // Without a driver there is nothing to say beyond that.
     let cuda = crate::gpu::describe().unwrap_or_default();

@@ -4,7 +4,8 @@ use crate::args::{Colour, Dump, Stage};
 use crate::failure::Failure;
 use crate::{render, source};
 use clap::ValueEnum;
-use routefuse::{CodeStages, Engine, Error, Graph, Options, Stages, Target, Verified, json, text};
+use routefuse::inspect::{self, CodeStages, Stages};
+use routefuse::{Engine, Error, Graph, Options, Target, Verified, json, text};
 use similar::{ChangeTag, TextDiff};
 use std::cell::OnceCell;
 use std::io::{IsTerminal, Write};
@@ -16,7 +17,7 @@ const STAGES: [Stage; 7] =
 pub fn run(a: &Dump, colour: Colour) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
     let target = Target::named(&a.target)?;
-    let options = Options { fuse: !a.unfused };
+    let options = Options::default().fuse(!a.unfused);
     let engine = Engine::builder().build()?;
     let stages = engine.stages(&graph, &target, &options)?;
     let texts = Texts { engine, graph, options, stages, code: OnceCell::new() };
@@ -71,8 +72,8 @@ impl Texts {
         let code = match self.code.get() {
             Some(code) => code,
             None => {
-                let compile = |k: &routefuse::Scheduled| Stages::code(k, k.variants()[0]);
-                let code = self.stages.kernels.iter().map(compile).collect::<Result<_, _>>()?;
+                let kernels = self.stages.kernels.iter();
+                let code = kernels.map(|k| inspect::code(k, k.variants()[0])).collect::<Result<_, _>>()?;
                 self.code.get_or_init(|| code)
             }
         };

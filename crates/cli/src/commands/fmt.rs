@@ -1,10 +1,11 @@
 //! `routefuse fmt`.
 
 use crate::args::Fmt;
+use crate::atomic_file;
 use crate::failure::Failure;
-use crate::replace::replace;
 use crate::source::Source;
-use routefuse::{Code, Diagnostic, text};
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::text;
 use std::io::Write;
 
 pub fn run(a: &Fmt) -> Result<(), Failure> {
@@ -24,7 +25,7 @@ pub fn run(a: &Fmt) -> Result<(), Failure> {
     if a.stdout || a.file.as_os_str() == "-" {
         std::io::stdout().write_all(formatted.as_bytes())?;
     } else if formatted != source.text {
-        replace(&a.file, formatted.as_bytes())?;
+        atomic_file::write(&a.file, formatted.as_bytes())?;
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! `routefuse run`.
 
-use crate::args::{CacheOptions, DeviceChoice, Inputs, Run};
-use crate::execution::{Execution, first_difference};
+use crate::args::{CacheOptions, Inputs, Run};
+use crate::atomic_file;
+use crate::difference;
 use crate::failure::Failure;
-use crate::replace::folder;
-use crate::{gpu, kernel_cache, random, remote, source, tensor_file};
-use routefuse::{Code, Diagnostic, Diagnostics, Graph, Options, Target, Tensor, Verified, interp};
+use crate::{kernel_cache, random, remote, source, tensor_file};
+use routefuse::diag::{Code, Diagnostic, Diagnostics};
+use routefuse::exec::{Executor, Outcome};
+use routefuse::ir::interp;
+use routefuse::{Graph, Options, Tensor, Verified};
 use std::io::Write;
 
 pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
@@ -14,23 +17,16 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
     let given: Vec<(&str, u64)> = a.inputs.dims.iter().map(|(n, v)| (n.as_str(), *v)).collect();
     // Every argument is checked before anything is compiled.
     interp::extents(&graph, &inputs, &given)?;
-    let options = Options { fuse: !a.unfused };
+    let options = Options::default().fuse(!a.unfused);
     let engine = kernel_cache::engine(cache)?;
-    let (outputs, trapped) = match a.on.device {
-        DeviceChoice::Host => {
-            let plan = engine.compile(&graph, &Target::host(), &options)?;
-            plan.prepare()?;
-            let mut execution = Execution::new(&graph, plan, inputs.clone(), &given)?;
-            execution.launch(1)?;
-            (execution.outputs().to_vec(), execution.trapped())
-        }
-        DeviceChoice::Cuda(ordinal) => gpu::run(&engine, &graph, &options, ordinal, &inputs, &given)?,
-    };
+    let executor = Executor::on(a.on.device.into())?;
+    let plan = engine.compile(&graph, &executor.target()?, &options)?;
+    let Outcome { outputs, trapped, .. } = executor.run(plan, &inputs, &given)?;
     remote::settle(&engine);
     let mut out = std::io::stdout().lock();
     if a.check {
         let want = interp::run(&graph, &inputs, &given)?;
-        if let Some(difference) = first_difference(&outputs, &want.outputs) {
+        if let Some(difference) = difference::first(&outputs, &want.outputs) {
             return Err(Failure::Mismatch(difference));
         }
         // The other way round is no fault: fusion drops gathered elements that no output needs, and their traps with them.
@@ -44,7 +40,7 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
         writeln!(out, "@{}: {n} output{s}, {elements} elements, every bit as the interpreter's", graph.name)?;
     }
     if let Some(path) = &a.out {
-        folder(path)?;
+        atomic_file::make_folder(path)?;
         for (name, tensor) in &outputs {
             tensor_file::write_npy(&path.join(format!("{name}.npy")), tensor)?;
         }

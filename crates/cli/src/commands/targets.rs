@@ -2,7 +2,8 @@
 
 use crate::args::Json;
 use crate::failure::Failure;
-use routefuse::{Target, TargetKind};
+use routefuse::Target;
+use routefuse::ir::TargetKind;
 use std::io::Write;
 
 pub fn run(a: &Json) -> Result<(), Failure> {

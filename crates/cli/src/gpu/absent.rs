@@ -1,27 +1,15 @@
-//! Stands for `gpu` in builds without the feature `cuda`.
+//! In the place of `gpu`, in a build without the feature `cuda`.
 
 use crate::args::{Bench, CacheOptions};
 use crate::failure::Failure;
-use routefuse::{BundleWriter, Code, Diagnostic, Engine, Graph, Options, Tensor, Verified};
+use routefuse::cache::BundleWriter;
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::{Engine, Graph, Options, Tensor, Verified};
 
 fn none() -> Failure {
     Diagnostic::new(Code::NoDevice, "this build of routefuse runs on the host only")
         .help("build it with the feature `cuda`")
         .into()
-}
-
-/// A run's outputs by name, and whether a gather trapped.
-pub type Ran = (Vec<(String, Tensor)>, bool);
-
-pub fn run(
-    _: &Engine,
-    _: &Verified<Graph>,
-    _: &Options,
-    _: u32,
-    _: &[Tensor],
-    _: &[(&str, u64)],
-) -> Result<Ran, Failure> {
-    Err(none())
 }
 
 pub fn bench(_: &Bench, _: &CacheOptions, _: &Verified<Graph>, _: &[u64], _: u32) -> Result<(), Failure> {

@@ -1,17 +1,21 @@
 //! `routefuse bench --device cuda:0`.
 
-use super::memory::Memory;
 use super::timer::{Bare, Timer};
 use super::{driver, open, pool};
 use crate::args::{Bench, CacheOptions, Versus};
 use crate::failure::Failure;
 use crate::{kernel_cache, random};
-use routefuse::cuda::{CudaPlan, Gpu};
-use routefuse::{Diagnostic, Engine, Graph, Options, Plan, Tensor, Verified};
-use serde_json::json;
+use routefuse::cuda::{CudaPlan, Gpu, GpuInfo, cudarc::driver::CudaStream};
+use routefuse::diag::Diagnostic;
+use routefuse::exec::CudaExecution;
+use routefuse::{Engine, Graph, Options, Plan, Tensor, Verified};
+use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// With more rows than this a stream fills up and a launch waits for room: the host's time says nothing.
+const MOST_ROWS_FOR_HOST: u64 = 4096;
 
 /// Times every extent.
 ///
@@ -24,102 +28,64 @@ pub fn bench(
     values: &[u64],
     ordinal: u32,
 ) -> Result<(), Failure> {
-    let gpu = open(ordinal)?;
-    let info = gpu.info()?;
-    // Without a directory of its own, a bench compiles.
-    let engine = if cache.cache_dir.is_some() { kernel_cache::engine(cache)? } else { Engine::builder().build()? };
-    let pool = pool()?;
-    let plan = |fuse: bool| -> Result<CudaPlan, Failure> {
-        let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, &Options { fuse })?, &gpu)?;
-        plan.prepare_on(&pool)?;
-        Ok(plan)
-    };
-    let start = Instant::now();
-    let fused = plan(true)?;
-    let cold_ms = start.elapsed().as_secs_f64() * 1e3;
-    let counters = engine.counters();
-    let prepare_ms = prepare_ms(&fused)?;
-    let unfused = if a.vs == Versus::Unfused { Some(plan(false)?) } else { None };
-    let kernels = |plan: &CudaPlan| plan.plan().program().steps.len();
-    let stream = gpu.context().new_stream().map_err(driver("a stream"))?;
-    let timer = Timer { stream: &stream, replay: a.graph_replay };
-    let empty = Bare::empty(gpu.context())?;
-    let bare = fused.artifacts()?.first().map(|artifact| Bare::of(gpu.context(), &stream, artifact)).transpose()?;
-    let dim = graph.symbols.first().map_or("rows", String::as_str);
-    timer.warm_up()?;
-    let empty_us = timer.gpu_us(50, |n| empty.times(&stream, n))?;
-
+    let plans = Plans::new(a, cache, graph, ordinal)?;
+    let bench = Launches::new(a, graph, &plans)?;
     let mut out = std::io::stdout().lock();
-    let mut rows = Vec::new();
     if !a.json {
-        let how = if a.graph_replay { "replays of a CUDA graph" } else { "launches on a stream" };
-        writeln!(out, "@{} on cuda:{ordinal}, {}, driver for {}: {how}", graph.name, info.name, info.driver)?;
-        let others = unfused.as_ref().map_or_else(String::new, |u| format!(", unfused {}", kernels(u)));
-        writeln!(
-            out,
-            "kernels {}{others}; {} compiled, {} assembled, loaded in {cold_ms:.1} ms",
-            kernels(&fused),
-            counters.compiles,
-            counters.assembled
-        )?;
-        writeln!(out, "loaded again from machine code in {prepare_ms:.2} ms; µs of one launch")?;
-        writeln!(out, "an empty kernel {empty_us:.2}; a copy reads and writes as many bytes in all\n")?;
-        writeln!(
-            out,
-            "{dim:>9} {:>11} {:>9} {:>9} {:>9} {:>9} {:>8} {:>9} {:>9} {:>7}",
-            "bytes", "fused", "dependent", "unfused", "copy", "of copy", "host", "driver", "above"
-        )?;
+        bench.head(&mut out)?;
     }
+    let mut rows = Vec::new();
     for &value in values {
-        let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = inputs(graph, value, a.seed);
-        let memory = Memory::new(graph, &fused, &stream, &inputs, &given)?;
-        let many = |n: u64| if n > 100_000 { 5 } else { 50 };
-        let us = timer.gpu_us(many(value), |n| memory.times(&fused, false, n))?;
-        let dependent = timer.gpu_us(many(value), |n| memory.times(&fused, true, n))?;
-        let copy = timer.copy_us(many(value), memory.bytes)?;
-        let unfused_us = match &unfused {
-            Some(plan) => {
-                let memory = Memory::new(graph, plan, &stream, &inputs, &given)?;
-                Some(timer.gpu_us(many(value), |n| memory.times(plan, false, n))?)
-            }
-            None => None,
-        };
-        // With many rows a stream fills up, and a launch waits for room.
-        let host = if value <= 4096 {
-            let launch = |n: u64| -> Result<(), Diagnostic> { memory.times(&fused, false, n) };
-            let bare = |n: u64| -> Result<(), Diagnostic> { bare.as_ref().unwrap_or(&empty).times(&stream, n) };
-            Some(timer.host_us([&launch, &bare])?)
-        } else {
-            None
-        };
-        let bytes = memory.bytes;
+        let row = bench.measure(value)?;
         if a.json {
-            rows.push(json!({
-                "extent": value, "bytes": bytes, "fused_us": us, "dependent_us": dependent, "unfused_us": unfused_us,
-                "copy_us": copy, "copy_over_fused": copy / us, "host_us": host.map(|h| h[0]), "driver_us": host.map(|h| h[1]),
-                "above_driver_us": host.map(|h| h[2]),
-            }));
+            rows.push(row.machine());
         } else {
-            let shown = |us: Option<f64>| us.map_or_else(|| "–".to_owned(), |us| format!("{us:.2}"));
-            let (u, [h, d, above]) = (shown(unfused_us), [0, 1, 2].map(|i| shown(host.map(|h| h[i]))));
-            let of_copy = copy / us * 100.0;
-            writeln!(
-                out,
-                "{value:>9} {bytes:>11} {us:>9.2} {dependent:>9.2} {u:>9} {copy:>9.2} {of_copy:>7.0}% {h:>8} {d:>9} {above:>7}"
-            )?;
+            row.line(&mut out)?;
         }
     }
     if a.json {
-        let json = json!({
-            "graph": graph.name, "device": format!("cuda:{ordinal}"), "card": info.name, "cuda": info.driver.to_string(),
-            "target": fused.plan().target().name(), "graph_replay": a.graph_replay, "dim": dim, "kernels": kernels(&fused),
-            "unfused_kernels": unfused.as_ref().map(kernels), "cold_ms": cold_ms, "compiled": counters.compiles,
-            "assembled": counters.assembled, "prepare_ms": prepare_ms, "empty_us": empty_us, "results": rows,
-        });
-        writeln!(out, "{json:#}")?;
+        writeln!(out, "{:#}", bench.machine(rows))?;
     }
     Ok(())
+}
+
+/// The plans that are timed, loaded on the GPU, and what it took to load them.
+struct Plans {
+    ordinal: u32,
+    gpu: Gpu,
+    info: GpuInfo,
+    fused: Arc<CudaPlan>,
+    unfused: Option<Arc<CudaPlan>>,
+    /// Milliseconds from the graph to the loaded fused plan.
+    cold_ms: f64,
+    /// Milliseconds of loading its machine code once more.
+    prepare_ms: f64,
+    compiled: u64,
+    assembled: u64,
+}
+
+impl Plans {
+    fn new(a: &Bench, cache: &CacheOptions, graph: &Verified<Graph>, ordinal: u32) -> Result<Plans, Failure> {
+        let gpu = open(ordinal)?;
+        let info = gpu.info()?;
+        // Without a directory of its own, a bench compiles.
+        let engine =
+            if cache.cache_dir.is_some() { kernel_cache::engine(cache)? } else { Engine::builder().build()? };
+        let pool = pool()?;
+        let plan = |fuse: bool| -> Result<Arc<CudaPlan>, Failure> {
+            let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, &Options::default().fuse(fuse))?, &gpu)?;
+            plan.prepare_on(&pool)?;
+            Ok(Arc::new(plan))
+        };
+        let start = Instant::now();
+        let fused = plan(true)?;
+        let cold_ms = start.elapsed().as_secs_f64() * 1e3;
+        let counters = engine.counters();
+        let prepare_ms = prepare_ms(&fused)?;
+        let unfused = if a.vs == Versus::Unfused { Some(plan(false)?) } else { None };
+        let (compiled, assembled) = (counters.compiles, counters.assembled);
+        Ok(Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, gpu })
+    }
 }
 
 /// Milliseconds of loading a plan's machine code once more, on a handle of the GPU that has nothing loaded.
@@ -132,6 +98,143 @@ fn prepare_ms(plan: &CudaPlan) -> Result<f64, Diagnostic> {
     let start = Instant::now();
     again.prepare()?;
     Ok(start.elapsed().as_secs_f64() * 1e3)
+}
+
+/// Everything that launches take.
+struct Launches<'a> {
+    options: &'a Bench,
+    graph: &'a Verified<Graph>,
+    plans: &'a Plans,
+    stream: Arc<CudaStream>,
+    /// A kernel that does nothing, and what it takes on the GPU.
+    empty: Bare,
+    empty_us: f64,
+    /// The fused plan's first kernel, launched by the driver's call alone.
+    bare: Option<Bare>,
+}
+
+impl<'a> Launches<'a> {
+    fn new(options: &'a Bench, graph: &'a Verified<Graph>, plans: &'a Plans) -> Result<Launches<'a>, Failure> {
+        let context = plans.gpu.context();
+        let stream = context.new_stream().map_err(driver("a stream"))?;
+        let empty = Bare::empty(context)?;
+        let artifacts = plans.fused.artifacts()?;
+        let bare = artifacts.first().map(|artifact| Bare::of(context, &stream, artifact)).transpose()?;
+        let timer = Timer { stream: &stream, replay: options.graph_replay };
+        timer.warm_up()?;
+        let empty_us = timer.gpu_us(50, |n| empty.times(&stream, n))?;
+        Ok(Launches { options, graph, plans, empty, empty_us, bare, stream })
+    }
+
+    fn measure(&self, value: u64) -> Result<Row, Failure> {
+        let timer = Timer { stream: &self.stream, replay: self.options.graph_replay };
+        let count = if value > 100_000 { 5 } else { 50 };
+        let given: Vec<(&str, u64)> = self.graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
+        let inputs = inputs(self.graph, value, self.options.seed);
+        let execution = |plan: &Arc<CudaPlan>| CudaExecution::new(Arc::clone(plan), &self.stream, &inputs, &given);
+        let fused = execution(&self.plans.fused)?;
+        let (read, written) = fused.bytes();
+        let bytes = read + written;
+        let fused_us = timer.gpu_us(count, |n| fused.launch(n))?;
+        let dependent_us = timer.gpu_us(count, |n| fused.launch_dependent(n))?;
+        let copy_us = timer.copy_us(count, bytes)?;
+        let unfused_us = match &self.plans.unfused {
+            Some(plan) => {
+                let unfused = execution(plan)?;
+                Some(timer.gpu_us(count, |n| unfused.launch(n))?)
+            }
+            None => None,
+        };
+        let host_us = if value <= MOST_ROWS_FOR_HOST {
+            let launch = |n: u64| fused.launch(n);
+            let bare = |n: u64| self.bare.as_ref().unwrap_or(&self.empty).times(&self.stream, n);
+            Some(timer.host_us([&launch, &bare])?)
+        } else {
+            None
+        };
+        Ok(Row { value, bytes, fused_us, dependent_us, unfused_us, copy_us, host_us })
+    }
+
+    fn dim(&self) -> &str {
+        self.graph.symbols.first().map_or("rows", String::as_str)
+    }
+
+    fn head(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, gpu: _ } = self.plans;
+        let how = if self.options.graph_replay { "replays of a CUDA graph" } else { "launches on a stream" };
+        writeln!(out, "@{} on cuda:{ordinal}, {}, driver for {}: {how}", self.graph.name, info.name, info.driver)?;
+        let others = unfused.as_ref().map_or_else(String::new, |u| format!(", unfused {}", kernels(u)));
+        writeln!(
+            out,
+            "kernels {}{others}; {compiled} compiled, {assembled} assembled, loaded in {cold_ms:.1} ms",
+            kernels(fused)
+        )?;
+        writeln!(out, "loaded again from machine code in {prepare_ms:.2} ms; µs of one launch")?;
+        writeln!(out, "an empty kernel {:.2}; a copy reads and writes as many bytes in all\n", self.empty_us)?;
+        writeln!(
+            out,
+            "{:>9} {:>11} {:>9} {:>9} {:>9} {:>9} {:>8} {:>9} {:>9} {:>7}",
+            self.dim(),
+            "bytes",
+            "fused",
+            "dependent",
+            "unfused",
+            "copy",
+            "of copy",
+            "host",
+            "driver",
+            "above"
+        )
+    }
+
+    fn machine(&self, rows: Vec<Value>) -> Value {
+        let Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, gpu: _ } = self.plans;
+        json!({
+            "graph": self.graph.name, "device": format!("cuda:{ordinal}"), "card": info.name,
+            "cuda": info.driver.to_string(), "target": fused.plan().target().name(),
+            "graph_replay": self.options.graph_replay, "dim": self.dim(), "kernels": kernels(fused),
+            "unfused_kernels": unfused.as_ref().map(kernels), "cold_ms": cold_ms, "compiled": compiled,
+            "assembled": assembled, "prepare_ms": prepare_ms, "empty_us": self.empty_us, "results": rows,
+        })
+    }
+}
+
+fn kernels(plan: &Arc<CudaPlan>) -> usize {
+    plan.plan().program().steps.len()
+}
+
+/// The times of one extent, in microseconds of one launch.
+struct Row {
+    value: u64,
+    bytes: u64,
+    fused_us: f64,
+    dependent_us: f64,
+    unfused_us: Option<f64>,
+    copy_us: f64,
+    /// On the host: of a launch, of the driver's call alone, and what the first takes more.
+    host_us: Option<[f64; 3]>,
+}
+
+impl Row {
+    fn line(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let Row { value, bytes, fused_us, dependent_us, unfused_us, copy_us, host_us } = self;
+        let shown = |us: Option<f64>| us.map_or_else(|| "–".to_owned(), |us| format!("{us:.2}"));
+        let (u, [h, d, above]) = (shown(*unfused_us), [0, 1, 2].map(|i| shown(host_us.map(|h| h[i]))));
+        let of_copy = copy_us / fused_us * 100.0;
+        writeln!(
+            out,
+            "{value:>9} {bytes:>11} {fused_us:>9.2} {dependent_us:>9.2} {u:>9} {copy_us:>9.2} {of_copy:>7.0}% {h:>8} {d:>9} {above:>7}"
+        )
+    }
+
+    fn machine(&self) -> Value {
+        json!({
+            "extent": self.value, "bytes": self.bytes, "fused_us": self.fused_us, "dependent_us": self.dependent_us,
+            "unfused_us": self.unfused_us, "copy_us": self.copy_us, "copy_over_fused": self.copy_us / self.fused_us,
+            "host_us": self.host_us.map(|h| h[0]), "driver_us": self.host_us.map(|h| h[1]),
+            "above_driver_us": self.host_us.map(|h| h[2]),
+        })
+    }
 }
 
 /// Random inputs. A device scalar is a number of rows: all but an eighth.

@@ -1,19 +1,16 @@
-//! Plans on an NVIDIA GPU: what `run` and `bench` launch there, and how its time is taken.
+//! What only NVIDIA GPUs have: times taken there, their machine code, and what they are.
 
 mod bench;
-mod memory;
 mod timer;
 
 pub use bench::bench;
 
 use crate::failure::Failure;
-use memory::Memory;
+use routefuse::cache::BundleWriter;
 use routefuse::cuda::{CudaPlan, Gpu, cudarc::driver::DriverError};
-use routefuse::{BundleWriter, Code, Diagnostic, Engine, Graph, Options, Tensor, Verified};
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::{Engine, Graph, Options, Verified};
 use std::fmt::Display;
-
-/// A run's outputs by name, and whether a gather trapped.
-pub type Ran = (Vec<(String, Tensor)>, bool);
 
 /// A call of the driver that failed, in words.
 fn driver(what: impl Display) -> impl FnOnce(DriverError) -> Diagnostic {
@@ -33,27 +30,6 @@ fn open(ordinal: u32) -> Result<Gpu, Diagnostic> {
 fn pool() -> Result<rayon::ThreadPool, Diagnostic> {
     let wrong = |e| Diagnostic::new(Code::Internal, format!("no threads can be started: {e}"));
     rayon::ThreadPoolBuilder::new().build().map_err(wrong)
-}
-
-/// One launch.
-///
-/// # Errors
-/// `RF0809` if there is no such GPU; what compiling, loading and launching report.
-pub fn run(
-    engine: &Engine,
-    graph: &Verified<Graph>,
-    options: &Options,
-    ordinal: u32,
-    inputs: &[Tensor],
-    given: &[(&str, u64)],
-) -> Result<Ran, Failure> {
-    let gpu = open(ordinal)?;
-    let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, options)?, &gpu)?;
-    plan.prepare_on(&pool()?)?;
-    let stream = gpu.context().new_stream().map_err(driver("a stream"))?;
-    let mut memory = Memory::new(graph, &plan, &stream, inputs, given)?;
-    memory.launch(&plan, false)?;
-    Ok(memory.outputs()?)
 }
 
 /// Adds the GPU's machine code of these graphs to a bundle.

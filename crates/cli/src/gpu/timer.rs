@@ -3,7 +3,8 @@
 use super::driver;
 use routefuse::cuda::cudarc::driver::sys::{self, CUevent_flags, CUstreamCaptureMode};
 use routefuse::cuda::cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, result};
-use routefuse::{Artifact, Code, Diagnostic, Slot};
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::ir::{Artifact, Slot};
 use std::ffi::{CString, c_void};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

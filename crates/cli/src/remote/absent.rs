@@ -2,7 +2,10 @@
 
 use crate::args::CacheOptions;
 use crate::failure::Failure;
-use routefuse::{Code, Diagnostic, DiskCache, Engine, EngineBuilder, Key};
+use routefuse::Engine;
+use routefuse::cache::{DiskCache, Key};
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::engine::EngineBuilder;
 use serde_json::Value;
 
 /// `RF0813` if a remote cache is named on the command line.

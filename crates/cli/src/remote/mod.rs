@@ -3,7 +3,10 @@
 use crate::args::CacheOptions;
 use crate::failure::Failure;
 use crate::signing;
-use routefuse::{Code, Diagnostic, DiskCache, Engine, EngineBuilder, Key, RemoteCache, RemoteOptions};
+use routefuse::Engine;
+use routefuse::cache::{DiskCache, Key, RemoteCache, RemoteOptions};
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::engine::EngineBuilder;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -19,7 +22,14 @@ fn open(options: &CacheOptions, write: bool) -> Result<Option<RemoteCache>, Fail
     let write = write || options.remote_write || from_env.write;
     let sign = if write { signing::key(options)? } else { None };
     let require_signed = signing::required(options)?;
-    Ok(Some(RemoteCache::open(&address, RemoteOptions { write, sign, require_signed, ..from_env })))
+    Ok(Some(RemoteCache::open(
+        &address,
+        from_env.with(|o| {
+            o.write = write;
+            o.sign = sign;
+            o.require_signed = require_signed;
+        }),
+    )))
 }
 
 /// An engine with the remote cache.

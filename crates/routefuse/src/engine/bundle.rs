@@ -145,7 +145,7 @@ mod make {
                 let unstorable = |name: &str| {
                     Diagnostic::new(Code::Internal, format!("the schedule of kernel `{name}` cannot be stored"))
                 };
-                if !bundle.plan(at, plan) {
+                if !bundle.plan(at, *target, plan.program(), plan.kernels().iter().map(|k| &k.schedule)) {
                     return Err(unstorable(&plan.program().name).into());
                 }
                 let jobs = plan.kernels().iter().flat_map(|k| k.variants().iter().map(move |v| (k, *v)));

@@ -3,8 +3,9 @@
 use super::drawing::{Drawing, Kind};
 use super::*;
 use crate::chains::PostChain;
-use crate::{chains, models};
+use crate::{Engine, chains, models};
 use routefuse_ir::text;
+use routefuse_passes::pipeline::Options;
 
 fn picture(graph: &Verified<Graph>) -> Picture {
     Engine::builder().build().unwrap().picture(graph, &Options::default()).unwrap()

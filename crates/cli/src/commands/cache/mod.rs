@@ -3,13 +3,16 @@
 mod why_miss;
 
 use crate::args::{BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect};
-use crate::commands::bundle;
+use crate::atomic_file;
+use crate::bundle_file;
+use crate::entry_text::{HEADING, line, machine};
 use crate::failure::Failure;
 use crate::kernel_cache::required;
 use crate::remote;
-use crate::replace::replace;
 use crate::signing;
-use routefuse::{BundleWriter, Code, Diagnostic, Diagnostics, DiskCache, Engine, Entry, Trouble};
+use routefuse::Engine;
+use routefuse::cache::{BundleWriter, DiskCache, Entry, Trouble};
+use routefuse::diag::{Code, Diagnostic, Diagnostics};
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -35,25 +38,6 @@ pub fn run(a: &Cache, options: &CacheOptions) -> Result<(), Failure> {
 fn entries(cache: &DiskCache) -> Result<Vec<Result<Entry, Trouble>>, Failure> {
     let listed = cache.list()?;
     Ok(listed.iter().filter_map(|l| cache.read(l.key).transpose()).collect())
-}
-
-/// What an entry is, in one line.
-pub fn line(entry: &Entry) -> String {
-    let target = entry.artifact.target;
-    let (key, bytes) = (&entry.key.to_string()[..16], entry.artifact.code.len());
-    format!("{key} {target:<8} {:<15} {bytes:>8}  {}", entry.artifact.variant.to_string(), entry.ingredient("compiler"))
-}
-
-/// The heading over [`line`].
-pub const HEADING: &str = "key              target   variant            bytes  compiler";
-
-/// As [`line`].
-pub fn machine(entry: &Entry) -> Value {
-    json!({
-        "key": entry.key.to_string(), "target": entry.artifact.target.name(),
-        "variant": entry.artifact.variant.to_string(), "code_bytes": entry.artifact.code.len(),
-        "compiler": entry.ingredient("compiler"), "schedule": entry.ingredient("schedule"),
-    })
 }
 
 fn ls(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
@@ -137,12 +121,12 @@ fn export(cache: &DiskCache, options: &CacheOptions, a: &CacheExport) -> Result<
         }
     }
     let bytes = signing::finish(&bundle, options)?;
-    replace(&a.out, &bytes)?;
+    atomic_file::write(&a.out, &bytes)?;
     Ok(writeln!(std::io::stdout(), "{} ({} kernels, {} bytes)", a.out.display(), bundle.len(), bytes.len())?)
 }
 
 fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(), Failure> {
-    let bundle = bundle::read(&a.file, options)?;
+    let bundle = bundle_file::read(&a.file, options)?;
     let (mut kept, mut wrong) = (0, Vec::new());
     for (key, entry) in bundle.entries() {
         match entry {
