@@ -5,7 +5,9 @@ use routefuse::diag::Code;
 use routefuse::exec::Workspace;
 use routefuse::inspect;
 use routefuse::ir::{Alias, CodeFormat, Layout, interp};
-use routefuse::{Args, DType, Engine, Graph, HostPlan, Options, Plan, Target, Tensor, TensorMut, TensorRef, Verified, chains, text};
+use routefuse::{
+    Args, DType, Engine, Graph, HostPlan, Options, Plan, Target, Tensor, TensorMut, TensorRef, Verified, chains, text,
+};
 use std::sync::Arc;
 
 /// Values of a small generator: ids of which some are out of range, weights of every sign and class.

@@ -139,7 +139,8 @@ impl Lowering<'_> {
 
     /// A macro operation, by way of the graph that it expands to.
     fn expanded(&mut self, g: &Rowwise, id: NodeId, operands: &[ValueId]) -> Result<ValueId, Diagnostics> {
-        let mut graph = Graph { symbols: g.graph.symbols.clone(), ..Graph::default() };
+        let mut graph = Graph::default();
+        graph.symbols.clone_from(&g.graph.symbols);
         let mut inputs = Vec::with_capacity(operands.len());
         for (i, o) in g.at(id).operands.iter().enumerate() {
             let (ty, name) = (g.node(*o).ty.clone(), format!("x{i}"));

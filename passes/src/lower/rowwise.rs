@@ -36,8 +36,7 @@ impl<'g> Rowwise<'g> {
     pub(crate) fn new(graph: &'g Graph) -> Rowwise<'g> {
         // A verified graph has no cycle; the nodes of an unverified one's would be left out.
         let order = graph.topological().unwrap_or_default();
-        let mut rowwise =
-            Rowwise { graph, order: vec![], nodes: vec![RowwiseNode::default(); graph.node_bound()] };
+        let mut rowwise = Rowwise { graph, order: vec![], nodes: vec![RowwiseNode::default(); graph.node_bound()] };
         for (position, id) in order.iter().enumerate() {
             let node = graph.node(*id);
             let operands = graph.operands(*id);

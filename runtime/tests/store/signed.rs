@@ -194,8 +194,8 @@ fn another_program_agrees() {
     let bytes = entry(1, &ours);
     let signature = &bytes[bytes.len() - 64..];
     assert!(verified(format!("routefuse kernel 1\n{}\n", hex(&bytes[72..104])), signature, dir.path()));
-    assert!(!verified(format!("routefuse bundle 1\n{}\n", hex(&bytes[72..104])), signature, dir.path()));
+    assert!(!verified(format!("routefuse bundle 2\n{}\n", hex(&bytes[72..104])), signature, dir.path()));
     let bytes = writer(&[1]).finish_signed(&ours);
-    let text = format!("routefuse bundle 1\n{}\n", hex(&bytes[16..48]));
+    let text = format!("routefuse bundle 2\n{}\n", hex(&bytes[16..48]));
     assert!(verified(text, &bytes[bytes.len() - 64..], dir.path()));
 }

@@ -15,13 +15,13 @@ mod program_text;
 #[cfg(feature = "graphs")]
 mod stages;
 
+#[cfg(feature = "graphs")]
+pub use crate::picture::Picture;
 #[cfg(feature = "compiler")]
 pub use code::{CodeStages, Compilation, code, compile};
 #[cfg(feature = "compiler")]
 pub use compiler_info::{CompilerInfo, compiler_info};
 pub use keys::KernelKey;
-#[cfg(feature = "graphs")]
-pub use crate::picture::Picture;
 #[cfg(feature = "graphs")]
 pub use routefuse_passes::explain::{
     Cost, GatherReport, KernelReport, ParamReport, PassSummary, Report, ScheduleReport, Traffic,
