@@ -63,7 +63,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Program, Vec<Schedule>), Malformed
         r.list("workspace", |r| Ok(Intermediate { name: r.text("workspace")?.to_owned(), ty: read_type(r)? }))?;
     let has_trap = r.bool("plan")?;
     let steps = r.list("kernels", |r| {
-        let kernel = read_kernel(r)?.verify().map_err(|d| Malformed::Kernel { why: d.to_string() })?;
+        let kernel = read_kernel(r)?;
+        if !refers_to_what_is_there(&kernel) {
+            return Err(Malformed::Plan);
+        }
+        let kernel = kernel.verify().map_err(|d| Malformed::Kernel { why: d.to_string() })?;
         let buffers = r.list("buffers", read_buffer)?;
         let symbols = r.list("buffers", |r| r.u32("buffers").map(SymbolId))?;
         Ok((Step { kernel, buffers, symbols }, read_schedule(r)?))
@@ -72,6 +76,27 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Program, Vec<Schedule>), Malformed
     let (steps, schedules): (Vec<Step>, Vec<Schedule>) = steps.into_iter().unzip();
     let program = Program { name, symbols, inputs, outputs, intermediates, has_trap, steps };
     if names_what_is_there(&program) { Ok((program, schedules)) } else { Err(Malformed::Plan) }
+}
+
+/// Whether every number in a kernel names something of the kernel, and operands come before users: the verifier takes that for
+/// granted of kernels that were not read from bytes.
+fn refers_to_what_is_there(k: &Kernel) -> bool {
+    let symbol = |s: SymbolId| (s.0 as usize) < k.symbols.len();
+    let param = |p: ParamId| (p.0 as usize) < k.params.len();
+    let value = |v: ValueId| (v.0 as usize) < k.values.len();
+    let params = k
+        .params
+        .iter()
+        .all(|p| p.aliases.is_none_or(param) && p.ty.shape.iter().all(|d| d.as_sym().is_none_or(symbol)));
+    let values = k.values.iter().enumerate().all(|(i, v)| {
+        let table = match v.kind {
+            ValueKind::Load(p) | ValueKind::Gather { table: p, .. } => param(p),
+            _ => true,
+        };
+        table && v.kind.operands().iter().all(|o| (o.0 as usize) < i)
+    });
+    let stores = k.stores.iter().all(|s| param(s.param) && value(s.value) && s.add_at.is_none_or(value));
+    k.rows.is_none_or(symbol) && params && values && stores
 }
 
 /// Whether every number of a dim, a buffer or an input names something, and each kernel is given buffers of the types that it
