@@ -64,7 +64,7 @@ fn reference() -> String {
 
 fn write(s: &mut String) -> std::fmt::Result {
     let lib = source("ir/src/lib.rs");
-    let graph = source("ir/src/graph.rs");
+    let layout = source("ir/src/layout.rs");
     let ops = source("ir/src/op/mod.rs");
     writeln!(s, "# IR reference\n")?;
     writeln!(
@@ -108,9 +108,9 @@ fn write(s: &mut String) -> std::fmt::Result {
     writeln!(s, "\n## Forms of `pack`\n")?;
     variants(s, &ops, "PackForm", &["masked", "sign_extended"])?;
     writeln!(s, "\n## Layouts\n\nOf inputs and outputs, behind the type.\n")?;
-    variants(s, &graph, "Layout", &["", "rows", "strided"])?;
+    variants(s, &layout, "Layout", &["", "rows", "strided"])?;
     writeln!(s, "\n## Aliases\n\nOf outputs, behind the layout; the name is an input's.\n")?;
-    variants(s, &graph, "Alias", &["", "in_place(name)", "donates(name)", "guarded(name)"])?;
+    variants(s, &layout, "Alias", &["", "in_place(name)", "donates(name)", "guarded(name)"])?;
     let row = source("ir/src/op/row.rs");
     writeln!(s, "\n## Row operations\n")?;
     writeln!(s, "The reductions:\n")?;
