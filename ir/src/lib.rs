@@ -15,17 +15,19 @@
 //! The interpreter ([`interp`]) *is* the definition; every target agrees with it bit for bit.
 //!
 //! - Integers wrap. `x / 0` is all ones and `x % 0` is `x` (the RISC-V rule); `MIN / -1` wraps to `MIN`, `MIN % -1` is 0.
-//!   Division truncates. Shift amounts are unsigned; an amount of the width or more gives 0, or the sign in a signed
+//!   Division truncates; `div_floor` rounds down, and `rem_floor` has the sign of the divisor. Shift amounts are unsigned; an amount of the width or more gives 0, or the sign in a signed
 //!   right shift.
 //! - `f32` arithmetic is IEEE 754: round to nearest even, no contraction, no flush to zero. An arithmetic result that
 //!   is NaN is the canonical quiet NaN `0x7fc00000` (`neg` and `abs` count as arithmetic). Moves (`select`, `concat`,
 //!   `slice`, `gather`, `copy`, …) keep every bit.
 //! - `f16` and `bf16` are storage types: compute in `f32` and round by an explicit `cast`, so that rounding points
 //!   are in the program and are never moved. NaN becomes `0x7e00` / `0x7fc0`; widening a NaN gives `0x7fc00000`.
-//! - `min` and `max` prefer a number to a NaN, and order `-0.0` before `+0.0`. Comparisons with NaN are false, `ne` true.
+//! - `min` and `max` prefer a number to a NaN, unless their attribute `nan` says `propagate`, and order `-0.0` before `+0.0`. Comparisons with NaN are false, `ne` true.
 //! - Casts: float to integer truncates and saturates, NaN gives 0; integer to `f16`/`bf16` rounds to `f32` first;
 //!   integer to integer keeps the low bits, extending by the *source's* sign; anything to `bool` is `x != 0`.
-//! - `exp`, `log`, `sigmoid`, `softplus`, `tanh` are one fixed sequence of IEEE and integer operations each ([`math`]).
+//! - `floor`, `ceil`, `round` (of a half, to even) and `trunc` are exact, and keep the sign of what becomes a zero. `rsqrt` is
+//!   1 / √x, rounded as a root and again as a quotient.
+//! - `exp`, `exp2`, `log`, `log2`, `sigmoid`, `softplus`, `tanh` are one fixed sequence of IEEE and integer operations each ([`math`]).
 //! - An id is data: a gather whose index is out of range does what its [`OutOfRange`](op::OutOfRange) policy says.
 //!
 //! # Features

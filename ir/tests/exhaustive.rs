@@ -18,13 +18,31 @@ struct Subject {
     holds: fn(f32, f32) -> bool,
 }
 
-const SUBJECTS: [Subject; 5] = [
+const SUBJECTS: [Subject; 8] = [
     Subject { name: "exp", run: native::exp, reference: f64::exp, holds: |_, y| y.is_sign_positive() },
+    Subject {
+        name: "exp2",
+        run: native::exp2,
+        reference: f64::exp2,
+        holds: |x, y| y.is_sign_positive() && (y > 1.0) <= (x > 0.0),
+    },
     Subject {
         name: "log",
         run: native::log,
         reference: f64::ln,
         holds: |x, y| y.is_nan() == (x < 0.0) && (y == f32::NEG_INFINITY) == (x == 0.0),
+    },
+    Subject {
+        name: "log2",
+        run: native::log2,
+        reference: f64::log2,
+        holds: |x, y| y.is_nan() == (x < 0.0) && (y == f32::NEG_INFINITY) == (x == 0.0),
+    },
+    Subject {
+        name: "rsqrt",
+        run: native::rsqrt,
+        reference: |x| 1.0 / x.sqrt(),
+        holds: |x, y| y.is_nan() == (x < 0.0) && y.is_infinite() == (x == 0.0),
     },
     Subject {
         name: "sigmoid",
@@ -156,6 +174,28 @@ fn errors_stay_within_the_stated_bounds() {
         println!("{line}");
     }
     assert!(failures.is_empty(), "\n{failures}");
+}
+
+#[test]
+fn roundings_are_exact() {
+    type Rounding = (&'static str, fn(f32) -> f32, fn(f32) -> f32);
+    const ROUNDINGS: [Rounding; 4] = [
+        ("floor", native::floor, f32::floor),
+        ("ceil", native::ceil, f32::ceil),
+        ("round", native::round, f32::round_ties_even),
+        ("trunc", native::trunc, f32::trunc),
+    ];
+    let workers = for_each_argument(|wrong: &mut Option<(&str, f32)>, x| {
+        for (name, run, exact) in ROUNDINGS {
+            let expected = if x.is_nan() { F32_NAN } else { exact(x) };
+            if run(x).to_bits() != expected.to_bits() {
+                *wrong = Some((name, x));
+            }
+        }
+    });
+    if let Some((name, x)) = workers.into_iter().flatten().next() {
+        panic!("{name} of {x:e} = {:#010X}", x.to_bits());
+    }
 }
 
 #[test]

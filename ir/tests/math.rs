@@ -60,6 +60,62 @@ fn edges_are_exact() {
         ],
     );
     check(
+        "exp2",
+        native::exp2,
+        &[
+            (-INFINITY, 0.0),
+            (f32::MIN, 0.0),
+            (-150.0, 0.0),
+            (-149.999_98, LEAST_DENORMAL),
+            (-149.0, LEAST_DENORMAL),
+            (-126.0, LEAST_NORMAL),
+            (-1.0, 0.5),
+            (-LEAST_DENORMAL, 1.0),
+            (-0.0, 1.0),
+            (0.0, 1.0),
+            (10.0, 1024.0),
+            (127.0, f32::from_bits(254 << 23)),
+            (127.999_99, f32::from_bits(0x7F7F_FFA7)),
+            (128.0, INFINITY),
+            (f32::MAX, INFINITY),
+            (INFINITY, INFINITY),
+        ],
+    );
+    check(
+        "log2",
+        native::log2,
+        &[
+            (-INFINITY, F32_NAN),
+            (-1.0, F32_NAN),
+            (-LEAST_DENORMAL, F32_NAN),
+            (-0.0, -INFINITY),
+            (0.0, -INFINITY),
+            (LEAST_DENORMAL, -149.0),
+            (LEAST_NORMAL, -126.0),
+            (0.5, -1.0),
+            (1.0, 0.0),
+            (2.0, 1.0),
+            (1024.0, 10.0),
+            (f32::MAX, 128.0),
+            (INFINITY, INFINITY),
+        ],
+    );
+    check(
+        "rsqrt",
+        native::rsqrt,
+        &[
+            (-INFINITY, F32_NAN),
+            (-LEAST_DENORMAL, F32_NAN),
+            (-0.0, -INFINITY),
+            (0.0, INFINITY),
+            (LEAST_NORMAL, f32::from_bits((127 + 63) << 23)),
+            (0.25, 2.0),
+            (1.0, 1.0),
+            (4.0, 0.5),
+            (INFINITY, 0.0),
+        ],
+    );
+    check(
         "sigmoid",
         native::sigmoid,
         &[
@@ -126,9 +182,12 @@ fn sigmoid_follows_exp_to_the_last_denormal() {
     }
 }
 
-const FUNCTIONS: [(&str, Function); 5] = [
+const FUNCTIONS: [(&str, Function); 8] = [
     ("exp", native::exp),
+    ("exp2", native::exp2),
     ("log", native::log),
+    ("log2", native::log2),
+    ("rsqrt", native::rsqrt),
     ("sigmoid", native::sigmoid),
     ("softplus", native::softplus),
     ("tanh", native::tanh),
@@ -147,9 +206,12 @@ fn results_are_the_published_bits() {
     assert_eq!(digests, PUBLISHED, "{digests:#018X?}");
 }
 
-const PUBLISHED: [(&str, u64); 5] = [
+const PUBLISHED: [(&str, u64); 8] = [
     ("exp", 0x157F_A675_96C6_3293),
+    ("exp2", 0x03DC_3016_429A_699E),
     ("log", 0x06CF_F145_BB89_3AFC),
+    ("log2", 0xC781_EC59_57D7_A05E),
+    ("rsqrt", 0xA5E0_EBC1_ECA6_2F4B),
     ("sigmoid", 0xFDBD_4ADC_B6C7_77F7),
     ("softplus", 0x872D_34B4_4252_1EED),
     ("tanh", 0xDB9F_346C_C10F_F72D),
@@ -196,6 +258,10 @@ impl ScalarMachine for Counting {
     fn fdiv(&mut self, a: Lanes<f32>, b: Lanes<f32>) -> Lanes<f32> {
         self.division += 1;
         zip(a, b, |a, b| Native.fdiv(a, b))
+    }
+    fn fsqrt(&mut self, a: Lanes<f32>) -> Lanes<f32> {
+        self.float += 1;
+        a.map(|a| Native.fsqrt(a))
     }
     fn ffma(&mut self, a: Lanes<f32>, b: Lanes<f32>, c: Lanes<f32>) -> Lanes<f32> {
         self.float += 1;
@@ -302,9 +368,12 @@ type OnLanes = fn(&mut Counting, Lanes<f32>) -> Lanes<f32>;
 /// These run for every expert of every token: an operation more is a decision. Lanes must not disturb one another.
 #[test]
 fn costs_and_lanes() {
-    let on_lanes: [(&str, OnLanes); 5] = [
+    let on_lanes: [(&str, OnLanes); 8] = [
         ("exp", math::exp),
+        ("exp2", math::exp2),
         ("log", math::log),
+        ("log2", math::log2),
+        ("rsqrt", math::rsqrt),
         ("sigmoid", math::sigmoid),
         ("softplus", math::softplus),
         ("tanh", math::tanh),
@@ -315,13 +384,17 @@ fn costs_and_lanes() {
         let x = [f32::NAN, -INFINITY, 1.25, -103.5];
         let mut machine = Counting::default();
         let y = four(&mut machine, x);
-        assert_eq!(y.map(f32::to_bits), x.map(|x| one(x).to_bits()), "{name} on lanes");
+        let bits = |y: f32| if y.is_nan() { F32_NAN.to_bits() } else { y.to_bits() };
+        assert_eq!(y.map(bits), x.map(|x| one(x).to_bits()), "{name} on lanes");
         costs.insert(name, (machine.float, machine.division, machine.integer, machine.choice));
     }
     // float operations (fma, add, multiply, sign, conversion), divisions, integer operations, comparisons and choices
     let expected = [
         ("exp", (12, 0, 4, 6)),
+        ("exp2", (12, 0, 4, 6)),
         ("log", (14, 0, 4, 9)),
+        ("log2", (23, 0, 4, 9)),
+        ("rsqrt", (1, 1, 0, 0)),
         ("sigmoid", (15, 1, 1, 6)),
         ("softplus", (27, 0, 1, 9)),
         ("tanh", (21, 1, 3, 6)),

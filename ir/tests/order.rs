@@ -129,6 +129,7 @@ impl ScalarMachine for Wrapping {
         fsub(a: f32, b: f32) -> f32;
         fmul(a: f32, b: f32) -> f32;
         fdiv(a: f32, b: f32) -> f32;
+        fsqrt(a: f32) -> f32;
         ffma(a: f32, b: f32, c: f32) -> f32;
         fabs(a: f32) -> f32;
         fneg(a: f32) -> f32;

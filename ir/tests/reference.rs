@@ -3,6 +3,7 @@
 
 use routefuse_ir::dim::{Dim, SymbolId};
 use routefuse_ir::infer::infer;
+use routefuse_ir::math::MAX_ULP;
 use routefuse_ir::op::attribute::AttributeValue;
 use routefuse_ir::op::info::OpInfo;
 use routefuse_ir::op::table::OPS;
@@ -98,6 +99,16 @@ fn write(s: &mut String) -> std::fmt::Result {
         let OpInfo { mnemonic, summary, .. } = op;
         let (operands, attributes) = (code(&op.operands_text()), code(&op.attributes_text()));
         writeln!(s, "| `{mnemonic}` | {operands} | {attributes} | {} | {} |", dtypes(op), escaped(summary))?;
+    }
+    writeln!(s, "\n## Accuracy\n")?;
+    writeln!(
+        s,
+        "The largest error of a function over all 2³² arguments, in units of the last place of the exact result (ulp)."
+    )?;
+    writeln!(s, "Arithmetic, `sqrt`, the roundings and the casts are exact or rounded once.\n")?;
+    writeln!(s, "| op | ulp |\n|---|---|")?;
+    for (name, ulp) in MAX_ULP {
+        writeln!(s, "| `{name}` | {ulp} |")?;
     }
     writeln!(
         s,

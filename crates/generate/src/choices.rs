@@ -2,6 +2,7 @@
 
 use rand::rngs::SmallRng;
 use rand::{Rng, RngCore, SeedableRng};
+use routefuse_ir::op::{BinaryOp, NanRule};
 use std::ops::Range;
 
 /// Where decisions come from.
@@ -116,6 +117,15 @@ impl Choices {
     /// If there is none.
     pub fn of<T: Clone>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())].clone()
+    }
+
+    /// Any scalar op of two operands of one dtype, with any choice of its attributes.
+    pub fn binary_op(&mut self) -> BinaryOp {
+        match self.of(&BinaryOp::ALL).0 {
+            BinaryOp::Min(_) => BinaryOp::Min(self.of(NanRule::ALL).0),
+            BinaryOp::Max(_) => BinaryOp::Max(self.of(NanRule::ALL).0),
+            op => op,
+        }
     }
 
     /// One of the items, if there is one. Nothing is decided where there is none.

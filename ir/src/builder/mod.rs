@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::graph::{Alias, Graph, Input, Layout, Node, NodeId, Output, TensorType};
 use crate::infer;
 use crate::literal::Literal;
-use crate::op::{BinaryOp, CompareOp, Op, OutOfRange, PackForm, ScalarOp, UnaryOp};
+use crate::op::{BinaryOp, CompareOp, NanRule, Op, OutOfRange, PackForm, ScalarOp, UnaryOp};
 use crate::verify::Verified;
 
 /// Builds a graph op by op. Types are inferred as ops are added; the first mistakes are kept and reported by
@@ -170,6 +170,16 @@ impl GraphBuilder {
     /// a ÷ b.
     pub fn div(&mut self, a: NodeId, b: NodeId) -> NodeId {
         self.binary(BinaryOp::Div, a, b)
+    }
+
+    /// The smaller of a and b; a number before a NaN.
+    pub fn min(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        self.binary(BinaryOp::Min(NanRule::Number), a, b)
+    }
+
+    /// The larger of a and b; a number before a NaN.
+    pub fn max(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        self.binary(BinaryOp::Max(NanRule::Number), a, b)
     }
 
     /// `condition ? a : b`.

@@ -33,6 +33,10 @@ pub(super) trait Integer: Element + Ord {
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
     fn rem(self, other: Self) -> Self;
+    fn div_floor(self, other: Self) -> Self;
+    fn rem_floor(self, other: Self) -> Self;
+    /// Whether a division that rounds down gives another quotient than one that truncates.
+    fn floor_differs(self, other: Self) -> bool;
     fn shl(self, amount: Self) -> Self;
     fn shr(self, amount: Self) -> Self;
     fn neg(self) -> Self;
@@ -89,6 +93,23 @@ macro_rules! integers {
 
             fn rem(self, other: $int) -> $int {
                 if other == 0 { self } else { self.wrapping_rem(other) }
+            }
+
+            // Where the truncated quotient is above the exact one: nothing divides evenly, and the signs differ.
+            fn div_floor(self, other: $int) -> $int {
+                let truncated = self.div(other);
+                if self.floor_differs(other) { truncated - 1 } else { truncated }
+            }
+
+            fn rem_floor(self, other: $int) -> $int {
+                let truncated = self.rem(other);
+                if self.floor_differs(other) { truncated + other } else { truncated }
+            }
+
+            fn floor_differs(self, other: $int) -> bool {
+                let signed = $int::MIN != 0;
+                let signs_differ = (self ^ other).leading_zeros() == 0;
+                signed && signs_differ && other != 0 && self.rem(other) != 0
             }
 
             fn shl(self, amount: $int) -> $int {

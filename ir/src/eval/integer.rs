@@ -33,6 +33,8 @@ binary_function! {
     mul: |a, b| a.mul(b);
     div: |a, b| a.div(b);
     rem: |a, b| a.rem(b);
+    div_floor: |a, b| a.div_floor(b);
+    rem_floor: |a, b| a.rem_floor(b);
     min: |a, b| Ord::min(a, b);
     max: |a, b| Ord::max(a, b);
     shl: |a, b| a.shl(b);
@@ -79,15 +81,18 @@ pub(super) fn binary(op: BinaryOp, dtype: DType) -> Option<ScalarFn> {
         BinaryOp::And => Some(|a, b, _| a & b),
         BinaryOp::Or => Some(|a, b, _| a | b),
         BinaryOp::Xor => Some(|a, b, _| a ^ b),
-        BinaryOp::Min if dtype == DType::Bool => Some(|a, b, _| a & b),
-        BinaryOp::Max if dtype == DType::Bool => Some(|a, b, _| a | b),
+        // Neither integers nor bool have a NaN.
+        BinaryOp::Min(_) if dtype == DType::Bool => Some(|a, b, _| a & b),
+        BinaryOp::Max(_) if dtype == DType::Bool => Some(|a, b, _| a | b),
         BinaryOp::Add => for_integer!(dtype, add),
         BinaryOp::Sub => for_integer!(dtype, sub),
         BinaryOp::Mul => for_integer!(dtype, mul),
         BinaryOp::Div => for_integer!(dtype, div),
         BinaryOp::Rem => for_integer!(dtype, rem),
-        BinaryOp::Min => for_integer!(dtype, min),
-        BinaryOp::Max => for_integer!(dtype, max),
+        BinaryOp::DivFloor => for_integer!(dtype, div_floor),
+        BinaryOp::RemFloor => for_integer!(dtype, rem_floor),
+        BinaryOp::Min(_) => for_integer!(dtype, min),
+        BinaryOp::Max(_) => for_integer!(dtype, max),
         BinaryOp::Shl => for_integer!(dtype, shl),
         BinaryOp::Shr => for_integer!(dtype, shr),
     }

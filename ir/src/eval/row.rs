@@ -7,13 +7,14 @@ use crate::dtype::DType;
 use crate::literal::Literal;
 use crate::math::native::{self, Native};
 use crate::math::order;
-use crate::op::{BinaryOp, Candidates, ReduceOp, ScalarOp, TopKOrder};
+use crate::op::info::DTypes;
+use crate::op::{BinaryOp, Candidates, NanRule, ReduceOp, ScalarOp, TopKOrder};
 
 pub use order::{NAN_KEY, NEG_INF_KEY};
 
 /// Whether elements of this dtype can be compared by a top-k: floats, and integers of up to 32 bits.
 pub fn is_key(dtype: DType) -> bool {
-    dtype.is_float() || (dtype.is_int() && dtype.size() <= 4)
+    DTypes::KEYS.holds(dtype)
 }
 
 /// The rank key of an element; 0 if it is no candidate.
@@ -68,7 +69,8 @@ pub fn reduce(op: ReduceOp, dtype: DType, segment: &[u64]) -> Option<u64> {
         _ if segment.len() == 1 && op != ReduceOp::TopTwoSum => Some(*first),
         ReduceOp::Sum => Some(sum(binary(BinaryOp::Add, dtype)?, segment)),
         ReduceOp::Max | ReduceOp::Min => {
-            let scalar = if op == ReduceOp::Max { BinaryOp::Max } else { BinaryOp::Min };
+            let number = NanRule::Number;
+            let scalar = if op == ReduceOp::Max { BinaryOp::Max(number) } else { BinaryOp::Min(number) };
             let f = binary(scalar, dtype)?;
             Some(segment[1..].iter().fold(*first, |a, b| f(a, *b, 0)))
         }

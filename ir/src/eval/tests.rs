@@ -1,7 +1,7 @@
 //! Every op at its edges, by hand.
 
 use super::*;
-use crate::op::{BinaryOp, CompareOp, OutOfRange, UnaryOp};
+use crate::op::{BinaryOp, CompareOp, NanRule, OutOfRange, UnaryOp};
 use proptest::prelude::*;
 
 const NAN: u32 = 0x7fc0_0000;
@@ -34,6 +34,7 @@ fn all_ops() -> Vec<ScalarOp> {
     let mut ops = vec![ScalarOp::Fma, ScalarOp::Select, ScalarOp::Philox];
     ops.extend(UnaryOp::ALL.map(|o| ScalarOp::Unary(o.0)));
     ops.extend(BinaryOp::ALL.map(|o| ScalarOp::Binary(o.0)));
+    ops.extend([BinaryOp::Min(NanRule::Propagate), BinaryOp::Max(NanRule::Propagate)].map(ScalarOp::Binary));
     ops.extend(CompareOp::ALL.map(|o| ScalarOp::Compare(o.0)));
     ops.extend(DType::ALL.map(ScalarOp::Cast));
     ops.extend(DType::ALL.map(ScalarOp::Bitcast));
@@ -133,12 +134,12 @@ fn shift_amounts_are_unsigned_and_may_be_large() {
 
 #[test]
 fn min_and_max_order_integers_and_bools() {
-    assert_eq!(binary(BinaryOp::Min, DType::I8, -1, 1), -1);
-    assert_eq!(binary(BinaryOp::Min, DType::U8, 255, 1), 1);
-    assert_eq!(binary(BinaryOp::Max, DType::I64, -5, -6), -5);
-    assert_eq!(binary(BinaryOp::Max, DType::I32, 0, 1), 1);
-    assert_eq!(binary(BinaryOp::Min, DType::Bool, 1, 0), 0);
-    assert_eq!(binary(BinaryOp::Max, DType::Bool, 1, 0), 1);
+    assert_eq!(binary(BinaryOp::Min(NanRule::Number), DType::I8, -1, 1), -1);
+    assert_eq!(binary(BinaryOp::Min(NanRule::Number), DType::U8, 255, 1), 1);
+    assert_eq!(binary(BinaryOp::Max(NanRule::Number), DType::I64, -5, -6), -5);
+    assert_eq!(binary(BinaryOp::Max(NanRule::Number), DType::I32, 0, 1), 1);
+    assert_eq!(binary(BinaryOp::Min(NanRule::Number), DType::Bool, 1, 0), 0);
+    assert_eq!(binary(BinaryOp::Max(NanRule::Number), DType::Bool, 1, 0), 1);
     assert_eq!(binary(BinaryOp::Xor, DType::Bool, 1, 1), 0);
     assert_eq!(binary(BinaryOp::And, DType::I8, -1, 0x0f), 0x0f);
     assert_eq!(binary(BinaryOp::Or, DType::I8, -128, 1), -127);
@@ -148,18 +149,91 @@ fn min_and_max_order_integers_and_bools() {
 fn min_and_max_prefer_numbers_and_tell_zeros_apart() {
     let negative_zero = (-0.0f32).to_bits();
     for (a, b) in [(0.0, -0.0), (-0.0, 0.0)] {
-        assert_eq!(binary_f32(BinaryOp::Min, a, b), negative_zero);
-        assert_eq!(binary_f32(BinaryOp::Max, a, b), 0);
+        assert_eq!(binary_f32(BinaryOp::Min(NanRule::Number), a, b), negative_zero);
+        assert_eq!(binary_f32(BinaryOp::Max(NanRule::Number), a, b), 0);
     }
     for nan in [f32::NAN, -f32::NAN, SIGNALING] {
-        for op in [BinaryOp::Min, BinaryOp::Max] {
+        for op in [BinaryOp::Min(NanRule::Number), BinaryOp::Max(NanRule::Number)] {
             assert_eq!(binary_f32(op, nan, 2.0), 2f32.to_bits());
             assert_eq!(binary_f32(op, f32::NEG_INFINITY, nan), f32::NEG_INFINITY.to_bits());
             assert_eq!(binary_f32(op, nan, SIGNALING), NAN);
         }
     }
-    assert_eq!(binary_f32(BinaryOp::Min, f32::NEG_INFINITY, 1.0), f32::NEG_INFINITY.to_bits());
-    assert_eq!(binary_f32(BinaryOp::Max, -3.0, -2.0), (-2f32).to_bits());
+    assert_eq!(binary_f32(BinaryOp::Min(NanRule::Number), f32::NEG_INFINITY, 1.0), f32::NEG_INFINITY.to_bits());
+    assert_eq!(binary_f32(BinaryOp::Max(NanRule::Number), -3.0, -2.0), (-2f32).to_bits());
+}
+
+#[test]
+fn min_and_max_may_propagate_a_nan() {
+    let (min, max) = (BinaryOp::Min(NanRule::Propagate), BinaryOp::Max(NanRule::Propagate));
+    for nan in [f32::NAN, -f32::NAN, SIGNALING] {
+        for op in [min, max] {
+            assert_eq!(binary_f32(op, nan, 2.0), NAN);
+            assert_eq!(binary_f32(op, f32::NEG_INFINITY, nan), NAN);
+            assert_eq!(binary_f32(op, nan, SIGNALING), NAN);
+        }
+    }
+    for (a, b) in [(0.0, -0.0), (-0.0, 0.0)] {
+        assert_eq!(binary_f32(min, a, b), (-0.0f32).to_bits());
+        assert_eq!(binary_f32(max, a, b), 0);
+    }
+    assert_eq!(binary_f32(min, -3.0, f32::INFINITY), (-3f32).to_bits());
+    // Integers and bool have no NaN.
+    assert_eq!(binary(max, DType::I8, -1, 1), 1);
+    assert_eq!(binary(min, DType::Bool, 1, 0), 0);
+}
+
+#[test]
+fn floor_division_rounds_down() {
+    let (div, rem) = (BinaryOp::DivFloor, BinaryOp::RemFloor);
+    for (a, b, quotient, remainder) in [
+        (7, 2, 3, 1),
+        (-7, 2, -4, 1),
+        (7, -2, -4, -1),
+        (-7, -2, 3, -1),
+        (6, -2, -3, 0),
+        (-1, 127, -1, 126),
+        (-128, 127, -2, 126),
+        (127, -128, -1, -1),
+        // By 0 as in truncated division, and MIN / −1 wraps.
+        (-7, 0, -1, -7),
+        (0, 0, -1, 0),
+        (-128, -1, -128, 0),
+    ] {
+        assert_eq!(binary(div, DType::I8, a, b), quotient, "{a} by {b}");
+        assert_eq!(binary(rem, DType::I8, a, b), remainder, "{a} by {b}");
+    }
+    assert_eq!(binary(div, DType::U8, 255, 2), 127);
+    assert_eq!(binary(rem, DType::U8, 255, 128), 127);
+    assert_eq!(binary(div, DType::U32, 7, 0), u32::MAX.into());
+    assert_eq!(binary(div, DType::I64, i64::MIN.into(), -1), i64::MIN.into());
+    assert_eq!(binary(div, DType::I64, i64::MIN.into(), 3), -3_074_457_345_618_258_603);
+    assert_eq!(binary(rem, DType::I64, i64::MIN.into(), 3), 1);
+    // Of every pair of bytes: the quotient times the divisor and the remainder are the dividend, which Euclid's rest tells.
+    for a in -128i128..128 {
+        for b in (-128i128..128).filter(|b| *b != 0 && (a, *b) != (-128, -1)) {
+            let (q, r) = (binary(div, DType::I8, a, b), binary(rem, DType::I8, a, b));
+            assert_eq!(q * b + r, a, "{a} by {b}");
+            assert!(r == 0 || (r < 0) == (b < 0) && r.abs() < b.abs(), "{a} by {b} leaves {r}");
+        }
+    }
+}
+
+#[test]
+fn roundings_keep_the_sign_of_a_zero() {
+    let functions: [(UnaryOp, fn(f32) -> f32); 4] = [
+        (UnaryOp::Floor, f32::floor),
+        (UnaryOp::Ceil, f32::ceil),
+        (UnaryOp::Round, f32::round_ties_even),
+        (UnaryOp::Trunc, f32::trunc),
+    ];
+    let halves = (0..12).map(|i| i as f32 * 0.5);
+    let edges = [f32::from_bits(1), 0.499_999_97, 8_388_607.5, 8_388_608.0, 16_777_215.0, f32::MAX, f32::INFINITY];
+    for x in halves.chain(edges).flat_map(|x| [x, -x]) {
+        for (op, exact) in functions {
+            assert_eq!(unary(op, Literal::f32(x)), Literal::f32(exact(x)), "{op:?} of {x:e}");
+        }
+    }
 }
 
 #[test]
@@ -178,8 +252,15 @@ fn arithmetic_makes_the_canonical_nan() {
         UnaryOp::Neg,
         UnaryOp::Abs,
         UnaryOp::Sqrt,
+        UnaryOp::Rsqrt,
+        UnaryOp::Floor,
+        UnaryOp::Ceil,
+        UnaryOp::Round,
+        UnaryOp::Trunc,
         UnaryOp::Exp,
+        UnaryOp::Exp2,
         UnaryOp::Log,
+        UnaryOp::Log2,
         UnaryOp::Sigmoid,
         UnaryOp::Softplus,
         UnaryOp::Tanh,
@@ -190,6 +271,7 @@ fn arithmetic_makes_the_canonical_nan() {
         }
     }
     assert_eq!(unary(UnaryOp::Sqrt, Literal::f32(-1.0)).bits(), NAN_BITS);
+    assert_eq!(unary(UnaryOp::Rsqrt, Literal::f32(-1.0)).bits(), NAN_BITS);
     let fma = |a, b, c| scalar(ScalarOp::Fma, &[Literal::f32(a), Literal::f32(b), Literal::f32(c)]).bits() as u32;
     assert_eq!(fma(0.0, inf, 1.0), NAN);
     assert_eq!(fma(1.0, 1.0, SIGNALING), NAN);

@@ -5,7 +5,8 @@ use crate::dtype::DType;
 use crate::eval::{self, Evaluator, row};
 use crate::literal::Literal;
 use crate::op::{
-    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, Op, ReduceOp, ScalarOp, TopKOrder, UnaryOp,
+    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, NanRule, Op, ReduceOp, ScalarOp, TopKOrder,
+    UnaryOp,
 };
 use std::rc::Rc;
 
@@ -13,7 +14,7 @@ const ADD: ScalarOp = ScalarOp::Binary(BinaryOp::Add);
 const SUB: ScalarOp = ScalarOp::Binary(BinaryOp::Sub);
 const MUL: ScalarOp = ScalarOp::Binary(BinaryOp::Mul);
 const DIV: ScalarOp = ScalarOp::Binary(BinaryOp::Div);
-const MAX: ScalarOp = ScalarOp::Binary(BinaryOp::Max);
+const MAX: ScalarOp = ScalarOp::Binary(BinaryOp::Max(NanRule::Number));
 const EXP: ScalarOp = ScalarOp::Unary(UnaryOp::Exp);
 const LOG: ScalarOp = ScalarOp::Unary(UnaryOp::Log);
 

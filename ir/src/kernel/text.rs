@@ -100,7 +100,9 @@ fn write(k: &Kernel, f: &mut dyn Write, names: bool, order: &[ValueId]) -> fmt::
             ValueKind::Scalar(op @ (ScalarOp::Cast(_) | ScalarOp::Bitcast(_)), operands) => {
                 format!("{} {} to {}", op.mnemonic(), list(operands), v.dtype)
             }
-            ValueKind::Scalar(op, operands) => format!("{} {}", op.mnemonic(), list(operands)),
+            ValueKind::Scalar(op, operands) => {
+                format!("{} {}{}", op.mnemonic(), list(operands), op.choices_text())
+            }
             ValueKind::Remap(value, map) => {
                 let mut text = format!("remap v{} at {}", number(value), map.base);
                 for t in &map.terms {

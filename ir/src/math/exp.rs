@@ -1,4 +1,4 @@
-//! The exponential function.
+//! The exponential function, to base e and to base 2.
 
 use super::machine::{ScalarMachine, canonical_nan_of, horner};
 
@@ -38,6 +38,35 @@ pub fn exp<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     canonical_nan_of(m, x, result)
 }
 
+/// At and above this 2^x is +∞, and below it finite.
+const OVERFLOW_2: f32 = 128.0;
+/// Below −150, 2^x rounds to 0.
+const UNDERFLOW_2: f32 = -151.0;
+
+/// 2^x; at most 0.9114 ulp off ([`MAX_ULP`](super::MAX_ULP)), denormal results included; exact where x is an integer.
+///
+/// x = n + r with n integer and |r| ≤ 1/2, both exact; 2^r = e^(r·ln 2) as [`exp`] has it; 2ⁿ in two factors.
+pub fn exp2<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    // NaN fails the first comparison and becomes a number until the end.
+    let overflow = m.f32(OVERFLOW_2);
+    let below = m.flt(x, overflow);
+    let clamped = m.select_f32(below, x, overflow);
+    let underflow = m.f32(UNDERFLOW_2);
+    let above = m.flt(underflow, clamped);
+    let clamped = m.select_f32(above, clamped, underflow);
+
+    // The low 9 bits of `shifted` become n + 254, as those of the exponential do.
+    let magic = m.f32(ROUND_TO_INTEGER + 254.0);
+    let shifted = m.fadd(clamped, magic);
+    let n = m.fsub(shifted, magic);
+    let r = m.fsub(clamped, n);
+    let ln_2 = m.f32(LN_2);
+    let scaled = m.fmul(r, ln_2);
+    let power = exp_reduced(m, scaled);
+    let result = times_two_to(m, power, shifted);
+    canonical_nan_of(m, x, result)
+}
+
 /// e^−|x|, and 0 where `x` is NaN (a NaN where the machine lets it flow): the half of the exponential that cannot overflow.
 pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     let magnitude = m.fabs(x);
@@ -74,7 +103,11 @@ fn exp_in_range<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     // The low 9 bits of `shifted` become n + 254: twice the exponent bias, one for each factor of 2ⁿ.
     let (r, shifted) = reduced(m, x, 254.0);
     let power = exp_reduced(m, r);
+    times_two_to(m, power, shifted)
+}
 
+/// `power` · 2ⁿ for n from −151 to 129, where the low 9 bits of `shifted` are n + 254.
+fn times_two_to<M: ScalarMachine>(m: &mut M, power: M::F32, shifted: M::F32) -> M::F32 {
     // n = ⌊n/2⌋ + ⌈n/2⌉. Both factors are normal and the first product is exact, so a denormal result is rounded once.
     let twice_biased = m.bitcast_to_i32(shifted);
     let floor_half = m.isar(twice_biased, 1);

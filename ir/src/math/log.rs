@@ -1,6 +1,6 @@
-//! The natural logarithm.
+//! The logarithm, natural and to base 2.
 
-use super::exp::LN_2;
+use super::exp::{LN_2, LOG2_E};
 use super::machine::{ScalarMachine, horner};
 
 /// ln(1 + f) ≈ f + f²·(c₀ + c₁ f + … + c₈ f⁸) for −1/4 ≤ f ≤ 1/2; relative error of the unrounded fit 4.8·10⁻⁹.
@@ -16,6 +16,9 @@ const COEFFICIENTS: [u32; 9] = [
     0xBD37_EBC3,
 ];
 
+/// log₂ e − [`LOG2_E`].
+const LOG2_E_LOW: f32 = f32::from_bits(0x32A5_7060);
+
 /// The bits of 0.75, where the mantissa interval [0.75, 1.5) begins.
 const MANTISSA_START: i32 = 0x3F40_0000;
 
@@ -24,6 +27,41 @@ const MANTISSA_START: i32 = 0x3F40_0000;
 /// x = 2ᵉ·(1 + f) with 1 + f in [0.75, 1.5), so that no digit cancels for e = −1; ln(1 + f) by a polynomial of degree
 /// 10; ln x = e·ln 2 + ln(1 + f).
 pub fn log<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    let (exponent, f) = split(m, x);
+    let log_mantissa = log_1p_reduced(m, f);
+    let ln_2 = m.f32(LN_2);
+    let result = m.ffma(exponent, ln_2, log_mantissa);
+    at_edges(m, x, result)
+}
+
+/// log₂ x; at most 1.3522 ulp off ([`MAX_ULP`](super::MAX_ULP)), exact where x is a power of two. −∞ at ±0, NaN below.
+///
+/// x = 2ᵉ·(1 + f) as [`log`] has it; log₂(1 + f) = f·log₂ e + (ln(1 + f) − f)·log₂ e. Where e is −1 the sum is smaller than its
+/// parts, so what the product f·log₂ e and its sum with e lose to rounding is kept (Dekker's Fast2Sum) and added last.
+pub fn log2<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    let (exponent, f) = split(m, x);
+    let tail = horner(m, f, &COEFFICIENTS);
+    let square = m.fmul(f, f);
+    let beyond_f = m.fmul(square, tail);
+
+    let log2_e = m.f32(LOG2_E);
+    let product = m.fmul(f, log2_e);
+    let negated = m.fneg(product);
+    let lost_by_product = m.ffma(f, log2_e, negated);
+    let sum = m.fadd(exponent, product);
+    let added = m.fsub(sum, exponent);
+    let lost_by_sum = m.fsub(product, added);
+
+    let low = m.f32(LOG2_E_LOW);
+    let rest = m.ffma(f, low, lost_by_product);
+    let rest = m.ffma(beyond_f, log2_e, rest);
+    let rest = m.fadd(lost_by_sum, rest);
+    let result = m.fadd(sum, rest);
+    at_edges(m, x, result)
+}
+
+/// The exponent e and f of x = 2ᵉ·(1 + f), 1 + f in [0.75, 1.5), for positive finite x.
+fn split<M: ScalarMachine>(m: &mut M, x: M::F32) -> (M::F32, M::F32) {
     // A denormal is scaled by 2²³ first; its exponent is 23 less.
     let least_normal = m.f32(f32::MIN_POSITIVE);
     let denormal = m.flt(x, least_normal);
@@ -44,12 +82,11 @@ pub fn log<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     let mantissa = m.iadd(mantissa, start);
     let mantissa = m.bitcast_to_f32(mantissa);
     let one = m.f32(1.0);
-    let f = m.fsub(mantissa, one);
+    (exponent, m.fsub(mantissa, one))
+}
 
-    let log_mantissa = log_1p_reduced(m, f);
-    let ln_2 = m.f32(LN_2);
-    let result = m.ffma(exponent, ln_2, log_mantissa);
-
+/// `result`, but what a logarithm is where x is not a positive finite number.
+fn at_edges<M: ScalarMachine>(m: &mut M, x: M::F32, result: M::F32) -> M::F32 {
     // +∞ → +∞ and NaN → NaN; then ±0 and all that is not above → −∞; then all that is not ±0 or above → NaN.
     let infinity = m.f32(f32::INFINITY);
     let finite = m.flt(x, infinity);

@@ -4,7 +4,7 @@
 ///
 /// On every lane each method has exactly the result stated here. Floats are IEEE 754 binary32, rounded to nearest even,
 /// without contraction and without flushing denormals, in or out. Only the sign and payload of a NaN that `fadd`,
-/// `fsub`, `fmul`, `fdiv` or `ffma` returns are free. Integers are 32 bits of two's complement and wrap.
+/// `fsub`, `fmul`, `fdiv`, `fsqrt` or `ffma` returns are free. Integers are 32 bits of two's complement and wrap.
 ///
 /// Shift amounts are constants below 32. The methods take `&mut self` because a machine may emit code.
 pub trait ScalarMachine {
@@ -43,6 +43,8 @@ pub trait ScalarMachine {
         let inside = self.flt(a, b);
         self.select_f32(inside, a, b)
     }
+    /// √a, correctly rounded; a NaN below −0.0, and −0.0 of −0.0.
+    fn fsqrt(&mut self, a: Self::F32) -> Self::F32;
     /// `a · b + c`, rounded once.
     fn ffma(&mut self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// `a` with its sign bit cleared; all other bits stay, of a NaN too.

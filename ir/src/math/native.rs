@@ -36,6 +36,10 @@ impl ScalarMachine for Native {
         a / b
     }
     #[inline(always)]
+    fn fsqrt(&mut self, a: f32) -> f32 {
+        a.sqrt()
+    }
+    #[inline(always)]
     fn ffma(&mut self, a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
     }
@@ -145,6 +149,46 @@ pub fn exp(x: f32) -> f32 {
 /// [`log`](super::log()) of one number.
 pub fn log(x: f32) -> f32 {
     super::log(&mut Native, x)
+}
+
+/// [`exp2`](super::exp2()) of one number.
+pub fn exp2(x: f32) -> f32 {
+    super::exp2(&mut Native, x)
+}
+
+/// [`log2`](super::log2()) of one number.
+pub fn log2(x: f32) -> f32 {
+    super::log2(&mut Native, x)
+}
+
+/// [`rsqrt`](super::rsqrt()) of one number, its NaN canonical.
+pub fn rsqrt(x: f32) -> f32 {
+    canonical(super::rsqrt(&mut Native, x))
+}
+
+/// [`floor`](super::floor()) of one number, its NaN canonical.
+pub fn floor(x: f32) -> f32 {
+    canonical(super::floor(&mut Native, x))
+}
+
+/// [`ceil`](super::ceil()) of one number, its NaN canonical.
+pub fn ceil(x: f32) -> f32 {
+    canonical(super::ceil(&mut Native, x))
+}
+
+/// [`round`](super::round()) of one number, its NaN canonical.
+pub fn round(x: f32) -> f32 {
+    canonical(super::round(&mut Native, x))
+}
+
+/// [`trunc`](super::trunc()) of one number, its NaN canonical.
+pub fn trunc(x: f32) -> f32 {
+    canonical(super::trunc(&mut Native, x))
+}
+
+/// The canonical NaN for any. It selects integers: to LLVM one NaN is as good as another, and a selection of floats may go.
+fn canonical(x: f32) -> f32 {
+    f32::from_bits(if x.is_nan() { super::F32_NAN.to_bits() } else { x.to_bits() })
 }
 
 /// [`sigmoid`](super::sigmoid()) of one number.

@@ -2,7 +2,7 @@
 
 use super::attribute::{Attribute, AttributeKind, AttributeValue};
 use super::row::Rule;
-use super::{Candidates, GroupFill, GroupScore, PackForm, TopKOrder};
+use super::{Candidates, GroupFill, GroupScore, NanRule, PackForm, TopKOrder};
 
 /// The words of a choice, as text, JSON and dumps have them.
 macro_rules! choices {
@@ -35,6 +35,7 @@ macro_rules! choices {
 }
 
 choices! {
+    NanRule: Number = "number", Propagate = "propagate";
     PackForm: Masked = "masked", SignExtended = "sign_extended";
     Candidates: All = "all", AboveNegInf = "above_neg_inf";
     TopKOrder: Value = "value", Column = "column";

@@ -120,7 +120,8 @@ dtypes! {
     /// `u64`.
     U64 = "u64", "u64", |d| d == DType::U64;
     /// What a top-k can rank: floats, and integers of up to 32 bits.
-    KEYS = "a float, or an integer of up to 32 bits", "floats, or integers of up to 32 bits", |d| crate::eval::row::is_key(d);
+    KEYS = "a float, or an integer of up to 32 bits", "floats, or integers of up to 32 bits",
+        |d| d.is_float() || (d.is_int() && d.size() <= 4);
     /// What a packed word holds beside the id.
     WEIGHTS = "a weight of f32 or bf16", "weights of f32 or bf16", |d| matches!(d, DType::F32 | DType::Bf16);
     /// What can be added to atomically.

@@ -4,7 +4,9 @@
 use super::attribute::{Attribute, AttributeError, AttributeValue, Given};
 use super::info::{AttributeInfo, Cost, DTypes, Fact, Gives, OpInfo, Operands};
 use super::row::Rule;
-use super::{Candidates, Denominator, GroupFill, GroupScore, Op, OutOfRange, PackForm, ReduceOp, ScalarOp, TopKOrder};
+use super::{
+    Candidates, Denominator, GroupFill, GroupScore, NanRule, Op, OutOfRange, PackForm, ReduceOp, ScalarOp, TopKOrder,
+};
 use crate::dim::Dim;
 use crate::dtype::DType;
 use crate::literal::Literal;
@@ -33,6 +35,16 @@ super::declare::ops! {
         /// Natural logarithm, `f32`: [`crate::math::log`].
         Log "log" (x: F32) -> Operand(0), cost Each(20), sign Unknown, nan Always,
             "Natural logarithm, f32, one fixed polynomial.";
+        /// 2ˣ, `f32`: [`crate::math::exp2`].
+        Exp2 "exp2" (x: F32) -> Operand(0), cost Each(20), sign Always, nan Always,
+            "2 to the x, f32, one fixed polynomial; exact where x is an integer.";
+        /// Logarithm to base 2, `f32`: [`crate::math::log2`].
+        Log2 "log2" (x: F32) -> Operand(0), cost Each(20), sign Unknown, nan Always,
+            "Logarithm to base 2, f32, one fixed polynomial; exact where x is a power of two.";
+        /// 1 / √x, `f32`, rounded twice: [`crate::math::rsqrt`].
+        // Of no −0.0, whose reciprocal is −∞.
+        Rsqrt "rsqrt" (x: F32) -> Operand(0), cost Each(16), sign OfAll, nan Always,
+            "1 / sqrt(x), f32: an IEEE square root, then an IEEE division; of -0.0 it is -inf.";
         /// 1 / (1 + e⁻ˣ), `f32`: [`crate::math::sigmoid`].
         Sigmoid "sigmoid" (x: F32) -> Operand(0), cost Each(20), sign Always, nan Always,
             "1 / (1 + exp(-x)), f32.";
@@ -42,6 +54,18 @@ super::declare::ops! {
         /// Hyperbolic tangent, `f32`: [`crate::math::tanh`].
         Tanh "tanh" (x: F32) -> Operand(0), cost Each(20), sign Unknown, nan Always,
             "Hyperbolic tangent, f32.";
+        /// The largest integer that is not above x, `f32`: [`crate::math::floor`].
+        Floor "floor" (x: F32) -> Operand(0), cost Each(8), sign OfAll, nan Always,
+            "The largest integer that is not above x, f32; the sign of a zero is that of x.";
+        /// The least integer that is not below x, `f32`: [`crate::math::ceil`].
+        Ceil "ceil" (x: F32) -> Operand(0), cost Each(8), sign OfAll, nan Always,
+            "The least integer that is not below x, f32; the sign of a zero is that of x.";
+        /// The integer next to x, `f32`, of two the even one: [`crate::math::round`].
+        Round "round" (x: F32) -> Operand(0), cost Each(6), sign OfAll, nan Always,
+            "The integer next to x, f32; halfway between two, the even one. The sign of a zero is that of x.";
+        /// x without its fraction, `f32`: [`crate::math::trunc`].
+        Trunc "trunc" (x: F32) -> Operand(0), cost Each(8), sign OfAll, nan Always,
+            "x without its fraction, f32; the sign of a zero is that of x.";
         /// Any float dtype to bool.
         IsNan "is_nan" (x: FLOATS) -> Is(DType::Bool), cost Each(1), sign Unknown, nan Unknown,
             "Whether a float of any dtype is a NaN; bool.";
@@ -62,13 +86,19 @@ super::declare::ops! {
         /// Integers: the remainder of the truncated division; by 0 the dividend.
         Rem "rem" (a, b: INTEGERS) -> Operand(0), cost Each(8), sign Unknown, nan Unknown,
             "The remainder of truncated integer division; by 0 it is a.";
-        /// Integers, bool and `f32`: a number before a NaN, −0 before +0.
-        Min "min" (a, b: COMPUTED) -> Operand(0), cost Each(1), sign OfAll, nan Always,
-            "The smaller; a number before a NaN, -0.0 before 0.0.";
-        /// Integers, bool and `f32`: a number before a NaN, −0 before +0.
+        /// Integers: the quotient rounded down (wraps; by 0 all ones).
+        DivFloor "div_floor" (a, b: INTEGERS) -> Operand(0), cost Each(12), sign Unknown, nan Unknown,
+            "a / b rounded down, of integers (wraps); by 0 all ones. Of floats, it is floor of div.";
+        /// Integers: a less `b` times that quotient, with the sign of `b`; by 0 the dividend.
+        RemFloor "rem_floor" (a, b: INTEGERS) -> Operand(0), cost Each(12), sign Unknown, nan Unknown,
+            "The remainder of div_floor: 0, or of the sign of b; by 0 it is a.";
+        /// Integers, bool and `f32`: −0 before +0, and of a NaN what the rule says.
+        Min {nan: NanRule = NanRule::Number} "min" (a, b: COMPUTED) -> Operand(0), cost Each(1), sign OfAll, nan Always,
+            "The smaller; -0.0 before 0.0. Of a number and a NaN, as `nan` says, the number or the NaN.";
+        /// Integers, bool and `f32`: +0 before −0, and of a NaN what the rule says.
         // A number before a NaN: one side without a sign does not keep the other's out.
-        Max "max" (a, b: COMPUTED) -> Operand(0), cost Each(1), sign OfAll, nan Always,
-            "The larger; a number before a NaN, -0.0 before 0.0.";
+        Max {nan: NanRule = NanRule::Number} "max" (a, b: COMPUTED) -> Operand(0), cost Each(1), sign OfAll, nan Always,
+            "The larger; -0.0 before 0.0. Of a number and a NaN, as `nan` says, the number or the NaN.";
         /// Integers and bool.
         And "and" (a, b: INTEGERS_OR_BOOL) -> Operand(0), cost Each(1), sign Unknown, nan Unknown,
             "Bitwise and; integers and bool.";
@@ -241,6 +271,18 @@ impl ScalarOp {
         }
     }
 
+    /// The attributes that are not as they are by default, as a kernel's text has them: ` nan=propagate`.
+    pub fn choices_text(self) -> String {
+        let op = Op::Scalar(self);
+        let defaults = op.info().map_or(&[][..], |row| row.attributes);
+        let is_default = |name: &str, value: &AttributeValue| {
+            let row = defaults.iter().find(|a| a.name == name);
+            row.and_then(|a| a.default).is_some_and(|default| default().as_ref() == Some(value))
+        };
+        let chosen = op.attributes().into_iter().filter(|(name, value)| !is_default(name, value));
+        chosen.map(|(name, value)| format!(" {name}={value}")).collect()
+    }
+
     /// When no float result is below 0.0 or −0.0: see [`Op::sign`].
     pub fn sign(self) -> Fact {
         Op::Scalar(self).sign()
@@ -276,5 +318,8 @@ mod tests {
         assert_eq!(text("concat"), expected("x0[, x1, …]", ""));
         assert_eq!(text("renorm"), expected("w", "denominator[, epsilon]"));
         assert_eq!(text("const"), expected("", "dtype, value"));
+        assert_eq!(text("min"), expected("a, b", "[nan = number]"));
+        assert_eq!(ScalarOp::Binary(BinaryOp::Max(NanRule::Number)).choices_text(), "");
+        assert_eq!(ScalarOp::Binary(BinaryOp::Max(NanRule::Propagate)).choices_text(), " nan=propagate");
     }
 }

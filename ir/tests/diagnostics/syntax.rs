@@ -164,7 +164,7 @@ graph @g {
 6:8 RF0107: unknown op `add3`
   help: did you mean `add`?
 7:8 RF0107: unknown op `softmaxx_with_bias`
-  help: the ops are neg, abs, not, sqrt, exp, log, sigmoid, softplus, tanh, is_nan, add, sub, mul, div, rem, min, max, and, or, xor, shl, shr, eq, ne, lt, le, gt, ge, fma, select, cast, bitcast, philox, const, iota, broadcast, reshape, slice, concat, gather, gather_row, mask_rows, pack, unpack_id, unpack_weight, copy, reduce_sum, reduce_max, reduce_min, top2_sum, argmax, cumsum, softmax, log_softmax, dot, topk, topk_mask, group_score, group_mask, renorm, atomic_add"#,
+  help: the ops are neg, abs, not, sqrt, exp, log, exp2, log2, rsqrt, sigmoid, softplus, tanh, floor, ceil, round, trunc, is_nan, add, sub, mul, div, rem, div_floor, rem_floor, min, max, and, or, xor, shl, shr, eq, ne, lt, le, gt, ge, fma, select, cast, bitcast, philox, const, iota, broadcast, reshape, slice, concat, gather, gather_row, mask_rows, pack, unpack_id, unpack_weight, copy, reduce_sum, reduce_max, reduce_min, top2_sum, argmax, cumsum, softmax, log_softmax, dot, topk, topk_mask, group_score, group_mask, renorm, atomic_add"#,
     },
     Case {
         about: "RF0108 unknown attributes",
@@ -219,6 +219,7 @@ graph @g {
   %d = slice %ids {start = -1, stop = T}
   %e = broadcast %n {shape = 8}
   %f = const {dtype = bool, value = 1}
+  %g = min %ids, %ids {nan = maybe}
   output out = %ids
 }
 "#,
@@ -235,7 +236,9 @@ graph @g {
 10:30 RF0110: attribute `shape` of `broadcast` cannot be `8`
   help: it takes a shape such as `[T, 8]`
 11:37 RF0110: attribute `value` of `const` takes `true` or `false` here, not `1`
-  help: a bool is `true` or `false`"#,
+  help: a bool is `true` or `false`
+12:30 RF0110: attribute `nan` of `min` cannot be `maybe`
+  help: it takes `number` or `propagate`"#,
     },
     Case {
         about: "RF0111 unknown dtypes",

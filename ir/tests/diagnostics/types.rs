@@ -82,6 +82,10 @@ graph @g {
   %z = rem %m, %m
   %g = gather %m, %m
   %b = bitcast %m {dtype = i64}
+  %i = const {dtype = i32, value = 1}
+  %l = log2 %i
+  %f = floor %h
+  %d = div_floor %m, %m
   output out = %y
 }
 "#,
@@ -96,7 +100,16 @@ graph @g {
   help: `cast` it to i32 or i64
 8:3 RF0304: `bitcast` from f32 to i64
   in: %b = bitcast %m {dtype = i64}
-  help: both must be of one width, and neither bool"#,
+  help: both must be of one width, and neither bool
+10:3 RF0304: `log2` does not take i32 here
+  in: %l = log2 %i
+  help: it needs f32; `cast` the operand
+11:3 RF0304: `floor` does not take bf16 here
+  in: %f = floor %h
+  help: cast to f32, compute, and cast back: the rounding points of 16-bit floats are explicit
+12:3 RF0304: `div_floor` does not take f32 here
+  in: %d = div_floor %m, %m
+  help: it needs integers; `cast` the operand"#,
     },
     Case {
         about: "RF0305 literals out of range",

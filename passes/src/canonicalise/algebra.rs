@@ -43,7 +43,7 @@ fn constant_right(v: View, id: NodeId) -> Option<Expr> {
 /// On integers, bool and `f32` alike: a NaN made by arithmetic is canonical, and `min` and `max` order the zeros.
 pub(super) fn commutes(op: BinaryOp) -> bool {
     use BinaryOp::{Add, And, Max, Min, Mul, Or, Xor};
-    matches!(op, Add | Mul | Min | Max | And | Or | Xor)
+    matches!(op, Add | Mul | Min(_) | Max(_) | And | Or | Xor)
 }
 
 /// The comparison of b and a that a and b ask for.

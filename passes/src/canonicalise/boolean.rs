@@ -51,8 +51,8 @@ fn xor_true(v: View, id: NodeId) -> Option<Expr> {
 fn bool_extremes(v: View, id: NodeId) -> Option<Expr> {
     let (op, a, b) = v.binary(id).filter(|_| v.dtype(id) == DType::Bool)?;
     match op {
-        BinaryOp::Min => Some(Expr::binary(BinaryOp::And, a, b)),
-        BinaryOp::Max => Some(Expr::binary(BinaryOp::Or, a, b)),
+        BinaryOp::Min(_) => Some(Expr::binary(BinaryOp::And, a, b)),
+        BinaryOp::Max(_) => Some(Expr::binary(BinaryOp::Or, a, b)),
         _ => None,
     }
 }

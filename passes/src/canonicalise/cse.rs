@@ -45,7 +45,7 @@ impl Pass for Cse {
 fn normal(op: Op, mut operands: Vec<NodeId>) -> (Op, Vec<NodeId>) {
     use BinaryOp::{Add, And, Max, Min, Mul, Or, Xor};
     match &op {
-        Op::Scalar(ScalarOp::Binary(Add | Mul | Min | Max | And | Or | Xor))
+        Op::Scalar(ScalarOp::Binary(Add | Mul | Min(_) | Max(_) | And | Or | Xor))
         | Op::Scalar(ScalarOp::Compare(CompareOp::Eq | CompareOp::Ne)) => operands.sort_unstable(),
         // fma(a, b, c) = fma(b, a, c)
         Op::Scalar(ScalarOp::Fma) => operands[..2].sort_unstable(),

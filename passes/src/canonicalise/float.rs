@@ -6,7 +6,7 @@ use routefuse_ir::op::{BinaryOp, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, Literal, NodeId, Op};
 
 pub(super) const RULES: &[Rule] =
-    &[identity, times_minus_one, minus_zero_minus, negation, absolute, divide_by_power, same_operand, fma];
+    &[identity, times_minus_one, minus_zero_minus, negation, absolute, divide_by_power, same_operand, fma, rounded];
 
 fn binary(v: View, id: NodeId) -> Option<(BinaryOp, NodeId, NodeId)> {
     v.binary(id).filter(|_| v.dtype(id) == DType::F32)
@@ -84,8 +84,16 @@ fn divide_by_power(v: View, id: NodeId) -> Option<Expr> {
 
 /// min(x, x) = max(x, x) = x, where x has no other NaN than the canonical one
 fn same_operand(v: View, id: NodeId) -> Option<Expr> {
-    let (BinaryOp::Min | BinaryOp::Max, a, b) = binary(v, id)? else { return None };
+    let (BinaryOp::Min(_) | BinaryOp::Max(_), a, b) = binary(v, id)? else { return None };
     (a == b && v.replaces_arithmetic(id, a)).then_some(Expr::Value(a))
+}
+
+/// r(s(x)) = s(x) for any two of floor, ceil, round and trunc: what is an integer stays
+fn rounded(v: View, id: NodeId) -> Option<Expr> {
+    let rounds = |op: UnaryOp| matches!(op, UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc);
+    let (_, x) = unary(v, id).filter(|(op, _)| rounds(*op))?;
+    let (inner, _) = unary(v, x)?;
+    rounds(inner).then_some(Expr::Value(x))
 }
 
 /// fma(a, 1, c) = a + c,  fma(a, −1, c) = c − a,  fma(a, b, −0) = a × b: an exact product is added, or nothing is, so

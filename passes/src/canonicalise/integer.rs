@@ -4,7 +4,7 @@ use super::rewrite::{Expr, Rule};
 use super::view::View;
 use crate::range::Interval;
 use routefuse_ir::eval;
-use routefuse_ir::op::{BinaryOp, ScalarOp, UnaryOp};
+use routefuse_ir::op::{BinaryOp, NanRule, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, Literal, NodeId};
 
 pub(super) const RULES: &[Rule] = &[
@@ -19,6 +19,9 @@ pub(super) const RULES: &[Rule] = &[
     shift_drops_low,
     shift_back,
     divide_by_power,
+    floor_by_power,
+    floor_of_positive,
+    no_nan,
     already_below,
     mask_keeps_all,
 ];
@@ -42,23 +45,23 @@ fn log2(n: i128) -> Option<u32> {
     (n > 0 && n.count_ones() == 1).then(|| n.trailing_zeros())
 }
 
-/// x + 0 = x − 0 = x | 0 = x ^ 0 = x << 0 = x >> 0 = x,  x × 1 = x / 1 = x,  x & ~0 = x
+/// x + 0 = x − 0 = x | 0 = x ^ 0 = x << 0 = x >> 0 = x,  x × 1 = x / 1 = div_floor(x, 1) = x,  x & ~0 = x
 fn identity(v: View, id: NodeId) -> Option<Expr> {
-    use BinaryOp::{Add, And, Div, Mul, Or, Shl, Shr, Sub, Xor};
+    use BinaryOp::{Add, And, Div, DivFloor, Mul, Or, Shl, Shr, Sub, Xor};
     let (op, x, c) = binary(v, id)?;
     let c = v.literal(c)?;
     let holds = match op {
         Add | Sub | Or | Xor | Shl | Shr => c.bits() == 0,
-        Mul | Div => c.as_int() == Some(1),
+        Mul | Div | DivFloor => c.as_int() == Some(1),
         And => c == all_ones(c.dtype()),
         _ => false,
     };
     holds.then_some(Expr::Value(x))
 }
 
-/// x × 0 = x & 0 = 0,  x | ~0 = ~0,  x % 1 = 0,  x % −1 = 0,  0 << x = 0 >> x = 0
+/// x × 0 = x & 0 = 0,  x | ~0 = ~0,  x % 1 = x % −1 = 0 and so of rem_floor,  0 << x = 0 >> x = 0
 fn absorbing(v: View, id: NodeId) -> Option<Expr> {
-    use BinaryOp::{And, Mul, Or, Rem, Shl, Shr};
+    use BinaryOp::{And, Mul, Or, Rem, RemFloor, Shl, Shr};
     let (op, a, b) = binary(v, id)?;
     let zero = Literal::zero(v.dtype(id));
     if matches!(op, Shl | Shr) && v.literal(a) == Some(zero) {
@@ -68,35 +71,37 @@ fn absorbing(v: View, id: NodeId) -> Option<Expr> {
     match op {
         Mul | And if c == zero => Some(zero.into()),
         Or if c == all_ones(c.dtype()) => Some(c.into()),
-        Rem if c.as_int() == Some(1) || (c.dtype().is_signed() && c == all_ones(c.dtype())) => Some(zero.into()),
+        Rem | RemFloor if c.as_int() == Some(1) || (c.dtype().is_signed() && c == all_ones(c.dtype())) => {
+            Some(zero.into())
+        }
         _ => None,
     }
 }
 
-/// x − x = x ^ x = x % x = 0 (0 % 0 is 0),  x & x = x | x = min(x, x) = max(x, x) = x
+/// x − x = x ^ x = x % x = rem_floor(x, x) = 0 (0 % 0 is 0),  x & x = x | x = min(x, x) = max(x, x) = x
 fn same_operand(v: View, id: NodeId) -> Option<Expr> {
-    use BinaryOp::{And, Max, Min, Or, Rem, Sub, Xor};
+    use BinaryOp::{And, Max, Min, Or, Rem, RemFloor, Sub, Xor};
     let (op, a, b) = binary(v, id)?;
     if a != b {
         return None;
     }
     match op {
-        Sub | Xor | Rem => Some(Literal::zero(v.dtype(id)).into()),
-        And | Or | Min | Max => Some(Expr::Value(a)),
+        Sub | Xor | Rem | RemFloor => Some(Literal::zero(v.dtype(id)).into()),
+        And | Or | Min(_) | Max(_) => Some(Expr::Value(a)),
         _ => None,
     }
 }
 
 /// min(x, y) = x and max(x, y) = y, if no x is above any y
 fn ordered(v: View, id: NodeId) -> Option<Expr> {
-    let (op @ (BinaryOp::Min | BinaryOp::Max), a, b) = binary(v, id)? else { return None };
+    let (op @ (BinaryOp::Min(_) | BinaryOp::Max(_)), a, b) = binary(v, id)? else { return None };
     let (ra, rb) = (v.range(a)?, v.range(b)?);
     let (low, high) = match (ra.hi <= rb.lo, rb.hi <= ra.lo) {
         (true, _) => (a, b),
         (_, true) => (b, a),
         _ => return None,
     };
-    Some(Expr::Value(if op == BinaryOp::Min { low } else { high }))
+    Some(Expr::Value(if matches!(op, BinaryOp::Min(_)) { low } else { high }))
 }
 
 /// −(−x) = x,  0 − x = −x,  x + (−y) = x − y,  x − (−y) = x + y,  |x| = x if x ≥ 0
@@ -132,7 +137,7 @@ fn constants_together(v: View, id: NodeId) -> Option<Expr> {
     let (same, x, c1) = v.binary(inner)?;
     let (c1, c2) = (v.literal(c1)?, v.literal(c2)?);
     let joined = match op {
-        Add | Mul | And | Or | Xor | Min | Max => op,
+        Add | Mul | And | Or | Xor | Min(_) | Max(_) => op,
         Sub => Add,
         _ => return None,
     };
@@ -204,6 +209,36 @@ fn divide_by_power(v: View, id: NodeId) -> Option<Expr> {
         return Some(Expr::binary(BinaryOp::Shr, x, Expr::int(dtype, i128::from(k))?));
     }
     Some(Expr::binary(BinaryOp::And, x, Expr::int(dtype, c - 1)?))
+}
+
+/// div_floor(x, 2ᵏ) = x >> k and rem_floor(x, 2ᵏ) = x & (2ᵏ − 1), whatever the sign of x: a shift rounds down
+fn floor_by_power(v: View, id: NodeId) -> Option<Expr> {
+    let (op @ (BinaryOp::DivFloor | BinaryOp::RemFloor), x, c) = binary(v, id)? else { return None };
+    let (dtype, c) = (v.dtype(id), v.int(c)?);
+    let k = log2(c)?;
+    if op == BinaryOp::DivFloor {
+        return Some(Expr::binary(BinaryOp::Shr, x, Expr::int(dtype, i128::from(k))?));
+    }
+    Some(Expr::binary(BinaryOp::And, x, Expr::int(dtype, c - 1)?))
+}
+
+/// div_floor(x, y) = x / y and rem_floor(x, y) = x % y, if x ≥ 0 and y ≥ 0: they truncate what they round down
+fn floor_of_positive(v: View, id: NodeId) -> Option<Expr> {
+    let (op @ (BinaryOp::DivFloor | BinaryOp::RemFloor), x, y) = binary(v, id)? else { return None };
+    if v.range(x)?.lo < 0 || v.range(y)?.lo < 0 {
+        return None;
+    }
+    Some(Expr::binary(if op == BinaryOp::DivFloor { BinaryOp::Div } else { BinaryOp::Rem }, x, y))
+}
+
+/// min and max with nan = propagate are those with nan = number, where there is no NaN: of integers and bool
+fn no_nan(v: View, id: NodeId) -> Option<Expr> {
+    let (op, x, y) = binary(v, id)?;
+    match op {
+        BinaryOp::Min(NanRule::Propagate) => Some(Expr::binary(BinaryOp::Min(NanRule::Number), x, y)),
+        BinaryOp::Max(NanRule::Propagate) => Some(Expr::binary(BinaryOp::Max(NanRule::Number), x, y)),
+        _ => None,
+    }
 }
 
 /// x % y = x and x / y = 0, if 0 ≤ x < y

@@ -2,7 +2,7 @@
 
 use super::builder::KernelBuilder;
 use routefuse_ir::kernel::{Bounds, ValueId};
-use routefuse_ir::op::{BinaryOp, CompareOp, OutOfRange};
+use routefuse_ir::op::{BinaryOp, CompareOp, NanRule, OutOfRange};
 use routefuse_ir::{DType, Literal};
 
 /// One index and the extent of the dim that it is for.
@@ -50,7 +50,7 @@ impl KernelBuilder {
         if self.dtype(index) == DType::U64 {
             // Extents fit 63 bits, so what is above the extent may as well be the extent.
             let most = self.constant(Literal::from_bits(DType::U64, extent));
-            index = self.binary(BinaryOp::Min, index, most);
+            index = self.binary(BinaryOp::Min(NanRule::Number), index, most);
         }
         let index = self.cast(index, DType::I64);
         let Bounds::Checked(policy) = bounds else { return (index, None) };
@@ -58,8 +58,8 @@ impl KernelBuilder {
         let index = match policy {
             OutOfRange::Clamp => {
                 let last = self.integer(extent - 1);
-                let lifted = self.binary(BinaryOp::Max, index, zero);
-                return (self.binary(BinaryOp::Min, lifted, last), None);
+                let lifted = self.binary(BinaryOp::Max(NanRule::Number), index, zero);
+                return (self.binary(BinaryOp::Min(NanRule::Number), lifted, last), None);
             }
             OutOfRange::Wrap => {
                 let negative = self.compare(CompareOp::Lt, index, zero);

@@ -99,7 +99,7 @@ fn infix(op: BinaryOp) -> Option<&'static str> {
         BinaryOp::Xor => Some("^"),
         BinaryOp::Shl => Some("<<"),
         BinaryOp::Shr => Some(">>"),
-        BinaryOp::Min | BinaryOp::Max => None,
+        BinaryOp::DivFloor | BinaryOp::RemFloor | BinaryOp::Min(_) | BinaryOp::Max(_) => None,
     }
 }
 

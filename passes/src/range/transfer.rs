@@ -134,10 +134,12 @@ fn binary(op: BinaryOp, dtype: DType, a: Interval, b: Interval) -> Option<Interv
         BinaryOp::Sub => Some(Interval { lo: a.lo - b.hi, hi: a.hi - b.lo }),
         // u64 × u64 can exceed i128: then it exceeds every dtype too.
         BinaryOp::Mul => corners(a, b, i128::checked_mul),
-        BinaryOp::Div => divide(dtype, a, b),
+        BinaryOp::Div => divide(dtype, a, b, |x, y| x / y),
         BinaryOp::Rem => Some(remainder(a, b)),
-        BinaryOp::Min => Some(Interval { lo: a.lo.min(b.lo), hi: a.hi.min(b.hi) }),
-        BinaryOp::Max => Some(Interval { lo: a.lo.max(b.lo), hi: a.hi.max(b.hi) }),
+        BinaryOp::DivFloor => divide(dtype, a, b, |x, y| x.div_euclid(y) - i128::from(y < 0 && x.rem_euclid(y) != 0)),
+        BinaryOp::RemFloor => Some(floor_remainder(a, b)),
+        BinaryOp::Min(_) => Some(Interval { lo: a.lo.min(b.lo), hi: a.hi.min(b.hi) }),
+        BinaryOp::Max(_) => Some(Interval { lo: a.lo.max(b.lo), hi: a.hi.max(b.hi) }),
         BinaryOp::And => and(a, b),
         BinaryOp::Or => Some(or(a, b)),
         BinaryOp::Xor if a.lo >= 0 && b.lo >= 0 => Some(Interval { lo: 0, hi: ones_up_to(a.hi.max(b.hi)) }),
@@ -159,15 +161,15 @@ fn binary(op: BinaryOp, dtype: DType, a: Interval, b: Interval) -> Option<Interv
     }
 }
 
-/// Truncated division is monotone in each operand while the divisor keeps its sign, so its bounds are at corners. By 0 it
-/// gives all ones.
-fn divide(dtype: DType, a: Interval, b: Interval) -> Option<Interval> {
+/// Division, truncated or rounded down, is monotone in each operand while the divisor keeps its sign, so its bounds are at
+/// corners. By 0 it gives all ones.
+fn divide(dtype: DType, a: Interval, b: Interval, quotient: impl Fn(i128, i128) -> i128) -> Option<Interval> {
     let whole = Interval::of_dtype(dtype)?;
     let ones = if dtype.is_signed() { -1 } else { whole.hi };
     let positive = b.intersect(Interval { lo: 1, hi: i128::MAX });
     let negative = b.intersect(Interval { lo: i128::MIN, hi: -1 });
     let by_zero = b.holds(0).then(|| Interval::point(ones));
-    let quotients = [positive, negative].map(|b| corners(a, b?, |x, y| Some(x / y)));
+    let quotients = [positive, negative].map(|b| corners(a, b?, |x, y| Some(quotient(x, y))));
     quotients.into_iter().chain([by_zero]).flatten().reduce(Interval::union)
 }
 
@@ -179,6 +181,17 @@ fn remainder(a: Interval, b: Interval) -> Interval {
         return a;
     }
     Interval { lo: a.lo.min(0).max(-most), hi: a.hi.max(0).min(most) }
+}
+
+/// The remainder of a division that rounds down is between 0 and y, y excluded; by 0 it is x.
+fn floor_remainder(a: Interval, b: Interval) -> Interval {
+    if a.lo >= 0 && b.lo >= 0 {
+        return remainder(a, b);
+    }
+    let least = if b.lo < 0 { b.lo + 1 } else { 0 };
+    let most = if b.hi > 0 { b.hi - 1 } else { 0 };
+    let bounded = Interval { lo: least, hi: most };
+    if b.holds(0) { bounded.union(a) } else { bounded }
 }
 
 /// 2ᵏ − 1, the smallest that is not below n.

@@ -164,7 +164,7 @@ impl Router {
         let hash = b.multiplicative_hash(row);
         let hash = b.cast(hash, DType::I32);
         let valid = b.gather(counts, &[ids]);
-        let valid = b.binary(BinaryOp::Max, valid, one);
+        let valid = b.max(valid, one);
         let turn = b.binary(BinaryOp::Rem, hash, valid);
         let physical = b.gather(replicas, &[ids, turn]);
         let masked = b.mask_rows(physical, n, Literal::i32(-1));

@@ -52,6 +52,9 @@ impl<'m> ScalarMachine for MathMachine<'_, 'm> {
     fn fbelow(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
         self.machine.lesser(self.b, a, b)
     }
+    fn fsqrt(&mut self, a: Val<'m>) -> Val<'m> {
+        self.b.sqrt(a)
+    }
     fn ffma(&mut self, a: Val<'m>, b: Val<'m>, c: Val<'m>) -> Val<'m> {
         self.b.fma(a, b, c)
     }

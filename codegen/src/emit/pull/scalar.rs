@@ -6,7 +6,7 @@ use super::types::value_type;
 use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::math::{self, ScalarMachine, order};
-use routefuse_ir::op::{BinaryOp, CompareOp, NanRule, ScalarOp, UnaryOp};
+use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
 
 impl<'m> Lanewise<'_, 'm> {
     /// One scalar op on operands of these dtypes. One lane serves all.
@@ -51,7 +51,14 @@ impl<'m> Lanewise<'_, 'm> {
             UnaryOp::Abs => self.free(self.b.absf(x.value), x.lanes),
             UnaryOp::Sqrt => self.free(self.b.sqrt(x.value), x.lanes),
             UnaryOp::Exp => settled(math::exp(m, x.value)),
+            UnaryOp::Exp2 => settled(math::exp2(m, x.value)),
             UnaryOp::Log => settled(math::log(m, x.value)),
+            UnaryOp::Log2 => settled(math::log2(m, x.value)),
+            UnaryOp::Rsqrt => self.free(math::rsqrt(m, x.value), x.lanes),
+            UnaryOp::Floor => self.free(math::floor(m, x.value), x.lanes),
+            UnaryOp::Ceil => self.free(math::ceil(m, x.value), x.lanes),
+            UnaryOp::Round => self.free(math::round(m, x.value), x.lanes),
+            UnaryOp::Trunc => self.free(math::trunc(m, x.value), x.lanes),
             UnaryOp::Sigmoid => {
                 let value = math::sigmoid(m, x.value);
                 if machine.nan_flows() { self.free(value, x.lanes) } else { settled(value) }
@@ -81,7 +88,23 @@ impl<'m> Lanewise<'_, 'm> {
                 let negative = b.cmpi(IntPredicate::Slt, x, zero);
                 b.select(negative, b.subi(zero, x), x)
             }
-            _ => b.subi(zero, x),
+            (UnaryOp::Neg, _) => b.subi(zero, x),
+            (
+                UnaryOp::Sqrt
+                | UnaryOp::Exp
+                | UnaryOp::Log
+                | UnaryOp::Exp2
+                | UnaryOp::Log2
+                | UnaryOp::Rsqrt
+                | UnaryOp::Sigmoid
+                | UnaryOp::Softplus
+                | UnaryOp::Tanh
+                | UnaryOp::Floor
+                | UnaryOp::Ceil
+                | UnaryOp::Round
+                | UnaryOp::Trunc,
+                _,
+            ) => x,
         }
     }
 
@@ -92,9 +115,17 @@ impl<'m> Lanewise<'_, 'm> {
             BinaryOp::Sub => self.b.subf(x, y),
             BinaryOp::Mul => self.b.mulf(x, y),
             BinaryOp::Div => self.machine.divide(self.b, x, y),
-            BinaryOp::Max => order::max(&mut self.math(lanes), x, y, NanRule::Number),
+            BinaryOp::Min(rule) => order::min(&mut self.math(lanes), x, y, rule),
+            BinaryOp::Max(rule) => order::max(&mut self.math(lanes), x, y, rule),
             // No other binary op takes floats.
-            _ => order::min(&mut self.math(lanes), x, y, NanRule::Number),
+            BinaryOp::Rem
+            | BinaryOp::DivFloor
+            | BinaryOp::RemFloor
+            | BinaryOp::And
+            | BinaryOp::Or
+            | BinaryOp::Xor
+            | BinaryOp::Shl
+            | BinaryOp::Shr => x,
         }
     }
 
@@ -106,10 +137,12 @@ impl<'m> Lanewise<'_, 'm> {
             BinaryOp::Mul => b.muli(x, y),
             BinaryOp::Div => self.divide_integer(x, y, signed, true),
             BinaryOp::Rem => self.divide_integer(x, y, signed, false),
-            BinaryOp::Min if signed => b.minsi(x, y),
-            BinaryOp::Min => b.minui(x, y),
-            BinaryOp::Max if signed => b.maxsi(x, y),
-            BinaryOp::Max => b.maxui(x, y),
+            BinaryOp::DivFloor => self.divide_floor(x, y, signed, true),
+            BinaryOp::RemFloor => self.divide_floor(x, y, signed, false),
+            BinaryOp::Min(_) if signed => b.minsi(x, y),
+            BinaryOp::Min(_) => b.minui(x, y),
+            BinaryOp::Max(_) if signed => b.maxsi(x, y),
+            BinaryOp::Max(_) => b.maxui(x, y),
             BinaryOp::And => b.andi(x, y),
             BinaryOp::Or => self.machine.or(b, x, y, self.signs),
             BinaryOp::Xor => b.xori(x, y),
@@ -148,6 +181,25 @@ impl<'m> Lanewise<'_, 'm> {
             (false, true) => b.select(by_zero, x, b.remsi(x, divisor)),
             (false, false) => b.select(by_zero, x, b.remui(x, divisor)),
         }
+    }
+
+    /// Division that rounds down, by way of the truncated one: where that leaves a remainder of the other sign than the
+    /// divisor, the quotient is one less and the remainder a divisor more.
+    fn divide_floor(&self, x: Val<'m>, y: Val<'m>, signed: bool, quotient: bool) -> Val<'m> {
+        let b = self.b;
+        let truncated = self.divide_integer(x, y, signed, quotient);
+        if !signed {
+            return truncated;
+        }
+        let zero = b.const_int(b.type_of(x), 0);
+        let remainder = if quotient { self.divide_integer(x, y, signed, false) } else { truncated };
+        let signs_differ = b.cmpi(IntPredicate::Slt, b.xori(remainder, y), zero);
+        let uneven = b.cmpi(IntPredicate::Ne, remainder, zero);
+        // By 0 the remainder is x, and nothing is to be done.
+        let divides = b.cmpi(IntPredicate::Ne, y, zero);
+        let differs = b.andi(b.andi(signs_differ, uneven), divides);
+        let floor = if quotient { b.subi(truncated, b.const_int(b.type_of(x), 1)) } else { b.addi(truncated, y) };
+        b.select(differs, floor, truncated)
     }
 
     /// Ordered comparisons, false with a NaN; `ne` is not `eq`.

@@ -2,7 +2,7 @@
 
 use super::Growing;
 use super::values::inner;
-use routefuse_ir::op::{BinaryOp, CompareOp, OutOfRange, ScalarOp, UnaryOp};
+use routefuse_ir::op::{BinaryOp, CompareOp, NanRule, OutOfRange, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, Dim, Literal, NodeId, Op};
 
 impl Growing<'_> {
@@ -128,11 +128,19 @@ impl Growing<'_> {
         let x = self.recent_integer()?;
         let dtype = self.dtype_of(x);
         let bound = self.constant(dtype);
-        let op = self.c.of(&[BinaryOp::Max, BinaryOp::And, BinaryOp::Min, BinaryOp::Shr, BinaryOp::Rem]);
+        let rule = NanRule::Number;
+        let op = self.c.of(&[
+            BinaryOp::Max(rule),
+            BinaryOp::And,
+            BinaryOp::Min(rule),
+            BinaryOp::Shr,
+            BinaryOp::Rem,
+            BinaryOp::RemFloor,
+        ]);
         let bounded = self.scalar(ScalarOp::Binary(op), &[x, bound])?;
         let power = Literal::from_bits(dtype, 1 << self.c.below(6));
         let power = self.constant_of(power);
-        let op = self.c.of(&[BinaryOp::Div, BinaryOp::Rem]);
+        let op = self.c.of(&[BinaryOp::Div, BinaryOp::Rem, BinaryOp::DivFloor, BinaryOp::RemFloor]);
         self.scalar(ScalarOp::Binary(op), &[bounded, power])
     }
 
@@ -141,13 +149,14 @@ impl Growing<'_> {
         let y = self.value_where(|t| t.dtype == DType::F32)?;
         let one = Literal::f32(self.c.of(&[0.0, -0.0, 1.0, -1.0, 8.0]));
         let one = self.constant_of(one);
-        let op = self.c.of(&[BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul, BinaryOp::Div, BinaryOp::Min]);
+        let min = BinaryOp::Min(self.c.of(NanRule::ALL).0);
+        let op = self.c.of(&[BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul, BinaryOp::Div, min]);
         let operands = if self.c.one_in(4) { [one, y] } else { [y, one] };
         let z = self.scalar(ScalarOp::Binary(op), &operands)?;
         if self.c.one_in(2) {
             return Some(z);
         }
-        let op = self.c.of(&[UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sigmoid]);
+        let op = self.c.of(&[UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sigmoid, UnaryOp::Round]);
         self.scalar(ScalarOp::Unary(op), &[z])
     }
 

@@ -3,14 +3,14 @@
 use super::Growing;
 use routefuse_ir::infer::infer;
 use routefuse_ir::kernel::{ValueId, ValueKind};
-use routefuse_ir::op::{BinaryOp, CompareOp, Op, ScalarOp, UnaryOp};
+use routefuse_ir::op::{CompareOp, Op, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, TensorType};
 
 impl Growing<'_> {
     pub(super) fn scalar(&mut self) {
         let op = match self.c.below(10) {
             0 | 1 => ScalarOp::Unary(self.c.of(&UnaryOp::ALL).0),
-            2..5 => ScalarOp::Binary(self.c.of(&BinaryOp::ALL).0),
+            2..5 => ScalarOp::Binary(self.c.binary_op()),
             5 => ScalarOp::Compare(self.c.of(&CompareOp::ALL).0),
             6 => ScalarOp::Fma,
             7 => ScalarOp::Select,

@@ -80,7 +80,7 @@ impl Replicas {
         let passed = b.reshape(passed, per_token);
         let valid = b.gather_with(self.valid, &[ids], OutOfRange::Pass);
         let (zero, one) = (b.int(DType::I32, 0), b.int(DType::I32, 1));
-        let valid = b.binary(BinaryOp::Max, valid, one);
+        let valid = b.max(valid, one);
         let count = b.cast(valid, DType::F32);
         let even = b.mul(uniform, count);
         let even = b.cast(even, DType::I32);
@@ -89,8 +89,8 @@ impl Replicas {
         let weighted = b.compare(CompareOp::Gt, total, nothing);
         let pick = b.select(weighted, passed, even);
         let last = b.sub(valid, one);
-        let pick = b.binary(BinaryOp::Min, pick, last);
-        let pick = b.binary(BinaryOp::Max, pick, zero);
+        let pick = b.min(pick, last);
+        let pick = b.max(pick, zero);
         let pick = b.name(pick, "replica");
         b.gather(self.replicas, &[ids, pick])
     }
@@ -163,7 +163,7 @@ impl Waterfill {
         let passed = b.reduce_inner(ReduceOp::Sum, passed);
         // Room that sums to 2³² or more names some rank all the same.
         let last = b.int(DType::I32, i128::from(self.ranks) - 1);
-        let passed = b.binary(BinaryOp::Min, passed, last);
+        let passed = b.min(passed, last);
         let ranks = b.int(DType::U32, i128::from(self.ranks));
         let even = b.binary(BinaryOp::Rem, hash, ranks);
         let even = b.cast(even, DType::I32);

@@ -119,7 +119,7 @@ impl EplbRemap {
 pub(crate) fn replica(b: &mut GraphBuilder, a: NodeId, valid: NodeId, ids: NodeId, choice: NodeId) -> NodeId {
     let valid = b.gather_with(valid, &[ids], OutOfRange::Pass);
     let one = b.int(DType::I32, 1);
-    let count = b.binary(BinaryOp::Max, valid, one);
+    let count = b.max(valid, one);
     let count = b.bitcast(count, DType::U32);
     let column = b.binary(BinaryOp::Rem, choice, count);
     let column = b.name(column, "replica");

@@ -222,7 +222,7 @@ fn renormalise(
         }
         Denominator::Clamp(e) => {
             let e = b.constant(e);
-            b.binary(BinaryOp::Max, sum, e)
+            b.max(sum, e)
         }
         Denominator::Positive => {
             let (zero, one) = (b.constant(Literal::f32(0.0)), b.constant(Literal::f32(1.0)));

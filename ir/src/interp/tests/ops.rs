@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Dim;
-use crate::op::{BinaryOp, OutOfRange, PackForm, ScalarOp, UnaryOp};
+use crate::op::{BinaryOp, NanRule, OutOfRange, PackForm, ScalarOp, UnaryOp};
 use crate::{Code, Op};
 
 #[test]
@@ -286,6 +286,57 @@ fn the_fixed_functions_reach_the_graph() {
     let doubled = b.binary(BinaryOp::Add, y, y);
     let y = output(b, doubled, &[Tensor::from_f32(&[3], &[0.0, f32::INFINITY, f32::NEG_INFINITY])]);
     assert_eq!(y, Tensor::from_f32(&[3], &[1.0, 2.0, 0.0]));
+}
+
+#[test]
+fn roundings_powers_and_roots_reach_the_graph() {
+    let of = |op, x: [f32; 3]| {
+        let mut b = GraphBuilder::new("g");
+        let value = b.input("x", DType::F32, [3.into()]);
+        let y = b.unary(op, value);
+        output(b, y, &[Tensor::from_f32(&[3], &x)])
+    };
+    let floats = |x: [f32; 3]| Tensor::from_f32(&[3], &x);
+    assert_eq!(of(UnaryOp::Exp2, [-1.0, 0.0, 10.0]), floats([0.5, 1.0, 1024.0]));
+    assert_eq!(of(UnaryOp::Log2, [0.5, 1.0, 0.0]), floats([-1.0, 0.0, f32::NEG_INFINITY]));
+    assert_eq!(of(UnaryOp::Rsqrt, [4.0, -0.0, f32::INFINITY]), floats([0.5, f32::NEG_INFINITY, 0.0]));
+    assert_eq!(of(UnaryOp::Floor, [1.5, -0.5, -0.0]), floats([1.0, -1.0, -0.0]));
+    assert_eq!(of(UnaryOp::Ceil, [1.5, -0.5, -0.0]), floats([2.0, -0.0, -0.0]));
+    assert_eq!(of(UnaryOp::Round, [1.5, 2.5, -0.5]), floats([2.0, 2.0, -0.0]));
+    assert_eq!(of(UnaryOp::Trunc, [1.5, -1.5, -0.5]), floats([1.0, -1.0, -0.0]));
+}
+
+#[test]
+fn floor_division_takes_every_integer_dtype() {
+    for dtype in DType::ALL.into_iter().filter(|d| d.is_int()) {
+        let of = |op| {
+            let mut b = GraphBuilder::new("g");
+            let (x, y) = (b.input("x", dtype, [3.into()]), b.input("y", dtype, [3.into()]));
+            let result = b.binary(op, x, y);
+            let negative = if dtype.is_signed() { -7 } else { 9 };
+            values(&output(b, result, &[ints(dtype, &[3], &[7, negative, 5]), ints(dtype, &[3], &[2, 2, 0])]))
+        };
+        let ones = if dtype.is_signed() { -1 } else { (1i128 << dtype.bits()) - 1 };
+        let [quotient, remainder] = if dtype.is_signed() { [-4, 1] } else { [4, 1] };
+        assert_eq!(of(BinaryOp::DivFloor), [3, quotient, ones], "{dtype}");
+        assert_eq!(of(BinaryOp::RemFloor), [1, remainder, 5], "{dtype}");
+    }
+}
+
+#[test]
+fn extremes_pass_a_nan_on_where_they_are_to() {
+    let of = |op| {
+        let mut b = GraphBuilder::new("g");
+        let x = b.input("x", DType::F32, [2.into()]);
+        let one = b.constant(Literal::f32(1.0));
+        let y = b.binary(op, x, one);
+        bits(&output(b, y, &[Tensor::from_bits(DType::F32, &[2], [0xffc0_0001, 0x8000_0000])]))
+    };
+    let [one, zero, nan] = [0x3f80_0000, 0x8000_0000, 0x7fc0_0000];
+    assert_eq!(of(BinaryOp::Min(NanRule::Number)), [one, zero]);
+    assert_eq!(of(BinaryOp::Min(NanRule::Propagate)), [nan, zero]);
+    assert_eq!(of(BinaryOp::Max(NanRule::Number)), [one, one]);
+    assert_eq!(of(BinaryOp::Max(NanRule::Propagate)), [nan, one]);
 }
 
 #[test]

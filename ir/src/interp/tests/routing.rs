@@ -81,7 +81,7 @@ fn dynamic_remap_counts_no_replica_as_one() {
     let counts = b.input("NV", DType::I32, [3.into()]);
     let one = b.int(DType::I32, 1);
     let valid = b.gather(counts, &[ids]);
-    let valid = b.binary(BinaryOp::Max, valid, one);
+    let valid = b.max(valid, one);
     let pick = b.binary(BinaryOp::Rem, random, valid);
     let y = b.gather(replicas, &[ids, pick]);
     let inputs = [

@@ -5,7 +5,7 @@ pub(crate) mod row;
 use super::Pass;
 use super::rewrite::{Expr, Rule, apply};
 use super::view::View;
-use routefuse_ir::op::{BinaryOp, CompareOp, PackForm};
+use routefuse_ir::op::{BinaryOp, CompareOp, NanRule, PackForm};
 use routefuse_ir::{Alias, DType, Graph, Literal, NodeId, Op};
 
 /// `pack`, `unpack_id`, `unpack_weight`, `mask_rows`, `copy` and operations on rows that have a formula become primitive
@@ -69,7 +69,7 @@ fn mask_rows(v: View, id: NodeId) -> Option<Expr> {
         DType::I64 => n.into(),
         DType::U64 => {
             let most = Literal::from_bits(DType::U64, i64::MAX as u64);
-            Expr::cast(Expr::binary(BinaryOp::Min, n, most), DType::I64)
+            Expr::cast(Expr::binary(BinaryOp::Min(NanRule::Number), n, most), DType::I64)
         }
         _ => Expr::cast(n, DType::I64),
     };

@@ -7,7 +7,7 @@ use super::super::rewrite::{Expr, Rule};
 use super::super::view::View;
 use routefuse_ir::dim::const_product;
 use routefuse_ir::op::{
-    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, ReduceOp, TopKOrder, UnaryOp,
+    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, NanRule, ReduceOp, TopKOrder, UnaryOp,
 };
 use routefuse_ir::{DType, Dim, Literal, NodeId, Op};
 
@@ -115,7 +115,7 @@ fn renorm(v: View, id: NodeId) -> Option<Expr> {
     let divisor = match denominator {
         Denominator::Sum => sum,
         Denominator::PlusEpsilon(e) => Expr::binary(BinaryOp::Add, sum, *e),
-        Denominator::Clamp(e) => Expr::binary(BinaryOp::Max, sum, *e),
+        Denominator::Clamp(e) => Expr::binary(BinaryOp::Max(NanRule::Number), sum, *e),
         Denominator::Positive => {
             let positive = Expr::compare(CompareOp::Gt, sum.clone(), Literal::f32(0.0));
             Expr::select(positive, sum, Literal::f32(1.0))
@@ -153,8 +153,8 @@ fn reduce_halves(v: View, id: NodeId) -> Option<Expr> {
     let extent = shape[*axis].as_const()?;
     let combine = match op {
         ReduceOp::Sum => BinaryOp::Add,
-        ReduceOp::Max => BinaryOp::Max,
-        ReduceOp::Min => BinaryOp::Min,
+        ReduceOp::Max => BinaryOp::Max(NanRule::Number),
+        ReduceOp::Min => BinaryOp::Min(NanRule::Number),
         ReduceOp::TopTwoSum => return None,
     };
     if extent <= 1 || (axis + 1 == shape.len() && extent <= MAX_REDUCED) {

@@ -76,3 +76,27 @@ fn fused() {
     // Two roundings do not become one.
     stays("%a = mul %f, %g\n%r = add %a, %g");
 }
+
+#[test]
+fn roundings_of_integers() {
+    for (first, second) in [("floor", "ceil"), ("ceil", "round"), ("round", "trunc"), ("trunc", "floor")] {
+        becomes(&format!("%a = {first} %f\n%r = {second} %a"), &format!("%a = {first} %f\n-> %a"));
+    }
+    stays("%a = add %f, %g\n%r = floor %a");
+}
+
+#[test]
+fn constants_of_new_functions_are_folded() {
+    becomes("%r = exp2 f32:10.0", "-> %r");
+    becomes(
+        "%a = round f32:2.5\n%b = broadcast %a {shape = [T, 8]}\n%r = log2 %b",
+        "%r = broadcast %f32.1.0 {shape = [T, 8]}\n-> %r",
+    );
+}
+
+#[test]
+fn nan_rules_are_kept_apart() {
+    stays("%r = min %f, %g {nan = propagate}");
+    stays("%a = min %f, %g {nan = propagate}\n%b = min %f, %g\n%r = add %a, %b");
+    becomes("%a = abs %f\n%r = max %a, %a {nan = propagate}", "%a = abs %f\n-> %a");
+}

@@ -2,6 +2,7 @@ use super::{becomes, stays};
 
 #[test]
 fn identities() {
+    becomes("%r = div_floor %x, i32:1", "-> %x");
     for case in ["add %x, i32:0", "sub %x, i32:0", "mul %x, i32:1", "div %x, i32:1", "or %x, i32:0", "xor %x, i32:0"] {
         becomes(&format!("%r = {case}"), "-> %x");
     }
@@ -23,7 +24,10 @@ fn absorbed() {
     {
         becomes(&format!("%r = {case}"), "%r = broadcast %i32.0 {shape = [T, 8]}\n-> %r");
     }
-    for case in ["sub %x, %x", "xor %x, %x", "rem %x, %x"] {
+    for case in ["rem_floor %x, i32:1", "rem_floor %x, i32:-1"] {
+        becomes(&format!("%r = {case}"), "%r = broadcast %i32.0 {shape = [T, 8]}\n-> %r");
+    }
+    for case in ["sub %x, %x", "xor %x, %x", "rem %x, %x", "rem_floor %x, %x"] {
         becomes(&format!("%r = {case}"), "%r = broadcast %i32.0 {shape = [T, 8]}\n-> %r");
     }
     becomes("%r = or %x, i32:-1", "%r = broadcast %i32.m1 {shape = [T, 8]}\n-> %r");
@@ -98,6 +102,40 @@ fn division_by_powers_of_two() {
     stays("%r = div %x, i32:8");
     stays("%r = rem %x, i32:8");
     stays("%r = rem %u, u32:12");
+}
+
+#[test]
+fn floor_division() {
+    // By a power of two it is a shift of numbers of either sign.
+    becomes("%r = div_floor %x, i32:8", "%r = shr %x, %i32.3\n-> %r");
+    becomes("%r = rem_floor %x, i32:8", "%r = and %x, %i32.7\n-> %r");
+    // What is not negative is rounded alike.
+    becomes("%r = div_floor %u, u32:12", "%r = div %u, %u32.12\n-> %r");
+    becomes("%r = rem_floor %u, u32:12", "%r = rem %u, %u32.12\n-> %r");
+    becomes(
+        "%a = and %x, i32:255\n%b = and %y, i32:7\n%r = div_floor %a, %b",
+        "%a = and %x, %i32.255\n%b = and %y, %i32.7\n%r = div %a, %b\n-> %r",
+    );
+    stays("%r = div_floor %x, i32:12");
+    stays("%r = div_floor %x, i32:-8");
+    stays("%r = rem_floor %x, %y");
+    // A remainder is between 0 and its divisor, whatever the sign of what is divided.
+    becomes("%a = rem_floor %x, i32:12\n%r = max %a, i32:0", "%a = rem_floor %x, %i32.12\n-> %a");
+    becomes("%a = rem_floor %x, i32:-12\n%r = min %a, i32:0", "%a = rem_floor %x, %i32.m12\n-> %a");
+    stays("%a = rem_floor %x, i32:12\n%r = max %a, i32:1");
+    // A quotient's bounds are rounded down.
+    becomes(
+        "%a = shr %x, i32:28\n%b = div_floor %a, i32:5\n%r = max %b, i32:-2",
+        "%a = shr %x, %i32.28\n%b = div_floor %a, %i32.5\n-> %b",
+    );
+    stays("%a = shr %x, i32:28\n%b = div_floor %a, i32:5\n%r = max %b, i32:-1");
+}
+
+#[test]
+fn integers_have_no_nan_to_propagate() {
+    becomes("%r = min %x, %y {nan = propagate}", "%r = min %x, %y\n-> %r");
+    becomes("%r = max %w, u8:7 {nan = propagate}", "%r = max %w, %u8.7\n-> %r");
+    becomes("%r = max %c, %d {nan = propagate}", "%r = or %c, %d\n-> %r");
 }
 
 #[test]

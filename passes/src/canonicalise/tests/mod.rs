@@ -63,14 +63,14 @@ pub(super) fn graph(statements: &str) -> Verified<Graph> {
     text::parse_verified(&source).unwrap_or_else(|d| panic!("{d}\nin\n{source}"))
 }
 
-/// The operations of a graph without constants and types, then `-> result`.
+/// The operations of a graph without constants and types, then `-> result`. `min` and `max` are by default those of numbers.
 pub(super) fn shown(g: &Graph) -> String {
     let mut lines = Vec::new();
     for line in text::print(g).lines().map(str::trim) {
         if let Some((_, value)) = line.strip_prefix("output ").and_then(|l| l.split_once(" = ")) {
             lines.push(format!("-> {}", value.split(' ').next().unwrap_or_default()));
         } else if line.starts_with('%') && !line.contains(" = const ") {
-            lines.push(line.rsplit_once(" : ").map_or(line, |(l, _)| l).to_owned());
+            lines.push(line.rsplit_once(" : ").map_or(line, |(l, _)| l).replace(" {nan = number}", ""));
         }
     }
     lines.join("\n")

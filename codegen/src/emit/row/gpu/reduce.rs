@@ -10,7 +10,7 @@ use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::kernel::ValueId;
 use routefuse_ir::math::order;
-use routefuse_ir::op::{BinaryOp, Candidates, ReduceOp, ScalarOp};
+use routefuse_ir::op::{BinaryOp, Candidates, NanRule, ReduceOp, ScalarOp};
 
 impl<'m> RowGpu<'_, 'm> {
     /// One reduction of each segment: a register a turn, the same on all lanes of the segment.
@@ -100,7 +100,8 @@ impl<'m> RowGpu<'_, 'm> {
     fn extreme_of_segment(&self, registers: &[Val<'m>], largest: bool, dtype: DType, span: u32) -> Val<'m> {
         let (b, team) = (self.b, &self.team);
         if dtype.bits() > 32 {
-            let op = ScalarOp::Binary(if largest { BinaryOp::Max } else { BinaryOp::Min });
+            let op =
+                ScalarOp::Binary(if largest { BinaryOp::Max(NanRule::Number) } else { BinaryOp::Min(NanRule::Number) });
             let best = |x: Val<'m>, y: Val<'m>| {
                 self.lanewise.scalar(op, &[Lanes::exact(x, 1), Lanes::exact(y, 1)], &[dtype, dtype]).value
             };

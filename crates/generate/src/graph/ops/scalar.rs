@@ -1,7 +1,7 @@
 //! Operations on single elements.
 
 use crate::graph::Growing;
-use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
+use routefuse_ir::op::{CompareOp, ScalarOp, UnaryOp};
 use routefuse_ir::{DType, NodeId};
 
 impl Growing<'_> {
@@ -35,7 +35,7 @@ impl Growing<'_> {
     }
 
     pub(super) fn binary(&mut self) -> Option<NodeId> {
-        let (op, _) = self.c.of(&BinaryOp::ALL);
+        let op = self.c.binary_op();
         let operands = self.operands()?;
         self.scalar(ScalarOp::Binary(op), &operands)
     }
