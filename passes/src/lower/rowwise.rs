@@ -77,7 +77,7 @@ impl<'g> Rowwise<'g> {
             }
             Op::Gather { .. } => all(1),
             // Mostly a column of its own for each place, whatever the operand.
-            op if is_row_op(op) => false,
+            op if Reads::of(op) != Reads::Own => false,
             // With a constant leading dim the rows of `x` are columns too: see `index`.
             Op::GatherRow { .. } => all(1) && (self.row_groups(operands[1]) == 1 || all(0)),
             _ => all(0),
@@ -136,22 +136,53 @@ impl<'g> Rowwise<'g> {
         match &self.node(id).op {
             // Over another axis, it is elementwise.
             Op::Reduce { axis, .. } => axis + 1 == self.node(id).ty.shape.len(),
-            op => keeps_row(op),
+            op => Reads::of(op) == Reads::RowOnce,
         }
     }
 
     /// An operation whose result depends on other columns of its operand than its own.
     pub(crate) fn is_row_op(&self, id: NodeId) -> bool {
-        is_row_op(&self.node(id).op)
+        Reads::of(&self.node(id).op) != Reads::Own
     }
 }
 
-fn keeps_row(op: &Op) -> bool {
-    matches!(op, Op::Dot | Op::ArgMax | Op::CumSum | Op::TopK { .. } | Op::TopKMask { .. } | Op::GroupScore { .. })
+/// Which columns of its operand an element of a result depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    /// One for each operand: its own, or the one that a movement or an index says.
+    Own,
+    /// All of its segment, for a value that a kernel computes once a row.
+    RowOnce,
+    /// All of its segment, in several steps.
+    RowInSteps,
 }
 
-fn is_row_op(op: &Op) -> bool {
-    let composite =
-        matches!(op, Op::Reduce { .. } | Op::Softmax | Op::LogSoftmax | Op::GroupMask { .. } | Op::Renorm { .. });
-    composite || keeps_row(op)
+impl Reads {
+    /// No arm is for the rest, so an operation that is forgotten here does not compile.
+    fn of(op: &Op) -> Reads {
+        match op {
+            Op::Dot | Op::ArgMax | Op::CumSum | Op::TopK { .. } | Op::TopKMask { .. } | Op::GroupScore { .. } => {
+                Reads::RowOnce
+            }
+            Op::Reduce { .. } | Op::Softmax | Op::LogSoftmax | Op::GroupMask { .. } | Op::Renorm { .. } => {
+                Reads::RowInSteps
+            }
+            Op::Input(_)
+            | Op::Const(_)
+            | Op::Scalar(_)
+            | Op::Iota { .. }
+            | Op::Broadcast { .. }
+            | Op::Reshape { .. }
+            | Op::Slice { .. }
+            | Op::Concat
+            | Op::Gather { .. }
+            | Op::GatherRow { .. }
+            | Op::MaskRows { .. }
+            | Op::Pack { .. }
+            | Op::UnpackId
+            | Op::UnpackWeight
+            | Op::Copy
+            | Op::AtomicAdd => Reads::Own,
+        }
+    }
 }
