@@ -28,9 +28,9 @@ impl Span {
 #[non_exhaustive]
 pub struct Location {
     /// The line.
-    pub line: usize,
+    pub line: u32,
     /// The column.
-    pub column: usize,
+    pub column: u32,
 }
 
 impl Location {
@@ -39,8 +39,11 @@ impl Location {
         let before = source.as_bytes().get(..byte).unwrap_or(source.as_bytes());
         let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
         // Bytes of the form 10xxxxxx continue a character.
-        let column = before[line_start..].iter().filter(|b| **b & 0xc0 != 0x80).count() + 1;
-        Location { line: before.iter().filter(|b| **b == b'\n').count() + 1, column }
+        let characters = before[line_start..].iter().filter(|b| **b & 0xc0 != 0x80).count();
+        let lines = before.iter().filter(|b| **b == b'\n').count();
+        // A text of 2^32 lines is larger than any that is read.
+        let from_one = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
+        Location { line: from_one(lines), column: from_one(characters) }
     }
 }
 
