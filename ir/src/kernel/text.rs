@@ -1,6 +1,7 @@
 //! The kernel's text: with names for people, without for its identity.
 
-use super::{Bounds, Kernel, Role, RowOp, RowValue, Store, ValueId, ValueKind};
+use super::{Bounds, ColumnMap, Kernel, Param, Role, RowOp, RowValue, Space, Store, Value, ValueId, ValueKind};
+use crate::dtype::DType;
 use crate::layout::Layout;
 use crate::op::{OutOfRange, ScalarOp};
 use std::fmt::{self, Write};
@@ -58,87 +59,109 @@ fn bounds_text(bounds: Bounds) -> String {
     }
 }
 
+/// The numbers that values have in a text.
+struct Numbers(Vec<u32>);
+
+impl Numbers {
+    fn of(order: &[ValueId], values: usize) -> Numbers {
+        let mut numbers: Vec<u32> = (0..values as u32).collect();
+        for (number, id) in order.iter().enumerate() {
+            numbers[id.0 as usize] = number as u32;
+        }
+        Numbers(numbers)
+    }
+
+    /// A text is printed of kernels that break the rules, too.
+    fn get(&self, id: ValueId) -> u32 {
+        self.0.get(id.0 as usize).copied().unwrap_or(id.0)
+    }
+
+    fn list(&self, ids: &[ValueId]) -> String {
+        ids.iter().map(|v| format!("v{}", self.get(*v))).collect::<Vec<_>>().join(", ")
+    }
+}
+
 fn write(k: &Kernel, f: &mut dyn Write, names: bool, order: &[ValueId]) -> fmt::Result {
-    // Destructured so that a new field cannot be forgotten here: this text is the kernel's identity.
+    // Destructured, here and below, so that a new field cannot be forgotten: this text is the kernel's identity.
     let Kernel { name, symbols, rows, params, values, stores } = k;
-    let note = |n: &str| if names && !n.is_empty() { format!("  # {n}") } else { String::new() };
     let canonical: Vec<String> = (0..symbols.len()).map(|i| format!("s{i}")).collect();
     let rows = rows.map_or("1".to_owned(), |r| format!("s{}", r.0));
     let title = if names { format!(" @{name}") } else { String::new() };
     writeln!(f, "kernel{title} rows={rows} symbols={} {{", symbols.len())?;
-    for (i, p) in params.iter().enumerate() {
-        let role = match p.role {
-            Role::Input => "in",
-            Role::Output => "out",
-            Role::ErrorWord => "error",
-        };
-        let layout = match p.layout {
-            Layout::Contiguous => "",
-            Layout::Rows => " rows",
-            Layout::Strided => " strided",
-        };
-        let alias = p.aliases.map_or(String::new(), |a| format!(" aliases(p{})", a.0));
-        writeln!(f, "  p{i}: {role} {}{layout}{alias}{}", p.ty.text(&canonical), note(&p.name))?;
+    let note = |n: &str| if names && !n.is_empty() { format!("  # {n}") } else { String::new() };
+    for (i, param) in params.iter().enumerate() {
+        writeln!(f, "  p{i}: {}{}", param_text(param, &canonical), note(&param.name))?;
     }
-    let mut numbers: Vec<u32> = (0..values.len() as u32).collect();
-    for (number, id) in order.iter().enumerate() {
-        numbers[id.0 as usize] = number as u32;
-    }
-    // A text is printed of kernels that break the rules, too.
-    let number = |id: &ValueId| numbers.get(id.0 as usize).copied().unwrap_or(id.0);
+    let numbers = Numbers::of(order, values.len());
     for (i, id) in order.iter().enumerate() {
-        let v = &values[id.0 as usize];
-        let list = |ids: &[ValueId]| ids.iter().map(|v| format!("v{}", number(v))).collect::<Vec<_>>().join(", ");
-        let text = match &v.kind {
-            ValueKind::Const(l) => {
-                let bits = if l.dtype().is_float() && names { format!("{l}") } else { format!("{:#x}", l.bits()) };
-                format!("const {bits}")
-            }
-            ValueKind::Load(p) => format!("load p{}", p.0),
-            ValueKind::Row => "row".to_owned(),
-            ValueKind::Column => "column".to_owned(),
-            ValueKind::Scalar(op @ (ScalarOp::Cast(_) | ScalarOp::Bitcast(_)), operands) => {
-                format!("{} {} to {}", op.mnemonic(), list(operands), v.dtype)
-            }
-            ValueKind::Scalar(op, operands) => {
-                format!("{} {}{}", op.mnemonic(), list(operands), op.choices_text())
-            }
-            ValueKind::Remap(value, map) => {
-                let mut text = format!("remap v{} at {}", number(value), map.base);
-                for t in &map.terms {
-                    let _ = write!(text, " + j/{}%{}*{}", t.div, t.modulo, t.mul);
-                }
-                text
-            }
-            ValueKind::Concat(parts) => {
-                let parts: Vec<String> = parts.iter().map(|(v, w)| format!("v{}:{w}", number(v))).collect();
-                format!("concat {}", parts.join(", "))
-            }
-            ValueKind::Gather { table, indices, bounds } => {
-                format!("gather p{}[{}] {}", table.0, list(indices), bounds_text(*bounds))
-            }
-            ValueKind::GatherRow { value, index, bounds } => {
-                format!("gather_row v{}[v{}] {}", number(value), number(index), bounds_text(*bounds))
-            }
-            ValueKind::RowValue(RowValue { op, value, width }) => {
-                let rest = match op {
-                    RowOp::Reduce(_) | RowOp::CumSum => String::new(),
-                    RowOp::TopK { k, candidates, order } => {
-                        format!(" k={k} {} by_{}", candidates.name(), order.name())
-                    }
-                    RowOp::TopKMask { k, candidates } => format!(" k={k} {}", candidates.name()),
-                };
-                format!("{} v{} by {width}{rest}", op.mnemonic(), number(value))
-            }
-        };
-        let row = if v.space.per_row { "row" } else { "all" };
-        writeln!(f, "  v{i} = {text} : {} {row}x{}{}", v.dtype, v.space.cols, note(&v.name))?;
+        let Value { kind, dtype, space: Space { per_row, cols }, name } = &values[id.0 as usize];
+        let row = if *per_row { "row" } else { "all" };
+        writeln!(f, "  v{i} = {} : {dtype} {row}x{cols}{}", kind_text(kind, *dtype, &numbers, names), note(name))?;
     }
-    for s in stores {
-        match s.add_at {
-            None => writeln!(f, "  store v{} to p{}", number(&s.value), s.param.0)?,
-            Some(index) => writeln!(f, "  add v{} to p{} at v{}", number(&s.value), s.param.0, number(&index))?,
+    for Store { param, value, add_at } in stores {
+        match add_at {
+            None => writeln!(f, "  store v{} to p{}", numbers.get(*value), param.0)?,
+            Some(at) => writeln!(f, "  add v{} to p{} at v{}", numbers.get(*value), param.0, numbers.get(*at))?,
         }
     }
     writeln!(f, "}}")
+}
+
+fn param_text(param: &Param, symbols: &[String]) -> String {
+    let Param { name: _, role, ty, layout, aliases } = param;
+    let role = match role {
+        Role::Input => "in",
+        Role::Output => "out",
+        Role::ErrorWord => "error",
+    };
+    let layout = match layout {
+        Layout::Contiguous => "",
+        Layout::Rows => " rows",
+        Layout::Strided => " strided",
+    };
+    let alias = aliases.map_or(String::new(), |a| format!(" aliases(p{})", a.0));
+    format!("{role} {}{layout}{alias}", ty.text(symbols))
+}
+
+/// What a value of this dtype is. `readable` floats are decimal; for a kernel's identity they are bits.
+fn kind_text(kind: &ValueKind, dtype: DType, numbers: &Numbers, readable: bool) -> String {
+    match kind {
+        ValueKind::Const(l) if l.dtype().is_float() && readable => format!("const {l}"),
+        ValueKind::Const(l) => format!("const {:#x}", l.bits()),
+        ValueKind::Load(p) => format!("load p{}", p.0),
+        ValueKind::Row => "row".to_owned(),
+        ValueKind::Column => "column".to_owned(),
+        ValueKind::Scalar(op @ (ScalarOp::Cast(_) | ScalarOp::Bitcast(_)), operands) => {
+            format!("{} {} to {dtype}", op.mnemonic(), numbers.list(operands))
+        }
+        ValueKind::Scalar(op, operands) => {
+            format!("{} {}{}", op.mnemonic(), numbers.list(operands), op.choices_text())
+        }
+        ValueKind::Remap(value, ColumnMap { cols: _, base, terms }) => {
+            let terms = terms.iter().map(|t| format!(" + j/{}%{}*{}", t.div, t.modulo, t.mul));
+            format!("remap v{} at {base}{}", numbers.get(*value), terms.collect::<String>())
+        }
+        ValueKind::Concat(parts) => {
+            let parts: Vec<String> = parts.iter().map(|(v, w)| format!("v{}:{w}", numbers.get(*v))).collect();
+            format!("concat {}", parts.join(", "))
+        }
+        ValueKind::Gather { table, indices, bounds } => {
+            format!("gather p{}[{}] {}", table.0, numbers.list(indices), bounds_text(*bounds))
+        }
+        ValueKind::GatherRow { value, index, bounds } => {
+            format!("gather_row v{}[v{}] {}", numbers.get(*value), numbers.get(*index), bounds_text(*bounds))
+        }
+        ValueKind::RowValue(RowValue { op, value, width }) => {
+            format!("{} v{} by {width}{}", op.mnemonic(), numbers.get(*value), row_op_text(*op))
+        }
+    }
+}
+
+/// What stands behind an operation on rows and its operand.
+fn row_op_text(op: RowOp) -> String {
+    match op {
+        RowOp::Reduce(_) | RowOp::CumSum => String::new(),
+        RowOp::TopK { k, candidates, order } => format!(" k={k} {} by_{}", candidates.name(), order.name()),
+        RowOp::TopKMask { k, candidates } => format!(" k={k} {}", candidates.name()),
+    }
 }

@@ -1,6 +1,6 @@
 //! The rules of the kernel level. Breaking one is a defect of the compiler, so there is one code for all.
 
-use super::{Bounds, Kernel, Role, RowValue, Space, Store, ValueId, ValueKind};
+use super::{Bounds, Kernel, ParamId, Role, RowValue, Space, Store, Value, ValueId, ValueKind};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::dtype::DType;
 use crate::infer;
@@ -52,74 +52,92 @@ impl Kernel {
 
     fn check_value(&self, id: ValueId) -> Result<(), String> {
         let v = self.value(id);
-        let operands = v.kind.operands();
-        let spaces: Vec<Space> = operands.iter().map(|o| self.value(*o).space).collect();
-        let pointwise = || -> Result<Space, String> {
-            let cols = spaces.iter().map(|s| s.cols).max().unwrap_or(1);
-            if spaces.iter().any(|s| s.cols != 1 && s.cols != cols) {
-                return Err("operands have different numbers of columns".to_owned());
-            }
-            Ok(Space { per_row: spaces.iter().any(|s| s.per_row), cols })
-        };
-        let dtype_of = |i: usize| self.value(operands[i]).dtype;
-        let integers = |from: usize| (from..operands.len()).all(|i| dtype_of(i).is_int());
-        let (dtype, space) = match &v.kind {
-            ValueKind::Const(l) => (l.dtype(), Space { per_row: false, cols: 1 }),
-            ValueKind::Load(p) => {
-                let param = self.params.get(p.0 as usize).ok_or("loads a parameter that does not exist")?;
-                if param.role != Role::Input {
-                    return Err("loads a parameter that is no input".to_owned());
-                }
-                if param.ty.row_symbol().is_some() && param.ty.row_symbol() != self.rows {
-                    return Err("loads rows of another extent".to_owned());
-                }
-                (param.ty.dtype, self.param_space(*p))
-            }
-            ValueKind::Row if v.dtype.is_int() && self.rows.is_some() => (v.dtype, Space { per_row: true, cols: 1 }),
-            ValueKind::Column if v.dtype.is_int() => (v.dtype, Space { per_row: false, cols: v.space.cols }),
-            ValueKind::Row | ValueKind::Column => return Err("an index of a dtype that is no integer".to_owned()),
-            ValueKind::Scalar(op, _) => {
-                let types: Vec<TensorType> = (0..operands.len()).map(|i| TensorType::scalar(dtype_of(i))).collect();
-                let ty = infer::infer(&Op::Scalar(*op), &types, &[]).map_err(|p| p.message)?;
-                (ty.dtype, pointwise()?)
-            }
-            ValueKind::Remap(_, map) => {
-                if map.terms.iter().any(|t| t.div == 0 || t.modulo == 0) || map.max() >= spaces[0].cols {
-                    return Err("maps to columns that its operand does not have".to_owned());
-                }
-                (dtype_of(0), Space { per_row: spaces[0].per_row, cols: map.cols })
-            }
-            ValueKind::Concat(parts) => {
-                let width: u64 = parts.iter().map(|p| p.1).sum();
-                let groups = parts.first().map_or(0, |(_, w)| spaces[0].cols / (*w).max(1));
-                let fits = parts.iter().zip(&spaces).all(|((_, w), s)| *w > 0 && s.cols == groups * w);
-                if !fits || (1..operands.len()).any(|i| dtype_of(i) != dtype_of(0)) {
-                    return Err("joins parts that do not fit".to_owned());
-                }
-                (dtype_of(0), Space { per_row: spaces.iter().any(|s| s.per_row), cols: groups * width })
-            }
-            ValueKind::Gather { table, indices, bounds } => {
-                let param = self.params.get(table.0 as usize).ok_or("gathers from a parameter that does not exist")?;
-                if param.role != Role::Input || param.ty.shape.len() != indices.len() || !integers(0) {
-                    return Err("gathers by indices that do not fit its table".to_owned());
-                }
-                self.check_trap(*bounds)?;
-                (param.ty.dtype, pointwise()?)
-            }
-            ValueKind::GatherRow { bounds, .. } => {
-                if !integers(1) {
-                    return Err("gathers by an index that is no integer".to_owned());
-                }
-                self.check_trap(*bounds)?;
-                let per_row = spaces[0].per_row || spaces[1].per_row;
-                (dtype_of(0), Space { per_row, cols: spaces[1].cols })
-            }
-            ValueKind::RowValue(row) => row_value(row, spaces[0], dtype_of(0))?,
-        };
+        let (dtype, space) = self.type_and_space(v)?;
         if dtype != v.dtype || space != v.space || space.cols == 0 {
             return Err(format!("is {dtype} {space:?}, not {} {:?}", v.dtype, v.space));
         }
         Ok(())
+    }
+
+    /// The dtype and space that a value has by its operands.
+    fn type_and_space(&self, v: &Value) -> Result<(DType, Space), String> {
+        let space = |id: ValueId| self.value(id).space;
+        let dtype = |id: ValueId| self.value(id).dtype;
+        Ok(match &v.kind {
+            ValueKind::Const(l) => (l.dtype(), Space { per_row: false, cols: 1 }),
+            ValueKind::Load(p) => self.load(*p)?,
+            ValueKind::Row if v.dtype.is_int() && self.rows.is_some() => (v.dtype, Space { per_row: true, cols: 1 }),
+            ValueKind::Column if v.dtype.is_int() => (v.dtype, Space { per_row: false, cols: v.space.cols }),
+            ValueKind::Row | ValueKind::Column => return Err("an index of a dtype that is no integer".to_owned()),
+            ValueKind::Scalar(op, operands) => {
+                let types: Vec<TensorType> = operands.iter().map(|o| TensorType::scalar(dtype(*o))).collect();
+                let ty = infer::infer(&Op::Scalar(*op), &types, &[]).map_err(|p| p.message)?;
+                (ty.dtype, self.pointwise(operands)?)
+            }
+            ValueKind::Remap(x, map) => {
+                if map.terms.iter().any(|t| t.div == 0 || t.modulo == 0) || map.max() >= space(*x).cols {
+                    return Err("maps to columns that its operand does not have".to_owned());
+                }
+                (dtype(*x), Space { per_row: space(*x).per_row, cols: map.cols })
+            }
+            ValueKind::Concat(parts) => self.concat(parts)?,
+            ValueKind::Gather { table, indices, bounds } => self.gather(*table, indices, *bounds)?,
+            ValueKind::GatherRow { value, index, bounds } => {
+                if !dtype(*index).is_int() {
+                    return Err("gathers by an index that is no integer".to_owned());
+                }
+                self.check_trap(*bounds)?;
+                let per_row = space(*value).per_row || space(*index).per_row;
+                (dtype(*value), Space { per_row, cols: space(*index).cols })
+            }
+            ValueKind::RowValue(row) => row_value(row, space(row.value), dtype(row.value))?,
+        })
+    }
+
+    /// The space of what is computed column by column.
+    fn pointwise(&self, operands: &[ValueId]) -> Result<Space, String> {
+        let spaces = || operands.iter().map(|o| self.value(*o).space);
+        let cols = spaces().map(|s| s.cols).max().unwrap_or(1);
+        if spaces().any(|s| s.cols != 1 && s.cols != cols) {
+            return Err("operands have different numbers of columns".to_owned());
+        }
+        Ok(Space { per_row: spaces().any(|s| s.per_row), cols })
+    }
+
+    fn load(&self, id: ParamId) -> Result<(DType, Space), String> {
+        let param = self.params.get(id.0 as usize).ok_or("loads a parameter that does not exist")?;
+        if param.role != Role::Input {
+            return Err("loads a parameter that is no input".to_owned());
+        }
+        if param.ty.row_symbol().is_some() && param.ty.row_symbol() != self.rows {
+            return Err("loads rows of another extent".to_owned());
+        }
+        Ok((param.ty.dtype, self.param_space(id)))
+    }
+
+    fn concat(&self, parts: &[(ValueId, u64)]) -> Result<(DType, Space), String> {
+        let unfit = || "joins parts that do not fit".to_owned();
+        let part = |(id, _): &(ValueId, u64)| self.value(*id);
+        let (first, (_, width)) = parts.first().map(|p| (part(p), p)).ok_or_else(unfit)?;
+        let groups = first.space.cols / (*width).max(1);
+        let fits = |p: &(ValueId, u64)| {
+            p.1 > 0 && groups.checked_mul(p.1) == Some(part(p).space.cols) && part(p).dtype == first.dtype
+        };
+        if !parts.iter().all(fits) {
+            return Err(unfit());
+        }
+        let cols = groups.checked_mul(parts.iter().map(|p| p.1).sum()).ok_or_else(unfit)?;
+        Ok((first.dtype, Space { per_row: parts.iter().any(|p| part(p).space.per_row), cols }))
+    }
+
+    fn gather(&self, table: ParamId, indices: &[ValueId], bounds: Bounds) -> Result<(DType, Space), String> {
+        let param = self.params.get(table.0 as usize).ok_or("gathers from a parameter that does not exist")?;
+        let integers = indices.iter().all(|i| self.value(*i).dtype.is_int());
+        if param.role != Role::Input || param.ty.shape.len() != indices.len() || !integers {
+            return Err("gathers by indices that do not fit its table".to_owned());
+        }
+        self.check_trap(bounds)?;
+        Ok((param.ty.dtype, self.pointwise(indices)?))
     }
 
     fn check_trap(&self, bounds: Bounds) -> Result<(), String> {

@@ -132,50 +132,75 @@ impl<'a> Step<'a> {
                     *bits = Literal::from_bits(*dtype, j as u64).bits();
                 }
             }
-            Kind::Scalar(f, [a, b, c], arity) => {
-                // Operands come before users.
-                let (operands, results) = row.bits.split_at_mut(self.start);
-                for (j, bits) in results[..self.cols].iter_mut().enumerate() {
-                    *bits = f(operands[a.at(j)], operands[b.at(j)], operands[c.at(j)]);
-                }
-                if row.tracing {
-                    for j in 0..self.cols {
-                        let operands = [a, b, c];
-                        row.traps[self.start + j] = operands[..*arity].iter().any(|o| row.traps[o.at(j)]);
-                    }
-                }
-            }
+            Kind::Scalar(f, places, arity) => self.scalar(*f, places, *arity, row),
             Kind::Move(from) => {
                 for (to, from) in to.zip(from) {
                     row.bits[to] = row.bits[*from];
                     row.traps[to] = row.traps[*from];
                 }
             }
-            Kind::Gather { table, extents, indices, policy } => {
-                for (j, to) in to.enumerate() {
-                    let at = indices.iter().map(|(dtype, i)| eval::as_index(*dtype, row.bits[i.at(j)]));
-                    let position = eval::gather_element(policy.bounds.policy(), extents, at);
-                    let before = indices.iter().any(|(_, i)| row.traps[i.at(j)]);
-                    let element = self.place(position, policy, || {
-                        let at = indices.iter().map(|(dtype, i)| eval::as_index(*dtype, row.bits[i.at(j)]));
-                        at.zip(extents).any(|(i, &extent)| i < 0 || i >= i128::from(extent))
-                    })?;
-                    row.bits[to] = element.map_or(policy.replacement, |e| table.get(e as usize));
-                    row.traps[to] = before || position == Position::Trap;
-                }
-            }
-            Kind::GatherRow { value, extent, index: (dtype, index), policy } => {
-                for (j, to) in to.enumerate() {
-                    let i = eval::as_index(*dtype, row.bits[index + j]);
-                    let position = eval::gather_index(policy.bounds.policy(), i, *extent);
-                    let before = row.traps[index + j];
-                    let outside = || i < 0 || i >= i128::from(*extent);
-                    let element = self.place(position, policy, outside)?.map(|e| value + e as usize);
-                    row.bits[to] = element.map_or(policy.replacement, |e| row.bits[e]);
-                    row.traps[to] = before || position == Position::Trap || element.is_some_and(|e| row.traps[e]);
-                }
+            Kind::Gather { table, extents, indices, policy } => self.gather(*table, extents, indices, policy, row)?,
+            Kind::GatherRow { value, extent, index, policy } => {
+                self.gather_row(*value, *extent, *index, policy, row)?
             }
             Kind::Row(of, from, cols, dtype) => self.row_value(*of, *from, *cols, *dtype, row)?,
+        }
+        Ok(())
+    }
+
+    /// Column by column. A column of the result traps if a column that it is made of does.
+    fn scalar(&self, f: ScalarFn, places: &[Columns; 3], arity: usize, row: &mut Row) {
+        let [a, b, c] = places;
+        // Operands come before users.
+        let (operands, results) = row.bits.split_at_mut(self.start);
+        for (j, bits) in results[..self.cols].iter_mut().enumerate() {
+            *bits = f(operands[a.at(j)], operands[b.at(j)], operands[c.at(j)]);
+        }
+        if row.tracing {
+            for j in 0..self.cols {
+                row.traps[self.start + j] = places[..arity].iter().any(|o| row.traps[o.at(j)]);
+            }
+        }
+    }
+
+    fn gather(
+        &self,
+        table: Elements,
+        extents: &[u64],
+        indices: &[(DType, Columns)],
+        policy: &Policy,
+        row: &mut Row,
+    ) -> Result<(), String> {
+        for (j, to) in (self.start..self.start + self.cols).enumerate() {
+            let at = indices.iter().map(|(dtype, i)| eval::as_index(*dtype, row.bits[i.at(j)]));
+            let position = eval::gather_element(policy.bounds.policy(), extents, at);
+            let before = indices.iter().any(|(_, i)| row.traps[i.at(j)]);
+            let element = self.element(position, policy, || {
+                let at = indices.iter().map(|(dtype, i)| eval::as_index(*dtype, row.bits[i.at(j)]));
+                at.zip(extents).any(|(i, &extent)| i < 0 || i >= i128::from(extent))
+            })?;
+            row.bits[to] = element.map_or(policy.replacement, |e| table.get(e as usize));
+            row.traps[to] = before || position == Position::Trap;
+        }
+        Ok(())
+    }
+
+    fn gather_row(
+        &self,
+        value: usize,
+        extent: u64,
+        (dtype, index): (DType, usize),
+        policy: &Policy,
+        row: &mut Row,
+    ) -> Result<(), String> {
+        for (j, to) in (self.start..self.start + self.cols).enumerate() {
+            let i = eval::as_index(dtype, row.bits[index + j]);
+            let position = eval::gather_index(policy.bounds.policy(), i, extent);
+            let before = row.traps[index + j];
+            let outside = || i < 0 || i >= i128::from(extent);
+            let element = self.element(position, policy, outside)?.map(|e| value + e as usize);
+            row.bits[to] = element.map_or(policy.replacement, |e| row.bits[e]);
+            row.traps[to] = before || position == Position::Trap || element.is_some_and(|e| row.traps[e]);
         }
         Ok(())
     }
@@ -210,7 +235,7 @@ impl<'a> Step<'a> {
     }
 
     /// The element that a gather reads, if there is one.
-    fn place(&self, position: Position, policy: &Policy, outside: impl Fn() -> bool) -> Result<Option<u64>, String> {
+    fn element(&self, position: Position, policy: &Policy, outside: impl Fn() -> bool) -> Result<Option<u64>, String> {
         if policy.bounds == Bounds::Proved && outside() {
             return Err(format!("v{} is proved in range but is not", self.id.0));
         }
