@@ -7,6 +7,24 @@
 //! # Order
 //! `expand` first replaces macro operations by primitive ones, so that every other pass and every emitter has fewer
 //! cases. Then `fold`, `algebra`, `movement`, `cse` and `dce` run in turn until none of them changes anything.
+//!
+//! # How to write a rule
+//! A rule is a function from a node to what the node may be replaced by, or `None`. It stands in the file of its dtype
+//! (`integer`, `boolean`, `float`, `cast`) or of what it is about (`row`, `movement`), in that file's list of rules.
+//! 1. *One equation.* The doc comment is the equation, left side first, in which `c` are constants: `(x + c) + d = x +
+//!    (c + d)`. A condition follows it ("for n below the width"). A rule of two equations is two rules.
+//! 2. *A proof.* An equation holds for every bit pattern of every dtype that the rule admits: integers wrap, a shift may be as
+//!    long as the width, −0.0 is not 0.0, and a NaN keeps its payload unless arithmetic made it. Where that is not plain, the
+//!    reason stands under the equation. A rule that needs more than the dtype asks `facts`: ranges, canonical NaNs, values
+//!    without a sign, values behind which a gather traps. Facts about operations come from the op table
+//!    ([`routefuse_ir::op::table`]), so a rule knows nothing of single operations that the table could say.
+//! 3. *It ends.* The right side has fewer operations, or cheaper ones, or an order that the left side has not, so that no two
+//!    rules undo each other. Rules look for constants on the right; `algebra` puts them there.
+//! 4. *It drops no trap.* A value behind which a gather traps may be dropped only where nothing asks for it afterwards either;
+//!    `rewrite` refuses an answer that would lose one.
+//! 5. *A test.* A case in `tests/`, under the name of the file: the statements before, the operations after, and one like it
+//!    that the condition keeps out. The harness runs both graphs by the interpreter over hostile inputs and compares bits.
+//!    Break the rule once and see the case fail.
 
 mod algebra;
 mod boolean;
