@@ -23,24 +23,18 @@
 
 pub mod abi;
 pub mod analysis;
+mod ids;
 pub mod schedule;
 mod text;
 mod value;
 mod verify;
 
+pub use ids::{ParamId, ValueId};
 pub use value::{Bounds, ColumnMap, RowOp, RowValue, Space, Term, Value, ValueKind};
 
 use crate::dim::SymbolId;
 use crate::layout::Layout;
 use crate::tensor_type::TensorType;
-
-/// A parameter of a kernel, by position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ParamId(pub u32);
-
-/// A value of a kernel, by position; operands come before users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ValueId(pub u32);
 
 /// What a parameter is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! What the values of a kernel are.
 
-use super::{ParamId, ValueId};
+use super::ids::{ParamId, ValueId};
 use crate::dtype::DType;
 use crate::eval::row;
 use crate::literal::Literal;
