@@ -1,4 +1,4 @@
-//! The row schedule: a group of lanes owns a row, computes its row values once and keeps them.
+//! The row schedule: a team of lanes shares a row, computes its row values once and keeps them.
 //!
 //! How many lanes: with few of them a row's values fill their registers, with many they wait for one another. The widest
 //! operand of a row value decides, and the narrow stores, of at most a warp's columns, are done in one go. Where a warp's

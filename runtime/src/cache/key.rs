@@ -130,14 +130,11 @@ impl KeyText {
 
 /// The schedule, with values named as the kernel's canonical text names them.
 fn canonical_schedule(schedule: &Schedule, kernel: &Kernel) -> Schedule {
-    let mut schedule = schedule.clone();
-    if let Schedule::Row { held, .. } = &mut schedule {
-        let order = kernel.canonical_order();
-        let number = |v: &ValueId| order.iter().position(|o| o == v).map(|n| ValueId(n as u32));
-        *held = held.iter().filter_map(number).collect();
-        held.sort();
-    }
-    schedule
+    let order = kernel.canonical_order();
+    let number = |v: &ValueId| order.iter().position(|o| o == v).map(|n| ValueId(n as u32));
+    let mut held: Vec<ValueId> = schedule.held().iter().filter_map(number).collect();
+    held.sort();
+    schedule.clone().with_held(held)
 }
 
 /// `p0` a pointer, `p0.1` the stride of its dim 1, `s0` an extent.

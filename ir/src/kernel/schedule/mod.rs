@@ -1,4 +1,31 @@
 //! How rows and columns meet threads: data made by `routefuse-passes`, read by code generation and by the runtime.
+//!
+//! # Notation
+//! Schedules are printed on one line, in dumps and in cache keys:
+//!
+//! ```text
+//! flat threads=256 [cols=8 in_row=4 stores=0,2] [cols=9 flat=2 stores=1]
+//! row lanes=1 threads=1 held=v4,v9 [cols=9 in_row=16 stores=0,1,2]
+//! row up to 2048 rows: lanes=32 threads=64; more: lanes=16 threads=128 held=v4 [cols=8 in_row=1 stores=0]
+//! ```
+//!
+//! | term | meaning |
+//! |---|---|
+//! | `flat` | [`Schedule::Flat`]: nothing crosses lanes |
+//! | `row` | [`Schedule::Row`]: lanes share a row, compute its row values once and keep them |
+//! | `threads=256` | threads of a block; 1 on the host, where one thread loops over rows |
+//! | `lanes=32` | the lanes that share a row: [`RowShape::lanes`] |
+//! | `persistent` | a block goes on with further rows: [`RowShape::persistent`] |
+//! | `up to 2048 rows: …; more: …` | two shapes, of which a launch chooses one by its number of rows |
+//! | `held=v4,v9` | the values that are computed once a row and kept, beside row values; numbers are the kernel's |
+//! | `[cols=8 …]` | a [`Domain`]: stores of 8 columns each, which share threads and values |
+//! | `in_row=4` | a thread has 4 neighbouring columns of one row at a time: [`Piece::InRow`] |
+//! | `flat=2` | a thread has 2 neighbouring elements in row-major order, which may lie in two rows: [`Piece::Flat`] |
+//! | `rows=8` | a thread has the one column of 8 neighbouring rows: [`Piece::Rows`] |
+//! | `stores=0,2` | positions in [`Kernel::stores`] |
+//!
+//! A [`Variant`] is printed as `align16/i32` (addresses and strides in bytes are multiples of 16; indices fit 32 bits),
+//! `align1/i64` (nothing is assumed), with `/few` for the shape of few rows.
 
 pub mod room;
 #[cfg(test)]
@@ -51,14 +78,19 @@ pub struct Domain {
 }
 
 impl Domain {
+    /// `(n, parts)`: a row is n of as many pieces as make `parts` rows.
+    fn pieces_of_a_row(&self) -> (u64, u64) {
+        match self.piece {
+            Piece::InRow { width } => (self.cols.div_ceil(u64::from(width)), 1),
+            Piece::Flat { width } => (self.cols, u64::from(width)),
+            Piece::Rows { width } => (1, u64::from(width)),
+        }
+    }
+
     /// The pieces of this many rows. `None` if they do not fit 63 bits.
     pub fn pieces(&self, rows: u64) -> Option<u64> {
-        match self.piece {
-            Piece::InRow { width } => rows.checked_mul(self.cols.div_ceil(u64::from(width))),
-            Piece::Flat { width } => Some(rows.checked_mul(self.cols)?.div_ceil(u64::from(width))),
-            Piece::Rows { width } => Some(rows.div_ceil(u64::from(width))),
-        }
-        .filter(|&n| n <= i64::MAX as u64)
+        let (times, parts) = self.pieces_of_a_row();
+        Some(rows.checked_mul(times)?.div_ceil(parts)).filter(|&n| n <= i64::MAX as u64)
     }
 }
 
@@ -74,7 +106,7 @@ pub enum Schedule {
         /// Every store is in one of them.
         domains: Vec<Domain>,
     },
-    /// A group of lanes owns a row. Row values and the values in `held` are computed once a row and kept: on a GPU in the
+    /// Lanes share a row, as a team. Row values and the values in `held` are computed once a row and kept: on a GPU in the
     /// lanes' registers, on the host, where one lane has the whole row, on the stack. What else a store asks for is pulled.
     Row {
         /// For up to `few_rows` rows: short chains of dependent instructions.
@@ -98,8 +130,8 @@ pub struct RowShape {
     pub lanes: u32,
     /// Threads of a block, a multiple of `lanes` and, on a GPU, of the warp.
     pub threads: u32,
-    /// A block goes on with the rows that lie a whole grid further, so that any grid will do; else it has one group of
-    /// rows.
+    /// A block goes on with the rows that lie a whole grid further, so that any grid will do; else it has
+    /// [`RowShape::rows`] rows.
     pub persistent: bool,
 }
 
@@ -117,6 +149,43 @@ impl Schedule {
         match self {
             Schedule::Flat { .. } => None,
             Schedule::Row { few, many, .. } => Some(if variant.few { *few } else { *many }),
+        }
+    }
+
+    /// Its domains: every store is in one of them.
+    pub fn domains(&self) -> &[Domain] {
+        match self {
+            Schedule::Flat { domains, .. } | Schedule::Row { domains, .. } => domains,
+        }
+    }
+
+    /// The values that it holds, ascending, beside row values; a flat schedule holds none.
+    pub fn held(&self) -> &[ValueId] {
+        match self {
+            Schedule::Flat { .. } => &[],
+            Schedule::Row { held, .. } => held,
+        }
+    }
+
+    /// The same, but for which values it holds; a flat schedule as it is.
+    pub fn with_held(mut self, values: Vec<ValueId>) -> Schedule {
+        if let Schedule::Row { held, .. } = &mut self {
+            *held = values;
+        }
+        self
+    }
+
+    /// `(times, per_block)`: a launch over r rows takes ⌈r × times / per_block⌉ blocks. `None` if the numbers do not fit.
+    pub fn blocks_of_rows(&self, variant: Variant) -> Option<(u64, u64)> {
+        match self {
+            Schedule::Flat { threads, domains } => {
+                // Pieces of a row as a fraction; the domain with the most of them decides, for any number of rows.
+                let wide = |x: u64, y: u64| u128::from(x) * u128::from(y);
+                let pieces = domains.iter().map(Domain::pieces_of_a_row);
+                let (times, parts) = pieces.max_by(|a, b| wide(a.0, b.1).cmp(&wide(b.0, a.1)))?;
+                Some((times, parts.checked_mul(u64::from(*threads))?))
+            }
+            Schedule::Row { .. } => Some((1, u64::from(self.shape(variant)?.rows()))),
         }
     }
 

@@ -7,7 +7,7 @@ use super::slots::Source;
 use super::{NARROW, PORTS};
 use crate::args::{Args, Argument, Location, NameStart, View};
 use crate::plan::Plan;
-use routefuse_ir::kernel::schedule::{Piece, Schedule, Scheduled, Variant};
+use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::{Alias, DType, Layout};
 use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of};
@@ -300,23 +300,7 @@ fn alike(a: &Port, b: &Port) -> bool {
 
 impl QuickVariant {
     fn new(scheduled: &Scheduled, variant: Variant) -> Option<QuickVariant> {
-        let (times, per_block) = match &scheduled.schedule {
-            Schedule::Flat { threads, domains } => {
-                // Pieces of a row as a fraction; the domain with the most of them decides, for any number of rows.
-                let pieces = |d: &routefuse_ir::kernel::schedule::Domain| match d.piece {
-                    Piece::InRow { width } => (d.cols.div_ceil(u64::from(width)), 1),
-                    Piece::Flat { width } => (d.cols, u64::from(width)),
-                    Piece::Rows { width } => (1, u64::from(width)),
-                };
-                let (times, parts) = domains.iter().map(pieces).max_by(|a, b| {
-                    let wide = |x: u64, y: u64| u128::from(x) * u128::from(y);
-                    wide(a.0, b.1).cmp(&wide(b.0, a.1))
-                })?;
-                (times, parts.checked_mul(u64::from(*threads))?)
-            }
-            Schedule::Row { .. } => (1, u64::from(scheduled.schedule.shape(variant)?.rows())),
-            _ => return None,
-        };
+        let (times, per_block) = scheduled.schedule.blocks_of_rows(variant)?;
         if times >= SMALL || !per_block.is_power_of_two() || per_block >= SMALL {
             return None;
         }
