@@ -66,8 +66,8 @@ pub(crate) struct MachineCode {
 /// Compiles a scheduled kernel. The same arguments always give the same artifact.
 ///
 /// # Errors
-/// A kind of schedule that is not known, or a host processor that lacks instructions (see [`Problem`](crate::Problem)); all others are
-/// defects, of this crate or of LLVM.
+/// A kind of schedule that is not known, or a host processor that lacks instructions (see [`Problem`](crate::Problem)); all
+/// others are defects, of this crate or of LLVM.
 pub fn compile(scheduled: &Verified<Scheduled>, variant: Variant, dump: Dump) -> Result<Compiled, CodegenError> {
     compile_on(scheduled, variant, dump, None)
 }

@@ -2,7 +2,7 @@
 //!
 //! - **Machine:** GPUs, in row schedules, whose lanes have neighbouring columns in one register.
 //! - **Reason:** the upper of two needs only its neighbour cleared, one instruction in place of a shift and another.
-//! - **Test:** `peephole::tests`.
+//! - **Test:** `peephole::tests`, and the snapshot `tests/snapshots/models/deepseek-v3-post@sm_90`.
 
 use crate::emit::pull::known::Lanes;
 use crate::mlir::builder::{Builder, Val};

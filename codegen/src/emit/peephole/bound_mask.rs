@@ -4,7 +4,7 @@
 //! - **Reason:** this is how rows that are padding get ids of −1. As a selection by one answer it is four instructions a
 //!   vector; the mask is one, and where rows are taken in blocks the mask itself is two for a whole row: a vector counts the
 //!   rows that are done, and how many of the block are below the bound is known before it.
-//! - **Test:** `peephole::tests`, and the snapshots `tests/snapshots/chains/host/a_remap_static@mlir` and its like.
+//! - **Test:** `peephole::tests`, and the snapshots `tests/snapshots/chains/host/a_remap_static@mlir` and `@asm`.
 
 use crate::emit::pull::index::{Index, key};
 use crate::emit::pull::known::Lanes;

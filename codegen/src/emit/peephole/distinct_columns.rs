@@ -3,7 +3,7 @@
 //! - **Machine:** the host, in kernels of a row schedule; lanes of one row, a power of two of distinct columns.
 //! - **Reason:** a group's score is read by all its experts, and what it is made of may be dear. A shuffle of a register is one
 //!   instruction.
-//! - **Test:** `peephole::tests`, and the snapshots of `tests/snapshots/models` on the host.
+//! - **Test:** `peephole::tests`.
 
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;

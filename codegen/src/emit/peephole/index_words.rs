@@ -6,7 +6,7 @@
 //!   of two, the low bits are the index if that is in range, and safe if it is not, so no lane needs a comparison. They are
 //!   loaded as 64 bits wherever so many neighbours are in them, because looking up is bound by the number of loads; others as
 //!   no more bytes than they need, which LLVM does not make a vector of and take apart again.
-//! - **Test:** `peephole::tests`, and the snapshots `tests/snapshots/chains/host/a_remap_static@mlir` and its like.
+//! - **Test:** `peephole::tests`, and the snapshots `tests/snapshots/chains/host/a_remap_static@mlir` and `@asm`.
 
 use crate::emit::pull::index::{Index, Ix, neighbours};
 use crate::emit::pull::types::memory_type;

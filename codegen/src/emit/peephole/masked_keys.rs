@@ -4,7 +4,8 @@
 //! - **Reason:** groups of experts that were not selected are filled with −∞. Keys of `x` are there already, or can be made and
 //!   sorted before the condition is known; and one selection does for what the mask leaves out and for what is no candidate by
 //!   itself. Where the condition is the same for all of a lane's columns, the lane's sorted keys are left out as a whole.
-//! - **Test:** `peephole::tests`, and the counts of instructions in `tests/tests/suite/models_ptx.rs`.
+//! - **Test:** `peephole::tests`, the snapshot `tests/snapshots/models/deepseek-v3-post@sm_90`, and the test
+//!   `models_ptx::instructions_of_a_row`.
 
 use routefuse_ir::eval::row::rank_key;
 use routefuse_ir::kernel::{Kernel, ValueId, ValueKind};

@@ -1,6 +1,6 @@
 //! Peepholes: patterns for which an owner emits something else than their operands say, and why.
 //!
-//! Each has a file with its equation, the machine it is for, the reason, and the test that fails without it. [`Peephole`] is
+//! Each has a file with its equation, the machine it is for, the reason, and the tests that fail without it. [`Peephole`] is
 //! the register; the unit tests compile an example of each with and without it and see the texts differ, so that none is left
 //! that does nothing. What a *machine* does otherwise (a division, an `or` that hides its operands) is not here but a method of
 //! [`Machine`](crate::machine::Machine).

@@ -5,7 +5,8 @@
 //! - **Reason:** keys are made for every column of every row. −0.0 and 0.0 have one key, which an addition makes of them, and
 //!   scores are what `sigmoid` or `exp` gave, with a bias: never −0.0, and computed by the machine itself.
 //!   That a value is never −0.0 is an [analysis](routefuse_ir::kernel::analysis::no_negative_zero) of the kernel.
-//! - **Test:** `peephole::tests`, and the counts of instructions in `tests/tests/suite/models_ptx.rs`.
+//! - **Test:** `peephole::tests`, the snapshot `tests/snapshots/models/deepseek-v3-post@sm_90`, and the test
+//!   `models_ptx::instructions_of_a_row`.
 
 use routefuse_ir::kernel::{Kernel, ValueId, ValueKind};
 use routefuse_ir::op::{BinaryOp, ScalarOp};

@@ -3,7 +3,7 @@
 //! - **Machine:** those with [`Machine::load_once`](crate::machine::Machine::load_once): NVIDIA from sm_90 on. Whole 8 or 16
 //!   bytes of an input that is read at the very index of a store.
 //! - **Reason:** said, with figures, at the machine's method.
-//! - **Test:** `peephole::tests`, and the snapshots `tests/snapshots/chains/sm_90/d_head_gate@asm` and its like.
+//! - **Test:** `peephole::tests`, and the snapshots `tests/snapshots/chains/sm_90/d_head_gate@mlir` and `@asm`.
 
 use crate::emit::pull::index::{Index, Ix, neighbours};
 use crate::emit::pull::types::memory_type;

@@ -61,7 +61,7 @@ impl<'m> RowGpu<'_, 'm> {
         let own = spread.columns[spread.turn(turn)][0].valid;
         self.rounds(keys, mask, (k, may_run_out), spread, |round, found| {
             let cell = self.ix.to_word(first.offset(round));
-            let wins = if spread.segments == 1 || spread.segments % u64::from(spread.side) == 0 {
+            let wins = if spread.segments == 1 || spread.segments.is_multiple_of(u64::from(spread.side)) {
                 found.wins
             } else {
                 // A copy of another turn's segment has no keys, and nothing to say.
