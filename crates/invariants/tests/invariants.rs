@@ -185,7 +185,22 @@ fn names_say_what() {
 const WITHOUT_CIRCLES: &[(&str, &[&[&str]])] = &[
     ("routefuse-ir", &[&["text"], &["infer"], &["interp"], &["kernel"], &["eval"], &["math"]]),
     ("routefuse-passes", &[&["canonicalise"], &["fuse"], &["lower"], &["schedule"], &["explain"], &["range"]]),
-    ("routefuse-codegen", &[&["emit"], &["machine"], &["mlir"], &["llvm"]]),
+    (
+        "routefuse-codegen",
+        &[
+            &["emit"],
+            &["emit", "flat"],
+            &["emit", "peephole"],
+            &["emit", "pull"],
+            &["emit", "row"],
+            &["emit", "row", "gpu"],
+            &["emit", "row", "host"],
+            &["machine"],
+            &["mlir"],
+            &["mlir", "builder"],
+            &["llvm"],
+        ],
+    ),
     ("routefuse-runtime", &[&["args"], &["gpu"], &["host"], &["plan"]]),
     ("routefuse-generate", &[&[]]),
     ("routefuse-invariants", &[&[]]),
