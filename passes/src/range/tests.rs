@@ -106,6 +106,9 @@ fn of_moves_and_look_ups() {
     lies("%a = and %x, %last\n%b = slice %a {start = 1, stop = 3}", 0, 255);
     lies("%a = and %x, %last\n%b = gather_row %a, %x", -1, 255);
     lies("%a = and %x, %last\n%b = gather_row %a, %x {out_of_range = clamp}", 0, 255);
+    // A table of no rows has no element to clamp to, and gives what is passed through; one of a constant extent has some.
+    lies("%t = and %x, %last\n%b = gather %t, %map, %zero {out_of_range = clamp}", -1, 255);
+    lies("%m = and %map, %seven\n%b = gather %m, %x {out_of_range = clamp}", 0, 7);
     lies("%a = and %x, %last\n%b = gather_row %a, %x {out_of_range = fill(999)}", 0, 999);
     lies("%a = and %x, %last\n%i = and %x, %seven\n%b = gather_row %a, %i", 0, 255);
     lies("%a = and %x, %last\n%b = mask_rows %a, %zero {fill = -1}", -1, 255);

@@ -22,7 +22,15 @@ pub(super) fn interval(ranges: &Ranges, g: &Graph, id: NodeId) -> Option<Interva
         Op::Iota { shape, axis, .. } => Some(Interval { lo: 0, hi: last_index(shape[*axis]) }),
         Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } | Op::Copy => known(0),
         Op::Concat => hull((0..operands.len()).map(known)),
-        Op::Gather { out_of_range } => known(0).map(|table| looked_up(table, *out_of_range, dtype)),
+        Op::Gather { out_of_range } => known(0).map(|table| {
+            // In an empty table even a clamped index leads to nothing.
+            let may_be_empty = g.node(operands[0]).ty.shape.iter().any(|d| d.as_const().is_none());
+            let policy = match *out_of_range {
+                OutOfRange::Clamp if may_be_empty => OutOfRange::Pass,
+                policy => policy,
+            };
+            looked_up(table, policy, dtype)
+        }),
         Op::GatherRow { out_of_range } => known(0).map(|x| {
             let proved = ranges.prove_index(g, id, 0).is_ok();
             if proved { x } else { looked_up(x, *out_of_range, dtype) }
