@@ -189,7 +189,8 @@ mod tests {
         let Flight::Leads(lock) = flights.enter(key, LONG).unwrap() else { panic!("nobody else is there") };
         std::thread::scope(|scope| {
             let waiters: Vec<_> = (0..3).map(|_| scope.spawn(|| flights.enter(key, LONG).unwrap())).collect();
-            std::thread::sleep(Duration::from_millis(50));
+            // All three wait by then, on a busy machine too.
+            std::thread::sleep(Duration::from_millis(500));
             lock.in_vain();
             for waiter in waiters {
                 assert!(matches!(waiter.join().unwrap(), Flight::InVain));

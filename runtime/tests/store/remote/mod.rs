@@ -131,7 +131,6 @@ fn other_stores() {
 /// Whatever a network does: the right kernels in bounded time, one warning, and nothing bad is kept.
 #[test]
 fn every_fault_is_a_compile() {
-    let short = Duration::from_millis(400);
     let faults = [
         (Fault::Hangs, "no answer in"),
         (Fault::Drips, ""),
@@ -150,9 +149,12 @@ fn every_fault_is_a_compile() {
         let (server, dir) = (filled(kind), tempfile::tempdir().unwrap());
         let before = server.objects();
         let proxy = Proxy::before(server.at, fault.clone());
+        // What answers gets all the time that a busy machine needs.
+        let silent = matches!(fault, Fault::Hangs | Fault::Drips);
+        let timeout = if silent { Duration::from_millis(400) } else { Duration::from_secs(20) };
         let options = RemoteOptions::default().with(|o| {
-            o.connect = short;
-            o.timeout = short;
+            o.connect = timeout;
+            o.timeout = timeout;
             o.retries = 1;
         });
         let (warnings, compiler, begin) = (Warnings::default(), Fake::default(), Instant::now());
@@ -164,8 +166,8 @@ fn every_fault_is_a_compile() {
             assert!(counters.hits == 0 && counters.written == 0 && (1..=3).contains(&counters.troubles));
             assert_eq!(cache.disk().unwrap().counters().troubles, 0);
         });
-        // Three quick failures, or one slow one; whatever else the machine is doing.
-        assert!(begin.elapsed() < 3 * short + Duration::from_secs(3), "{kind:?} {fault:?}: {:?}", begin.elapsed());
+        // Three quick failures, or one slow one: far less than the minute and more that such a server takes.
+        assert!(begin.elapsed() < Duration::from_secs(40), "{kind:?} {fault:?}: {:?}", begin.elapsed());
         let said = warnings.said();
         assert!(said.len() == 1 && said[0].contains(expected), "{kind:?} {fault:?}: {said:?}");
         let kept = disk(dir.path());
@@ -194,25 +196,28 @@ fn a_dead_remote_costs_a_start_once() {
                 scope.spawn(move || (0..15).for_each(|n| get(cache, &Fake::default(), n * 4 + t)));
             }
         });
-        assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
+        // The server hangs for a minute; asked for every kernel it would take several times that.
+        assert!(begin.elapsed() < Duration::from_secs(40), "{:?}", begin.elapsed());
         let counters = cache.remote().unwrap().counters();
         assert_eq!((cache.counters().compiles, counters.hits), (60, 0));
         assert!(counters.skipped >= 40, "{counters:?}");
         let begin = Instant::now();
         drop(cache);
-        assert!(begin.elapsed() < Duration::from_secs(5), "writing is given up, too: {:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(40), "writing is given up, too: {:?}", begin.elapsed());
     }
 }
 
 /// After a pause it is asked again.
 #[test]
 fn a_remote_that_comes_back() {
-    for kind in KINDS {
+    // Longer than what is done within it takes on a busy machine.
+    let pause = Duration::from_secs(6);
+    let comes_back = |kind| {
         let (server, dir) = (filled(kind), tempfile::tempdir().unwrap());
         let proxy = Proxy::before(server.at, Fault::Answers(500, "no"));
         let options = reader().with(|o| {
             o.retries = 0;
-            o.pause = Duration::from_secs(3);
+            o.pause = pause;
         });
         let cache = machine(dir.path(), server.cache_at(proxy.at, options));
         (10..13).for_each(|n| get(&cache, &Fake::default(), n));
@@ -220,11 +225,12 @@ fn a_remote_that_comes_back() {
         get(&cache, &Fake::default(), 0);
         assert_eq!(proxy.heads().len(), asked, "it is left alone");
         proxy.set(Fault::None);
-        std::thread::sleep(Duration::from_millis(3100));
+        std::thread::sleep(pause + Duration::from_millis(100));
         (1..3).for_each(|n| get(&cache, &Fake::default(), n));
         let counters = cache.remote().unwrap().counters();
         assert_eq!((counters.hits, counters.skipped), (2, 1), "{:?}", cache.remote().unwrap().last_trouble());
-    }
+    };
+    std::thread::scope(|scope| KINDS.map(|kind| scope.spawn(move || comes_back(kind))).map(|t| t.join().unwrap()));
 }
 
 /// A single failure at the server's end is tried again, and nobody hears of it.

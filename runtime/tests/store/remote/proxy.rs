@@ -98,7 +98,7 @@ fn pass(mut client: TcpStream, server: SocketAddr, fault: &Mutex<Fault>, seen: &
         Fault::Drips => {
             for byte in answer {
                 client.write_all(&[byte]).ok()?;
-                thread::sleep(Duration::from_millis(20));
+                thread::sleep(Duration::from_millis(200));
             }
             return None;
         }
