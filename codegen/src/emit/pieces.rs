@@ -13,7 +13,7 @@ const UNROLLED: u64 = 8;
 pub(super) fn store_row<'m>(pull: &Pull<'_, 'm>, domains: &[&Domain], row: Val<'m>, odd: bool) {
     let row = vec![Ix::value(row, 1)];
     for domain in domains {
-        let (Piece::InRow { width } | Piece::Flat { width } | Piece::Rows { width }) = domain.piece;
+        let (Piece::InRow { width } | Piece::AcrossRows { width } | Piece::Rows { width }) = domain.piece;
         let (width, end) = (u64::from(width), domain.cols - u64::from(odd && has_last_column(domain)));
         let mut from = 0;
         if end / width > UNROLLED {

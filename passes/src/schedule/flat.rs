@@ -2,7 +2,8 @@
 //!
 //! On a GPU a thread owns 16 bytes of the widest output of its domain:
 //! - where that divides a row, neighbouring columns of one row ([`Piece::InRow`]);
-//! - where it does not but no output has gaps, neighbouring elements that may cross rows, 8 bytes of them ([`Piece::Flat`]);
+//! - where it does not but no output has gaps, 8 bytes of neighbouring elements, which may lie in two rows
+//!   ([`Piece::AcrossRows`]);
 //! - where each row has one element, made of no wider values, and no output has gaps, neighbouring rows
 //!   ([`Piece::Rows`]);
 //! - else one element.
@@ -22,7 +23,7 @@ const PIECE_BYTES: u64 = 16;
 /// Of neighbours that may lie in two rows. Every one of them has a row and a column of its own to compute, so two are as much
 /// for a thread as four in a row: on an H100 the long chain takes 1.24 µs with two, 1.31 with four, at most as long for every
 /// number of rows, for 121 instructions instead of 195.
-const FLAT_BYTES: u64 = 8;
+const ACROSS_BYTES: u64 = 8;
 
 /// Threads of a block: enough for every target to fill a multiprocessor, few enough for any register use.
 const GPU_THREADS: u32 = 256;
@@ -71,5 +72,9 @@ fn gpu_piece(kernel: &Kernel, d: &Domain) -> Piece {
     if d.cols.is_multiple_of(u64::from(width)) {
         return Piece::InRow { width };
     }
-    if contiguous { Piece::Flat { width: (FLAT_BYTES / widest).max(1) as u32 } } else { Piece::InRow { width: 1 } }
+    if contiguous {
+        Piece::AcrossRows { width: (ACROSS_BYTES / widest).max(1) as u32 }
+    } else {
+        Piece::InRow { width: 1 }
+    }
 }

@@ -75,7 +75,7 @@ mod tests {
         // Four i32 divide 8 columns, with gaps between rows or without.
         assert_eq!(pieces(&[(DType::I32, 8, Rows)], sm), [(8, vec![0], Piece::InRow { width: 4 })]);
         // 9 columns: pieces cross rows if there are no gaps, else there is no vector.
-        assert_eq!(pieces(&[(DType::I32, 9, Contiguous)], sm), [(9, vec![0], Piece::Flat { width: 2 })]);
+        assert_eq!(pieces(&[(DType::I32, 9, Contiguous)], sm), [(9, vec![0], Piece::AcrossRows { width: 2 })]);
         assert_eq!(pieces(&[(DType::I32, 9, Rows)], sm), [(9, vec![0], Piece::InRow { width: 1 })]);
         // One column: neighbouring rows.
         assert_eq!(pieces(&[(DType::I16, 1, Contiguous)], sm), [(1, vec![0], Piece::Rows { width: 8 })]);
@@ -83,7 +83,7 @@ mod tests {
         // The widest dtype of a domain decides; other numbers of columns are other domains.
         assert_eq!(
             pieces(&[(DType::I32, 8, Contiguous), (DType::I64, 8, Contiguous), (DType::I8, 6, Contiguous)], sm),
-            [(8, vec![0, 1], Piece::InRow { width: 2 }), (6, vec![2], Piece::Flat { width: 8 })]
+            [(8, vec![0, 1], Piece::InRow { width: 2 }), (6, vec![2], Piece::AcrossRows { width: 8 })]
         );
     }
 

@@ -72,7 +72,7 @@ fn domains(w: &mut Writer, list: &[Domain]) {
         w.list(stores, |w, s| w.u32(*s));
         let (tag, width) = match *piece {
             Piece::InRow { width } => (0, width),
-            Piece::Flat { width } => (1, width),
+            Piece::AcrossRows { width } => (1, width),
             Piece::Rows { width } => (2, width),
         };
         w.u8(tag);
@@ -138,7 +138,7 @@ fn read_domains(r: &mut Reader<'_>) -> Result<Vec<Domain>, Malformed> {
         let width = r.positive("schedule's pieces")?;
         let piece = match tag {
             0 => Piece::InRow { width },
-            1 => Piece::Flat { width },
+            1 => Piece::AcrossRows { width },
             2 => Piece::Rows { width },
             other => return Err(Malformed::Unknown { what: "schedule's pieces", value: other.into() }),
         };
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn all() -> Vec<Artifact> {
-        let pieces = [Piece::InRow { width: 4 }, Piece::Flat { width: 8 }, Piece::Rows { width: 2 }];
+        let pieces = [Piece::InRow { width: 4 }, Piece::AcrossRows { width: 8 }, Piece::Rows { width: 2 }];
         let domains: Vec<Domain> = pieces
             .into_iter()
             .zip([1, 9, u64::MAX])

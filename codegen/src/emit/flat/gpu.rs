@@ -156,7 +156,7 @@ impl<'m> FlatGpu<'_, 'm> {
                     });
                 });
             }
-            Piece::Flat { width } | Piece::Rows { width } => {
+            Piece::AcrossRows { width } | Piece::Rows { width } => {
                 let first = self.ix.times(thread, u64::from(width));
                 let count = self.ix.materialise(self.ix.times(rows, cols));
                 b.if_then(self.less(self.ix.materialise(first), count), |_| {

@@ -41,7 +41,7 @@ impl Growing<'_> {
             let dividing = 1u32 << cols.trailing_zeros().min(width.trailing_zeros());
             let piece = match self.c.below(3) {
                 0 if cols == 1 && flat => Piece::Rows { width },
-                1 if !host && flat => Piece::Flat { width },
+                1 if !host && flat => Piece::AcrossRows { width },
                 _ => Piece::InRow { width: if host { width } else { dividing } },
             };
             domains.push(Domain { cols, stores: vec![i as u32], piece });

@@ -29,7 +29,7 @@ pub(crate) fn metadata(kernel: &Scheduled, artifact: &Artifact, compiler: &dyn C
         Schedule::Flat { threads, domains: list } => (
             json!({ "kind": "flat", "threads": threads, "domains": domains(list) }),
             "blocks = ceil(max over domains of pieces / threads); pieces of r rows are r * ceil(cols / width) \
-                 in_row, ceil(r * cols / width) flat, ceil(r / width) rows; no launch for 0 rows",
+                 in_row, ceil(r * cols / width) across, ceil(r / width) rows; no launch for 0 rows",
         ),
         Schedule::Row { few, many, few_rows, held, domains: list } => (
             json!({
@@ -101,7 +101,7 @@ fn domain(d: &Domain, k: &Kernel) -> Value {
     let Domain { cols, stores, piece } = d;
     let (kind, width) = match piece {
         Piece::InRow { width } => ("in_row", width),
-        Piece::Flat { width } => ("flat", width),
+        Piece::AcrossRows { width } => ("across", width),
         Piece::Rows { width } => ("rows", width),
     };
     let outputs = stores.iter().filter_map(|&s| k.stores.get(s as usize)).map(|s| &k.param(s.param).name);

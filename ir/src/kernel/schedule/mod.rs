@@ -4,7 +4,7 @@
 //! Schedules are printed on one line, in dumps and in cache keys:
 //!
 //! ```text
-//! flat threads=256 [cols=8 in_row=4 stores=0,2] [cols=9 flat=2 stores=1]
+//! flat threads=256 [cols=8 in_row=4 stores=0,2] [cols=9 across=2 stores=1]
 //! row lanes=1 threads=1 held=v4,v9 [cols=9 in_row=16 stores=0,1,2]
 //! row up to 2048 rows: lanes=32 threads=64; more: lanes=16 threads=128 held=v4 [cols=8 in_row=1 stores=0]
 //! ```
@@ -20,7 +20,7 @@
 //! | `held=v4,v9` | the values that are computed once a row and kept, beside row values; numbers are the kernel's |
 //! | `[cols=8 …]` | a [`Domain`]: stores of 8 columns each, which share threads and values |
 //! | `in_row=4` | a thread has 4 neighbouring columns of one row at a time: [`Piece::InRow`] |
-//! | `flat=2` | a thread has 2 neighbouring elements in row-major order, which may lie in two rows: [`Piece::Flat`] |
+//! | `across=2` | a thread has 2 neighbouring elements in row-major order, which may lie in two rows: [`Piece::AcrossRows`] |
 //! | `rows=8` | a thread has the one column of 8 neighbouring rows: [`Piece::Rows`] |
 //! | `stores=0,2` | positions in [`Kernel::stores`] |
 //!
@@ -46,7 +46,7 @@ pub enum Piece {
         width: u32,
     },
     /// `width` neighbouring elements in row-major order; they may lie in two or more rows. The last may be short. GPU only.
-    Flat {
+    AcrossRows {
         /// Elements, a power of two.
         width: u32,
     },
@@ -61,7 +61,7 @@ impl Piece {
     /// Its columns, elements or rows: what one thread has as lanes of a vector.
     pub fn width(self) -> u32 {
         match self {
-            Piece::InRow { width } | Piece::Flat { width } | Piece::Rows { width } => width,
+            Piece::InRow { width } | Piece::AcrossRows { width } | Piece::Rows { width } => width,
         }
     }
 }
@@ -82,7 +82,7 @@ impl Domain {
     fn pieces_of_a_row(&self) -> (u64, u64) {
         match self.piece {
             Piece::InRow { width } => (self.cols.div_ceil(u64::from(width)), 1),
-            Piece::Flat { width } => (self.cols, u64::from(width)),
+            Piece::AcrossRows { width } => (self.cols, u64::from(width)),
             Piece::Rows { width } => (1, u64::from(width)),
         }
     }
@@ -242,7 +242,7 @@ fn write_domains(f: &mut fmt::Formatter<'_>, domains: &[Domain]) -> fmt::Result 
     for d in domains {
         let (kind, width) = match d.piece {
             Piece::InRow { width } => ("in_row", width),
-            Piece::Flat { width } => ("flat", width),
+            Piece::AcrossRows { width } => ("across", width),
             Piece::Rows { width } => ("rows", width),
         };
         write!(f, " [cols={} {kind}={width} stores=", d.cols)?;

@@ -61,7 +61,7 @@ fn flat(cols: u64, threads: u32, domains: Vec<Domain>, target: &str) -> String {
 fn a_flat_schedule_fits_its_stores() {
     let whole = |piece| vec![domain(6, &[0], piece)];
     assert_eq!(flat(6, 256, whole(Piece::InRow { width: 2 }), "sm_90"), "fits");
-    assert_eq!(flat(6, 256, whole(Piece::Flat { width: 4 }), "sm_90"), "fits");
+    assert_eq!(flat(6, 256, whole(Piece::AcrossRows { width: 4 }), "sm_90"), "fits");
     assert_eq!(flat(6, 1, whole(Piece::InRow { width: 16 }), "host"), "fits");
     let cases = [
         (flat(6, 0, whole(ONE), "sm_90"), "0 threads a block, but the most are 1024"),
@@ -75,11 +75,11 @@ fn a_flat_schedule_fits_its_stores() {
             "a piece of 3 lanes; it must be a power of two up to 64",
         ),
         (
-            flat(6, 256, whole(Piece::Flat { width: 128 }), "sm_90"),
+            flat(6, 256, whole(Piece::AcrossRows { width: 128 }), "sm_90"),
             "a piece of 128 lanes; it must be a power of two up to 64",
         ),
         (flat(6, 256, whole(Piece::InRow { width: 4 }), "sm_90"), "pieces of 4 columns do not divide rows of 6"),
-        (flat(6, 1, whole(Piece::Flat { width: 4 }), "host"), "flat pieces are for GPUs"),
+        (flat(6, 1, whole(Piece::AcrossRows { width: 4 }), "host"), "pieces across rows are for GPUs"),
         (flat(6, 256, whole(Piece::Rows { width: 4 }), "sm_90"), "pieces of rows need one column, not 6"),
     ];
     for (told, what) in cases {
@@ -113,7 +113,7 @@ fn a_row_schedule_fits_the_machine() {
         (row(8, (8, 64), &[1], ONE, "sm_90"), "what it holds is not an ascending list of values other than row values"),
         (row(8, (8, 64), &[0, 0], ONE, "sm_90"), "what it holds is not an ascending list"),
         (row(8, (8, 64), &[7], ONE, "sm_90"), "what it holds is not an ascending list"),
-        (row(8, (8, 64), &[0], Piece::Flat { width: 2 }, "sm_90"), "its pieces of 8 columns are not in a row"),
+        (row(8, (8, 64), &[0], Piece::AcrossRows { width: 2 }, "sm_90"), "its pieces of 8 columns are not in a row"),
     ];
     for (told, what) in cases {
         assert!(told.contains(&format!("does not fit: {what}")), "{told}, not {what}");

@@ -138,11 +138,11 @@ impl Scheduled {
             Piece::InRow { width } if !self.is_host() && !domain.cols.is_multiple_of(u64::from(width)) => {
                 Err(self.unfit(&format!("pieces of {width} columns do not divide rows of {}", domain.cols)))
             }
-            Piece::Flat { .. } if self.is_host() => Err(self.unfit("flat pieces are for GPUs")),
+            Piece::AcrossRows { .. } if self.is_host() => Err(self.unfit("pieces across rows are for GPUs")),
             Piece::Rows { .. } if domain.cols != 1 => {
                 Err(self.unfit(&format!("pieces of rows need one column, not {}", domain.cols)))
             }
-            Piece::InRow { .. } | Piece::Flat { .. } | Piece::Rows { .. } => Ok(()),
+            Piece::InRow { .. } | Piece::AcrossRows { .. } | Piece::Rows { .. } => Ok(()),
         }
     }
 }
