@@ -221,7 +221,8 @@ fn floor_division_rounds_down() {
 
 #[test]
 fn roundings_keep_the_sign_of_a_zero() {
-    let functions: [(UnaryOp, fn(f32) -> f32); 4] = [
+    type Function = fn(f32) -> f32;
+    let functions: [(UnaryOp, Function); 4] = [
         (UnaryOp::Floor, f32::floor),
         (UnaryOp::Ceil, f32::ceil),
         (UnaryOp::Round, f32::round_ties_even),
