@@ -270,8 +270,10 @@ impl<D: Driver> GpuPlan<D> {
         Ok((found, kernel, blocks as u32))
     }
 
+    /// A launch that the driver refused: tried again if it only lacked a context.
+    ///
     /// # Safety
-    /// As for [`GpuPlan::go`], whose launch the driver refused.
+    /// The parameters are what the kernel takes, each behind its address, and what it touches may be touched.
     #[cold]
     unsafe fn failed(&self, mut error: D::Error, mut ready: Ready<'_, D>) -> Result<(), Diagnostic> {
         let about = about(&self.plan.kernels()[ready.step], self.steps[ready.step].variants[ready.variant].0);

@@ -136,7 +136,8 @@ impl fmt::Debug for HostPlan {
 /// Runs rows in chunks on a pool, and waits for all of them.
 ///
 /// # Safety
-/// As [`HostCode::call`] over all rows, and the kernel writes only its own rows.
+/// `slots` are the arguments of this code, in order, and the memory behind them is what the kernel reads and writes in so many
+/// rows. It writes only the rows that it is called for.
 unsafe fn run_chunks(pool: &ThreadPool, code: &HostCode, slots: &[u64], step: &StepSlots, rows: u64) {
     let least = (CHUNK_BYTES / step.row_bytes.max(1)).max(1).next_multiple_of(CHUNK_ROWS);
     let threads = pool.current_num_threads() as u64;

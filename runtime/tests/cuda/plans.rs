@@ -158,7 +158,7 @@ pub fn args<'a>(tensors: &'a [Tensor], manner: Manner, on: Device) -> Args<'a> {
             };
         } else {
             let at = std::ptr::with_exposed_provenance(at);
-            // SAFETY: as above.
+            // SAFETY: nothing touches the memory, which is nobody's.
             let view = unsafe { TensorRef::from_raw(at, t.bytes, t.dtype, &t.shape, &t.strides) }.on(on);
             if manner.named {
                 args.named_input(&t.name, view)
