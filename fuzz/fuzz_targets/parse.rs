@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Err(errors) => {
             assert!(verified.is_err());
-            for d in &errors {
+            for d in errors.iter() {
                 if let Some(span) = d.span {
                     assert!(source.get(span.start..span.end).is_some(), "{d} is nowhere: {span:?}");
                 }
