@@ -1,5 +1,5 @@
 //! The op table: one row an operation, from which its mnemonic, parser, printer, JSON, reference, dtypes, cost and facts
-//! follow. Adding an op begins here; [`declare`](super::declare) says how a row is read.
+//! follow. Adding an op begins here; `declare.rs` beside it says how a row is read.
 
 use super::attribute::{Attribute, AttributeError, AttributeValue, Given};
 use super::info::{AttributeInfo, Cost, DTypes, Fact, Gives, OpInfo, Operands};
