@@ -109,7 +109,7 @@ pub(crate) fn uniform(b: &mut GraphBuilder, random: NodeId) -> NodeId {
 /// rank is `max(load) − load`, `h = (t × 1664525 + 1013904223) mod 2³²` (Knuth's and Lewis's linear congruential numbers),
 /// and the rank `#(cumsum(room) ≤ h mod Σroom)`; where no rank has room, `h mod R`.
 ///
-/// The histogram is over all rows, and so a launch of its own ([`crate::op::Op::AtomicAdd`] makes it); what each row does with
+/// The histogram is over all rows, and so a launch of its own (`atomic_add` makes it); what each row does with
 /// it is this graph.
 ///
 /// Inputs `rank_load u32[R]` and `ids i32[T, K]`, `weights f32[T, K]`. Outputs `ids_out`, `weights_out`, `[T, K+1]`: the shared

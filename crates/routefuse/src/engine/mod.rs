@@ -1,7 +1,7 @@
 //! The engine: graphs become plans.
 //!
 //! [`Engine`] has one `impl` block, here; what its methods do stands in a file each. A graph is lowered in one place,
-//! [`Lowered`], whatever is asked of it.
+//! `Lowered`, whatever is asked of it.
 
 mod builder;
 mod bundle;
