@@ -210,13 +210,16 @@ fn second_versions_are_known_and_everything_comes_from_one_registry() {
     let deny = deny();
     let skipped = deny["bans"]["skip"].as_array().unwrap().iter().map(|s| s["crate"].as_str().unwrap().to_owned());
     let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut registries = BTreeSet::new();
     for ((name, version), package) in shipped() {
         let source = package["source"].as_str();
-        let registry = source == Some("registry+https://github.com/rust-lang/crates.io-index");
+        let registry = source.is_some_and(|source| source.starts_with("registry+"));
         let own = source.is_none() && PUBLISHED.contains(&name.as_str());
         assert!(registry || own, "{name} {version} comes from {source:?}");
+        registries.extend(source.map(str::to_owned));
         versions.entry(name).or_default().push(version);
     }
+    assert_eq!(registries.len(), 1, "everything comes from one registry, not {registries:?}");
     let number =
         |version: &String| -> Vec<u64> { version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect() };
     let older = versions.iter_mut().flat_map(|(name, versions)| {
