@@ -52,10 +52,8 @@ pub enum Command {
     #[command(after_help = "Example: routefuse fmt --check examples/c_pack.route")]
     Fmt(Fmt),
     /// Print a graph at any stage of its way to machine code.
-    #[command(
-        after_help = "Examples: routefuse dump examples/e_post_chain.route --stage asm --target sm_90\n          \
-                      routefuse dump --model deepseek-v3 --stage svg > deepseek-v3.svg"
-    )]
+    #[command(after_help = "Example: routefuse dump examples/e_post_chain.route --stage asm --target sm_90\n\
+                      Example: routefuse dump --model deepseek-v3 --stage svg > deepseek-v3.svg")]
     Dump(Dump),
     /// Compile a graph for one or more targets and write code and metadata.
     #[command(
