@@ -331,7 +331,6 @@ fn strides_of_another_layout() {
         remap_of(TensorRef::strided(&IDS, &[2, K], &[-4, 1])),
         "RF0610: input `ids` has stride -4 in dim 0\n  help: give one stride a dim, in elements, none negative"
     );
-    assert!(remap_of(TensorRef::strided(&IDS, &[2, K], &[4])).starts_with("RF0610: input `ids`"));
     assert_eq!(
         remap_into(TensorMut::rows(&mut [0i32; 64], &[2, K], 3)),
         "RF0610: elements of output `out` overlap each other: strides [3, 1]\n  \
@@ -350,6 +349,38 @@ fn strides_of_another_layout() {
     plan(increment_program(Alias::None))
         .launch(Args::new().input(TensorRef::new(&IDS, &[1, K])).output(TensorMut::rows(&mut y, &[1, K], 999)))
         .unwrap();
+}
+
+/// Strides of another number than the dims, whatever the extents are, and elements at no address.
+#[test]
+fn r13_strides_that_are_not_one_a_dim_and_null() {
+    let help = "\n  help: give one stride a dim, in elements";
+    for (shape, strides, said) in [
+        (&[2, K][..], &[4][..], "2 dims and 1 stride"),
+        (&[2, K], &[], "2 dims and 0 strides"),
+        (&[1, 1], &[1, 1, 1], "2 dims and 3 strides"),
+        (&[], &[1], "0 dims and 1 stride"),
+    ] {
+        assert_eq!(remap_of(TensorRef::strided(&IDS, shape, strides)), format!("RF0610: input `ids` has {said}{help}"));
+        // SAFETY: the launch refuses it.
+        let raw = unsafe { TensorRef::from_raw(IDS.as_ptr().cast(), 256, DType::I32, shape, strides) };
+        assert_eq!(remap_of(raw), format!("RF0610: input `ids` has {said}{help}"));
+    }
+    let again = TensorRef::strided(&IDS, &[2, K], &[4]).with_strides(&[-4, 1]);
+    assert!(remap_of(again).starts_with("RF0610: input `ids` has stride -4 in dim 0"), "the last strides count");
+    let of = |ptr: *const u8| {
+        // SAFETY: the launch refuses it.
+        [unsafe { TensorRef::from_raw(ptr, 256, DType::I32, &[2, K], &[K as i64, 1]) }, unsafe {
+            TensorRef::contiguous(ptr, 256, DType::I32, &[2, K])
+        }]
+    };
+    for null in of(std::ptr::null()) {
+        assert_eq!(
+            remap_of(null),
+            "RF0607: input `ids` needs 32 bytes, and its address is null\n  \
+             help: give the address of memory that holds them; only a tensor without elements needs none"
+        );
+    }
 }
 
 /// Layout `strided`: any strides that reach each element once.

@@ -71,7 +71,8 @@ pub(crate) struct View {
     pub(crate) shape: [u64; MAX_RANK],
     /// Strides in elements; those past the rank are 0.
     pub(crate) strides: [i64; MAX_RANK],
-    /// May exceed [`MAX_RANK`]; a launch then refuses it.
+    /// May exceed [`MAX_RANK`]; a launch then refuses it. [`UNFIT_STRIDES`] if strides of another number than the dims were
+    /// given.
     pub(crate) rank: u8,
     pub(crate) dtype: DType,
     pub(crate) location: Location,
@@ -93,6 +94,10 @@ pub(crate) static ABSENT: View = View {
     location: Location::HOST,
 };
 
+/// The rank of a view that was given strides of another number than its dims: no port's, so that every launch refuses it. What
+/// was given stands in `strides`.
+const UNFIT_STRIDES: u8 = u8::MAX;
+
 impl View {
     #[inline]
     fn new(ptr: *mut u8, bytes: u64, dtype: DType, shape: &[u64]) -> View {
@@ -101,7 +106,7 @@ impl View {
             bytes,
             shape: [0; MAX_RANK],
             strides: [0; MAX_RANK],
-            rank: shape.len().min(usize::from(u8::MAX)) as u8,
+            rank: shape.len().min(usize::from(UNFIT_STRIDES - 1)) as u8,
             dtype,
             location: Location::HOST,
         };
@@ -116,16 +121,30 @@ impl View {
         view
     }
 
-    /// Strides of another number than the dims are refused at launch: no dim of two or more elements takes `MIN`.
+    /// Of an address that may be none: there, no byte is anyone's.
+    #[inline]
+    fn of_raw(ptr: *mut u8, bytes: u64, dtype: DType, shape: &[u64]) -> View {
+        View::new(ptr, if ptr.is_null() { 0 } else { bytes }, dtype, shape)
+    }
+
+    /// Strides of another number than the dims are refused at launch.
     fn with_strides(mut self, strides: &[i64]) -> View {
+        let dims = self.unfit_strides().map_or(usize::from(self.rank), |(dims, _)| dims as usize);
+        let rank = dims.min(MAX_RANK);
+        self.rank = dims as u8;
         self.strides = [0; MAX_RANK];
-        let rank = usize::from(self.rank).min(MAX_RANK);
-        if strides.len() == rank {
+        if strides.len() == dims && rank == dims {
             self.strides[..rank].copy_from_slice(strides);
-        } else {
-            self.strides[..rank].fill(i64::MIN);
+        } else if rank == dims {
+            self.rank = UNFIT_STRIDES;
+            self.strides[..2].copy_from_slice(&[dims as i64, i64::try_from(strides.len()).unwrap_or(i64::MAX)]);
         }
         self
+    }
+
+    /// The number of dims and the number of strides that were given, if they differ.
+    pub(crate) fn unfit_strides(&self) -> Option<(u64, u64)> {
+        (self.rank == UNFIT_STRIDES).then(|| (self.strides[0] as u64, self.strides[1] as u64))
     }
 
     fn with_row_stride(mut self, stride: u64) -> View {
@@ -179,7 +198,8 @@ impl<'a> TensorRef<'a> {
         TensorRef::new(std::slice::from_ref(value), &[])
     }
 
-    /// Any memory: `bytes` from `ptr` on, with strides in elements.
+    /// Any memory: `bytes` from `ptr` on, with strides in elements, one a dim. A launch refuses strides of another number, and
+    /// elements at a null address.
     ///
     /// # Safety
     /// If the memory is a GPU's: it stays allocated, and nobody else writes it, until the stream has run the launch.
@@ -188,7 +208,7 @@ impl<'a> TensorRef<'a> {
     /// through an output's view, is fine: the launch checks what may overlap.
     #[inline]
     pub unsafe fn from_raw(ptr: *const u8, bytes: u64, dtype: DType, shape: &[u64], strides: &[i64]) -> TensorRef<'a> {
-        TensorRef::of(View::new(ptr.cast_mut(), bytes, dtype, shape).with_strides(strides))
+        TensorRef::of(View::of_raw(ptr.cast_mut(), bytes, dtype, shape).with_strides(strides))
     }
 
     /// As [`TensorRef::from_raw`], row-major without gaps.
@@ -197,7 +217,7 @@ impl<'a> TensorRef<'a> {
     /// That of [`TensorRef::from_raw`], for the elements of a row-major tensor.
     #[inline]
     pub unsafe fn contiguous(ptr: *const u8, bytes: u64, dtype: DType, shape: &[u64]) -> TensorRef<'a> {
-        TensorRef::of(View::new(ptr.cast_mut(), bytes, dtype, shape))
+        TensorRef::of(View::of_raw(ptr.cast_mut(), bytes, dtype, shape))
     }
 
     /// The same elements' memory with other strides, one a dim, in elements.
@@ -246,7 +266,8 @@ impl<'a> TensorMut<'a> {
         TensorMut::new(std::slice::from_mut(value), &[])
     }
 
-    /// Any memory: `bytes` from `ptr` on, with strides in elements.
+    /// Any memory: `bytes` from `ptr` on, with strides in elements, one a dim. A launch refuses strides of another number, and
+    /// elements at a null address.
     ///
     /// # Safety
     /// If the memory is a GPU's: it stays allocated, and nobody else reads or writes it, until the stream has run the launch.
@@ -254,7 +275,7 @@ impl<'a> TensorMut<'a> {
     /// `bool` in it is 0 or 1. Other views of it in the same launch are fine: the launch checks what may overlap.
     #[inline]
     pub unsafe fn from_raw(ptr: *mut u8, bytes: u64, dtype: DType, shape: &[u64], strides: &[i64]) -> TensorMut<'a> {
-        TensorMut::of(View::new(ptr, bytes, dtype, shape).with_strides(strides))
+        TensorMut::of(View::of_raw(ptr, bytes, dtype, shape).with_strides(strides))
     }
 
     /// As [`TensorMut::from_raw`], row-major without gaps.
@@ -263,7 +284,7 @@ impl<'a> TensorMut<'a> {
     /// That of [`TensorMut::from_raw`], for the elements of a row-major tensor.
     #[inline]
     pub unsafe fn contiguous(ptr: *mut u8, bytes: u64, dtype: DType, shape: &[u64]) -> TensorMut<'a> {
-        TensorMut::of(View::new(ptr, bytes, dtype, shape))
+        TensorMut::of(View::of_raw(ptr, bytes, dtype, shape))
     }
 
     /// The same elements' memory with other strides, one a dim, in elements.

@@ -215,6 +215,11 @@ impl Port {
         let name = self.text();
         let ty = self.type_text(program);
         let (rank, here) = (usize::from(self.rank), location.device());
+        if let Some((dims, strides)) = view.unfit_strides() {
+            let count = |n: u64, thing: &str| format!("{n} {thing}{}", if n == 1 { "" } else { "s" });
+            let message = format!("{name} has {} and {}", count(dims, "dim"), count(strides, "stride"));
+            return Diagnostic::new(Code::BadStride, message).help("give one stride a dim, in elements");
+        }
         let (code, message, help) = match fault {
             Fault::Device => (
                 Code::WrongDevice,
@@ -275,6 +280,11 @@ impl Port {
                 Code::Misaligned,
                 format!("{name} begins at {:#x}, which is no multiple of {} bytes", view.ptr.addr(), self.dtype.size()),
                 format!("align it to the size of {}", self.dtype),
+            ),
+            Fault::TooSmall(bytes) if view.ptr.is_null() => (
+                Code::BufferTooSmall,
+                format!("{name} needs {bytes} bytes, and its address is null"),
+                "give the address of memory that holds them; only a tensor without elements needs none".to_owned(),
             ),
             Fault::TooSmall(bytes) => (
                 Code::BufferTooSmall,
