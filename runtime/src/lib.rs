@@ -41,10 +41,10 @@ mod plan;
 
 pub use args::{Args, Device, Element, TensorMut, TensorRef, WORKSPACE_ALIGN, Workspace};
 #[cfg(feature = "signatures")]
-pub use cache::{BadKey, PublicKey, SigningKey, Untrusted};
+pub use cache::{BadKey, PublicKey, SigningKey};
 pub use cache::{
     Bundle, BundleWriter, BundledGraph, Collected, Compiler, Counters, DiskCache, DiskCounters, DiskOptions, Entry,
-    KernelCache, Key, KeyText, Listed, LoadedKernel, Malformed, Trouble,
+    KernelCache, Key, KeyText, Listed, LoadedKernel, Malformed, Origin, Trouble, Trust, TrustedBundle, Untrusted,
 };
 #[cfg(feature = "remote")]
 pub use cache::{RemoteCache, RemoteCounters, RemoteOptions};

@@ -1,7 +1,7 @@
 //! Starting again: kernels found in memory, on disk and in a bundle, and a model of equal layers.
 
 use criterion::Criterion;
-use routefuse::cache::{Bundle, DiskCache, DiskOptions};
+use routefuse::cache::{Bundle, DiskCache, DiskOptions, Trust};
 use routefuse::models::{ModelOptions, PRESETS};
 use routefuse::{Engine, Graph, Options, Plan, Target, Verified};
 use routefuse_bench::long_chain;
@@ -57,7 +57,7 @@ fn start(c: &mut Criterion) {
         });
         group.bench_function(format!("bundle of {} models, file to loaded plans", models.len()), |b| {
             b.iter(|| {
-                let engine = Engine::from_bundle(&path).expect("the bundle is good");
+                let engine = Engine::from_bundle(&path, &Trust::anyone()).expect("the bundle is good");
                 let plans: Vec<_> = engine.bundled_plans(&host).expect("plans").into_iter().map(|p| p.1).collect();
                 Plan::prepare_all(&plans, None, &|_| ()).expect("every kernel is there");
                 assert_eq!(engine.counters().compiles, 0);

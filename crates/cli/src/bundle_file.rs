@@ -2,7 +2,7 @@
 
 use crate::args::CacheOptions;
 use crate::signing;
-use routefuse::cache::{Bundle, Trouble};
+use routefuse::cache::{Bundle, Trouble, Trust, TrustedBundle};
 use routefuse::diag::{Code, Diagnostic};
 use std::path::Path;
 
@@ -11,17 +11,30 @@ use std::path::Path;
 /// # Errors
 /// `RF0701` if it cannot be read, `RF0811` if it is not a bundle as it was written, `RF0814` if it is not signed as the options
 /// require.
-pub fn read(path: &Path, options: &CacheOptions) -> Result<Bundle, Diagnostic> {
+pub fn read(path: &Path, options: &CacheOptions) -> Result<TrustedBundle, Diagnostic> {
     let bundle = Bundle::read(path).map_err(|trouble| match trouble {
         Trouble::Io { .. } => Diagnostic::new(Code::CannotRead, trouble.to_string()),
         _ => Diagnostic::new(Code::BadBundle, format!("the bundle cannot be used: {trouble}"))
             .help("build it anew with `routefuse bundle build`"),
     })?;
-    if let Some(keys) = signing::required(options)? {
-        bundle.require_signed(&keys).map_err(|why| {
-            let message = format!("{} cannot be used: {why}", path.display());
-            Diagnostic::new(Code::Untrusted, message).help("`routefuse bundle inspect` says who signed it")
-        })?;
+    TrustedBundle::new(bundle, &trust(options)?).map_err(|why| {
+        let message = format!("{} cannot be used: {why}", path.display());
+        Diagnostic::new(Code::Untrusted, message).help("`routefuse bundle inspect` says who signed it")
+    })
+}
+
+/// Whose bundles the options trust: those of the required keys, or without any, whoever made them.
+///
+/// # Errors
+/// `RF0814` if a file of keys cannot be used.
+pub fn trust(options: &CacheOptions) -> Result<Trust, Diagnostic> {
+    Ok(signing::required(options)?.map_or_else(Trust::anyone, Trust::signed_by))
+}
+
+/// Whose code it is, in a line that stands before anything else that is said of a bundle.
+pub fn whose(bundle: &Bundle) -> String {
+    match bundle.signer() {
+        Some(key) => format!("signed by  {key}; who holds this key runs code as you"),
+        None => "not signed: whoever made this file runs code as you".to_owned(),
     }
-    Ok(bundle)
 }

@@ -2,9 +2,9 @@
 
 use crate::args::CacheOptions;
 use crate::failure::Failure;
-use crate::remote;
+use crate::{remote, signing};
 use routefuse::Engine;
-use routefuse::cache::{DiskCache, DiskOptions, Trouble};
+use routefuse::cache::{DiskCache, DiskOptions, PublicKey, Trouble};
 use routefuse::diag::{Code, Diagnostic};
 
 /// The cache, unless there is to be none.
@@ -36,13 +36,35 @@ pub fn required(options: &CacheOptions) -> Result<DiskCache, Failure> {
 /// An engine with the cache, and the remote one.
 ///
 /// # Errors
-/// `RF0813` if a remote cache is asked for in a build that has none.
+/// `RF0813` if a remote cache is asked for in a build that has none; `RF0814` if a file of keys cannot be used.
 pub fn engine(options: &CacheOptions) -> Result<Engine, Failure> {
+    trusting(options, signing::required(options)?)
+}
+
+/// As [`engine`], for what is to be signed, if it is: what came from elsewhere is taken if our own key or one of those that are
+/// required has signed it, and else compiled, so that nobody's code gets our signature by way of a cache.
+///
+/// # Errors
+/// Those of [`engine`]; `RF0814` if a file of keys cannot be used.
+pub fn engine_to_sign(options: &CacheOptions) -> Result<Engine, Failure> {
+    let own = signing::key(options)?.map(|key| key.public());
+    let required = signing::required(options)?;
+    match own {
+        Some(own) => trusting(options, Some(required.into_iter().flatten().chain([own]).collect())),
+        None => trusting(options, required),
+    }
+}
+
+fn trusting(options: &CacheOptions, keys: Option<Vec<PublicKey>>) -> Result<Engine, Failure> {
     let mut builder = Engine::builder();
     if let Some(cache) = open(options) {
         builder = builder.disk_cache(cache);
     }
-    Ok(remote::with(builder, options)?.build()?)
+    builder = remote::with(builder, options)?;
+    if let Some(keys) = keys {
+        builder = builder.require_signed(keys);
+    }
+    Ok(builder.build()?)
 }
 
 impl From<Trouble> for Failure {

@@ -4,8 +4,10 @@
 //! routefuse bundle build examples/c_pack.route examples/e_post_chain.route -o model.rfb
 //! cargo run --release -p routefuse --no-default-features --example serve -- model.rfb
 //! ```
-//! With a second argument, a file of public keys, the bundle has to be signed by one of them (`--features signatures`).
+//! With a second argument, a file of public keys, the bundle has to be signed by one of them (`--features signatures`). Without
+//! it, whoever made the file runs code as you.
 
+use routefuse::cache::Trust;
 use routefuse::{Engine, Plan, Target};
 use std::time::Instant;
 
@@ -13,10 +15,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let path = args.next().ok_or("the path of a bundle, as `routefuse bundle build` makes it")?;
     let start = Instant::now();
-    let engine = match args.next() {
-        Some(keys) => signed(&path, &keys)?,
-        None => Engine::from_bundle(&path)?,
+    let trust = match args.next() {
+        Some(keys) => signed_by(&keys)?,
+        None => Trust::anyone(),
     };
+    let engine = Engine::from_bundle(&path, &trust)?;
     let (names, plans): (Vec<_>, Vec<_>) = engine.bundled_plans(&Target::host())?.into_iter().unzip();
     Plan::prepare_all(&plans, None, &|_| ())?;
     let time = start.elapsed();
@@ -40,14 +43,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// An engine of a bundle that one of the keys in a file has signed.
+/// Whoever holds one of the keys in a file.
 #[cfg(feature = "signatures")]
-fn signed(path: &str, keys: &str) -> Result<Engine, Box<dyn std::error::Error>> {
-    let keys = routefuse::cache::PublicKey::read(keys.as_ref())?;
-    Ok(Engine::from_signed_bundle(path, &keys)?)
+fn signed_by(keys: &str) -> Result<Trust, Box<dyn std::error::Error>> {
+    Ok(Trust::signed_by(routefuse::cache::PublicKey::read(keys.as_ref())?))
 }
 
 #[cfg(not(feature = "signatures"))]
-fn signed(_: &str, _: &str) -> Result<Engine, Box<dyn std::error::Error>> {
+fn signed_by(_: &str) -> Result<Trust, Box<dyn std::error::Error>> {
     Err("who signed a bundle is only checked in builds with the feature `signatures`".into())
 }

@@ -1,14 +1,16 @@
 //! Where compiled kernels are kept, and under which keys.
 //!
+//! A bundle is machine code of whoever made it: [`Trust`] says whose is run (`docs/security.md`).
+//!
 //! A [`KernelCache`] holds loaded kernels. Behind it are [bundles](Bundle), a [directory](DiskCache) that processes share and,
 //! with the feature `remote`, an object store that machines share (`RemoteCache`). `docs/cache.md` has all of it in order;
 //! [`EngineBuilder`](crate::engine::EngineBuilder) is where an engine is given them.
 
 #[cfg(feature = "signatures")]
-pub use routefuse_runtime::{BadKey, PublicKey, SigningKey, Untrusted};
+pub use routefuse_runtime::{BadKey, PublicKey, SigningKey};
 pub use routefuse_runtime::{
     Bundle, BundleWriter, BundledGraph, Collected, Counters, DiskCache, DiskCounters, DiskOptions, Entry, KernelCache,
-    Key, KeyText, Listed, Malformed, Trouble,
+    Key, KeyText, Listed, Malformed, Origin, Trouble, Trust, TrustedBundle, Untrusted,
 };
 #[cfg(feature = "remote")]
 pub use routefuse_runtime::{RemoteCache, RemoteCounters, RemoteOptions};

@@ -1,7 +1,7 @@
 //! Engines whose kernels were compiled by others.
 #![cfg(feature = "compiler")]
 
-use routefuse::cache::{Bundle, DiskCache, DiskOptions, KernelCache, SigningKey};
+use routefuse::cache::{Bundle, DiskCache, DiskOptions, KernelCache, SigningKey, Trust, TrustedBundle};
 use routefuse::diag::Code;
 use routefuse::exec::{Device, Executor};
 use routefuse::ir::interp;
@@ -50,7 +50,7 @@ fn an_engine_of_a_bundle() {
     assert_eq!((bundle.len(), ready.into_inner()), (3 + 3 * 4, 3 + 3 * 4));
     std::fs::write(&path, bundle.finish()).unwrap();
 
-    let engine = Engine::from_bundle(&path).unwrap();
+    let engine = Engine::from_bundle(&path, &Trust::anyone()).unwrap();
     let plans = engine.bundled_plans(&Target::host()).unwrap();
     for ((name, graph), (bundled, plan)) in graphs().iter().zip(&plans) {
         assert_eq!(name, bundled);
@@ -88,16 +88,19 @@ fn an_engine_of_a_bundle() {
     let text = sealed.check().unwrap_err().to_string();
     assert!(text.starts_with("RF0810: since the engine was sealed: 0 compiled, 0 loaded, 1 refused"), "{text}");
 
-    let engine = Engine::from_bundle(&path).unwrap();
+    let engine = Engine::from_bundle(&path, &Trust::anyone()).unwrap();
     assert_eq!(engine.artifacts(&graphs()[0].1, &targets[1], &Options::default()).unwrap().len(), 4);
     let amd = engine.artifacts(&graphs()[0].1, &Target::named("gfx942").unwrap(), &Options::default()).unwrap_err();
     assert!(amd.to_string().starts_with("RF0812: kernel `"), "{amd}");
     assert!(engine.bundled_plans(&Target::named("gfx942").unwrap()).unwrap().is_empty());
-    assert_eq!(Engine::from_bundle(dir.path().join("none.rfb")).unwrap_err().code(), Code::CannotRead);
+    assert_eq!(
+        Engine::from_bundle(dir.path().join("none.rfb"), &Trust::anyone()).unwrap_err().code(),
+        Code::CannotRead
+    );
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[1000] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    let spoilt = Engine::from_bundle(&path).unwrap_err().to_string();
+    let spoilt = Engine::from_bundle(&path, &Trust::anyone()).unwrap_err().to_string();
     assert!(
         spoilt.starts_with("RF0811: the bundle cannot be used: ") && spoilt.contains("its hash is not"),
         "{spoilt}"
@@ -113,23 +116,35 @@ fn signed_bundles() {
     let maker = Engine::builder().build().unwrap();
     let bundle = maker.bundle(&graphs()[..1], &[Target::host()], &Options::default(), None, &|_| ()).unwrap();
     std::fs::write(&path, bundle.finish_signed(&ours)).unwrap();
-    let engine = Engine::from_signed_bundle(&path, &[other.public(), ours.public()]).unwrap();
+    let engine = Engine::from_bundle(&path, &Trust::signed_by([other.public(), ours.public()])).unwrap();
     assert!(engine.bundled_plans(&Target::host()).unwrap().iter().all(|(_, plan)| plan.prepare().is_ok()));
     assert_eq!(engine.counters().compiles, 0);
-    assert!(Engine::from_bundle(&path).is_ok(), "where none is required, one is no harm");
-    let text = Engine::from_signed_bundle(&path, &[other.public()]).unwrap_err().to_string();
+    assert!(Engine::from_bundle(&path, &Trust::anyone()).is_ok(), "where none is required, one is no harm");
+    let text = Engine::from_bundle(&path, &Trust::signed_by([other.public()])).unwrap_err().to_string();
     assert!(text.starts_with("RF0814: the bundle cannot be used: it is signed by "), "{text}");
-    let unsigned = Arc::new(Bundle::decode(bundle.finish()).unwrap());
+    let unsigned = TrustedBundle::new(Bundle::decode(bundle.finish()).unwrap(), &Trust::anyone()).unwrap();
     let builder = || Engine::builder().require_signed([ours.public()]);
-    assert_eq!(builder().bundle(Arc::clone(&unsigned)).build().unwrap_err().code(), Code::Untrusted);
+    assert_eq!(builder().bundle(unsigned.clone()).build().unwrap_err().code(), Code::Untrusted);
     let shared = Arc::new(KernelCache::new().with_bundles(vec![unsigned]));
     assert_eq!(builder().cache(shared).build().unwrap_err().code(), Code::Untrusted);
     assert!(builder().build().is_ok());
+    // Every tier of a shared cache requires what the engine requires.
+    let shared = |keys: &[&SigningKey]| {
+        let disk = DiskCache::open(dir.path().join("cache"), DiskOptions::default());
+        let keys: Vec<_> = keys.iter().map(|k| k.public()).collect();
+        let disk = if keys.is_empty() { disk } else { disk.require_signed(keys) };
+        builder().cache(Arc::new(KernelCache::on_disk(disk))).build()
+    };
+    assert!(shared(&[&ours]).is_ok());
+    for keys in [&[][..], &[&other], &[&ours, &other]] {
+        let text = shared(keys).unwrap_err().to_string();
+        assert!(text.starts_with("RF0813: signatures are required, and the shared cache"), "{text}");
+    }
     let mut bytes = bundle.finish_signed(&ours);
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    assert_eq!(Engine::from_bundle(&path).unwrap_err().code(), Code::BadBundle);
+    assert_eq!(Engine::from_bundle(&path, &Trust::anyone()).unwrap_err().code(), Code::BadBundle);
 }
 
 /// Every preset's bundle starts again without a compile, and names no kernel twice.

@@ -6,17 +6,19 @@
 //! | 8 | 4 | version of the format |
 //! | 12 | 4 | 1 if it is signed, else 0 |
 //! | 16 | 32 | blake3 of the bytes from 48 on, but for a signature |
-//! | 48 | | the compiler and its host's processor, then the graphs with their plans, then the entries, each as its file in a cache would be |
+//! | 48 | | the compiler and its host's processor, then the graphs with their plans, then the entries, each as in a remote cache: signed by itself if the bundle is |
 //! | the last 112 | 112 | if it is signed: see `signature` |
 
 use super::directory;
+#[cfg(feature = "signatures")]
+use super::entry;
 use super::entry::Entry;
 use super::key::{Key, KeyText};
 use super::program_form;
 use super::reader::{Malformed, Reader, Writer};
 use super::signature;
 #[cfg(feature = "signatures")]
-use super::signature::{PublicKey, SigningKey, Subject, Untrusted};
+use super::signature::{PublicKey, SigningKey, Subject};
 use super::trouble::Trouble;
 use crate::host::processor;
 use routefuse_ir::artifact::Artifact;
@@ -24,12 +26,14 @@ use routefuse_ir::kernel::schedule::Schedule;
 use routefuse_ir::program::Program;
 use routefuse_ir::target::{Target, TargetKind};
 use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
 const MAGIC: &[u8; 8] = b"RFBUNDLE";
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 /// Where what is hashed begins.
 const BODY: usize = 48;
 /// A larger file is no bundle of ours.
@@ -73,7 +77,8 @@ impl BundledGraph {
     }
 }
 
-/// A bundle that was read, whole and as it was written.
+/// A bundle that was read, whole and as it was written: to look at. Its hashes say that no bit was changed, not who made it;
+/// what engines load is a [`TrustedBundle`](super::TrustedBundle).
 #[derive(Debug)]
 pub struct Bundle {
     compiler: String,
@@ -89,15 +94,23 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Reads a file. As what is in it is run, the file must be this user's or the administrator's, and not everyone may
-    /// write to it.
+    /// Reads a file. As what is in it is run, the file must be this user's or the administrator's, and no others may write to
+    /// it.
     ///
     /// # Errors
     /// The system's refusals; what is wrong with the bytes.
     pub fn read(path: &Path) -> Result<Bundle, Trouble> {
         let path = std::fs::canonicalize(path).map_err(|e| Trouble::io("read", path, e))?;
-        let bytes = directory::read(&path, LARGEST)?;
-        let bytes = bytes.ok_or_else(|| Trouble::io("read", &path, std::io::ErrorKind::NotFound.into()))?;
+        let opened = directory::open(&path)?;
+        let (file, metadata) = opened.ok_or_else(|| Trouble::io("read", &path, ErrorKind::NotFound.into()))?;
+        // Nothing else is read of a large file that is no bundle.
+        let mut head = [0; 12];
+        if metadata.len() >= head.len() as u64 {
+            file.read_exact_at(&mut head, 0).map_err(|e| Trouble::io("read", &path, e))?;
+            let begins = Reader::new(&head).version(MAGIC, VERSION, "bundle");
+            begins.map_err(|reason| Trouble::Spoilt { path: path.clone(), reason })?;
+        }
+        let bytes = directory::read_whole(&path, &file, &metadata, LARGEST)?;
         Bundle::decode(bytes).map_err(|reason| Trouble::Spoilt { path, reason })
     }
 
@@ -162,19 +175,10 @@ impl Bundle {
         })
     }
 
-    /// Whose signature it has. Whether that is someone to be trusted, [`Bundle::require_signed`] says.
+    /// Whose signature it has. Whether that is someone to be trusted, [`Trust`](super::Trust) says.
     #[cfg(feature = "signatures")]
     pub fn signer(&self) -> Option<PublicKey> {
         self.signer
-    }
-
-    /// Whether it is signed by one of these keys.
-    ///
-    /// # Errors
-    /// It is not signed, or by another.
-    #[cfg(feature = "signatures")]
-    pub fn require_signed(&self, keys: &[PublicKey]) -> Result<(), Untrusted> {
-        signature::check(self.signer, keys)
     }
 
     /// The version of the compiler that made it: see [`Compiler::version`](crate::Compiler::version).
@@ -215,15 +219,20 @@ impl Bundle {
 
     /// The kernel of this key. Host code is only found where it runs.
     pub fn find(&self, key: &KeyText) -> Option<Artifact> {
-        let entry = self.entry(key.key())?.ok()?;
+        // The signature of the whole was checked.
+        let entry = Entry::decode_within(self.part(key.key())?).ok().filter(|e| e.key == key.key())?;
         let here = entry.artifact.target.kind() != TargetKind::Host || self.lacking().is_empty();
         (here && entry.text == key.text()).then_some(entry.artifact)
     }
 
     /// The entry of this key.
     pub fn entry(&self, key: Key) -> Option<Result<Entry, Malformed>> {
-        let entry = Entry::decode(self.bytes.get(self.places.get(&key)?.clone())?);
+        let entry = Entry::decode(self.part(key)?).and_then(Entry::foreign);
         Some(entry.and_then(|e| if e.key == key { Ok(e) } else { Err(Malformed::Key) }))
+    }
+
+    fn part(&self, key: Key) -> Option<&[u8]> {
+        self.bytes.get(self.places.get(&key)?.clone())
     }
 
     /// Every entry, each with its key, in the order of keys.
@@ -284,7 +293,7 @@ impl BundleWriter {
         bytes.map(|b| self.entries.insert(key.key(), b)).is_some()
     }
 
-    /// Adds an entry as it is; `false` as for [`BundleWriter::kernel`].
+    /// Adds an entry, with its signature if it has one; `false` as for [`BundleWriter::kernel`].
     pub fn entry(&mut self, entry: &Entry) -> bool {
         entry.to_bytes().map(|b| self.entries.insert(entry.key, b)).is_some()
     }
@@ -301,19 +310,20 @@ impl BundleWriter {
 
     /// The bytes.
     pub fn finish(&self) -> Vec<u8> {
-        self.bytes(0).0
+        self.bytes(0, |entry| entry.clone()).0
     }
 
-    /// The bytes, signed.
+    /// The bytes, signed: the whole, and each kernel by itself, so that a cache into which it is brought keeps its signature.
+    /// Who signs vouches for the code of every kernel, whoever compiled it.
     #[cfg(feature = "signatures")]
     pub fn finish_signed(&self, by: &SigningKey) -> Vec<u8> {
-        let (mut bytes, hash) = self.bytes(1);
+        let (mut bytes, hash) = self.bytes(1, |bytes| entry::signed(bytes.clone(), by));
         bytes.extend_from_slice(&signature::sign(by, Subject::Bundle, &hash));
         bytes
     }
 
     /// All but a signature, and the hash.
-    fn bytes(&self, signed: u32) -> (Vec<u8>, [u8; 32]) {
+    fn bytes(&self, signed: u32, entry: impl Fn(&Vec<u8>) -> Vec<u8>) -> (Vec<u8>, [u8; 32]) {
         let mut w = Writer::default();
         w.0.extend_from_slice(MAGIC);
         w.u32(VERSION);
@@ -333,9 +343,10 @@ impl BundleWriter {
         });
         w.u32(self.entries.len() as u32);
         for (key, bytes) in &self.entries {
+            let bytes = entry(bytes);
             w.0.extend_from_slice(key.as_bytes());
             w.u64(bytes.len() as u64);
-            w.0.extend_from_slice(bytes);
+            w.0.extend_from_slice(&bytes);
         }
         let hash = *blake3::hash(&w.0[BODY..]).as_bytes();
         w.0[16..BODY].copy_from_slice(&hash);

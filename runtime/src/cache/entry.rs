@@ -4,33 +4,44 @@
 //! |---:|---:|---|
 //! | 0 | 8 | `RFKERNEL` |
 //! | 8 | 4 | version of the format |
-//! | 12 | 4 | 0 |
+//! | 12 | 4 | 1 if the kernel was compiled for the directory it lies in, 0 if it came or goes elsewhere |
 //! | 16 | 32 | the key: blake3 of the key text |
 //! | 48 | 8 | length of the key text |
 //! | 56 | 8 | length of the artifact's fields |
 //! | 64 | 8 | length of the code |
-//! | 72 | 32 | blake3 of the bytes before it and after it |
+//! | 72 | 32 | blake3 of the bytes before it and after it, but for a signature |
 //! | 104 | | key text, fields, code |
+//! | | 112 | if it is signed: see `signature` |
 //!
 //! Integers are little-endian. There is no path, time, name or pointer in it, and nothing is executed to read it.
 
 use super::form;
 use super::key::{Key, KeyText};
 use super::reader::{Malformed, Reader, Writer};
+use super::signature::{self, LENGTH};
 #[cfg(feature = "signatures")]
-use super::signature::{self, PublicKey, SigningKey, Subject};
+use super::signature::{PublicKey, SigningKey, Subject};
 use routefuse_ir::artifact::Artifact;
 
 /// The version that this build reads and writes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 const MAGIC: &[u8; 8] = b"RFKERNEL";
 /// Where the lengths are.
-#[cfg(feature = "signatures")]
 const LENGTHS: usize = 48;
 /// Where the hash is.
 const HASH: usize = 72;
 /// Where what it hashes goes on.
 const BODY: usize = 104;
+
+/// Where a kernel was compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// Where it lies: by a process of the directory's owner.
+    Here,
+    /// Elsewhere: it came in a bundle or from a remote cache, and is as good as who made it.
+    Elsewhere,
+}
 
 /// A kernel that was read from bytes, whole and as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,21 +53,31 @@ pub struct Entry {
     pub text: String,
     /// The code.
     pub artifact: Artifact,
+    /// Where it was compiled. What is [`Here`](Origin::Here) is not signed.
+    pub origin: Origin,
+    /// As it is written: [`LENGTH`] bytes.
+    signature: Option<Vec<u8>>,
 }
 
 impl Entry {
-    /// The bytes of a kernel; `None` if its schedule is of a kind that the format does not have.
+    /// The bytes of a kernel for a bundle or a remote cache, not signed; `None` if its schedule is of a kind that the format
+    /// does not have.
     pub fn encode(key: &KeyText, artifact: &Artifact) -> Option<Vec<u8>> {
-        Entry::bytes(key.key(), key.text(), artifact)
+        Entry::bytes(Origin::Elsewhere, key.key(), key.text(), artifact)
     }
 
-    pub(crate) fn bytes(key: Key, text: &str, artifact: &Artifact) -> Option<Vec<u8>> {
+    /// The bytes of a kernel that was compiled for the directory in which they will lie; `None` as for [`Entry::encode`].
+    pub(crate) fn encode_here(key: &KeyText, artifact: &Artifact) -> Option<Vec<u8>> {
+        Entry::bytes(Origin::Here, key.key(), key.text(), artifact)
+    }
+
+    fn bytes(origin: Origin, key: Key, text: &str, artifact: &Artifact) -> Option<Vec<u8>> {
         let fields = form::encode(artifact)?;
         let lengths = [text.len(), fields.len(), artifact.code.len()];
-        let mut w = Writer(Vec::with_capacity(BODY + lengths.iter().sum::<usize>()));
+        let mut w = Writer(Vec::with_capacity(BODY + lengths.iter().sum::<usize>() + LENGTH));
         w.0.extend_from_slice(MAGIC);
         w.u32(VERSION);
-        w.u32(0);
+        w.u32((origin == Origin::Here).into());
         w.0.extend_from_slice(key.as_bytes());
         lengths.iter().for_each(|&n| w.u64(n as u64));
         w.0.extend_from_slice(&[0; 32]);
@@ -68,14 +89,44 @@ impl Entry {
         Some(w.0)
     }
 
-    /// Reads what [`Entry::encode`] wrote. No change of any bit goes unseen.
+    /// Reads what [`Entry::encode`] and [`Entry::to_bytes`] wrote. No change of any bit goes unseen, and a signature that is
+    /// there is one of these bytes. Whether its signer is someone to be trusted is for the caller to say.
     ///
     /// # Errors
     /// What is wrong with the bytes.
     pub fn decode(bytes: &[u8]) -> Result<Entry, Malformed> {
+        let entry = Entry::decode_within(bytes)?;
+        #[cfg(feature = "signatures")]
+        if let Some(signature) = &entry.signature {
+            signature::signer(signature, Subject::Kernel, &stored_hash(bytes))?;
+        }
+        Ok(entry)
+    }
+
+    /// As [`Entry::decode`], of bytes within others whose signature was checked: that of the entry alone is not.
+    pub(super) fn decode_within(bytes: &[u8]) -> Result<Entry, Malformed> {
+        let end = Entry::end(bytes).filter(|&end| signature::begins(&bytes[end..])).unwrap_or(bytes.len());
+        let (body, signature) = bytes.split_at(end);
+        let mut entry = Entry::decode_body(body)?;
+        if signature.is_empty() {
+            return Ok(entry);
+        }
+        // What was compiled here has no use for one.
+        if entry.origin == Origin::Here || signature.len() > LENGTH {
+            let kept = if entry.origin == Origin::Here { 0 } else { LENGTH };
+            return Err(Malformed::TooLong { bytes: (signature.len() - kept) as u64 });
+        }
+        if signature.len() < LENGTH {
+            return Err(Malformed::CutShort { what: "signature" });
+        }
+        entry.signature = Some(signature.to_vec());
+        Ok(entry)
+    }
+
+    fn decode_body(bytes: &[u8]) -> Result<Entry, Malformed> {
         let mut r = Reader::new(bytes);
         r.version(MAGIC, VERSION, "compiled kernel")?;
-        let reserved = r.u32("header")?;
+        let origin = r.u32("header")?;
         let key = Key::from_bytes(r.hash("header")?);
         let [text, fields, code] = [r.u64("header")?, r.u64("header")?, r.u64("header")?];
         let expected = r.hash("header")?;
@@ -86,14 +137,43 @@ impl Entry {
         if hash(bytes) != expected {
             return Err(Malformed::Hash);
         }
-        if reserved != 0 {
-            return Err(Malformed::Unknown { what: "header", value: reserved.into() });
-        }
+        let origin = match origin {
+            0 => Origin::Elsewhere,
+            1 => Origin::Here,
+            other => return Err(Malformed::Unknown { what: "header", value: other.into() }),
+        };
         let text = std::str::from_utf8(text).map_err(|_| Malformed::NotText { what: "key text" })?;
         if Key::of_text(text) != key {
             return Err(Malformed::Key);
         }
-        Ok(Entry { key, text: text.to_owned(), artifact: form::decode(fields, code)? })
+        Ok(Entry { key, text: text.to_owned(), artifact: form::decode(fields, code)?, origin, signature: None })
+    }
+
+    /// Of bytes that came from elsewhere, whatever they say.
+    ///
+    /// # Errors
+    /// Those of [`Entry::decode`]; that they say they were compiled here.
+    #[cfg(feature = "remote")]
+    pub(super) fn decode_foreign(bytes: &[u8]) -> Result<Entry, Malformed> {
+        Entry::decode(bytes)?.foreign()
+    }
+
+    /// Itself, if it says of itself that it is from elsewhere, as everything must that does not lie in a cache's directory.
+    pub(super) fn foreign(self) -> Result<Entry, Malformed> {
+        match self.origin {
+            Origin::Elsewhere => Ok(self),
+            Origin::Here => Err(Malformed::Unknown { what: "header", value: 1 }),
+        }
+    }
+
+    pub(super) fn is_signed(&self) -> bool {
+        self.signature.is_some()
+    }
+
+    /// Whose signature it has. That it is one of these bytes, [`Entry::decode`] has checked.
+    #[cfg(feature = "signatures")]
+    pub fn signer(&self) -> Option<PublicKey> {
+        self.signature.as_deref().and_then(signature::named)
     }
 
     /// As [`Entry::encode`], with a signature: what a remote cache holds.
@@ -102,22 +182,7 @@ impl Entry {
         Entry::encode(key, artifact).map(|bytes| signed(bytes, by))
     }
 
-    /// Reads what [`Entry::encode_signed`] or [`Entry::encode`] wrote, and says who signed it, if anyone did. Whether that is
-    /// someone to be trusted is for the caller to say.
-    ///
-    /// # Errors
-    /// What is wrong with the bytes.
-    #[cfg(feature = "signatures")]
-    pub fn decode_signed(bytes: &[u8]) -> Result<(Entry, Option<PublicKey>), Malformed> {
-        let end = Entry::end(bytes).filter(|&end| signature::begins(&bytes[end..]));
-        let Some(end) = end else { return Ok((Entry::decode(bytes)?, None)) };
-        let entry = Entry::decode(&bytes[..end])?;
-        let signer = signature::signer(&bytes[end..], Subject::Kernel, &stored_hash(bytes))?;
-        Ok((entry, Some(signer)))
-    }
-
     /// Where an entry ends, by the lengths that it says it has; `None` if that is beyond the bytes.
-    #[cfg(feature = "signatures")]
     fn end(bytes: &[u8]) -> Option<usize> {
         let mut r = Reader::new(bytes.get(LENGTHS..BODY)?);
         let lengths = [r.u64("header").ok()?, r.u64("header").ok()?, r.u64("header").ok()?];
@@ -125,15 +190,18 @@ impl Entry {
         usize::try_from(end).ok().filter(|end| *end <= bytes.len())
     }
 
-    /// The bytes that [`Entry::decode`] reads.
+    /// The bytes that [`Entry::decode`] reads, for a bundle, a remote cache or another machine's directory: with its signature,
+    /// if it has one.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
-        Entry::bytes(self.key, &self.text, &self.artifact)
+        let mut bytes = Entry::bytes(Origin::Elsewhere, self.key, &self.text, &self.artifact)?;
+        bytes.extend_from_slice(self.signature.as_deref().unwrap_or_default());
+        Some(bytes)
     }
 
-    /// The bytes that [`Entry::decode_signed`] reads.
+    /// As [`Entry::to_bytes`], signed with this key and no other. Who signs vouches for the code, whoever compiled it.
     #[cfg(feature = "signatures")]
     pub fn to_signed_bytes(&self, by: &SigningKey) -> Option<Vec<u8>> {
-        self.to_bytes().map(|bytes| signed(bytes, by))
+        Entry::bytes(Origin::Elsewhere, self.key, &self.text, &self.artifact).map(|bytes| signed(bytes, by))
     }
 
     /// The value of an ingredient of the key text, such as `compiler` or `schedule`.
@@ -143,9 +211,10 @@ impl Entry {
     }
 }
 
-/// An entry, with its signature after it.
+/// An entry's bytes with this signature, in the place of one that is there.
 #[cfg(feature = "signatures")]
-fn signed(mut bytes: Vec<u8>, by: &SigningKey) -> Vec<u8> {
+pub(super) fn signed(mut bytes: Vec<u8>, by: &SigningKey) -> Vec<u8> {
+    bytes.truncate(Entry::end(&bytes).unwrap_or(bytes.len()));
     let signature = signature::sign(by, Subject::Kernel, &stored_hash(&bytes));
     bytes.extend_from_slice(&signature);
     bytes

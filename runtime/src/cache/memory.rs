@@ -2,7 +2,8 @@
 
 #[cfg(feature = "remote")]
 use super::RemoteCache;
-use super::{Bundle, DiskCache, Key, KeyText};
+use super::disk::Found;
+use super::{DiskCache, Key, KeyText, TrustedBundle};
 use crate::host::HostCode;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::target::TargetKind;
@@ -10,6 +11,7 @@ use routefuse_ir::{Code, Diagnostic};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Compiled code, ready to run if it is the host's.
 #[derive(Debug)]
@@ -77,7 +79,7 @@ type Cell = OnceLock<Result<Arc<LoadedKernel>, Diagnostic>>;
 /// Loaded kernels by their [`Key`]. Reading takes no lock; two threads that want one key compile it once.
 #[derive(Debug, Default)]
 pub struct KernelCache {
-    bundles: Vec<Arc<Bundle>>,
+    bundles: Vec<TrustedBundle>,
     disk: Option<DiskCache>,
     #[cfg(feature = "remote")]
     remote: Option<RemoteCache>,
@@ -103,7 +105,7 @@ impl KernelCache {
 
     /// With bundles: what memory lacks is looked for in them, in this order, before the disk.
     #[must_use]
-    pub fn with_bundles(self, bundles: Vec<Arc<Bundle>>) -> KernelCache {
+    pub fn with_bundles(self, bundles: Vec<TrustedBundle>) -> KernelCache {
         KernelCache { bundles, ..self }
     }
 
@@ -121,7 +123,7 @@ impl KernelCache {
     }
 
     /// The bundles.
-    pub fn bundles(&self) -> &[Arc<Bundle>] {
+    pub fn bundles(&self) -> &[TrustedBundle] {
         &self.bundles
     }
 
@@ -149,9 +151,10 @@ impl KernelCache {
     /// sealed and the kernel is not in memory.
     ///
     /// # Safety
-    /// `compile` gives code that does what its artifact says, as [`LoadedKernel::load`] needs; and so did whoever wrote
-    /// the bundles and what is on disk, which nobody but this user and the system's administrator can have been, and
-    /// whoever may write to the remote cache.
+    /// `compile` gives code that does what its artifact says, as [`LoadedKernel::load`] needs; and so did whoever made
+    /// the bundles, which [`Trust`](super::Trust) was asked about, whoever wrote what is on disk, which nobody but this user and
+    /// the system's administrator can have been, and whoever may write to the remote cache or, if signatures are required, has
+    /// signed what is there.
     pub unsafe fn get_or_compile(
         &self,
         key_text: &KeyText,
@@ -267,7 +270,10 @@ impl KernelCache {
     fn bundled<T>(&self, key: &KeyText, load: impl Fn(Artifact) -> Result<T, Diagnostic>) -> Option<T> {
         for artifact in self.bundles.iter().filter_map(|b| b.find(key)) {
             match load(artifact) {
-                Ok(loaded) => return Some(loaded),
+                Ok(loaded) => {
+                    tracing::debug!(key = %key.key(), "found a kernel in a bundle");
+                    return Some(loaded);
+                }
                 Err(trouble) => tracing::warn!(%trouble, "a kernel of a bundle cannot be used"),
             }
         }
@@ -291,13 +297,15 @@ impl KernelCache {
             if let Some(found) = self.look_afar(reach, key, &load) {
                 return Ok(found);
             }
+            let began = Instant::now();
             let artifact = make()?;
+            tracing::debug!(key = %key.key(), "compiled a kernel in {:.1?}", began.elapsed());
             let loaded = load(artifact.clone())?;
             #[cfg(feature = "remote")]
             if let Some(remote) = &self.remote {
                 remote.publish(key, &artifact);
             }
-            Ok((artifact, loaded))
+            Ok((Found::Compiled(artifact), loaded))
         };
         match &self.disk {
             None => make().map(|(_, loaded)| loaded),
@@ -311,15 +319,16 @@ impl KernelCache {
         reach: Reach,
         key: &KeyText,
         load: impl Fn(Artifact) -> Result<T, E>,
-    ) -> Option<(Artifact, T)> {
+    ) -> Option<(Found, T)> {
         let remote = self.remote.as_ref().filter(|_| reach == Reach::Network)?;
-        let artifact = remote.find(key)?;
-        let loaded = load(artifact.clone()).inspect_err(|e| remote.unusable(key.key(), e.to_string())).ok()?;
-        Some((artifact, loaded))
+        let entry = remote.find(key)?;
+        let loaded = load(entry.artifact.clone()).inspect_err(|e| remote.unusable(key.key(), e.to_string())).ok()?;
+        tracing::debug!(key = %key.key(), "found a kernel in the remote cache");
+        Some((Found::Brought(entry), loaded))
     }
 
     #[cfg(not(feature = "remote"))]
-    fn look_afar<T, E>(&self, _: Reach, _: &KeyText, _: impl Fn(Artifact) -> Result<T, E>) -> Option<(Artifact, T)> {
+    fn look_afar<T, E>(&self, _: Reach, _: &KeyText, _: impl Fn(Artifact) -> Result<T, E>) -> Option<(Found, T)> {
         None
     }
 

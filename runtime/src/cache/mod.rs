@@ -11,17 +11,19 @@ mod entry;
 mod form;
 mod key;
 mod memory;
+mod private_group;
 mod program_form;
 mod reader;
 #[cfg(feature = "remote")]
 mod remote;
 mod signature;
 mod trouble;
+mod trust;
 
 pub use bundle::{Bundle, BundleWriter, BundledGraph};
 pub use compiler::Compiler;
 pub use disk::{Collected, DiskCache, DiskCounters, DiskOptions, Listed};
-pub use entry::Entry;
+pub use entry::{Entry, Origin};
 pub use key::{Key, KeyText};
 pub use memory::{Counters, KernelCache, LoadedKernel};
 pub(crate) use memory::{Reach, sealed};
@@ -29,5 +31,6 @@ pub use reader::Malformed;
 #[cfg(feature = "remote")]
 pub use remote::{RemoteCache, RemoteCounters, RemoteOptions};
 #[cfg(feature = "signatures")]
-pub use signature::{BadKey, PublicKey, SigningKey, Untrusted};
+pub use signature::{BadKey, PublicKey, SigningKey};
 pub use trouble::Trouble;
+pub use trust::{Trust, TrustedBundle, Untrusted};

@@ -2,7 +2,8 @@
 
 use super::reader::Malformed;
 #[cfg(feature = "signatures")]
-use super::signature::{BadKey, Untrusted};
+use super::signature::BadKey;
+use super::trust::Untrusted;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -38,6 +39,19 @@ pub enum Trouble {
         /// Its permissions.
         mode: u32,
     },
+    /// A group may write to it, so that any of its members could put code there for this process to run.
+    #[error(
+        "{} may be written by group {group} (mode {mode:04o}), which is not this user's alone; take that away with chmod g-w",
+        path.display()
+    )]
+    GroupWritable {
+        /// Where.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+        /// The group's number.
+        group: u32,
+    },
     /// It belongs to another user, who could put code there for this process to run.
     #[error("{} belongs to user {owner}, and this process runs as user {user}", path.display())]
     Owner {
@@ -67,7 +81,6 @@ pub enum Trouble {
         reason: BadKey,
     },
     /// It is not signed as it has to be.
-    #[cfg(feature = "signatures")]
     #[error("{} cannot be used: {reason}", path.display())]
     Untrusted {
         /// Where.

@@ -4,7 +4,7 @@ use crate::plans::*;
 use crate::stand_in::Driver;
 use routefuse_ir::Code;
 use routefuse_runtime::cuda::{CudaPlan, Gpu};
-use routefuse_runtime::{Bundle, BundleWriter, Compiler, DiskCache, DiskOptions, KernelCache};
+use routefuse_runtime::{Bundle, BundleWriter, Compiler, DiskCache, DiskOptions, KernelCache, Trust, TrustedBundle};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -100,7 +100,7 @@ fn bundles() {
         for (key, artifact) in made.machine_code().into_iter().filter(|_| machine_code) {
             assert!(writer.kernel(&key, artifact));
         }
-        Arc::new(Bundle::decode(writer.finish()).unwrap())
+        TrustedBundle::new(Bundle::decode(writer.finish()).unwrap(), &Trust::anyone()).unwrap()
     };
     for (machine_code, counts) in [(true, (0, 0, 4)), (false, (0, 4, 4))] {
         let process = Process::of(KernelCache::new().with_bundles(vec![write(machine_code)]));

@@ -4,7 +4,9 @@ use crate::fake::{Fake, VARIANT, code, disk, get, kernel, key, put};
 use crate::fixture::{CCompiler, increment_program, plan_for, remap_program, two_outputs_program};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Alias, Code};
-use routefuse_runtime::{Bundle, BundleWriter, Compiler, KernelCache, KeyText, Malformed, Plan, Trouble};
+use routefuse_runtime::{
+    Bundle, BundleWriter, Compiler, KernelCache, KeyText, Malformed, Plan, Trouble, Trust, TrustedBundle,
+};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,7 +45,7 @@ fn what_is_bundled_is_found() {
 fn tiers() {
     let dir = tempfile::tempdir().unwrap();
     put(&disk(dir.path()), 2);
-    let bundle = Arc::new(Bundle::decode(bundle_of(&[1])).unwrap());
+    let bundle = TrustedBundle::new(Bundle::decode(bundle_of(&[1])).unwrap(), &Trust::anyone()).unwrap();
     let cache = KernelCache::on_disk(disk(dir.path())).with_bundles(vec![bundle]);
     let compiler = Fake::default();
     (1..4).for_each(|n| get(&cache, &compiler, n));
@@ -65,7 +67,7 @@ fn no_changed_bit_or_cut_goes_unseen() {
     assert_eq!(unknown, Malformed::Magic { expected: "bundle" });
     let mut newer = bytes;
     newer[8] = 9;
-    assert_eq!(Bundle::decode(newer).unwrap_err(), Malformed::Version { found: 9, known: 2 });
+    assert_eq!(Bundle::decode(newer).unwrap_err(), Malformed::Version { found: 9, known: 3 });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::fake::{Fake, disk, get, has, kernel, key, options, put};
 use crate::fixture::{CCompiler, E, K, ids, plan_for, remap_program, remapped, squares};
 use routefuse_ir::target::Target;
-use routefuse_runtime::{Args, Compiler, DiskCache, Entry, HostPlan, KernelCache, TensorMut, TensorRef};
+use routefuse_runtime::{Args, Compiler, DiskCache, Entry, HostPlan, KernelCache, Origin, TensorMut, TensorRef};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -89,7 +89,7 @@ fn entries_say_in_clear_what_they_are() {
     assert_eq!(entry.ingredient("compiler"), "fake 1");
     assert_eq!(entry.ingredient("target"), "sm_90 nvptx64-nvidia-cuda +ptx80");
     assert_eq!(entry.ingredient("nothing"), "");
-    assert_eq!(entry.to_bytes().unwrap(), bytes);
+    assert_eq!((entry.origin, entry.to_bytes().unwrap()), (Origin::Elsewhere, bytes.clone()));
     let clear = key(1).text().as_bytes().to_vec();
     assert!(bytes.windows(clear.len()).any(|w| w == clear));
     assert_eq!(
@@ -115,13 +115,13 @@ fn a_read_only_cache_writes_nothing() {
     get(&cache, &Fake::default(), 1);
     assert!(!dir.path().join("cache").exists());
     put(&disk(dir.path()), 1);
-    let before = std::fs::read(dir.path().join("cache/v1/uses")).unwrap();
+    let before = std::fs::read(dir.path().join("cache/v2/uses")).unwrap();
     let cache = KernelCache::on_disk(read_only());
     get(&cache, &Fake::default(), 1);
     get(&cache, &Fake::default(), 2);
     assert_eq!(cache.counters().compiles, 1);
     assert_eq!(cache.disk().unwrap().list().unwrap().len(), 1);
-    assert_eq!(std::fs::read(dir.path().join("cache/v1/uses")).unwrap(), before);
+    assert_eq!(std::fs::read(dir.path().join("cache/v2/uses")).unwrap(), before);
     assert!(!dir.path().join("locks").exists() || std::fs::read_dir(dir.path().join("locks")).unwrap().count() == 0);
 }
 

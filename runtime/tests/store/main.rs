@@ -7,6 +7,7 @@ mod bounds;
 mod bundle;
 mod fake;
 mod hits;
+mod hostile;
 mod processes;
 #[cfg(feature = "remote")]
 mod remote;

@@ -4,7 +4,7 @@ use crate::fake::{Fake, VARIANT, kernel, key};
 use crate::trouble::skip;
 use routefuse_ir::artifact::Artifact;
 use routefuse_runtime::{
-    BadKey, Bundle, BundleWriter, Compiler, Entry, Malformed, PublicKey, SigningKey, Trouble, Untrusted,
+    BadKey, Bundle, BundleWriter, Compiler, Entry, Malformed, PublicKey, SigningKey, Trouble, Trust, Untrusted,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -37,11 +37,14 @@ fn a_signed_bundle() {
     let bundle = Bundle::decode(bytes.clone()).unwrap();
     assert_eq!((bundle.signer(), bundle.len(), bundle.size()), (Some(ours.public()), 2, bytes.len()));
     assert!(bundle.find(&key(1)).is_some());
-    assert_eq!(bundle.require_signed(&[other.public(), ours.public()]), Ok(()));
-    assert_eq!(bundle.require_signed(&[other.public()]), Err(Untrusted::OtherKey { key: ours.public() }));
-    assert!(bundle.require_signed(&[]).is_err());
+    assert!(bundle.entries().all(|(_, entry)| entry.unwrap().signer() == Some(ours.public())), "each by itself, too");
+    let by = |keys: &[&SigningKey]| Trust::signed_by(keys.iter().map(|k| k.public()));
+    assert_eq!(by(&[&other, &ours]).permits(&bundle), Ok(()));
+    assert_eq!(by(&[&other]).permits(&bundle), Err(Untrusted::OtherKey { key: ours.public() }));
+    assert!(by(&[]).permits(&bundle).is_err() && Trust::anyone().permits(&bundle).is_ok());
     let unsigned = Bundle::decode(writer(&[1, 2]).finish()).unwrap();
-    assert_eq!(unsigned.require_signed(&[ours.public()]), Err(Untrusted::Unsigned));
+    assert_eq!(by(&[&ours]).permits(&unsigned), Err(Untrusted::Unsigned));
+    assert!(Trust::anyone().permits(&unsigned).is_ok());
 
     // What someone else changed and hashed anew, under the old signature.
     let mut moved = writer(&[1, 3]).finish_signed(&other);
@@ -78,28 +81,28 @@ fn no_changed_bit_or_cut_of_a_signed_bundle_goes_unseen() {
 fn a_signed_kernel() {
     let (ours, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let bytes = entry(1, &ours);
-    let (read, signer) = Entry::decode_signed(&bytes).unwrap();
-    assert_eq!((read.key, &read.artifact, signer), (key(1).key(), &artifact(1), Some(ours.public())));
-    assert_eq!(read.to_signed_bytes(&ours).unwrap(), bytes);
-    let plain = read.to_bytes().unwrap();
-    assert_eq!(Entry::decode_signed(&plain).unwrap(), (read, None));
-    // On a disk there are no signatures.
-    assert_eq!(Entry::decode(&bytes), Err(Malformed::TooLong { bytes: SIGNATURE as u64 }));
+    let read = Entry::decode(&bytes).unwrap();
+    assert_eq!((read.key, &read.artifact, read.signer()), (key(1).key(), &artifact(1), Some(ours.public())));
+    assert_eq!((read.to_bytes().unwrap(), read.to_signed_bytes(&ours).unwrap()), (bytes.clone(), bytes.clone()));
+    assert_eq!(read.to_signed_bytes(&other).unwrap(), entry(1, &other), "one signature, the last");
+    let plain = bytes[..bytes.len() - SIGNATURE].to_vec();
+    let unsigned = Entry::decode(&plain).unwrap();
+    assert_eq!((unsigned.signer(), unsigned.to_bytes().unwrap()), (None, plain.clone()));
 
     // The signature of one kernel after another, of a bundle after a kernel, and under another's name.
     let signature = |bytes: &[u8]| bytes[bytes.len() - SIGNATURE..].to_vec();
     let moved = [plain.clone(), signature(&entry(2, &ours))].concat();
-    assert_eq!(Entry::decode_signed(&moved), Err(Malformed::Signature));
+    assert_eq!(Entry::decode(&moved), Err(Malformed::Signature));
     let moved = [plain.clone(), signature(&writer(&[1]).finish_signed(&ours))].concat();
-    assert_eq!(Entry::decode_signed(&moved), Err(Malformed::Signature));
+    assert_eq!(Entry::decode(&moved), Err(Malformed::Signature));
     let mut named = entry(1, &other);
     let at = named.len() - SIGNATURE;
     named[at + 16..at + 48].copy_from_slice(ours.public().as_bytes());
-    assert_eq!(Entry::decode_signed(&named), Err(Malformed::Signature));
+    assert_eq!(Entry::decode(&named), Err(Malformed::Signature));
     let twice = [bytes.clone(), signature(&bytes)].concat();
-    assert_eq!(Entry::decode_signed(&twice), Err(Malformed::TooLong { bytes: SIGNATURE as u64 }));
+    assert_eq!(Entry::decode(&twice), Err(Malformed::TooLong { bytes: SIGNATURE as u64 }));
     let unknown = [&bytes[..at], b"RFSIGNED\x02\0\0\0", &bytes[at + 12..]].concat();
-    assert_eq!(Entry::decode_signed(&unknown), Err(Malformed::Version { found: 2, known: 1 }));
+    assert_eq!(Entry::decode(&unknown), Err(Malformed::Version { found: 2, known: 1 }));
 }
 
 #[test]
@@ -110,11 +113,11 @@ fn no_changed_bit_or_cut_of_a_signed_kernel_goes_unseen() {
         for bit in 0..8 {
             let mut changed = bytes.clone();
             changed[at] ^= 1 << bit;
-            assert!(Entry::decode_signed(&changed).is_err(), "bit {bit} of byte {at}");
+            assert!(Entry::decode(&changed).is_err(), "bit {bit} of byte {at}");
         }
-        match Entry::decode_signed(&bytes[..at]) {
+        match Entry::decode(&bytes[..at]) {
             // Without its signature it is whole, and unsigned.
-            Ok((_, signer)) => assert!(at == end && signer.is_none(), "cut at {at}"),
+            Ok(entry) => assert!(at == end && entry.signer().is_none(), "cut at {at}"),
             Err(_) => assert_ne!(at, end),
         }
     }
@@ -193,9 +196,9 @@ fn another_program_agrees() {
     };
     let bytes = entry(1, &ours);
     let signature = &bytes[bytes.len() - 64..];
-    assert!(verified(format!("routefuse kernel 1\n{}\n", hex(&bytes[72..104])), signature, dir.path()));
-    assert!(!verified(format!("routefuse bundle 2\n{}\n", hex(&bytes[72..104])), signature, dir.path()));
+    assert!(verified(format!("routefuse kernel 2\n{}\n", hex(&bytes[72..104])), signature, dir.path()));
+    assert!(!verified(format!("routefuse bundle 3\n{}\n", hex(&bytes[72..104])), signature, dir.path()));
     let bytes = writer(&[1]).finish_signed(&ours);
-    let text = format!("routefuse bundle 2\n{}\n", hex(&bytes[16..48]));
+    let text = format!("routefuse bundle 3\n{}\n", hex(&bytes[16..48]));
     assert!(verified(text, &bytes[bytes.len() - 64..], dir.path()));
 }

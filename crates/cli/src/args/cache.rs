@@ -20,6 +20,9 @@ pub struct CacheOptions {
     /// https://HOST/… (WebDAV) or file:///DIRECTORY [default: $ROUTEFUSE_REMOTE_CACHE, else none].
     #[arg(long, global = true, value_name = "URL")]
     pub remote_cache: Option<String>,
+    /// Take a remote cache with http://, which is neither encrypted nor authenticated; so does $ROUTEFUSE_ALLOW_HTTP=1.
+    #[arg(long, global = true)]
+    pub allow_http: bool,
     /// Write what is compiled to the remote cache as well; so does $ROUTEFUSE_REMOTE_WRITE=1.
     #[arg(long, global = true)]
     pub remote_write: bool,
@@ -27,8 +30,8 @@ pub struct CacheOptions {
     /// [default: $ROUTEFUSE_SIGN, else none].
     #[arg(long, global = true, value_name = "KEYFILE")]
     pub sign: Option<PathBuf>,
-    /// Public keys: bundles, and kernels of the remote cache, that none of them has signed are not used
-    /// [default: $ROUTEFUSE_REQUIRE_SIGNED, else any are].
+    /// Public keys: bundles that none of them has signed are refused, and kernels that came from elsewhere, now or earlier,
+    /// are compiled instead [default: $ROUTEFUSE_REQUIRE_SIGNED, else any are used].
     #[arg(long, visible_alias = "public-key", global = true, value_name = "KEYFILE")]
     pub require_signed: Option<PathBuf>,
 }
@@ -105,10 +108,11 @@ pub enum Bundle {
         after_help = "Example: routefuse bundle build examples/c_pack.route --target host,sm_90,gfx942 -o model.rfb"
     )]
     Build(BundleBuild),
-    /// Say what is in a bundle, and whether this machine can run it.
+    /// Say who signed a bundle, what is in it, and whether this machine can run it.
     #[command(after_help = "Example: routefuse bundle inspect model.rfb")]
     Inspect(BundleFile),
-    /// Check every byte, that every graph has every kernel, and with --public-key the signature; exit with 1 if not.
+    /// Say who signed a bundle; check that no byte was changed, that every graph has every kernel, and with --public-key that
+    /// the signer is one of those; exit with 1 if not.
     #[command(after_help = "Example: routefuse bundle verify model.rfb --public-key signer.pub")]
     Verify(BundleFile),
     /// Make a key to sign with: FILE, which stays secret, and FILE.pub, which is handed out.

@@ -74,7 +74,7 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
         bar.set_position(p.done as u64);
         bar.set_message(p.kernel.to_owned());
     };
-    let engine = kernel_cache::engine(cache)?;
+    let engine = kernel_cache::engine_to_sign(cache)?;
     let bundle = engine.bundle(&graphs, &targets, &Options::default(), Some(&pool), &progress);
     bar.finish_and_clear();
     let mut bundle = bundle?;
@@ -112,6 +112,7 @@ fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
         });
         return Ok(writeln!(out, "{json:#}")?);
     }
+    writeln!(out, "{}", bundle_file::whose(&bundle))?;
     writeln!(out, "bytes      {}", bundle.size())?;
     writeln!(out, "compiler   {}", bundle.compiler())?;
     let mut words = bundle.processor().split(' ');
@@ -120,8 +121,6 @@ fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
         [] => writeln!(out, "processor  {name}, {triple}; its host code runs here")?,
         lacking => writeln!(out, "processor  {name}, {triple}; this machine's lacks {}", lacking.join(", "))?,
     }
-    let signer = bundle.signer().map_or_else(|| "nobody".to_owned(), |key| key.to_string());
-    writeln!(out, "signed by  {signer}")?;
     for g in bundle.graphs() {
         writeln!(out, "graph      {} for {}", g.name, g.targets.join(", "))?;
     }
@@ -140,7 +139,8 @@ fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
         .filter_map(|(key, entry)| Some(bad(format!("kernel {key} of the bundle: {}", entry.err()?))))
         .collect();
     let (mut kernels, graphs) = (0, bundle.graphs().to_vec());
-    let engine = Engine::from_bundle(&a.file)?;
+    // Nothing of it is run: plans are made, and not prepared.
+    let engine = Engine::from_bundle(&a.file, &bundle_file::trust(options)?)?;
     for g in &graphs {
         if let Err(e) = text::parse_verified(&g.text) {
             wrong.push(bad(format!("the bundle's graph `{}`: {e}", g.name)));
@@ -177,14 +177,12 @@ fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
         )?;
     } else if wrong.is_empty() {
         let n = bundle.len();
+        writeln!(out, "{}", bundle_file::whose(&bundle))?;
         writeln!(
             out,
-            "{n} kernels, every byte as it was written; {} graphs have all of their {kernels}",
+            "{n} kernels, no byte changed since the bundle was made; {} graphs have all of their {kernels}",
             graphs.len()
         )?;
-        if let Some(signer) = signer {
-            writeln!(out, "signed by {signer}")?;
-        }
     }
     Ok(Diagnostics::from(wrong).into_result(())?)
 }

@@ -2,7 +2,7 @@
 
 use crate::args::CacheOptions;
 use crate::failure::Failure;
-use crate::signing;
+use crate::signing::{self, Vouched};
 use routefuse::Engine;
 use routefuse::cache::{DiskCache, Key, RemoteCache, RemoteOptions};
 use routefuse::diag::{Code, Diagnostic};
@@ -19,6 +19,7 @@ fn open(options: &CacheOptions, write: bool) -> Result<Option<RemoteCache>, Fail
     let address = options.remote_cache.clone().or_else(RemoteCache::default_address);
     let Some(address) = address.filter(|_| !options.no_cache) else { return Ok(None) };
     let from_env = RemoteOptions::from_env();
+    let allow_http = options.allow_http || from_env.allow_http;
     let write = write || options.remote_write || from_env.write;
     let sign = if write { signing::key(options)? } else { None };
     let require_signed = signing::required(options)?;
@@ -28,6 +29,7 @@ fn open(options: &CacheOptions, write: bool) -> Result<Option<RemoteCache>, Fail
             o.write = write;
             o.sign = sign;
             o.require_signed = require_signed;
+            o.allow_http = allow_http;
         }),
     )))
 }
@@ -111,9 +113,11 @@ pub fn push(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<
         Diagnostic::new(Code::CacheTrouble, "there is no remote cache")
             .help("name it by --remote-cache or $ROUTEFUSE_REMOTE_CACHE")
     })?;
+    let vouched = Vouched::of(options)?;
     let mut entries = 0;
     for l in cache.list()? {
         match cache.read(l.key) {
+            Ok(Some(entry)) if !vouched.may_sign(&entry) => eprintln!("warning: left out: {}", Vouched::why(&entry)),
             Ok(Some(entry)) => {
                 remote.publish_entry(&entry);
                 entries += 1;

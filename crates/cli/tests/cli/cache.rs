@@ -22,9 +22,9 @@ fn what_is_run_is_kept() {
     let stat = |key: &str| with_cache(dir.path(), &["cache", "stat", "--json"]).json()[key].clone();
     assert_eq!((stat("entries"), stat("trouble")), (0.into(), serde_json::Value::Null));
     run(dir.path()).ok();
-    let first = std::fs::read(dir.path().join("cache/v1/uses")).unwrap().len();
+    let first = std::fs::read(dir.path().join("cache/v2/uses")).unwrap().len();
     run(dir.path()).ok();
-    assert_eq!(std::fs::read(dir.path().join("cache/v1/uses")).unwrap().len(), first * 2, "found again");
+    assert_eq!(std::fs::read(dir.path().join("cache/v2/uses")).unwrap().len(), first * 2, "found again");
     assert_eq!(stat("entries"), 1);
     let ls = with_cache(dir.path(), &["cache", "ls"]).ok();
     assert!(
@@ -55,7 +55,7 @@ fn no_cache_is_written() {
     assert!(!cache.exists());
     let mut by_variable = crate::program::command(&args);
     ran(by_variable.env("ROUTEFUSE_CACHE_DIR", &cache), b"").ok();
-    assert!(cache.join("v1").exists());
+    assert!(cache.join("v2").exists());
     routefuse(&["cache", "stat", "--no-cache"])
         .fails(1, &["RF0813", "there is no cache of compiled kernels", "--cache-dir"]);
     routefuse(&["cache", "stat", "--no-cache", "--cache-dir", "x"]).fails(2, &["cannot be used with"]);
@@ -65,7 +65,7 @@ fn no_cache_is_written() {
 fn spoilt_entries_are_told() {
     let dir = folder();
     run(dir.path()).ok();
-    let path = dir.path().join("cache/v1");
+    let path = dir.path().join("cache/v2");
     let entry = names(&path).into_iter().find(|n| n.ends_with(".rfk")).unwrap();
     let mut bytes = std::fs::read(path.join(&entry)).unwrap();
     bytes[300] ^= 4;
@@ -136,7 +136,7 @@ fn a_remote_cache() {
 
     // What is wrong with it is a warning.
     let key = json[0]["key"].as_str().unwrap();
-    let object = shared.path().join(format!("kernels/v1/{}/{key}.rfk", &key[..2]));
+    let object = shared.path().join(format!("kernels/v2/{}/{key}.rfk", &key[..2]));
     std::fs::write(object, "nothing of ours").unwrap();
     let third = folder();
     let ran = afar(third.path(), &run);
@@ -166,8 +166,8 @@ fn signatures() {
     with_cache(dir.path(), &[&build[..], &["--sign", &key]].concat()).ok();
     let verify = ["bundle", "verify", &bundle, "--public-key"];
     let text = routefuse(&[&verify[..], &[&public]].concat()).ok();
-    assert!(text.ends_with(&format!("signed by {signer}\n")), "{text}");
-    assert!(routefuse(&["bundle", "inspect", &bundle]).ok().contains(&format!("signed by  {signer}\n")));
+    assert!(text.starts_with(&format!("signed by  {signer}; who holds this key runs code as you\n")), "{text}");
+    assert!(routefuse(&["bundle", "inspect", &bundle]).ok().starts_with(&format!("signed by  {signer}; ")));
     assert_eq!(routefuse(&["bundle", "inspect", &bundle, "--json"]).json()["signer"], signer);
     let others = format!("{other}.pub");
     let refused = ["RF0814", "whose signature is not one of those that are required"];
@@ -230,10 +230,13 @@ fn bundles() {
     let json = routefuse(&["bundle", "inspect", &path, "--json"]).json();
     assert_eq!(json["kernels"].as_array().unwrap().len(), 10);
     let text = routefuse(&["bundle", "verify", &path]).ok();
-    assert_eq!(text, "10 kernels, every byte as it was written; 2 graphs have all of their 10\n");
+    let whose = "not signed: whoever made this file runs code as you\n";
+    let whole = "10 kernels, no byte changed since the bundle was made; 2 graphs have all of their 10\n";
+    assert_eq!(text, format!("{whose}{whole}"));
+    assert!(routefuse(&["bundle", "inspect", &path]).ok().starts_with(whose));
 
     let other = folder();
-    assert_eq!(with_cache(other.path(), &["cache", "import", &path]).ok(), "10 kernels imported\n");
+    assert_eq!(with_cache(other.path(), &["cache", "import", &path]).ok(), format!("{whose}10 kernels imported\n"));
     run(other.path()).ok();
     assert_eq!(with_cache(other.path(), &["cache", "stat", "--json"]).json()["entries"], 10, "nothing was compiled");
     let exported = dir.path().join("exported.rfb").display().to_string();

@@ -50,6 +50,8 @@ pub fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
         .env("ROUTEFUSE_CACHE_DIR", "")
         .env_remove("ROUTEFUSE_REMOTE_CACHE")
         .env_remove("ROUTEFUSE_REMOTE_WRITE")
+        .env_remove("ROUTEFUSE_ALLOW_HTTP")
+        .env_remove("RUST_LOG")
         .env_remove("ROUTEFUSE_SIGN")
         .env_remove("ROUTEFUSE_REQUIRE_SIGNED");
     command.args(args).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").stdin(Stdio::null());

@@ -2,13 +2,15 @@
 
 use super::Engine;
 use super::bundle::Bundled;
+#[cfg(feature = "signatures")]
+use super::bundle::untrusted;
 use crate::error::Error;
 use routefuse_ir::{Code, Diagnostic};
 #[cfg(feature = "remote")]
 use routefuse_runtime::RemoteCache;
-use routefuse_runtime::{Bundle, Compiler, DiskCache, KernelCache};
+use routefuse_runtime::{Compiler, DiskCache, KernelCache, TrustedBundle};
 #[cfg(feature = "signatures")]
-use routefuse_runtime::{PublicKey, Untrusted};
+use routefuse_runtime::{PublicKey, Trust};
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,7 +19,7 @@ use std::sync::Arc;
 pub struct EngineBuilder {
     compiler: Option<Arc<dyn Compiler>>,
     kernels: Option<Arc<KernelCache>>,
-    bundles: Vec<Arc<Bundle>>,
+    bundles: Vec<TrustedBundle>,
     disk: Option<DiskCache>,
     #[cfg(feature = "remote")]
     remote: Option<RemoteCache>,
@@ -57,16 +59,16 @@ impl EngineBuilder {
         self
     }
 
-    /// Finished kernels, looked for before the disk. Those of another compiler than the engine's are not used; a build
+    /// Finished kernels of someone whose code may be run, looked for before the disk. Those of another compiler than the engine's are not used; a build
     /// without a compiler takes the first bundle's for its own.
     #[must_use]
-    pub fn bundle(mut self, bundle: impl Into<Arc<Bundle>>) -> EngineBuilder {
-        self.bundles.push(bundle.into());
+    pub fn bundle(mut self, bundle: TrustedBundle) -> EngineBuilder {
+        self.bundles.push(bundle);
         self
     }
 
-    /// Uses only bundles, and only kernels of a remote cache, that one of these keys has signed. What is on the disk was
-    /// compiled by this user, or was checked when it came there.
+    /// Runs code that was compiled here, and of what came from elsewhere only what one of these keys has signed: bundles, kernels
+    /// of a remote cache, and kernels on the disk that came from a bundle or a remote cache, whenever they came.
     #[cfg(feature = "signatures")]
     #[must_use]
     pub fn require_signed(mut self, keys: impl IntoIterator<Item = PublicKey>) -> EngineBuilder {
@@ -78,14 +80,15 @@ impl EngineBuilder {
     ///
     /// # Errors
     /// `RF0813` if there is both a shared cache and a disk, a bundle or a remote cache of the engine's own; `RF0814` if a
-    /// bundle is not signed as required (of a remote cache's kernel that is a warning, and it is compiled).
+    /// bundle is not signed as required (of a kernel on the disk or in a remote cache that is a warning, and it is compiled).
     pub fn build(self) -> Result<Engine, Error> {
         let own = self.has_tiers();
         #[cfg(feature = "signatures")]
         if let Some(signers) = &self.signers {
             let shared = self.kernels.iter().flat_map(|k| k.bundles());
+            let trust = Trust::signed_by(signers.iter().copied());
             for bundle in self.bundles.iter().chain(shared) {
-                bundle.require_signed(signers).map_err(|u| untrusted(&u))?;
+                trust.permits(bundle).map_err(|u| untrusted(&u))?;
             }
         }
         let EngineBuilder { compiler, kernels, bundles, disk, .. } = self;
@@ -98,14 +101,20 @@ impl EngineBuilder {
                 let help = "give them to the shared cache: `KernelCache::on_disk`, `with_bundles`, `with_remote`";
                 return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
             }
-            #[cfg(feature = "remote")]
-            Some(shared) if self.signers.is_some() && !shared.remote().is_none_or(requires_signed) => {
-                let message = "signatures are required, and the remote of the shared cache of kernels requires none";
-                let help = "give it the keys when it is opened: `RemoteOptions::require_signed`";
+            #[cfg(feature = "signatures")]
+            Some(shared) if self.signers.as_deref().is_some_and(|keys| !requires_signed(&shared, keys)) => {
+                let message =
+                    "signatures are required, and the shared cache of kernels takes others than those, or none";
+                let help = "give its tiers the keys: `DiskCache::require_signed`, `RemoteCache::require_signed`";
                 return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
             }
             Some(shared) => shared,
             None => {
+                #[cfg(feature = "signatures")]
+                let disk = match (disk, &self.signers) {
+                    (Some(disk), Some(signers)) => Some(disk.require_signed(signers.clone())),
+                    (disk, _) => disk,
+                };
                 let cache = disk.map_or_else(KernelCache::new, KernelCache::on_disk).with_bundles(bundles);
                 #[cfg(feature = "remote")]
                 let cache = match (self.remote, self.signers) {
@@ -129,16 +138,18 @@ impl EngineBuilder {
     }
 }
 
-/// `RF0814` for a bundle.
+/// Whether every tier of a shared cache takes from elsewhere only what some of these keys have signed.
 #[cfg(feature = "signatures")]
-fn untrusted(why: &Untrusted) -> Diagnostic {
-    Diagnostic::new(Code::Untrusted, format!("the bundle cannot be used: {why}"))
-        .help("sign it with `routefuse bundle build --sign`, or trust its signer's public key")
-}
-
-#[cfg(feature = "remote")]
-fn requires_signed(remote: &RemoteCache) -> bool {
-    remote.options().require_signed.is_some()
+fn requires_signed(shared: &KernelCache, keys: &[PublicKey]) -> bool {
+    let within = |required: &Option<Vec<PublicKey>>| {
+        required.as_ref().is_some_and(|required| required.iter().all(|key| keys.contains(key)))
+    };
+    let disk = shared.disk().is_none_or(|disk| within(&disk.options().require_signed));
+    #[cfg(feature = "remote")]
+    let remote = shared.remote().is_none_or(|remote| within(&remote.options().require_signed));
+    #[cfg(not(feature = "remote"))]
+    let remote = true;
+    disk && remote
 }
 
 #[cfg(feature = "compiler")]

@@ -7,18 +7,18 @@ use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Code, Diagnostic, Verified};
-use routefuse_runtime::{Bundle, BundledGraph, Malformed, Plan, Trouble};
+use routefuse_runtime::{Bundle, BundledGraph, Malformed, Plan, Trouble, Trust, TrustedBundle, Untrusted};
 use std::path::Path;
 use std::sync::Arc;
 
 /// In the place of a compiler: it has the name of the one that made the bundle, so that keys are the same, and makes nothing.
 pub(super) struct Bundled {
-    bundle: Arc<Bundle>,
+    bundle: TrustedBundle,
 }
 
 impl Bundled {
-    pub(super) fn of(bundle: &Arc<Bundle>) -> Arc<dyn Compiler> {
-        Arc::new(Bundled { bundle: Arc::clone(bundle) })
+    pub(super) fn of(bundle: &TrustedBundle) -> Arc<dyn Compiler> {
+        Arc::new(Bundled { bundle: bundle.clone() })
     }
 }
 
@@ -50,10 +50,17 @@ unsafe impl Compiler for Bundled {
 /// An engine of a bundle's file alone.
 ///
 /// # Errors
-/// `RF0701` if the file cannot be read, `RF0811` if it cannot be used.
-pub(super) fn builder(path: &Path) -> Result<EngineBuilder, Error> {
-    let bundle = Arc::new(Bundle::read(path).map_err(|t| unreadable(&t))?);
+/// `RF0701` if the file cannot be read, `RF0811` if it cannot be used, `RF0814` if it is not from one of those.
+pub(super) fn builder(path: &Path, trust: &Trust) -> Result<EngineBuilder, Error> {
+    let bundle = Bundle::read(path).map_err(|t| unreadable(&t))?;
+    let bundle = TrustedBundle::new(bundle, trust).map_err(|u| untrusted(&u))?;
     Ok(Engine::builder().compiler(Bundled::of(&bundle)).bundle(bundle))
+}
+
+/// `RF0814` for a bundle.
+pub(super) fn untrusted(why: &Untrusted) -> Diagnostic {
+    Diagnostic::new(Code::Untrusted, format!("the bundle cannot be used: {why}"))
+        .help("sign it with `routefuse bundle build --sign`, or trust its signer's public key")
 }
 
 fn unreadable(trouble: &Trouble) -> Diagnostic {

@@ -36,9 +36,7 @@ use routefuse_ir::{Code, Diagnostic};
 use routefuse_ir::{Graph, Verified};
 #[cfg(feature = "graphs")]
 use routefuse_passes::pipeline::Options;
-#[cfg(feature = "signatures")]
-use routefuse_runtime::PublicKey;
-use routefuse_runtime::{Counters, HostPlan, KernelCache, Plan};
+use routefuse_runtime::{Counters, HostPlan, KernelCache, Plan, Trust};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -60,19 +58,14 @@ impl Engine {
     /// An engine of a bundle alone: it compiles nothing, and needs no LLVM. [`Engine::plan`] gives the plan of one of its
     /// graphs by name; [`Engine::compile`] takes any graph whose kernels are in it.
     ///
-    /// # Errors
-    /// `RF0701` if the file cannot be read; `RF0811` if it is not a bundle as it was written, or may be written by others.
-    pub fn from_bundle(path: impl AsRef<Path>) -> Result<Engine, Error> {
-        bundle::builder(path.as_ref())?.build()
-    }
-
-    /// As [`Engine::from_bundle`], of a bundle that one of these keys has signed.
+    /// A bundle is machine code of whoever made it, and preparing a plan of it runs that code as this process's user: `trust`
+    /// says whose may be run. Hashes do not: anyone can make a bundle whose hashes are right.
     ///
     /// # Errors
-    /// Those of [`Engine::from_bundle`]; `RF0814` if it is not signed, or by another.
-    #[cfg(feature = "signatures")]
-    pub fn from_signed_bundle(path: impl AsRef<Path>, signers: &[PublicKey]) -> Result<Engine, Error> {
-        bundle::builder(path.as_ref())?.require_signed(signers.iter().copied()).build()
+    /// `RF0701` if the file cannot be read; `RF0811` if it is not a bundle as it was written, or may be written by others;
+    /// `RF0814` if it is not from one of those who are trusted.
+    pub fn from_bundle(path: impl AsRef<Path>, trust: &Trust) -> Result<Engine, Error> {
+        bundle::builder(path.as_ref(), trust)?.build()
     }
 
     /// The plan of a graph: canonicalised, fused, scheduled. Its kernels are compiled by [`Plan::prepare`], or else by its

@@ -6,6 +6,7 @@
 //! ```
 //! # #[cfg(feature = "compiler")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use routefuse::cache::Trust;
 //! use routefuse::{Args, Engine, Options, Target, TensorMut, TensorRef, chains};
 //!
 //! # let folder = std::env::temp_dir().join(format!("routefuse-guide-{}", std::process::id()));
@@ -19,8 +20,8 @@
 //! let bundle = maker.bundle(&graphs, &targets, &Options::default(), None, &|_| ())?;
 //! std::fs::write(&path, bundle.finish())?;
 //!
-//! // On the machine that serves: plans by name.
-//! let engine = Engine::from_bundle(&path)?;
+//! // On the machine that serves: plans by name. We made the bundle ourselves, so that we trust whoever made it.
+//! let engine = Engine::from_bundle(&path, &Trust::anyone())?;
 //! let plan = engine.plan("unpack")?;
 //! plan.prepare()?;
 //! let sealed = engine.sealed(); // from here on nothing is compiled or loaded
@@ -46,6 +47,11 @@
 //! # fn main() {}
 //! ```
 //!
-//! A bundle must belong to this user or to the administrator, and not everyone may write to it, because what is in it is run.
-//! With the feature `signatures` a bundle is signed by `BundleWriter::finish_signed`, and `Engine::from_signed_bundle` takes
-//! only those that a known key has signed.
+//! # Whose code it is
+//! A bundle is machine code, and `prepare` runs it as the user of the process. Its hashes say that no bit was changed on the way;
+//! they do not say who made it, because anyone can compute them. So the loader says whose code may be run:
+//!
+//! - `Trust::anyone()`, where the file was made here, or lies where nobody else can put one;
+//! - `Trust::signed_by(keys)`, everywhere else. `BundleWriter::finish_signed` signs, and the feature `signatures` has both.
+//!
+//! In either case the file must belong to this user or to the administrator, and no others may write to it.

@@ -106,7 +106,12 @@ pub(super) fn collect(directory: &Path, max_entries: u64, max_bytes: u64) -> Res
 
 /// Takes a file away that another may have taken away.
 pub(super) fn remove(path: &Path) -> Result<(), Trouble> {
-    match fs::remove_file(path) {
+    let removed = match fs::remove_file(path) {
+        // No entry of ours, but under the name of one.
+        Err(e) if e.kind() == ErrorKind::IsADirectory => fs::remove_dir_all(path),
+        removed => removed,
+    };
+    match removed {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Trouble::io("remove", path, e)),
         _ => Ok(()),
     }

@@ -75,6 +75,7 @@ impl Flights {
         let open = || {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            options.custom_flags(directory::careful());
             options.open(&path).map_err(|e| failed("open the lock")(e, &path))
         };
         let (start, mut pause, mut waited) = (Instant::now(), Duration::from_micros(500), false);

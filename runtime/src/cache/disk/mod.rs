@@ -5,10 +5,14 @@ mod flight;
 mod uses;
 
 use super::directory;
-use super::entry::{Entry, VERSION};
+use super::entry::{Entry, Origin, VERSION};
 use super::key::{Key, KeyText};
 use super::reader::Malformed;
+#[cfg(feature = "signatures")]
+use super::signature::PublicKey;
 use super::trouble::{Trouble, Troubles};
+#[cfg(feature = "signatures")]
+use super::trust;
 pub use bounds::{Collected, Listed};
 use flight::{Flight, Flights, Lock};
 use routefuse_ir::artifact::Artifact;
@@ -41,6 +45,10 @@ pub struct DiskOptions {
     /// A directory of this machine for locks. `None`: `routefuse` in `$XDG_RUNTIME_DIR`, or else `routefuse-UID` among the
     /// temporary files.
     pub locks: Option<PathBuf>,
+    /// If given: of what came from elsewhere, whenever it came, only what one of these keys has signed is used. What was
+    /// compiled here is used in any case.
+    #[cfg(feature = "signatures")]
+    pub require_signed: Option<Vec<PublicKey>>,
 }
 
 impl Default for DiskOptions {
@@ -51,6 +59,8 @@ impl Default for DiskOptions {
             wait: Duration::from_secs(30),
             read_only: false,
             locks: None,
+            #[cfg(feature = "signatures")]
+            require_signed: None,
         }
     }
 }
@@ -80,9 +90,19 @@ pub struct DiskCounters {
     pub troubles: u64,
 }
 
+/// A kernel that the directory lacked, and where it is from.
+pub(crate) enum Found {
+    /// It was compiled now.
+    Compiled(Artifact),
+    /// It came from elsewhere, and stays what it is.
+    #[cfg(feature = "remote")]
+    Brought(Entry),
+}
+
 /// Compiled kernels in a directory, one file each, shared by any number of threads and processes.
 ///
-/// The directory holds `v1`, so that another version of the format has its own, and in it `KEY.rfk` for each kernel, `uses`
+/// An entry says whether it was compiled here or came from elsewhere, and keeps the signature with which it came: see
+/// [`Origin`]. The directory holds `v2`, so that another version of the format has its own, and in it `KEY.rfk` for each kernel, `uses`
 /// (the order of last uses) and `quarantine` (spoilt files). A file appears under its name whole or not at all; it is
 /// read with checks of its length, its hash and its key text; nothing in it refers to where it is, so that the directory can
 /// be moved and copied.
@@ -92,7 +112,7 @@ pub struct DiskCounters {
 #[derive(Debug)]
 pub struct DiskCache {
     root: PathBuf,
-    /// `root/v1`.
+    /// `root/v2`.
     directory: PathBuf,
     options: DiskOptions,
     /// It cannot even be read.
@@ -144,6 +164,14 @@ impl DiskCache {
         }
     }
 
+    /// As [`DiskOptions::require_signed`]: of what came from elsewhere, what none of these keys has signed is not used.
+    #[cfg(feature = "signatures")]
+    #[must_use]
+    pub fn require_signed(mut self, keys: Vec<PublicKey>) -> DiskCache {
+        self.options.require_signed = Some(keys);
+        self
+    }
+
     /// Where a user's cache is: `$ROUTEFUSE_CACHE_DIR`, else `routefuse` in `$XDG_CACHE_HOME`, else `~/.cache/routefuse`.
     /// `None` if `$ROUTEFUSE_CACHE_DIR` is empty, or there is neither of the others.
     pub fn default_dir() -> Option<PathBuf> {
@@ -179,7 +207,7 @@ impl DiskCache {
         &self,
         key: &KeyText,
         check: impl Fn(Artifact) -> Result<T, String>,
-        make: impl FnOnce() -> Result<(Artifact, T), E>,
+        make: impl FnOnce() -> Result<(Found, T), E>,
     ) -> Result<T, E> {
         if let Some(found) = self.checked(key, &check) {
             self.hits.fetch_add(1, Ordering::Relaxed);
@@ -203,8 +231,12 @@ impl DiskCache {
             return Ok(found);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let (artifact, made) = make()?;
-        let kept = self.publish(key, &artifact);
+        let (found, made) = make()?;
+        let kept = match &found {
+            Found::Compiled(artifact) => self.publish(key, artifact),
+            #[cfg(feature = "remote")]
+            Found::Brought(entry) => self.publish_entry(entry),
+        };
         if let (false, Some(lock)) = (kept, lock) {
             Lock::in_vain(lock);
         }
@@ -215,6 +247,7 @@ impl DiskCache {
         let artifact = self.find(key)?;
         match check(artifact) {
             Ok(found) => {
+                tracing::debug!(key = %key.key(), "found a kernel in {}", self.root.display());
                 self.used(key.key());
                 Some(found)
             }
@@ -242,7 +275,14 @@ impl DiskCache {
             return None;
         }
         match self.read(key.key()) {
-            Ok(Some(entry)) if entry.text == key.text() => Some(entry.artifact),
+            Ok(Some(entry)) if entry.text == key.text() => match self.trusted(&entry) {
+                Ok(()) => Some(entry.artifact),
+                // Not moved away: who requires no signature, or another, may use it.
+                Err(trouble) => {
+                    self.troubles.tell(&trouble);
+                    None
+                }
+            },
             Ok(None) => None,
             Ok(Some(_)) => {
                 self.put_aside(&Trouble::OtherKernel { path: self.path(key.key()) });
@@ -257,7 +297,22 @@ impl DiskCache {
         }
     }
 
-    /// The entry of this key, if there is one; nothing is put aside.
+    /// That an entry was compiled here, or is signed as it has to be.
+    ///
+    /// # Errors
+    /// It came from elsewhere, and none of the keys that are required has signed it.
+    pub fn trusted(&self, entry: &Entry) -> Result<(), Trouble> {
+        #[cfg(feature = "signatures")]
+        if let (Origin::Elsewhere, Some(keys)) = (entry.origin, &self.options.require_signed) {
+            let path = self.path(entry.key);
+            trust::check(entry.signer(), keys).map_err(|reason| Trouble::Untrusted { path, reason })?;
+        }
+        // A build without signatures has no way to require one.
+        let _ = entry;
+        Ok(())
+    }
+
+    /// The entry of this key, if there is one, whoever made it; nothing is put aside.
     ///
     /// # Errors
     /// What is wrong with the file.
@@ -271,14 +326,20 @@ impl DiskCache {
         }
     }
 
-    /// Keeps a kernel; whether it did. Whoever publishes one key at the same time publishes the same code.
+    /// Keeps a kernel that was compiled here; whether it did. Whoever publishes one key at the same time publishes the same
+    /// code.
     pub fn publish(&self, key: &KeyText, artifact: &Artifact) -> bool {
-        let Some(bytes) = Entry::encode(key, artifact) else { return false };
+        let Some(bytes) = Entry::encode_here(key, artifact) else { return false };
         self.publish_bytes(key.key(), &bytes)
     }
 
-    /// Keeps an entry that was read elsewhere; whether it did.
+    /// Keeps an entry that was read elsewhere, with its signature if it has one; whether it is there. What was compiled here
+    /// stays, and so does what is signed where the other is not.
     pub fn publish_entry(&self, entry: &Entry) -> bool {
+        let stays = |there: Entry| there.origin == Origin::Here || there.is_signed() && !entry.is_signed();
+        if !self.unusable && self.read(entry.key).is_ok_and(|there| there.is_some_and(stays)) {
+            return true;
+        }
         entry.to_bytes().is_some_and(|bytes| self.publish_bytes(entry.key, &bytes))
     }
 
@@ -315,8 +376,11 @@ impl DiskCache {
         if self.options.read_only {
             return;
         }
-        if let Err(trouble) = uses::append(&self.directory, &[key]) {
-            tracing::debug!(%trouble, "the order of uses is not kept");
+        match uses::append(&self.directory, &[key]) {
+            // Not what a full or a read-only disk does: somebody put it there.
+            Err(trouble @ Trouble::Kind { .. }) => self.troubles.tell(&trouble),
+            Err(trouble) => tracing::debug!(%trouble, "the order of uses is not kept"),
+            Ok(()) => {}
         }
     }
 

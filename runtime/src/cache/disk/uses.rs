@@ -9,9 +9,7 @@ use crate::cache::Key;
 use crate::cache::directory;
 use crate::cache::trouble::Trouble;
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 const NAME: &str = "uses";
@@ -34,10 +32,8 @@ fn record(key: Key) -> [u8; RECORD] {
 
 /// Notes that these were used, in this order.
 pub(super) fn append(directory: &Path, keys: &[Key]) -> Result<(), Trouble> {
-    let path = directory.join(NAME);
-    let file = OpenOptions::new().append(true).create(true).mode(0o644).open(&path);
     let bytes: Vec<u8> = keys.iter().flat_map(|k| record(*k)).collect();
-    file.and_then(|mut f| f.write_all(&bytes)).map_err(|e| Trouble::io("write", &path, e))
+    directory::append(&directory.join(NAME), &bytes)
 }
 
 /// Each key's position in the order of last uses: the greater, the later. And the size of the file.

@@ -19,6 +19,10 @@ use url::{Position, Url};
 /// How addresses are written.
 const KNOWN: &str = "s3://BUCKET, gs://BUCKET, az://CONTAINER, https://HOST (WebDAV) or file:///DIRECTORY";
 
+/// Why an address is not used that needs no more than a host on the way to have code run.
+const PLAIN: &str = "an address with http:// is neither encrypted nor authenticated, so that whoever is on the way can have code \
+     run here; write https://, or allow it by --allow-http, ROUTEFUSE_ALLOW_HTTP=1 or `RemoteOptions::allow_http`";
+
 /// A store, and where in it.
 pub(super) struct Location {
     url: Url,
@@ -35,13 +39,16 @@ pub(super) struct Location {
 
 impl Location {
     /// Nothing is asked of the network.
-    pub(super) fn of(address: &str) -> Result<Location, String> {
+    pub(super) fn of(address: &str, options: &RemoteOptions) -> Result<Location, String> {
         let url = Url::parse(address).map_err(|e| format!("it is no address ({e}); write one as {KNOWN}"))?;
         let unknown = || format!("no store has addresses of this kind; write one as {KNOWN}");
         let (scheme, prefix) = match ObjectStoreScheme::parse(&url) {
             Ok((ObjectStoreScheme::Memory, _)) | Err(_) => return Err(unknown()),
             Ok(parsed) => parsed,
         };
+        if url.scheme() == "http" && !options.allow_http {
+            return Err(PLAIN.to_owned());
+        }
         let user = &url[Position::BeforeUsername..Position::BeforeHost];
         let secret = (!user.is_empty()).then(|| user.to_owned());
         let mut location = Location { scheme, prefix, shown: String::new(), secret, store: OnceLock::new(), url };
@@ -95,7 +102,7 @@ impl Location {
             ObjectStoreScheme::Http => {
                 let mut host = url.clone();
                 host.set_path("");
-                // Whoever writes http:// means it.
+                // Whoever writes http:// has allowed it.
                 let mut client = ClientOptions::new().with_allow_http(url.scheme() == "http");
                 if let Some(login) = login(&mut host) {
                     client = client.with_default_headers(HeaderMap::from_iter([(AUTHORIZATION, login)]));
@@ -152,8 +159,9 @@ mod tests {
     use super::*;
 
     fn open(address: &str) -> Result<Location, String> {
-        let location = Location::of(address)?;
-        location.store(&RemoteOptions::default())?;
+        let options = RemoteOptions::default().with(|o| o.allow_http = true);
+        let location = Location::of(address, &options)?;
+        location.store(&options)?;
         Ok(location)
     }
 
@@ -185,6 +193,8 @@ mod tests {
         }
         let location = open("https://me:secret@host/dav").unwrap();
         assert_eq!(location.say("GET https://me:secret@host/dav: 500"), "GET https://host/dav: 500");
+        let refused = Location::of("http://me:secret@host/dav", &RemoteOptions::default()).err().unwrap();
+        assert!(refused.contains("--allow-http") && !refused.contains("secret"), "{refused}");
         for address in ["", "/srv/kernels", "ftp://host/x", "memory:///"] {
             let problem = open(address).map(|_| ()).unwrap_err();
             assert!(problem.contains("s3://BUCKET"), "{problem}");

@@ -1,6 +1,6 @@
 //! Compiled kernels that machines share: an object store, behind the directory on each machine's disk.
 //!
-//! An object is an entry as it lies on a disk, with a signature after it if its writer signs, under `v1/KK/KEY.rfk`: the
+//! An object is an entry, with a signature after it if its writer signs, under `v2/KK/KEY.rfk`: the
 //! version of the format, the key's first two digits, the key. It is checked like any other bytes from elsewhere before
 //! anything is made of it.
 
@@ -11,8 +11,9 @@ mod worker;
 use super::entry::{Entry, VERSION};
 use super::key::{Key, KeyText};
 use super::reader::Malformed;
-use super::signature::{self, PublicKey, SigningKey};
+use super::signature::{PublicKey, SigningKey};
 use super::trouble::{Trouble, Troubles};
+use super::trust;
 use location::Location;
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStoreExt, PutPayload};
@@ -53,6 +54,9 @@ pub struct RemoteOptions {
     pub sign: Option<SigningKey>,
     /// If given: only what one of these keys has signed is used.
     pub require_signed: Option<Vec<PublicKey>>,
+    /// Addresses that begin with `http://` are taken: whoever is on the way reads what is sent, the password too, and unless
+    /// signatures are required can have code run here. No.
+    pub allow_http: bool,
     /// Settings of the store by name, over those of the environment: `aws_endpoint`, `aws_region`, `google_service_account`,
     /// `azure_storage_account_name`, … as the crate `object_store` lists them.
     pub settings: Vec<(String, String)>,
@@ -61,12 +65,13 @@ pub struct RemoteOptions {
 // By hand: settings may be secret.
 impl fmt::Debug for RemoteOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RemoteOptions { connect, timeout, retries, pause, write, sign, require_signed, settings } = self;
+        let RemoteOptions { connect, timeout, retries, pause, write, sign, require_signed, allow_http, settings } =
+            self;
         let settings: Vec<&str> = settings.iter().map(|s| s.0.as_str()).collect();
         let mut s = f.debug_struct("RemoteOptions");
         s.field("connect", connect).field("timeout", timeout).field("retries", retries).field("pause", pause);
         s.field("write", write).field("sign", sign).field("require_signed", require_signed);
-        s.field("settings", &settings).finish()
+        s.field("allow_http", allow_http).field("settings", &settings).finish()
     }
 }
 
@@ -80,6 +85,7 @@ impl Default for RemoteOptions {
             write: false,
             sign: None,
             require_signed: None,
+            allow_http: false,
             settings: Vec::new(),
         }
     }
@@ -93,16 +99,19 @@ impl RemoteOptions {
         self
     }
 
-    /// As the environment says: `$ROUTEFUSE_REMOTE_WRITE` (1 for yes), `$ROUTEFUSE_REMOTE_TIMEOUT` (seconds).
+    /// As the environment says: `$ROUTEFUSE_REMOTE_WRITE` and `$ROUTEFUSE_ALLOW_HTTP` (1 for yes), `$ROUTEFUSE_REMOTE_TIMEOUT`
+    /// (seconds).
     pub fn from_env() -> RemoteOptions {
         let default = RemoteOptions::default();
         let seconds = std::env::var("ROUTEFUSE_REMOTE_TIMEOUT").ok().and_then(|s| s.trim().parse().ok());
         let timeout = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).filter(|t| !t.is_zero());
         let timeout = timeout.unwrap_or(default.timeout);
+        let yes = |name: &str| std::env::var_os(name).is_some_and(|v| v == "1");
         RemoteOptions {
             timeout,
             connect: default.connect.min(timeout),
-            write: std::env::var_os("ROUTEFUSE_REMOTE_WRITE").is_some_and(|v| v == "1"),
+            write: yes("ROUTEFUSE_REMOTE_WRITE"),
+            allow_http: yes("ROUTEFUSE_ALLOW_HTTP"),
             ..default
         }
     }
@@ -128,7 +137,7 @@ pub struct RemoteCounters {
 ///
 /// Addresses are `s3://BUCKET/…`, `gs://BUCKET/…`, `az://CONTAINER/…`, `https://HOST/…` (a WebDAV server; any web server, to
 /// read), `file:///DIRECTORY`; credentials come from the environment (`AWS_…`, `GOOGLE_…`, `AZURE_…`), or for WebDAV from the
-/// address.
+/// address. `http://HOST/…` needs [`RemoteOptions::allow_http`].
 ///
 /// Nothing that is wrong with it is an error, and nothing waits for it for longer than [`RemoteOptions::timeout`]: the first
 /// trouble is said by a warning through `tracing`, and kernels are compiled. A launch never asks it: what a plan lacks when
@@ -172,7 +181,7 @@ impl RemoteCache {
     /// The cache at this address. Never fails, and asks nothing yet: see [`RemoteCache::last_trouble`].
     pub fn open(address: &str, options: RemoteOptions) -> RemoteCache {
         let troubles = Arc::new(Troubles::of("the remote kernel cache"));
-        let shared = match Location::of(address) {
+        let shared = match Location::of(address, &options) {
             Ok(location) => Some(Arc::new(Shared {
                 location,
                 options: options.clone(),
@@ -225,7 +234,7 @@ impl RemoteCache {
     }
 
     /// The kernel of this key, if a good entry is there and it is not to be left alone.
-    pub fn find(&self, key: &KeyText) -> Option<Artifact> {
+    pub fn find(&self, key: &KeyText) -> Option<Entry> {
         let shared = self.shared.as_ref()?;
         let began = Instant::now();
         if !shared.patience.ask(began, self.options.timeout) {
@@ -233,7 +242,7 @@ impl RemoteCache {
             return None;
         }
         let found = match self.read(key.key()) {
-            Ok(Some(entry)) if entry.text == key.text() => Ok(Some(entry.artifact)),
+            Ok(Some(entry)) if entry.text == key.text() => Ok(Some(entry)),
             Ok(Some(_)) => Err(Trouble::OtherKernel { path: shared.path(key.key()) }),
             Ok(None) => Ok(None),
             // Of a build that reads and writes another version.
@@ -260,13 +269,13 @@ impl RemoteCache {
             Ok(Err(reason)) => return Err(shared.failed("read", key, &reason)),
             Err(_) => return Err(shared.timed_out("read", key)),
         };
-        let (entry, signer) = match Entry::decode_signed(&bytes) {
-            Ok((entry, signer)) if entry.key == key => (entry, signer),
+        let entry = match Entry::decode_foreign(&bytes) {
+            Ok(entry) if entry.key == key => entry,
             Ok(_) => return Err(Trouble::OtherKernel { path }),
             Err(reason) => return Err(Trouble::Spoilt { path, reason }),
         };
         if let Some(keys) = &self.options.require_signed {
-            signature::check(signer, keys).map_err(|reason| Trouble::Untrusted { path, reason })?;
+            trust::check(entry.signer(), keys).map_err(|reason| Trouble::Untrusted { path, reason })?;
         }
         Ok(Some(entry))
     }
@@ -290,7 +299,8 @@ impl RemoteCache {
         }
     }
 
-    /// As [`RemoteCache::publish`], for an entry that was read elsewhere.
+    /// As [`RemoteCache::publish`], for an entry that was read elsewhere. If the cache signs, it signs this as well, and so
+    /// vouches for its code; without that, the entry keeps the signature that it has.
     pub fn publish_entry(&self, entry: &Entry) {
         if self.options.write
             && let Some(bytes) = match &self.options.sign {

@@ -3,7 +3,7 @@
 //! Signed is a text of two lines: what it is, with the version of its format, and the blake3 hash that its header holds, in
 //! hexadecimal.
 //! ```text
-//! routefuse kernel 1
+//! routefuse kernel 2
 //! 91b2…
 //! ```
 //! The hash of a kernel covers its key, its key text and all of its code; that of a bundle covers its graphs and kernels. The
@@ -25,11 +25,15 @@ mod signed;
 mod signing_key;
 
 #[cfg(feature = "signatures")]
-pub use signed::Untrusted;
-#[cfg(feature = "signatures")]
-pub(super) use signed::{Subject, begins, check, sign, signer};
+pub(super) use signed::{Subject, named, sign, signer};
 #[cfg(feature = "signatures")]
 pub use signing_key::{BadKey, PublicKey, SigningKey};
 
 /// Bytes of a signature as it is written.
 pub(super) const LENGTH: usize = 112;
+const MAGIC: &[u8; 8] = b"RFSIGNED";
+
+/// Whether a signature follows, rather than something else.
+pub(super) fn begins(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}

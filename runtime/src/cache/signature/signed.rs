@@ -1,11 +1,10 @@
 //! Making and checking a signature.
 
-use super::LENGTH;
 use super::signing_key::{PublicKey, SigningKey};
+use super::{LENGTH, MAGIC};
 use crate::cache::reader::{Malformed, Reader, Writer};
 use crate::cache::{bundle, entry};
 
-const MAGIC: &[u8; 8] = b"RFSIGNED";
 const VERSION: u32 = 1;
 
 /// What is signed.
@@ -36,9 +35,9 @@ pub(in crate::cache) fn sign(key: &SigningKey, subject: Subject, hash: &[u8; 32]
     w.0
 }
 
-/// Whether something signed follows, rather than something else.
-pub(in crate::cache) fn begins(bytes: &[u8]) -> bool {
-    bytes.starts_with(MAGIC)
+/// The key that a signature names. That it is one by this key is not said.
+pub(in crate::cache) fn named(bytes: &[u8]) -> Option<PublicKey> {
+    PublicKey::from_bytes(bytes.get(16..48)?.try_into().ok()?)
 }
 
 /// Who signed what has this hash, by the bytes that follow it. That the key is one to be trusted is not said.
@@ -54,31 +53,4 @@ pub(in crate::cache) fn signer(bytes: &[u8], subject: Subject, hash: &[u8; 32]) 
     }
     let text = subject.text(hash);
     if key.verifies(text.as_bytes(), signature.as_flattened()) { Ok(key) } else { Err(Malformed::Signature) }
-}
-
-/// Why something is not used by those who want it signed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Untrusted {
-    /// It has no signature.
-    #[error("it is not signed, and a signature is required")]
-    Unsigned,
-    /// It is signed by another than those whose signature is required.
-    #[error("it is signed by {key}, whose signature is not one of those that are required")]
-    OtherKey {
-        /// Who signed it.
-        key: PublicKey,
-    },
-}
-
-/// Whether it is signed by one of these keys.
-///
-/// # Errors
-/// If it is not.
-pub(in crate::cache) fn check(signer: Option<PublicKey>, keys: &[PublicKey]) -> Result<(), Untrusted> {
-    match signer {
-        None => Err(Untrusted::Unsigned),
-        Some(key) if keys.contains(&key) => Ok(()),
-        Some(key) => Err(Untrusted::OtherKey { key }),
-    }
 }

@@ -9,7 +9,7 @@ use crate::trouble::Warnings;
 use proxy::{Fault, Proxy};
 use routefuse_ir::target::Target;
 use routefuse_runtime::{
-    Args, Compiler, Entry, HostPlan, KernelCache, RemoteCache, RemoteOptions, SigningKey, TensorMut, TensorRef,
+    Args, Compiler, Entry, HostPlan, KernelCache, Origin, RemoteCache, RemoteOptions, SigningKey, TensorMut, TensorRef,
 };
 use servers::{KINDS, Kind, Server, reader, writer};
 use std::net::TcpListener;
@@ -152,7 +152,7 @@ fn every_fault_is_a_compile() {
         // What answers gets all the time that a busy machine needs.
         let silent = matches!(fault, Fault::Hangs | Fault::Drips);
         let timeout = if silent { Duration::from_millis(400) } else { Duration::from_secs(20) };
-        let options = RemoteOptions::default().with(|o| {
+        let options = reader().with(|o| {
             o.connect = timeout;
             o.timeout = timeout;
             o.retries = 1;
@@ -172,7 +172,8 @@ fn every_fault_is_a_compile() {
         assert!(said.len() == 1 && said[0].contains(expected), "{kind:?} {fault:?}: {said:?}");
         let kept = disk(dir.path());
         for n in 0..3 {
-            assert_eq!(std::fs::read(kept.path(key(n).key())).unwrap(), bytes(n), "{kind:?} {fault:?}");
+            let entry = kept.read(key(n).key()).unwrap().unwrap();
+            assert_eq!((entry.origin, entry.to_bytes().unwrap()), (Origin::Here, bytes(n)), "{kind:?} {fault:?}");
         }
         assert_eq!(kept.list().unwrap().len(), 3);
         assert_eq!(server.objects(), before);
@@ -186,7 +187,7 @@ fn a_dead_remote_costs_a_start_once() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let hangs = Proxy::before(server.at, Fault::Hangs);
     for at in [nobody, hangs.at] {
-        let options = RemoteOptions::default().with(|o| o.timeout = Duration::from_millis(1100));
+        let options = reader().with(|o| o.timeout = Duration::from_millis(1100));
         let dir = tempfile::tempdir().unwrap();
         let cache = machine(dir.path(), server.cache_at(at, options.with(|o| o.write = true)));
         let begin = Instant::now();
@@ -275,15 +276,15 @@ fn objects_that_are_not_what_was_written() {
         assert!(said.ends_with(".rfk is the code of another kernel than its name says"), "{said}");
         // Two versions of the format share a bucket; were one's object in the other's place, it would be no trouble.
         let mut newer = good.clone();
-        newer[8] = 2;
+        newer[8] = 3;
         servers::put(&file, &newer);
-        servers::put(&server.folder.join("team/v2/aa/aa.rfk"), &newer);
+        servers::put(&server.folder.join("team/v3/aa/aa.rfk"), &newer);
         let cache = KernelCache::new().with_remote(server.cache(writer()));
         get(&cache, &Fake::default(), 0);
         assert_eq!((cache.counters().compiles, cache.remote().unwrap().counters().troubles), (1, 0));
         drop(cache);
         assert_eq!(std::fs::read(&file).unwrap(), good, "a writer puts it right");
-        assert_eq!(std::fs::read(server.folder.join("team/v2/aa/aa.rfk")).unwrap(), newer);
+        assert_eq!(std::fs::read(server.folder.join("team/v3/aa/aa.rfk")).unwrap(), newer);
     }
 }
 
@@ -415,13 +416,14 @@ fn only_what_is_signed() {
         (0..3).for_each(|n| get(&cache, &Fake::default(), n));
         drop(cache);
         assert!(
-            server.objects().iter().all(|(_, bytes)| Entry::decode_signed(bytes).unwrap().1 == Some(ours.public()))
+            server.objects().iter().all(|(_, bytes)| Entry::decode(bytes).unwrap().signer() == Some(ours.public()))
         );
         let cache = machine(dir.path(), trusting(&server));
         (0..3).for_each(|n| get(&cache, &Fake::default(), n));
         assert_eq!((cache.counters().compiles, cache.remote().unwrap().counters().troubles), (0, 0));
-        // On the disk it is like any other.
-        assert_eq!(std::fs::read(disk(dir.path()).path(key(1).key())).unwrap(), bytes(1));
+        // It keeps its signature on the disk.
+        let kept = std::fs::read(disk(dir.path()).path(key(1).key())).unwrap();
+        assert_eq!(server.objects().iter().filter(|(_, bytes)| *bytes == kept).count(), 1);
         // Who requires nothing takes it as well.
         let cache = KernelCache::new().with_remote(server.cache(reader()));
         get(&cache, &Fake::default(), 0);

@@ -123,7 +123,10 @@ pub fn put(file: &Path, bytes: &[u8]) {
 }
 
 pub fn reader() -> RemoteOptions {
-    RemoteOptions::default().with(|o| o.timeout = Duration::from_secs(20))
+    RemoteOptions::default().with(|o| {
+        o.timeout = Duration::from_secs(20);
+        o.allow_http = true;
+    })
 }
 
 pub fn writer() -> RemoteOptions {

@@ -9,7 +9,7 @@ use crate::entry_text::{HEADING, line, machine};
 use crate::failure::Failure;
 use crate::kernel_cache::required;
 use crate::remote;
-use crate::signing;
+use crate::signing::{self, Vouched};
 use routefuse::Engine;
 use routefuse::cache::{BundleWriter, DiskCache, Entry, Trouble};
 use routefuse::diag::{Code, Diagnostic, Diagnostics};
@@ -17,7 +17,11 @@ use serde_json::{Value, json};
 use std::io::Write;
 
 pub fn run(a: &Cache, options: &CacheOptions) -> Result<(), Failure> {
-    let cache = required(options)?;
+    // Kernels that came from elsewhere are judged as a run with the same options would.
+    let cache = match signing::required(options)? {
+        Some(keys) => required(options)?.require_signed(keys),
+        None => required(options)?,
+    };
     match a {
         Cache::Ls(a) => ls(&cache, a.json),
         Cache::Stat(a) => stat(&cache, options, a.json),
@@ -84,7 +88,13 @@ fn stat(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<(), 
 
 fn verify(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
     let entries = entries(cache)?;
-    let spoilt: Vec<String> = entries.iter().filter_map(|e| e.as_ref().err().map(ToString::to_string)).collect();
+    let spoilt: Vec<String> = entries
+        .iter()
+        .filter_map(|e| match e {
+            Ok(entry) => cache.trusted(entry).err().map(|why| why.to_string()),
+            Err(trouble) => Some(trouble.to_string()),
+        })
+        .collect();
     let good = entries.len() - spoilt.len();
     let mut out = std::io::stdout().lock();
     if as_json {
@@ -112,8 +122,10 @@ fn export(cache: &DiskCache, options: &CacheOptions, a: &CacheExport) -> Result<
     let info = Engine::builder().build()?;
     let (compiler, processor) = info.compiler_identity()?;
     let mut bundle = BundleWriter::new(&compiler, &processor);
+    let vouched = Vouched::of(options)?;
     for entry in entries(cache)? {
         match entry {
+            Ok(entry) if !vouched.may_sign(&entry) => eprintln!("warning: left out: {}", Vouched::why(&entry)),
             Ok(entry) => {
                 bundle.entry(&entry);
             }
@@ -142,6 +154,7 @@ fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(
     if a.json {
         writeln!(out, "{:#}", json!({ "imported": kept, "failed": wrong.len() }))?;
     } else if wrong.is_empty() {
+        writeln!(out, "{}", bundle_file::whose(&bundle))?;
         writeln!(out, "{kept} kernels imported")?;
     }
     Ok(Diagnostics::from(wrong).into_result(())?)
