@@ -163,8 +163,8 @@ impl KernelBuilder {
                 ValueKind::Remap(source, inner) => columns::compose(&map, inner).map(|m| (*source, m)),
                 ValueKind::Concat(parts) => {
                     let widths: Vec<u64> = parts.iter().map(|p| p.1).collect();
-                    let groups = cols / widths.iter().sum::<u64>();
-                    columns::within_part(&map, &widths, groups).map(|(p, m)| (parts[p].0, m))
+                    let inner_rows = cols / widths.iter().sum::<u64>();
+                    columns::within_part(&map, &widths, inner_rows).map(|(p, m)| (parts[p].0, m))
                 }
                 _ => None,
             };
@@ -180,8 +180,8 @@ impl KernelBuilder {
         }
     }
 
-    /// Parts side by side in each of `groups` groups of columns, with each part's columns in a group.
-    pub(super) fn concat(&mut self, parts: Vec<(ValueId, u64)>, groups: u64) -> ValueId {
+    /// Parts side by side in each of `inner_rows` runs of columns, with each part's columns in one run.
+    pub(super) fn concat(&mut self, parts: Vec<(ValueId, u64)>, inner_rows: u64) -> ValueId {
         if parts.len() == 1 {
             return parts[0].0;
         }
@@ -197,14 +197,14 @@ impl KernelBuilder {
                     joined.extend(inner.iter().copied());
                 }
                 _ => {
-                    let wide = self.widen(value, groups * width);
+                    let wide = self.widen(value, inner_rows * width);
                     joined.push((wide, width));
                 }
             }
         }
         let dtype = self.dtype(joined[0].0);
         let per_row = joined.iter().any(|p| self.space(p.0).per_row);
-        let cols = groups * joined.iter().map(|p| p.1).sum::<u64>();
+        let cols = inner_rows * joined.iter().map(|p| p.1).sum::<u64>();
         self.push(ValueKind::Concat(joined), dtype, Space { per_row, cols })
     }
 

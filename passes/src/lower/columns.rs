@@ -113,9 +113,9 @@ fn split(map: &ColumnMap, terms: &[Term], boundary: u64) -> Vec<Term> {
 }
 
 /// The one part of a concatenation of these widths that the map reads, and the map to that part's columns.
-pub(crate) fn within_part(map: &ColumnMap, widths: &[u64], groups: u64) -> Option<(usize, ColumnMap)> {
+pub(crate) fn within_part(map: &ColumnMap, widths: &[u64], inner_rows: u64) -> Option<(usize, ColumnMap)> {
     let width: u64 = widths.iter().sum();
-    let (column, column_terms) = digit(map, width, groups)?;
+    let (column, column_terms) = digit(map, width, inner_rows)?;
     let (place, place_terms) = digit(map, 1, width)?;
     let last = place_terms.iter().try_fold(place, |n, t| n.checked_add((t.modulo - 1) * t.mul))?;
     let mut begin = 0;
@@ -211,12 +211,12 @@ mod tests {
 
         #[test]
         fn a_map_within_one_part_reads_that_part(
-            (radix, kept) in radices(), widths in proptest::collection::vec(1u64..6, 1..4), groups in 1u64..4,
+            (radix, kept) in radices(), widths in proptest::collection::vec(1u64..6, 1..4), inner_rows in 1u64..4,
             base in 0u64..12,
         ) {
             let width: u64 = widths.iter().sum();
-            let Some(outer) = map(width * groups, &radix, &kept, base) else { return Ok(()) };
-            let Some((part, inner)) = within_part(&normalise(outer.clone()), &widths, groups) else { return Ok(()) };
+            let Some(outer) = map(width * inner_rows, &radix, &kept, base) else { return Ok(()) };
+            let Some((part, inner)) = within_part(&normalise(outer.clone()), &widths, inner_rows) else { return Ok(()) };
             let begin: u64 = widths[..part].iter().sum();
             for j in 0..outer.cols {
                 let c = outer.apply(j);

@@ -10,7 +10,7 @@ pub(super) type Axis = (ValueId, u64);
 
 impl KernelBuilder {
     /// `value[axes…]`, row-major, of a value that has the product of the extents in columns. `begin` is added to the
-    /// column: where the group of columns begins that the indices count from.
+    /// column: where the inner row begins that the indices count from.
     pub(super) fn gather_columns(
         &mut self,
         value: ValueId,

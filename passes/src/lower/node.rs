@@ -83,8 +83,8 @@ impl Lowering<'_> {
         for o in g.at(id).operands.iter().filter(|o| g.at(**o).cols > 0) {
             parts.push((value_of(values, *o)?, inner_extent(g, *o)));
         }
-        let groups = g.at(id).cols / parts.iter().map(|p| p.1).sum::<u64>();
-        Ok(self.builder.concat(parts, groups))
+        let inner_rows = g.at(id).cols / parts.iter().map(|p| p.1).sum::<u64>();
+        Ok(self.builder.concat(parts, inner_rows))
     }
 
     /// From a table in memory, or from the columns of one that is computed.
@@ -122,18 +122,18 @@ impl Lowering<'_> {
         let (at, bounds) = (g.at(id), self.job.bounds(id, out_of_range));
         let x = at.operands[0];
         let (value, index) = (value_of(values, x)?, value_of(values, at.operands[1])?);
-        let (extent, groups) = (inner_extent(g, x), g.row_groups(x));
+        let (extent, inner_rows) = (inner_extent(g, x), g.inner_rows(x));
         let b = &mut self.builder;
-        if groups == 1 || b.space(value).cols == 1 {
+        if inner_rows == 1 || b.space(value).cols == 1 {
             let wide = b.widen(value, extent);
             return Ok(b.gather_row(wide, index, bounds));
         }
-        // Rows of a constant leading dim are columns here: each group counts from its own first column.
-        let term = Term { div: at.cols / groups, modulo: groups, mul: 1 };
-        let group = b.column(DType::I64, groups);
-        let group = b.remap(group, columns::normalise(ColumnMap { cols: at.cols, base: 0, terms: vec![term] }));
+        // Rows of a constant leading dim are columns here: each inner row counts from its own first column.
+        let term = Term { div: at.cols / inner_rows, modulo: inner_rows, mul: 1 };
+        let inner_row = b.column(DType::I64, inner_rows);
+        let inner_row = b.remap(inner_row, columns::normalise(ColumnMap { cols: at.cols, base: 0, terms: vec![term] }));
         let scale = b.constant(Literal::i64(extent as i64));
-        let begin = b.binary(BinaryOp::Mul, group, scale);
+        let begin = b.binary(BinaryOp::Mul, inner_row, scale);
         Ok(b.gather_columns(value, Some(begin), &[(index, extent)], bounds))
     }
 

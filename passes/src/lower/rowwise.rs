@@ -79,13 +79,14 @@ impl<'g> Rowwise<'g> {
             // Mostly a column of its own for each place, whatever the operand.
             op if Reads::of(op) != Reads::Own => false,
             // With a constant leading dim the rows of `x` are columns too: see `index`.
-            Op::GatherRow { .. } => all(1) && (self.row_groups(operands[1]) == 1 || all(0)),
+            Op::GatherRow { .. } => all(1) && (self.inner_rows(operands[1]) == 1 || all(0)),
             _ => all(0),
         }
     }
 
-    /// The constant leading dim of a value of rank 2, which `gather_row` counts as rows; 1 with symbolic rows.
-    pub(crate) fn row_groups(&self, id: NodeId) -> u64 {
+    /// The constant leading dim of a value of rank 2, 1 where that dim is symbolic. Its rows, the *inner rows*, are columns of
+    /// the kernel's row; to `gather_row` they are rows.
+    pub(crate) fn inner_rows(&self, id: NodeId) -> u64 {
         self.node(id).ty.shape.first().and_then(|d| d.as_const()).unwrap_or(1)
     }
 
