@@ -97,6 +97,9 @@ gpu-pack: setup ## One archive for a machine with an NVIDIA GPU and neither Rust
 lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny, the dependencies: no warnings
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	@# The fuzz targets are no part of the workspace.
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo clippy $(LOCKED) --manifest-path fuzz/Cargo.toml --target-dir target/fuzz-lint --all-targets -- -D warnings
 	@# Every combination of features that a user has a reason for.
 	for features in "" signatures cuda graphs graphs,signatures,cuda remote remote,cuda,graphs compiler; do \
 		echo "features: $$features"; \

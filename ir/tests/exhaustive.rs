@@ -1,8 +1,8 @@
 //! The stated error bounds of the functions and the exactness of the casts, over arguments of every kind.
 //!
-//! With `ROUTEFUSE_EXHAUSTIVE=1` in the environment every test visits all 2³² arguments (in release, 25 minutes of one
-//! core; `RUSTFLAGS="-C target-cpu=native"` spares the calls of the library's fma and changes no bit);
-//! otherwise 4096 mantissas of every sign and exponent, about two million.
+//! With `ROUTEFUSE_EXHAUSTIVE=1` in the environment every test visits all 2³² arguments, on every core of the machine (in
+//! release, 25 minutes of one core; `RUSTFLAGS="-C target-cpu=native"` spares the calls of the library's fma and changes
+//! no bit); otherwise 4096 mantissas of every sign and exponent, about two million.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -76,19 +76,19 @@ fn exhaustive() -> bool {
     *ASKED
 }
 
-/// Calls `visit` on the arguments, by sign and exponent, on two threads; the results come in no particular order.
+/// Calls `visit` on the arguments, by sign and exponent, on every core; the results come in no particular order.
 fn for_each_argument<S: Default + Send>(visit: impl Fn(&mut S, f32) + Sync) -> Vec<S> {
-    const THREADS: u32 = 2;
+    let threads = thread::available_parallelism().map_or(1, usize::from);
     let mantissas: u32 = if exhaustive() { 1 << 23 } else { 1 << 12 };
     let visit = &visit;
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..THREADS)
+        let workers: Vec<_> = (0..threads)
             .map(|worker| {
                 scope.spawn(move || {
                     let mut state = S::default();
-                    for sign_and_exponent in (worker..512).step_by(THREADS as usize) {
+                    for sign_and_exponent in (worker..512).step_by(threads) {
                         for index in 0..mantissas {
-                            visit(&mut state, argument(sign_and_exponent, index, mantissas));
+                            visit(&mut state, argument(sign_and_exponent as u32, index, mantissas));
                         }
                     }
                     state
