@@ -140,7 +140,7 @@ impl Bundle {
         let compiler = r.text("compiler")?.to_owned();
         let processor = r.text("processor")?.to_owned();
         let graphs = r.list("graphs", |r| {
-            Ok(BundledGraph {
+            let graph = BundledGraph {
                 name: r.text("graphs")?.to_owned(),
                 text: r.text("graphs")?.to_owned(),
                 targets: r.list("graphs", |r| r.text("graphs").map(str::to_owned))?,
@@ -149,7 +149,9 @@ impl Bundle {
                     let length = r.u64("plans")?;
                     r.bytes(length, "plans").map(<[u8]>::to_vec)
                 })?,
-            })
+            };
+            let (targets, plans) = (graph.targets.len(), graph.plans.len());
+            if targets == plans { Ok(graph) } else { Err(Malformed::Plans { targets, plans }) }
         })?;
         let base = bytes.as_ptr() as usize;
         let entries = r.list("kernels", |r| {

@@ -61,6 +61,14 @@ pub enum Malformed {
         /// The rule, and where it is broken.
         why: String,
     },
+    /// A graph of a bundle that has not one plan for each target.
+    #[error("the plans of one of its graphs are {plans}, and its targets {targets}")]
+    Plans {
+        /// Targets that it was compiled for.
+        targets: usize,
+        /// Plans beside them.
+        plans: usize,
+    },
     /// A plan whose parts do not fit each other.
     #[error("it names a dim, an argument or a buffer that it does not have, or one of another type")]
     Plan,

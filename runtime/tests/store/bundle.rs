@@ -154,3 +154,19 @@ fn many_plans_compile_each_kernel_once() {
     let plan = Arc::new(plan_for(remap_program(), Target::host(), compiler, cache));
     assert_eq!(Plan::prepare_all(&[plan], None, &|_| ()).unwrap_err().code, Code::CompileFailed);
 }
+
+#[test]
+fn a_graph_has_one_plan_for_each_target() {
+    let mut writer = BundleWriter::new("a compiler", "a processor");
+    writer.graph("g", "route 1", &[], true);
+    let mut bytes = writer.finish();
+    // Its end is the number of the graph's plans and the number of kernels, both 0. One plan of no bytes is put in.
+    bytes.truncate(bytes.len() - 8);
+    bytes.extend_from_slice(&1u32.to_le_bytes());
+    bytes.extend_from_slice(&0u64.to_le_bytes());
+    bytes.extend_from_slice(&0u32.to_le_bytes());
+    let hash = *blake3::hash(&bytes[48..]).as_bytes();
+    bytes[16..48].copy_from_slice(&hash);
+    let why = Bundle::decode(bytes).unwrap_err();
+    assert_eq!(why.to_string(), "the plans of one of its graphs are 1, and its targets 0");
+}
