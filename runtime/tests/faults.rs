@@ -195,7 +195,8 @@ fn partial_overlap() {
     assert_eq!(
         launch(Alias::None, 0, 4).unwrap_err(),
         "RF0608: output `y` at <range> overlaps input `x` at <range>\n  \
-         help: give the output memory of its own, or declare that it lies in `x`"
+         help: give the output memory of its own, or declare it `in_place(x)`; where it is declared `donates(x)`, \
+         lying there would take another kernel, as `explain` says"
     );
     assert!(launch(Alias::None, 0, 0).is_err());
     assert!(launch(Alias::None, 0, 7).is_err());

@@ -31,6 +31,13 @@ pub enum Reason {
         /// The input that it overwrites.
         input: String,
     },
+    /// An output that may lie in an input's memory has to have memory of its own: there, it would take another kernel.
+    Apart {
+        /// The output.
+        output: String,
+        /// The input whose memory it was donated.
+        input: String,
+    },
     /// The kernels loop over different rows.
     Rows {
         /// Rows of the first.
@@ -79,6 +86,10 @@ impl fmt::Display for Reason {
             Reason::Staged { output, input } => write!(
                 f,
                 "`{output}` is stored elsewhere and copied at the end: it overwrites `{input}`, which is read at other places"
+            ),
+            Reason::Apart { output, input } => write!(
+                f,
+                "`{output}` needs memory of its own: `{input}` is donated, but is read at other places than are overwritten"
             ),
             Reason::Rows { first, second } => write!(f, "their rows differ: {first} and {second}"),
             Reason::Memory { value } => write!(f, "the second reads %{value} from memory"),

@@ -4,7 +4,7 @@
 //!    would evaluate too often.
 //! 2. Every stored value, an output or one of those, is a *unit*: what it computes is found by walking back to
 //!    memory, so an operation that two kernels need is in both of them. Outputs in an input's memory are ordered behind
-//!    every read of it, or staged (`alias`).
+//!    every read of it, or staged (`alias`). One that *may* lie there does so where that costs no kernel.
 //! 3. Units merge into kernels, producers with consumers and side by side, while the kernels stay convex.
 //! 4. Each kernel is lowered.
 //!
@@ -25,7 +25,7 @@ use crate::lower::job::Job;
 use crate::lower::lower;
 use crate::lower::rowwise::Rowwise;
 use cluster::{Clusters, Unit};
-use routefuse_ir::graph::{Graph, NodeId};
+use routefuse_ir::graph::{Alias, Graph, NodeId};
 use routefuse_ir::op::Op;
 use routefuse_ir::program::{Buffer, Intermediate, Program};
 use routefuse_ir::{Diagnostics, Verified};
@@ -92,22 +92,60 @@ impl<'g> Plan<'g> {
     }
 
     fn run(mut self, proved: impl Fn(NodeId) -> bool) -> Result<Fusion, Diagnostics> {
+        let donations = self.withhold_donations();
         if self.merge {
             self.cut();
         } else {
             self.cut_everywhere();
         }
-        let overwritten = alias::overwritten(self.rowwise.graph);
-        let (items, clusters) = loop {
+        let (items, mut clusters) = loop {
             let items = self.items();
-            let units = self.units(&items, &overwritten);
-            match cluster::cluster(&units, self.merge) {
+            match self.clusters(&items) {
                 Ok(clusters) => break (items, clusters),
                 Err(writers) => self.stage(&items, &writers),
             }
         };
-        self.explain(&items, &clusters, &overwritten);
+        for (output, input) in donations {
+            clusters = self.donate(output, input, &items, clusters);
+        }
+        self.explain(&items, &clusters);
         self.lower(&items, &clusters, proved)
+    }
+
+    fn clusters(&mut self, items: &[Item]) -> Result<Clusters, Vec<usize>> {
+        let overwritten = alias::overwritten(&self.program);
+        let units = self.units(items, &overwritten);
+        cluster::cluster(&units, self.merge)
+    }
+
+    /// Takes the outputs that may lie in an input's memory out of it: what they cost there is measured by what they cost
+    /// elsewhere.
+    fn withhold_donations(&mut self) -> Vec<(usize, usize)> {
+        let outputs = self.program.outputs.iter_mut().enumerate();
+        outputs
+            .filter_map(|(o, port)| match port.alias {
+                Alias::Donates(input) => {
+                    port.alias = Alias::None;
+                    Some((o, input))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Lets an output lie in the memory of an input, if that takes no more kernels and other kernels do not read it there.
+    fn donate(&mut self, output: usize, input: usize, items: &[Item], without: Clusters) -> Clusters {
+        let node = self.rowwise.graph.outputs[output].node;
+        if self.memory[node.index()] != Some(Buffer::Output(output)) {
+            self.program.outputs[output].alias = Alias::Donates(input);
+            match self.clusters(items) {
+                Ok(with) if with.kernels.len() <= without.kernels.len() => return with,
+                _ => self.program.outputs[output].alias = Alias::None,
+            }
+        }
+        let (output, input) = (self.program.outputs[output].name.clone(), self.program.inputs[input].name.clone());
+        self.cuts.push(Cut { kernels: None, reason: Reason::Apart { output, input } });
+        without
     }
 
     fn cut(&mut self) {
@@ -231,7 +269,8 @@ impl<'g> Plan<'g> {
         }
     }
 
-    fn explain(&mut self, items: &[Item], clusters: &Clusters, overwritten: &[Option<usize>]) {
+    fn explain(&mut self, items: &[Item], clusters: &Clusters) {
+        let overwritten = alias::overwritten(&self.program);
         let rows = |kernel: usize| match self.rowwise.at(items[clusters.kernels[kernel][0]].node).rows {
             Some(s) => self.rowwise.graph.symbols[s.0 as usize].clone(),
             None => "one row".to_owned(),

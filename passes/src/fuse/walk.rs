@@ -9,7 +9,7 @@ use crate::lower::columns;
 use crate::lower::cone::{pulled, table};
 use crate::lower::rowwise::Rowwise;
 use routefuse_ir::graph::NodeId;
-use routefuse_ir::kernel::ColumnMap;
+use routefuse_ir::kernel::{ColumnMap, Term};
 use routefuse_ir::op::Op;
 use routefuse_ir::program::Buffer;
 use std::collections::{HashMap, HashSet};
@@ -39,8 +39,19 @@ struct Context {
 pub(crate) struct Read {
     /// What is read: an input, or a value that another kernel stores.
     pub(crate) node: NodeId,
+    /// Where.
+    pub(crate) place: Place,
+}
+
+/// Where memory is read, as seen from an element of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
     /// At the row and column of the store, and nowhere else.
-    pub(crate) same_place: bool,
+    Own,
+    /// At any columns of the store's row, for a row value: so before any element of that row is stored.
+    Row,
+    /// At other columns or other rows.
+    Elsewhere,
 }
 
 /// What evaluating one element of a store takes.
@@ -61,6 +72,10 @@ struct Walk<'a> {
     roots: HashMap<(u32, Step), u32>,
     /// Positions of roots whose values are computed once a row.
     kept: HashSet<u32>,
+    /// Of these, those below a row value proper: one of segments of several columns, which no simpler value can stand for.
+    in_row: HashSet<u32>,
+    /// By root: the store's column for each column of the root's, where an element of the root belongs to one of the store.
+    store_columns: Vec<Option<ColumnMap>>,
     waiting: Vec<(NodeId, u32)>,
     seen: HashSet<(NodeId, u32)>,
 }
@@ -76,6 +91,8 @@ pub(crate) fn walk(rowwise: &Rowwise, memory: &[Option<Buffer>], from: NodeId, l
         numbers: HashMap::new(),
         roots: HashMap::new(),
         kept: HashSet::new(),
+        in_row: HashSet::new(),
+        store_columns: vec![Some(columns::identity(rowwise.at(from).cols))],
         waiting: vec![],
         seen: HashSet::new(),
     };
@@ -91,12 +108,10 @@ pub(crate) fn walk(rowwise: &Rowwise, memory: &[Option<Buffer>], from: NodeId, l
             out.evaluations += weight;
         }
         if memory[id.index()].is_some() {
-            let place = rowwise.at(id);
-            let same_place = place.cols == cols && (cols == 1 || context == whole);
-            out.reads.push(Read { node: id, same_place });
+            out.reads.push(Read { node: id, place: w.place(id, context, from) });
         } else {
             if let Some(t) = table(rowwise, id).filter(|t| memory[t.index()].is_some()) {
-                out.reads.push(Read { node: t, same_place: false });
+                out.reads.push(Read { node: t, place: Place::Elsewhere });
             }
             w.operands(memory, id, context);
         }
@@ -123,18 +138,70 @@ impl Walk<'_> {
     /// The context of the operands of an operation on rows, whatever the column that is asked for.
     fn row(&mut self, id: NodeId, operand: NodeId) -> u32 {
         let cols = self.rowwise.at(operand).cols;
-        self.rooted(ONE, Step::Row(id), cols)
+        let context = self.rooted(ONE, Step::Row(id), cols);
+        let segment = self.rowwise.node(operand).ty.shape.last().and_then(|d| d.as_const());
+        if segment.is_some_and(|width| width > 1) {
+            self.in_row.insert(self.contexts[context as usize].root);
+        }
+        context
+    }
+
+    /// Where a value in memory is read that is asked for in this context.
+    fn place(&self, id: NodeId, context: u32, store: NodeId) -> Place {
+        let (read, stored) = (self.rowwise.at(id), self.rowwise.at(store));
+        let Context { root, map } = &self.contexts[context as usize];
+        let own_column = || match self.store_columns.get(*root as usize) {
+            Some(Some(of_store)) => of_store == map,
+            _ => false,
+        };
+        if read.cols == stored.cols && (read.cols == 1 || own_column()) {
+            Place::Own
+        } else if read.rows == stored.rows && self.in_row.contains(root) {
+            Place::Row
+        } else {
+            Place::Elsewhere
+        }
     }
 
     /// A context that is no map of the one above, for a value of this many columns.
     fn rooted(&mut self, above: u32, step: Step, cols: u64) -> u32 {
         let next = self.roots.len() as u32 + 1;
         let kept = matches!(step, Step::Row(_)) || self.kept.contains(&self.contexts[above as usize].root);
+        let store_columns = self.store_columns_of(above, &step);
         let root = *self.roots.entry((above, step)).or_insert(next);
+        if root == next {
+            self.store_columns.push(store_columns);
+        }
         if kept {
             self.kept.insert(root);
         }
+        if self.in_row.contains(&self.contexts[above as usize].root) {
+            self.in_row.insert(root);
+        }
         self.context(root, columns::identity(cols))
+    }
+
+    /// The store's columns for the columns of a new root. Only parts of a concatenation that is asked for at its own columns
+    /// have them: a part's column is one of the concatenation's, and of no other part.
+    fn store_columns_of(&self, above: u32, step: &Step) -> Option<ColumnMap> {
+        let Step::Part(id, part) = *step else { return None };
+        let Context { root, map } = &self.contexts[above as usize];
+        let cols = self.rowwise.at(id).cols;
+        let of_store = self.store_columns.get(*root as usize)?.as_ref().filter(|_| columns::is_identity(map, cols))?;
+        let widths: Vec<u64> = self.parts_of(id).iter().map(|p| p.1).collect();
+        let (width, begin) = (widths[part], widths[..part].iter().sum());
+        let whole: u64 = widths.iter().sum();
+        let inner_rows = cols / whole;
+        let terms = vec![Term { div: 1, modulo: width, mul: 1 }, Term { div: width, modulo: inner_rows, mul: whole }];
+        let of_concat = columns::normalise(ColumnMap { cols: width * inner_rows, base: begin, terms });
+        columns::compose(&of_concat, of_store)
+    }
+
+    /// The operands of a concatenation that have columns, each with its columns in an inner row.
+    fn parts_of(&self, id: NodeId) -> Vec<(NodeId, u64)> {
+        let rowwise = self.rowwise;
+        let inner = |o: NodeId| rowwise.node(o).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1);
+        rowwise.at(id).operands.iter().filter(|o| rowwise.at(**o).cols > 0).map(|o| (*o, inner(*o))).collect()
     }
 
     fn ask(&mut self, id: NodeId, context: u32) {
@@ -199,16 +266,14 @@ impl Walk<'_> {
 
     fn parts(&mut self, id: NodeId, context: u32) {
         let rowwise = self.rowwise;
-        let inner = |o: NodeId| rowwise.node(o).ty.shape.last().and_then(|d| d.as_const()).unwrap_or(1);
-        let parts: Vec<(NodeId, u64)> =
-            rowwise.at(id).operands.iter().filter(|o| rowwise.at(**o).cols > 0).map(|o| (*o, inner(*o))).collect();
+        let parts = self.parts_of(id);
         let widths: Vec<u64> = parts.iter().map(|p| p.1).collect();
         if let [(only, _)] = parts[..] {
             return self.ask(only, context);
         }
-        let groups = rowwise.at(id).cols / widths.iter().sum::<u64>();
+        let inner_rows = rowwise.at(id).cols / widths.iter().sum::<u64>();
         let Context { root, map } = &self.contexts[context as usize];
-        if let Some((part, map)) = columns::within_part(map, &widths, groups) {
+        if let Some((part, map)) = columns::within_part(map, &widths, inner_rows) {
             let at = self.context(*root, map);
             return self.ask(parts[part].0, at);
         }

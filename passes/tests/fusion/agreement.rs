@@ -3,9 +3,9 @@
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
-use routefuse_ir::kernel::Role;
+use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Store, ValueKind};
 use routefuse_ir::program::{Buffer, Program};
-use routefuse_ir::{Graph, Tensor, TensorType, Verified};
+use routefuse_ir::{Dim, Graph, Layout, Tensor, TensorType, Verified};
 use routefuse_passes::canonicalise::canonicalise;
 use routefuse_passes::fuse::{Fusion, fuse, unfused};
 use routefuse_passes::range::Ranges;
@@ -50,7 +50,8 @@ pub fn agree(g: &Verified<Graph>, extents: &[(&str, u64)], seed: u64) -> Fusion 
 
 /// Runs a program as its threads might: outputs share the memory of the inputs that they alias, and the elements of a
 /// kernel that overwrites an input are computed one by one in random order, with what is in memory at that time. Stores of
-/// one number of columns are computed together before any of them is written.
+/// one number of columns are computed together before any of them is written; the row values of a row are computed before
+/// the first of its elements is.
 fn run_in_place(program: &Program, inputs: &[Tensor], extents: &[u64], seed: u64) -> Vec<Tensor> {
     let zeros = |ty: &TensorType| {
         let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(extents)).collect();
@@ -97,15 +98,82 @@ fn run_in_place(program: &Program, inputs: &[Tensor], extents: &[u64], seed: u64
             continue;
         }
         let mut choices = Choices::seeded(seed);
+        let mut row_values = RowValues::of(k, &symbols);
         while !elements.is_empty() {
             let (n, element) = elements.swap_remove(choices.below(elements.len()));
-            let outputs = run(&memory);
+            let reads = k.params.iter().zip(&step.buffers).filter(|(p, _)| p.role == Role::Input);
+            let reads: Vec<&Tensor> = reads.map(|(_, b)| &memory[place(*b)]).collect();
+            let outputs = row_values.run(&reads, element / n);
             for (i, to) in stores.iter().enumerate().filter(|(i, _)| cols[*i] == n) {
                 memory[*to].set_bits(element as usize, outputs[i].bits(element as usize));
             }
         }
     }
     (0..program.outputs.len()).map(|o| memory[place(Buffer::Output(o))].clone()).collect()
+}
+
+/// A kernel in two halves: its row values, and the rest, which is given them.
+struct RowValues<'s> {
+    symbols: &'s [u64],
+    /// Stores the row values behind the kernel's own outputs.
+    first: Verified<Kernel>,
+    /// Loads them.
+    second: Verified<Kernel>,
+    /// What the first has computed.
+    values: Vec<Tensor>,
+    /// By row, whether its row values are there.
+    computed: Vec<bool>,
+}
+
+impl<'s> RowValues<'s> {
+    fn of(kernel: &Kernel, symbols: &'s [u64]) -> RowValues<'s> {
+        let (mut first, mut second) = (kernel.clone(), kernel.clone());
+        let mut values = vec![];
+        let rows = kernel.rows.map_or(1, |r| symbols[r.0 as usize]);
+        for (id, value) in kernel.values() {
+            if !value.kind.is_row_value() || value.space.per_row != kernel.rows.is_some() {
+                continue;
+            }
+            let dims: Vec<Dim> = kernel.rows.map(Dim::Sym).into_iter().chain([Dim::from(value.space.cols)]).collect();
+            let ty = TensorType::new(value.dtype, dims);
+            let param = |role| Param {
+                name: format!("v{}", id.0),
+                role,
+                ty: ty.clone(),
+                layout: Layout::Contiguous,
+                aliases: None,
+            };
+            let end = ParamId(kernel.params.len() as u32 + values.len() as u32);
+            first.params.push(param(Role::Output));
+            first.stores.push(Store { param: end, value: id, add_at: None });
+            second.params.push(param(Role::Input));
+            second.values[id.0 as usize].kind = ValueKind::Load(end);
+            let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(symbols)).collect();
+            values.push(Tensor::zeros(value.dtype, &shape));
+        }
+        let verified = |k: Kernel| k.verify().unwrap_or_else(|d| panic!("{d}"));
+        let (first, second) = (verified(first), verified(second));
+        RowValues { symbols, first, second, values, computed: vec![false; rows as usize] }
+    }
+
+    /// The kernel's outputs with what is in memory now; row values of this row as they were at its first element.
+    fn run(&mut self, reads: &[&Tensor], row: u64) -> Vec<Tensor> {
+        let run = |kernel: &Verified<Kernel>, reads: &[&Tensor]| {
+            interp::kernel::run(kernel, self.symbols, reads).unwrap_or_else(|d| panic!("{d}")).outputs
+        };
+        if !std::mem::replace(&mut self.computed[row as usize], true) {
+            let outputs = run(&self.first, reads);
+            let all = &outputs[outputs.len() - self.values.len()..];
+            for (value, now) in self.values.iter_mut().zip(all) {
+                let cols = value.len() / self.computed.len();
+                for element in row as usize * cols..(row as usize + 1) * cols {
+                    value.set_bits(element, now.bits(element));
+                }
+            }
+        }
+        let reads: Vec<&Tensor> = reads.iter().copied().chain(&self.values).collect();
+        run(&self.second, &reads)
+    }
 }
 
 fn text(g: &Graph) -> String {

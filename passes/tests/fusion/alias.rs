@@ -91,9 +91,41 @@ fn a_table_that_is_overwritten_is_gathered_before() {
         let picked = b.gather(x, &[y, n]);
         b.output("picked", picked);
         let sum = b.add(x, y);
-        b.output_with("sum", sum, Layout::Contiguous, Alias::Donates(0));
+        in_place(b, "sum", sum, 0);
     });
     assert_eq!((kernel_of(&f, 0), kernel_of(&f, 1)), (0, 1));
+}
+
+#[test]
+fn f17_a_donation_that_would_cost_a_kernel_is_not_taken() {
+    let f = build(|b, x, y, n| {
+        let picked = b.gather(x, &[y, n]);
+        b.output("picked", picked);
+        let sum = b.add(x, y);
+        b.output_with("sum", sum, Layout::Contiguous, Alias::Donates(0));
+        let next = b.add(y, y);
+        b.output_with("next", next, Layout::Contiguous, Alias::Donates(1));
+    });
+    assert_eq!(f.program.steps.len(), 1);
+    assert_eq!([f.program.outputs[1].alias, f.program.outputs[2].alias], [Alias::None, Alias::Donates(1)]);
+    let apart = Reason::Apart { output: "sum".into(), input: "x".into() };
+    assert!(f.cuts.iter().any(|c| c.kernels.is_none() && c.reason == apart), "{:?}", f.cuts);
+}
+
+/// A remap of the first columns of a wider buffer: every element reads its own place and no other.
+#[test]
+fn f17_parts_of_a_wider_buffer_are_remapped_in_place() {
+    let mut b = GraphBuilder::new("wide");
+    let t = Dim::Sym(b.symbol("T"));
+    let wide = b.input("wide", DType::I32, [t, 2.into(), 5.into()]);
+    let map = b.input("map", DType::I32, [4.into()]);
+    let (routed, shared, last) = (b.slice(wide, 0, 2), b.slice(wide, 2, 4), b.slice(wide, 4, 5));
+    let (physical, more) = (b.gather(map, &[routed]), b.add(last, last));
+    let tail = b.concat(&[shared, more]);
+    let all = b.concat(&[physical, tail]);
+    b.output_with("wide_out", all, Layout::Contiguous, Alias::InPlace(0));
+    let f = agree(&b.finish().unwrap(), &[("T", 5)], 3);
+    assert_eq!((f.program.steps.len(), &f.cuts[..]), (1, &[][..]));
 }
 
 #[test]

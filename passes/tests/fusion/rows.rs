@@ -301,13 +301,49 @@ fn what_a_row_value_is_made_of_is_nobodys_recomputation() {
     assert_eq!(f.program.steps.len(), 1);
 }
 
+/// A row that one team reads whole before it writes any of it is one kernel, in place too.
 #[test]
-fn logits_that_are_overwritten_are_staged() {
+fn f17_a_row_that_is_read_whole_is_overwritten_in_one_kernel() {
+    let build = |alias: Alias, value: fn(&mut GraphBuilder, NodeId) -> NodeId| {
+        let mut b = GraphBuilder::new("g");
+        let t = Dim::Sym(b.symbol("T"));
+        let x = b.input("x", DType::F32, [t, 8.into()]);
+        let y = value(&mut b, x);
+        b.output_with("y", y, Layout::Contiguous, alias);
+        agree(&b.finish().unwrap(), &[("T", 3)], 1)
+    };
+    let values: [fn(&mut GraphBuilder, NodeId) -> NodeId; 4] = [
+        |b, x| b.softmax(x),
+        |b, x| b.renorm(x, Denominator::Sum),
+        |b, x| b.cumsum(x),
+        // The rows' best is subtracted from what a slice and a concatenation leave in its place.
+        |b, x| {
+            let best = b.reduce_inner(ReduceOp::Max, x);
+            let parts = [b.slice(x, 0, 3), b.slice(x, 3, 8)];
+            let same = b.concat(&parts);
+            let shape = b.ty(x).shape.clone();
+            let best = b.broadcast(best, shape);
+            b.sub(same, best)
+        },
+    ];
+    for value in values {
+        for alias in [Alias::InPlace(0), Alias::Donates(0)] {
+            let f = build(alias, value);
+            assert_eq!((f.program.steps.len(), &f.cuts[..]), (1, &[][..]));
+            assert_eq!(f.program.outputs[0].alias, alias);
+        }
+    }
+}
+
+#[test]
+fn a_row_whose_elements_are_read_at_other_columns_is_staged() {
     let mut b = GraphBuilder::new("g");
     let t = Dim::Sym(b.symbol("T"));
     let x = b.input("x", DType::F32, [t, 8.into()]);
-    let p = b.softmax(x);
-    b.output_with("p", p, Layout::Contiguous, Alias::InPlace(0));
+    let ids = b.topk(x, 8, Candidates::All, TopKOrder::Value);
+    let best = b.gather_row(x, ids, OutOfRange::Pass);
+    let sum = b.add(x, best);
+    b.output_with("sum", sum, Layout::Contiguous, Alias::InPlace(0));
     let f = agree(&b.finish().unwrap(), &[("T", 3)], 1);
     assert!(f.cuts.iter().any(|c| matches!(c.reason, Reason::Staged { .. })), "{:?}", f.cuts);
 }

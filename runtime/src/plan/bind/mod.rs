@@ -315,7 +315,11 @@ impl Plan {
                 format!("give both the same view (address and strides), or memory apart from `{}`", i.name)
             }
             _ if i.writable => "give each output memory of its own".to_owned(),
-            _ => format!("give the output memory of its own, or declare that it lies in `{}`", i.name),
+            _ => format!(
+                "give the output memory of its own, or declare it `in_place({0})`; where it is declared `donates({0})`, \
+                 lying there would take another kernel, as `explain` says",
+                i.name
+            ),
         };
         Diagnostic::new(Code::PartialOverlap, message).help(help)
     }
