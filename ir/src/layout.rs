@@ -22,8 +22,8 @@ pub enum Alias {
     None,
     /// The output *is* this input's view; launch checks it. In text: `in_place(name)`.
     InPlace(usize),
-    /// The output may be this input's view, or disjoint from it. A graph permits it; a program has it where it takes no more
-    /// kernels than memory apart would. In text: `donates(name)`.
+    /// The output may be this input's view, or disjoint from it. Where lying in the input would take another kernel, it has to be
+    /// disjoint: `explain` says so, and a launch refuses anything else. In text: `donates(name)`.
     Donates(usize),
     /// The output is a copy of this input: the same view is left alone, a disjoint one is written, anything between is an
     /// error at launch. In text: `guarded(name)`.

@@ -300,12 +300,13 @@ impl Cx<'_> {
         self.count(2)?;
         let (x, i) = (&self.operands[0], &self.operands[1]);
         self.index_dtype(i, "an index")?;
-        if x.shape.len() != 2 || x.shape[1].as_const().is_none_or(|n| n == 0) {
-            return self.rank("x", x, "[T, E] with E at least 1");
+        if x.shape.last().and_then(|d| d.as_const()).is_none_or(|n| n == 0) {
+            return self.rank("x", x, "[…, E] with E constant and at least 1");
         }
-        if i.shape.len() != 2 || i.shape[0] != x.shape[0] {
+        let leading = |ty: &TensorType| ty.shape.split_last().map(|(_, leading)| leading.to_vec());
+        if leading(i) != leading(x) {
             let message = format!("`gather_row` takes {} at {}", self.text(0), self.text(1));
-            return problem(Code::ShapeMismatch, message, "both must be of rank 2 with the same leading dim");
+            return problem(Code::ShapeMismatch, message, "both must have the same dims but for the inner one");
         }
         self.fill(policy)?;
         Ok(TensorType::new(x.dtype, i.shape.clone()))

@@ -7,6 +7,7 @@ use crate::dtype::DType;
 use crate::op::info::DTypes;
 use crate::op::{Denominator, GroupScore, ReduceOp};
 use crate::tensor_type::TensorType;
+use crate::verify::MAX_RANK;
 
 /// The most slots of a `topk`.
 pub const MAX_K: u64 = 64;
@@ -70,7 +71,7 @@ impl Cx<'_> {
     pub(super) fn group_score(&self, groups: u64, score: GroupScore) -> Inferred {
         self.count(1)?;
         self.f32(0)?;
-        let columns = self.row_matrix("x", 0)?;
+        let columns = self.grouped("x", 0)?;
         self.even_groups(groups, columns)?;
         if score == GroupScore::TopTwoSum {
             self.narrow(columns / groups)?;
@@ -82,11 +83,12 @@ impl Cx<'_> {
         self.count(2)?;
         self.f32(0)?;
         self.f32(1)?;
-        let columns = self.row_matrix("x", 0)?;
-        let groups = self.row_matrix("scores", 1)?;
-        if self.operands[0].shape[0] != self.operands[1].shape[0] {
+        let columns = self.grouped("x", 0)?;
+        let groups = self.grouped("scores", 1)?;
+        let leading = |i: usize| self.operands[i].shape.split_last().map(|(_, leading)| leading);
+        if leading(0) != leading(1) {
             let message = format!("`group_mask` of {} by {}", self.text(0), self.text(1));
-            return problem(Code::ShapeMismatch, message, "both have the same rows");
+            return problem(Code::ShapeMismatch, message, "both have the same dims but for the inner one");
         }
         self.even_groups(groups, columns)?;
         self.at_most("keep", keep, groups, "groups")?;
@@ -206,12 +208,15 @@ impl Cx<'_> {
         }
     }
 
-    /// The columns of an operand of rank 2.
-    fn row_matrix(&self, name: &str, i: usize) -> Result<u64, Problem> {
+    /// The columns of an operand that is taken in groups: of a rank that leaves one for them.
+    fn grouped(&self, name: &str, i: usize) -> Result<u64, Problem> {
         let ty = &self.operands[i];
         match ty.shape[..] {
-            [_, Dim::Const(columns)] if columns > 0 => Ok(columns),
-            _ => self.rank(name, ty, "[T, E] with E at least 1"),
+            [.., Dim::Const(columns)] if columns > 0 && ty.shape.len() < MAX_RANK => Ok(columns),
+            _ => {
+                let wanted = format!("[…, E] of rank 1 to {}, with E constant and at least 1", MAX_RANK - 1);
+                self.rank(name, ty, &wanted)
+            }
         }
     }
 

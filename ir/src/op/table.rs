@@ -172,7 +172,7 @@ super::declare::ops! {
         "gather_row" [Op::GatherRow { out_of_range }] (x: ANY; i: INTEGERS)
             {out_of_range: OutOfRange = OutOfRange::Pass}
             -> Operand(0), cost Each(4), sign OfFirst, nan OfFirst,
-            "x[t, i[t, k]]: a gather within the row.";
+            "x[…, i[…, k]]: a gather within the row, the inner dim.";
         "mask_rows" [Op::MaskRows { fill }] (x: ANY; n: INTEGERS) {fill: Literal}
             -> Operand(0), cost Each(2), sign OfFirst, nan OfFirst,
             "Rows t >= n replaced by fill; n is a device scalar.";

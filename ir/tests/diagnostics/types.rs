@@ -334,7 +334,7 @@ graph @g {
   input %q : i64[T, 8]
   input %c : bool[T, 8]
   input %none : f32[T, 0]
-  input %cube : f32[T, 2, 8]
+  input %cube : f32[T, 1, 1, 1, 2, 8]
   input %counts : i32[16]
   input %f : f32[16]
   %a = dot %x, %y
@@ -344,7 +344,7 @@ graph @g {
   %g = softmax %none
   %i = reduce_max %x {axis = 0}
   %j = reduce_max %x {axis = 2}
-  %k = top2_sum %cube {axis = 1}
+  %k = top2_sum %cube {axis = 4}
   %l = group_score %cube {groups = 2, score = max}
   %m = renorm %q {denominator = sum}
   %n = atomic_add %f, %q, %f
@@ -374,12 +374,12 @@ graph @g {
 19:3 RF0311: axis 2 of f32[T, 8]
   in: %j = reduce_max %x {axis = 2}
   help: axes count from 0
-20:3 RF0311: `top2_sum` over axis 1 of f32[T, 2, 8]
-  in: %k = top2_sum %cube {axis = 1}
-  help: it takes the inner axis, 2
-21:3 RF0308: `x` of `group_score` is f32[T, 2, 8]
+20:3 RF0311: `top2_sum` over axis 4 of f32[T, 1, 1, 1, 2, 8]
+  in: %k = top2_sum %cube {axis = 4}
+  help: it takes the inner axis, 5
+21:3 RF0308: `x` of `group_score` is f32[T, 1, 1, 1, 2, 8]
   in: %l = group_score %cube {groups = 2, score = max}
-  help: it must be [T, E] with E at least 1
+  help: it must be […, E] of rank 1 to 5, with E constant and at least 1
 22:3 RF0304: `renorm` does not take i64 here
   in: %m = renorm %q {denominator = sum}
   help: it needs f32; `cast` the operand

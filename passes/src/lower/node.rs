@@ -128,7 +128,7 @@ impl Lowering<'_> {
             let wide = b.widen(value, extent);
             return Ok(b.gather_row(wide, index, bounds));
         }
-        // Rows of a constant leading dim are columns here: each inner row counts from its own first column.
+        // Inner rows are columns here: each counts from its own first column.
         let term = Term { div: at.cols / inner_rows, modulo: inner_rows, mul: 1 };
         let inner_row = b.column(DType::I64, inner_rows);
         let inner_row = b.remap(inner_row, columns::normalise(ColumnMap { cols: at.cols, base: 0, terms: vec![term] }));

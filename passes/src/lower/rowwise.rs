@@ -78,16 +78,17 @@ impl<'g> Rowwise<'g> {
             Op::Gather { .. } => all(1),
             // Mostly a column of its own for each place, whatever the operand.
             op if Reads::of(op) != Reads::Own => false,
-            // With a constant leading dim the rows of `x` are columns too: see `index`.
+            // With other constant dims the rows of `x` are columns too: see `index`.
             Op::GatherRow { .. } => all(1) && (self.inner_rows(operands[1]) == 1 || all(0)),
             _ => all(0),
         }
     }
 
-    /// The constant leading dim of a value of rank 2, 1 where that dim is symbolic. Its rows, the *inner rows*, are columns of
-    /// the kernel's row; to `gather_row` they are rows.
+    /// How many *inner rows* a row of the kernel has: rows along the inner dim, one beside the other, for each element of the
+    /// other constant dims. To `gather_row` they are rows.
     pub(crate) fn inner_rows(&self, id: NodeId) -> u64 {
-        self.node(id).ty.shape.first().and_then(|d| d.as_const()).unwrap_or(1)
+        let shape = &self.node(id).ty.shape;
+        shape.iter().take(shape.len().saturating_sub(1)).filter_map(|d| d.as_const()).product()
     }
 
     /// The node.

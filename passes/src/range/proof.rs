@@ -21,7 +21,7 @@ impl Ranges {
         };
         let shape = &g.node(*table).ty.shape;
         let (dims, counted) = match g.node(gather).op {
-            Op::GatherRow { .. } => (shape.get(1..).unwrap_or_default(), "columns"),
+            Op::GatherRow { .. } => (shape.last().map_or(&[][..], std::slice::from_ref), "columns"),
             _ => (&shape[..], if position == 0 { "rows" } else { "columns" }),
         };
         let counted = if g.node(*table).ty.shape.len() == 1 { "elements" } else { counted };

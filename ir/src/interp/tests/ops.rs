@@ -211,6 +211,28 @@ fn gather_row_reads_its_own_row() {
 }
 
 #[test]
+fn f15_gather_row_takes_any_rank() {
+    let mut b = GraphBuilder::new("g");
+    let t = b.symbol("T");
+    let x = b.input("x", DType::I32, [t.into(), 2.into(), 2.into(), 3.into()]);
+    let i = b.input("i", DType::I32, [t.into(), 2.into(), 2.into(), 1.into()]);
+    let y = b.gather_row(x, i, OutOfRange::Pass);
+    b.output("y", y);
+    let row = b.input("row", DType::I32, [4.into()]);
+    let at = b.input("at", DType::I32, [2.into()]);
+    let z = b.gather_row(row, at, OutOfRange::Pass);
+    b.output("z", z);
+    let graph = b.finish().expect("verifies");
+    let counted: Vec<i128> = (0..12).collect();
+    let x = ints(DType::I32, &[1, 2, 2, 3], &counted);
+    let i = ints(DType::I32, &[1, 2, 2, 1], &[2, 0, 3, 1]);
+    let (row, at) = (ints(DType::I32, &[4], &[5, 6, 7, 8]), ints(DType::I32, &[2], &[3, -1]));
+    let outcome = run(&graph, &[x, i, row, at], &[]).expect("runs");
+    assert_eq!(values(&outcome.outputs[0]), [2, 3, -1, 10]);
+    assert_eq!(values(&outcome.outputs[1]), [8, -1]);
+}
+
+#[test]
 fn a_table_of_a_symbolic_extent_may_be_empty() {
     for policy in [OutOfRange::Pass, OutOfRange::Clamp, OutOfRange::Wrap, OutOfRange::Trap] {
         let mut b = GraphBuilder::new("g");

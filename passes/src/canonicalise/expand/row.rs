@@ -77,7 +77,13 @@ fn dot(v: View, id: NodeId) -> Option<Expr> {
     Some(reduced(ReduceOp::Sum, Expr::binary(BinaryOp::Mul, a, b), v.ty(a).shape.len() - 1))
 }
 
-/// group_score(x)[T, G] = reduce(x[T, G, E / G])
+/// A shape with its inner dim in groups: `[…, groups, width]`.
+fn grouped(shape: &[Dim], groups: u64, width: u64) -> Vec<Dim> {
+    let leading = shape.iter().copied().take(shape.len().saturating_sub(1));
+    leading.chain([Dim::Const(groups), Dim::Const(width)]).collect()
+}
+
+/// group_score(x)[…, G] = reduce(x[…, G, E / G])
 fn group_score(v: View, id: NodeId) -> Option<Expr> {
     let Op::GroupScore { groups, score } = v.op(id) else { return None };
     let [x] = v.operands(id)?;
@@ -85,8 +91,8 @@ fn group_score(v: View, id: NodeId) -> Option<Expr> {
         GroupScore::Max => ReduceOp::Max,
         GroupScore::TopTwoSum => ReduceOp::TopTwoSum,
     };
-    let grouped = [v.ty(x).shape[0], Dim::Const(*groups), Dim::Const(inner(v, x)? / groups)];
-    Some(reshape(reduced(op, reshape(x, &grouped), 2), &v.ty(id).shape))
+    let grouped = grouped(&v.ty(x).shape, *groups, inner(v, x)? / groups);
+    Some(reshape(reduced(op, reshape(x, &grouped), grouped.len() - 1), &v.ty(id).shape))
 }
 
 /// group_mask(x, scores) = select(kept, x, fill), or x × select(kept, 1.0, 0.0), where kept is topk_mask(scores), each
@@ -96,8 +102,7 @@ fn group_mask(v: View, id: NodeId) -> Option<Expr> {
     let [x, scores] = v.operands(id)?;
     let (shape, groups) = (&v.ty(x).shape, inner(v, scores)?);
     let mask = Expr::Op(Op::TopKMask { k: *keep, candidates: Candidates::All }, vec![scores.into()]);
-    let (group, width) = (Dim::Const(groups), Dim::Const(inner(v, x)? / groups));
-    let repeated = broadcast(reshape(mask, &[shape[0], group, Dim::Const(1)]), &[shape[0], group, width]);
+    let repeated = broadcast(reshape(mask, &grouped(shape, groups, 1)), &grouped(shape, groups, inner(v, x)? / groups));
     let kept = reshape(repeated, shape);
     Some(match fill {
         GroupFill::NegInf => Expr::select(kept, x, Literal::f32(f32::NEG_INFINITY)),

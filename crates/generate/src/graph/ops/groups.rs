@@ -3,12 +3,13 @@
 use crate::graph::Growing;
 use crate::graph::values::inner;
 use routefuse_ir::op::{GroupFill, GroupScore};
+use routefuse_ir::verify::MAX_RANK;
 use routefuse_ir::{DType, NodeId, Op};
 
 impl Growing<'_> {
     /// A score for each group, or the mask by one.
     pub(super) fn groups(&mut self) -> Option<NodeId> {
-        let x = self.value_where(|t| t.shape.len() == 2 && inner(t).is_some())?;
+        let x = self.value_where(|t| t.shape.len() < MAX_RANK && inner(t).is_some())?;
         let x = self.to(x, DType::F32)?;
         let columns = inner(self.b.ty(x))?;
         let divisors: Vec<u64> = (1..=columns.min(32)).filter(|d| columns.is_multiple_of(*d)).collect();

@@ -2,7 +2,7 @@
 
 use crate::graph::Growing;
 use routefuse_ir::op::OutOfRange;
-use routefuse_ir::{DType, Dim, NodeId, Op};
+use routefuse_ir::{DType, Dim, NodeId, Op, TensorType};
 
 impl Growing<'_> {
     pub(in crate::graph) fn policy(&mut self, dtype: DType) -> OutOfRange {
@@ -54,13 +54,15 @@ impl Growing<'_> {
     }
 
     pub(super) fn gather_row(&mut self) -> Option<NodeId> {
-        let x = self.value_where(|t| t.shape.len() == 2)?;
-        let rows = self.shape_of(x)[0];
-        let index = self.value_where(|t| t.shape.len() == 2 && t.shape[0] == rows && t.dtype.is_int());
+        let x = self.value_where(|t| !t.shape.is_empty())?;
+        let shape = self.shape_of(x);
+        let beside =
+            |t: &TensorType| t.shape.len() == shape.len() && t.shape[..t.shape.len() - 1] == shape[..shape.len() - 1];
+        let index = self.value_where(|t| t.dtype.is_int() && beside(t));
         let index = match index {
             Some(i) => i,
             None => {
-                let other = self.value_where(|t| t.shape.len() == 2 && t.shape[0] == rows)?;
+                let other = self.value_where(beside)?;
                 let dtype = self.integer();
                 self.to(other, dtype)?
             }
