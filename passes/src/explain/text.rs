@@ -1,6 +1,7 @@
 //! The report for people.
 
 use super::{Cost, GatherReport, KernelReport, ParamReport, PassSummary, Report, Traffic};
+use routefuse_ir::target::{Target, TargetKind};
 use std::fmt;
 
 /// `1 launch`, `2 launches`.
@@ -49,6 +50,22 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
     if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
 }
 
+/// Targets by name, without a list of the whole table: `every GPU`, or neighbours of the table as `first … last`.
+fn targets(names: &[String]) -> String {
+    let named = |t: &Target| names.iter().any(|name| name == t.name());
+    let gpus = || Target::all().filter(|t| t.kind() != TargetKind::Host);
+    if gpus().all(|t| named(&t)) && names.len() == gpus().count() {
+        return "every GPU".to_owned();
+    }
+    let table: Vec<Target> = Target::all().collect();
+    let runs = table.chunk_by(|a, b| named(a) == named(b)).filter(|run| named(&run[0]));
+    let texts = runs.map(|run| match run {
+        [first, _, .., last] => format!("{first} … {last}"),
+        few => list(few),
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}
+
 impl fmt::Display for KernelReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let KernelReport { name, rows, ops, reads, writes, traffic, schedules, signature } = self;
@@ -60,10 +77,7 @@ impl fmt::Display for KernelReport {
         writeln!(f, "  writes   {}", list(writes))?;
         writeln!(f, "  moves    {traffic}")?;
         for s in schedules {
-            let targets = match &s.targets[..] {
-                [first, .., last] => format!("{first} … {last}"),
-                one => one.join(", "),
-            };
+            let targets = targets(&s.targets);
             writeln!(f, "  schedule {targets}: {}; variants {}", s.schedule, s.variants.join(", "))?;
             s.why.iter().try_for_each(|w| writeln!(f, "    {w}"))?;
         }
