@@ -14,8 +14,22 @@ pub enum TargetKind {
     Amdgpu,
 }
 
+/// What a machine can do beyond what every one of its kind can. A column of the table for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Abilities {
+    /// A kernel may be launched while the one before it in the stream runs, and waits for it by itself (CUDA's programmatic
+    /// dependent launch).
+    pub dependent_launch: bool,
+    /// The lesser of two floats, or a NaN where one is, is one instruction.
+    pub nan_min: bool,
+    /// A warp finds its largest 32-bit word in one instruction.
+    pub warp_max: bool,
+}
+
 /// One row of the table.
 #[derive(Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct TargetInfo {
     /// `host`, `sm_90`, `gfx942`, …
     pub name: &'static str,
@@ -29,42 +43,70 @@ pub struct TargetInfo {
     pub warp: u32,
     /// Most threads of a block.
     pub max_threads: u32,
+    /// Its compute capability without the point: 90 for `sm_90`. `None` if it is not NVIDIA's.
+    pub capability: Option<u32>,
+    /// What it can do.
+    pub abilities: Abilities,
     /// What it is, for people.
     pub product: &'static str,
 }
 
-const fn nv(name: &'static str, features: &'static str, product: &'static str) -> TargetInfo {
-    let (kind, triple) = (TargetKind::Nvptx, "nvptx64-nvidia-cuda");
-    TargetInfo { name, kind, triple, features, warp: 32, max_threads: 1024, product }
+const NONE: Abilities = Abilities { dependent_launch: false, nan_min: false, warp_max: false };
+const AMPERE: Abilities = Abilities { nan_min: true, warp_max: true, ..NONE };
+const HOPPER: Abilities = Abilities { dependent_launch: true, ..AMPERE };
+
+const HOST: TargetInfo = TargetInfo {
+    name: "host",
+    kind: TargetKind::Host,
+    triple: "",
+    features: "",
+    warp: 1,
+    max_threads: 1,
+    capability: None,
+    abilities: NONE,
+    product: "this machine's processor",
+};
+
+const fn nv(
+    name: &'static str,
+    capability: u32,
+    features: &'static str,
+    abilities: Abilities,
+    product: &'static str,
+) -> TargetInfo {
+    TargetInfo {
+        name,
+        kind: TargetKind::Nvptx,
+        triple: "nvptx64-nvidia-cuda",
+        features,
+        warp: 32,
+        max_threads: 1024,
+        capability: Some(capability),
+        abilities,
+        product,
+        ..HOST
+    }
 }
 
 const fn amd(name: &'static str, warp: u32, product: &'static str) -> TargetInfo {
     let (kind, triple) = (TargetKind::Amdgpu, "amdgcn-amd-amdhsa");
-    TargetInfo { name, kind, triple, features: "", warp, max_threads: 1024, product }
+    TargetInfo { name, kind, triple, warp, max_threads: 1024, product, ..HOST }
 }
 
 /// Every target. PTX versions are the first that knows the processor.
 pub const TARGETS: &[TargetInfo] = &[
-    TargetInfo {
-        name: "host",
-        kind: TargetKind::Host,
-        triple: "",
-        features: "",
-        warp: 1,
-        max_threads: 1,
-        product: "this machine's processor",
-    },
-    nv("sm_70", "+ptx63", "Volta (V100)"),
-    nv("sm_75", "+ptx63", "Turing (T4)"),
-    nv("sm_80", "+ptx70", "Ampere (A100)"),
-    nv("sm_86", "+ptx71", "Ampere (A10, RTX 30)"),
-    nv("sm_87", "+ptx74", "Ampere (Orin)"),
-    nv("sm_89", "+ptx78", "Ada (L4, L40, RTX 40)"),
-    nv("sm_90", "+ptx80", "Hopper (H100, H200)"),
-    nv("sm_100", "+ptx86", "Blackwell (B200)"),
-    nv("sm_103", "+ptx88", "Blackwell (B300)"),
-    nv("sm_120", "+ptx87", "Blackwell (RTX 50)"),
-    nv("sm_121", "+ptx88", "Blackwell (DGX Spark)"),
+    HOST,
+    nv("sm_70", 70, "+ptx63", NONE, "Volta (V100)"),
+    nv("sm_75", 75, "+ptx63", NONE, "Turing (T4)"),
+    nv("sm_80", 80, "+ptx70", AMPERE, "Ampere (A100)"),
+    nv("sm_86", 86, "+ptx71", AMPERE, "Ampere (A10, RTX 30)"),
+    nv("sm_87", 87, "+ptx74", AMPERE, "Ampere (Orin)"),
+    nv("sm_89", 89, "+ptx78", AMPERE, "Ada (L4, L40, RTX 40)"),
+    nv("sm_90", 90, "+ptx80", HOPPER, "Hopper (H100, H200)"),
+    nv("sm_100", 100, "+ptx86", HOPPER, "Blackwell (B200)"),
+    nv("sm_103", 103, "+ptx88", HOPPER, "Blackwell (B300)"),
+    nv("sm_120", 120, "+ptx87", HOPPER, "Blackwell (RTX 50)"),
+    nv("sm_121", 121, "+ptx88", HOPPER, "Blackwell (DGX Spark)"),
     amd("gfx90a", 64, "CDNA 2 (MI250)"),
     amd("gfx942", 64, "CDNA 3 (MI300)"),
     amd("gfx950", 64, "CDNA 4 (MI350)"),
@@ -119,23 +161,12 @@ impl Target {
 
     /// Its compute capability without the point: 90 for `sm_90`. `None` if it is not NVIDIA's.
     pub fn sm(self) -> Option<u32> {
-        self.0.name.strip_prefix("sm_").and_then(|digits| digits.parse().ok())
+        self.0.capability
     }
 
-    /// Kernels for this target wait by themselves for the kernel before them in the stream, so that they may be launched
-    /// while it runs (CUDA's programmatic dependent launch).
-    pub fn has_dependent_launch(self) -> bool {
-        self.sm().is_some_and(|sm| sm >= 90)
-    }
-
-    /// The lesser of two floats, or a NaN where one is, is one instruction.
-    pub fn has_nan_min(self) -> bool {
-        self.sm().is_some_and(|sm| sm >= 80)
-    }
-
-    /// A warp finds its largest 32-bit word in one instruction.
-    pub fn has_warp_max(self) -> bool {
-        self.sm().is_some_and(|sm| sm >= 80)
+    /// What it can do beyond what every machine of its kind can.
+    pub fn abilities(self) -> Abilities {
+        self.0.abilities
     }
 }
 

@@ -82,11 +82,11 @@ impl Machine for Nvptx {
     }
 
     fn waits_for_inputs(&self) -> bool {
-        self.target.has_dependent_launch()
+        self.target.abilities().dependent_launch
     }
 
     fn has_load_once(&self) -> bool {
-        self.target.has_dependent_launch()
+        self.target.abilities().dependent_launch
     }
 
     /// They are the first to leave the caches, so that they make room before anything else does: the kernel behind reads what
@@ -134,7 +134,7 @@ impl Machine for Nvptx {
     }
 
     fn nan_flows(&self) -> bool {
-        self.target.has_nan_min()
+        self.target.abilities().nan_min
     }
 
     fn lesser<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
@@ -158,7 +158,7 @@ impl Warps for Nvptx {
     ///
     /// The next kernel is let go first: it cannot begin to read or write before this one has ended.
     fn begin(&self, b: &Builder<'_>) {
-        if !self.target.has_dependent_launch() {
+        if !self.target.abilities().dependent_launch {
             return;
         }
         for kind in ["launch_dependents", "wait"] {
@@ -189,7 +189,7 @@ impl Warps for Nvptx {
     }
 
     fn max<'m>(&self, b: &Builder<'m>, value: Val<'m>) -> Option<Val<'m>> {
-        if !self.target.has_warp_max() {
+        if !self.target.abilities().warp_max {
             return None;
         }
         let all = all_lanes(b);

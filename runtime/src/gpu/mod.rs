@@ -49,7 +49,7 @@ pub struct KernelLaunch<'p, D: Driver> {
     /// Threads of a block, all in its first dimension.
     pub threads: u32,
     /// The kernel may be set up while the one in front of it runs: only for targets that
-    /// [have it](Target::has_dependent_launch).
+    /// [have it](routefuse_ir::target::Abilities::dependent_launch).
     pub dependent: bool,
     /// For each argument of the kernel, the address of its 8 bytes, which the call copies.
     pub parameters: &'p mut [*mut c_void],

@@ -65,7 +65,7 @@ impl<D: Driver> GpuPlan<D> {
             variants: k.variants().iter().map(|v| (*v, OnceLock::new())).collect(),
         };
         let steps = plan.kernels().iter().map(step).collect();
-        let most_dependent = if plan.target().has_dependent_launch() { driver.multiprocessors() } else { 0 };
+        let most_dependent = if plan.target().abilities().dependent_launch { driver.multiprocessors() } else { 0 };
         let (quick, context, location) = (Quick::new(&plan), driver.context(), Location::of(driver.device()));
         Ok(GpuPlan { plan, gpu: gpu.clone(), steps, quick, context, location, most_dependent })
     }

@@ -42,7 +42,7 @@ pub(super) fn single(
             report(counts, name, rules::allocations(g, plan, stream, allocations));
         }
     }
-    if !code.target.has_dependent_launch() {
+    if !code.target.abilities().dependent_launch {
         println!("skipped: programmatic dependent launch, which {} has not", code.target);
         return Ok(());
     }

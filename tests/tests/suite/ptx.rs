@@ -34,7 +34,7 @@ pub fn check_text(name: &str, ptx: &str) {
 fn check_waits(name: &str, ptx: &str) {
     let target = ptx.lines().find_map(|l| l.strip_prefix(".target ")).expect("PTX names its target");
     let at = |op: &str| ptx.find(op).unwrap_or(ptx.len());
-    let waits = Target::named(target.trim()).expect("a known target").has_dependent_launch();
+    let waits = Target::named(target.trim()).expect("a known target").abilities().dependent_launch;
     assert_eq!(ptx.contains("griddepcontrol.wait;"), waits, "{name}");
     assert_eq!(ptx.contains("griddepcontrol.launch_dependents;"), waits, "{name}");
     for op in ["ld.global", "st.global", "atom.", "red.", "ld.shared", "st.shared"] {
