@@ -25,6 +25,10 @@ pub struct Abilities {
     pub nan_min: bool,
     /// A warp finds its largest 32-bit word in one instruction.
     pub warp_max: bool,
+    /// Blocks may be launched in clusters. A kernel that is not says so, or it looks at each launch where in a cluster it is.
+    pub clusters: bool,
+    /// The 32-bit offset that a load or store adds to a base address is signed.
+    pub signed_offsets: bool,
 }
 
 /// One row of the table.
@@ -47,13 +51,18 @@ pub struct TargetInfo {
     pub capability: Option<u32>,
     /// What it can do.
     pub abilities: Abilities,
+    /// The processors, by their LLVM names, that code for a generic target runs on, the oldest first; empty for a target that
+    /// is one processor.
+    pub processors: &'static [&'static str],
     /// What it is, for people.
     pub product: &'static str,
 }
 
-const NONE: Abilities = Abilities { dependent_launch: false, nan_min: false, warp_max: false };
+const NONE: Abilities =
+    Abilities { dependent_launch: false, nan_min: false, warp_max: false, clusters: false, signed_offsets: false };
 const AMPERE: Abilities = Abilities { nan_min: true, warp_max: true, ..NONE };
 const HOPPER: Abilities = Abilities { dependent_launch: true, ..AMPERE };
+const CDNA_5: Abilities = Abilities { clusters: true, signed_offsets: true, ..NONE };
 
 const HOST: TargetInfo = TargetInfo {
     name: "host",
@@ -64,6 +73,7 @@ const HOST: TargetInfo = TargetInfo {
     max_threads: 1,
     capability: None,
     abilities: NONE,
+    processors: &[],
     product: "this machine's processor",
 };
 
@@ -88,12 +98,23 @@ const fn nv(
     }
 }
 
-const fn amd(name: &'static str, warp: u32, product: &'static str) -> TargetInfo {
+const fn amd(name: &'static str, warp: u32, abilities: Abilities, product: &'static str) -> TargetInfo {
     let (kind, triple) = (TargetKind::Amdgpu, "amdgcn-amd-amdhsa");
-    TargetInfo { name, kind, triple, warp, max_threads: 1024, product, ..HOST }
+    TargetInfo { name, kind, triple, warp, max_threads: 1024, abilities, product, ..HOST }
 }
 
-/// Every target. PTX versions are the first that knows the processor.
+/// A target of AMD whose code runs on each of `processors`.
+const fn generic(
+    name: &'static str,
+    warp: u32,
+    processors: &'static [&'static str],
+    product: &'static str,
+) -> TargetInfo {
+    TargetInfo { processors, ..amd(name, warp, NONE, product) }
+}
+
+/// Every target: those of a vendor from old to new, a generic one after what it stands for. PTX versions are the first that knows the
+/// processor; the processors of a generic target are those of LLVM's manual of AMDGPU.
 pub const TARGETS: &[TargetInfo] = &[
     HOST,
     nv("sm_70", 70, "+ptx63", NONE, "Volta (V100)"),
@@ -105,17 +126,28 @@ pub const TARGETS: &[TargetInfo] = &[
     nv("sm_90", 90, "+ptx80", HOPPER, "Hopper (H100, H200)"),
     nv("sm_100", 100, "+ptx86", HOPPER, "Blackwell (B200)"),
     nv("sm_103", 103, "+ptx88", HOPPER, "Blackwell (B300)"),
+    nv("sm_110", 110, "+ptx90", HOPPER, "Blackwell (Jetson Thor)"),
     nv("sm_120", 120, "+ptx87", HOPPER, "Blackwell (RTX 50)"),
     nv("sm_121", 121, "+ptx88", HOPPER, "Blackwell (DGX Spark)"),
-    amd("gfx90a", 64, "CDNA 2 (MI250)"),
-    amd("gfx942", 64, "CDNA 3 (MI300)"),
-    amd("gfx950", 64, "CDNA 4 (MI350)"),
-    amd("gfx1030", 32, "RDNA 2 (RX 6800)"),
-    amd("gfx1100", 32, "RDNA 3 (RX 7900)"),
-    amd("gfx1101", 32, "RDNA 3 (RX 7800)"),
-    amd("gfx1200", 32, "RDNA 4 (RX 9060)"),
-    amd("gfx1201", 32, "RDNA 4 (RX 9070)"),
+    amd("gfx90a", 64, NONE, "CDNA 2 (MI250)"),
+    amd("gfx942", 64, NONE, "CDNA 3 (MI300)"),
+    amd("gfx950", 64, NONE, "CDNA 4 (MI350)"),
+    generic("gfx9-4-generic", 64, &["gfx942", "gfx950"], "CDNA 3 and 4"),
+    amd("gfx1030", 32, NONE, "RDNA 2 (RX 6800)"),
+    amd("gfx1100", 32, NONE, "RDNA 3 (RX 7900)"),
+    amd("gfx1101", 32, NONE, "RDNA 3 (RX 7800)"),
+    amd("gfx1102", 32, NONE, "RDNA 3 (RX 7600)"),
+    amd("gfx1103", 32, NONE, "RDNA 3 (Ryzen 7040, 8040)"),
+    amd("gfx1150", 32, NONE, "RDNA 3.5 (Ryzen AI 300)"),
+    amd("gfx1151", 32, NONE, "RDNA 3.5 (Ryzen AI Max)"),
+    generic("gfx11-generic", 32, GFX11, "RDNA 3 and 3.5"),
+    amd("gfx1200", 32, NONE, "RDNA 4 (RX 9060)"),
+    amd("gfx1201", 32, NONE, "RDNA 4 (RX 9070)"),
+    generic("gfx12-generic", 32, &["gfx1200", "gfx1201"], "RDNA 4"),
+    amd("gfx1250", 32, CDNA_5, "CDNA 5 (MI450)"),
 ];
+
+const GFX11: &[&str] = &["gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153"];
 
 /// A target: a row of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

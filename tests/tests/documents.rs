@@ -1,6 +1,7 @@
 //! The documents say what is there: paths and links lead somewhere, the module map is the sources', and every invariant names
 //! a test. No machine code is made here, so that this binary links no LLVM.
 
+use routefuse_ir::target::{Target, TargetKind};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Component, Path, PathBuf};
@@ -127,6 +128,51 @@ fn modules_are_what_the_sources_say() {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     let differs = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
     assert!(found == expected, "docs/modules.md is out of date (`make snapshots` writes it): {differs:?}");
+}
+
+/// A row of the table of targets, as `docs/targets.md` has it.
+fn row(target: Target) -> String {
+    let info = target.info();
+    let abilities = info.abilities;
+    let columns = [
+        ("dependent launch", abilities.dependent_launch),
+        ("NaN minimum", abilities.nan_min),
+        ("warp maximum", abilities.warp_max),
+        ("clusters", abilities.clusters),
+        ("signed offsets", abilities.signed_offsets),
+    ];
+    let able: Vec<&str> = columns.into_iter().filter(|(_, able)| *able).map(|(name, _)| name).collect();
+    let code = match info.kind {
+        TargetKind::Host => "object".to_owned(),
+        TargetKind::Nvptx => {
+            let version = info.features.trim_start_matches("+ptx");
+            let (major, minor) = version.split_at(version.len() - 1);
+            format!("PTX {major}.{minor}")
+        }
+        TargetKind::Amdgpu if info.processors.is_empty() => "HSACO 5".to_owned(),
+        TargetKind::Amdgpu => "HSACO 6".to_owned(),
+    };
+    format!("| `{}` | {} | {code} | {} | {} |\n", info.name, info.product, info.warp, able.join(", "))
+}
+
+#[test]
+fn targets_are_documented() {
+    let path = root().join("docs/targets.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let head = "|---|---|---|---:|---|\n";
+    let (before, table) = text.split_once(head).expect("a table");
+    let after: String = table.split_inclusive('\n').skip_while(|l| l.starts_with('|')).collect();
+    let rows: String = Target::all().map(row).collect();
+    let expected = format!("{before}{head}{rows}{after}");
+    if std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always") {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text == expected, "docs/targets.md is out of date (`make snapshots` writes its table): {rows}");
+    for info in Target::all().map(Target::info).filter(|info| !info.processors.is_empty()) {
+        let line = format!("\n| `{}` | {} |\n", info.name, info.processors.join(", "));
+        assert!(text.contains(&line), "docs/targets.md does not say what {} runs on: {line}", info.name);
+    }
 }
 
 /// The part of a document below a heading, up to the next one of the same level.

@@ -6,7 +6,7 @@ use crate::llvm::link;
 use crate::machine::{self, Machine, Threads};
 use crate::mlir::builder::{Builder, Coordinate, FloatPredicate, Parameter, Val};
 use object::{Object, ObjectSymbol};
-use routefuse_ir::target::Target;
+use routefuse_ir::target::{Target, TargetKind};
 
 const LANES: u32 = 4;
 
@@ -116,7 +116,7 @@ fn host_code_runs() {
 /// Every operation is written with its rounding, none flushes denormals, and loads are vectors of read-only memory.
 #[test]
 fn ptx_is_rounded_explicitly() {
-    for (name, version) in [("sm_70", "6.3"), ("sm_90", "8.0"), ("sm_121", "8.8")] {
+    for (name, version) in [("sm_70", "6.3"), ("sm_90", "8.0"), ("sm_110", "9.0"), ("sm_121", "8.8")] {
         let code = compiled(name);
         let ptx = String::from_utf8(code.bytes).expect("PTX is text");
         for want in [
@@ -141,8 +141,9 @@ fn ptx_is_rounded_explicitly() {
 /// Linked, with a kernel descriptor, no undefined symbol, and the long expansions that round division and root correctly.
 #[test]
 fn hsaco_is_linked() {
-    for name in ["gfx90a", "gfx942", "gfx950", "gfx1030", "gfx1100", "gfx1101", "gfx1200", "gfx1201"] {
+    for name in Target::all().filter(|t| t.kind() == TargetKind::Amdgpu).map(Target::name) {
         let code = compiled(name);
+        let version = if name.ends_with("-generic") { 6 } else { 5 };
         let file = object::File::parse(&*code.bytes).expect("ELF");
         let symbols: Vec<_> = file.dynamic_symbols().filter_map(|s| s.name().ok().map(str::to_owned)).collect();
         assert!(symbols.iter().any(|s| s == "kernel"), "{symbols:?}");
@@ -153,7 +154,7 @@ fn hsaco_is_linked() {
             "v_div_fixup_f32",
             "v_sqrt_f32",
             ".amdhsa_float_denorm_mode_32 3",
-            ".amdhsa_code_object_version 5",
+            &format!(".amdhsa_code_object_version {version}"),
             ".max_flat_workgroup_size: 64",
             "global_load_b128",
         ] {

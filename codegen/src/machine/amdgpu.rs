@@ -3,6 +3,7 @@
 use super::{Machine, Processor, Product, Threads, Warps};
 use crate::ffi;
 use crate::mlir::builder::{Builder, FloatPredicate, Val};
+use inkwell::attributes::AttributeLoc;
 use inkwell::module::FlagBehavior;
 use melior::dialect::DialectRegistry;
 use melior::ir::attribute::{DenseI32ArrayAttribute, StringAttribute};
@@ -59,10 +60,12 @@ impl Machine for Amdgpu {
     }
 
     fn lowering(&self) -> String {
+        // MLIR knows no generic processors.
+        let info = self.target.info();
+        let chipset = info.processors.first().unwrap_or(&info.name);
         format!(
             "builtin.module(gpu.module(convert-scf-to-cf,\
-             convert-gpu-to-rocdl{{index-bitwidth=64 chipset={} runtime=HIP}},reconcile-unrealized-casts))",
-            self.target.name()
+             convert-gpu-to-rocdl{{index-bitwidth=64 chipset={chipset} runtime=HIP}},reconcile-unrealized-casts))"
         )
     }
 
@@ -74,8 +77,16 @@ impl Machine for Amdgpu {
     }
 
     fn mark<'l>(&self, context: &'l inkwell::context::Context, module: &inkwell::module::Module<'l>) {
-        let version = context.i32_type().const_int(500, false);
+        // Only code objects of version 6 say that they are for a generic processor. Older loaders know version 5 alone.
+        let version = if self.target.info().processors.is_empty() { 500 } else { 600 };
+        let version = context.i32_type().const_int(version, false);
         module.add_basic_value_flag("amdhsa_code_object_version", FlagBehavior::Error, version);
+        if self.target.abilities().clusters {
+            let alone = context.create_string_attribute("amdgpu-cluster-dims", "0,0,0");
+            for function in module.get_functions().filter(|f| f.count_basic_blocks() > 0) {
+                function.add_attribute(AttributeLoc::Function, alone);
+            }
+        }
     }
 
     fn product(&self) -> Product {
@@ -84,6 +95,13 @@ impl Machine for Amdgpu {
 
     fn atomic_scope(&self) -> Option<&'static str> {
         Some("agent")
+    }
+
+    /// Where offsets are signed, LLVM 22 still takes a number of 32 bits that it sees zero-extended for one, so that an offset
+    /// of 2³¹ bytes or more would be negative. So it does not see where these numbers come from. One of 32 bits is below 2³¹,
+    /// and LLVM extends it by its sign.
+    fn far_element<'m>(&self, b: &Builder<'m>, number: Val<'m>) -> Val<'m> {
+        if self.target.abilities().signed_offsets { self.opaque(b, number) } else { number }
     }
 
     fn opaque<'m>(&self, b: &Builder<'m>, x: Val<'m>) -> Val<'m> {

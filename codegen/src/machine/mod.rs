@@ -152,6 +152,12 @@ pub(crate) trait Machine {
         }
     }
 
+    /// The number of an element, of 32 or 64 bits, as the address is computed from it of what may be 2³¹ bytes from its base
+    /// or more.
+    fn far_element<'m>(&self, _b: &Builder<'m>, number: Val<'m>) -> Val<'m> {
+        number
+    }
+
     // Selection.
 
     /// A selection by one answer for all lanes keeps that one answer.

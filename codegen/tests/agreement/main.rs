@@ -84,7 +84,7 @@ fn random_kernels_on_amd() {
     let first = number("SEED", 1000);
     for seed in first..first + number("CASES", 10) {
         let case = Case::random(seed);
-        let targets = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200"];
+        let targets = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200", "gfx1250"];
         // The buffers of a test are aligned to 8 bytes only where the variant says no more.
         let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: false };
         agree_on_amd(&mut emulator, &case, targets[seed as usize % targets.len()], variant, seed);
@@ -163,7 +163,7 @@ fn random_rows_on_amd() {
     let first = number("SEED", 6000);
     for seed in first..first + number("CASES", 12) {
         let case = Case::random_rows(seed);
-        let targets = ["gfx942", "gfx1100", "gfx90a", "gfx1200"];
+        let targets = ["gfx942", "gfx1100", "gfx90a", "gfx1200", "gfx1250"];
         let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: seed % 3 == 0 };
         agree_on_amd(&mut emulator, &case, targets[seed as usize % targets.len()], variant, seed);
     }

@@ -132,6 +132,11 @@ fn chains_on_gfx1200() {
     chains("gfx1200");
 }
 
+#[test]
+fn chains_on_gfx1250() {
+    chains("gfx1250");
+}
+
 /// Every file of the corpus that is run on the host, on one wave64 and one wave32 target in turn.
 fn corpus(part: usize) {
     let cases = cases_of(Test::Run);
@@ -160,6 +165,10 @@ fn second_half_of_the_corpus() {
     corpus(1);
 }
 
+/// Those that random graphs are run on in turn.
+const RANDOM: [&str; 9] =
+    ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200", "gfx1250", "gfx9-4-generic", "gfx11-generic", "gfx12-generic"];
+
 #[test]
 fn random_graphs() {
     let seeds = shard(60, 0, 1);
@@ -167,11 +176,11 @@ fn random_graphs() {
     println!("graphs of seeds {seeds:?}");
     for seed in seeds {
         let Ok(graph) = graph::of_seed(seed, &Profile::FLAT).graph else { continue };
-        let target = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200"][(seed % 5) as usize];
+        let target = RANDOM[seed as usize % RANDOM.len()];
         let compiled = compile(&graph, target);
         let mut rng = Choices::seeded(seed);
         let extents = graph::extents(&graph, &mut rng);
-        launch(&mut emulator, &graph, &compiled, (seed / 5) as usize, &extents, Rule::Mixed, seed);
+        launch(&mut emulator, &graph, &compiled, seed as usize / RANDOM.len(), &extents, Rule::Mixed, seed);
     }
     println!("{} launches", emulator.runs());
 }

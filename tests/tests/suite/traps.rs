@@ -205,7 +205,7 @@ fn the_host_does_it() {
 
 #[test]
 fn amd_code_does_it() {
-    let targets = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200"];
+    let targets = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200", "gfx1250"];
     let count = CASES.len() as u64 * targets.len() as u64;
     let Some(mut emulator) = Emulator::find() else { return skip("no AMD emulator", count, Some("REQUIRE_AMDEMU")) };
     for target in targets {
@@ -232,6 +232,28 @@ fn assembly(name: &str, target: &str) -> String {
     let plan = engine.compile(&case.graph(), &target, &Options::default()).expect("a plan");
     let dump = routefuse_codegen::Dump { assembly: true, ..Default::default() };
     routefuse_codegen::compile(&plan.kernels()[0], Variant::GPU[0], dump).expect("compiled").assembly.expect("text")
+}
+
+/// gfx1250 takes the 32-bit offset of a load for signed, and LLVM 22 makes offsets of indices that it sees zero-extended from 32
+/// bits: of a byte from the 2³¹st on, the address would be below the table.
+#[test]
+fn far_elements_are_not_at_negative_offsets() {
+    let source = "route 1\ngraph @far {\ndim T\ninput %table : u8[4294967296]\ninput %ids : u32[T, 8]\n\
+                  %x = gather %table, %ids\noutput o = %x\n}\n";
+    let graph = text::parse_verified(source).unwrap_or_else(|e| panic!("{e}"));
+    let engine = Engine::builder().build().expect("an engine");
+    let target = Target::named("gfx1250").expect("a known target");
+    let plan = engine.compile(&graph, &target, &Options::default()).expect("a plan");
+    let dump = routefuse_codegen::Dump { assembly: true, ..Default::default() };
+    for variant in [Variant::GPU[2], Variant::GPU[3]] {
+        let code = routefuse_codegen::compile(&plan.kernels()[0], variant, dump).expect("compiled");
+        let assembly = code.assembly.expect("text");
+        let bytes: Vec<&str> =
+            assembly.lines().filter(|l| l.contains("global_load_u8") || l.contains("_d16_u8")).collect();
+        assert!(bytes.len() >= 8, "the table is read\n{assembly}");
+        let by_offset: Vec<&&str> = bytes.iter().filter(|l| !l.contains(", off")).collect();
+        assert!(by_offset.is_empty(), "{variant}: {by_offset:?}\n{assembly}");
+    }
 }
 
 /// An optimiser that believes that a NaN is a NaN drops the selection of the canonical one.

@@ -26,6 +26,8 @@ pub(in crate::emit) struct Memory<'a, 'm> {
     arguments: Arguments<'m>,
     /// By parameter and identity of the element's number, addresses that were emitted.
     addresses: ScopedMap<(ParamId, usize), Val<'m>>,
+    /// By identity of an element's number, the number as addresses far from a base are computed from it.
+    far: ScopedMap<usize, Val<'m>>,
 }
 
 impl<'a, 'm> Memory<'a, 'm> {
@@ -37,7 +39,8 @@ impl<'a, 'm> Memory<'a, 'm> {
         scopes: &Rc<Scopes>,
     ) -> Memory<'a, 'm> {
         let Job { b, kernel, machine, variant } = job;
-        Memory { b, kernel, machine, variant, ix: Rc::clone(ix), arguments, addresses: ScopedMap::new(scopes) }
+        let (addresses, far) = (ScopedMap::new(scopes), ScopedMap::new(scopes));
+        Memory { b, kernel, machine, variant, ix: Rc::clone(ix), arguments, addresses, far }
     }
 
     /// Another parameter may write what is read through this one.
@@ -67,6 +70,22 @@ impl<'a, 'm> Memory<'a, 'm> {
     /// A divisor, in elements, of the stride of dim 0 of a parameter with [`Layout::Rows`].
     fn row_multiple(&self, param: ParamId) -> u64 {
         if self.variant.aligned { 16 / self.kernel.param(param).ty.dtype.size() } else { 1 }
+    }
+
+    fn far_element(&self, number: Val<'m>) -> Val<'m> {
+        self.far.get(&key(number)).unwrap_or_else(|| {
+            let far = self.machine.far_element(self.b, number);
+            self.far.insert(key(number), far);
+            far
+        })
+    }
+
+    /// Every element of a parameter is less than 2³¹ bytes from its base, whatever the extents are.
+    fn is_small(&self, param: ParamId) -> bool {
+        let p = self.kernel.param(param);
+        let elements = p.ty.shape.iter().map(|d| d.as_const()).try_fold(1u64, |n, d| n.checked_mul(d?));
+        let bytes = elements.and_then(|n| n.checked_mul(p.ty.dtype.size()));
+        p.layout == Layout::Contiguous && bytes.is_some_and(|bytes| bytes <= 1 << 31)
     }
 
     /// The offset in elements of these indices, one a dim.
@@ -181,7 +200,8 @@ impl<'a, 'm> Memory<'a, 'm> {
         let pointer = match dynamic {
             None => pointer,
             Some(base) => self.addresses.get(&(param, key(base))).unwrap_or_else(|| {
-                let address = self.b.gep(pointer, base, element);
+                let number = if self.is_small(param) { base } else { self.far_element(base) };
+                let address = self.b.gep(pointer, number, element);
                 self.addresses.insert((param, key(base)), address);
                 address
             }),

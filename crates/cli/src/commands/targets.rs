@@ -20,10 +20,10 @@ pub fn run(a: &Json) -> Result<(), Failure> {
         writeln!(out, "{:#}", serde_json::json!(list))?;
         return Ok(());
     }
-    writeln!(out, "{:<9} {:<7} {:>4}  product", "target", "code", "warp")?;
+    writeln!(out, "{:<14} {:<7} {:>4}  product", "target", "code", "warp")?;
     for t in Target::all() {
         let i = t.info();
-        writeln!(out, "{:<9} {:<7} {:>4}  {}", i.name, kind(i.kind), i.warp, i.product)?;
+        writeln!(out, "{:<14} {:<7} {:>4}  {}", i.name, kind(i.kind), i.warp, i.product)?;
     }
     Ok(())
 }
