@@ -1,5 +1,6 @@
 //! Dimensions: constants, and symbols compared by identity.
 
+use crate::visible::visible;
 #[cfg(feature = "graphs")]
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +66,10 @@ pub fn shape_text(shape: &[Dim], symbols: &[String]) -> String {
         .iter()
         .map(|d| match d {
             Dim::Const(n) => n.to_string(),
-            Dim::Sym(s) => symbols.get(s.0 as usize).cloned().unwrap_or_else(|| format!("s{}", s.0)),
+            Dim::Sym(s) => match symbols.get(s.0 as usize) {
+                Some(name) => visible(name).into_owned(),
+                None => format!("s{}", s.0),
+            },
         })
         .collect();
     dims.join(", ")

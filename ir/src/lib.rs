@@ -63,6 +63,7 @@ mod tensor_type;
 #[cfg(feature = "graphs")]
 pub mod text;
 pub mod verify;
+pub mod visible;
 
 #[cfg(feature = "graphs")]
 pub use builder::GraphBuilder;

@@ -4,6 +4,8 @@ mod code;
 
 pub use code::Code;
 
+use crate::visible::{visible, visible_lines};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
@@ -56,7 +58,8 @@ impl fmt::Display for Location {
 /// One thing that is wrong.
 ///
 /// `Display` writes the code, the message, the operation and the help. `Debug` writes the same and the place in the source
-/// text, so that an error that `main` returns by `?` reads like one.
+/// text, so that an error that `main` returns by `?` reads like one. Both write hidden characters by their number: names are
+/// whatever the author of a graph wrote.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostic {
@@ -101,16 +104,23 @@ impl Diagnostic {
         self
     }
 
+    /// The message, with [hidden](crate::visible) characters written by their number. Only what a compiler, a loader or a driver
+    /// says has several lines.
+    pub fn visible_message(&self) -> Cow<'_, str> {
+        let foreign = ["RF05", "RF08", "RF09"].iter().any(|room| self.code.as_str().starts_with(room));
+        if foreign { visible_lines(&self.message) } else { visible(&self.message) }
+    }
+
     fn write(&self, f: &mut fmt::Formatter<'_>, location: Option<Location>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)?;
+        write!(f, "{}: {}", self.code, self.visible_message())?;
         if let Some(location) = location {
             write!(f, "\n  at: {location}")?;
         }
         if let Some(context) = &self.context {
-            write!(f, "\n  in: {context}")?;
+            write!(f, "\n  in: {}", visible(context))?;
         }
         if let Some(help) = &self.help {
-            write!(f, "\n  help: {help}")?;
+            write!(f, "\n  help: {}", visible_lines(help))?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::dim::Dim;
 use crate::infer;
 use crate::op::Op;
 use crate::verify::{MAX_RANK, Verified};
+use crate::visible::visible;
 use std::collections::{HashMap, HashSet};
 
 impl Graph {
@@ -140,8 +141,9 @@ impl Graph {
     /// One operation as text, for messages: `%y = gather %map, %ids`.
     pub fn node_text(&self, id: NodeId) -> String {
         let node = self.node(id);
-        let operands: Vec<String> = self.operands(id).iter().map(|o| format!("%{}", self.node(*o).name)).collect();
-        let text = format!("%{} = {} {}", node.name, node.op.mnemonic(), operands.join(", "));
+        let operands: Vec<String> =
+            self.operands(id).iter().map(|o| format!("%{}", visible(&self.node(*o).name))).collect();
+        let text = format!("%{} = {} {}", visible(&node.name), node.op.mnemonic(), operands.join(", "));
         text.trim_end().to_owned()
     }
 }

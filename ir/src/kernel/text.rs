@@ -4,6 +4,7 @@ use super::{Bounds, ColumnMap, Kernel, Param, Role, RowOp, RowValue, Space, Stor
 use crate::dtype::DType;
 use crate::layout::Layout;
 use crate::op::{OutOfRange, ScalarOp};
+use crate::visible::visible;
 use std::fmt::{self, Write};
 
 impl Kernel {
@@ -86,9 +87,9 @@ fn write(k: &Kernel, f: &mut dyn Write, names: bool, order: &[ValueId]) -> fmt::
     let Kernel { name, symbols, rows, params, values, stores } = k;
     let canonical: Vec<String> = (0..symbols.len()).map(|i| format!("s{i}")).collect();
     let rows = rows.map_or("1".to_owned(), |r| format!("s{}", r.0));
-    let title = if names { format!(" @{name}") } else { String::new() };
+    let title = if names { format!(" @{}", visible(name)) } else { String::new() };
     writeln!(f, "kernel{title} rows={rows} symbols={} {{", symbols.len())?;
-    let note = |n: &str| if names && !n.is_empty() { format!("  # {n}") } else { String::new() };
+    let note = |n: &str| if names && !n.is_empty() { format!("  # {}", visible(n)) } else { String::new() };
     for (i, param) in params.iter().enumerate() {
         writeln!(f, "  p{i}: {}{}", param_text(param, &canonical), note(&param.name))?;
     }

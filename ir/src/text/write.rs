@@ -5,6 +5,7 @@ use super::ast::{
 };
 use super::words::{VERSION, is_plain_after_sigil, is_word};
 use crate::graph::Layout;
+use crate::visible::is_hidden;
 
 /// The text of a file.
 pub fn file(file: &File) -> String {
@@ -85,7 +86,7 @@ fn quoted(name: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() || c.is_whitespace() && c != ' ' => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c if is_hidden(c) || c.is_whitespace() && c != ' ' => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
             c => out.push(c),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Cost, GatherReport, KernelReport, ParamReport, PassSummary, Report, Traffic};
 use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::visible::visible;
 use std::fmt;
 
 /// `1 launch`, `2 launches`.
@@ -34,12 +35,12 @@ impl fmt::Display for Cost {
 
 impl fmt::Display for ParamReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, self.ty)?;
+        write!(f, "{} {}", visible(&self.name), self.ty)?;
         if self.table {
             write!(f, " (table)")?;
         }
         match &self.aliases {
-            Some(input) => write!(f, " (in {input}'s memory)"),
+            Some(input) => write!(f, " (in {}'s memory)", visible(input)),
             None => Ok(()),
         }
     }
@@ -69,9 +70,9 @@ fn targets(names: &[String]) -> String {
 impl fmt::Display for KernelReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let KernelReport { name, rows, ops, reads, writes, traffic, schedules, signature } = self;
-        let rows = rows.as_ref().map_or_else(|| "one row".to_owned(), |r| format!("a loop over {r}"));
-        writeln!(f, "kernel @{name}: {rows}, {}", count(ops.len(), "operation", "operations"))?;
-        let ops: Vec<String> = ops.iter().map(|o| format!("%{o}")).collect();
+        let rows = rows.as_ref().map_or_else(|| "one row".to_owned(), |r| format!("a loop over {}", visible(r)));
+        writeln!(f, "kernel @{}: {rows}, {}", visible(name), count(ops.len(), "operation", "operations"))?;
+        let ops: Vec<String> = ops.iter().map(|o| format!("%{}", visible(o))).collect();
         writeln!(f, "  holds    {}", list(&ops))?;
         writeln!(f, "  reads    {}", list(reads))?;
         writeln!(f, "  writes   {}", list(writes))?;
@@ -79,7 +80,7 @@ impl fmt::Display for KernelReport {
         for s in schedules {
             let targets = targets(&s.targets);
             writeln!(f, "  schedule {targets}: {}; variants {}", s.schedule, s.variants.join(", "))?;
-            s.why.iter().try_for_each(|w| writeln!(f, "    {w}"))?;
+            s.why.iter().try_for_each(|w| writeln!(f, "    {}", visible(w)))?;
         }
         writeln!(f, "  signature")?;
         signature.lines().try_for_each(|l| writeln!(f, "    {l}"))
@@ -90,7 +91,8 @@ impl fmt::Display for GatherReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let GatherReport { gather, table, out_of_range, proved, why } = self;
         let verdict = if *proved { "proved in range".to_owned() } else { format!("checked, {out_of_range}") };
-        write!(f, "%{gather} from %{table}: {verdict} ({})", why.join("; "))
+        let why = why.join("; ");
+        write!(f, "%{} from %{}: {verdict} ({})", visible(gather), visible(table), visible(&why))
     }
 }
 
@@ -109,19 +111,19 @@ impl fmt::Display for PassSummary {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { graph, before, after, kernels, simplified, cuts, gathers, passes } = self;
-        writeln!(f, "graph @{graph}: {}", count(kernels.len(), "kernel", "kernels"))?;
+        writeln!(f, "graph @{}: {}", visible(graph), count(kernels.len(), "kernel", "kernels"))?;
         writeln!(f, "  before   {before}")?;
         writeln!(f, "  after    {after}")?;
         for k in kernels {
             write!(f, "{k}")?;
         }
         if !simplified.is_empty() {
-            let names: Vec<String> = simplified.iter().map(|s| format!("%{s}")).collect();
+            let names: Vec<String> = simplified.iter().map(|s| format!("%{}", visible(s))).collect();
             writeln!(f, "simplified away: {}", names.join(", "))?;
         }
         if !cuts.is_empty() {
             writeln!(f, "not one kernel, because")?;
-            cuts.iter().try_for_each(|c| writeln!(f, "  {c}"))?;
+            cuts.iter().try_for_each(|c| writeln!(f, "  {}", visible(&c.to_string())))?;
         }
         if !gathers.is_empty() {
             writeln!(f, "gathers")?;

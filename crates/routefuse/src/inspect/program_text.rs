@@ -1,6 +1,7 @@
 //! A program as text.
 
 use routefuse_ir::program::{Buffer, Port, Program};
+use routefuse_ir::visible::visible;
 use routefuse_ir::{Alias, Layout};
 use std::fmt::Write;
 
@@ -15,7 +16,8 @@ pub(super) fn print(p: &Program) -> String {
 fn write_program(p: &Program, s: &mut String) -> std::fmt::Result {
     // Destructured so that a new field cannot be forgotten.
     let Program { name, symbols, inputs, outputs, intermediates, has_trap, steps } = p;
-    writeln!(s, "program @{name} dims=[{}] {{", symbols.join(", "))?;
+    let dims: Vec<_> = symbols.iter().map(|s| visible(s)).collect();
+    writeln!(s, "program @{} dims=[{}] {{", visible(name), dims.join(", "))?;
     for port in inputs {
         writeln!(s, "  input {}", port_text(port, p))?;
     }
@@ -26,12 +28,12 @@ fn write_program(p: &Program, s: &mut String) -> std::fmt::Result {
         writeln!(s, "  output error_word: u32[]")?;
     }
     for i in intermediates {
-        writeln!(s, "  workspace {}: {}", i.name, i.ty.text(symbols))?;
+        writeln!(s, "  workspace {}: {}", visible(&i.name), i.ty.text(symbols))?;
     }
     for step in steps {
         let buffers: Vec<String> = step.buffers.iter().map(|b| buffer(*b, p)).collect();
-        let dims: Vec<&str> = step.symbols.iter().map(|d| symbols[d.0 as usize].as_str()).collect();
-        writeln!(s, "  run {}({}) dims=[{}]", step.kernel.name, buffers.join(", "), dims.join(", "))?;
+        let dims: Vec<_> = step.symbols.iter().map(|d| visible(&symbols[d.0 as usize])).collect();
+        writeln!(s, "  run {}({}) dims=[{}]", visible(&step.kernel.name), buffers.join(", "), dims.join(", "))?;
     }
     writeln!(s, "}}")?;
     for step in steps {
@@ -47,21 +49,21 @@ fn port_text(port: &Port, p: &Program) -> String {
         Layout::Rows => " rows",
         Layout::Strided => " strided",
     };
-    let of = |i: &usize| &p.inputs[*i].name;
+    let of = |i: &usize| visible(&p.inputs[*i].name);
     let alias = match alias {
         Alias::None => String::new(),
         Alias::InPlace(i) => format!(" in_place({})", of(i)),
         Alias::Donates(i) => format!(" donates({})", of(i)),
         Alias::Guarded(i) => format!(" guarded({})", of(i)),
     };
-    format!("{name}: {}{layout}{alias}", ty.text(&p.symbols))
+    format!("{}: {}{layout}{alias}", visible(name), ty.text(&p.symbols))
 }
 
 fn buffer(b: Buffer, p: &Program) -> String {
     match b {
-        Buffer::Input(i) => p.inputs[i].name.clone(),
-        Buffer::Output(i) => format!("&{}", p.outputs[i].name),
-        Buffer::Intermediate(i) => format!("&{}", p.intermediates[i].name),
+        Buffer::Input(i) => visible(&p.inputs[i].name).into_owned(),
+        Buffer::Output(i) => format!("&{}", visible(&p.outputs[i].name)),
+        Buffer::Intermediate(i) => format!("&{}", visible(&p.intermediates[i].name)),
         Buffer::ErrorWord => "&error_word".to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 use super::label;
 use routefuse_ir::op::Op;
 use routefuse_ir::program::{Buffer, Port};
+use routefuse_ir::visible::visible;
 use routefuse_ir::{Alias, Graph, NodeId, Verified};
 use routefuse_passes::explain::{Cost, Report};
 use routefuse_passes::pipeline::Compiled;
@@ -95,7 +96,7 @@ pub(super) fn before(g: &Verified<Graph>, report: &Report) -> Drawing {
         Drawing { title: format!("as written: {}", cost(&report.before, "an operation each")), ..Drawing::default() };
     let mut boxes: HashMap<NodeId, usize> = HashMap::new();
     for input in &g.inputs {
-        let lines = [label::visible(&input.name), label::visible(&g.node(input.node).ty.text(&g.symbols))];
+        let lines = [visible(&input.name).into_owned(), visible(&g.node(input.node).ty.text(&g.symbols)).into_owned()];
         boxes.insert(input.node, d.add(Kind::Input, &lines, None));
     }
     // A verified graph has no cycle.
@@ -106,7 +107,7 @@ pub(super) fn before(g: &Verified<Graph>, report: &Report) -> Drawing {
         }
     }
     for (i, output) in g.outputs.iter().enumerate() {
-        let lines = [label::visible(&output.name), label::visible(&g.output_type(i).text(&g.symbols))];
+        let lines = [visible(&output.name).into_owned(), visible(&g.output_type(i).text(&g.symbols)).into_owned()];
         let own = d.add(Kind::Output, &lines, None);
         let from = boxes.get(&output.node).copied();
         let from = from.unwrap_or_else(|| d.constant(g, output.node, None));
@@ -126,7 +127,9 @@ pub(super) fn after(compiled: &Compiled, report: &Report) -> Drawing {
     let workspace: Vec<usize> = program
         .intermediates
         .iter()
-        .map(|i| d.add(Kind::Workspace, &[label::visible(&i.name), label::visible(&i.ty.text(&g.symbols))], None))
+        .map(|i| {
+            d.add(Kind::Workspace, &[visible(&i.name).into_owned(), visible(&i.ty.text(&g.symbols)).into_owned()], None)
+        })
         .collect();
     let node_of_name: HashMap<&str, NodeId> =
         g.topological().unwrap_or_default().iter().map(|id| (g.node(*id).name.as_str(), *id)).collect();
@@ -135,7 +138,7 @@ pub(super) fn after(compiled: &Compiled, report: &Report) -> Drawing {
     let mut stored: HashMap<NodeId, Vec<(Buffer, usize)>> = HashMap::new();
     for (step, ops) in program.steps.iter().zip(compiled.ops()) {
         let kernel = d.kernels.len();
-        d.kernels.push(label::visible(&step.kernel.name));
+        d.kernels.push(visible(&step.kernel.name).into_owned());
         let mut inside: HashMap<NodeId, usize> = HashMap::new();
         let in_memory = |id: NodeId| -> Option<usize> {
             let kept = stored.get(&id).and_then(|all| all.iter().find(|(b, _)| step.buffers.contains(b)));
@@ -184,7 +187,8 @@ impl Drawing {
             Alias::Donates(i) => format!(" donates({})", inputs[i].name),
             Alias::Guarded(i) => format!(" guarded({})", inputs[i].name),
         };
-        let lines = [label::visible(&port.name), label::visible(&format!("{}{alias}", port.ty.text(symbols)))];
+        let lines =
+            [visible(&port.name).into_owned(), visible(&format!("{}{alias}", port.ty.text(symbols))).into_owned()];
         self.add(kind, &lines, None)
     }
 }

@@ -3,29 +3,11 @@
 use routefuse_ir::dim::shape_text;
 use routefuse_ir::op::Op;
 use routefuse_ir::op::attribute::AttributeValue;
+use routefuse_ir::visible::visible;
 use routefuse_ir::{Graph, NodeId};
 
 /// The longest line of a box, in characters; what is longer is cut.
 const LONGEST: usize = 36;
-
-/// A name with nothing in it that cannot be seen or that turns the text around it: controls, marks of direction, and what no
-/// XML document may hold are written by their number.
-pub(super) fn visible(name: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-            || matches!(c, '\u{fffe}' | '\u{ffff}')
-    };
-    let mut text = String::with_capacity(name.len());
-    for c in name.chars() {
-        if hidden(c) {
-            text.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
-        } else {
-            text.push(c);
-        }
-    }
-    text
-}
 
 /// At most [`LONGEST`] characters of a line.
 pub(super) fn short(line: &str) -> String {
@@ -49,7 +31,7 @@ pub(super) fn op(g: &Graph, id: NodeId) -> String {
     if attributes.is_empty() {
         op.mnemonic().to_owned()
     } else {
-        visible(&format!("{} {{{}}}", op.mnemonic(), attributes.join(", ")))
+        visible(&format!("{} {{{}}}", op.mnemonic(), attributes.join(", "))).into_owned()
     }
 }
 
@@ -66,7 +48,7 @@ fn attribute(value: &AttributeValue, symbols: &[String]) -> String {
 /// A value's name and type: `physical: i32[T, 8]`.
 pub(super) fn value(g: &Graph, id: NodeId) -> String {
     let node = g.node(id);
-    visible(&format!("{}: {}", node.name, node.ty.text(&g.symbols)))
+    visible(&format!("{}: {}", node.name, node.ty.text(&g.symbols))).into_owned()
 }
 
 /// A constant: `2.5 f32`.

@@ -36,7 +36,7 @@ impl Picture {
     pub(crate) fn of(graph: &Verified<Graph>, lowered: &Lowered) -> Result<Picture, Error> {
         let report = lowered.report()?;
         Ok(Picture {
-            name: label::visible(&graph.name),
+            name: routefuse_ir::visible::visible(&graph.name).into_owned(),
             before: drawing::before(graph, &report),
             after: drawing::after(lowered.compiled(), &report),
         })
