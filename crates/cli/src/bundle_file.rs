@@ -1,9 +1,12 @@
 //! Bundles that are read as the options require.
 
 use crate::args::CacheOptions;
+use crate::atomic_file::Over;
+use crate::input_file;
 use crate::signing;
 use routefuse::cache::{Bundle, Trouble, Trust, TrustedBundle};
 use routefuse::diag::{Code, Diagnostic};
+use std::io::Read;
 use std::path::Path;
 
 /// Reads a bundle.
@@ -21,6 +24,14 @@ pub fn read(path: &Path, options: &CacheOptions) -> Result<TrustedBundle, Diagno
         let message = format!("{} cannot be used: {why}", path.display());
         Diagnostic::new(Code::Untrusted, message).help("`routefuse bundle inspect` says who signed it")
     })
+}
+
+/// A bundle may be written over an older one.
+pub const FORMER: Over<'static> = Over::Former(&is_bundle);
+
+fn is_bundle(path: &Path) -> bool {
+    let mut begins = [0; 8];
+    input_file::open(path).is_ok_and(|(mut file, _)| file.read_exact(&mut begins).is_ok()) && begins == *b"RFBUNDLE"
 }
 
 /// Whose bundles the options trust: those of the required keys, or without any, whoever made them.

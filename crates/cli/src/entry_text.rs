@@ -1,6 +1,7 @@
 //! What an entry of a cache or of a bundle is, in words and as JSON.
 
 use routefuse::cache::{Entry, Origin};
+use routefuse::diag::visible;
 use serde_json::{Value, json};
 
 /// Where an entry is from: `here`, `elsewhere`, or the first digits of who signed it.
@@ -16,7 +17,8 @@ fn origin(entry: &Entry) -> String {
 pub fn line(entry: &Entry) -> String {
     let target = entry.artifact.target;
     let (key, bytes) = (&entry.key.to_string()[..16], entry.artifact.code.len());
-    let (variant, from, compiler) = (entry.artifact.variant.to_string(), origin(entry), entry.ingredient("compiler"));
+    let (variant, from, compiler) =
+        (entry.artifact.variant.to_string(), origin(entry), visible(entry.ingredient("compiler")));
     format!("{key} {target:<8} {variant:<15} {bytes:>8}  {from:<9}  {compiler}")
 }
 

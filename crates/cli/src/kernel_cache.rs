@@ -13,12 +13,7 @@ pub fn open(options: &CacheOptions) -> Option<DiskCache> {
         return None;
     }
     let directory = options.cache_dir.clone().or_else(DiskCache::default_dir)?;
-    let cache = DiskCache::open(directory, DiskOptions::default());
-    if let Some(trouble) = cache.last_trouble() {
-        // No reason to fail: what it cannot give is compiled.
-        eprintln!("warning: no cache of compiled kernels: {trouble}");
-    }
-    Some(cache)
+    Some(DiskCache::open(directory, DiskOptions::default()))
 }
 
 /// The cache, for commands about it.

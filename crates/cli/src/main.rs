@@ -6,13 +6,18 @@ mod bundle_file;
 mod commands;
 mod difference;
 mod entry_text;
+mod excerpt;
 mod failure;
+mod file_name;
 #[cfg(feature = "cuda")]
 mod gpu;
 #[cfg(not(feature = "cuda"))]
 #[path = "gpu/absent.rs"]
 mod gpu;
+mod input_file;
 mod kernel_cache;
+mod log;
+mod output;
 mod random;
 #[cfg(feature = "remote")]
 mod remote;
@@ -34,6 +39,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Usage errors exit with 2, as clap does by itself; `--help` and `--version` with 0.
     let cli = Cli::parse();
+    log::start(&cli.verbosity);
     let result = match &cli.command {
         Command::Check(a) => commands::check::run(a),
         Command::Fmt(a) => commands::fmt::run(a),

@@ -1,11 +1,11 @@
 //! Diagnostics for people, with the source line and a caret, and for machines.
 
 use crate::args::Colour;
+use crate::excerpt::Excerpt;
 use crate::failure::Failure;
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Severity};
-use routefuse::diag::{Diagnostic, Span};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, Severity};
+use routefuse::diag::{Diagnostic, visible, visible_lines};
 use std::io::{IsTerminal, Write};
-use std::sync::Arc;
 
 /// Whether standard error (or output) gets colours.
 pub fn coloured(colour: Colour, terminal: bool) -> bool {
@@ -27,23 +27,20 @@ pub fn failure(failure: &Failure, colour: Colour) {
     let mut text = String::new();
     match failure {
         Failure::InSource { name, source, diagnostics } => {
-            let named = Arc::new(NamedSource::new(name, source.clone()));
             for d in diagnostics.iter() {
-                let report = miette::Report::new(labelled(d, source.len())).with_source_code(Arc::clone(&named));
-                // Writing to a String cannot fail.
-                let _ = handler.render_report(&mut text, report.as_ref());
+                report(&handler, d, Some((name, source)), &mut text);
                 text.push('\n');
             }
             let n = diagnostics.len();
-            text.push_str(&format!("{name}: {n} error{}\n", if n == 1 { "" } else { "s" }));
+            text.push_str(&format!("{}: {n} error{}\n", visible(name), if n == 1 { "" } else { "s" }));
         }
         Failure::Plain(diagnostics) => {
             for d in diagnostics.iter() {
-                let _ = handler.render_report(&mut text, &labelled(d, 0));
+                report(&handler, d, None, &mut text);
             }
         }
         Failure::Mismatch(what) | Failure::Unformatted(what) => {
-            text.push_str(what);
+            text.push_str(&visible_lines(what));
             text.push('\n');
         }
         Failure::ClosedOutput => {}
@@ -52,18 +49,41 @@ pub fn failure(failure: &Failure, colour: Colour) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn labelled(d: &Diagnostic, source_len: usize) -> MietteDiagnostic {
-    let mut m = MietteDiagnostic::new(d.message.clone()).with_code(d.code.as_str()).with_severity(Severity::Error);
+/// Adds one diagnostic, with its place if it is one of this source.
+fn report(handler: &GraphicalReportHandler, d: &Diagnostic, source: Option<(&str, &str)>, text: &mut String) {
+    let mut m = MietteDiagnostic::new(short(&d.visible_message()));
+    m = m.with_code(d.code.as_str()).with_severity(Severity::Error);
     m.help = match (&d.help, &d.span, &d.context) {
         (help, None, Some(context)) => {
+            let context = short(&visible(context));
             Some(help.as_ref().map_or(format!("in {context}"), |h| format!("in {context}\n{h}")))
         }
         (help, _, _) => help.clone(),
     };
-    if let Some(Span { start, end }) = d.span.filter(|s| s.end <= source_len) {
-        m.labels = Some(vec![LabeledSpan::new_with_span(None, (start, end.max(start) - start))]);
+    m.help = m.help.map(|help| short(&visible_lines(&help)));
+    let excerpt = match (source, d.span) {
+        (Some((name, source)), Some(span)) if span.end <= source.len() => Some(Excerpt::of(name, source, span)),
+        _ => None,
+    };
+    if let Some(excerpt) = &excerpt {
+        m.labels = Some(vec![LabeledSpan::new_with_span(None, excerpt.label())]);
     }
-    m
+    let report = miette::Report::new(m);
+    let report = match excerpt {
+        Some(excerpt) => report.with_source_code(excerpt),
+        None => report,
+    };
+    // Writing to a String cannot fail.
+    let _ = handler.render_report(text, report.as_ref());
+}
+
+/// A text that is not longer than anyone reads.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 4000;
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}… ({} bytes more)", &text[..at], text.len() - at),
+        None => text.to_owned(),
+    }
 }
 
 /// A diagnostic as JSON: code, message, help, context, and the place as bytes and as line and column, from 1.

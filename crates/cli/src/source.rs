@@ -2,11 +2,14 @@
 
 use crate::args::GraphSource;
 use crate::failure::Failure;
+use crate::input_file;
 use routefuse::diag::{Code, Diagnostic, Diagnostics};
 use routefuse::models::{self, ModelOptions};
 use routefuse::{Graph, Verified, json, text};
-use std::io::Read;
 use std::path::Path;
+
+/// The most bytes of a graph that are read: more than its text or its JSON form may have.
+const MOST: u64 = 64 << 20;
 
 /// A file that was read.
 pub struct Source {
@@ -32,9 +35,9 @@ impl Source {
         let name = if stdin { "<stdin>".to_owned() } else { path.display().to_string() };
         let mut bytes = Vec::new();
         let read = if stdin {
-            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| ())
+            input_file::read_at_most(std::io::stdin().lock(), MOST, &mut bytes)
         } else {
-            std::fs::read(path).map(|b| bytes = b)
+            input_file::read(path, MOST).map(|b| bytes = b)
         };
         read.map_err(|e| {
             Diagnostic::new(Code::CannotRead, format!("cannot read `{name}`: {e}"))

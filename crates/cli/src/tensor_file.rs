@@ -3,15 +3,18 @@
 //! `.npy` has no bf16: it is written, and may be read, as `u16` with its bits (numpy's own convention through
 //! `ml_dtypes` is not portable). Everything else is the dtype of the same name.
 
-use crate::atomic_file;
+use crate::input_file;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use ndarray_npy::{
     ReadNpyError, ReadNpyExt, ReadableElement, ViewElement, ViewNpyError, ViewNpyExt, WritableElement, WriteNpyExt,
 };
 use routefuse::diag::{Code, Diagnostic};
 use routefuse::{DType, Tensor};
+use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
-use std::fs;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Reads the tensor that `spec` names: `path.npy` or `file.safetensors:key`, for an input of this dtype, and of this rank
@@ -55,11 +58,14 @@ fn checked(input: &str, spec: &str, tensor: Tensor, want: DType, rank: Option<us
     Ok(tensor)
 }
 
-fn bytes(path: &str) -> Result<Vec<u8>, Diagnostic> {
-    fs::read(path).map_err(|e| {
-        Diagnostic::new(Code::CannotRead, format!("cannot read `{path}`: {e}"))
-            .help("inputs are name=path.npy or name=file.safetensors:key")
-    })
+/// The most bytes of a `.npy` file, and of a tensor, that are read.
+const MOST: u64 = 4 << 30;
+/// The most bytes of the header of a `.safetensors` file.
+const MOST_HEADER: u64 = 100_000_000;
+
+fn unreadable(path: &str, why: &dyn std::fmt::Display) -> Diagnostic {
+    Diagnostic::new(Code::CannotRead, format!("cannot read `{path}`: {why}"))
+        .help("inputs are name=path.npy or name=file.safetensors:key")
 }
 
 fn not_what_it_says(path: &str, kind: &str, why: &dyn std::fmt::Display) -> Diagnostic {
@@ -68,25 +74,78 @@ fn not_what_it_says(path: &str, kind: &str, why: &dyn std::fmt::Display) -> Diag
 }
 
 fn keys(path: &str) -> Result<String, Diagnostic> {
-    let data = bytes(path)?;
-    let file = SafeTensors::deserialize(&data).map_err(|e| not_what_it_says(path, "safetensors", &e))?;
-    let mut names = file.names();
+    Ok(names(&Header::read(path)?.metadata))
+}
+
+fn names(metadata: &Metadata) -> String {
+    let mut names: Vec<String> = metadata.tensors().into_keys().collect();
     names.sort_unstable();
-    Ok(names.join(", "))
+    names.join(", ")
+}
+
+/// What a `.safetensors` file says of itself, and the file. The tensors are not read: a checkpoint may be larger than the memory.
+struct Header {
+    file: File,
+    metadata: Metadata,
+    /// Where the tensors begin.
+    begin: u64,
+}
+
+impl Header {
+    fn read(path: &str) -> Result<Header, Diagnostic> {
+        let (mut file, length) = input_file::open(Path::new(path)).map_err(|e| unreadable(path, &e))?;
+        let wrong = |why: &dyn std::fmt::Display| not_what_it_says(path, "safetensors", why);
+        let failed = |e: std::io::Error| unreadable(path, &e);
+        let mut head = [0; 8];
+        if length < 8 {
+            return Err(wrong(&"it is too short for a header"));
+        }
+        file.read_exact(&mut head).map_err(failed)?;
+        let size = u64::from_le_bytes(head);
+        if size > MOST_HEADER || size > length - 8 {
+            return Err(wrong(&format!("its header has {size} bytes by its first eight")));
+        }
+        let mut bytes = vec![0; size as usize];
+        file.read_exact(&mut bytes).map_err(failed)?;
+        let metadata: Metadata = serde_json::from_slice(&bytes).map_err(|e| wrong(&e))?;
+        let begin = 8 + size;
+        let end = metadata.tensors().values().map(|t| t.data_offsets.1 as u64).max().unwrap_or(0);
+        if begin.checked_add(end) != Some(length) {
+            return Err(wrong(&format!("its header is one of a file of {} bytes", begin.saturating_add(end))));
+        }
+        Ok(Header { file, metadata, begin })
+    }
 }
 
 fn read_safetensors(path: &str, key: &str) -> Result<Tensor, Diagnostic> {
-    from_safetensors(path, &bytes(path)?, key)
+    let Header { file, metadata, begin } = Header::read(path)?;
+    let info = metadata.info(key).ok_or_else(|| no_such(path, key, &metadata))?;
+    let (start, end) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
+    let size = end.checked_sub(start).ok_or_else(|| {
+        not_what_it_says(path, "safetensors", &format!("tensor `{key}` ends at byte {end} and begins at byte {start}"))
+    })?;
+    if size > MOST {
+        return Err(unreadable(path, &format!("tensor `{key}` has {size} bytes, and at most {MOST} are read")));
+    }
+    let mut data = vec![0; size as usize];
+    file.read_exact_at(&mut data, begin + start).map_err(|e| unreadable(path, &e))?;
+    let view = TensorView::new(info.dtype, info.shape.clone(), &data);
+    tensor_of(path, key, &view.map_err(|e| not_what_it_says(path, "safetensors", &e))?)
+}
+
+fn no_such(path: &str, key: &str, metadata: &Metadata) -> Diagnostic {
+    Diagnostic::new(Code::NoSuchTensor, format!("`{path}` has no tensor `{key}`"))
+        .help(format!("it has {}", names(metadata)))
 }
 
 fn from_safetensors(path: &str, data: &[u8], key: &str) -> Result<Tensor, Diagnostic> {
-    let file = SafeTensors::deserialize(data).map_err(|e| not_what_it_says(path, "safetensors", &e))?;
-    let view = file.tensor(key).map_err(|_| {
-        let mut names = file.names();
-        names.sort_unstable();
-        Diagnostic::new(Code::NoSuchTensor, format!("`{path}` has no tensor `{key}`"))
-            .help(format!("it has {}", names.join(", ")))
-    })?;
+    let wrong = |e| not_what_it_says(path, "safetensors", &e);
+    let (_, metadata) = SafeTensors::read_metadata(data).map_err(wrong)?;
+    let file = SafeTensors::deserialize(data).map_err(wrong)?;
+    tensor_of(path, key, &file.tensor(key).map_err(|_| no_such(path, key, &metadata))?)
+}
+
+fn tensor_of(path: &str, key: &str, view: &TensorView<'_>) -> Result<Tensor, Diagnostic> {
     let dtype = match view.dtype() {
         Dtype::BOOL => DType::Bool,
         Dtype::I8 => DType::I8,
@@ -132,7 +191,7 @@ fn npy_dtype(data: &[u8]) -> Option<DType> {
 }
 
 fn read_npy(path: &str, want: DType) -> Result<Tensor, Diagnostic> {
-    let data = bytes(path)?;
+    let data = input_file::read(Path::new(path), MOST).map_err(|e| unreadable(path, &e))?;
     if data.get(..6) != Some(b"\x93NUMPY") {
         return Err(not_what_it_says(path, ".npy", &"it does not begin with the numpy magic"));
     }
@@ -195,11 +254,11 @@ fn raw<A: ReadableElement + ViewElement + bytemuck::Pod>(data: &[u8]) -> Result<
     Ok((shape, bytemuck::cast_slice(&elements).to_vec()))
 }
 
-/// Writes `DIR/name.npy`; bf16 as `u16` bits.
+/// A tensor of this name as the bytes of a `.npy` file; bf16 as `u16` bits.
 ///
 /// # Errors
-/// `RF0702` the file cannot be written.
-pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<(), Diagnostic> {
+/// `RF0702` if numpy's format does not have it.
+pub fn npy(name: &str, tensor: &Tensor) -> Result<Vec<u8>, Diagnostic> {
     let mut out = Vec::new();
     let shape: Vec<usize> = tensor.shape().iter().map(|&d| d as usize).collect();
     let result = match tensor.dtype() {
@@ -214,15 +273,11 @@ pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<(), Diagnostic> {
         DType::U64 => write_raw::<u64>(&mut out, &shape, tensor),
         DType::F32 => write_raw::<f32>(&mut out, &shape, tensor),
     };
-    let failed = |why: String| {
-        Diagnostic::new(Code::CannotWrite, format!("cannot write `{}`: {why}", path.display()))
-            .help("`--out` names a folder that can be written")
-    };
-    result.map_err(failed)?;
+    result.map_err(|why| Diagnostic::new(Code::CannotWrite, format!("cannot write `{name}` as .npy: {why}")))?;
     if tensor.dtype() == DType::F16 {
         out = renamed(&out, "<u2", "<f2");
     }
-    atomic_file::write(path, &out)
+    Ok(out)
 }
 
 fn write_raw<A: WritableElement + bytemuck::Pod>(out: &mut Vec<u8>, shape: &[usize], t: &Tensor) -> Result<(), String> {
@@ -237,6 +292,10 @@ fn write_all<A: WritableElement>(out: &mut Vec<u8>, shape: &[usize], elements: V
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn write_npy(path: &Path, tensor: &Tensor) -> std::io::Result<()> {
+        std::fs::write(path, npy("x", tensor).unwrap())
+    }
 
     fn path(name: &str) -> String {
         format!("{}/routefuse-{}-{name}", std::env::temp_dir().display(), std::process::id())

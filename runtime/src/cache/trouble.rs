@@ -139,7 +139,7 @@ impl Troubles {
         if self.warned.swap(true, Ordering::Relaxed) {
             tracing::debug!(%trouble, "{}", self.cache);
         } else {
-            tracing::warn!(%trouble, "trouble with {}: what it cannot give or keep is compiled in memory", self.cache);
+            tracing::warn!(%trouble, "trouble with {} (what it cannot give or keep is compiled in memory)", self.cache);
         }
         if let Ok(mut last) = self.last.lock() {
             *last = Some(trouble.to_string());

@@ -85,6 +85,9 @@ pub struct CacheExport {
     /// The bundle to write.
     #[arg(short, long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Write over a file that is there, whatever it is; an older bundle is written over without.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `cache why-miss`.
@@ -150,6 +153,9 @@ pub struct BundleBuild {
     /// The bundle to write.
     #[arg(short, long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Write over a file that is there, whatever it is; an older bundle is written over without.
+    #[arg(long)]
+    pub force: bool,
     /// Threads that compile [default: one a processor].
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,

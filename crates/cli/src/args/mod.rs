@@ -5,7 +5,7 @@ mod cache;
 pub use cache::{Bundle, BundleBuild, BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect, Keygen, WhyMiss};
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use routefuse::diag::Code;
 use routefuse::exec::Device;
 use routefuse::models;
@@ -25,10 +25,23 @@ pub struct Cli {
     #[arg(long, alias = "color", global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub colour: Colour,
     #[command(flatten)]
+    pub verbosity: Verbosity,
+    #[command(flatten)]
     pub cache: CacheOptions,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// How much is said beside the output, on standard error.
+#[derive(Debug, Args)]
+pub struct Verbosity {
+    /// Say more: where each kernel comes from; twice, everything. Without this and `-q`, $RUST_LOG says it.
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Say no warnings.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
 }
 
 /// When to colour the output.
@@ -220,6 +233,9 @@ pub struct Compile {
     /// The folder that the code and its metadata are written to; it is made if need be.
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Write over files that are there, whatever they are; former ones of the same are written over without.
+    #[arg(long)]
+    pub force: bool,
     /// Print where the time went.
     #[arg(long)]
     pub timings: bool,
@@ -255,6 +271,9 @@ pub struct Run {
     /// Write each output to DIR/name.npy.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write over files that are there.
+    #[arg(long, requires = "out")]
+    pub force: bool,
     /// Print the outputs.
     #[arg(long)]
     pub print: bool,

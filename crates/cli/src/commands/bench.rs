@@ -3,8 +3,8 @@
 use crate::args::{Bench, CacheOptions, DeviceChoice};
 use crate::commands::run::check_size;
 use crate::failure::Failure;
-use crate::{gpu, random, source, timing};
-use routefuse::diag::{Code, Diagnostic};
+use crate::{gpu, output, random, source, timing};
+use routefuse::diag::{Code, Diagnostic, visible};
 use routefuse::exec::HostExecution;
 use routefuse::{Engine, Graph, HostPlan, Options, Target};
 use serde_json::json;
@@ -33,15 +33,20 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     unfused.prepare()?;
     let (kernels, unfused_kernels) = (fused.plan().kernels().len(), unfused.plan().kernels().len());
     let dim = graph.symbols.first().map_or("rows", String::as_str);
-    let mut out = std::io::stdout().lock();
+    let heading = visible(dim);
+    let mut out = output::stdout(a.json);
     let mut rows = Vec::new();
     if !a.json {
         let s = if kernels == 1 { "" } else { "s" };
-        writeln!(out, "@{} on the host, one thread: {kernels} kernel{s}, unfused {unfused_kernels}", graph.name)?;
+        writeln!(
+            out,
+            "@{} on the host, one thread: {kernels} kernel{s}, unfused {unfused_kernels}",
+            visible(&graph.name)
+        )?;
         writeln!(out, "µs of one launch, with every check; a copy reads and writes as many bytes in all\n")?;
         writeln!(
             out,
-            "{dim:>9} {:>11} {:>11} {:>11} {:>7} {:>11} {:>7}",
+            "{heading:>9} {:>11} {:>11} {:>11} {:>7} {:>11} {:>7}",
             "bytes", "fused", "unfused", "ratio", "copy", "of copy"
         )?;
     }

@@ -1,16 +1,16 @@
 //! `routefuse bundle`.
 
 use crate::args::{Bundle as Command, BundleBuild, BundleFile, CacheOptions, Keygen};
-use crate::atomic_file;
+use crate::atomic_file::{self, Over};
 use crate::entry_text::{HEADING, line, machine};
 use crate::failure::Failure;
 use crate::remote;
 use crate::signing;
 use crate::source::{self, Source};
-use crate::{bundle_file, gpu, kernel_cache};
+use crate::{bundle_file, gpu, kernel_cache, output};
 use indicatif::{ProgressBar, ProgressStyle};
 use routefuse::cache::{SigningKey, Trouble};
-use routefuse::diag::{Code, Diagnostic, Diagnostics};
+use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
 use routefuse::engine::Progress;
 use routefuse::models;
 use routefuse::{Engine, Graph, Options, Target, Verified, text};
@@ -34,10 +34,13 @@ fn keygen(a: &Keygen) -> Result<(), Failure> {
     let failed = |e: Trouble| {
         Diagnostic::new(Code::CannotWrite, e.to_string()).help("name a file that is not there, in a folder that is")
     };
+    for file in [&a.file, &public] {
+        atomic_file::may_write(file, Over::Nothing).map_err(|d| d.help("take it away first, or name another key"))?;
+    }
     let key = SigningKey::generate().map_err(failed)?;
     key.write(&a.file).map_err(failed)?;
-    atomic_file::write(&public, key.public().to_pem().as_bytes())?;
-    let mut out = std::io::stdout().lock();
+    atomic_file::write(&public, key.public().to_pem().as_bytes(), Over::Nothing)?;
+    let mut out = output::stdout(a.json);
     if a.json {
         let json = json!({ "signing_key": a.file, "public_key": public, "key": key.public().to_string() });
         return Ok(writeln!(out, "{json:#}")?);
@@ -50,6 +53,8 @@ fn keygen(a: &Keygen) -> Result<(), Failure> {
 fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
     // Before anything is compiled.
     signing::key(cache)?;
+    let over = Over::forced(a.force, bundle_file::FORMER);
+    atomic_file::may_write(&a.out, over)?;
     let targets = a.target.iter().map(|t| Target::named(t)).collect::<Result<Vec<_>, _>>()?;
     let mut graphs: Vec<(String, Verified<Graph>)> = Vec::new();
     for file in &a.files {
@@ -83,8 +88,8 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
     }
     remote::settle(&engine);
     let bytes = signing::finish(&bundle, cache)?;
-    atomic_file::write(&a.out, &bytes)?;
-    let mut out = std::io::stdout().lock();
+    atomic_file::write(&a.out, &bytes, over)?;
+    let mut out = output::stdout(a.json);
     if a.json {
         let compiled = engine.counters().compiles;
         let json = json!({
@@ -99,7 +104,7 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
 fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
     let bundle = bundle_file::read(&a.file, options)?;
     let entries = bundle.entries().filter_map(|e| e.1.ok());
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     if a.json {
         let graphs: Vec<_> = bundle
             .graphs()
@@ -114,15 +119,15 @@ fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
     }
     writeln!(out, "{}", bundle_file::whose(&bundle))?;
     writeln!(out, "bytes      {}", bundle.size())?;
-    writeln!(out, "compiler   {}", bundle.compiler())?;
+    writeln!(out, "compiler   {}", visible(bundle.compiler()))?;
     let mut words = bundle.processor().split(' ');
-    let (triple, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (triple, name) = (visible(words.next().unwrap_or_default()), visible(words.next().unwrap_or_default()));
     match bundle.lacking() {
         [] => writeln!(out, "processor  {name}, {triple}; its host code runs here")?,
-        lacking => writeln!(out, "processor  {name}, {triple}; this machine's lacks {}", lacking.join(", "))?,
+        lacking => writeln!(out, "processor  {name}, {triple}; this machine's lacks {}", visible(&lacking.join(", ")))?,
     }
     for g in bundle.graphs() {
-        writeln!(out, "graph      {} for {}", g.name, g.targets.join(", "))?;
+        writeln!(out, "graph      {} for {}", visible(&g.name), visible(&g.targets.join(", ")))?;
     }
     writeln!(out, "\n{HEADING}")?;
     for entry in entries {
@@ -166,7 +171,7 @@ fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
             }
         }
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     let signer = bundle.signer().map(|key| key.to_string());
     if a.json {
         let list: Vec<&str> = wrong.iter().map(|d| d.message.as_str()).collect();

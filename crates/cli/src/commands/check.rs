@@ -2,9 +2,10 @@
 
 use crate::args::Check;
 use crate::failure::Failure;
+use crate::output;
 use crate::render;
 use crate::source::{self, Source};
-use routefuse::diag::Diagnostic;
+use routefuse::diag::{Diagnostic, visible};
 use std::io::Write;
 
 pub fn run(a: &Check) -> Result<(), Failure> {
@@ -23,13 +24,17 @@ pub fn run(a: &Check) -> Result<(), Failure> {
         };
         let list: Vec<_> = diagnostics.iter().map(|d| render::json(d, &source.text)).collect();
         let ok = result.is_ok();
-        writeln!(std::io::stdout(), "{:#}", serde_json::json!({ "file": source.name, "ok": ok, "diagnostics": list }))?;
+        writeln!(
+            output::stdout(true),
+            "{:#}",
+            serde_json::json!({ "file": source.name, "ok": ok, "diagnostics": list })
+        )?;
         return result.map(|_| ());
     }
     let g = result?;
     let count = |n: usize, thing: &str| format!("{n} {thing}{}", if n == 1 { "" } else { "s" });
     let (inputs, ops) = (count(g.inputs.len(), "input"), count(g.op_count(), "op"));
     let outputs = count(g.outputs.len(), "output");
-    writeln!(std::io::stdout(), "{}: ok (@{}: {inputs}, {ops}, {outputs})", source.name, g.name)?;
+    writeln!(output::stdout(false), "{}: ok (@{}: {inputs}, {ops}, {outputs})", source.name, visible(&g.name))?;
     Ok(())
 }

@@ -1,13 +1,17 @@
 //! `routefuse compile`.
 
 use crate::args::Compile;
-use crate::atomic_file;
+use crate::atomic_file::{self, Over};
 use crate::failure::Failure;
+use crate::file_name::file_name;
+use crate::input_file;
+use crate::output;
 use crate::source;
 use routefuse::inspect;
 use routefuse::{Engine, Options, Target};
 use serde_json::{Map, Value, json};
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 /// One compiled variant of one kernel for one target.
@@ -32,7 +36,8 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
                 let code = inspect::compile(kernel, variant)?;
                 let metadata = engine.metadata(kernel, &code.artifact)?;
                 let number = if stages.kernels.len() > 1 { format!(".{n}") } else { String::new() };
-                let stem = format!("{}{number}.{target}.{}", graph.name, variant.to_string().replace('/', "-"));
+                let rest = format!("{number}.{target}.{}", variant.to_string().replace('/', "-"));
+                let stem = file_name(&graph.name, &rest)?;
                 // The passes before code generation run once for all kernels and variants of a target.
                 let mut phases = vec![("front", if n == 0 { stages.time } else { Duration::ZERO })];
                 phases.extend(code.timings);
@@ -46,10 +51,10 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
         }
     }
     atomic_file::make_folder(&a.out)?;
-    for (name, bytes) in all.iter().flat_map(|c| [&c.code, &c.metadata]) {
-        atomic_file::write(&a.out.join(name), bytes)?;
-    }
-    let mut out = std::io::stdout().lock();
+    let files = all.iter().flat_map(|c| [&c.code, &c.metadata]);
+    let files: Vec<_> = files.map(|(name, bytes)| (a.out.join(name), bytes.clone())).collect();
+    atomic_file::write_all(&files, Over::forced(a.force, Over::Former(&is_former)))?;
+    let mut out = output::stdout(a.json);
     if a.json {
         let list: Vec<_> = all.iter().map(|c| machine(a, c)).collect();
         writeln!(out, "{:#}", json!({ "graph": graph.name, "artifacts": list }))?;
@@ -63,6 +68,16 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
         timings(&mut out, &all)?;
     }
     Ok(())
+}
+
+/// Whether a file is code or metadata that was compiled before: then the metadata beside it says so.
+fn is_former(path: &Path) -> bool {
+    const MOST: u64 = 1 << 20;
+    let metadata = input_file::read(&path.with_extension("json"), MOST).ok();
+    let metadata: Option<Value> = metadata.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    metadata.is_some_and(|m| {
+        ["format", "key", "kernel", "entry", "params", "slots"].iter().all(|field| m.get(*field).is_some())
+    })
 }
 
 fn machine(a: &Compile, c: &Compiled) -> Value {

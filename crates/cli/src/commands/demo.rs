@@ -3,6 +3,7 @@
 use crate::args::Demo;
 use crate::difference;
 use crate::failure::Failure;
+use crate::output;
 use crate::router_check::RouterCheck;
 use crate::source;
 use crate::timing;
@@ -34,7 +35,7 @@ struct Row {
 pub fn run(a: &Demo) -> Result<(), Failure> {
     let trace = Trace::open(a.trace.as_deref(), 0)?;
     let engine = Engine::builder().build()?;
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     if !a.json {
         head(&mut out, &trace, a)?;
     }

@@ -2,6 +2,7 @@
 
 use crate::args::Json;
 use crate::failure::Failure;
+use crate::output;
 use std::io::Write;
 use std::process::Command;
 
@@ -10,7 +11,7 @@ pub fn run(a: &Json) -> Result<(), Failure> {
     let (driver, gpus) = (driver(), gpus());
     // Without a driver there is nothing to say beyond that.
     let cuda = crate::gpu::describe().unwrap_or_default();
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     if a.json {
         let json = serde_json::json!({
             "routefuse": env!("CARGO_PKG_VERSION"), "llvm": compiler.llvm, "lld": compiler.llvm,

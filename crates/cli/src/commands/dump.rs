@@ -2,7 +2,8 @@
 
 use crate::args::{Colour, Dump, Stage};
 use crate::failure::Failure;
-use crate::{render, source};
+use crate::output::Output;
+use crate::{output, render, source};
 use clap::ValueEnum;
 use routefuse::inspect::{self, CodeStages, Stages};
 use routefuse::{Engine, Error, Graph, Options, Target, Verified, json, text};
@@ -21,7 +22,7 @@ pub fn run(a: &Dump, colour: Colour) -> Result<(), Failure> {
     let engine = Engine::builder().build()?;
     let stages = engine.stages(&graph, &target, &options)?;
     let texts = Texts { engine, graph, options, stages, code: OnceCell::new() };
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.stage == Stage::Json && a.diff.is_none());
     if let Some((from, to)) = a.diff {
         let coloured = render::coloured(colour, std::io::stdout().is_terminal());
         let (old, new) = (texts.of(from)?, texts.of(to)?);
@@ -89,7 +90,7 @@ impl Texts {
 }
 
 /// Both texts in one, `-` before what only the old one has, and `+` before what only the new one has.
-fn diff(out: &mut impl Write, old: &str, new: &str, coloured: bool) -> std::io::Result<()> {
+fn diff<W: Write>(out: &mut Output<W>, old: &str, new: &str, coloured: bool) -> std::io::Result<()> {
     for change in TextDiff::from_lines(old, new).iter_all_changes() {
         let (sign, colour) = match change.tag() {
             ChangeTag::Delete => ("-", "\x1b[31m"),
@@ -98,7 +99,9 @@ fn diff(out: &mut impl Write, old: &str, new: &str, coloured: bool) -> std::io::
         };
         let line = change.value().trim_end_matches('\n');
         if coloured && !colour.is_empty() {
-            writeln!(out, "{colour}{sign}{line}\x1b[0m")?;
+            out.raw(colour)?;
+            write!(out, "{sign}{line}")?;
+            out.raw("\x1b[0m\n")?;
         } else {
             writeln!(out, "{sign}{line}")?;
         }

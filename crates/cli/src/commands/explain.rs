@@ -2,6 +2,7 @@
 
 use crate::args::Explain;
 use crate::failure::Failure;
+use crate::output;
 use crate::source;
 use routefuse::{Engine, Graph, Options, Target, Verified};
 use std::io::Write;
@@ -12,7 +13,7 @@ pub fn run(a: &Explain) -> Result<(), Failure> {
         return keys(a, &graph);
     }
     let report = Engine::builder().build()?.explain(&graph, &Options::default())?;
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     if a.json {
         writeln!(out, "{:#}", serde_json::json!(report))?;
     } else {
@@ -25,7 +26,7 @@ pub fn run(a: &Explain) -> Result<(), Failure> {
 fn keys(a: &Explain, graph: &Verified<Graph>) -> Result<(), Failure> {
     let target = Target::named(&a.target)?;
     let keys = Engine::builder().build()?.keys(graph, &target, &Options::default())?;
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     if a.json {
         let list: Vec<_> = keys
             .iter()

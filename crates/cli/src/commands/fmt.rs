@@ -1,12 +1,13 @@
 //! `routefuse fmt`.
 
 use crate::args::Fmt;
-use crate::atomic_file;
+use crate::atomic_file::{self, Over};
 use crate::failure::Failure;
+use crate::output;
 use crate::source::Source;
 use routefuse::diag::{Code, Diagnostic};
 use routefuse::text;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 pub fn run(a: &Fmt) -> Result<(), Failure> {
     let source = Source::read(&a.file)?;
@@ -23,9 +24,14 @@ pub fn run(a: &Fmt) -> Result<(), Failure> {
         };
     }
     if a.stdout || a.file.as_os_str() == "-" {
-        std::io::stdout().write_all(formatted.as_bytes())?;
+        // Into a file it goes as it is; on a terminal it is only looked at.
+        if std::io::stdout().is_terminal() {
+            output::stdout(false).write_all(formatted.as_bytes())?;
+        } else {
+            std::io::stdout().write_all(formatted.as_bytes())?;
+        }
     } else if formatted != source.text {
-        atomic_file::write(&a.file, formatted.as_bytes())?;
+        atomic_file::write(&a.file, formatted.as_bytes(), Over::Anything)?;
     }
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 use crate::args::Models;
 use crate::failure::Failure;
+use crate::output;
 use routefuse::models::{PRESETS, Preset, named};
 use serde_json::{Value, json};
 use std::io::Write;
 
 pub fn run(a: &Models) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     match &a.name {
         Some(name) => one(&mut out, named(name)?, a.json)?,
         None if a.json => writeln!(out, "{:#}", PRESETS.iter().map(machine).collect::<Value>())?,

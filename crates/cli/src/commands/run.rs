@@ -1,15 +1,17 @@
 //! `routefuse run`.
 
 use crate::args::{CacheOptions, Inputs, Run};
-use crate::atomic_file;
+use crate::atomic_file::{self, Over};
 use crate::difference;
 use crate::failure::Failure;
-use crate::{kernel_cache, random, remote, source, tensor_file};
-use routefuse::diag::{Code, Diagnostic, Diagnostics};
+use crate::file_name::file_name;
+use crate::{kernel_cache, output, random, remote, source, tensor_file};
+use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
 use routefuse::exec::{Executor, Outcome};
 use routefuse::ir::interp;
 use routefuse::{Graph, Options, Tensor, Verified};
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
@@ -23,7 +25,7 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
     let plan = engine.compile(&graph, &executor.target()?, &options)?;
     let Outcome { outputs, trapped, .. } = executor.run(plan, &inputs, &given)?;
     remote::settle(&engine);
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(false);
     if a.check {
         let want = interp::run(&graph, &inputs, &given)?;
         if let Some(difference) = difference::first(&outputs, &want.outputs) {
@@ -37,13 +39,11 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
         }
         let (n, elements) = (want.outputs.len(), want.outputs.iter().map(Tensor::len).sum::<usize>());
         let s = if n == 1 { "" } else { "s" };
-        writeln!(out, "@{}: {n} output{s}, {elements} elements, every bit as the interpreter's", graph.name)?;
+        writeln!(out, "@{}: {n} output{s}, {elements} elements, every bit as the interpreter's", visible(&graph.name))?;
     }
     if let Some(path) = &a.out {
         atomic_file::make_folder(path)?;
-        for (name, tensor) in &outputs {
-            tensor_file::write_npy(&path.join(format!("{name}.npy")), tensor)?;
-        }
+        atomic_file::write_all(&files(path, &outputs)?, Over::forced(a.force, Over::Nothing))?;
     }
     if a.print || (a.out.is_none() && !a.check) {
         for (name, tensor) in &outputs {
@@ -54,6 +54,14 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
         writeln!(out, "error word: 1 (a gather with the policy `trap` met an index out of range)")?;
     }
     Ok(())
+}
+
+/// The files of tensors, with their bytes.
+fn files(folder: &Path, tensors: &[(String, Tensor)]) -> Result<Vec<(PathBuf, Vec<u8>)>, Diagnostic> {
+    let file = |(name, tensor): &(String, Tensor)| {
+        Ok((folder.join(file_name(name, ".npy")?), tensor_file::npy(name, tensor)?))
+    };
+    tensors.iter().map(file).collect()
 }
 
 /// The inputs in order: from files, or else from the seed.
@@ -165,7 +173,7 @@ fn print(out: &mut impl Write, name: &str, t: &Tensor) -> std::io::Result<()> {
     const ENDS: usize = 8;
     const COLUMNS: usize = 64;
     let shape: Vec<String> = t.shape().iter().map(u64::to_string).collect();
-    writeln!(out, "{name}: {}[{}]", t.dtype(), shape.join(", "))?;
+    writeln!(out, "{}: {}[{}]", visible(name), t.dtype(), shape.join(", "))?;
     let columns = t.shape().iter().skip(1).product::<u64>().max(1) as usize;
     let rows = t.len() / columns;
     let cut = rows > 2 * ENDS;

@@ -2,12 +2,13 @@
 
 use crate::args::Json;
 use crate::failure::Failure;
+use crate::output;
 use routefuse::Target;
 use routefuse::ir::TargetKind;
 use std::io::Write;
 
 pub fn run(a: &Json) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     if a.json {
         let list: Vec<_> = Target::all()
             .map(|t| {

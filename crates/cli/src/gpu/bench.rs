@@ -4,7 +4,7 @@ use super::timer::{Bare, Timer};
 use super::{driver, open, pool};
 use crate::args::{Bench, CacheOptions, Versus};
 use crate::failure::Failure;
-use crate::{kernel_cache, random};
+use crate::{kernel_cache, output, random};
 use routefuse::cuda::{CudaPlan, Gpu, GpuInfo, cudarc::driver::CudaStream};
 use routefuse::diag::Diagnostic;
 use routefuse::exec::CudaExecution;
@@ -30,7 +30,7 @@ pub fn bench(
 ) -> Result<(), Failure> {
     let plans = Plans::new(a, cache, graph, ordinal)?;
     let bench = Launches::new(a, graph, &plans)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     if !a.json {
         bench.head(&mut out)?;
     }

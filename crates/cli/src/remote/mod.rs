@@ -2,6 +2,7 @@
 
 use crate::args::CacheOptions;
 use crate::failure::Failure;
+use crate::output;
 use crate::signing::{self, Vouched};
 use routefuse::Engine;
 use routefuse::cache::{DiskCache, Key, RemoteCache, RemoteOptions};
@@ -45,13 +46,10 @@ pub fn with(builder: EngineBuilder, options: &CacheOptions) -> Result<EngineBuil
     })
 }
 
-/// Waits for what is being written, and says what went wrong: no reason to fail.
+/// Waits for what is being written.
 pub fn settle(engine: &Engine) {
     if let Some(remote) = engine.cache().remote() {
         remote.flush(remote.options().timeout);
-        if let Some(trouble) = remote.last_trouble() {
-            eprintln!("warning: the remote cache: {trouble}");
-        }
     }
 }
 
@@ -96,7 +94,7 @@ impl Lookup {
         match remote.read(key) {
             Ok(found) => found.is_some_and(|e| e.text == text),
             Err(trouble) => {
-                eprintln!("warning: the remote cache: {trouble}");
+                tracing::warn!(%trouble, "the remote cache is not looked in any more");
                 self.0 = None;
                 false
             }
@@ -117,7 +115,7 @@ pub fn push(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<
     let mut entries = 0;
     for l in cache.list()? {
         match cache.read(l.key) {
-            Ok(Some(entry)) if !vouched.may_sign(&entry) => eprintln!("warning: left out: {}", Vouched::why(&entry)),
+            Ok(Some(entry)) if !vouched.may_sign(&entry) => tracing::warn!("left out: {}", Vouched::why(&entry)),
             Ok(Some(entry)) => {
                 remote.publish_entry(&entry);
                 entries += 1;
@@ -127,12 +125,12 @@ pub fn push(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<
                 }
             }
             Ok(None) => {}
-            Err(trouble) => eprintln!("warning: left out: {trouble}"),
+            Err(trouble) => tracing::warn!(%trouble, "left out"),
         }
     }
     remote.flush(Duration::MAX);
     let written = remote.counters().written;
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(as_json);
     if as_json {
         writeln!(out, "{:#}", json!({ "remote": remote.address(), "kernels": entries, "written": written }))?;
     }

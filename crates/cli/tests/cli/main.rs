@@ -9,6 +9,7 @@ mod demo;
 mod dump;
 mod explain;
 mod fmt;
+mod hostile;
 mod measure;
 mod models;
 mod output;

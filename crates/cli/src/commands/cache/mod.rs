@@ -3,11 +3,12 @@
 mod why_miss;
 
 use crate::args::{BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect};
-use crate::atomic_file;
+use crate::atomic_file::{self, Over};
 use crate::bundle_file;
 use crate::entry_text::{HEADING, line, machine};
 use crate::failure::Failure;
 use crate::kernel_cache::required;
+use crate::output;
 use crate::remote;
 use crate::signing::{self, Vouched};
 use routefuse::Engine;
@@ -29,7 +30,7 @@ pub fn run(a: &Cache, options: &CacheOptions) -> Result<(), Failure> {
         Cache::Gc(a) => gc(&cache, a),
         Cache::Clear => {
             let n = cache.clear()?;
-            Ok(writeln!(std::io::stdout(), "{n} kernels taken away")?)
+            Ok(writeln!(output::stdout(false), "{n} kernels taken away")?)
         }
         Cache::Export(a) => export(&cache, options, a),
         Cache::Import(a) => import(&cache, options, a),
@@ -46,7 +47,7 @@ fn entries(cache: &DiskCache) -> Result<Vec<Result<Entry, Trouble>>, Failure> {
 
 fn ls(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
     let entries = entries(cache)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(as_json);
     if as_json {
         let list: Vec<Value> = entries.iter().flatten().map(machine).collect();
         return Ok(writeln!(out, "{:#}", json!(list))?);
@@ -68,7 +69,7 @@ fn stat(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<(), 
     let listed = cache.list()?;
     let (entries, bytes) = (listed.len(), listed.iter().map(|l| l.bytes).sum::<u64>());
     let (options, quarantined) = (cache.options(), cache.quarantined().len());
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(as_json);
     if as_json {
         let json = json!({
             "directory": cache.root(), "entries": entries, "bytes": bytes, "max_entries": options.max_entries,
@@ -96,7 +97,7 @@ fn verify(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
         })
         .collect();
     let good = entries.len() - spoilt.len();
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(as_json);
     if as_json {
         writeln!(out, "{:#}", json!({ "good": good, "spoilt": spoilt }))?;
     } else if spoilt.is_empty() {
@@ -108,7 +109,7 @@ fn verify(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
 }
 
 fn gc(cache: &DiskCache, a: &GarbageCollect) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(false);
     match cache.collect_to(a.max_entries, a.max_bytes)? {
         Some(left) => {
             writeln!(out, "{} kernels taken away, {} left of {} bytes", left.evicted, left.entries, left.bytes)?;
@@ -119,22 +120,23 @@ fn gc(cache: &DiskCache, a: &GarbageCollect) -> Result<(), Failure> {
 }
 
 fn export(cache: &DiskCache, options: &CacheOptions, a: &CacheExport) -> Result<(), Failure> {
+    atomic_file::may_write(&a.out, Over::forced(a.force, bundle_file::FORMER))?;
     let info = Engine::builder().build()?;
     let (compiler, processor) = info.compiler_identity()?;
     let mut bundle = BundleWriter::new(&compiler, &processor);
     let vouched = Vouched::of(options)?;
     for entry in entries(cache)? {
         match entry {
-            Ok(entry) if !vouched.may_sign(&entry) => eprintln!("warning: left out: {}", Vouched::why(&entry)),
+            Ok(entry) if !vouched.may_sign(&entry) => tracing::warn!("left out: {}", Vouched::why(&entry)),
             Ok(entry) => {
                 bundle.entry(&entry);
             }
-            Err(trouble) => eprintln!("warning: left out: {trouble}"),
+            Err(trouble) => tracing::warn!(%trouble, "left out"),
         }
     }
     let bytes = signing::finish(&bundle, options)?;
-    atomic_file::write(&a.out, &bytes)?;
-    Ok(writeln!(std::io::stdout(), "{} ({} kernels, {} bytes)", a.out.display(), bundle.len(), bytes.len())?)
+    atomic_file::write(&a.out, &bytes, Over::forced(a.force, bundle_file::FORMER))?;
+    Ok(writeln!(output::stdout(false), "{} ({} kernels, {} bytes)", a.out.display(), bundle.len(), bytes.len())?)
 }
 
 fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(), Failure> {
@@ -150,7 +152,7 @@ fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(
             Err(e) => wrong.push(Diagnostic::new(Code::BadBundle, format!("kernel {key}: {e}"))),
         }
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     if a.json {
         writeln!(out, "{:#}", json!({ "imported": kept, "failed": wrong.len() }))?;
     } else if wrong.is_empty() {

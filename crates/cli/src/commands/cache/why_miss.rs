@@ -2,9 +2,11 @@
 
 use crate::args::{CacheOptions, WhyMiss};
 use crate::failure::Failure;
+use crate::output;
 use crate::remote::Lookup;
 use crate::source;
 use routefuse::cache::{DiskCache, Entry};
+use routefuse::diag::visible;
 use routefuse::{Engine, Options, Target};
 use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
@@ -21,7 +23,7 @@ pub fn run(cache: &DiskCache, options: &CacheOptions, a: &WhyMiss) -> Result<(),
     let listed = cache.list()?;
     let entries: Vec<Entry> =
         listed.iter().rev().take(COMPARED).filter_map(|l| cache.read(l.key).ok().flatten()).collect();
-    let mut out = std::io::stdout().lock();
+    let mut out = output::stdout(a.json);
     let mut list: Vec<Value> = Vec::new();
     for k in &keys {
         let (key, text) = (k.key.key(), k.key.text());
@@ -38,7 +40,7 @@ pub fn run(cache: &DiskCache, options: &CacheOptions, a: &WhyMiss) -> Result<(),
             }));
             continue;
         }
-        let what = format!("kernel `{}` {} for {target}", k.kernel, k.variant);
+        let what = format!("kernel `{}` {} for {target}", visible(&k.kernel), k.variant);
         match (there, nearest) {
             (true, _) => writeln!(out, "hit   {what}: {key}")?,
             (false, None) if afar => writeln!(out, "hit   {what}: {key}, in the remote cache")?,
