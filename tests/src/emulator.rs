@@ -1,4 +1,4 @@
-//! Programs of AMD code objects, run in the emulator.
+//! Programs of AMD code objects and of aarch64 host code, run in emulators.
 
 use crate::memory::{Alignment, Arrangement, Buffer, POISON};
 use rand::Rng;
@@ -45,11 +45,35 @@ impl Emulator {
         if std::env::var_os("LLVM_OBJDUMP").is_none() {
             command.env("LLVM_OBJDUMP", "/usr/lib/llvm-22/bin/llvm-objdump");
         }
+        Some(Emulator::start(command))
+    }
+
+    /// An emulator of host code for aarch64: `qemu-aarch64`, with a compiler for aarch64 to make the program in it; none if
+    /// either is not there, or no Python.
+    ///
+    /// # Panics
+    /// If they are there and do not start.
+    pub fn of_aarch64() -> Option<Emulator> {
+        let local = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+        let python = std::env::var_os("ROUTEFUSE_PYTHON").map_or_else(local, PathBuf::from);
+        let starts = |program: &Path| {
+            let status = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+            status.is_ok_and(|s| s.success())
+        };
+        if ![&python, Path::new("qemu-aarch64"), Path::new("aarch64-linux-gnu-gcc")].into_iter().all(starts) {
+            return None;
+        }
+        let mut command = Command::new(python);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("run_aarch64.py"));
+        Some(Emulator::start(command))
+    }
+
+    fn start(mut command: Command) -> Emulator {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the emulator starts");
         let requests = child.stdin.take();
         let replies = BufReader::new(child.stdout.take().expect("piped"));
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Some(Emulator { child, requests, replies, folder, runs: 0 })
+        Emulator { child, requests, replies, folder, runs: 0 }
     }
 
     /// Kernels emulated so far.
@@ -138,7 +162,7 @@ impl Emulator {
             let blocks = artifact.schedule.blocks(rows, artifact.variant).ok_or("too many blocks")?;
             // No rows launch no blocks; one is launched all the same, and must write nothing.
             let spec = json!({
-                "hsaco": code, "kernel": artifact.entry, "args": args,
+                "hsaco": code, "kernel": artifact.entry, "args": args, "rows": rows,
                 "grid": [blocks.max(1), 1, 1], "block": [artifact.schedule.threads(artifact.variant), 1, 1],
             });
             self.request(&spec)

@@ -176,14 +176,17 @@ extern "C" fn collect(diagnostic: LLVMDiagnosticInfoRef, user: *mut c_void) {
     }
 }
 
-/// Registers the three backends.
+/// Registers the backends that are linked: those for GPUs, and for this machine's processor or every host's.
 pub(crate) fn initialise() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: an empty function of the shim.
         unsafe { ffi::routefuse_keep_stubs() };
         let config = InitializationConfig::default();
+        #[cfg(any(target_arch = "x86_64", feature = "every-host"))]
         LlvmTarget::initialize_x86(&config);
+        #[cfg(any(target_arch = "aarch64", feature = "every-host"))]
+        LlvmTarget::initialize_aarch64(&config);
         LlvmTarget::initialize_nvptx(&config);
         LlvmTarget::initialize_amd_gpu(&config);
         let options = [c"routefuse".as_ptr(), GPU_PASSES_LEFT_OUT.as_ptr()];

@@ -34,6 +34,18 @@ impl HostProcessor {
         }
     }
 
+    /// A processor that every one of a family is at least as able as, by the family's name: `x86-64-v3` (AVX2, from 2013
+    /// on) or `aarch64` (Armv8-A with its vectors, under Linux). Its code can be made on any machine, with the
+    /// feature `every-host`, and runs on that family only. `None` for any other name.
+    pub fn named(name: &str) -> Option<HostProcessor> {
+        let (name, features, triple) = match name {
+            "x86-64-v3" => (name, "+avx2,+bmi2,+f16c,+fma", "x86_64-unknown-linux-gnu"),
+            "aarch64" => ("generic", "+fp-armv8,+neon", "aarch64-unknown-linux-gnu"),
+            _ => return None,
+        };
+        Some(HostProcessor { name: name.to_owned(), features: features.to_owned(), triple: triple.to_owned() })
+    }
+
     /// Whether LLVM lists `feature` as present.
     pub fn has(&self, feature: &str) -> bool {
         self.features.split(',').any(|f| f.strip_prefix('+') == Some(feature))
@@ -44,13 +56,18 @@ impl HostProcessor {
     pub fn missing(&self) -> Vec<&'static str> {
         let needed: &[&'static str] = match self.instructions() {
             Instructions::X86_64 => &["fma", "f16c"],
-            Instructions::Other => &[],
+            // Both are part of the base.
+            Instructions::Aarch64 | Instructions::Other => &[],
         };
         needed.iter().copied().filter(|feature| !self.has(feature)).collect()
     }
 
     fn instructions(&self) -> Instructions {
-        if self.triple.starts_with("x86_64") { Instructions::X86_64 } else { Instructions::Other }
+        match self.triple.split('-').next() {
+            Some("x86_64") => Instructions::X86_64,
+            Some("aarch64" | "arm64") => Instructions::Aarch64,
+            _ => Instructions::Other,
+        }
     }
 }
 
@@ -58,6 +75,7 @@ impl HostProcessor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Instructions {
     X86_64,
+    Aarch64,
     Other,
 }
 
@@ -153,12 +171,17 @@ impl Machine for Host {
     }
 
     fn hides_vectors(&self, lanes: u32) -> bool {
-        // One register of 128 or 256 bits.
-        self.instructions == Instructions::X86_64 && matches!(lanes, 4 | 8)
+        // One register: of 128 bits, or of 256.
+        match self.instructions {
+            Instructions::X86_64 => matches!(lanes, 4 | 8),
+            Instructions::Aarch64 => lanes == 4,
+            Instructions::Other => false,
+        }
     }
 
     fn opaque_vector<'m>(&self, b: &Builder<'m>, x: Val<'m>) -> Val<'m> {
-        b.through_assembly(x, "=x,0")
+        let register = if self.instructions == Instructions::Aarch64 { "=w,0" } else { "=x,0" };
+        b.through_assembly(x, register)
     }
 
     fn flips_after_shift(&self) -> bool {

@@ -10,17 +10,10 @@ use routefuse_codegen::HostProcessor;
 use routefuse_codegen::{Dump, compile_for_processor};
 use routefuse_tests::corpus::examples;
 
-fn x86_64_v3() -> HostProcessor {
-    HostProcessor {
-        name: "x86-64-v3".to_owned(),
-        features: "+avx2,+bmi2,+f16c,+fma".to_owned(),
-        triple: "x86_64-unknown-linux-gnu".to_owned(),
-    }
-}
-
 fn stages(target: &str) {
     let target = Target::named(target).expect("a known target");
     let engine = Engine::builder().build().expect("an engine");
+    let x86_64_v3 = HostProcessor::named("x86-64-v3").expect("a known processor");
     let mut snapshots = Snapshots::new(&format!("chains/{target}"));
     let chains: Vec<_> = examples().into_iter().filter(|c| c.name.as_bytes().get(1) == Some(&b'_')).collect();
     assert!(chains.len() >= 12, "the five chains are {} files", chains.len());
@@ -34,7 +27,7 @@ fn stages(target: &str) {
         assert_eq!(stages.kernels.len(), 1, "{} is one kernel", case.name);
         // The most special variant: 16-byte alignment and 32-bit indices on a GPU.
         let (kernel, variant) = (&stages.kernels[0], stages.kernels[0].variants()[0]);
-        let code = compile_for_processor(kernel, variant, Dump::ALL, &x86_64_v3());
+        let code = compile_for_processor(kernel, variant, Dump::ALL, &x86_64_v3);
         let code = code.unwrap_or_else(|e| panic!("{}: {e}", case.name));
         for (stage, text) in [("mlir", &code.mlir), ("llvm", &code.llvm), ("asm", &code.assembly)] {
             let text = text.as_deref().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Everything that needs the compiler, in one binary: it links LLVM.
 
+mod aarch64;
 mod amd;
 mod chains;
 mod combinations;
