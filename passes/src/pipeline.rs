@@ -1,8 +1,8 @@
 //! The whole way from a graph to kernels.
 
-use crate::canonicalise::{PassReport, canonicalise};
+use crate::canonicalise::{Expand, Pass, PassReport, canonicalise};
 use crate::explain::{Report, explain};
-use crate::fuse::{Cut, Fusion, fuse, unfused};
+use crate::fuse::{Cut, Fusion, fits, fuse, unfused};
 use crate::range::Ranges;
 use routefuse_ir::program::Program;
 use routefuse_ir::{Diagnostics, Graph, NodeId, Verified};
@@ -53,10 +53,10 @@ pub struct Compiled {
     /// The kernels.
     pub program: Program,
     original: Verified<Graph>,
+    source: Verified<Graph>,
     ops: Vec<Vec<NodeId>>,
     cuts: Vec<Cut>,
     passes: Vec<PassReport>,
-    options: Options,
 }
 
 /// Canonicalises, fuses and lowers.
@@ -65,19 +65,31 @@ pub struct Compiled {
 /// Only by a defect of this crate (`RF0501`, `RF0901`): every verified graph has kernels.
 pub fn compile_graph(g: Verified<Graph>, options: &Options) -> Result<Compiled, Diagnostics> {
     let (canonical, passes) = canonicalise(g.clone())?;
-    let fused = if options.fuse { &canonical } else { &g };
-    let ranges = Ranges::of(fused);
-    let proved = |id| ranges.prove_gather(fused, id).is_ok();
-    let Fusion { mut program, ops, cuts } = if options.fuse { fuse(fused, proved)? } else { unfused(fused, proved)? };
+    let kernels = |source: &Verified<Graph>| {
+        let ranges = Ranges::of(source);
+        let proved = |id| ranges.prove_gather(source, id).is_ok();
+        if options.fuse { fuse(source, proved) } else { unfused(source, proved) }
+    };
+    let mut source = if options.fuse { canonical.clone() } else { g.clone() };
+    let mut fusion = kernels(&source)?;
+    if !options.fuse && !fusion.program.steps.iter().all(|step| fits(&step.kernel)) {
+        // An operation that is too much for one kernel is one for each operation that it is made of.
+        let mut expanded = g.clone().into_inner();
+        Expand.run(&mut expanded);
+        source = expanded.verify()?;
+        fusion = kernels(&source)?;
+    }
+    let Fusion { mut program, ops, cuts } = fusion;
     // The launch's arguments are those of the graph as it was written, even if no gather is left that can trap.
     program.has_trap = g.has_trap();
-    Ok(Compiled { canonical, program, original: g, ops, cuts, passes, options: options.clone() })
+    Ok(Compiled { canonical, program, original: g, source, ops, cuts, passes })
 }
 
 impl Compiled {
-    /// The graph whose operations the kernels compute: the canonical one, or without fusion the graph as it was written.
+    /// The graph whose operations the kernels compute: the canonical one, or without fusion the graph as it was written (with
+    /// its macro operations expanded, where one is too much for a kernel).
     pub fn source(&self) -> &Verified<Graph> {
-        if self.options.fuse { &self.canonical } else { &self.original }
+        &self.source
     }
 
     /// For each kernel, the operations of [`Compiled::source`] that it computes, operands first. One can be in several

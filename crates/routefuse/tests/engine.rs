@@ -137,7 +137,7 @@ fn rows_that_no_kernel_can_keep_are_refused() {
     {
         let refused = engine.compile(&graph, &Target::named(target).unwrap(), &Options::default());
         let refused = refused.unwrap_err().to_string();
-        assert!(refused.starts_with("RF0802: kernel `wide`") && refused.contains(room), "{refused}");
+        assert!(refused.starts_with("RF0815: kernel `wide`") && refused.contains(room), "{refused}");
         assert!(refused.contains("symbolic (`dim T`)"), "{refused}");
     }
     // With a symbol in its place, it is a graph like any other.

@@ -176,6 +176,8 @@ codes! {
     CacheTrouble = "RF0813";
     /// A signature that is required is not there or is another's, or a file of keys cannot be used.
     Untrusted = "RF0814";
+    /// A kernel is larger than a limit of the compiler: of its code, or of what it keeps of a row at once.
+    KernelTooLarge = "RF0815";
 
     /// A defect in routefuse.
     Internal = "RF0901";

@@ -11,6 +11,7 @@ use petgraph::algo::{DfsSpace, has_path_connecting, tarjan_scc};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef;
 use routefuse_ir::SymbolId;
+use routefuse_ir::kernel::schedule::code_size::MOST_INSTRUCTIONS;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -18,6 +19,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 pub(super) struct Unit {
     /// The row symbol of its stores.
     pub(super) rows: Option<SymbolId>,
+    /// Units of different groups share no kernel: it would be too large.
+    pub(super) group: u32,
     /// Positions of the units whose stores it loads.
     pub(super) loads: Vec<usize>,
     /// What it does to inputs that outputs overwrite.
@@ -37,6 +40,8 @@ pub(super) struct Clusters {
 pub(super) enum Obstacle {
     /// Different row symbols.
     Rows,
+    /// They are of different groups.
+    Size,
     /// The second loads what this unit stores.
     Memory(usize),
     /// This input is overwritten by one of them and read by the other.
@@ -135,6 +140,10 @@ fn fits(units: &[Unit], members: &[usize]) -> Option<Obstacle> {
     if members.iter().any(|m| units[*m].rows != rows) {
         return Some(Obstacle::Rows);
     }
+    let group = units[members[0]].group;
+    if members.iter().any(|m| units[*m].group != group) {
+        return Some(Obstacle::Size);
+    }
     for m in members {
         if let Some(stored) = units[*m].loads.iter().find(|l| members.contains(l)) {
             return Some(Obstacle::Memory(*stored));
@@ -204,6 +213,7 @@ impl Obstacle {
                 let [first, second] = rows;
                 Reason::Rows { first, second }
             }
+            Obstacle::Size => Reason::Size { most: MOST_INSTRUCTIONS },
             Obstacle::Memory(unit) => Reason::Memory { value: stored(unit) },
             Obstacle::Overwrite(input) => {
                 let (input, output) = overwritten(input);

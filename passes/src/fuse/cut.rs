@@ -24,6 +24,22 @@ pub enum Reason {
         /// The most evaluations, weighted, that one element may take: [`BUDGET`](super::BUDGET).
         budget: u64,
     },
+    /// The kernel of `user` would be too large to compile.
+    CodeSize {
+        /// What is stored instead.
+        value: String,
+        /// The value whose kernel was too large.
+        user: String,
+        /// The most instructions of a kernel, about:
+        /// [`MOST_INSTRUCTIONS`](routefuse_ir::kernel::schedule::code_size::MOST_INSTRUCTIONS).
+        most: u64,
+    },
+    /// One kernel of both would be too large to compile.
+    Size {
+        /// The most instructions of a kernel, about:
+        /// [`MOST_INSTRUCTIONS`](routefuse_ir::kernel::schedule::code_size::MOST_INSTRUCTIONS).
+        most: u64,
+    },
     /// An output overwrites an input that is still read, so it is stored elsewhere first and copied at the end.
     Staged {
         /// The output.
@@ -83,6 +99,14 @@ impl fmt::Display for Reason {
                 f,
                 "%{value} is in memory: fused, one element of %{user} would take more than {budget} evaluations"
             ),
+            Reason::CodeSize { value, user, most } => write!(
+                f,
+                "%{value} is in memory: fused, the kernel of %{user} would have more than about {most} instructions, or \
+                 values too many behind one another"
+            ),
+            Reason::Size { most } => {
+                write!(f, "one kernel of both would have more than about {most} instructions")
+            }
             Reason::Staged { output, input } => write!(
                 f,
                 "`{output}` is stored elsewhere and copied at the end: it overwrites `{input}`, which is read at other places"

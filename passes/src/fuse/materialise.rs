@@ -5,6 +5,7 @@ use super::walk::walk;
 use crate::lower::cone::{pulled, table};
 use crate::lower::rowwise::Rowwise;
 use routefuse_ir::graph::NodeId;
+use routefuse_ir::op::Op;
 use routefuse_ir::program::Buffer;
 
 /// The most that one stored element may take to evaluate, in loads and integer operations or their like.
@@ -69,10 +70,16 @@ pub(super) fn materialise(
     }
 }
 
-/// The value that a chain of movements moves: what is worth storing.
-fn source(rowwise: &Rowwise, memory: &[Option<Buffer>], id: NodeId) -> NodeId {
+/// The value that a chain of movements moves: what is worth storing. A gather within the row is one of them if others ask for
+/// the row too, which then need not compute it either.
+pub(super) fn source(rowwise: &Rowwise, memory: &[Option<Buffer>], id: NodeId) -> NodeId {
     let mut at = id;
-    while memory[at.index()].is_none() && rowwise.is_movement(at) {
+    while memory[at.index()].is_none() {
+        let gathers = matches!(rowwise.node(at).op, Op::GatherRow { .. });
+        let of_shared = || rowwise.graph.users(rowwise.at(at).operands[0]).len() > 1;
+        if !(rowwise.is_movement(at) || gathers && of_shared()) {
+            break;
+        }
         at = rowwise.at(at).operands[0];
     }
     at

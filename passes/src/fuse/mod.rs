@@ -6,7 +6,7 @@
 //!    memory, so an operation that two kernels need is in both of them. Outputs in an input's memory are ordered behind
 //!    every read of it, or staged (`alias`). One that *may* lie there does so where that costs no kernel.
 //! 3. Units merge into kernels, producers with consumers and side by side, while the kernels stay convex.
-//! 4. Each kernel is lowered.
+//! 4. Each kernel is lowered. One that would be too large to compile is cut (`relieve`), and 2 to 4 are done again.
 //!
 //! The result is a function of the graph alone. It gives the same bits; a gather that traps is asked, in a fused kernel, only
 //! for the elements that reach a store, so that an index out of range behind a slice sets no error word.
@@ -14,18 +14,21 @@
 mod cluster;
 mod cut;
 mod materialise;
+mod relieve;
+mod size;
 pub(crate) mod walk;
 
 pub use cut::{Cut, Reason};
 pub use materialise::BUDGET;
+pub(crate) use size::fits;
 
 use crate::alias::{self, Access};
 use crate::lower::cone::{cone, table};
-use crate::lower::job::Job;
+use crate::lower::job::{Job, Lowered};
 use crate::lower::lower;
 use crate::lower::rowwise::Rowwise;
 use cluster::{Clusters, Unit};
-use routefuse_ir::graph::{Alias, Graph, NodeId};
+use routefuse_ir::graph::{Alias, Graph, Node, NodeId};
 use routefuse_ir::op::Op;
 use routefuse_ir::program::{Buffer, Intermediate, Program};
 use routefuse_ir::{Diagnostics, Verified};
@@ -77,6 +80,13 @@ struct Plan<'g> {
     staged: Vec<Option<Buffer>>,
     /// Outputs that are staged.
     staged_outputs: Vec<usize>,
+    /// By node index: the group of stored values that it is in. Those of different groups share no kernel, which would be too
+    /// large.
+    group: Vec<u32>,
+    /// The last group.
+    groups: u32,
+    /// By node index: the gather's indices are proved in range.
+    proved: Vec<bool>,
     cuts: Vec<Cut>,
 }
 
@@ -87,8 +97,10 @@ impl<'g> Plan<'g> {
         for (i, input) in g.inputs.iter().enumerate() {
             memory[input.node.index()] = Some(Buffer::Input(i));
         }
-        let staged = vec![None; rowwise.bound()];
-        Plan { program: Program::of_graph(g), rowwise, merge, memory, staged, staged_outputs: vec![], cuts: vec![] }
+        let (staged, group) = (vec![None; rowwise.bound()], vec![0; rowwise.bound()]);
+        let (program, proved) = (Program::of_graph(g), vec![false; rowwise.bound()]);
+        let (staged_outputs, groups, cuts) = (vec![], 0, vec![]);
+        Plan { rowwise, program, merge, memory, staged, staged_outputs, group, groups, proved, cuts }
     }
 
     fn run(mut self, proved: impl Fn(NodeId) -> bool) -> Result<Fusion, Diagnostics> {
@@ -98,6 +110,27 @@ impl<'g> Plan<'g> {
         } else {
             self.cut_everywhere();
         }
+        let is_gather = |node: &Node| matches!(node.op, Op::Gather { .. } | Op::GatherRow { .. });
+        for id in self.rowwise.order.iter().filter(|id| is_gather(self.rowwise.node(**id))) {
+            self.proved[id.index()] = proved(*id);
+        }
+        loop {
+            let (items, clusters) = self.clustered(&donations);
+            let lowered = self.lower(&items, &clusters)?;
+            if self.merge && self.relieve_all(&items, &clusters, &lowered)? {
+                continue;
+            }
+            self.explain(&items, &clusters);
+            let Plan { mut program, cuts, .. } = self;
+            let (steps, ops) = lowered.into_iter().map(|l| (l.step, l.ops)).unzip();
+            program.steps = steps;
+            return Ok(Fusion { program, ops, cuts });
+        }
+    }
+
+    /// What is stored, and what of it shares kernels.
+    fn clustered(&mut self, donations: &[(usize, usize)]) -> (Vec<Item>, Clusters) {
+        donations.iter().for_each(|(output, _)| self.program.outputs[*output].alias = Alias::None);
         let (items, mut clusters) = loop {
             let items = self.items();
             match self.clusters(&items) {
@@ -106,10 +139,9 @@ impl<'g> Plan<'g> {
             }
         };
         for (output, input) in donations {
-            clusters = self.donate(output, input, &items, clusters);
+            clusters = self.donate(*output, *input, &items, clusters);
         }
-        self.explain(&items, &clusters);
-        self.lower(&items, &clusters, proved)
+        (items, clusters)
     }
 
     fn clusters(&mut self, items: &[Item]) -> Result<Clusters, Vec<usize>> {
@@ -222,7 +254,7 @@ impl<'g> Plan<'g> {
             let writes: Vec<usize> = item.stores.iter().filter_map(written).collect();
             if let Some((_, from)) = item.copies {
                 let access = Access { cols: place.cols, reads: vec![], writes };
-                units.push(Unit { rows: place.rows, loads: vec![from], access });
+                units.push(Unit { rows: place.rows, group: self.group[item.node.index()], loads: vec![from], access });
                 continue;
             }
             // The item's own value is computed, wherever it will lie.
@@ -241,7 +273,7 @@ impl<'g> Plan<'g> {
             } else {
                 Access::default()
             };
-            units.push(Unit { rows: place.rows, loads, access });
+            units.push(Unit { rows: place.rows, group: self.group[item.node.index()], loads, access });
             if own.is_some() {
                 memory[item.node.index()] = own;
             }
@@ -288,60 +320,47 @@ impl<'g> Plan<'g> {
         self.cuts.extend(cuts);
     }
 
-    fn lower(
-        self,
-        items: &[Item],
-        clusters: &Clusters,
-        proved: impl Fn(NodeId) -> bool,
-    ) -> Result<Fusion, Diagnostics> {
-        let Plan { rowwise, mut program, memory: planned, cuts, .. } = self;
-        let is_gather = |id: &NodeId| matches!(rowwise.node(*id).op, Op::Gather { .. } | Op::GatherRow { .. });
-        let mut proofs = vec![false; rowwise.bound()];
-        for id in rowwise.order.iter().filter(|id| is_gather(id)) {
-            proofs[id.index()] = proved(*id);
-        }
+    /// The kernels of these clusters.
+    fn lower(&self, items: &[Item], clusters: &Clusters) -> Result<Vec<Lowered>, Diagnostics> {
+        let Plan { rowwise, program, memory: planned, .. } = self;
         // What earlier kernels have stored, beside the inputs.
         let mut memory: Vec<Option<Buffer>> =
             planned.iter().map(|b| b.filter(|b| matches!(b, Buffer::Input(_)))).collect();
-        let mut all_ops = Vec::with_capacity(clusters.kernels.len());
+        let mut all = Vec::with_capacity(clusters.kernels.len());
         for (number, members) in clusters.kernels.iter().enumerate() {
-            let mut stores: Vec<(NodeId, Buffer)> = Vec::new();
             for item in members.iter().map(|m| &items[*m]) {
                 if let Some((from, _)) = item.copies {
                     memory[item.node.index()] = Some(from);
                 }
-                stores.extend(item.stores.iter().map(|b| (item.node, *b)));
             }
-            // In the order of the outputs, intermediates behind: a function of the declaration, not of the cuts.
-            stores.sort_by_key(|(_, b)| match b {
-                Buffer::Output(o) => (0, *o),
-                Buffer::Intermediate(i) => (1, *i),
-                _ => (2, 0),
-            });
-            let name = kernel_name(&rowwise, &program, number, clusters.kernels.len(), self.merge, &stores);
-            let job = Job {
-                rowwise: &rowwise,
-                program: &program,
-                memory: &memory,
-                stores: &stores,
-                proved: &proofs,
-                name: &name,
-            };
-            let lowered = lower(&job)?;
-            program.steps.push(lowered.step);
-            all_ops.push(lowered.ops);
+            let stores = stores(items, members);
+            let name = kernel_name(rowwise, program, number, clusters.kernels.len(), self.merge, &stores);
+            let proved = &self.proved;
+            all.push(lower(&Job { rowwise, program, memory: &memory, stores: &stores, proved, name: &name })?);
             for (id, buffer) in stores {
                 let slot = &mut memory[id.index()];
                 if planned[id.index()] == Some(buffer) || matches!(buffer, Buffer::Intermediate(_)) {
                     *slot = Some(buffer);
-                } else if slot.is_none() && rowwise.at(id).loads && !overwrites(&program, buffer) {
+                } else if slot.is_none() && rowwise.at(id).loads && !overwrites(program, buffer) {
                     // A later kernel that needs the value too loads it rather than computing it again.
                     *slot = Some(buffer);
                 }
             }
         }
-        Ok(Fusion { program, ops: all_ops, cuts })
+        Ok(all)
     }
+}
+
+/// What a kernel stores, in the order of the outputs, intermediates behind: a function of the declaration, not of the cuts.
+fn stores(items: &[Item], members: &[usize]) -> Vec<(NodeId, Buffer)> {
+    let of = |item: &Item| item.stores.iter().map(|b| (item.node, *b)).collect::<Vec<_>>();
+    let mut stores: Vec<(NodeId, Buffer)> = members.iter().flat_map(|m| of(&items[*m])).collect();
+    stores.sort_by_key(|(_, b)| match b {
+        Buffer::Output(o) => (0, *o),
+        Buffer::Intermediate(i) => (1, *i),
+        _ => (2, 0),
+    });
+    stores
 }
 
 /// `name` alone, `name.3` among several; the operation's own name where each has a kernel.

@@ -17,10 +17,13 @@ const HOST_WIDTH: u32 = 16;
 /// The kernel with its schedule for the target.
 ///
 /// # Errors
-/// `RF0802` if more of a row has to be kept at once than the target has room for: see [`Scheduled::verify`].
+/// `RF0815` if more of a row has to be kept at once than the target has room for ([`Scheduled::verify`]), or if it would take
+/// too long to compile ([`Scheduled::check_code_size`]).
 pub fn schedule(kernel: Verified<Kernel>, target: Target) -> Result<Verified<Scheduled>, Diagnostic> {
     let schedule = schedule_of(&kernel, target);
-    Scheduled { kernel, schedule, target }.verify()
+    let scheduled = Scheduled { kernel, schedule, target }.verify()?;
+    scheduled.check_code_size()?;
+    Ok(scheduled)
 }
 
 /// The schedule alone, not verified: a function of the kernel and the target.

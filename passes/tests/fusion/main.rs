@@ -4,6 +4,7 @@ mod agreement;
 mod alias;
 mod chains;
 mod cuts;
+mod large;
 mod random;
 mod report;
 mod rows;

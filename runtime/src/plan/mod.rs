@@ -60,7 +60,7 @@ impl Plan {
     /// `schedules` has one schedule a step.
     ///
     /// # Errors
-    /// `RF0802` if a schedule does not fit its kernel and the target: see [`Scheduled::verify`]. `RF0901` if the program and
+    /// `RF0802` or `RF0815` if a schedule does not fit its kernel and the target: see [`Scheduled::verify`]. `RF0901` if the program and
     /// the schedules do not fit together: a defect in who made them.
     pub fn new(
         program: Program,

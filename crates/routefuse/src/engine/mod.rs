@@ -72,7 +72,8 @@ impl Engine {
     /// first launch. An equal graph (but for spans and the names of inner values) gives the plan that is already there.
     ///
     /// # Errors
-    /// `RF0802` in a build without a compiler; all others are defects of routefuse.
+    /// `RF0802` in a build without a compiler; `RF0815` if one operation is larger than a kernel may be. All others are
+    /// defects of routefuse.
     #[cfg(feature = "graphs")]
     pub fn compile(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Arc<Plan>, Error> {
         let fingerprint = Fingerprint::of(graph, *target, options);

@@ -27,6 +27,7 @@
 //! A [`Variant`] is printed as `align16/i32` (addresses and strides in bytes are multiples of 16; indices fit 32 bits),
 //! `align1/i64` (nothing is assumed), with `/few` for the shape of few rows.
 
+pub mod code_size;
 pub mod room;
 #[cfg(test)]
 mod tests;

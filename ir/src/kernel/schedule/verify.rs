@@ -14,8 +14,8 @@ impl Scheduled {
     /// Checks that the schedule fits the kernel and the target.
     ///
     /// # Errors
-    /// `RF0802`: a row of which more has to be kept at once than the target has room for, or a schedule that does not fit,
-    /// which is a defect of who made it.
+    /// `RF0815`: a row of which more has to be kept at once than the target has room for. `RF0802`: a schedule that does not
+    /// fit, which is a defect of who made it.
     pub fn verify(self) -> Result<Verified<Scheduled>, Diagnostic> {
         self.check()?;
         Ok(Verified::new_unchecked(self))
@@ -101,9 +101,15 @@ impl Scheduled {
         let message = format!(
             "kernel `{kernel}` for `{target}` keeps too much of a row at once: {needed} {unit}, and there is room for {most}"
         );
-        Err(Diagnostic::new(Code::CompileFailed, message).help(
-            "a leading dim that is constant is part of the row: make it symbolic (`dim T`), so that each row is one of its own",
-        ))
+        let help = match self.kernel.rows {
+            None => {
+                "a leading dim that is constant is part of the row: make it symbolic (`dim T`), so that each row is one of its own"
+            }
+            Some(_) => {
+                "reduce, sort or sum fewer columns at a time: give segments of a wide row a dim of their own in front"
+            }
+        };
+        Err(Diagnostic::new(Code::KernelTooLarge, message).help(help))
     }
 
     /// Every store is in one domain, of its own number of columns, in pieces that fit.

@@ -1,0 +1,189 @@
+//! The host: one thread goes through the rows, with pieces of a row in vectors.
+
+use super::columns::{Columns, Step};
+use super::walk::{ROW, Scope, Walk};
+use crate::kernel::schedule::{Domain, Piece, Schedule};
+use crate::kernel::{RowOp, RowValue, ValueId};
+use crate::op::{ReduceOp, TopKOrder};
+
+/// Pieces of a domain's row that are written out; more are a loop.
+const WRITTEN_OUT: u64 = 8;
+/// Lanes of a vector of 32-bit elements.
+const VECTOR: u64 = 8;
+/// Columns of a piece of a value that is kept.
+const PIECE: u64 = 4 * VECTOR;
+/// Vectors of a segment that are reduced in straight code.
+const VECTORS: u64 = 64;
+/// The widest segment that is ranked by counting.
+const COUNTED: u64 = 16;
+
+/// Adds a store: its pieces, and the kept values that they need.
+pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, position: usize) {
+    walk.keep(schedule.held());
+    let Some(domain) = schedule.domains().iter().find(|d| d.stores.contains(&(position as u32))) else { return };
+    let kernel = walk.kernel;
+    let store = &kernel.stores[position];
+    let in_blocks = matches!(schedule, Schedule::Flat { .. }) && domain.cols > 1 && domain.cols % 2 == 1;
+    for (columns, scope) in pieces(walk, domain, in_blocks) {
+        let lanes = columns.lanes().max(scope.rows);
+        for id in store.operands() {
+            walk.ask(id, &columns, scope);
+        }
+        let one = walk.on_lanes(lanes, kernel.value(store.value).dtype.bits());
+        walk.count(store.value, if store.add_at.is_some() { 8 * lanes } else { 2 + 2 * one });
+    }
+    while walk.goes_on()
+        && let Some(id) = walk.to_compute.pop()
+    {
+        match kernel.value(id).kind.row_value().copied() {
+            Some(row) => row_value(walk, id, row),
+            None => {
+                for (columns, scope) in columns(walk, kernel.value(id).space.cols) {
+                    walk.ask_for_kept(id, &columns, scope);
+                    walk.count(id, 1 + walk.on_lanes(columns.lanes(), kernel.value(id).dtype.bits()));
+                }
+            }
+        }
+    }
+}
+
+fn run(from: u64, lanes: u64) -> Columns {
+    Columns::Known((from..from + lanes).collect())
+}
+
+/// The columns of a loop, of which all stores of a domain share one.
+fn looped(walk: &mut Walk, loop_number: u64, lanes: u64) -> Columns {
+    let base = walk.numbering.base(None, Step::Root(loop_number as u32));
+    Columns::Dynamic { base, plus: 0, lanes, aligned: true }
+}
+
+/// The pieces of a domain, each with the region that it is in.
+fn pieces(walk: &mut Walk, domain: &Domain, in_blocks: bool) -> Vec<(Columns, Scope)> {
+    let number = domain.cols as u32;
+    if let Piece::Rows { width } = domain.piece {
+        let rows = |rows: u64, number: u32| (Columns::Known(vec![0]), Scope { number, rows });
+        return vec![rows(u64::from(width), u32::MAX - 2 * number), rows(1, u32::MAX - 2 * number - 1)];
+    }
+    let width = u64::from(domain.piece.width());
+    let mut all = vec![];
+    if in_blocks {
+        all.push((Columns::Known(vec![domain.cols - 1]), Scope { number: u32::MAX - 2 * number, rows: VECTOR }));
+    }
+    let mut from = 0;
+    if domain.cols / width > WRITTEN_OUT {
+        let columns = looped(walk, domain.cols, width);
+        all.push((columns, Scope { number: u32::MAX - 2 * number - 1, rows: 1 }));
+        from = domain.cols / width * width;
+    }
+    while from < domain.cols {
+        let lanes = width.min(1 << (domain.cols - from).ilog2());
+        all.push((run(from, lanes), ROW));
+        from += lanes;
+    }
+    if in_blocks {
+        // Rows that are no whole block are code of their own.
+        let again: Vec<_> =
+            all[1..].iter().map(|(c, s)| (c.clone(), Scope { number: s.number ^ 1 << 31, ..*s })).collect();
+        all.extend(again);
+    }
+    all
+}
+
+/// The pieces in which all columns of a kept value are gone through.
+fn columns(walk: &mut Walk, cols: u64) -> Vec<(Columns, Scope)> {
+    let mut all = vec![];
+    let mut from = 0;
+    if cols / PIECE > 1 {
+        let scope = walk.scope(1);
+        all.push((looped(walk, u64::from(scope.number) << 1 | 1, PIECE), scope));
+        from = cols / PIECE * PIECE;
+    }
+    while from < cols {
+        let lanes = PIECE.min(1 << (cols - from).ilog2());
+        all.push((run(from, lanes), ROW));
+        from += lanes;
+    }
+    all
+}
+
+/// A row value, by the algorithm that code generation has for it.
+fn row_value(walk: &mut Walk, id: ValueId, row: RowValue) {
+    let kernel = walk.kernel;
+    let cols = kernel.value(row.value).space.cols;
+    let segments = cols / row.width;
+    match row.op {
+        RowOp::Reduce(op) => reduce(walk, id, (row.value, op), (segments, row.width)),
+        RowOp::CumSum => {
+            let steps = u64::from(row.width.next_power_of_two().ilog2());
+            let each = if row.width <= PIECE { 3 * walk.on_lanes(row.width, 32) } else { 40 };
+            segment(walk, row.value, segments, row.width);
+            walk.count(id, steps * each);
+        }
+        RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => {
+            let times = if segments <= 2 { segments } else { 1 };
+            let ids = walk.on_lanes(k.next_power_of_two(), 32);
+            let once = if row.width <= COUNTED { row.width * 8 + k * 6 } else { 160 + 6 * ids };
+            let sorted = match row.op {
+                RowOp::TopK { order: TopKOrder::Column, .. } if row.width > COUNTED => 5 * k,
+                _ => 0,
+            };
+            segment(walk, row.value, segments, row.width);
+            walk.count(id, times * (once + sorted + k));
+        }
+    }
+}
+
+/// Asks for a segment's columns in pieces, as its keys are made.
+fn segment(walk: &mut Walk, operand: ValueId, segments: u64, width: u64) {
+    let times = if segments <= 2 { segments } else { 1 };
+    for number in 0..times {
+        let scope = walk.scope(1);
+        if segments > 2 {
+            // The segment's first column is the loop's.
+            let lanes = width.next_power_of_two().min(PIECE);
+            let base = walk.numbering.base(None, Step::Root(scope.number << 1 | 1));
+            walk.ask(operand, &Columns::Dynamic { base, plus: 0, lanes, aligned: width.is_multiple_of(lanes) }, scope);
+        } else if width / PIECE > 1 {
+            let columns = looped(walk, u64::from(scope.number) << 1 | 1, PIECE);
+            walk.ask(operand, &columns, scope);
+        } else {
+            let lanes = width.min(PIECE);
+            walk.ask(operand, &run(number * width, lanes), ROW);
+        }
+    }
+}
+
+fn reduce(walk: &mut Walk, id: ValueId, (operand, op): (ValueId, ReduceOp), (segments, width): (u64, u64)) {
+    let lanes = VECTOR.min(width.next_power_of_two());
+    let vectors = width.div_ceil(lanes);
+    let each = match op {
+        ReduceOp::Sum => 2,
+        ReduceOp::Max | ReduceOp::Min => 6,
+        ReduceOp::TopTwoSum => 12,
+    };
+    if segments * vectors <= VECTORS {
+        // All in straight code.
+        for vector in 0..segments * vectors {
+            let (segment, vector) = (vector / vectors, vector % vectors);
+            let count = lanes.min(width - vector * lanes);
+            walk.ask(operand, &run(segment * width + vector * lanes, count), ROW);
+            walk.count(id, each + if count < lanes { 2 * count } else { 0 });
+        }
+        walk.count(id, 6 * segments);
+        return;
+    }
+    let scope = walk.scope(1);
+    let base = walk.numbering.base(None, Step::Root(scope.number << 1 | 1));
+    let together = if segments.is_multiple_of(VECTOR) && vectors <= VECTORS { VECTOR } else { 1 };
+    // A long segment is a loop over vectors.
+    let written = if vectors <= VECTORS { vectors } else { 4 };
+    for number in 0..together * written {
+        let (segment, vector) = (number / written, number % written);
+        let aligned = width.is_multiple_of(lanes);
+        let plus = segment * width + vector * lanes;
+        walk.ask(operand, &Columns::Dynamic { base, plus, lanes, aligned }, scope);
+        walk.count(id, each);
+    }
+    // Lengths that are halved until vectors are few.
+    walk.count(id, 6 * together + if vectors > VECTORS { 60 } else { 0 });
+}

@@ -1,0 +1,97 @@
+//! About how much machine code a schedule of a kernel makes: what bounds the time that compiling it takes.
+//!
+//! Code generation writes out a value once for every place at which it is asked for: for each piece of columns, and for each
+//! map of columns or index on the way to it. So a kernel of a few values can be much code.
+//! [`CodeSize`] walks the kernel as code generation does, and counts instead of emitting. The count is an estimate, of
+//! roughly the machine instructions, and it is a function of the kernel, the schedule and the kind of target alone: no
+//! clock, no compiler.
+//!
+//! The walk ends as soon as the count passes a limit, so a kernel that would be refused is known in as many steps as one
+//! that just fits.
+
+mod columns;
+mod fits;
+mod gpu;
+mod host;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use super::Scheduled;
+use super::{Schedule, Variant};
+use crate::kernel::{Kernel, ValueId};
+use crate::target::{Target, TargetKind};
+use walk::Walk;
+
+/// The most instructions, as [`CodeSize`] counts them, of one variant of one kernel. LLVM takes less than ten seconds for as
+/// many on one core of a server of 2023, its slowest passes on the worst kernels included. The routers and chains that
+/// engines run have at most 4,000.
+pub const MOST_INSTRUCTIONS: u64 = 25_000;
+
+/// The most values that lie one behind the other between a store and what it reads: code generation goes from a value to its
+/// operands on the stack of the thread that compiles, of which a thread of a pool has 2 MiB.
+pub const MOST_DEPTH: u64 = 256;
+
+/// The count for some stores of a kernel.
+pub struct CodeSize<'k> {
+    walk: Walk<'k>,
+    schedule: &'k Schedule,
+    target: Target,
+    variant: Variant,
+}
+
+impl<'k> CodeSize<'k> {
+    /// Nothing of the kernel yet, in one variant of its schedule for the target.
+    pub fn new(kernel: &'k Kernel, schedule: &'k Schedule, target: Target, variant: Variant) -> CodeSize<'k> {
+        CodeSize { walk: Walk::new(kernel, target, MOST_INSTRUCTIONS), schedule, target, variant }
+    }
+
+    /// The count for all stores of the kernel, which ends where there are more instructions than `limit`.
+    pub fn up_to(limit: u64, scheduled: &'k Scheduled, variant: Variant) -> CodeSize<'k> {
+        let Scheduled { kernel, schedule, target } = scheduled;
+        let walk = Walk::new(kernel, *target, limit);
+        let mut size = CodeSize { walk, schedule, target: *target, variant };
+        (0..kernel.stores.len()).for_each(|store| size.add_store(store));
+        size
+    }
+
+    /// Adds what a store needs beyond what is there for the others. Stores of one domain come one after the other.
+    pub fn add_store(&mut self, position: usize) {
+        match self.target.kind() {
+            TargetKind::Host => host::add_store(&mut self.walk, self.schedule, position),
+            TargetKind::Nvptx | TargetKind::Amdgpu => {
+                gpu::add_store(&mut self.walk, (self.schedule, self.variant), self.target, position);
+            }
+        }
+    }
+
+    /// The instructions, about. More than the limit of the count means only that: the rest is not counted.
+    pub fn instructions(&self) -> u64 {
+        self.walk.total
+    }
+
+    /// Whether it is more than a kernel may have.
+    pub fn is_too_large(&self) -> bool {
+        self.walk.total > MOST_INSTRUCTIONS
+    }
+
+    /// The value that most of the instructions are for, with their number.
+    pub fn largest(&self) -> Option<(ValueId, u64)> {
+        let (position, count) = self.walk.of_value.iter().enumerate().max_by_key(|(_, n)| **n)?;
+        (*count > 0).then_some((ValueId(position as u32), *count))
+    }
+}
+
+/// Of every value, how many values lie one behind the other on the longest way from it to what is read; a held value or a row
+/// value is there when it is asked for, so it is the first on the ways of its users.
+pub fn depths(kernel: &Kernel, held: &[ValueId]) -> Vec<u64> {
+    let mut depths: Vec<u64> = Vec::with_capacity(kernel.values.len());
+    for (_, value) in kernel.values() {
+        let behind = |o: &ValueId| {
+            let there = kernel.value(*o).kind.is_row_value() || held.binary_search(o).is_ok();
+            if there { 1 } else { depths[o.0 as usize] }
+        };
+        depths.push(1 + value.kind.operands().iter().map(behind).max().unwrap_or(0));
+    }
+    depths
+}

@@ -1,0 +1,77 @@
+//! How large a kernel is, whatever the target: what decides whether it has to be cut.
+//!
+//! Kernels are a function of the graph alone, so one that is too large for any target is cut for all of them. Three targets
+//! stand for all, since the others have their schedules: the host, and GPUs whose warps have 32 and 64 lanes.
+
+use crate::schedule::schedule_of;
+use routefuse_ir::kernel::Kernel;
+use routefuse_ir::kernel::schedule::code_size::{CodeSize, MOST_DEPTH, MOST_INSTRUCTIONS, depths};
+use routefuse_ir::kernel::schedule::{Schedule, Variant};
+use routefuse_ir::target::Target;
+
+/// The targets that stand for all.
+const TARGETS: [&str; 3] = ["host", "sm_90", "gfx942"];
+
+/// The size of what just fits.
+pub(super) const MOST: u64 = 1000;
+
+/// The size of a kernel in thousandths of what one may have, of instructions or of depth. Of what is far too large, only
+/// that.
+pub(super) fn size(kernel: &Kernel) -> u64 {
+    let depth = depths(kernel, &[]).into_iter().max().unwrap_or(0);
+    let mut most = depth * MOST / MOST_DEPTH;
+    for (schedule, target) in schedules(kernel) {
+        for variant in shapes(&schedule, target) {
+            if most > MOST {
+                return most;
+            }
+            let mut size = CodeSize::new(kernel, &schedule, target, variant);
+            (0..kernel.stores.len()).for_each(|store| size.add_store(store));
+            most = most.max((size.instructions() * MOST).div_ceil(MOST_INSTRUCTIONS));
+        }
+    }
+    most
+}
+
+/// Whether the kernel is not too large.
+pub(crate) fn fits(kernel: &Kernel) -> bool {
+    size(kernel) <= MOST
+}
+
+/// The stores of a kernel in groups, each of as many neighbours as fit one kernel, as positions. Stores of one number of
+/// columns, which share a loop, are neighbours.
+pub(super) fn groups(kernel: &Kernel) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..kernel.stores.len()).collect();
+    order.sort_by_key(|s| (kernel.store_cols(&kernel.stores[*s]), *s));
+    let schedules: Vec<(Schedule, Target)> = schedules(kernel).collect();
+    let empty = || -> Vec<CodeSize<'_>> {
+        let of = |(schedule, target)| shapes(schedule, target).map(move |v| CodeSize::new(kernel, schedule, target, v));
+        schedules.iter().flat_map(|(schedule, target)| of((schedule, *target))).collect()
+    };
+    let mut groups: Vec<Vec<usize>> = vec![];
+    let (mut group, mut sizes) = (vec![], empty());
+    for store in order {
+        let grow = |sizes: &mut Vec<CodeSize<'_>>| {
+            sizes.iter_mut().for_each(|s| s.add_store(store));
+            sizes.iter().any(CodeSize::is_too_large)
+        };
+        if grow(&mut sizes) && !group.is_empty() {
+            groups.push(std::mem::take(&mut group));
+            sizes = empty();
+            grow(&mut sizes);
+        }
+        group.push(store);
+    }
+    groups.push(group);
+    groups
+}
+
+fn schedules(kernel: &Kernel) -> impl Iterator<Item = (Schedule, Target)> {
+    let known = Target::all().filter(|t| TARGETS.contains(&t.name()));
+    known.map(|target| (schedule_of(kernel, target), target))
+}
+
+/// Variants that differ in their shape: how addresses lie changes little.
+fn shapes(schedule: &Schedule, target: Target) -> impl Iterator<Item = Variant> + use<> {
+    schedule.variants(target.kind()).iter().copied().filter(|v| !v.aligned && !v.narrow)
+}
