@@ -40,10 +40,25 @@ impl<'a> Declared<'a> {
 /// # Errors
 /// Every argument that is missing (`RF0601`), too many (`RF0602`), or of another dtype (`RF0603`), rank (`RF0604`) or
 /// constant extent (`RF0605`); symbols with two extents (`RF0606`), with none (`RF0601`), or unknown (`RF0203`); values
-/// of more than [`MAX_ELEMENTS`] elements (`RF0614`).
+/// that no machine could hold (`RF0614`).
 #[cfg(feature = "graphs")]
 pub fn extents(graph: &Verified<Graph>, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Vec<u64>, Diagnostics> {
     bind(&Declared::of_graph(graph), inputs, given)
+}
+
+/// Whether the interpreter runs the graph at these extents, one for each symbol. Compiled code has no such limit.
+///
+/// # Errors
+/// Values of more than [`MAX_ELEMENTS`] elements (`RF0614`).
+#[cfg(feature = "graphs")]
+pub fn check_size(graph: &Verified<Graph>, extents: &[u64]) -> Result<(), Diagnostics> {
+    interpretable(&Declared::of_graph(graph), extents)
+}
+
+/// See [`check_size`].
+pub(super) fn interpretable(d: &Declared, extents: &[u64]) -> Result<(), Diagnostics> {
+    let help = format!("the interpreter takes up to {MAX_ELEMENTS} elements; compiled code takes more");
+    sizes_within(d, extents, MAX_ELEMENTS, &help)
 }
 
 /// An extent, and where it came from.
@@ -154,17 +169,23 @@ fn resolve(d: &Declared, bound: &[Bound]) -> Result<Vec<u64>, Diagnostics> {
     }
     problems.into_result(())?;
     let extents: Vec<u64> = bound.iter().map(|b| b.as_ref().map_or(0, |b| b.0)).collect();
+    sizes_within(d, &extents, MOST_ADDRESSED, "no machine has memory for it; give smaller extents")?;
+    Ok(extents)
+}
+
+/// Values of more elements have more bytes than an address reaches.
+const MOST_ADDRESSED: u64 = 1 << 59;
+
+fn sizes_within(d: &Declared, extents: &[u64], most: u64, help: &str) -> Result<(), Diagnostics> {
     let mut problems = Diagnostics::default();
     for (name, ty) in &d.values {
-        let shape: Vec<u64> = ty.shape.iter().map(|dim| dim.resolve(&extents)).collect();
-        if capacity(&shape).is_none_or(|n| n > MAX_ELEMENTS) {
-            problems.push(
-                Diagnostic::new(Code::ExtentTooLarge, format!("`{name}` is {}", tensor_text(ty.dtype, &shape)))
-                    .help(format!("the interpreter takes up to {MAX_ELEMENTS} elements")),
-            );
+        let shape: Vec<u64> = ty.shape.iter().map(|dim| dim.resolve(extents)).collect();
+        if capacity(&shape).is_none_or(|n| n > most) {
+            let message = format!("`{name}` is {}", tensor_text(ty.dtype, &shape));
+            problems.push(Diagnostic::new(Code::ExtentTooLarge, message).help(help));
         }
     }
-    problems.into_result(extents)
+    problems.into_result(())
 }
 
 /// The product of the extents, an empty one counting as 1, so that no product of some of them overflows either; `None` if

@@ -1,6 +1,6 @@
 //! The interpreter of graphs: one operation after the other, each in full.
 
-use super::bind::{Declared, bind};
+use super::bind::{Declared, bind, interpretable};
 use super::value::Value;
 use super::{Outcome, movement, row};
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -16,9 +16,11 @@ use std::rc::Rc;
 /// Runs a graph on inputs in the order of their declaration. `given` names extents of dims that no input has.
 ///
 /// # Errors
-/// As [`extents`](super::extents).
+/// As [`extents`](super::extents) and [`check_size`](super::check_size).
 pub fn run(graph: &Verified<Graph>, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Outcome, Diagnostics> {
-    let extents = bind(&Declared::of_graph(graph), inputs, given)?;
+    let declared = Declared::of_graph(graph);
+    let extents = bind(&declared, inputs, given)?;
+    interpretable(&declared, &extents)?;
     let order = graph.topological().map_err(|_| internal("a verified graph has a cycle"))?;
     let mut uses = uses_left(graph, &order);
     let mut values: Vec<Option<Rc<Value>>> = vec![None; uses.len()];

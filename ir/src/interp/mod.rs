@@ -22,7 +22,7 @@ mod row;
 mod value;
 
 #[cfg(feature = "graphs")]
-pub use bind::extents;
+pub use bind::{check_size, extents};
 #[cfg(feature = "graphs")]
 pub use graph::run;
 pub use program::extents as program_extents;

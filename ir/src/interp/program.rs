@@ -1,6 +1,6 @@
 //! The interpreter of programs: kernels in order, over buffers.
 
-use super::bind::{Declared, bind};
+use super::bind::{Declared, bind, interpretable};
 use super::kernel::POISON;
 use super::{Outcome, kernel};
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -18,10 +18,13 @@ use std::borrow::Cow;
 /// bits than the graph.
 ///
 /// # Errors
-/// As [`extents`], and what only a defective program does (`RF0501`): a kernel's own defects, buffers that
+/// As [`extents`]; arguments and intermediates of more than [`MAX_ELEMENTS`](super::MAX_ELEMENTS) elements (`RF0614`); and what
+/// only a defective program does (`RF0501`): a kernel's own defects, buffers that
 /// do not fit, a buffer read before it is written, an output element that is not written exactly once.
 pub fn run(program: &Program, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Outcome, Diagnostics> {
-    let extents = extents(program, inputs, given)?;
+    let declared = declared(program);
+    let extents = bind(&declared, inputs, given)?;
+    interpretable(&declared, &extents)?;
     let buffer = |ty: &TensorType| {
         let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(&extents)).collect();
         let mut tensor = Tensor::zeros(ty.dtype, &shape);
@@ -50,15 +53,18 @@ pub fn run(program: &Program, inputs: &[Tensor], given: &[(&str, u64)]) -> Resul
 /// # Errors
 /// Every argument that is missing (`RF0601`), too many (`RF0602`), or of another dtype (`RF0603`), rank (`RF0604`) or
 /// constant extent (`RF0605`); symbols with two extents (`RF0606`), with none (`RF0601`), or unknown (`RF0203`); arguments and
-/// intermediates of more than [`MAX_ELEMENTS`](super::MAX_ELEMENTS) elements (`RF0614`).
+/// intermediates that no machine could hold (`RF0614`).
 pub fn extents(program: &Program, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Vec<u64>, Diagnostics> {
-    let declared = Declared {
+    bind(&declared(program), inputs, given)
+}
+
+fn declared(program: &Program) -> Declared<'_> {
+    Declared {
         name: &program.name,
         symbols: &program.symbols,
         inputs: program.inputs.iter().map(|p| (p.name.as_str(), &p.ty)).collect(),
         values: values(program),
-    };
-    bind(&declared, inputs, given)
+    }
 }
 
 fn values(program: &Program) -> Vec<(&str, &TensorType)> {

@@ -15,10 +15,13 @@ use std::path::{Path, PathBuf};
 
 pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
-    let inputs = bind(&graph, &a.inputs)?;
+    let inputs = bind(&graph, &a.inputs, a.check)?;
     let given: Vec<(&str, u64)> = a.inputs.dims.iter().map(|(n, v)| (n.as_str(), *v)).collect();
     // Every argument is checked before anything is compiled.
-    interp::extents(&graph, &inputs, &given)?;
+    let extents = interp::extents(&graph, &inputs, &given)?;
+    if a.check {
+        interp::check_size(&graph, &extents)?;
+    }
     let options = Options::default().fuse(!a.unfused);
     let engine = kernel_cache::engine(cache)?;
     let executor = Executor::on(a.on.device.into())?;
@@ -64,8 +67,8 @@ fn files(folder: &Path, tensors: &[(String, Tensor)]) -> Result<Vec<(PathBuf, Ve
     tensors.iter().map(file).collect()
 }
 
-/// The inputs in order: from files, or else from the seed.
-fn bind(graph: &Verified<Graph>, a: &Inputs) -> Result<Vec<Tensor>, Failure> {
+/// The inputs in order: from files, or else from the seed. With `check` they are for the interpreter too.
+fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool) -> Result<Vec<Tensor>, Failure> {
     let mut problems = Vec::new();
     let names: Vec<&str> = graph.inputs.iter().map(|i| i.name.as_str()).collect();
     let mut files: Vec<Option<Tensor>> = vec![None; names.len()];
@@ -98,6 +101,9 @@ fn bind(graph: &Verified<Graph>, a: &Inputs) -> Result<Vec<Tensor>, Failure> {
     if let Some(seed) = a.seed.filter(|_| files.iter().any(Option::is_none)) {
         let extents = extents(graph, &files, &a.dims)?;
         check_size(graph, &extents)?;
+        if check {
+            interp::check_size(graph, &extents)?;
+        }
         for (file, random) in files.iter_mut().zip(random::inputs(graph, &extents, seed)) {
             file.get_or_insert(random);
         }

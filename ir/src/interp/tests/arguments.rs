@@ -105,3 +105,17 @@ fn a_dim_without_an_input_is_given() {
         assert!(d.to_string().contains(&format!("is i32[{t}, 2]")), "{d}");
     }
 }
+
+#[test]
+fn f13_only_the_interpreter_has_a_limit_of_elements() {
+    let mut b = GraphBuilder::new("rows");
+    let t = b.symbol("T");
+    let rows = b.iota(DType::I32, [t.into(), 2.into()], 0);
+    b.output("rows", rows);
+    let graph = b.finish().expect("verifies");
+    assert_eq!(crate::interp::extents(&graph, &[], &[("T", 1 << 31)]), Ok(vec![1 << 31]));
+    let refused = crate::interp::check_size(&graph, &[1 << 31]).expect_err("it is too much").to_string();
+    assert!(refused.contains("the interpreter takes up to 2147483648 elements; compiled code takes more"), "{refused}");
+    let refused = crate::interp::extents(&graph, &[], &[("T", 1 << 62)]).expect_err("it is too much").to_string();
+    assert!(refused.contains("no machine has memory for it"), "{refused}");
+}
