@@ -7,6 +7,8 @@
 pub mod attribute;
 mod choice;
 mod declare;
+#[cfg(feature = "graphs")]
+pub(crate) mod elsewhere;
 pub mod info;
 mod row;
 mod scalar;
@@ -89,7 +91,8 @@ pub enum Op {
         /// For an index outside its dim.
         out_of_range: OutOfRange,
     },
-    /// `x[t, i[t, k]]`: operand 0 is `[T, E]`, operand 1 integer indices `[T, K]`; the result is `[T, K]`.
+    /// `x[…, i[…, k]]`: operand 0 is `[…, E]`, operand 1 integer indices `[…, K]` with the same leading dims; the result has the
+    /// indices' shape.
     GatherRow {
         /// For an index outside `[0, E)`.
         out_of_range: OutOfRange,

@@ -10,6 +10,7 @@ use crate::literal::Literal;
 use crate::literal::LiteralError;
 use crate::op::Op;
 use crate::op::attribute::{AttributeError, AttributeKind, AttributeValue};
+use crate::op::elsewhere;
 use crate::op::info::OpInfo;
 use crate::op::table::{OPS, lookup};
 use crate::suggest::{did_you_mean, dtype_help, excerpt};
@@ -30,7 +31,8 @@ pub fn op(
     let Some(row) = lookup(&name.value) else {
         let message = format!("unknown op `{}`", excerpt(&name.value));
         let names: Vec<&str> = OPS.iter().map(|o| o.mnemonic).collect();
-        let help = did_you_mean(&name.value, names.iter().copied(), || format!("the ops are {}", names.join(", ")));
+        let near = || did_you_mean(&name.value, names.iter().copied(), || format!("the ops are {}", names.join(", ")));
+        let help = elsewhere::help(&name.value).unwrap_or_else(near);
         let d = Diagnostic::new(Code::UnknownOp, message).at(name.span).help(help);
         findings.push(in_statement(d, line));
         return None;
@@ -140,24 +142,14 @@ impl<F: FnMut(usize) -> Option<Vec<Dim>>> Reading<'_, '_, F> {
     }
 
     fn literal(&mut self, a: &Attribute, text: &str, dtype: DType) -> Option<Literal> {
-        let error = match Literal::from_text(dtype, text) {
-            Ok(literal) => return Some(literal),
-            Err(error) => error,
-        };
-        let (name, op) = (&a.name.value, &self.op.value);
-        let text_excerpt = excerpt(text);
-        let is_word = !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
-        let (code, message) = match error {
-            LiteralError::OutOfRange => (Code::LiteralOutOfRange, format!("`{text_excerpt}` does not fit {dtype}")),
-            LiteralError::Malformed if !is_word => (Code::BadNumber, format!("`{text_excerpt}` is not a number")),
-            _ => {
-                let message = format!("attribute `{name}` of `{op}` takes {} here, not `{text_excerpt}`", kind(dtype));
-                (Code::BadAttributeValue, message)
+        let what = format!("attribute `{}` of `{}`", a.name.value, self.op.value);
+        match literal(&what, text, dtype) {
+            Ok(literal) => Some(literal),
+            Err((code, message, help)) => {
+                self.error(code, message, a.value.span, help);
+                Some(Literal::zero(dtype))
             }
-        };
-        let help = if code == Code::LiteralOutOfRange { range_help(dtype) } else { literal_help(dtype) };
-        self.error(code, message, a.value.span, help);
-        Some(Literal::zero(dtype))
+        }
     }
 
     fn integer(&mut self, a: &Attribute, text: &str) -> u64 {
@@ -226,6 +218,23 @@ fn kind(dtype: DType) -> String {
 }
 
 const INTEGERS: &str = "integers here are not negative and have no fraction";
+
+/// The literal of a text that stands for `what`; or what is wrong with it, as a code, a message and a help.
+pub fn literal(what: &str, text: &str, dtype: DType) -> Result<Literal, (Code, String, String)> {
+    let error = match Literal::from_text(dtype, text) {
+        Ok(literal) => return Ok(literal),
+        Err(error) => error,
+    };
+    let given = excerpt(text);
+    let is_word = !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+    let (code, message) = match error {
+        LiteralError::OutOfRange => (Code::LiteralOutOfRange, format!("`{given}` does not fit {dtype}")),
+        LiteralError::Malformed if !is_word => (Code::BadNumber, format!("`{given}` is not a number")),
+        _ => (Code::BadAttributeValue, format!("{what} takes {} here, not `{given}`", kind(dtype))),
+    };
+    let help = if code == Code::LiteralOutOfRange { range_help(dtype) } else { literal_help(dtype) };
+    Err((code, message, help))
+}
 
 fn literal_help(dtype: DType) -> String {
     match dtype {
