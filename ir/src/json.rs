@@ -23,7 +23,7 @@ use crate::graph::{Graph, Layout, TensorType};
 use crate::literal::Literal;
 use crate::op::attribute::AttributeValue;
 use crate::text::ast::{
-    AliasExpr, AliasKind, Attribute, DimExpr, File, Line, Name, Spanned, Statement, TypeExpr, ValueExpr,
+    AliasExpr, AliasKind, Attribute, DimExpr, File, Line, Name, Operand, Spanned, Statement, TypeExpr, ValueExpr,
 };
 use crate::text::{self, MAX_LINES, MAX_LIST, alias_expr};
 use crate::verify::Verified;
@@ -263,7 +263,7 @@ impl GraphForm {
         body.extend(nodes.into_iter().map(|NodeForm { name, op, operands, attributes, ty }| Statement::Node {
             name: named(name),
             op: named(op),
-            operands: operands.into_iter().map(named).collect(),
+            operands: operands.into_iter().map(|o| Operand::Value(named(o))).collect(),
             attributes: attributes.0.into_iter().map(|(n, v)| v.into_attribute(n)).collect(),
             ty: ty.map(TypeForm::into_expr),
         }));

@@ -92,8 +92,8 @@ pub enum Statement {
         name: Name,
         /// The mnemonic.
         op: Name,
-        /// The operands' names.
-        operands: Vec<Name>,
+        /// The operands.
+        operands: Vec<Operand>,
         /// What stands in braces.
         attributes: Vec<Attribute>,
         /// The declared type.
@@ -114,6 +114,15 @@ pub enum Statement {
     },
     /// A line with a syntax error, which has been reported.
     Broken(Broken),
+}
+
+/// What an op is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// `%ids`
+    Value(Name),
+    /// `2.5`: a constant of the dtype of the operand that it stands beside.
+    Literal(Spanned<String>),
 }
 
 impl Statement {

@@ -1,6 +1,6 @@
 //! Values that are used before they are defined, and values that depend on themselves.
 
-use super::ast::{File, Name, Statement};
+use super::ast::{File, Name, Operand, Statement};
 use super::findings::{Findings, in_statement};
 use crate::diag::{Code, Diagnostic};
 use crate::suggest::excerpt;
@@ -29,12 +29,14 @@ pub fn find(file: &File, definitions: &HashMap<&str, usize>, forward: &[Forward<
         uses.add_node(());
     }
     for (user, line) in file.body.iter().enumerate() {
-        let operands: &[Name] = match &line.item.value {
+        let operands: &[Operand] = match &line.item.value {
             Statement::Node { operands, .. } => operands,
             _ => &[],
         };
         for operand in operands {
-            if let Some(&definition) = definitions.get(operand.value.as_str()) {
+            if let Operand::Value(name) = operand
+                && let Some(&definition) = definitions.get(name.value.as_str())
+            {
                 uses.add_edge(NodeIndex::new(definition), NodeIndex::new(user), ());
             }
         }

@@ -1,6 +1,8 @@
 //! A graph to its syntax tree.
 
-use super::ast::{AliasExpr, AliasKind, Attribute, DimExpr, File, Line, Name, Spanned, Statement, TypeExpr, ValueExpr};
+use super::ast::{
+    AliasExpr, AliasKind, Attribute, DimExpr, File, Line, Name, Operand, Spanned, Statement, TypeExpr, ValueExpr,
+};
 use crate::dim::Dim;
 use crate::graph::{Alias, Graph, Input, Node, NodeId, Output, TensorType};
 use crate::op::Op;
@@ -99,7 +101,7 @@ pub fn node(graph: &Graph, id: NodeId) -> Statement {
     Statement::Node {
         name: name(&node.name),
         op: name(node.op.mnemonic()),
-        operands: graph.operands(id).iter().map(|o| name(&graph.node(*o).name)).collect(),
+        operands: graph.operands(id).iter().map(|o| Operand::Value(name(&graph.node(*o).name))).collect(),
         attributes: node.op.attributes().into_iter().map(attribute).collect(),
         ty: Some(type_expr(&node.ty, &graph.symbols)),
     }

@@ -3,7 +3,7 @@
 //! What has an error is left out of the graph and its name remembered as *poisoned*: what uses it is left out too, without
 //! an error of its own. So the verifier can still look at the rest.
 
-use super::ast::{AliasExpr, AliasKind, Attribute, Broken, DimExpr, File, Line, Name, Statement, TypeExpr};
+use super::ast::{AliasExpr, AliasKind, Attribute, Broken, DimExpr, File, Line, Name, Operand, Statement, TypeExpr};
 use super::attributes;
 use super::cycle::{self, Forward};
 use super::findings::{Findings, excerpt_of, in_statement};
@@ -14,7 +14,7 @@ use crate::graph::{Alias, Graph, Input, Layout, Node, NodeId, Output, TensorType
 use crate::infer::{self, Problem};
 use crate::op::Op;
 use crate::suggest::{MAX_CANDIDATES, did_you_mean, dtype_help, excerpt};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The graph of a file; what was reported is not in it.
 pub fn lower(file: &File, source: Option<&str>, findings: &mut Findings) -> Graph {
@@ -26,6 +26,7 @@ pub fn lower(file: &File, source: Option<&str>, findings: &mut Findings) -> Grap
         values: BTreeMap::new(),
         inputs: BTreeMap::new(),
         definitions: HashMap::new(),
+        constants: HashSet::new(),
         forward: vec![],
         line: 0,
     };
@@ -45,20 +46,22 @@ pub fn lower(file: &File, source: Option<&str>, findings: &mut Findings) -> Grap
 
 /// A name and where it was first declared.
 #[derive(Clone, Copy)]
-struct Declared<T> {
+pub(super) struct Declared<T> {
     /// `None` if the declaration has an error.
     item: Option<T>,
     span: Option<Span>,
 }
 
-struct Lowering<'a, 'r> {
-    graph: Graph,
+pub(super) struct Lowering<'a, 'r> {
+    pub(super) graph: Graph,
     source: Option<&'a str>,
     findings: &'r mut Findings,
     dims: BTreeMap<&'a str, Declared<SymbolId>>,
-    values: BTreeMap<&'a str, Declared<NodeId>>,
+    pub(super) values: BTreeMap<&'a str, Declared<NodeId>>,
     inputs: BTreeMap<&'a str, Option<usize>>,
-    definitions: HashMap<&'a str, usize>,
+    pub(super) definitions: HashMap<&'a str, usize>,
+    /// Names of constants that stand as operands.
+    pub(super) constants: HashSet<String>,
     forward: Vec<Forward<'a>>,
     line: usize,
 }
@@ -104,7 +107,14 @@ impl<'a> Lowering<'a, '_> {
         }
     }
 
-    fn error(&mut self, code: Code, message: String, span: Option<Span>, line: &Line<Statement>, help: String) {
+    pub(super) fn error(
+        &mut self,
+        code: Code,
+        message: String,
+        span: Option<Span>,
+        line: &Line<Statement>,
+        help: String,
+    ) {
         let d = Diagnostic::new(code, message).at(span).help(help);
         self.findings.push(in_statement(d, line));
     }
@@ -187,7 +197,7 @@ impl<'a> Lowering<'a, '_> {
     }
 
     /// The value of a name; `None` if it has none, which is reported here or was reported at its definition.
-    fn value(&mut self, name: &'a Name, line: &Line<Statement>) -> Option<NodeId> {
+    pub(super) fn value(&mut self, name: &'a Name, line: &Line<Statement>) -> Option<NodeId> {
         if let Some(declared) = self.values.get(name.value.as_str()) {
             return declared.item;
         }
@@ -208,12 +218,12 @@ impl<'a> Lowering<'a, '_> {
         &mut self,
         name: &'a Name,
         op: &'a Name,
-        operands: &'a [Name],
+        operands: &'a [Operand],
         attributes: &'a [Attribute],
         ty: Option<&'a TypeExpr>,
         line: &'a Line<Statement>,
     ) -> Option<NodeId> {
-        let values: Vec<Option<NodeId>> = operands.iter().map(|o| self.value(o, line)).collect();
+        let values = self.operands(name, op, operands, line);
         let declared = ty.map(|ty| self.ty(ty, line));
         let first = values.first().map(|v| v.map(|v| self.graph.node(v).ty.dtype));
         let values: Option<Vec<NodeId>> = values.into_iter().collect();

@@ -11,7 +11,8 @@
 //!           | "input" "%" name ":" type [layout]
 //!           | "%" name "=" op [operands] [attributes] [":" type]
 //!           | "output" word "=" "%" name [":" type] [layout] [alias]
-//! operands  = "%" name { "," "%" name }
+//! operands  = operand { "," operand }
+//! operand   = "%" name | NUMBER | "inf" | "nan" | "true" | "false"
 //! attributes= "{" [ word "=" value { "," word "=" value } ] "}"
 //! value     = NUMBER | WORD | "fill" "(" (NUMBER | WORD) ")" | shape
 //! type      = DTYPE shape
@@ -26,7 +27,8 @@
 //!
 //! The type of an operation or output may be left out and is always printed; where it is given it must be the inferred
 //! one. The literal of `const` is of the dtype its attribute `dtype` names; the literals of other ops (`fill`) are of the
-//! dtype of operand 0. Literals are described at [`Literal::from_text`](crate::Literal::from_text).
+//! dtype of operand 0. A literal that stands for an operand is a scalar constant of the dtype of the operand beside it, as in
+//! `mul %w, 2.5`; the printer writes it as the `const` that it is. Literals are described at [`Literal::from_text`](crate::Literal::from_text).
 //!
 //! ```
 //! let source = "\
@@ -60,6 +62,7 @@ mod findings;
 mod lex;
 mod lift;
 mod lower;
+mod operand;
 mod syntax;
 mod words;
 mod write;

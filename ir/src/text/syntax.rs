@@ -1,8 +1,8 @@
 //! Tokens to the syntax tree. An error ends its line and no more.
 
 use super::ast::{
-    AliasExpr, AliasKind, Attribute, Broken, DimExpr, File, LAYOUTS, Line, Name, Spanned, Statement, Trivia, TypeExpr,
-    ValueExpr,
+    AliasExpr, AliasKind, Attribute, Broken, DimExpr, File, LAYOUTS, Line, Name, Operand, Spanned, Statement, Trivia,
+    TypeExpr, ValueExpr,
 };
 use super::findings::Findings;
 use super::lex::{self, Lexeme, SourceLine, Token};
@@ -374,8 +374,8 @@ impl<'a> Cursor<'a> {
         let op =
             self.name("an op", "as in `%sum = add %a, %b`", |t| if let Token::Word(n) = t { Some(n) } else { None })?;
         let mut operands = vec![];
-        if let Some(Token::Value(_)) = self.peek() {
-            operands = self.list("operands", |c| c.value("an operand"))?;
+        if self.at_literal() || matches!(self.peek(), Some(Token::Value(_))) {
+            operands = self.list("operands", Self::operand)?;
         }
         let mut attributes = vec![];
         if self.take('{') && !self.take('}') {
@@ -394,6 +394,26 @@ impl<'a> Cursor<'a> {
             return self.expected(what, "as in `%y = gather %map, %ids {out_of_range = pass} : i32[T, 8]`");
         }
         Ok(Statement::Node { name, op, operands, attributes, ty })
+    }
+
+    /// Whether a literal stands here: what begins like a number, or a word for one.
+    fn at_literal(&self) -> bool {
+        match self.peek() {
+            Some(Token::Number(_)) => true,
+            Some(Token::Word(w)) => ["inf", "nan", "true", "false"].contains(&w.as_str()),
+            _ => false,
+        }
+    }
+
+    fn operand(&mut self) -> Parsed<Operand> {
+        if self.at_literal() {
+            let text = self.name("a literal", "", |t| match t {
+                Token::Word(n) | Token::Number(n) => Some(n),
+                _ => None,
+            })?;
+            return Ok(Operand::Literal(text));
+        }
+        Ok(Operand::Value(self.value("an operand")?))
     }
 
     /// One or more items with commas between them.

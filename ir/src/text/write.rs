@@ -1,7 +1,7 @@
 //! The syntax tree to text: the one writer behind the printer and the formatter.
 
 use super::ast::{
-    AliasExpr, Attribute, Broken, DimExpr, File, LAYOUTS, Line, Name, Statement, Trivia, TypeExpr, ValueExpr,
+    AliasExpr, Attribute, Broken, DimExpr, File, LAYOUTS, Line, Name, Operand, Statement, Trivia, TypeExpr, ValueExpr,
 };
 use super::words::{VERSION, is_plain_after_sigil, is_word};
 use crate::graph::Layout;
@@ -102,6 +102,13 @@ fn value(name: &Name) -> String {
     format!("%{}", after_sigil(&name.value))
 }
 
+fn operand(operand: &Operand) -> String {
+    match operand {
+        Operand::Value(name) => value(name),
+        Operand::Literal(text) => text.value.clone(),
+    }
+}
+
 fn bare(name: &Name) -> String {
     if is_word(&name.value) { name.value.clone() } else { quoted(&name.value) }
 }
@@ -115,7 +122,7 @@ pub fn statement(s: &Statement) -> String {
             let mut text = format!("{} = {}", value(name), op.value);
             if !operands.is_empty() {
                 text.push(' ');
-                text.push_str(&joined(operands, value));
+                text.push_str(&joined(operands, operand));
             }
             if !attributes.is_empty() {
                 text.push_str(&format!(" {{{}}}", joined(attributes, attribute)));
