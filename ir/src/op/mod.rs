@@ -32,9 +32,10 @@ pub enum OutOfRange {
     Fill(Literal),
     /// The index is clamped into the range.
     Clamp,
-    /// A negative index counts from the end, once (torch); what is still out of range gives what `Pass` gives.
+    /// A negative index counts from the end, once (torch); what is still out of range gives what `pass` gives.
     Wrap,
-    /// The result is what `Pass` gives, and the launch's error word is set to 1 (it is sticky: the caller clears it).
+    /// The result is what `pass` gives, and the launch's error word is set to 1. A launch of such a graph takes it as an output
+    /// `error_word`, a `u32[]`; it is sticky: the caller clears it.
     Trap,
 }
 

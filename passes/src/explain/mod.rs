@@ -11,7 +11,7 @@ use crate::range::Ranges;
 use crate::schedule::{self, schedule_of};
 use routefuse_ir::kernel::{Kernel, Param, Role, ValueKind};
 use routefuse_ir::op::{Op, OutOfRange};
-use routefuse_ir::program::Step;
+use routefuse_ir::program::{Program, Step};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Diagnostics, Graph, NodeId, Verified};
 use serde::Serialize;
@@ -39,13 +39,49 @@ pub struct Report {
 }
 
 /// What a program takes at launch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cost {
     /// Kernels.
     pub launches: usize,
-    /// Bytes from and to memory.
+    /// Bytes from and to memory; those a row are of rows of every dim together.
     #[serde(flatten)]
     pub traffic: Traffic,
+    /// Bytes a row by the dim of the rows, where kernels loop over several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_dim: Vec<DimTraffic>,
+}
+
+/// Bytes of kernels that loop over one dim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DimTraffic {
+    /// The name of the dim.
+    pub dim: String,
+    /// Read for each of its rows.
+    pub read_per_row: u64,
+    /// Written for each of its rows.
+    pub written_per_row: u64,
+}
+
+impl Cost {
+    fn of(program: &Program) -> Cost {
+        let mut by_dim: Vec<DimTraffic> = Vec::new();
+        for kernel in program.steps.iter().map(|step| &step.kernel) {
+            let Some(dim) = kernel.rows.and_then(|r| kernel.symbols.get(r.0 as usize)) else { continue };
+            let Traffic { read_per_row, written_per_row, .. } = Traffic::of_kernel(kernel);
+            match by_dim.iter_mut().find(|t| t.dim == *dim) {
+                Some(of_dim) => {
+                    of_dim.read_per_row += read_per_row;
+                    of_dim.written_per_row += written_per_row;
+                }
+                None => by_dim.push(DimTraffic { dim: dim.clone(), read_per_row, written_per_row }),
+            }
+        }
+        by_dim.retain(|t| t.read_per_row + t.written_per_row > 0);
+        if by_dim.len() < 2 {
+            by_dim.clear();
+        }
+        Cost { launches: program.steps.len(), traffic: Traffic::of_program(program), by_dim }
+    }
 }
 
 /// One kernel.
@@ -145,11 +181,10 @@ pub fn explain(
         kernel(step, ops)
     });
     let simplified = ops().filter(|n| !held.iter().any(|h| h.contains(n))).map(str::to_owned);
-    let cost = |f: &Fusion| Cost { launches: f.program.steps.len(), traffic: Traffic::of_program(&f.program) };
     Ok(Report {
         graph: original.name.clone(),
-        before: cost(&before),
-        after: cost(fusion),
+        before: Cost::of(&before.program),
+        after: Cost::of(&fusion.program),
         kernels: kernels.collect(),
         simplified: simplified.collect(),
         cuts: fusion.cuts.clone(),

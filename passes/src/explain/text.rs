@@ -1,6 +1,6 @@
 //! The report for people.
 
-use super::{Cost, GatherReport, KernelReport, ParamReport, PassSummary, Report, Traffic};
+use super::{Cost, DimTraffic, GatherReport, KernelReport, ParamReport, PassSummary, Report, Traffic};
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::visible::visible;
 use std::fmt;
@@ -29,7 +29,20 @@ impl fmt::Display for Traffic {
 
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", count(self.launches, "launch", "launches"), self.traffic)
+        let Cost { launches, traffic, by_dim } = self;
+        write!(f, "{}, ", count(*launches, "launch", "launches"))?;
+        if by_dim.is_empty() {
+            return write!(f, "{traffic}");
+        }
+        let of_dim = |t: &DimTraffic| {
+            format!("{} B read and {} B written a row of {}", t.read_per_row, t.written_per_row, visible(&t.dim))
+        };
+        let mut parts: Vec<String> = by_dim.iter().map(of_dim).collect();
+        let once = Traffic { read_per_row: 0, written_per_row: 0, ..*traffic };
+        if once != Traffic::default() {
+            parts.push(once.to_string());
+        }
+        write!(f, "{}", parts.join(", "))
     }
 }
 

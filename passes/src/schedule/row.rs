@@ -56,8 +56,9 @@ pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<S
     let Schedule::Row { few, many, few_rows, held, .. } = schedule else { return vec![] };
     let columns = |id: ValueId| {
         let value = kernel.value(id);
-        let (name, n) = (&value.name, value.space.cols);
-        format!("%{name} ({n} {})", if n == 1 { "column" } else { "columns" })
+        // What the lowering made has no name of the user's: then its number in the signature.
+        let name = if value.name.is_empty() { format!("v{}", id.0) } else { format!("%{}", value.name) };
+        format!("{name} ({})", count(value.space.cols, "column", "columns"))
     };
     let list = |ids: Vec<ValueId>| ids.into_iter().map(columns).collect::<Vec<_>>().join(", ");
     let row_values = kernel.values().filter(|(_, v)| v.kind.is_row_value()).map(|(id, _)| id);
@@ -74,7 +75,8 @@ pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<S
                 n => format!("{n} lanes share a row"),
             };
             let blocks = if s.persistent { "blocks go on with further rows" } else { "a block for each" };
-            format!("{lanes}, {each} columns each; {rows} rows at a time, {blocks}")
+            let (each, rows) = (count(each, "column", "columns"), count(u64::from(rows), "row", "rows"));
+            format!("{lanes}, {each} each; {rows} at a time, {blocks}")
         };
         why.push(format!("up to {few_rows} rows: {}", shape(few)));
         why.push(format!("more: {}", shape(many)));
@@ -83,6 +85,11 @@ pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<S
         why.push(format!("computed once a row and kept: {}", list(held.clone())));
     }
     why
+}
+
+/// `1 row`, `2 rows`.
+fn count(n: u64, thing: &str, things: &str) -> String {
+    format!("{n} {}", if n == 1 { thing } else { things })
 }
 
 /// Columns of the widest operand of a row value.

@@ -49,7 +49,7 @@ fn the_long_chain_is_explained() {
 fn the_unfused_form_says_why() {
     let c = compiled("e_post_chain.route", &Options::unfused());
     let r = c.report().unwrap_or_else(|d| panic!("{d}"));
-    assert_eq!((r.before, r.after.launches), (r.after, 9));
+    assert_eq!((&r.before, r.after.launches), (&r.after, 9));
     assert!(r.to_string().contains("not one kernel, because\n  fusion is switched off"));
 }
 
@@ -147,4 +147,15 @@ graph @router {
     );
     let json = serde_json::to_value(&r).unwrap();
     assert!(json["kernels"][0]["schedules"][0]["why"][0].as_str().unwrap().contains("%ids"), "{json}");
+}
+
+#[test]
+fn f16_bytes_of_rows_of_different_dims_are_told_apart() {
+    let source = "route 1\ngraph @two {\n  dim T\n  dim S\n  input %a : i32[T, 2]\n  input %b : i32[S, 3]\n  %x = neg %a\n  \
+                  %y = neg %b\n  output x = %x\n  output y = %y\n}\n";
+    let g = routefuse_ir::text::parse_verified(source).unwrap_or_else(|d| panic!("{d}"));
+    let report = compile_graph(g, &Options::default()).and_then(|c| c.report()).unwrap_or_else(|d| panic!("{d}"));
+    let text = report.to_string();
+    let line = "  after    2 launches, 8 B read and 8 B written a row of T, 12 B read and 12 B written a row of S";
+    assert!(text.lines().any(|l| l == line), "{text}");
 }

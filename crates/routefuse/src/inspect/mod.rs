@@ -24,7 +24,7 @@ pub use compiler_info::{CompilerInfo, compiler_info};
 pub use keys::KernelKey;
 #[cfg(feature = "graphs")]
 pub use routefuse_passes::explain::{
-    Cost, GatherReport, KernelReport, ParamReport, PassSummary, Report, ScheduleReport, Traffic,
+    Cost, DimTraffic, GatherReport, KernelReport, ParamReport, PassSummary, Report, ScheduleReport, Traffic,
 };
 #[cfg(feature = "graphs")]
 pub use stages::{Stages, kernel_text};

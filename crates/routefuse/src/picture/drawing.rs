@@ -5,7 +5,7 @@ use routefuse_ir::op::Op;
 use routefuse_ir::program::{Buffer, Port};
 use routefuse_ir::visible::visible;
 use routefuse_ir::{Alias, Graph, NodeId, Verified};
-use routefuse_passes::explain::{Cost, Report};
+use routefuse_passes::explain::{Cost, DimTraffic, Report};
 use routefuse_passes::pipeline::Compiled;
 use std::collections::HashMap;
 
@@ -200,5 +200,13 @@ fn cost(cost: &Cost, which: &str) -> String {
         (n, "") => format!("{n} kernels"),
         (n, which) => format!("{n} kernels, {which}"),
     };
-    format!("{kernels}; {} bytes a row", cost.traffic.read_per_row + cost.traffic.written_per_row)
+    let bytes = |read: u64, written: u64| format!("{} bytes a row", read + written);
+    let moved = match &cost.by_dim[..] {
+        [] => bytes(cost.traffic.read_per_row, cost.traffic.written_per_row),
+        dims => {
+            let of_dim = |t: &DimTraffic| format!("{} of {}", bytes(t.read_per_row, t.written_per_row), t.dim);
+            dims.iter().map(of_dim).collect::<Vec<_>>().join(", ")
+        }
+    };
+    format!("{kernels}; {moved}")
 }
