@@ -1,6 +1,7 @@
 //! Outputs against the interpreter's.
 
 use routefuse::Tensor;
+use routefuse::diag::visible;
 
 /// The first element in which outputs differ from the interpreter's, in words; `None` if every bit agrees.
 pub fn first(got: &[(String, Tensor)], want: &[Tensor]) -> Option<String> {
@@ -12,7 +13,8 @@ pub fn first(got: &[(String, Tensor)], want: &[Tensor]) -> Option<String> {
             if got.bits(i) != want.bits(i) {
                 let digits = want.dtype().size() as usize * 2;
                 return Some(format!(
-                    "output `{name}` differs at {:?}: {} ({:#0w$x}), the interpreter says {} ({:#0w$x})",
+                    "output `{}` differs at {:?}: {} ({:#0w$x}), the interpreter says {} ({:#0w$x})",
+                    visible(name),
                     index(i as u64, want.shape()),
                     got.get(i),
                     got.bits(i),
