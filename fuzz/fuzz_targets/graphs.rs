@@ -45,7 +45,8 @@ fn agree(g: &Verified<Graph>, extents: &[u64], rule: Rule, seed: u64, printed: &
     assert_eq!(got.trapped, expected.trapped, "{}", at("canonical"));
     same("canonical", got, expected.trapped);
     for (name, fuse) in [("fused", true), ("unfused", false)] {
-        let compiled = compile_graph(g.clone(), &Options::default().fuse(fuse)).unwrap_or_else(|e| panic!("{e}: {}", at(name)));
+        let compiled =
+            compile_graph(g.clone(), &Options::default().fuse(fuse)).unwrap_or_else(|e| panic!("{e}: {}", at(name)));
         let program = compiled.program;
         let got = interp::program::run(&program, &tensors, &given).unwrap_or_else(|e| panic!("{e}: {}", at(name)));
         same(name, got, expected.trapped);
