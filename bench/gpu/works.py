@@ -11,10 +11,13 @@ class Work:
         self.largest, self.triton = largest, triton
 
 
-def remap(ids, table, rows):
-    physical = table[ids]
+def mask(ids, rows):
     padding = torch.arange(ids.shape[0], device=ids.device) >= rows
-    return torch.where(padding.unsqueeze(1), -1, physical)
+    return torch.where(padding.unsqueeze(1), -1, ids)
+
+
+def remap(ids, table, rows):
+    return mask(table[ids], rows)
 
 
 def append(ids, weights, shared_weights):
@@ -32,7 +35,8 @@ def head_gate(gate, scale):
 
 
 def post(ids, weights, table, rows, shared_weights, factor: float):
-    ids, weights = append(remap(ids, table, rows), weights * factor, shared_weights)
+    ids, weights = append(table[ids], weights * factor, shared_weights)
+    ids = mask(ids, rows)
     return pack(ids, weights), ids, weights
 
 

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release -p routefuse --example embed
 //! ```
-//! The graph is the long chain: remap, padding mask, scale, append the shared expert, pack.
+//! The graph is the long chain: remap, scale, append the shared expert, padding mask, pack.
 
 use routefuse::{Args, Engine, HostPlan, Options, Target, TensorMut, TensorRef, chains::PostChain};
 use std::time::Instant;

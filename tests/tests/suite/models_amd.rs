@@ -1,6 +1,7 @@
 //! Every model preset and random rows as AMD code, in the emulator, bit for bit.
 
 use crate::amd::{NO_EMULATOR, REQUIRED, compile, launch_on};
+use crate::models::routers;
 use routefuse::models;
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
@@ -12,7 +13,7 @@ use routefuse_tests::skips::skip;
 
 /// Half of the presets, at 1 and 33 tokens, on rows of the trace and on hostile ones.
 fn presets(target: &str, half: usize) {
-    let examples: Vec<_> = models::examples().into_iter().take(models::PRESETS.len() + 1).collect();
+    let examples: Vec<_> = models::examples().into_iter().take(routers() + 1).collect();
     let examples: Vec<_> = examples.iter().skip(half).step_by(2).collect();
     let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, examples.len() as u64 * 4, REQUIRED) };
     for example in examples {

@@ -1,6 +1,6 @@
 //! Every model preset through NVIDIA's assembler: registers, no spills, instructions of a row.
 
-use crate::models::many;
+use crate::models::{many, routers};
 use crate::ptx::check_text;
 use crate::snapshot::Snapshots;
 use routefuse::ir::{Schedule, Variant};
@@ -52,7 +52,7 @@ fn ptx(engine: &Engine, example: &models::Example, sm: &str, few: bool) -> (Stri
 }
 
 fn presets() -> Vec<models::Example> {
-    models::examples().into_iter().take(models::PRESETS.len() + 1).collect()
+    models::examples().into_iter().take(routers() + 1).collect()
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Replicas by load: in proportion to given probabilities, and where there is room.
 
-use super::ChainResult;
+use super::{ChainResult, remap};
 use routefuse_ir::op::{BinaryOp, CompareOp, OutOfRange, ReduceOp};
 use routefuse_ir::{DType, Dim, GraphBuilder, Literal, NodeId};
 
 /// The replica of an expert by given probabilities (P3): `p = probabilities[id]`, `pick = #(cumsum(p) ≤ u × Σp)`, at most
-/// `valid − 1`; where `Σp > 0` does not hold, `⌊u × valid⌋` instead. Σp is the last of the running sums, so that a u below 1
+/// `valid − 1`; where `Σp > 0` does not hold, `⌊u × valid⌋` instead; valid is at least 1 and at most X, whatever it was. Σp is the last of the running sums, so that a u below 1
 /// stays inside. An id out of range gives −1.
 ///
 /// Inputs `ids i32[T, K]`, `replicas [E, X]`, `valid_replicas i32[E]`, `probabilities f32[E, X]` and `uniform f32[T, K]` in
@@ -80,7 +80,7 @@ impl Replicas {
         let passed = b.reshape(passed, per_token);
         let valid = b.gather_with(self.valid, &[ids], OutOfRange::Pass);
         let (zero, one) = (b.int(DType::I32, 0), b.int(DType::I32, 1));
-        let valid = b.max(valid, one);
+        let valid = remap::between_one_and(b, valid, self.columns);
         let count = b.cast(valid, DType::F32);
         let even = b.mul(uniform, count);
         let even = b.cast(even, DType::I32);
@@ -113,7 +113,7 @@ pub(crate) fn uniform(b: &mut GraphBuilder, random: NodeId) -> NodeId {
 /// it is this graph.
 ///
 /// Inputs `rank_load u32[R]` and `ids i32[T, K]`, `weights f32[T, K]`. Outputs `ids_out`, `weights_out`, `[T, K+1]`: the shared
-/// expert of rank r is `r × (L + 1) + L`, routed ids are moved by their rank, the weight is 1 / rsf.
+/// expert of rank r is `r × (L + 1) + L`, routed ids are moved by their rank, the weight is 1 / scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waterfill {
     /// Ranks R.
@@ -122,7 +122,7 @@ pub struct Waterfill {
     pub experts_per_rank: u64,
     /// Routed expert slots K.
     pub top_k: u64,
-    /// The routed scaling factor.
+    /// What the caller multiplies the experts' sum by later; 1.0 if the weights carry the routed scaling factor already.
     pub scale: f32,
 }
 

@@ -15,7 +15,8 @@ pub struct ExpertParallel {
     pub experts_per_rank: u64,
     /// This rank.
     pub rank: u64,
-    /// The routed scaling factor; a shared expert slot's weight is 1 / scale.
+    /// What the caller multiplies the experts' sum by later, the routed scaling factor, or 1.0 if the weights carry it already;
+    /// a shared expert slot's weight is 1 / scale.
     pub scale: f32,
 }
 
@@ -27,7 +28,7 @@ impl Default for ExpertParallel {
 
 impl ExpertParallel {
     /// The remap alone (P9): routed `e → e + (e ÷ L) × S` (`e + e ÷ L` for one shared expert), shared columns
-    /// `rank·(L+S) + L + s` with weight 1/rsf. A negative id stays.
+    /// `rank·(L+S) + L + s` with weight 1 / scale. A negative id stays.
     ///
     /// Inputs `ids i32[T, K+S]`, `weights f32[T, K+S]`, whose last S columns are placeholders. Outputs `ids_out`,
     /// `weights_out`, likewise.
@@ -138,7 +139,7 @@ impl WriteWider {
     }
 }
 
-/// Zero (identity) experts (P15): expert slots with `id ≥ E` give their weight to an identity output; their id becomes `masked_id`
+/// Zero (identity) experts (P15), before anything counts ids: expert slots with `id ≥ E` give their weight to an identity output; their id becomes `masked_id`
 /// and their weight 0. The sum is the canonical tree over K.
 ///
 /// Inputs `ids i32[T, K]`, `weights f32[T, K]`. Outputs `ids_out i32[T, K]`, `weights_out f32[T, K]`, `identity f32[T, 1]`.

@@ -4,7 +4,7 @@ use super::{ChainResult, rows};
 use routefuse_ir::op::PackForm;
 use routefuse_ir::{DType, GraphBuilder, Literal};
 
-/// Remap → padding mask → scale → append shared experts → pack, with the packed words, the ids and the weights all
+/// Remap → scale → append shared experts → padding mask → pack, with the packed words, the ids and the weights all
 /// stored (P1, P5, P8, P14 in one).
 ///
 /// Inputs `ids i32[T, K]`, `weights f32[T, K]`, `map i32[E]`, `n i32[]`, `shared_weights bf16[T, S]`. Outputs `packed i32`,
@@ -46,14 +46,15 @@ impl PostChain {
         let shared_weights = b.input("shared_weights", DType::Bf16, [t, self.shared.into()]);
         let physical = b.gather(map, &[ids]);
         let physical = b.name(physical, "physical");
-        let masked = b.mask_rows(physical, n, Literal::i32(-1));
-        let masked = b.name(masked, "masked");
         let scale = b.constant(Literal::f32(self.scale));
         let scaled = b.mul(weights, scale);
         let scaled = b.name(scaled, "scaled");
         let shared_ids = rows::consecutive_ids(&mut b, DType::I32, t, self.shared, self.first_shared_id);
         let shared = b.cast(shared_weights, DType::F32);
-        let ids_out = b.concat(&[masked, shared_ids]);
+        let slots = b.concat(&[physical, shared_ids]);
+        // Behind the shared slots: a row of padding has no live one.
+        let ids_out = b.mask_rows(slots, n, Literal::i32(-1));
+        let ids_out = b.name(ids_out, "masked");
         let weights_out = b.concat(&[scaled, shared]);
         let packed = b.pack(ids_out, weights_out, self.form);
         b.output("packed", packed);

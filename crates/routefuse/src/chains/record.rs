@@ -6,7 +6,7 @@ use routefuse_ir::{Alias, DType, GraphBuilder, Layout};
 /// Counts every id that is not padding (P6): `data[layer][id] += 1`, with the layer's row of `data` as `counts`.
 ///
 /// Inputs `ids [T, K]`, `counts [P]`. Output `counts_out` in place of `counts`. An id of −1, and any other out of range,
-/// counts nothing.
+/// counts nothing; what stands for no expert must be −1 here, for 0 is an expert.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorder {
     /// Physical experts P.

@@ -1,60 +1,110 @@
-//! From the K expert slots to what the expert GEMMs take: load balancing, zero experts, padding, records, shared experts,
-//! expert parallelism, dtypes, packing.
+//! From the K expert slots to what the expert GEMMs take: zero experts, load balancing, padding, records, ownership, expert
+//! parallelism, shared experts, dtypes, packing.
 
-use super::options::{Eplb, ModelOptions, Output, SharedForm};
+use super::balance::Balancer;
+use super::options::{ModelOptions, Output, SharedForm};
+use super::padded::Padded;
 use super::preset::Preset;
-use super::selection::{Routed, philox};
-use super::sizes::Sizes;
-use crate::chains::{Padding, balance, dispatch, remap, rows};
-use routefuse_ir::op::{BinaryOp, CompareOp, ReduceOp, UnaryOp};
-use routefuse_ir::{Alias, DType, GraphBuilder, Layout, Literal, NodeId};
+use super::rank::{self, Rank};
+use super::row_input::row_input;
+use super::selection::Routed;
+use super::sizes::{Sizes, appends_shared};
+use crate::chains::{Padding, remap, rows};
+use routefuse_ir::op::{CompareOp, ReduceOp, UnaryOp};
+use routefuse_ir::{Alias, DType, Dim, GraphBuilder, Layout, Literal, NodeId};
 
 pub(super) fn build(b: &mut GraphBuilder, p: &Preset, sizes: &Sizes, o: &ModelOptions, routed: Routed) {
     let Routed { t, mut ids, mut weights, in_gate, mut seed } = routed;
-    let needs_n = o.padding != Padding::Keep || o.eplb == Eplb::HashedWithLoad;
-    let n = needs_n.then(|| b.input("n", DType::I32, []));
-    if p.identity > 0 {
-        (ids, weights) = zero_experts(b, sizes, o, ids, weights);
+    let rows = Padded::input(b, o, t);
+    let padded = rows.filter(|_| o.padding != Padding::Keep);
+    let zero = (p.identity > 0).then(|| zero_experts(b, sizes, ids, weights, padded));
+    if let Some(zero) = &zero {
+        (ids, weights) = (zero.ids, zero.weights);
     }
-    ids = load_balance(b, sizes, o, t, ids, &mut seed, n);
-    if let Some(n) = n.filter(|_| o.padding != Padding::Keep) {
-        let fill = if o.padding == Padding::MinusOne { -1 } else { 0 };
-        ids = b.mask_rows(ids, n, Literal::from_bits(b.ty(ids).dtype, i64::from(fill) as u64));
+    let mut slots = sizes.top_k;
+    if o.balance_shared {
+        let shared_ids = rows::consecutive_ids(b, DType::I32, t, sizes.shared, sizes.experts);
+        let shared = shared_weights(b, p, sizes, o, t, in_gate);
+        ids = b.concat(&[ids, shared_ids]);
+        weights = b.concat(&[weights, shared]);
+        slots += sizes.shared;
+    }
+    let balancer = Balancer { sizes, options: o, t, slots, padded: rows };
+    ids = balancer.physical(b, ids, &mut seed);
+    // An expert slot that stands for nothing is −1 until it was not counted; then it is what its option says, or the sentinel.
+    let dead = Dead::of(sizes, o);
+    let experts = ids;
+    if let Some(zero) = zero.filter(|_| dead.zero_expert != -1) {
+        let id = b.int(DType::I32, i128::from(dead.zero_expert));
+        ids = b.select(zero.is_zero, id, ids);
+    }
+    if let Some(padded) = padded {
+        ids = padded.fill(b, ids, Literal::i32(dead.routed_padding));
         b.name(ids, "masked");
-        if o.padding == Padding::ZeroWithWeights {
-            weights = b.mask_rows(weights, n, Literal::f32(0.0));
+        if masks_weights(o) {
+            weights = padded.fill(b, weights, Literal::f32(0.0));
         }
     }
     if let Some(dtype) = o.record {
-        // An id of −1 is out of range and counts nothing.
+        let counted = match padded {
+            _ if dead.zero_expert == -1 && dead.routed_padding == -1 => ids,
+            Some(padded) => padded.fill(b, experts, Literal::i32(-1)),
+            None => experts,
+        };
+        let counted = rows::first_columns(b, counted, sizes.top_k);
         let (counts, one) = (b.input("record", dtype, [sizes.physical.into()]), b.int(dtype, 1));
-        let recorded = b.atomic_add(counts, ids, one);
-        in_place(b, "record_out", recorded, counts);
+        let recorded = b.atomic_add(counts, counted, one);
+        remap::in_place(b, "record_out", recorded, counts);
     }
-    if let Some((first, end)) = o.owned {
-        let dtype = b.ty(ids).dtype;
-        let first = b.int(dtype, i128::from(first));
-        let end = b.int(dtype, i128::from(end));
-        let sentinel = b.int(dtype, i128::from(sizes.physical) + i128::from(sizes.shared));
-        let (above, below) = (b.compare(CompareOp::Ge, ids, first), b.compare(CompareOp::Lt, ids, end));
-        let owned = b.binary(BinaryOp::And, above, below);
-        ids = b.select(owned, ids, sentinel);
-    }
-    if let Some(ep) = o.expert_parallel {
-        ids = dispatch::expert_parallel_ids(b, ids, ep.experts_per_rank, sizes.shared);
-    }
-    if o.shared != SharedForm::None && sizes.shared > 0 {
-        let dtype = b.ty(ids).dtype;
-        let first = o.expert_parallel.map_or(sizes.physical, |ep| {
-            ep.rank.saturating_mul(ep.experts_per_rank.saturating_add(sizes.shared)).saturating_add(ep.experts_per_rank)
-        });
-        let shared_ids = rows::consecutive_ids(b, dtype, t, sizes.shared, first);
-        let shared = shared_weights(b, sizes, o, t, in_gate);
+    let rank = Rank::input(b, o);
+    ids = rank::ids(b, sizes, o, rank, ids);
+    if appends_shared(o) && !o.balance_shared {
+        let mut shared_ids = rank::shared_ids(b, sizes, o, rank, t, i128::from(dead.no_rank));
+        let mut shared = shared_weights(b, p, sizes, o, t, in_gate);
+        if let Some(padded) = padded {
+            shared_ids = padded.fill(b, shared_ids, Literal::i32(dead.shared_padding));
+            if masks_weights(o) {
+                shared = padded.fill(b, shared, Literal::f32(0.0));
+            }
+        }
         ids = b.concat(&[ids, shared_ids]);
         weights = b.concat(&[weights, shared]);
     }
-    ids = b.cast(ids, o.ids);
-    weights = b.cast(weights, o.weights);
+    outputs(b, o, ids, weights);
+}
+
+/// The ids of expert slots that stand for nothing.
+struct Dead {
+    /// Of zero experts, before the rank's ids are made.
+    zero_expert: i32,
+    /// Of routed slots in rows of padding, before the rank's ids are made.
+    routed_padding: i32,
+    /// Of shared slots in rows of padding, as they leave.
+    shared_padding: i32,
+    /// Of shared slots of a rank that there is not, as they leave.
+    no_rank: i32,
+}
+
+impl Dead {
+    fn of(sizes: &Sizes, o: &ModelOptions) -> Dead {
+        let padding = if o.padding == Padding::ZeroWithWeights { 0 } else { -1 };
+        if o.owned.is_none() {
+            return Dead { zero_expert: o.identity_id, routed_padding: padding, shared_padding: padding, no_rank: -1 };
+        }
+        // No rank owns −1: it becomes the sentinel with all others that this one does not own. It fits: it was checked.
+        let sentinel = i32::try_from(sizes.ids_end(o)).unwrap_or(i32::MAX);
+        Dead { zero_expert: -1, routed_padding: -1, shared_padding: sentinel, no_rank: sentinel }
+    }
+}
+
+/// Weights of rows of padding become 0.
+fn masks_weights(o: &ModelOptions) -> bool {
+    matches!(o.padding, Padding::ZeroWithWeights | Padding::MinusOneWithWeights)
+}
+
+fn outputs(b: &mut GraphBuilder, o: &ModelOptions, ids: NodeId, weights: NodeId) {
+    let ids = b.cast(ids, o.ids);
+    let weights = b.cast(weights, o.weights);
     let layout = if o.strided { Layout::Rows } else { Layout::Contiguous };
     if matches!(o.output, Output::Packed | Output::All) {
         let packed = b.pack(ids, weights, o.pack);
@@ -66,105 +116,46 @@ pub(super) fn build(b: &mut GraphBuilder, p: &Preset, sizes: &Sizes, o: &ModelOp
     }
 }
 
-fn in_place(b: &mut GraphBuilder, name: &str, value: NodeId, input: NodeId) {
-    // Only inputs are passed in.
-    let alias = b.input_position(input).map_or(Alias::None, Alias::InPlace);
-    b.output_with(name, value, Layout::Contiguous, alias);
-}
-
-/// Expert slots with an id from E on give their weight to `identity`.
-fn zero_experts(
-    b: &mut GraphBuilder,
-    sizes: &Sizes,
-    o: &ModelOptions,
+/// Expert slots without those of zero experts, whose id is −1 and whose weight is 0.
+struct Routes {
     ids: NodeId,
     weights: NodeId,
-) -> (NodeId, NodeId) {
-    let experts = b.int(DType::I32, i128::from(sizes.experts));
-    let is_zero = b.compare(CompareOp::Ge, ids, experts);
-    let none = b.int(DType::I32, i128::from(o.identity_id));
-    let zero = b.constant(Literal::f32(0.0));
-    let given = b.select(is_zero, weights, zero);
-    let identity = b.reduce_inner(ReduceOp::Sum, given);
-    b.output("identity", identity);
-    (b.select(is_zero, none, ids), b.select(is_zero, zero, weights))
+    /// Which were those of zero experts.
+    is_zero: NodeId,
 }
 
-fn load_balance(
-    b: &mut GraphBuilder,
-    sizes: &Sizes,
-    o: &ModelOptions,
-    t: routefuse_ir::Dim,
-    ids: NodeId,
-    seed: &mut Option<(NodeId, NodeId)>,
-    n: Option<NodeId>,
-) -> NodeId {
-    let per_token = [t, sizes.top_k.into()];
-    let table = |b: &mut GraphBuilder| {
-        let replicas = b.input("replicas", o.map, [sizes.experts.into(), o.replicas.into()]);
-        (replicas, b.input("valid_replicas", DType::I32, [sizes.experts.into()]))
-    };
-    let physical = match o.eplb {
-        Eplb::None => return ids,
-        Eplb::Static => {
-            let map = b.input("map", o.map, [sizes.experts.into()]);
-            b.gather(map, &[ids])
-        }
-        Eplb::Dynamic | Eplb::Philox => {
-            let (replicas, valid) = table(b);
-            let random = if o.eplb == Eplb::Philox {
-                philox(b, seed, t, sizes.top_k)
-            } else {
-                let random = b.input("random", DType::I32, per_token);
-                b.bitcast(random, DType::U32)
-            };
-            remap::replica(b, replicas, valid, ids, random)
-        }
-        Eplb::Proportional | Eplb::ProportionalPhilox => {
-            let (replicas, valid) = table(b);
-            let probabilities = b.input("probabilities", DType::F32, [sizes.experts.into(), o.replicas.into()]);
-            let uniform = if o.eplb == Eplb::ProportionalPhilox {
-                let random = philox(b, seed, t, sizes.top_k);
-                balance::uniform(b, random)
-            } else {
-                b.input("uniform", DType::F32, per_token)
-            };
-            let tables = balance::Replicas { replicas, valid, probabilities, columns: o.replicas };
-            tables.pick(b, t, sizes.top_k, ids, uniform)
-        }
-        Eplb::Hashed | Eplb::HashedWithLoad => {
-            let (replicas, valid) = table(b);
-            let token = b.iota(DType::U32, per_token, 0);
-            let hash = b.multiplicative_hash(token);
-            remap::replica(b, replicas, valid, ids, hash)
-        }
-    };
-    let physical = b.name(physical, "physical");
-    if let (Eplb::HashedWithLoad, Some(n)) = (o.eplb, n) {
-        let load = b.input("load", DType::I32, [sizes.physical.into()]);
-        let enabled = b.input("record_load", DType::I32, []);
-        let loaded = remap::record_load(b, load, enabled, n, physical, t, sizes.top_k);
-        in_place(b, "load_out", loaded, load);
+/// Expert slots with an id from E on give their weight to `identity`; a row of padding has none.
+fn zero_experts(b: &mut GraphBuilder, sizes: &Sizes, ids: NodeId, weights: NodeId, padded: Option<Padded>) -> Routes {
+    let experts = b.int(DType::I32, i128::from(sizes.experts));
+    let is_zero = b.compare(CompareOp::Ge, ids, experts);
+    let none = b.int(DType::I32, -1);
+    let zero = b.constant(Literal::f32(0.0));
+    let given = b.select(is_zero, weights, zero);
+    let mut identity = b.reduce_inner(ReduceOp::Sum, given);
+    if let Some(padded) = padded {
+        identity = padded.fill(b, identity, Literal::f32(0.0));
     }
-    physical
+    b.output("identity", identity);
+    Routes { ids: b.select(is_zero, none, ids), weights: b.select(is_zero, zero, weights), is_zero }
 }
 
 fn shared_weights(
     b: &mut GraphBuilder,
+    p: &Preset,
     sizes: &Sizes,
     o: &ModelOptions,
-    t: routefuse_ir::Dim,
+    t: Dim,
     in_gate: Option<NodeId>,
 ) -> NodeId {
     let shape = [t, sizes.shared.into()];
     match (o.shared, in_gate) {
         (SharedForm::InGate, Some(weights)) => weights,
         (SharedForm::PerToken, _) => {
-            let weights = b.input("shared_weights", o.shared_dtype, shape);
+            let weights = row_input(b, o, "shared_weights", o.shared_dtype, shape);
             b.cast(weights, DType::F32)
         }
         (SharedForm::Gate, _) => {
-            let logits = b.input("shared_gate", o.shared_dtype, shape);
+            let logits = row_input(b, o, "shared_gate", o.shared_dtype, shape);
             let logits = b.cast(logits, DType::F32);
             let gate = b.unary(UnaryOp::Sigmoid, logits);
             match o.shared_weight {
@@ -176,8 +167,7 @@ fn shared_weights(
             }
         }
         _ => {
-            let usual = if o.expert_parallel.is_some() { 1.0 / sizes.scale } else { 1.0 };
-            let weight = b.constant(Literal::f32(o.shared_weight.unwrap_or(usual)));
+            let weight = b.constant(Literal::f32(sizes.shared_weight(p, o)));
             b.broadcast(weight, shape)
         }
     }

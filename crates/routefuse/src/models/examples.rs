@@ -70,15 +70,45 @@ const COMBINED: &[Example] = &[
         "glm-4.5",
         &[("owned", "20:40"), ("strided", "true"), ("order", "column"), ("candidates", "all"), ("bias", "bf16")],
     ),
+    example(
+        "deepseek-v3-rank",
+        "deepseek-v3",
+        &[
+            ("expert_parallel", "32"),
+            ("owned", "32"),
+            ("shared", "constant"),
+            ("padding", "minus_one_zeroed"),
+            ("padded_rows", "mask"),
+            ("strided_inputs", "true"),
+        ],
+    ),
+    example(
+        "deepseek-v3-balanced",
+        "deepseek-v3",
+        &[
+            ("eplb", "hashed"),
+            ("balance_shared", "true"),
+            ("shared", "constant"),
+            ("physical", "288"),
+            ("nan", "never"),
+        ],
+    ),
+    example(
+        "deepseek-v4-hash-i64",
+        "deepseek-v4-hash",
+        &[("vocabulary", "1024"), ("token_ids", "i64"), ("table", "i64"), ("record", "i32")],
+    ),
     example("glm-5-head-gate", "glm-5", &[("part", "head_gate")]),
     example("qwen3-moe-adaptive", "qwen3-moe", &[("adaptive_k", "true"), ("eplb", "proportional"), ("logits", "f16")]),
+    example("qwen3-moe-top-p", "qwen3-moe", &[("top_p", "0.9"), ("order", "column"), ("nan", "never")]),
+    example("longcat-flash-zero", "longcat-flash", &[("zero_experts", "128"), ("identity_id", "0"), ("record", "u32")]),
     example("mixtral-round-robin", "mixtral", &[("simulate", "round_robin"), ("record", "u32")]),
     example("gpt-oss-random", "gpt-oss", &[("simulate", "random"), ("experts", "32"), ("weights", "f16")]),
 ];
 
-/// Every preset by itself, then combinations of options.
+/// Every preset that is not another one with other sizes by itself, then combinations of options.
 pub fn examples() -> Vec<Example> {
-    let plain = PRESETS.iter().map(|p| example(p.name, p.name, &[]));
+    let plain = PRESETS.iter().filter(|p| p.like.is_none()).map(|p| example(p.name, p.name, &[]));
     plain.chain(COMBINED.iter().copied()).collect()
 }
 

@@ -16,22 +16,35 @@
 //! ```
 
 mod after;
+mod balance;
 mod build;
 mod examples;
+mod families;
 mod option_table;
 mod options;
+mod own_k;
+mod padded;
 mod preset;
 mod presets;
+mod random;
+mod rank;
+mod refusals;
+mod relatives;
+mod routes;
+mod row_input;
 mod selection;
 mod sizes;
+mod weights;
 
 pub use examples::{Example, examples};
 pub use option_table::OptionInfo;
-pub use options::{Eplb, ExpertParallelism, ModelOptions, Output, Part, ScaleWhen, SharedForm, Simulation};
+pub use options::{
+    Eplb, ExpertParallelism, ModelOptions, NanLogits, Output, Owned, PaddedRows, Part, ScaleWhen, SharedForm,
+    Simulation,
+};
 pub use preset::{Groups, Pick, Preset, Renorm, Route, Scoring, Weighting};
 pub use presets::PRESETS;
 
-use routefuse_ir::text::did_you_mean;
 use routefuse_ir::{Code, Diagnostic};
 
 /// The names of all presets, in the order of the documentation.
@@ -42,14 +55,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// The preset of this name.
 ///
 /// # Errors
-/// `RF1001`, with the names that are near, or all.
+/// `RF1001`, with the names that are near, the model's nearest relatives, or all names.
 pub fn named(name: &str) -> Result<&'static Preset, Diagnostic> {
     PRESETS.iter().find(|p| p.name == name).ok_or_else(|| {
-        let known = || format!("the models are {}", names().collect::<Vec<_>>().join(", "));
-        Diagnostic::new(Code::UnknownModel, format!("no model is called `{name}`")).help(did_you_mean(
-            name,
-            names(),
-            known,
-        ))
+        Diagnostic::new(Code::UnknownModel, format!("no model is called `{name}`")).help(relatives::of(name))
     })
 }

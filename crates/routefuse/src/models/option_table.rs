@@ -1,11 +1,14 @@
 //! The table of options: names, values, which model has them.
 
-use super::options::{Eplb, ExpertParallelism, ModelOptions, Output, Part, ScaleWhen, SharedForm, Simulation};
-use super::preset::{Pick, Preset, Renorm, Weighting};
+use super::options::{
+    Eplb, ExpertParallelism, ModelOptions, NanLogits, Output, Owned, PaddedRows, Part, ScaleWhen, SharedForm,
+    Simulation,
+};
+use super::preset::{Pick, Preset, Renorm, Scoring, Weighting};
 use crate::chains::Padding;
 use routefuse_ir::op::{Candidates, GroupFill, PackForm, TopKOrder};
 use routefuse_ir::text::did_you_mean;
-use routefuse_ir::{Code, DType, Diagnostic, Diagnostics};
+use routefuse_ir::{Code, DType, Diagnostic};
 
 /// One option, as the program has it.
 #[derive(Clone, Copy)]
@@ -62,6 +65,19 @@ fn several_slots(p: &Preset) -> Option<&'static str> {
     (p.top_k < 2).then_some("it has one expert slot only")
 }
 
+fn chosen_by_table(p: &Preset) -> Option<&'static str> {
+    (p.route.pick == Pick::TopK).then_some("its experts are chosen by their scores")
+}
+
+fn distribution(p: &Preset) -> Option<&'static str> {
+    let sums_to_one = p.route.scoring == Scoring::Softmax || p.route.weighting == Weighting::SoftmaxOfChosen;
+    several_slots(p).or((!sums_to_one).then_some("its scores are no distribution"))
+}
+
+fn shared_through_balancer(p: &Preset) -> Option<&'static str> {
+    shared(p).or((p.identity > 0).then_some("it has zero experts, which the load balancer does not see"))
+}
+
 fn identity(p: &Preset) -> Option<&'static str> {
     (p.identity == 0).then_some("it has no zero experts")
 }
@@ -95,6 +111,7 @@ fn number(to: &mut Option<u64>, text: &str) -> bool {
 }
 
 const FLOATS: [DType; 3] = [DType::F32, DType::Bf16, DType::F16];
+const INDICES: [DType; 2] = [DType::I32, DType::I64];
 
 macro_rules! option {
     ($name:literal, $values:literal, $summary:literal, $lacks:expr, $field:ident, |$o:ident, $v:ident| $set:expr) => {
@@ -116,6 +133,14 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
     option!("groups", "G", "groups of neighbouring experts", groups, groups, |o, v| number(&mut o.groups, v)),
     option!("keep", "N", "groups that are chosen from", groups, keep, |o, v| number(&mut o.keep, v)),
     option!("shared_experts", "S", "shared experts", shared, shared_experts, |o, v| number(&mut o.shared_experts, v)),
+    option!(
+        "zero_experts",
+        "Z",
+        "zero experts, whose logits follow the routed ones'",
+        identity,
+        zero_experts,
+        |o, v| number(&mut o.zero_experts, v)
+    ),
     option!("scale", "RSF", "the routed scaling factor", scale, scale, |o, v| store(&mut o.scale, float(v).map(Some))),
     option!(
         "scale_when",
@@ -152,6 +177,26 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
         &mut o.group_fill,
         GroupFill::ALL.iter().find(|f| f.1 == v).map(|f| f.0)
     )),
+    option!("vocabulary", "V", "rows of the table of experts", chosen_by_table, vocabulary, |o, v| number(
+        &mut o.vocabulary,
+        v
+    )),
+    option!("token_ids", "i32|i64", "dtype of the tokens' ids", chosen_by_table, token_ids, |o, v| store(
+        &mut o.token_ids,
+        dtype(v, &INDICES)
+    )),
+    option!("table", "i32|i64", "dtype of the table of experts", chosen_by_table, table, |o, v| store(
+        &mut o.table,
+        dtype(v, &INDICES)
+    )),
+    option!(
+        "nan",
+        "keep|never",
+        "whether a NaN logit does what the formula says, or is no candidate, and no weight is a NaN",
+        any,
+        nan,
+        |o, v| store(&mut o.nan, choice(v, &[("keep", NanLogits::Keep), ("never", NanLogits::Never)]))
+    ),
     option!(
         "candidates",
         "above_neg_inf|all",
@@ -193,6 +238,14 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
         |o, v| store(&mut o.adaptive_k, v.parse().ok())
     ),
     option!(
+        "top_p",
+        "SUM",
+        "weights past a row's own k, the fewest scores that reach the sum, become 0 (R11)",
+        distribution,
+        top_p,
+        |o, v| store(&mut o.top_p, float(v).map(Some))
+    ),
+    option!(
         "eplb",
         "none|static|dynamic|philox|proportional|proportional_philox|hashed|hashed_load",
         "logical to physical ids (P1 to P4)",
@@ -222,16 +275,54 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
     option!("physical", "P", "physical experts, if not E", any, physical, |o, v| number(&mut o.physical, v)),
     option!("map", "i32|i64", "dtype of the map or the table of replicas", any, map, |o, v| store(
         &mut o.map,
-        dtype(v, &[DType::I32, DType::I64])
+        dtype(v, &INDICES)
     )),
-    option!("padding", "keep|minus_one|zero", "ids (and weights) of rows from n on (P5)", any, padding, |o, v| store(
-        &mut o.padding,
-        choice(v, &[("keep", Padding::Keep), ("minus_one", Padding::MinusOne), ("zero", Padding::ZeroWithWeights)])
-    )),
-    option!("record", "none|i32|u32|i64|u64", "count every routed id (P6)", any, record, |o, v| {
-        let counts = dtype(v, &[DType::I32, DType::U32, DType::I64, DType::U64]);
-        store(&mut o.record, if v == "none" { Some(None) } else { counts.map(Some) })
-    }),
+    option!(
+        "balance_shared",
+        "false|true",
+        "shared experts go through the load balancer, as E + s",
+        shared_through_balancer,
+        balance_shared,
+        |o, v| store(&mut o.balance_shared, v.parse().ok())
+    ),
+    option!(
+        "padding",
+        "keep|minus_one|minus_one_zeroed|zero",
+        "expert slots of padding: id -1; id -1, weight 0; id 0, weight 0 (P5)",
+        any,
+        padding,
+        |o, v| store(
+            &mut o.padding,
+            choice(
+                v,
+                &[
+                    ("keep", Padding::Keep),
+                    ("minus_one", Padding::MinusOne),
+                    ("minus_one_zeroed", Padding::MinusOneWithWeights),
+                    ("zero", Padding::ZeroWithWeights)
+                ]
+            )
+        )
+    ),
+    option!(
+        "padded_rows",
+        "count|mask",
+        "which rows are padding: from the scalar n on, or where padding_mask holds",
+        any,
+        padded_rows,
+        |o, v| store(&mut o.padded_rows, choice(v, &[("count", PaddedRows::Count), ("mask", PaddedRows::Mask)]))
+    ),
+    option!(
+        "record",
+        "none|i32|u32|i64|u64",
+        "count every id that is routed: no padding, no zero and no shared expert (P6)",
+        any,
+        record,
+        |o, v| {
+            let counts = dtype(v, &[DType::I32, DType::U32, DType::I64, DType::U64]);
+            store(&mut o.record, if v == "none" { Some(None) } else { counts.map(Some) })
+        }
+    ),
     option!(
         "shared",
         "none|constant|per_token|gate|in_gate",
@@ -262,19 +353,27 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
     )),
     option!(
         "expert_parallel",
-        "L:RANK",
-        "every rank has L routed experts and then the shared ones (P9)",
+        "L:RANK|L",
+        "every rank has L routed experts and then the shared ones (P9); without RANK it is an input",
         shared,
         expert_parallel,
         |o, v| {
-            let pair = pair(v).map(|(experts_per_rank, rank)| ExpertParallelism { experts_per_rank, rank });
-            store(&mut o.expert_parallel, pair.map(Some))
+            let of = |(experts_per_rank, rank)| ExpertParallelism { experts_per_rank, rank };
+            store(&mut o.expert_parallel, one_or_pair(v).map(of).map(Some))
         }
     ),
-    option!("owned", "FIRST:END", "other ids become the sentinel P+S (P13)", any, owned, |o, v| store(
-        &mut o.owned,
-        pair(v).map(Some)
-    )),
+    option!(
+        "owned",
+        "FIRST:END|N",
+        "other ids become the sentinel, one past all (P13); N experts for each rank, in order",
+        any,
+        owned,
+        |o, v| {
+            let of =
+                |(first, end): (u64, Option<u64>)| end.map_or(Owned::OfRank(first), |end| Owned::Range(first, end));
+            store(&mut o.owned, one_or_pair(v).map(of).map(Some))
+        }
+    ),
     option!(
         "identity_id",
         "-1|0",
@@ -303,6 +402,14 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
         &mut o.strided,
         v.parse().ok()
     )),
+    option!(
+        "strided_inputs",
+        "false|true",
+        "inputs with a row for each token have a free row stride",
+        any,
+        strided_inputs,
+        |o, v| store(&mut o.strided_inputs, v.parse().ok())
+    ),
     option!("part", "router|head_gate", "which of the model's graphs (N1)", indexer, part, |o, v| store(
         &mut o.part,
         choice(v, &[("router", Part::Router), ("head_gate", Part::HeadGate)])
@@ -326,10 +433,10 @@ fn renorm(text: &str) -> Option<Renorm> {
     }
 }
 
-/// `32:0`.
-fn pair(text: &str) -> Option<(u64, u64)> {
-    let (a, b) = text.split_once(':')?;
-    Some((a.parse().ok()?, b.parse().ok()?))
+/// `32:0`, or `32` alone.
+fn one_or_pair(text: &str) -> Option<(u64, Option<u64>)> {
+    let Some((first, second)) = text.split_once(':') else { return Some((text.parse().ok()?, None)) };
+    Some((first.parse().ok()?, Some(second.parse().ok()?)))
 }
 
 impl Preset {
@@ -375,49 +482,16 @@ impl Preset {
         format!("its options are {}", self.options().map(|o| o.name).collect::<Vec<_>>().join(", "))
     }
 
-    /// What is wrong with these options for this model.
-    pub fn check(&self, options: &ModelOptions) -> Diagnostics {
+    /// The options that are set but that the model has not.
+    pub(super) fn lacked(&self, options: &ModelOptions) -> Vec<Diagnostic> {
         let plain = ModelOptions::default();
         let set = OPTIONS.iter().filter(|o| (o.is_set)(options, &plain));
-        let lacking = set.filter_map(|o| (o.lacks)(self).map(|reason| self.lacking(o, reason)));
-        let mut d: Diagnostics = lacking.collect();
-        let mut conflict = |is: bool, message: &str, help: &str| {
-            if is {
-                d.push(Diagnostic::new(Code::OptionConflict, format!("`{}`: {message}", self.name)).help(help));
-            }
-        };
-        let simulated = options.simulation.is_some();
-        conflict(
-            simulated && options.shared == SharedForm::InGate,
-            "`simulate` leaves no gate for `shared=in_gate`",
-            "take `shared=constant`",
-        );
-        conflict(
-            simulated && options.adaptive_k,
-            "`simulate` and `adaptive_k` exclude each other",
-            "leave out one of them",
-        );
-        conflict(
-            options.adaptive_k && options.top_k == Some(1),
-            "`adaptive_k` needs two expert slots at least",
-            "take `k=2` or more",
-        );
-        let packed = options.output != Output::IdsAndWeights;
-        conflict(
-            packed && options.weights == DType::F16,
-            "packed words have no f16 weights",
-            "take `weights=f32` or `weights=bf16`",
-        );
-        conflict(
-            options.expert_parallel.is_some_and(|e| e.experts_per_rank == 0),
-            "a rank has at least one expert",
-            "write `expert_parallel=L:RANK` with L from 1",
-        );
-        conflict(
-            options.part == Part::HeadGate && ModelOptions { part: Part::HeadGate, ..plain } != *options,
-            "`part=head_gate` takes no other option",
-            "leave out the others",
-        );
-        d
+        set.filter_map(|o| (o.lacks)(self).map(|reason| self.lacking(o, reason))).collect()
     }
+}
+
+/// The option is not what the router alone has.
+pub(super) fn is_set(name: &str, options: &ModelOptions) -> bool {
+    let plain = ModelOptions::default();
+    OPTIONS.iter().any(|o| o.name == name && (o.is_set)(options, &plain))
 }

@@ -28,6 +28,8 @@ pub struct ModelOptions {
     pub keep: Option<u64>,
     /// Another number of shared experts S.
     pub shared_experts: Option<u64>,
+    /// Another number of zero experts.
+    pub zero_experts: Option<u64>,
     /// Another routed scaling factor.
     pub scale: Option<f32>,
     /// When weights are multiplied by it.
@@ -40,26 +42,43 @@ pub struct ModelOptions {
     pub renorm: Option<Renorm>,
     /// What masked groups become.
     pub group_fill: GroupFill,
+    /// What a logit that is a NaN does.
+    pub nan: NanLogits,
     /// Whether a key of −∞ can be chosen; where it cannot, rows run out of candidates: id −1, weight 0.
     pub candidates: Candidates,
     /// The order of the expert slots.
     pub order: TopKOrder,
     /// Ids that do not come from the logits.
     pub simulation: Option<Simulation>,
-    /// Expert slots past a row's own k get the weight 0 (R11): k is 1 and the number of `entropy_thresholds` below the entropy of
-    /// softmax(x).
+    /// Expert slots past a row's own k, counted from the best, get the weight 0 (R11): k is 1 and the number of
+    /// `entropy_thresholds` below the entropy of softmax(x).
     pub adaptive_k: bool,
+    /// Expert slots past a row's own k, counted from the best, get the weight 0: k is the least number of them whose scores
+    /// reach this sum (top-p), or K.
+    pub top_p: Option<f32>,
+    /// Another number of rows of the table of hash routing, V.
+    pub vocabulary: Option<u64>,
+    /// The dtype of `input_ids`: i32 or i64.
+    pub token_ids: DType,
+    /// The dtype of the table of hash routing: i32 or i64.
+    pub table: DType,
     /// Logical to physical ids.
     pub eplb: Eplb,
     /// Columns X of the table of replicas.
     pub replicas: u64,
-    /// Physical experts P, if not E: shared ids begin here, and load records have as many counts.
+    /// Physical experts P, if not E: shared ids begin here, and load records have as many counts. What a map gives outside of
+    /// them is no expert, −1.
     pub physical: Option<u64>,
     /// The dtype of the map or the table of replicas: i32 or i64.
     pub map: DType,
-    /// What happens to the ids of rows from `n` on (P5).
+    /// Shared experts go through the load balancer too: their logical ids are E + s, and maps and tables have E + S rows.
+    pub balance_shared: bool,
+    /// What becomes of the expert slots of rows that are padding, shared ones included (P5).
     pub padding: Padding,
-    /// Counts of this dtype, in which every routed id is counted (P6): i32, u32, i64 or u64.
+    /// Which rows are padding.
+    pub padded_rows: PaddedRows,
+    /// Counts of this dtype, in which every routed id is counted (P6): i32, u32, i64 or u64. Rows of padding, zero experts and
+    /// shared experts are not.
     pub record: Option<DType>,
     /// Shared experts behind the routed expert slots.
     pub shared: SharedForm,
@@ -69,8 +88,8 @@ pub struct ModelOptions {
     pub shared_dtype: DType,
     /// Ids as one rank of several sees them (P9).
     pub expert_parallel: Option<ExpertParallelism>,
-    /// The rank's experts, first and one past the last: other ids become the sentinel P + S (P13).
-    pub owned: Option<(u64, u64)>,
+    /// The rank's physical experts: other ids become the sentinel, which is one past all ids (P13).
+    pub owned: Option<Owned>,
     /// The id of an expert slot whose expert is a zero expert: −1 or 0 (P15).
     pub identity_id: i32,
     /// What is stored.
@@ -83,6 +102,8 @@ pub struct ModelOptions {
     pub weights: DType,
     /// Outputs have a free row stride: columns of a wider buffer can be bound to them (P13).
     pub strided: bool,
+    /// Inputs with a row for each token have a free row stride: columns of a wider buffer can be bound to them.
+    pub strided_inputs: bool,
     /// Which graph.
     pub part: Part,
 }
@@ -95,21 +116,29 @@ impl Default for ModelOptions {
             groups: None,
             keep: None,
             shared_experts: None,
+            zero_experts: None,
             scale: None,
             scale_when: ScaleWhen::Always,
             logits: DType::Bf16,
             bias: DType::F32,
             renorm: None,
             group_fill: GroupFill::NegInf,
+            nan: NanLogits::Keep,
             candidates: Candidates::AboveNegInf,
             order: TopKOrder::Value,
             simulation: None,
             adaptive_k: false,
+            top_p: None,
+            vocabulary: None,
+            token_ids: DType::I32,
+            table: DType::I32,
             eplb: Eplb::None,
             replicas: 4,
             physical: None,
             map: DType::I32,
+            balance_shared: false,
             padding: Padding::Keep,
+            padded_rows: PaddedRows::Count,
             record: None,
             shared: SharedForm::None,
             shared_weight: None,
@@ -122,6 +151,7 @@ impl Default for ModelOptions {
             ids: DType::I32,
             weights: DType::F32,
             strided: false,
+            strided_inputs: false,
             part: Part::Router,
         }
     }
@@ -139,7 +169,29 @@ pub enum ScaleWhen {
     Never,
 }
 
-/// Ids that do not come from the logits (R11); every weight is then 1 / K.
+/// What a logit that is a NaN does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NanLogits {
+    /// What the formula says: behind a softmax over all experts every score of the row is then a NaN, elsewhere its own is, and
+    /// its expert is chosen after every number.
+    Keep,
+    /// It counts as −∞ and its expert is no candidate, and neither is one whose key is a NaN all the same (of a row of −∞, or
+    /// with +∞, behind a softmax); a routed weight that would be a NaN is 0.
+    Never,
+}
+
+/// Which rows are padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PaddedRows {
+    /// Those from the scalar `n i32[]` on.
+    Count,
+    /// Those where the input `padding_mask bool[T]` is true: after a gather of several ranks' tokens they are no suffix.
+    Mask,
+}
+
+/// Ids that do not come from the logits (R11); every weight is then 1 / K, scaled as others are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Simulation {
@@ -174,13 +226,15 @@ pub enum Eplb {
     HashedWithLoad,
 }
 
-/// Where the weights of shared experts come from. Their ids follow the physical ones and skip the load balancer.
+/// Where the weights of shared experts come from. Their ids follow the physical ones and skip the load balancer, unless
+/// `balance_shared` is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SharedForm {
     /// They are not appended.
     None,
-    /// A constant: 1.0, or 1 / rsf with expert parallelism, unless `shared_weight` says (P7).
+    /// A constant (P7): `shared_weight`, or 1.0 where the routed weights carry rsf, and 1 / rsf where the caller multiplies by
+    /// it later.
     Constant,
     /// An input `shared_weights [T, S]` (P8).
     PerToken,
@@ -193,10 +247,21 @@ pub enum SharedForm {
 /// Each rank holds L routed experts followed by the S shared ones (P9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpertParallelism {
-    /// L.
+    /// L; it divides P.
     pub experts_per_rank: u64,
-    /// This rank, whose copy of the shared experts is used.
-    pub rank: u64,
+    /// This rank, whose copy of the shared experts is used; if it is none, the rank is the input `rank i32[]` of a launch, so
+    /// that all ranks have one kernel. A rank that is none of the P ÷ L has no shared expert, −1.
+    pub rank: Option<u64>,
+}
+
+/// Which physical experts a rank has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Owned {
+    /// From the first to before the second.
+    Range(u64, u64),
+    /// As many for each rank, in order; the rank is that of [`ExpertParallelism`], or else the input `rank i32[]`.
+    OfRank(u64),
 }
 
 /// What is stored.

@@ -27,10 +27,12 @@ pub struct Preset {
     pub row: &'static str,
     /// The formula.
     pub formula: &'static str,
-    /// Where the formula stands.
+    /// Where the formula and the numbers stand; what could not be confirmed there is said.
     pub source: &'static str,
     /// The head gate of the model's attention indexer (N1), a graph of its own.
     pub indexer: Option<HeadGate>,
+    /// The preset that routes as this one does, but for sizes, factors and the divisor of the weights.
+    pub like: Option<&'static str>,
 }
 
 /// How experts are chosen and weighted.

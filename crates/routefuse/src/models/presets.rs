@@ -1,38 +1,12 @@
-//! The table of models.
+//! The table of models: first one for each way of routing and each engine's favourite, then those that are one of these with
+//! other sizes.
 
-use super::preset::{Groups, Pick, Preset, Renorm, Route, Scoring, Weighting};
+use super::families as f;
+use super::preset::{Pick, Preset, Renorm, Route, Weighting};
+use super::routes::{R1, R2, R4, R4_FORMULA, R7, groups};
 use crate::chains::HeadGate;
 use routefuse_ir::DType;
 use routefuse_ir::op::GroupScore;
-
-/// ε of the renormalising sum in DeepSeek's reference code and those that follow it.
-const EPSILON: f32 = 1e-20;
-
-/// R1: softmax, top-k, renormalised.
-const R1: Route = Route {
-    scoring: Scoring::Softmax,
-    bias: false,
-    groups: None,
-    pick: Pick::TopK,
-    weighting: Weighting::Score,
-    renorm: Renorm::Sum,
-    per_expert_scale: false,
-};
-
-/// R2: top-k of the logits, softmax over the chosen.
-const R2: Route = Route { scoring: Scoring::Logit, weighting: Weighting::SoftmaxOfChosen, renorm: Renorm::None, ..R1 };
-
-/// R4: sigmoid and bias.
-const R4: Route = Route { scoring: Scoring::Sigmoid, bias: true, renorm: Renorm::PlusEpsilon(EPSILON), ..R1 };
-
-/// R7: square root of softplus and bias.
-const R7: Route = Route { scoring: Scoring::SqrtSoftplus, ..R4 };
-
-const fn groups(count: u64, keep: u64, score: GroupScore) -> Option<Groups> {
-    Some(Groups { count, keep, score })
-}
-
-const R4_FORMULA: &str = "s = σ(x); id = top-k(s + b); w = s[id]; w / (Σw + 1e-20) × rsf";
 
 /// Every model, in the order of the documentation.
 pub const PRESETS: &[Preset] = &[
@@ -47,8 +21,9 @@ pub const PRESETS: &[Preset] = &[
         route: Route { groups: groups(8, 4, GroupScore::TopTwoSum), ..R4 },
         row: "R5",
         formula: "s = σ(x); c = s + b; groups by the sum of their two largest c, the others −∞; id = top-k(c); w = s[id]; w / (Σw + 1e-20) × rsf",
-        source: "DeepSeek-V3 technical report, 2.1.2; its modeling_deepseek.py (`noaux_tc`)",
+        source: "DeepSeek-V3 technical report, 2.1.2; its modeling_deepseek.py (`noaux_tc`) and config.json: 256, 8, 8 → 4, 1, 2.5",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "deepseek-v2",
@@ -63,6 +38,7 @@ pub const PRESETS: &[Preset] = &[
         formula: "p = softmax(x); groups by their largest p, the others −∞ (vLLM) or 0 (sglang); id = top-k(p); w = p[id] × rsf",
         source: "DeepSeek-V2 report, 2.2; its modeling_deepseek.py (`group_limited_greedy`)",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "deepseek-v4",
@@ -77,6 +53,7 @@ pub const PRESETS: &[Preset] = &[
         formula: "s = √softplus(x); id = top-k(s + b); w = s[id]; w / (Σw + 1e-20) × rsf",
         source: "transformers, modeling_deepseek_v4.py (`DeepseekV4TopKRouter`); rsf of the model with 256 experts",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "deepseek-v4-hash",
@@ -91,6 +68,7 @@ pub const PRESETS: &[Preset] = &[
         formula: "s = √softplus(x); id = tid2eid[input_id]; w = s[id]; w / (Σw + 1e-20) × rsf",
         source: "transformers, modeling_deepseek_v4.py (`DeepseekV4HashRouter`); rsf of the model with 256 experts",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "kimi-k2",
@@ -103,8 +81,9 @@ pub const PRESETS: &[Preset] = &[
         route: R4,
         row: "R4",
         formula: R4_FORMULA,
-        source: "its config.json (`noaux_tc` with one group); aiter `biased_grouped_topk`",
+        source: "its config.json (`noaux_tc` with one group; 384, 8, 1, 2.827); aiter `biased_grouped_topk`",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "glm-4.5",
@@ -113,12 +92,13 @@ pub const PRESETS: &[Preset] = &[
         top_k: 8,
         shared: 1,
         identity: 0,
-        scale: Some(1.0),
+        scale: Some(2.5),
         route: R4,
         row: "R4",
         formula: R4_FORMULA,
-        source: "transformers, modeling_glm4_moe.py",
+        source: "transformers, modeling_glm4_moe.py; sizes and factor: slime, scripts/models/glm4.5-355B-A32B.sh (160, 8, 2.5)",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "glm-5",
@@ -133,6 +113,7 @@ pub const PRESETS: &[Preset] = &[
         formula: R4_FORMULA,
         source: "transformers, configuration_glm_moe_dsa.py and modeling_glm_moe_dsa.py; the indexer's head gate (N1) is `part=head_gate`",
         indexer: Some(HeadGate { heads: 32, head_dim: 128, gate_dtype: DType::Bf16 }),
+        like: None,
     },
     Preset {
         name: "minimax-m2.5",
@@ -142,25 +123,27 @@ pub const PRESETS: &[Preset] = &[
         shared: 0,
         identity: 0,
         scale: None,
-        route: Route { renorm: Renorm::Sum, ..R4 },
+        route: Route { renorm: Renorm::Positive, ..R4 },
         row: "R4",
-        formula: "s = σ(x); id = top-k(s + b); w = s[id]; w / Σw",
-        source: "transformers, modeling_minimax_m2.py (`MiniMaxM2TopKRouter`)",
+        formula: "s = σ(x); id = top-k(s + b); w = s[id]; w / (Σw > 0 ? Σw : 1)",
+        source: "transformers, modeling_minimax_m2.py (`MiniMaxM2TopKRouter`), which divides by Σw; vLLM's and sglang's kernels guard it, and so does this",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "nemotron-3-super",
         models: "Nemotron-3-Super",
         experts: &[512],
         top_k: 22,
-        shared: 0,
+        shared: 1,
         identity: 0,
-        scale: Some(2.5),
+        scale: Some(5.0),
         route: R4,
         row: "R4",
         formula: R4_FORMULA,
-        source: "its config.json; transformers, modeling_nemotron_h.py",
+        source: "transformers, modeling_nemotron_h.py; sizes and factor: Megatron-Bridge, test_nemotron_h_bridge.py (512, 22, 5.0), and copies of its config.json (1 shared)",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "qwen3-moe",
@@ -175,6 +158,7 @@ pub const PRESETS: &[Preset] = &[
         formula: "p = softmax(x); id = top-k(p); w = p[id]; w / Σw",
         source: "transformers, modeling_qwen3_moe.py (`norm_topk_prob`)",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "qwen3.5-397b",
@@ -189,6 +173,7 @@ pub const PRESETS: &[Preset] = &[
         formula: "p = softmax(x); id = top-k(p); w = p[id]; w / Σw; the shared expert's weight is σ(gate) (P8)",
         source: "transformers, modeling_qwen3_5_moe.py (`shared_expert_gate`)",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "mixtral",
@@ -203,6 +188,7 @@ pub const PRESETS: &[Preset] = &[
         formula: "p = softmax(x); id = top-k(p); w = p[id]; w / Σw",
         source: "transformers, modeling_mixtral.py",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "llama-4",
@@ -217,6 +203,7 @@ pub const PRESETS: &[Preset] = &[
         formula: "id = top-k(x); w = σ(x[id])",
         source: "transformers, modeling_llama4.py",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "gpt-oss",
@@ -231,6 +218,7 @@ pub const PRESETS: &[Preset] = &[
         formula: "id = top-k(x); w = softmax(x[id])",
         source: "gpt-oss, model.py; TensorRT-LLM `Renormalize`",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "gemma-4",
@@ -245,6 +233,7 @@ pub const PRESETS: &[Preset] = &[
         formula: "id = top-k(x); w = softmax(x[id]) × per_expert_scale[id]",
         source: "vLLM and sglang; transformers, modeling_gemma4.py, takes the softmax of all E and then divides by Σw: the same but for rounding",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "sinks",
@@ -259,6 +248,7 @@ pub const PRESETS: &[Preset] = &[
         formula: "s = σ(x); id = top-k(s + b); z = x[id] and the sink logits; w = softmax(log σ(z)), the sinks' part dropped; × global_scale × rsf",
         source: "vLLM, sglang: the sink epilogue (R10)",
         indexer: None,
+        like: None,
     },
     Preset {
         name: "longcat-flash",
@@ -273,5 +263,25 @@ pub const PRESETS: &[Preset] = &[
         formula: "p = softmax(x) over E and the zero experts; id = top-k(p + b); w = p[id] × rsf; zero experts give w to `identity` (P15)",
         source: "transformers, configuration_longcat_flash.py and modeling_longcat_flash.py (`LongcatFlashTopkRouter`)",
         indexer: None,
+        like: None,
     },
+    f::GLM_4_5_AIR,
+    f::NEMOTRON_3_NANO,
+    f::DEEPSEEK_V2_LITE,
+    f::KIMI_K3,
+    f::LING_2,
+    f::DOTS1,
+    f::AFMOE,
+    f::STEP_3_5,
+    f::MIMO_V2,
+    f::LFM2_MOE,
+    f::MINIMAX_M3,
+    f::OLMOE,
+    f::JAMBA,
+    f::DBRX,
+    f::ARCTIC,
+    f::QWEN3_NEXT,
+    f::HUNYUAN_A13B,
+    f::ERNIE_4_5,
+    f::GRANITE_MOE,
 ];

@@ -1,8 +1,7 @@
 //! A preset's sizes under some options.
 
-use super::options::ModelOptions;
-use super::preset::{Groups, Preset};
-use routefuse_ir::{Code, Diagnostic, Diagnostics};
+use super::options::{ModelOptions, ScaleWhen, SharedForm};
+use super::preset::{Groups, Pick, Preset, Renorm};
 
 /// A preset's sizes under some options.
 #[derive(Clone, Copy, Debug)]
@@ -21,47 +20,74 @@ pub(super) struct Sizes {
     pub groups: Option<Groups>,
     /// rsf.
     pub scale: f32,
+    /// Rows of the table of hash routing.
+    pub vocabulary: u64,
 }
 
 impl Sizes {
     /// Those of the preset, but for what the options override.
-    ///
-    /// # Errors
-    /// `RF1003` for sizes that no dtype of an id holds.
-    pub fn of(preset: &Preset, options: &ModelOptions) -> Result<Sizes, Diagnostics> {
+    pub fn of(preset: &Preset, options: &ModelOptions) -> Sizes {
         let experts = options.experts.unwrap_or(preset.experts[0]);
         let groups = preset.route.groups.map(|g| Groups {
             count: options.groups.unwrap_or(g.count),
             keep: options.keep.unwrap_or(g.keep),
             score: g.score,
         });
-        let sizes = Sizes {
+        let shared = options.shared_experts.unwrap_or(preset.shared);
+        let balanced = if options.balance_shared { shared } else { 0 };
+        let vocabulary = match preset.route.pick {
+            Pick::Hash { vocabulary } => vocabulary,
+            Pick::TopK => 0,
+        };
+        Sizes {
             experts,
-            logits: experts.saturating_add(preset.identity),
+            logits: experts.saturating_add(options.zero_experts.unwrap_or(preset.identity)),
             top_k: options.top_k.unwrap_or(preset.top_k),
-            shared: options.shared_experts.unwrap_or(preset.shared),
-            physical: options.physical.unwrap_or(experts),
+            shared,
+            physical: options.physical.unwrap_or(experts.saturating_add(balanced)),
             groups,
             scale: options.scale.or(preset.scale).unwrap_or(1.0),
-        };
-        check(&sizes)?;
-        Ok(sizes)
+            vocabulary: options.vocabulary.unwrap_or(vocabulary),
+        }
+    }
+
+    /// Logical experts that a load balancer maps: E, and S where the shared ones go through it.
+    pub fn logical(&self, options: &ModelOptions) -> u64 {
+        if options.balance_shared { self.experts.saturating_add(self.shared) } else { self.experts }
+    }
+
+    /// One past all ids of experts: the sentinel of P13.
+    pub fn ids_end(&self, options: &ModelOptions) -> u64 {
+        match options.expert_parallel {
+            Some(ep) => (self.physical / ep.experts_per_rank.max(1)).saturating_mul(self.shared) + self.physical,
+            None if options.balance_shared => self.physical,
+            None => self.physical.saturating_add(self.shared),
+        }
+    }
+
+    /// The weight of a constant shared expert: that of a routed row's sum. The caller multiplies by rsf later what does not carry
+    /// it yet.
+    pub fn shared_weight(&self, preset: &Preset, options: &ModelOptions) -> f32 {
+        let usual = if carries_scale(preset, options) { 1.0 } else { 1.0 / self.scale };
+        options.shared_weight.unwrap_or(usual)
     }
 }
 
-/// Sizes that no dtype of an id holds.
-fn check(sizes: &Sizes) -> Result<(), Diagnostics> {
-    let named = [
-        ("experts", sizes.logits),
-        ("k", sizes.top_k),
-        ("shared_experts", sizes.shared),
-        ("physical", sizes.physical),
-        ("groups", sizes.groups.map_or(1, |g| g.count)),
-    ];
-    const MOST: u64 = 1 << 24;
-    let wrong =
-        named.iter().filter(|(name, n)| *n > MOST || (*n == 0 && *name != "shared_experts")).map(|(name, n)| {
-            Diagnostic::new(Code::BadOptionValue, format!("`{name}` is {n}")).help(format!("it takes 1 to {MOST}"))
-        });
-    wrong.collect::<Diagnostics>().into_result(())
+/// The rule of renormalising in force.
+pub(super) fn renorm_rule(preset: &Preset, options: &ModelOptions) -> Renorm {
+    options.renorm.unwrap_or(preset.route.renorm)
+}
+
+/// The routed weights are multiplied by rsf in the graph.
+pub(super) fn carries_scale(preset: &Preset, options: &ModelOptions) -> bool {
+    match options.scale_when {
+        ScaleWhen::Always => true,
+        ScaleWhen::Renormalising => renorm_rule(preset, options) != Renorm::None,
+        ScaleWhen::Never => false,
+    }
+}
+
+/// Shared experts have expert slots.
+pub(super) fn appends_shared(options: &ModelOptions) -> bool {
+    options.shared != SharedForm::None
 }

@@ -46,7 +46,7 @@ graph @two_kernels {
 #[test]
 fn before_every_operation_is_a_kernel_and_after_one_kernel_holds_them() {
     let Picture { before, after, .. } = post_chain();
-    assert_eq!(before.title, "as written: 9 kernels, an operation each; 462 bytes a row");
+    assert_eq!(before.title, "as written: 9 kernels, an operation each; 470 bytes a row");
     assert_eq!((count(&before, Kind::Kernel), before.kernels.len()), (9, 0));
     assert_eq!(after.title, "as compiled: 1 kernel; 174 bytes a row");
     assert_eq!((count(&after, Kind::Kernel), after.kernels.as_slice()), (0, ["post_chain".to_owned()].as_slice()));
