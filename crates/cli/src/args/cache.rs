@@ -1,9 +1,8 @@
 //! The command line of `cache` and `bundle`.
 
 use super::GraphSource;
-use clap::builder::PossibleValuesParser;
+use super::model_name::ModelName;
 use clap::{Args, Subcommand};
-use routefuse::models;
 use std::path::PathBuf;
 
 /// Where compiled kernels are kept.
@@ -141,7 +140,7 @@ pub struct BundleBuild {
     pub files: Vec<PathBuf>,
     /// Model presets with their default options, as in `--model deepseek-v3,gpt-oss`; `all` is every one.
     #[arg(long, value_name = "NAME", value_delimiter = ',', hide_possible_values = true,
-        value_parser = PossibleValuesParser::new(models::names().chain(["all"])))]
+        value_parser = ModelName { all: true })]
     pub model: Vec<String>,
     /// A target, or several: `--target host,sm_90 --target gfx942`.
     #[arg(long, alias = "targets", value_delimiter = ',', default_value = "host")]

@@ -1,14 +1,14 @@
 //! The command line.
 
 mod cache;
+mod model_name;
 
 pub use cache::{Bundle, BundleBuild, BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect, Keygen, WhyMiss};
 
-use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use model_name::ModelName;
 use routefuse::diag::Code;
 use routefuse::exec::Device;
-use routefuse::models;
 use std::path::PathBuf;
 
 /// Fuses the small tensor programs between a Mixture-of-Experts router and its expert GEMMs into one kernel.
@@ -135,7 +135,7 @@ pub struct GraphSource {
     #[arg(required_unless_present = "model", conflicts_with = "model")]
     pub file: Option<PathBuf>,
     /// A model preset instead of a file; `routefuse models` lists them.
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(models::names()), hide_possible_values = true)]
+    #[arg(long, value_name = "NAME", value_parser = ModelName { all: false }, hide_possible_values = true)]
     pub model: Option<String>,
     /// An option of the model, as in eplb=static; `routefuse models NAME` lists them.
     #[arg(long = "option", value_name = "NAME=VALUE", requires = "model", conflicts_with = "file", value_parser = named_value)]
@@ -146,7 +146,7 @@ pub struct GraphSource {
 #[derive(Debug, Args)]
 pub struct Models {
     /// A preset, whose options are listed.
-    #[arg(value_parser = PossibleValuesParser::new(models::names()), hide_possible_values = true)]
+    #[arg(value_parser = ModelName { all: false }, hide_possible_values = true)]
     pub name: Option<String>,
     /// Print JSON.
     #[arg(long)]
