@@ -12,5 +12,6 @@ pub mod launch;
 pub mod logits;
 pub mod memory;
 pub mod pages;
+pub mod routers;
 pub mod skips;
 pub mod tools;

@@ -38,6 +38,8 @@ pub struct Router {
     pub weight: Weight,
     /// What is added to Σw before it divides the weights, if anything divides them.
     pub renorm: Option<f64>,
+    /// Where the sum is not above 0, 1 divides them.
+    pub guarded: bool,
     pub scale: f64,
 }
 
@@ -201,7 +203,8 @@ impl Router {
             if sum.abs() < 1e-12 && sum != 0.0 {
                 return None;
             }
-            w.iter_mut().for_each(|w| *w /= sum + epsilon);
+            let divisor = if self.guarded && (sum.is_nan() || sum <= 0.0) { 1.0 } else { sum + epsilon };
+            w.iter_mut().for_each(|w| *w /= divisor);
         }
         w.iter_mut().for_each(|w| *w *= self.scale);
         w.iter_mut().zip(ids).filter(|(_, id)| **id < 0).for_each(|(w, _)| *w = 0.0);

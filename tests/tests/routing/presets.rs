@@ -5,8 +5,15 @@ use routefuse_ir::{Graph, Literal, Tensor, Verified, interp};
 use routefuse_tests::corpus::model;
 use routefuse_tests::logits::{Kind, router_inputs};
 
-const SIGMOID: Router =
-    Router { k: 8, score: Score::Sigmoid, groups: None, weight: Weight::Score, renorm: Some(1e-20), scale: 1.0 };
+const SIGMOID: Router = Router {
+    k: 8,
+    score: Score::Sigmoid,
+    groups: None,
+    weight: Weight::Score,
+    renorm: Some(1e-20),
+    guarded: false,
+    scale: 1.0,
+};
 const SOFTMAX: Router = Router { score: Score::Softmax, renorm: Some(0.0), ..SIGMOID };
 const TOP: Router = Router { score: Score::Logit, weight: Weight::SoftmaxOfChosen, renorm: None, ..SIGMOID };
 
@@ -21,16 +28,17 @@ fn routers() -> Vec<(&'static str, Router)> {
         ("deepseek-v2", Router { k: 6, groups: groups(8, 3, false), renorm: None, scale: 16.0, ..SOFTMAX }),
         ("deepseek-v4", Router { k: 6, score: Score::SqrtSoftplus, scale: 1.5, ..SIGMOID }),
         ("kimi-k2", Router { scale: 2.827, ..SIGMOID }),
-        ("glm-4.5", SIGMOID),
+        ("glm-4.5", Router { scale: 2.5, ..SIGMOID }),
         ("glm-5", Router { scale: 2.5, ..SIGMOID }),
-        ("minimax-m2.5", Router { renorm: Some(0.0), ..SIGMOID }),
-        ("nemotron-3-super", Router { k: 22, scale: 2.5, ..SIGMOID }),
+        ("minimax-m2.5", Router { renorm: Some(0.0), guarded: true, ..SIGMOID }),
+        ("nemotron-3-super", Router { k: 22, scale: 5.0, ..SIGMOID }),
         ("qwen3-moe", SOFTMAX),
         ("qwen3.5-397b", Router { k: 10, ..SOFTMAX }),
         ("mixtral", Router { k: 2, ..SOFTMAX }),
         ("llama-4", Router { k: 1, weight: Weight::SigmoidOfChosen, ..TOP }),
         ("gpt-oss", Router { k: 4, ..TOP }),
         ("gemma-4", TOP),
+        ("ernie-4.5", Router { k: 6, ..SOFTMAX }),
         ("sinks", Router { weight: Weight::Sinks, renorm: None, scale: 2.5, ..SIGMOID }),
     ]
 }
