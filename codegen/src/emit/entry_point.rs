@@ -4,22 +4,38 @@ use super::pull::arguments::{Arguments, parameters};
 use super::pull::job::Job;
 use crate::mlir::builder::{Parameter, Val};
 use routefuse_ir::kernel::abi::{ENTRY, Slot, slots};
+use routefuse_ir::kernel::schedule::room::LINE;
 
 /// The host function that does the work; the entry point loads its arguments.
 const BODY: &str = "rows";
 
-/// A host function that is given its arguments, the first row and the row behind the last.
-pub(super) fn host<'m>(job: Job<'_, 'm>, body: impl FnOnce(Arguments<'m>, [Val<'m>; 2])) {
+/// A host function that is given its arguments, the first row and the row behind the last, and scratch memory where it takes
+/// any.
+pub(super) fn host<'m>(
+    job: Job<'_, 'm>,
+    takes_scratch: bool,
+    body: impl FnOnce(Arguments<'m>, [Val<'m>; 2], Option<Val<'m>>),
+) {
     let (b, i64) = (job.b, job.b.int(64));
     let slots = slots(job.kernel);
     let mut parameters = parameters(job);
     parameters.extend([Parameter::plain(i64), Parameter::plain(i64)]);
+    let scratch = Parameter { noalias: true, align: LINE as u32, ..Parameter::plain(b.pointer()) };
+    if takes_scratch {
+        parameters.push(scratch.clone());
+    }
     b.function(BODY, true, &parameters, |_, arguments| {
         let (given, rows) = arguments.split_at(slots.len());
-        body(Arguments::new(job.kernel, given), [rows[0], rows[1]]);
+        body(Arguments::new(job.kernel, given), [rows[0], rows[1]], rows.get(2).copied());
     });
-    let entry =
-        [Parameter { readonly: true, ..Parameter::plain(b.pointer()) }, Parameter::plain(i64), Parameter::plain(i64)];
+    let mut entry = vec![
+        Parameter { readonly: true, ..Parameter::plain(b.pointer()) },
+        Parameter::plain(i64),
+        Parameter::plain(i64),
+    ];
+    if takes_scratch {
+        entry.push(scratch);
+    }
     b.function(ENTRY, false, &entry, |_, arguments| {
         let mut values: Vec<Val<'m>> = Vec::new();
         for (position, slot) in slots.iter().enumerate() {

@@ -34,12 +34,22 @@ pub(crate) fn emit(
 ) -> Result<(), CodegenError> {
     let job = Job { b, kernel: &scheduled.kernel, machine, variant };
     match (machine.threads(), &scheduled.schedule) {
-        (Threads::Alone(vectors), Schedule::Flat { domains, .. }) => entry_point::host(job, |arguments, rows| {
-            flat::host::emit(job, vectors, domains, peepholes, arguments, rows);
-        }),
-        (Threads::Alone(vectors), Schedule::Row { held, domains, .. }) => entry_point::host(job, |arguments, rows| {
-            row::host::emit(job, vectors, (held, domains), peepholes, arguments, rows);
-        }),
+        (Threads::Alone(vectors), Schedule::Flat { domains, .. }) => {
+            entry_point::host(job, false, |arguments, rows, _| {
+                flat::host::emit(job, vectors, domains, peepholes, arguments, rows);
+            })
+        }
+        (Threads::Alone(vectors), Schedule::Row { held, domains, .. }) => {
+            let (room, mut taken) = (scheduled.scratch_bytes(), 0);
+            entry_point::host(job, room > 0, |arguments, rows, scratch| {
+                taken = row::host::emit(job, vectors, (held, domains), peepholes, arguments, (rows, scratch));
+            });
+            if taken > room {
+                let message = format!("its code takes {taken} bytes of scratch memory, and {room} were reckoned with");
+                let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
+                return Err(CodegenError::new(scheduled.target, problem));
+            }
+        }
         (Threads::InWarps(warps), Schedule::Flat { threads, domains }) => {
             flat::gpu::emit(job, warps, *threads, domains, peepholes);
         }

@@ -39,7 +39,7 @@ fn agree_on_host(case: &Case, seed: u64) {
     }
     for &rows in &case.rows {
         let run = case.bind(rows);
-        let outputs = host::run(&compiled.artifact, &run);
+        let outputs = host::run(&compiled.artifact, &run, scheduled.scratch_bytes());
         if let Err(problem) = run.compare(case, &outputs) {
             panic!("seed {seed}, {rows} rows, {}: {problem}\n{}", scheduled.schedule, *case.kernel);
         }

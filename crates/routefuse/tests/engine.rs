@@ -2,7 +2,7 @@
 #![cfg(feature = "compiler")]
 
 use routefuse::diag::Code;
-use routefuse::exec::Workspace;
+use routefuse::exec::{HostExecution, Workspace};
 use routefuse::inspect;
 use routefuse::ir::{Alias, CodeFormat, Layout, interp};
 use routefuse::{
@@ -130,19 +130,65 @@ fn a_hadamard_transform_follows_the_rotation() {
 #[test]
 fn rows_that_no_kernel_can_keep_are_refused() {
     // The leading dim is constant, and so a part of the one row that there is.
-    let source = "route 1\ngraph @wide {\n  input %x : f32[4096, 512]\n  %p = softmax %x\n  output p = %p\n}\n";
+    let source = "route 1\ngraph @wide {\n  input %x : f32[8192, 512]\n  %p = softmax %x\n  output p = %p\n}\n";
     let graph = text::parse_verified(source).unwrap();
     let engine = Engine::builder().build().unwrap();
-    for (target, room) in [("host", "bytes of stack"), ("sm_90", "columns in a lane"), ("gfx942", "columns in a lane")]
-    {
+    for (target, room) in [
+        ("host", " bytes, and there is room for 16777216"),
+        ("sm_90", "columns in a lane"),
+        ("gfx942", "columns in a lane"),
+    ] {
         let refused = engine.compile(&graph, &Target::named(target).unwrap(), &Options::default());
         let refused = refused.unwrap_err().to_string();
         assert!(refused.starts_with("RF0815: kernel `wide`") && refused.contains(room), "{refused}");
         assert!(refused.contains("symbolic (`dim T`)"), "{refused}");
     }
     // With a symbol in its place, it is a graph like any other.
-    let rows = text::parse_verified(&source.replace("4096", "T").replace("{\n", "{\n  dim T\n")).unwrap();
+    let rows = text::parse_verified(&source.replace("8192", "T").replace("{\n", "{\n  dim T\n")).unwrap();
     engine.compile(&rows, &Target::named("sm_90").unwrap(), &Options::default()).unwrap().prepare().unwrap();
+}
+
+/// As many softmaxes of 4,096 columns alive at once, added up.
+fn softmaxes(count: usize) -> Verified<Graph> {
+    let mut source = "route 1\ngraph @softmaxes {\n  dim T\n  input %x : f32[T, 4096]\n".to_owned();
+    for i in 0..count {
+        source += &format!("  %c{i} = const {{value = {i}.5, dtype = f32}}\n  %a{i} = mul %x, %c{i}\n");
+        source += &format!("  %t{i} = softmax %a{i}\n");
+    }
+    let mut sum = "t0".to_owned();
+    for i in 1..count {
+        source += &format!("  %s{i} = add %{sum}, %t{i}\n");
+        sum = format!("s{i}");
+    }
+    text::parse_verified(&format!("{source}  output y = %{sum}\n}}\n")).unwrap()
+}
+
+/// A frame is small whatever a kernel keeps: the rest lies in memory that is made when the plan is prepared.
+#[test]
+fn r8_launches_need_little_stack() {
+    let engine = Engine::builder().build().unwrap();
+    let top = "route 1\ngraph @top {\n  dim T\n  input %x : f32[T, 4096]\n  %p = softmax %x\n  \
+               %k = topk %p {k = 64, order = column}\n  %s = cumsum %p\n  output k_out = %k\n  output s_out = %s\n}\n";
+    for graph in [softmaxes(1), softmaxes(16), softmaxes(20), text::parse_verified(top).unwrap()] {
+        let plan = HostPlan::new(engine.compile(&graph, &Target::host(), &Options::default()).unwrap()).unwrap();
+        plan.prepare().unwrap();
+        let values = (0..3 * 4096u32).map(|i| ((i.wrapping_mul(2_654_435_761) >> 20) as f32 / 512.0 - 4.0).to_bits());
+        let x = Tensor::from_bits(DType::F32, &[3, 4096], values.map(u64::from));
+        let expected = interp::run(&graph, std::slice::from_ref(&x), &[]).unwrap().outputs;
+        // Eight threads at once, each with a stack of 256 KiB: what a launch itself takes of it, and one frame.
+        let small = || std::thread::Builder::new().stack_size(256 << 10);
+        std::thread::scope(|scope| {
+            let run = || {
+                let mut execution = HostExecution::new(plan.clone(), std::slice::from_ref(&x), &[]).unwrap();
+                execution.launch(1).unwrap();
+                let outputs = execution.outcome().outputs.into_iter();
+                let outputs: Vec<Tensor> = outputs.map(|(_, tensor)| tensor).collect();
+                assert_eq!(outputs, expected);
+            };
+            let threads: Vec<_> = (0..8).map(|_| small().spawn_scoped(scope, run).unwrap()).collect();
+            threads.into_iter().for_each(|t| t.join().unwrap());
+        });
+    }
 }
 
 #[test]

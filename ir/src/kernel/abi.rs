@@ -1,7 +1,9 @@
 //! How a kernel is called: one 8-byte slot after another.
 //!
 //! On a GPU each slot is one kernel parameter. On the host the entry point is
-//! `extern "C" fn(slots: *const u64, row_begin: u64, row_end: u64)`, so that threads can share the rows of one launch.
+//! `extern "C" fn(slots: *const u64, row_begin: u64, row_end: u64)`, so that threads can share the rows of one launch. Where
+//! the kernel takes scratch memory ([`Scheduled::scratch_bytes`](super::schedule::Scheduled::scratch_bytes)), a fourth argument
+//! is its address, a multiple of 64: memory that no other call uses at the same time, with any contents.
 
 use super::{Kernel, ParamId};
 use crate::dim::SymbolId;

@@ -5,7 +5,7 @@
 
 use crate::schedule::schedule_of;
 use routefuse_ir::kernel::Kernel;
-use routefuse_ir::kernel::schedule::code_size::{CodeSize, MOST_DEPTH, MOST_INSTRUCTIONS, depths};
+use routefuse_ir::kernel::schedule::code_size::{CodeSize, MOST_DEPTH, MOST_INSTRUCTIONS, MOST_STORED, depths};
 use routefuse_ir::kernel::schedule::{Schedule, Variant};
 use routefuse_ir::target::Target;
 
@@ -28,6 +28,7 @@ pub(super) fn size(kernel: &Kernel) -> u64 {
             let mut size = CodeSize::new(kernel, &schedule, target, variant);
             (0..kernel.stores.len()).for_each(|store| size.add_store(store));
             most = most.max((size.instructions() * MOST).div_ceil(MOST_INSTRUCTIONS));
+            most = most.max((size.stored_at_once() * MOST).div_ceil(MOST_STORED));
         }
     }
     most

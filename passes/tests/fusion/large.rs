@@ -149,3 +149,19 @@ fn r9_what_is_too_large_by_itself_is_refused_with_its_size_and_its_cause() {
     assert!(text.starts_with("RF0815: kernel `g` for `sm_90` would take too long to compile: about "), "{text}");
     assert!(text.contains("and the most are 25000") && text.contains(" of them are for %best"), "{text}");
 }
+
+#[test]
+fn r8_what_is_read_before_it_is_stored_fits_a_frame() {
+    // A vector of 64 bytes for each output, all of them alive before the first store.
+    let sums = |count: usize| {
+        let mut lines = String::new();
+        (0..count).for_each(|k| writeln!(lines, "  input %x{k} : f32[T, 16]").unwrap());
+        (0..count).for_each(|k| {
+            let other = (k + 1) % count;
+            writeln!(lines, "  %s{k} = add %x{k}, %x{other}\n  output y{k} = %s{k}").unwrap();
+        });
+        graph(&lines)
+    };
+    assert_eq!(kernels(&sums(100)), 1);
+    assert_eq!(kernels(&sums(1000)), 2);
+}

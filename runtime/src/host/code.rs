@@ -13,6 +13,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// `extern "C" fn(slots, row_begin, row_end)`: see [`routefuse_ir::kernel::abi`].
 type EntryPoint = unsafe extern "C" fn(*const u64, u64, u64);
 
+/// `extern "C" fn(slots, row_begin, row_end, scratch)`, of a kernel that takes scratch memory.
+type EntryPointWithScratch = unsafe extern "C" fn(*const u64, u64, u64, *mut u8);
+
 /// A loaded shared object; dropping it unloads the code.
 #[derive(Debug)]
 pub(crate) struct HostCode {
@@ -64,10 +67,17 @@ impl HostCode {
     ///
     /// # Safety
     /// `slots` are the arguments that the artifact's slots name, in order, and the memory behind them is what the kernel
-    /// reads and writes in these rows.
+    /// reads and writes in these rows. `scratch` is as many bytes as its kernel takes, for this call alone, and null exactly
+    /// where it takes none.
     #[inline]
-    pub(crate) unsafe fn call(&self, slots: *const u64, begin: u64, end: u64) {
-        // SAFETY: the entry point is code that is loaded as long as `self`; the caller vouches for its arguments.
-        unsafe { (self.entry)(slots, begin, end) }
+    pub(crate) unsafe fn call(&self, slots: *const u64, [begin, end]: [u64; 2], scratch: *mut u8) {
+        if scratch.is_null() {
+            // SAFETY: the entry point is code that is loaded as long as `self`; the caller vouches for its arguments.
+            return unsafe { (self.entry)(slots, begin, end) };
+        }
+        // SAFETY: of a kernel that takes scratch memory, as the caller says, this is the entry point's type.
+        let entry = unsafe { std::mem::transmute::<EntryPoint, EntryPointWithScratch>(self.entry) };
+        // SAFETY: as above.
+        unsafe { entry(slots, begin, end, scratch) }
     }
 }

@@ -5,6 +5,8 @@ mod elf;
 mod memory_file;
 mod plan;
 pub(crate) mod processor;
+mod scratch;
 
 pub(crate) use code::HostCode;
 pub use plan::HostPlan;
+pub(crate) use scratch::Scratch;

@@ -1,6 +1,6 @@
 //! A plan on the host: every check, then the kernels, on the calling thread or a pool's.
 
-use super::HostCode;
+use super::{HostCode, Scratch};
 use crate::args::{Args, Device, Location};
 use crate::plan::Plan;
 use crate::plan::bind::Span;
@@ -109,6 +109,7 @@ impl HostPlan {
         let workspace = Span { begin, bytes: workspace.len() as u64 };
         self.plan.bind(args, Location::of(Device::Host), workspace, |bound| {
             let kernels = self.plan.loaded()?;
+            let scratch = self.plan.scratch();
             for (step, kernel) in self.plan.steps().iter().zip(kernels) {
                 // Host plans hold host code; it was refused when loading otherwise.
                 let (Some(rows), Some(code)) = (bound.rows(step), kernel.host()) else { continue };
@@ -116,10 +117,13 @@ impl HostPlan {
                     // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address
                     // behind them was checked to have the elements that the kernel touches, exclusively where it writes. A
                     // kernel writes only its own rows, and each row is of one chunk.
-                    Some(pool) if step.rows.is_some() => unsafe { run_chunks(pool, code, slots, step, rows) },
+                    Some(pool) if step.rows.is_some() => unsafe {
+                        run_chunks(pool, (code, scratch), slots, step, rows)
+                    },
                     // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address
-                    // behind them was checked to have the elements that the kernel touches, exclusively where it writes.
-                    _ => unsafe { code.call(slots.as_ptr(), 0, rows) },
+                    // behind them was checked to have the elements that the kernel touches, exclusively where it writes. The
+                    // step knows what scratch memory its kernel takes.
+                    _ => scratch.lend(step.scratch, |scratch| unsafe { code.call(slots.as_ptr(), [0, rows], scratch) }),
                 });
             }
             Ok(())
@@ -138,21 +142,28 @@ impl fmt::Debug for HostPlan {
 /// # Safety
 /// `slots` are the arguments of this code, in order, and the memory behind them is what the kernel reads and writes in so many
 /// rows. It writes only the rows that it is called for.
-unsafe fn run_chunks(pool: &ThreadPool, code: &HostCode, slots: &[u64], step: &StepSlots, rows: u64) {
+unsafe fn run_chunks(
+    pool: &ThreadPool,
+    (code, scratch): (&HostCode, &Scratch),
+    slots: &[u64],
+    step: &StepSlots,
+    rows: u64,
+) {
     let least = (CHUNK_BYTES / step.row_bytes.max(1)).max(1).next_multiple_of(CHUNK_ROWS);
     let threads = pool.current_num_threads() as u64;
     // A few chunks a thread even out what one thread is late by.
     let chunk = rows.div_ceil(threads * 4).max(least).next_multiple_of(CHUNK_ROWS);
     if rows <= chunk || threads < 2 {
         // SAFETY: one call over all rows is what the caller vouches for.
-        unsafe { code.call(slots.as_ptr(), 0, rows) };
-        return;
+        return scratch.lend(step.scratch, |scratch| unsafe { code.call(slots.as_ptr(), [0, rows], scratch) });
     }
     pool.install(|| {
         (0..rows.div_ceil(chunk)).into_par_iter().for_each(|i| {
             // SAFETY: the chunks are disjoint parts of the rows that the caller vouches for, and calls side by side write
-            // different rows.
-            unsafe { code.call(slots.as_ptr(), i * chunk, rows.min((i + 1) * chunk)) };
+            // different rows, each with scratch memory of its own.
+            scratch.lend(step.scratch, |scratch| unsafe {
+                code.call(slots.as_ptr(), [i * chunk, rows.min((i + 1) * chunk)], scratch);
+            });
         });
     });
 }

@@ -4,6 +4,7 @@ pub(crate) mod bind;
 mod prepare;
 
 use crate::cache::{Compiler, KernelCache, KeyText, LoadedKernel, Reach, sealed};
+use crate::host::Scratch;
 use bind::ports::{self, Port};
 use bind::slots::{self, StepSlots};
 pub use prepare::Progress;
@@ -53,6 +54,8 @@ pub struct Plan {
     source: Option<(Arc<dyn Compiler>, Arc<KernelCache>)>,
     /// For each step, one for each variant.
     loaded: OnceLock<Box<[Arc<LoadedKernel>]>>,
+    /// What its kernels keep of a row where that is too much for a stack: made when they are loaded.
+    scratch: OnceLock<Scratch>,
 }
 
 impl Plan {
@@ -109,6 +112,7 @@ impl Plan {
             // SAFETY: the caller vouches that a compiler gave the artifact for this kernel.
             loaded.push(Arc::new(unsafe { LoadedKernel::load(artifact)? }));
         }
+        plan.scratch();
         Ok(Plan { loaded: OnceLock::from(loaded.into_boxed_slice()), ..plan })
     }
 
@@ -127,7 +131,7 @@ impl Plan {
         }
         let ports = ports::ports(&program);
         let steps = program.steps.iter().map(|s| StepSlots::new(s, &program)).collect::<Option<Vec<_>>>();
-        let steps = steps.ok_or_else(|| defect("names a buffer that it does not have"))?;
+        let mut steps = steps.ok_or_else(|| defect("names a buffer that it does not have"))?;
         let known = |s: u32| ports.iter().any(|p| p.symbol == Some(s));
         if steps.iter().any(|s| !s.symbols().all(known)) {
             return Err(defect("uses a dim that no argument has"));
@@ -143,9 +147,13 @@ impl Plan {
             .iter()
             .zip(schedules)
             .map(|(step, schedule)| Scheduled { kernel: step.kernel.clone(), schedule, target }.verify())
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<Verified<Scheduled>>, Diagnostic>>()?;
         let shared_count = shared.iter().flatten().count();
-        Ok(Plan { kernels, ports, steps, shared, shared_count, source, loaded: OnceLock::new(), target, program })
+        for (step, kernel) in steps.iter_mut().zip(&kernels) {
+            step.scratch = kernel.scratch_bytes();
+        }
+        let (loaded, scratch) = (OnceLock::new(), OnceLock::new());
+        Ok(Plan { kernels, ports, steps, shared, shared_count, source, loaded, scratch, target, program })
     }
 
     pub(crate) fn check_artifact(
@@ -202,6 +210,12 @@ impl Plan {
         }
     }
 
+    /// The scratch memory of its kernels.
+    #[inline]
+    pub(crate) fn scratch(&self) -> &Scratch {
+        self.scratch.get_or_init(|| Scratch::new(self.steps.iter().map(|s| s.scratch).max().unwrap_or(0)))
+    }
+
     #[cold]
     fn load_on_this_thread(&self, reach: Reach) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
         if let Some(kernels) = self.loaded.get() {
@@ -214,6 +228,7 @@ impl Plan {
     fn load_with(&self, get: impl FnOnce(&[Job<'_>]) -> Loaded) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
         let jobs: Vec<Job<'_>> = self.kernels.iter().flat_map(|k| k.variants().iter().map(move |v| (k, *v))).collect();
         let loaded = get(&jobs)?;
+        self.scratch();
         // Two threads may both come here; the cache gave them the same kernels.
         Ok(self.loaded.get_or_init(|| loaded.into_boxed_slice()))
     }

@@ -234,6 +234,9 @@ impl Engine {
     /// `strided`; `alias` names the input whose memory an output is, or may be. A slot is a parameter's base address, one
     /// of its strides in elements, or the extent of a dim.
     ///
+    /// `scratch_bytes` is there where the entry point of host code takes a fourth argument: the address of so many bytes, a
+    /// multiple of 64, that no other call uses at the same time.
+    ///
     /// # Errors
     /// `RF0802` in a build without a compiler.
     #[cfg(feature = "graphs")]

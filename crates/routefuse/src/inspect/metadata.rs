@@ -41,7 +41,7 @@ pub(crate) fn metadata(kernel: &Scheduled, artifact: &Artifact, compiler: &dyn C
         ),
         other => return Err(unknown_schedule(k, other).into()),
     };
-    let metadata = json!({
+    let mut metadata = json!({
         "format": FORMAT,
         "key": Key::of(kernel, *variant, compiler).to_string(),
         "kernel": k.name,
@@ -59,6 +59,9 @@ pub(crate) fn metadata(kernel: &Scheduled, artifact: &Artifact, compiler: &dyn C
         "grid": grid,
         "compiler": compiler.version(),
     });
+    if kernel.scratch_bytes() > 0 {
+        metadata["scratch_bytes"] = kernel.scratch_bytes().into();
+    }
     Ok(format!("{metadata:#}"))
 }
 

@@ -108,7 +108,8 @@ pub enum Schedule {
         domains: Vec<Domain>,
     },
     /// Lanes share a row, as a team. Row values and the values in `held` are computed once a row and kept: on a GPU in the
-    /// lanes' registers, on the host, where one lane has the whole row, on the stack. What else a store asks for is pulled.
+    /// lanes' registers, on the host, where one lane has the whole row, on the stack,
+    /// or in scratch memory where that would be too much. What else a store asks for is pulled.
     Row {
         /// For up to `few_rows` rows: short chains of dependent instructions.
         few: RowShape,
@@ -329,6 +330,14 @@ pub struct Scheduled {
 }
 
 impl Scheduled {
+    /// Bytes of scratch memory that a call of the compiled code takes: see [`room::scratch_bytes`]. 0 for a GPU.
+    pub fn scratch_bytes(&self) -> u64 {
+        match (self.target.kind(), &self.schedule) {
+            (TargetKind::Host, Schedule::Row { held, .. }) => room::scratch_bytes(&self.kernel, held),
+            _ => 0,
+        }
+    }
+
     /// What compiled code may assume at launch: see [`Schedule::variants`].
     pub fn variants(&self) -> &'static [Variant] {
         self.schedule.variants(self.target.kind())

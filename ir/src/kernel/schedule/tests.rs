@@ -120,7 +120,7 @@ fn a_row_schedule_fits_the_machine() {
     }
 }
 
-/// The limits are of what is kept at once: 512 columns in a lane, 1 MiB of stack.
+/// The limits are of what is kept at once: 512 columns in a lane, 16 MiB of memory.
 #[test]
 fn a_row_that_there_is_no_room_for_is_refused() {
     assert_eq!(row(4096, (8, 64), &[0], ONE, "sm_90"), "fits");
@@ -129,7 +129,15 @@ fn a_row_that_there_is_no_room_for_is_refused() {
                     room for 512";
     assert!(refused.starts_with(expected) && refused.contains("fewer columns at a time"), "{refused}");
     // Five bytes a column that is held (its trap is one), and four of each segment to be added up.
-    let refused = row(1 << 20, (1, 1), &[0], ONE, "host");
-    let bytes = 9 * (1 << 20) + 5;
-    assert!(refused.contains(&format!("at once: {bytes} bytes of stack, and there is room for 1048576")), "{refused}");
+    let refused = row(1 << 21, (1, 1), &[0], ONE, "host");
+    let bytes = 9 * (1 << 21) + 256;
+    assert!(refused.contains(&format!("at once: {bytes} bytes, and there is room for 16777216")), "{refused}");
+}
+
+#[test]
+fn r8_what_is_too_much_for_a_frame_lies_in_scratch_memory() {
+    let scratch = |cols| room::scratch_bytes(&kernel(cols, true), &[ValueId(0)]);
+    assert_eq!((scratch(8), scratch(4096)), (0, 0));
+    let bytes = scratch(16_384);
+    assert!((9 * 16_384..10 * 16_384).contains(&bytes), "{bytes}");
 }

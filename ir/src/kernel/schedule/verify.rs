@@ -1,6 +1,6 @@
 //! The rules of schedules: what code generation relies on, checked where a schedule is made.
 
-use super::room::{MOST_COLUMNS, MOST_STACK, columns_of_a_lane, stack_bytes};
+use super::room::{MOST_COLUMNS, MOST_SCRATCH, columns_of_a_lane, kept_bytes};
 use super::{Domain, Piece, RowShape, Schedule, Scheduled};
 use crate::diag::{Code, Diagnostic};
 use crate::kernel::ValueId;
@@ -90,7 +90,7 @@ impl Scheduled {
     /// `lanes` is the fewest that a row may have.
     fn check_room(&self, lanes: u32, held: &[ValueId]) -> Result<(), Diagnostic> {
         let (needed, most, unit) = if self.is_host() {
-            (stack_bytes(&self.kernel, held), MOST_STACK, "bytes of stack")
+            (kept_bytes(&self.kernel, held), MOST_SCRATCH, "bytes")
         } else {
             (columns_of_a_lane(&self.kernel, lanes), MOST_COLUMNS, "columns in a lane")
         };

@@ -1,4 +1,5 @@
-//! Row schedules on the host: one lane owns a row, and what is held of it lies on the stack.
+//! Row schedules on the host: one lane owns a row, and what is held of it lies on the stack, or in scratch memory where that
+//! would be too much.
 //!
 //! First, in the order of the values, every one that is held is computed at all columns: what the schedule holds in loops over
 //! pieces of columns, neighbours in one loop; row values by the algorithms of [`reduce`], [`topk`] and [`cumsum`], which ask for
@@ -41,15 +42,15 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use workspace::Workspace;
 
-/// Emits rows `begin..end`.
+/// Emits rows `begin..end`. What is held lies in scratch memory where there is some; the bytes of it that are taken.
 pub(in crate::emit) fn emit<'m>(
     job: Job<'_, 'm>,
     vectors: &dyn Vectors,
     (held, domains): (&[ValueId], &[Domain]),
     peepholes: Peepholes,
     arguments: Arguments<'m>,
-    [begin, end]: [Val<'m>; 2],
-) {
+    ([begin, end], scratch): ([Val<'m>; 2], Option<Val<'m>>),
+) -> u64 {
     let bound_mask = BoundMask::default();
     let shortcuts = chosen(
         peepholes,
@@ -65,12 +66,13 @@ pub(in crate::emit) fn emit<'m>(
         b: job.b,
         ix: Rc::clone(&pull.ix),
         lanewise: Rc::clone(&pull.lanewise),
-        stack: Stack::new(job.b, &pull.ix, &pull.lanewise),
+        stack: Stack::new(job.b, &pull.ix, &pull.lanewise, scratch),
         pull,
         vectors,
         keys: ScopedMap::new(&scopes),
     };
     owner.rows(held, domains, begin, end);
+    owner.stack.scratch_bytes()
 }
 
 /// The owner.

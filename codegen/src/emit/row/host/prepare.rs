@@ -1,8 +1,7 @@
-//! Stack for row values, before any loop.
+//! Memory for row values, before any loop.
 
 use super::RowHost;
 use super::reduce::UNROLLED;
-use super::stack::ALIGN;
 use super::topk::blocks;
 use super::workspace::Workspace;
 use crate::emit::pull::index::Ix;
@@ -24,21 +23,22 @@ impl<'m> RowHost<'_, 'm> {
         work.trap = traps.then(|| b.stack(b.int(8), 1, 1));
         match op {
             RowOp::Reduce(ReduceOp::Sum) if width.div_ceil(self.vectors.lanes()) > UNROLLED => {
-                let element = memory_type(self.b, self.pull.kernel.value(operand).dtype);
-                work.halves = Some(b.stack(element, width.next_power_of_two() / 2, ALIGN));
+                let dtype = self.pull.kernel.value(operand).dtype;
+                let half = width.next_power_of_two() / 2;
+                work.halves = Some(self.stack.memory(memory_type(self.b, dtype), dtype.size(), half));
             }
             RowOp::TopK { .. } | RowOp::TopKMask { .. } => {
                 if let Some((block, count)) = blocks(width) {
-                    let keys = b.stack(i32, block * count, ALIGN);
+                    let keys = self.stack.memory(i32, 4, block * count);
                     self.columns(Ix::constant(width), block * count - width, |at| {
                         let zero = b.const_int(b.lanes_of(i32, at.len() as u32), 0);
                         self.stack.write_at(keys, i32, 4, at[0], zero);
                     });
                     work.keys = Some(keys);
-                    work.maxima = Some(b.stack(i32, count, ALIGN));
+                    work.maxima = Some(self.stack.memory(i32, 4, count));
                 }
                 if let RowOp::TopK { k, order: TopKOrder::Column, .. } = op {
-                    work.sorted = Some(b.stack(i32, k.next_power_of_two(), ALIGN));
+                    work.sorted = Some(self.stack.memory(i32, 4, k.next_power_of_two()));
                 }
             }
             RowOp::Reduce(_) | RowOp::CumSum => {}

@@ -1,4 +1,4 @@
-//! What is held of a row: elements on the stack.
+//! What is held of a row: elements on the stack, or in scratch memory.
 
 use crate::emit::pull::Held;
 use crate::emit::pull::arithmetic::Indexing;
@@ -9,10 +9,12 @@ use crate::emit::pull::types::memory_type;
 use crate::mlir::builder::{Builder, IntPredicate, Val};
 use melior::ir::Type;
 use routefuse_ir::DType;
+use routefuse_ir::kernel::schedule::room::LINE;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// Alignment of what lies on the stack: a cache line.
-pub(super) const ALIGN: u32 = 64;
+pub(super) const ALIGN: u32 = LINE as u32;
 
 /// All columns of a value, or of what is made of one, on the stack.
 #[derive(Clone)]
@@ -39,17 +41,38 @@ pub(super) struct Stack<'a, 'm> {
     b: &'a Builder<'m>,
     ix: Rc<Indexing<'a, 'm>>,
     lanewise: Rc<Lanewise<'a, 'm>>,
+    /// Scratch memory, if it is that instead, and how many bytes of it are taken.
+    scratch: Option<(Val<'m>, Rc<Cell<u64>>)>,
 }
 
 impl<'a, 'm> Stack<'a, 'm> {
-    pub fn new(b: &'a Builder<'m>, ix: &Rc<Indexing<'a, 'm>>, lanewise: &Rc<Lanewise<'a, 'm>>) -> Stack<'a, 'm> {
-        Stack { b, ix: Rc::clone(ix), lanewise: Rc::clone(lanewise) }
+    pub fn new(
+        b: &'a Builder<'m>,
+        ix: &Rc<Indexing<'a, 'm>>,
+        lanewise: &Rc<Lanewise<'a, 'm>>,
+        scratch: Option<Val<'m>>,
+    ) -> Stack<'a, 'm> {
+        let scratch = scratch.map(|base| (base, Rc::default()));
+        Stack { b, ix: Rc::clone(ix), lanewise: Rc::clone(lanewise), scratch }
+    }
+
+    /// Bytes of scratch memory that are taken.
+    pub fn scratch_bytes(&self) -> u64 {
+        self.scratch.as_ref().map_or(0, |(_, taken)| taken.get())
+    }
+
+    /// Memory for `count` elements of `size` bytes. To be asked for outside of loops.
+    pub fn memory(&self, element: Type<'m>, size: u64, count: u64) -> Val<'m> {
+        let Some((base, taken)) = &self.scratch else { return self.b.stack(element, count, ALIGN) };
+        let at = taken.get();
+        taken.set(at + (count * size).next_multiple_of(u64::from(ALIGN)));
+        self.b.gep_const(*base, at as i32, self.b.int(8))
     }
 
     /// Room for `cols` elements. With `columns_of_trap` it remembers traps, one for as many columns.
     pub fn room(&self, dtype: DType, cols: u64, columns_of_trap: Option<u64>) -> Columns<'m> {
-        let pointer = self.b.stack(memory_type(self.b, dtype), cols, ALIGN);
-        let traps = columns_of_trap.map(|each| (self.b.stack(self.b.int(8), cols.div_ceil(each), ALIGN), each));
+        let pointer = self.memory(memory_type(self.b, dtype), dtype.size(), cols);
+        let traps = columns_of_trap.map(|each| (self.memory(self.b.int(8), 1, cols.div_ceil(each)), each));
         Columns { pointer, dtype, nans: Nans::Exact, traps }
     }
 

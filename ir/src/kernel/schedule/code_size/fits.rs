@@ -1,6 +1,6 @@
 //! What is said of a kernel that is too large.
 
-use super::{CodeSize, MOST_DEPTH, MOST_INSTRUCTIONS, depths};
+use super::{CodeSize, MOST_DEPTH, MOST_INSTRUCTIONS, MOST_STORED, depths};
 use crate::diag::{Code, Diagnostic};
 use crate::kernel::schedule::Scheduled;
 
@@ -23,6 +23,13 @@ impl Scheduled {
                 continue;
             }
             let size = CodeSize::up_to(COUNTED, self, *variant);
+            if size.instructions() <= MOST_INSTRUCTIONS {
+                let message = format!(
+                    "{} bytes are read before any is stored, and the most are {MOST_STORED}",
+                    size.stored_at_once()
+                );
+                return Err(refuse(message).help("give it fewer outputs of equally many columns"));
+            }
             let (count, more) =
                 (size.instructions(), if size.instructions() > COUNTED { "more than" } else { "about" });
             let of_value = size.largest().map_or_else(String::new, |(id, n)| {

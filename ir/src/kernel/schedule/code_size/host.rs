@@ -24,14 +24,21 @@ pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, position: usize) {
     let kernel = walk.kernel;
     let store = &kernel.stores[position];
     let in_blocks = matches!(schedule, Schedule::Flat { .. }) && domain.cols > 1 && domain.cols % 2 == 1;
+    let mut widest = 0;
     for (columns, scope) in pieces(walk, domain, in_blocks) {
         let lanes = columns.lanes().max(scope.rows);
         for id in store.operands() {
             walk.ask(id, &columns, scope);
         }
-        let one = walk.on_lanes(lanes, kernel.value(store.value).dtype.bits());
+        let dtype = kernel.value(store.value).dtype;
+        let one = walk.on_lanes(lanes, dtype.bits());
+        // All that a piece stores is read before any of it is stored.
+        if scope.rows == 1 && columns.lanes() > 1 {
+            widest = widest.max(lanes * dtype.size());
+        }
         walk.count(store.value, if store.add_at.is_some() { 8 * lanes } else { 2 + 2 * one });
     }
+    walk.hold_for_stores(domain.cols, widest);
     while walk.goes_on()
         && let Some(id) = walk.to_compute.pop()
     {

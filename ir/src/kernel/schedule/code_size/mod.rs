@@ -28,6 +28,10 @@ use walk::Walk;
 /// engines run have at most 4,000.
 pub const MOST_INSTRUCTIONS: u64 = 25_000;
 
+/// The most bytes of vectors that a host kernel has at once because it reads all before it stores any: what does not fit the
+/// registers lies in its frame, which has [`MOST_FRAME`](super::room::MOST_FRAME) bytes in all.
+pub const MOST_STORED: u64 = 32 << 10;
+
 /// The most values that lie one behind the other between a store and what it reads: code generation goes from a value to its
 /// operands on the stack of the thread that compiles, of which a thread of a pool has 2 MiB.
 pub const MOST_DEPTH: u64 = 256;
@@ -72,7 +76,12 @@ impl<'k> CodeSize<'k> {
 
     /// Whether it is more than a kernel may have.
     pub fn is_too_large(&self) -> bool {
-        self.walk.total > MOST_INSTRUCTIONS
+        self.walk.total > MOST_INSTRUCTIONS || self.walk.most_stored > MOST_STORED
+    }
+
+    /// Bytes that the host has at once before it stores the first of them: see [`MOST_STORED`].
+    pub fn stored_at_once(&self) -> u64 {
+        self.walk.most_stored
     }
 
     /// The value that most of the instructions are for, with their number.

@@ -5,7 +5,7 @@ use crate::kernel::analysis::cost;
 use crate::kernel::{Bounds, Kernel, Value, ValueId, ValueKind};
 use crate::op::OutOfRange;
 use crate::target::{Target, TargetKind};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// A region of the code: what is written out in one is seen by those inside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,9 @@ pub(super) struct Walk<'k> {
     wanted: Vec<bool>,
     /// Kept values that are still to be computed.
     pub(super) to_compute: Vec<ValueId>,
+    /// By the columns of a domain, bytes that a piece of its stores has at once; and the most of any.
+    stored: HashMap<u64, u64>,
+    pub(super) most_stored: u64,
     on_host: bool,
     /// LLVM takes longer for as many instructions: its scheduler for AMD looks again and again at rows that lanes hold in many registers.
     is_slow: bool,
@@ -64,6 +67,8 @@ impl<'k> Walk<'k> {
             kept: kernel.values.iter().map(|v| v.kind.is_row_value()).collect(),
             wanted: vec![false; count],
             to_compute: vec![],
+            stored: HashMap::new(),
+            most_stored: 0,
             on_host: target.kind() == TargetKind::Host,
             is_slow: target.kind() == TargetKind::Amdgpu && kernel.has_row_values(),
             scopes: ROW.number,
@@ -75,6 +80,13 @@ impl<'k> Walk<'k> {
     /// These values are computed once a row and kept, as row values are.
     pub(super) fn keep(&mut self, values: &[ValueId]) {
         values.iter().for_each(|v| self.kept[v.0 as usize] = true);
+    }
+
+    /// A piece of a domain of so many columns has so many bytes more before it stores them.
+    pub(super) fn hold_for_stores(&mut self, cols: u64, bytes: u64) {
+        let held = self.stored.entry(cols).or_default();
+        *held += bytes;
+        self.most_stored = self.most_stored.max(*held);
     }
 
     /// Whether counting goes on.
