@@ -47,7 +47,12 @@ pub fn read_included(input: &str, data: &[u8], key: &str, want: DType) -> Result
 fn checked(input: &str, spec: &str, tensor: Tensor, want: DType, rank: Option<usize>) -> Result<Tensor, Diagnostic> {
     if tensor.dtype() != want {
         let message = format!("input `{input}` is {want}, but `{spec}` holds {}", tensor.dtype());
-        let help = format!("save it as {want}, or `cast` it in the graph");
+        let mut help = format!("save it as {want}, or `cast` it in the graph");
+        if input == "logits" && tensor.dtype().is_float() {
+            help += &format!("; a preset takes it by `--option logits={}`", tensor.dtype());
+        } else if want == DType::Bf16 {
+            help += "; .npy has no bf16: save its bits as u16, in numpy `x.view(np.uint16)`";
+        }
         return Err(Diagnostic::new(Code::FileTypeMismatch, message).help(help));
     }
     if let Some(rank) = rank.filter(|&r| r != tensor.shape().len()) {
@@ -170,10 +175,29 @@ fn tensor_of(path: &str, key: &str, view: &TensorView<'_>) -> Result<Tensor, Dia
     })
 }
 
-/// The dtype in a `.npy` header, so that a mismatch can be named.
-fn npy_dtype(data: &[u8]) -> Option<DType> {
+/// The dtype in a `.npy` header, as numpy writes it: `<f4`.
+fn descr(data: &[u8]) -> Option<String> {
     let header = String::from_utf8_lossy(data.get(..data.len().min(256))?).into_owned();
-    let text = header.split("'descr'").nth(1)?.split('\'').nth(1)?.to_owned();
+    Some(header.split("'descr'").nth(1)?.split('\'').nth(1)?.to_owned())
+}
+
+/// Why a dtype of numpy's is none of a graph's, and what to save instead.
+fn foreign(descr: &str) -> String {
+    let swapped = || descr.replacen('>', "<", 1);
+    match descr {
+        "<V2" | "|V2" => "its elements are two bytes without a dtype, as bf16 of `ml_dtypes` is saved; save the bits, \
+                          `x.view(np.uint16)`"
+            .to_owned(),
+        "<f8" => "its elements are float64, which is no dtype of a graph; save `x.astype(np.float32)`".to_owned(),
+        _ if npy_dtype(&swapped()).is_some() => {
+            format!("its elements are big-endian; save `x.astype('{}')`", swapped())
+        }
+        _ => format!("its elements are `{descr}`, which is no dtype of a graph"),
+    }
+}
+
+/// The dtype that numpy writes so.
+fn npy_dtype(descr: &str) -> Option<DType> {
     let all = [
         ("|b1", DType::Bool),
         ("|i1", DType::I8),
@@ -187,7 +211,7 @@ fn npy_dtype(data: &[u8]) -> Option<DType> {
         ("<f2", DType::F16),
         ("<f4", DType::F32),
     ];
-    all.iter().find(|(name, _)| *name == text).map(|(_, d)| *d)
+    all.iter().find(|(name, _)| *name == descr).map(|(_, d)| *d)
 }
 
 fn read_npy(path: &str, want: DType) -> Result<Tensor, Diagnostic> {
@@ -195,9 +219,10 @@ fn read_npy(path: &str, want: DType) -> Result<Tensor, Diagnostic> {
     if data.get(..6) != Some(b"\x93NUMPY") {
         return Err(not_what_it_says(path, ".npy", &"it does not begin with the numpy magic"));
     }
-    let Some(found) = npy_dtype(&data) else {
-        return Err(not_what_it_says(path, ".npy", &"its dtype is none of a graph's, or is big-endian"));
+    let Some(descr) = descr(&data) else {
+        return Err(not_what_it_says(path, ".npy", &"it has no header with a dtype, `'descr'`"));
     };
+    let found = npy_dtype(&descr).ok_or_else(|| not_what_it_says(path, ".npy", &foreign(&descr)))?;
     let read = match found {
         DType::Bool => array::<bool>(&data).map(|(s, v)| (s, v.iter().map(|&b| u8::from(b)).collect())),
         DType::I8 => raw::<i8>(&data),
@@ -347,5 +372,33 @@ mod tests {
         assert_eq!(read("x", &file, DType::F32, None).unwrap_err().code, Code::BadTensorFile);
         std::fs::remove_file(&file).unwrap();
         assert_eq!(read("x", &file, DType::F32, None).unwrap_err().code, Code::CannotRead);
+    }
+
+    #[test]
+    fn f16_arrays_of_other_dtypes_say_how_to_save_them() {
+        let file = path("foreign.npy");
+        let said = |descr: &str| {
+            let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (1,), }}\n");
+            let mut data = b"\x93NUMPY\x01\x00".to_vec();
+            data.extend_from_slice(&(header.len() as u16).to_le_bytes());
+            data.extend_from_slice(header.as_bytes());
+            data.extend_from_slice(&[0; 8]);
+            std::fs::write(&file, data).unwrap();
+            read("x", &file, DType::Bf16, None).unwrap_err().to_string()
+        };
+        assert!(said("<V2").contains("x.view(np.uint16)"), "{}", said("<V2"));
+        assert!(said("<f8").contains("x.astype(np.float32)"));
+        assert!(said(">f4").contains("big-endian; save `x.astype('<f4')`"));
+        assert!(said("<c8").contains("`<c8`, which is no dtype of a graph"));
+        std::fs::write(&file, b"\x93NUMPY\x01\x00\x02\x00{}").unwrap();
+        let e = read("x", &file, DType::F32, None).unwrap_err();
+        assert!(e.to_string().contains("no header with a dtype"), "{e}");
+        // Logits of another float have an option of the presets.
+        write_npy(Path::new(&file), &Tensor::from_f32(&[1], &[1.0])).unwrap();
+        let e = read("logits", &file, DType::Bf16, None).unwrap_err();
+        assert!(e.to_string().contains("`--option logits=f32`"), "{e}");
+        let e = read("w", &file, DType::Bf16, None).unwrap_err();
+        assert!(e.to_string().contains("x.view(np.uint16)"), "{e}");
+        std::fs::remove_file(&file).unwrap();
     }
 }
