@@ -3,6 +3,8 @@
 
 mod row;
 
+pub use row::{MAX_K, MAX_TOPK_WIDTH, SMALL_ROW};
+
 use crate::diag::Code;
 use crate::dim::{Dim, shape_text};
 use crate::dtype::DType;

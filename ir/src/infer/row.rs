@@ -9,12 +9,15 @@ use crate::op::{Denominator, GroupScore, ReduceOp};
 use crate::tensor_type::TensorType;
 use crate::verify::MAX_RANK;
 
-/// The most slots of a `topk`.
-pub const MAX_K: u64 = 64;
+/// The most columns that are selected of a row of more than [`SMALL_ROW`]: each is a round of code.
+pub const MAX_K: u64 = 128;
 
-/// The widest row that `topk`, `topk_mask`, `argmax`, `top2_sum` and `cumsum` take: what the lanes of a group keep in
+/// Of rows of so many columns, all may be selected: a `topk` of them sorts the row.
+pub const SMALL_ROW: u64 = 256;
+
+/// The widest row that `topk`, `topk_mask`, `argmax`, `top2_sum` and `cumsum` take: what the threads of a block keep in
 /// registers. (Other reductions are halved first.)
-pub const MAX_TOPK_WIDTH: u64 = 4096;
+pub const MAX_TOPK_WIDTH: u64 = 16_384;
 
 impl Cx<'_> {
     pub(super) fn argmax(&self) -> Inferred {
@@ -178,7 +181,8 @@ impl Cx<'_> {
         self.count(1)?;
         let width = self.keys()?;
         self.narrow(width)?;
-        self.at_most("k", k, width.min(MAX_K), "columns")
+        let most = if width <= SMALL_ROW { width } else { MAX_K };
+        self.at_most("k", k, most, "columns")
     }
 
     fn narrow(&self, width: u64) -> Result<(), Problem> {

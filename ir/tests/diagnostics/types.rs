@@ -265,11 +265,11 @@ graph @g {
 graph @g {
   dim T
   input %x : f32[T, 8]
-  input %wide : f32[T, 5000]
-  input %z : f32[T, 128]
+  input %wide : f32[T, 20000]
+  input %z : f32[T, 257]
   input %s : f32[T, 4]
   %a = topk %x {k = 9}
-  %b = topk %z {k = 65}
+  %b = topk %z {k = 129}
   %c = topk_mask %x {k = 0}
   %d = topk %wide {k = 8}
   %e = group_mask %x, %s {keep = 5, masked = zero}
@@ -281,24 +281,24 @@ graph @g {
         expected: r#"8:3 RF0312: `topk` of f32[T, 8] has `k` = 9
   in: %a = topk %x {k = 9}
   help: it takes 1 to 8 of the columns
-9:3 RF0312: `topk` of f32[T, 128] has `k` = 65
-  in: %b = topk %z {k = 65}
-  help: it takes 1 to 64 of the columns
+9:3 RF0312: `topk` of f32[T, 257] has `k` = 129
+  in: %b = topk %z {k = 129}
+  help: it takes 1 to 128 of the columns
 10:3 RF0312: `topk_mask` of f32[T, 8] has `k` = 0
   in: %c = topk_mask %x {k = 0}
   help: it takes 1 to 8 of the columns
-11:3 RF0312: `topk` of rows of 5000 columns
+11:3 RF0312: `topk` of rows of 20000 columns
   in: %d = topk %wide {k = 8}
-  help: rows have at most 4096 columns
+  help: rows have at most 16384 columns
 12:3 RF0312: `group_mask` of f32[T, 8] has `keep` = 5
   in: %e = group_mask %x, %s {keep = 5, masked = zero}
   help: it takes 1 to 4 of the groups
-13:3 RF0312: `cumsum` of rows of 5000 columns
+13:3 RF0312: `cumsum` of rows of 20000 columns
   in: %f = cumsum %wide
-  help: rows have at most 4096 columns
-14:3 RF0312: `top2_sum` of rows of 5000 columns
+  help: rows have at most 16384 columns
+14:3 RF0312: `top2_sum` of rows of 20000 columns
   in: %g = top2_sum %wide {axis = 1}
-  help: rows have at most 4096 columns"#,
+  help: rows have at most 16384 columns"#,
     },
     Case {
         about: "RF0313 uneven groups",

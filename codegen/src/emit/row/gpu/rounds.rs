@@ -8,6 +8,9 @@ use crate::mlir::builder::{IntPredicate, Val};
 /// Keys that a lane sorts together; more are several lists.
 const LIST: usize = 16;
 
+/// So many rounds are written out; more are a loop.
+pub(super) const UNROLLED: u64 = 64;
+
 /// A key of this lane: its word, and how many of the lane's columns lie behind its own.
 type Key<'m> = (Val<'m>, Val<'m>);
 
@@ -40,7 +43,7 @@ impl<'m> RowGpu<'_, 'm> {
         }
     }
 
-    /// k rounds over one segment's keys, all of them free where the mask is not set.
+    /// k rounds over one segment's keys, all of them free where the mask is not set. At most [`UNROLLED`].
     pub(super) fn rounds(
         &self,
         keys: &[Val<'m>],
@@ -49,50 +52,111 @@ impl<'m> RowGpu<'_, 'm> {
         spread: &Spread<'m>,
         mut found: impl FnMut(u64, Round<'m>),
     ) {
-        let (b, team) = (self.b, &self.team);
-        let last_column = b.addi(self.first_column(spread), self.word(spread.registers - 1));
-        let mut lists: Vec<Vec<Key<'m>>> = (0..keys.len())
-            .step_by(LIST)
-            .map(|from| self.sorted(&keys[from..keys.len().min(from + LIST)], keys.len() - from, k as usize))
-            .collect();
+        let team = &self.team;
+        let last_column = self.last_column(spread);
+        let mut lists = self.lists(keys, k);
         if let [list] = &lists[..]
             && team.has_pairs(list.len() + 1)
         {
             return self.rounds_in_memory(list, mask, (k, may_run_out), spread, found);
         }
-        if let Some(mask) = mask {
-            // A lane that never wins never goes on, so its first key is enough.
-            for list in &mut lists {
-                list[0].0 = b.select(mask, list[0].0, self.word(0));
-            }
-        }
+        self.free_where_not(mask, &mut lists);
         for round in 0..k {
-            let heads: Vec<Key<'m>> = lists.iter().map(|list| list[0]).collect();
-            let best = heads[1..].iter().fold(heads[0].0, |best, head| b.maxui(best, head.0));
-            // The first list that has it, the last one being the only one left.
-            let mut behind = heads[heads.len() - 1].1;
-            let mut has = vec![];
-            for head in heads[..heads.len() - 1].iter().rev() {
-                let this = b.cmpi(IntPredicate::Eq, head.0, best);
-                behind = b.select(this, head.1, behind);
-                has.push(this);
+            let (best, has) = self.round(&lists, last_column, spread);
+            let wins = best.wins;
+            found(round, best);
+            // As far as rounds are left that may ask for it.
+            self.go_on(&mut lists, wins, &has, (k - 1 - round) as usize);
+        }
+    }
+
+    /// As [`Self::rounds`], in a loop. `first` are values that each round takes from the one before; what it is told of is the
+    /// round's number, `i32`, what was found, and these. The last round's are returned.
+    pub(super) fn rounds_in_loop(
+        &self,
+        keys: &[Val<'m>],
+        mask: Option<Val<'m>>,
+        k: u64,
+        spread: &Spread<'m>,
+        first: &[Val<'m>],
+        found: impl Fn(Val<'m>, Round<'m>, &[Val<'m>]) -> Vec<Val<'m>>,
+    ) -> Vec<Val<'m>> {
+        let last_column = self.last_column(spread);
+        let mut lists = self.lists(keys, k);
+        self.free_where_not(mask, &mut lists);
+        let flat = |lists: &[Vec<Key<'m>>]| -> Vec<Val<'m>> {
+            lists.iter().flatten().flat_map(|key| [key.0, key.1]).collect()
+        };
+        let carried = flat(&lists);
+        let range = (self.word(0), self.word(k as u32), self.word(1));
+        let mut last = self.b.for_loop_carrying(range, &[&carried[..], first].concat(), |_, round, state| {
+            let (words, theirs) = state.split_at(carried.len());
+            let mut words = words.iter().copied();
+            let mut next = || words.next().expect("a list goes through the loop whole");
+            let mut now: Vec<Vec<Key<'m>>> =
+                lists.iter().map(|list| list.iter().map(|_| (next(), next())).collect()).collect();
+            let (best, has) = self.round(&now, last_column, spread);
+            let wins = best.wins;
+            let theirs = found(round, best, theirs);
+            self.go_on(&mut now, wins, &has, usize::MAX);
+            self.team.end_of_turn();
+            [flat(&now), theirs].concat()
+        });
+        last.split_off(carried.len())
+    }
+
+    /// The lane's last column within its segment, `i32`.
+    fn last_column(&self, spread: &Spread<'m>) -> Val<'m> {
+        self.b.addi(self.first_column(spread), self.word(spread.registers - 1))
+    }
+
+    /// The lane's keys in sorted lists.
+    fn lists(&self, keys: &[Val<'m>], k: u64) -> Vec<Vec<Key<'m>>> {
+        (0..keys.len())
+            .step_by(LIST)
+            .map(|from| self.sorted(&keys[from..keys.len().min(from + LIST)], keys.len() - from, k as usize))
+            .collect()
+    }
+
+    /// A lane that never wins never goes on, so its first key is enough.
+    fn free_where_not(&self, mask: Option<Val<'m>>, lists: &mut [Vec<Key<'m>>]) {
+        let Some(mask) = mask else { return };
+        for list in lists {
+            list[0].0 = self.b.select(mask, list[0].0, self.word(0));
+        }
+    }
+
+    /// The best key that is left; and of every list but the last, whether it has the lane's best.
+    fn round(&self, lists: &[Vec<Key<'m>>], last_column: Val<'m>, spread: &Spread<'m>) -> (Round<'m>, Vec<Val<'m>>) {
+        let (b, team) = (self.b, &self.team);
+        let heads: Vec<Key<'m>> = lists.iter().map(|list| list[0]).collect();
+        let best = heads[1..].iter().fold(heads[0].0, |best, head| b.maxui(best, head.0));
+        // The first list that has it, the last one being the only one left.
+        let mut behind = heads[heads.len() - 1].1;
+        let mut has = vec![];
+        for head in heads[..heads.len() - 1].iter().rev() {
+            let this = b.cmpi(IntPredicate::Eq, head.0, best);
+            behind = b.select(this, head.1, behind);
+            has.push(this);
+        }
+        has.reverse();
+        let largest = team.max(best, spread.span);
+        let wins = team.is_first(b.cmpi(IntPredicate::Eq, best, largest), spread.span);
+        (Round { largest, wins, column: b.subi(last_column, behind) }, has)
+    }
+
+    /// The winner goes on with its next key; no more than `left` of each list will be asked for.
+    fn go_on(&self, lists: &mut [Vec<Key<'m>>], wins: Val<'m>, has: &[Val<'m>], left: usize) {
+        let b = self.b;
+        let mut takes = wins;
+        for (i, list) in lists.iter_mut().enumerate() {
+            let this = has.get(i).map_or(takes, |this| b.andi(takes, *this));
+            for at in 0..list.len().min(left) {
+                let next = list.get(at + 1).copied().unwrap_or((self.word(0), self.word(0)));
+                list[at] = (b.select(this, next.0, list[at].0), b.select(this, next.1, list[at].1));
             }
-            has.reverse();
-            let largest = team.max(best, spread.span);
-            let wins = team.is_first(b.cmpi(IntPredicate::Eq, best, largest), spread.span);
-            found(round, Round { largest, wins, column: b.subi(last_column, behind) });
-            // The winner goes on with its next key, as far as rounds are left that may ask for it.
-            let mut takes = wins;
-            let left = (k - 1 - round) as usize;
-            for (i, list) in lists.iter_mut().enumerate() {
-                let this = has.get(i).map_or(takes, |this| b.andi(takes, *this));
-                for at in 0..list.len().min(left) {
-                    let next = list.get(at + 1).copied().unwrap_or((self.word(0), self.word(0)));
-                    list[at] = (b.select(this, next.0, list[at].0), b.select(this, next.1, list[at].1));
-                }
-                if let Some(this) = has.get(i) {
-                    takes = b.andi(takes, b.not(*this));
-                }
+            if let Some(this) = has.get(i) {
+                takes = b.andi(takes, b.not(*this));
             }
         }
     }

@@ -4,7 +4,7 @@
 //! largest puts its column into the round's cell and goes on with its next key.
 
 use super::RowGpu;
-use super::rounds::Round;
+use super::rounds::{Round, UNROLLED};
 use super::spread::{Column, Spread};
 use crate::emit::peephole::{Peephole, masked_keys};
 use crate::emit::pull::index::{Index, Ix};
@@ -59,15 +59,27 @@ impl<'m> RowGpu<'_, 'm> {
         let first = self.ix.times(spread.owned[turn as usize], k);
         let mut largest = vec![];
         let own = spread.columns[spread.turn(turn)][0].valid;
-        self.rounds(keys, mask, (k, may_run_out), spread, |round, found| {
-            let cell = self.ix.to_word(first.offset(round));
-            let wins = if spread.segments == 1 || spread.segments.is_multiple_of(u64::from(spread.side)) {
+        let wins = |found: &Round<'m>| {
+            if spread.segments == 1 || spread.segments.is_multiple_of(u64::from(spread.side)) {
                 found.wins
             } else {
                 // A copy of another turn's segment has no keys, and nothing to say.
                 own.map_or(found.wins, |own| b.andi(found.wins, own))
-            };
-            team.give_where(wins, found.column, cell);
+            }
+        };
+        if k > UNROLLED {
+            let first = self.ix.to_word(first);
+            self.rounds_in_loop(keys, mask, k, spread, &[], |round, found, _| {
+                let none = may_run_out.then(|| b.cmpi(IntPredicate::Eq, found.largest, self.word(0)));
+                let column = none.map_or(found.column, |none| b.select(none, self.word(u32::MAX), found.column));
+                team.give_where(wins(&found), column, b.addi(first, round));
+                vec![]
+            });
+            return;
+        }
+        self.rounds(keys, mask, (k, may_run_out), spread, |round, found| {
+            let cell = self.ix.to_word(first.offset(round));
+            team.give_where(wins(&found), found.column, cell);
             largest.push(found.largest);
         });
         if may_run_out {
@@ -87,8 +99,11 @@ impl<'m> RowGpu<'_, 'm> {
     /// The chosen columns of each segment in ascending order, by way of the row's cells.
     fn in_order_of_columns(&self, chosen: &[Val<'m>], cells: &[Val<'m>], k: u64, result: &Spread<'m>) -> Vec<Val<'m>> {
         let (b, team) = (self.b, &self.team);
-        let ranks: Vec<Val<'m>> =
-            chosen.iter().zip(&result.columns).map(|(x, column)| self.rank_among(*x, column.at, k)).collect();
+        let ranks: Vec<Val<'m>> = if k > UNROLLED {
+            self.ranks_in_loop(chosen, k, result)
+        } else {
+            chosen.iter().zip(&result.columns).map(|(x, column)| self.rank_among(*x, column.at, k)).collect()
+        };
         team.settle_memory();
         for (chosen, (rank, column)) in chosen.iter().zip(ranks.iter().zip(&result.columns)) {
             let first = self.ix.times(self.ix.divide(column.at, k), k);
@@ -140,15 +155,41 @@ impl<'m> RowGpu<'_, 'm> {
     /// How many of the k cells of a segment have a lower column than `own`, which is at `at`. −1 is no low one, and of
     /// several the first comes first.
     fn rank_among(&self, own: Val<'m>, at: Ix<'m>, k: u64) -> Val<'m> {
-        let b = self.b;
         let (first, own_number) = (self.ix.times(self.ix.divide(at, k), k), self.ix.to_word(self.ix.remainder(at, k)));
         (0..k).fold(self.word(0), |rank, i| {
             let other = self.team.take(self.ix.to_word(first.offset(i)));
-            let earlier = b.cmpi(IntPredicate::Ult, self.word(i as u32), own_number);
-            let same = b.andi(b.cmpi(IntPredicate::Eq, other, own), earlier);
-            let before = b.ori(b.cmpi(IntPredicate::Ult, other, own), same);
-            b.addi(rank, b.extui(before, b.int(32)))
+            self.rank_behind(rank, (own, own_number), (other, self.word(i as u32)))
         })
+    }
+
+    /// As [`Self::rank_among`], of all the lane's columns at once, in a loop over the cells.
+    fn ranks_in_loop(&self, chosen: &[Val<'m>], k: u64, result: &Spread<'m>) -> Vec<Val<'m>> {
+        let b = self.b;
+        let (firsts, numbers): (Vec<Val<'m>>, Vec<Val<'m>>) = result
+            .columns
+            .iter()
+            .map(|column| {
+                let first = self.ix.times(self.ix.divide(column.at, k), k);
+                (self.ix.to_word(first), self.ix.to_word(self.ix.remainder(column.at, k)))
+            })
+            .unzip();
+        let range = (self.word(0), self.word(k as u32), self.word(1));
+        b.for_loop_carrying(range, &vec![self.word(0); chosen.len()], |_, i, ranks| {
+            let next = |at: usize| {
+                let other = self.team.take(b.addi(firsts[at], i));
+                self.rank_behind(ranks[at], (chosen[at], numbers[at]), (other, i))
+            };
+            (0..ranks.len()).map(next).collect()
+        })
+    }
+
+    /// The rank with one more before it, if the other column comes before; each with the number of its cell.
+    fn rank_behind(&self, rank: Val<'m>, own: (Val<'m>, Val<'m>), other: (Val<'m>, Val<'m>)) -> Val<'m> {
+        let b = self.b;
+        let earlier = b.cmpi(IntPredicate::Ult, other.1, own.1);
+        let same = b.andi(b.cmpi(IntPredicate::Eq, other.0, own.0), earlier);
+        let before = b.ori(b.cmpi(IntPredicate::Ult, other.0, own.0), same);
+        b.addi(rank, b.extui(before, b.int(32)))
     }
 
     /// Whether each column is among the k best of its segment, in the registers of the spread.
@@ -177,13 +218,24 @@ impl<'m> RowGpu<'_, 'm> {
                 // What the last round found: all keys up to it are chosen.
                 let mut last = (self.word(0), self.word(u32::MAX));
                 let may_run_out = self.may_run_out(value, candidates);
-                self.rounds(own, None, (k, may_run_out), spread, |round, Round { largest, wins, column }| {
-                    if round + 1 == k {
-                        let column = team.from(column, team.first(wins, spread.span));
-                        let none = b.cmpi(IntPredicate::Eq, largest, self.word(0));
-                        last = (largest, b.select(none, self.word(u32::MAX), column));
-                    }
-                });
+                let last_of = |Round { largest, wins, column }: Round<'m>| {
+                    let column = team.from(column, team.first(wins, spread.span));
+                    let none = b.cmpi(IntPredicate::Eq, largest, self.word(0));
+                    (largest, b.select(none, self.word(u32::MAX), column))
+                };
+                if k > UNROLLED {
+                    let first = [self.word(0), b.const_bool(false), self.word(0)];
+                    let found = self.rounds_in_loop(own, None, k, spread, &first, |_, found, _| {
+                        vec![found.largest, found.wins, found.column]
+                    });
+                    last = last_of(Round { largest: found[0], wins: found[1], column: found[2] });
+                } else {
+                    self.rounds(own, None, (k, may_run_out), spread, |round, found| {
+                        if round + 1 == k {
+                            last = last_of(found);
+                        }
+                    });
+                }
                 for (register, key) in own.iter().enumerate() {
                     let better = b.cmpi(IntPredicate::Ugt, *key, last.0);
                     let column = b.addi(self.first_column(spread), self.word(register as u32));

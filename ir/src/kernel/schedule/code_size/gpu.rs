@@ -4,11 +4,13 @@ use super::columns::{Columns, Step};
 use super::walk::{ROW, Walk};
 use crate::kernel::schedule::{Domain, Piece, Schedule, Variant};
 use crate::kernel::{RowOp, RowValue, ValueId};
-use crate::op::ReduceOp;
+use crate::op::{ReduceOp, TopKOrder};
 use crate::target::Target;
 
 /// Keys that a lane sorts together.
 const LIST: u64 = 16;
+/// So many rounds of a selection are written out; more are a loop.
+const UNROLLED: u64 = 64;
 /// Exchanges of a sorting network of [`LIST`] keys.
 const EXCHANGES: u64 = 63;
 
@@ -108,7 +110,7 @@ impl Team {
                 let steps = u64::from(row.width.next_power_of_two().ilog2());
                 words * steps * 8 * registers
             }
-            RowOp::TopK { k, .. } => self.rounds(&spread, k) + 4 * k,
+            RowOp::TopK { k, .. } => self.rounds(&spread, k) + if k > UNROLLED { 8 } else { 4 * k },
             RowOp::TopKMask { k, .. } if k >= row.width => 2 * registers,
             RowOp::TopKMask { k, .. } => {
                 self.rounds(&spread, k).min(if registers == 1 { 6 * span } else { u64::MAX }) + 6 * registers
@@ -119,6 +121,10 @@ impl Team {
             // The columns that were chosen come out of shared memory.
             let chosen = kernel.value(id).space.cols.div_ceil(self.lanes);
             walk.count(id, 8 * chosen);
+            if let RowOp::TopK { k, order: TopKOrder::Column, .. } = row.op {
+                // Each is compared with all others of its segment.
+                walk.count(id, 7 * chosen * if k > UNROLLED { 1 } else { k });
+            }
         }
     }
 
@@ -130,6 +136,6 @@ impl Team {
         let exchanges = EXCHANGES * list / LIST * u64::from(list > 1);
         let keys = 8 * registers;
         let round = 10 + self.join(spread.span) + lists * (4 + 2 * list.min(k));
-        keys + lists * 6 * exchanges + k * round
+        keys + lists * 6 * exchanges + if k > UNROLLED { round } else { k * round }
     }
 }
