@@ -28,6 +28,8 @@ pub enum Problem {
         /// What does not fit.
         message: String,
     },
+    /// Compiling was cancelled.
+    Cancelled,
     /// MLIR rejects the module that was built: an error in this crate's emitters. With MLIR's diagnostics.
     Verify(String),
     /// An MLIR pass failed. With MLIR's diagnostics.
@@ -86,6 +88,7 @@ impl fmt::Display for CodegenError {
                 "the host processor `{cpu}` has no {feature} instructions, which bit-exact host code needs; compile for a \
                  GPU target, or run on a processor that has them"
             ),
+            Problem::Cancelled => write!(f, "compiling for `{target}` was cancelled"),
             Problem::Schedule { kernel, message } => {
                 write!(f, "the schedule of kernel `{kernel}` for `{target}` does not fit: {message}")
             }

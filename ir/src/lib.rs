@@ -38,6 +38,7 @@
 pub mod artifact;
 #[cfg(feature = "graphs")]
 pub mod builder;
+pub mod cancel;
 pub mod diag;
 pub mod dim;
 pub mod dtype;

@@ -2,8 +2,9 @@
 
 use crate::canonicalise::{Expand, Pass, PassReport, canonicalise};
 use crate::explain::{Report, explain};
-use crate::fuse::{Cut, Fusion, fits, fuse, unfused};
+use crate::fuse::{Cut, Fusion, fits, fuse_until, unfused};
 use crate::range::Ranges;
+use routefuse_ir::cancel::Cancel;
 use routefuse_ir::program::Program;
 use routefuse_ir::{Diagnostics, Graph, NodeId, Verified};
 use std::fmt;
@@ -64,11 +65,21 @@ pub struct Compiled {
 /// # Errors
 /// Only by a defect of this crate (`RF0501`, `RF0901`): every verified graph has kernels.
 pub fn compile_graph(g: Verified<Graph>, options: &Options) -> Result<Compiled, Diagnostics> {
+    compile_graph_until(g, options, &Cancel::default())
+}
+
+/// As [`compile_graph`], until it is cancelled.
+///
+/// # Errors
+/// Those of [`compile_graph`]; `RF0816` if it was cancelled.
+pub fn compile_graph_until(g: Verified<Graph>, options: &Options, cancel: &Cancel) -> Result<Compiled, Diagnostics> {
+    cancel.check()?;
     let (canonical, passes) = canonicalise(g.clone())?;
+    cancel.check()?;
     let kernels = |source: &Verified<Graph>| {
         let ranges = Ranges::of(source);
         let proved = |id| ranges.prove_gather(source, id).is_ok();
-        if options.fuse { fuse(source, proved) } else { unfused(source, proved) }
+        if options.fuse { fuse_until(source, proved, cancel) } else { unfused(source, proved) }
     };
     let mut source = if options.fuse { canonical.clone() } else { g.clone() };
     let mut fusion = kernels(&source)?;

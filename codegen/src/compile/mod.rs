@@ -5,7 +5,7 @@ mod timings;
 use crate::{
     emit,
     emit::peephole::Peepholes,
-    error::CodegenError,
+    error::{CodegenError, Problem},
     llvm::{CodeGenerator, link},
     machine::{self, Machine, Product, host::HostProcessor},
     mlir::{builder::Builder, session::MlirSession},
@@ -13,6 +13,7 @@ use crate::{
 use melior::ir::{Location, Module};
 use routefuse_ir::Verified;
 use routefuse_ir::artifact::Artifact;
+use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use timings::timed;
@@ -69,7 +70,20 @@ pub(crate) struct MachineCode {
 /// A kind of schedule that is not known, or a host processor that lacks instructions (see [`Problem`](crate::Problem)); all
 /// others are defects, of this crate or of LLVM.
 pub fn compile(scheduled: &Verified<Scheduled>, variant: Variant, dump: Dump) -> Result<Compiled, CodegenError> {
-    compile_on(scheduled, variant, dump, None)
+    compile_on(scheduled, variant, dump, (None, &Cancel::default()))
+}
+
+/// As [`compile`], until it is cancelled: between two of its phases it gives up.
+///
+/// # Errors
+/// Those of [`compile`]; [`Problem::Cancelled`](crate::Problem::Cancelled).
+pub fn compile_until(
+    scheduled: &Verified<Scheduled>,
+    variant: Variant,
+    dump: Dump,
+    cancel: &Cancel,
+) -> Result<Compiled, CodegenError> {
+    compile_on(scheduled, variant, dump, (None, cancel))
 }
 
 /// As [`compile`], for another processor of the host's kind than this one, so that what a processor has decides nothing:
@@ -83,7 +97,7 @@ pub fn compile_for_processor(
     dump: Dump,
     host: &HostProcessor,
 ) -> Result<Compiled, CodegenError> {
-    compile_on(scheduled, variant, dump, Some(host))
+    compile_on(scheduled, variant, dump, (Some(host), &Cancel::default()))
 }
 
 /// The MLIR of a scheduled kernel, as built and verified, before any pass: [`Compiled::mlir`] without the work behind it.
@@ -112,11 +126,11 @@ fn compile_on(
     scheduled: &Verified<Scheduled>,
     variant: Variant,
     dump: Dump,
-    host: Option<&HostProcessor>,
+    (host, cancel): (Option<&HostProcessor>, &Cancel),
 ) -> Result<Compiled, CodegenError> {
     let target = scheduled.target;
     let machine = machine::of(target, host)?;
-    let code = compile_module(&*machine, dump, |builder| {
+    let code = compile_module(&*machine, dump, cancel, |builder| {
         emit::emit(builder, &*machine, scheduled, variant, Peepholes::default())
     })?;
     let MachineCode { bytes, mlir, llvm, assembly, timings } = code;
@@ -136,9 +150,15 @@ fn compile_on(
 pub(crate) fn compile_module(
     machine: &dyn Machine,
     dump: Dump,
+    cancel: &Cancel,
     build: impl FnOnce(&Builder) -> Result<(), CodegenError>,
 ) -> Result<MachineCode, CodegenError> {
+    let go_on = || match cancel.is_cancelled() {
+        true => Err(CodegenError::new(machine.target(), Problem::Cancelled)),
+        false => Ok(()),
+    };
     let mut timings = Timings::default();
+    go_on()?;
     let (session, generator) = timed(&mut timings.setup, || (MlirSession::new(machine), CodeGenerator::new(machine)));
     let generator = generator?;
     let mut module = Module::new(Location::unknown(session.context()));
@@ -147,7 +167,9 @@ pub(crate) fn compile_module(
         session.verify(&module)
     })?;
     let mlir = dump.mlir.then(|| module.as_operation().to_string());
+    go_on()?;
     timed(&mut timings.passes, || session.run_passes(&mut module))?;
+    go_on()?;
 
     let context = inkwell::context::Context::create();
     let code = timed(&mut timings.translate, || {
@@ -155,7 +177,9 @@ pub(crate) fn compile_module(
         generator.prepare(&context, &code);
         Ok(code)
     })?;
+    go_on()?;
     timed(&mut timings.optimise, || generator.optimise(&context, &code))?;
+    go_on()?;
     let llvm = dump.llvm.then(|| code.print_to_string().to_string());
 
     let (bytes, assembly) = match machine.product() {

@@ -6,6 +6,7 @@ use crate::llvm::link;
 use crate::machine::{self, Machine, Threads};
 use crate::mlir::builder::{Builder, Coordinate, FloatPredicate, Parameter, Val};
 use object::{Object, ObjectSymbol};
+use routefuse_ir::cancel::Cancel;
 use routefuse_ir::target::{Target, TargetKind};
 
 const LANES: u32 = 4;
@@ -65,7 +66,7 @@ fn machine(name: &str) -> Box<dyn Machine> {
 
 fn compiled(name: &str) -> MachineCode {
     let machine = machine(name);
-    compile_module(&*machine, Dump::ALL, |b| {
+    compile_module(&*machine, Dump::ALL, &Cancel::default(), |b| {
         build(b, &*machine);
         Ok(())
     })
@@ -73,7 +74,7 @@ fn compiled(name: &str) -> MachineCode {
 }
 
 fn on_the_host(build: impl FnOnce(&Builder)) -> CodegenError {
-    let result = compile_module(&*machine("host"), Dump::default(), |b| {
+    let result = compile_module(&*machine("host"), Dump::default(), &Cancel::default(), |b| {
         build(b);
         Ok(())
     });

@@ -6,7 +6,7 @@ use routefuse_ir::artifact::Artifact;
 /// A cache line, at which scratch memory begins.
 #[repr(align(64))]
 #[derive(Clone, Copy)]
-pub struct Line([u8; 64]);
+pub struct Line(#[allow(dead_code)] [u8; 64]);
 
 /// The buffers after a launch, one a parameter. The rows are run in two parts, as threads would, with so many bytes of scratch
 /// memory.

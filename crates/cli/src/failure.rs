@@ -1,5 +1,6 @@
 //! How commands fail: an exit code, and diagnostics or a sentence.
 
+use crate::interrupt;
 use routefuse::diag::{Code, Diagnostic, Diagnostics};
 use std::process::ExitCode;
 
@@ -26,13 +27,17 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 1 for the user's errors, 3 for a mismatch, 70 for a defect in routefuse.
+    /// 1 for the user's errors, 3 for a mismatch, 70 for a defect in routefuse, 130 for a compile that Ctrl-C has ended.
     pub fn exit_code(&self) -> ExitCode {
         let defect = |d: &Diagnostics| {
             let internal = [Code::Internal, Code::InvalidKernel, Code::CompileFailed, Code::UndefinedSymbol];
             d.iter().any(|d| internal.contains(&d.code))
         };
+        let cancelled = |d: &Diagnostics| d.iter().any(|d| d.code == Code::Cancelled);
         ExitCode::from(match self {
+            Failure::InSource { diagnostics, .. } | Failure::Plain(diagnostics) if cancelled(diagnostics) => {
+                interrupt::EXIT_CODE
+            }
             Failure::InSource { diagnostics, .. } | Failure::Plain(diagnostics) if defect(diagnostics) => 70,
             Failure::InSource { .. } | Failure::Plain(_) | Failure::Unformatted(_) => 1,
             Failure::Mismatch(_) => 3,

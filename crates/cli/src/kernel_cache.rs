@@ -2,7 +2,7 @@
 
 use crate::args::CacheOptions;
 use crate::failure::Failure;
-use crate::{remote, signing};
+use crate::{interrupt, remote, signing};
 use routefuse::Engine;
 use routefuse::cache::{DiskCache, DiskOptions, PublicKey, Trouble};
 use routefuse::diag::{Code, Diagnostic};
@@ -51,7 +51,7 @@ pub fn engine_to_sign(options: &CacheOptions) -> Result<Engine, Failure> {
 }
 
 fn trusting(options: &CacheOptions, keys: Option<Vec<PublicKey>>) -> Result<Engine, Failure> {
-    let mut builder = Engine::builder();
+    let mut builder = Engine::builder().cancel(interrupt::cancel());
     if let Some(cache) = open(options) {
         builder = builder.disk_cache(cache);
     }

@@ -15,9 +15,11 @@ mod gpu;
 #[path = "gpu/absent.rs"]
 mod gpu;
 mod input_file;
+mod interrupt;
 mod kernel_cache;
 mod log;
 mod output;
+mod progress;
 mod random;
 #[cfg(feature = "remote")]
 mod remote;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     // Usage errors exit with 2, as clap does by itself; `--help` and `--version` with 0.
     let cli = Cli::parse();
     log::start(&cli.verbosity);
+    progress::start(cli.verbosity.quiet);
     let result = match &cli.command {
         Command::Check(a) => commands::check::run(a),
         Command::Fmt(a) => commands::fmt::run(a),

@@ -2,6 +2,7 @@
 
 use routefuse_codegen::{CodegenError, Dump, HostProcessor, Problem};
 use routefuse_ir::artifact::Artifact;
+use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::{Code, Diagnostic, Verified};
 use routefuse_runtime::Compiler;
@@ -11,13 +12,15 @@ use std::sync::OnceLock;
 pub(crate) struct Llvm {
     version: String,
     host_cpu: OnceLock<String>,
+    cancel: Cancel,
 }
 
 impl Llvm {
-    pub(crate) fn new() -> Llvm {
+    /// A compiler that gives up when it is cancelled.
+    pub(crate) fn new(cancel: Cancel) -> Llvm {
         let (version, sources) = (env!("CARGO_PKG_VERSION"), env!("ROUTEFUSE_COMPILER_SOURCES"));
         let version = format!("routefuse {version} {sources} llvm {}", routefuse_codegen::llvm_version());
-        Llvm { version, host_cpu: OnceLock::new() }
+        Llvm { version, host_cpu: OnceLock::new(), cancel }
     }
 }
 
@@ -25,8 +28,8 @@ impl Llvm {
 // and touches only elements of the kernel's parameters.
 unsafe impl Compiler for Llvm {
     fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
-        let compiled = routefuse_codegen::compile(kernel, variant, Dump::default()).map_err(|e| diagnostic(&e))?;
-        Ok(compiled.artifact)
+        let compiled = routefuse_codegen::compile_until(kernel, variant, Dump::default(), &self.cancel);
+        Ok(compiled.map_err(|e| diagnostic(&e))?.artifact)
     }
 
     fn version(&self) -> &str {
@@ -44,6 +47,7 @@ unsafe impl Compiler for Llvm {
 /// With its code, and what to do.
 pub(crate) fn diagnostic(e: &CodegenError) -> Diagnostic {
     let (code, help) = match e.problem() {
+        Problem::Cancelled => return Diagnostic::new(Code::Cancelled, e.to_string()),
         Problem::HostFeature { .. } => (Code::HostUnsupported, "GPU targets compile on any processor"),
         Problem::UndefinedSymbols { .. } => (Code::UndefinedSymbol, DEFECT),
         _ => (Code::CompileFailed, DEFECT),

@@ -2,6 +2,7 @@
 #![cfg(feature = "compiler")]
 
 use routefuse::diag::Code;
+use routefuse::engine::{Cancel, Progress};
 use routefuse::exec::{HostExecution, Workspace};
 use routefuse::inspect;
 use routefuse::ir::{Alias, CodeFormat, Layout, interp};
@@ -9,6 +10,7 @@ use routefuse::{
     Args, DType, Engine, Graph, HostPlan, Options, Plan, Target, Tensor, TensorMut, TensorRef, Verified, chains, text,
 };
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Values of a small generator: ids of which some are out of range, weights of every sign and class.
 fn tensor(dtype: DType, shape: &[u64], seed: &mut u64) -> Tensor {
@@ -189,6 +191,36 @@ fn r8_launches_need_little_stack() {
             threads.into_iter().for_each(|t| t.join().unwrap());
         });
     }
+}
+
+/// From before the first pass to between two variants, and not a moment after it was taken back.
+#[test]
+fn r9_compiling_can_be_cancelled() {
+    let cancel = Cancel::default();
+    let engine = Engine::builder().cancel(&cancel).build().unwrap();
+    let graphs: Vec<Verified<Graph>> = [1, 2, 3].map(softmaxes).into();
+    let (host, options) = (Target::host(), Options::default());
+    cancel.cancel();
+    let refused = engine.compile(&graphs[0], &host, &options).unwrap_err();
+    assert_eq!((refused.code(), engine.counters().compiles), (Code::Cancelled, 0));
+    cancel.reset();
+    // A plan that is there already gives up between its variants.
+    let plan = engine.compile(&graphs[0], &Target::named("sm_90").unwrap(), &options).unwrap();
+    cancel.cancel();
+    assert_eq!(plan.prepare().unwrap_err().code, Code::Cancelled);
+    cancel.reset();
+    // The first kernel that is ready is the last.
+    let ready = AtomicUsize::new(0);
+    let one_more = |p: Progress<'_>| {
+        ready.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(p.total, 3);
+        cancel.cancel();
+    };
+    let refused = engine.compile_all(&graphs, &host, &options, None, &one_more).unwrap_err();
+    assert_eq!((refused.code(), ready.load(Ordering::Relaxed)), (Code::Cancelled, 1));
+    assert!(refused.to_string().starts_with("RF0816: compiling for `host` was cancelled"), "{refused}");
+    cancel.reset();
+    engine.compile_all(&graphs, &host, &options, None, &|_| ()).unwrap();
 }
 
 #[test]

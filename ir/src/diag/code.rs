@@ -178,6 +178,8 @@ codes! {
     Untrusted = "RF0814";
     /// A kernel is larger than a limit of the compiler: of its code, or of what it keeps of a row at once.
     KernelTooLarge = "RF0815";
+    /// Compiling was cancelled.
+    Cancelled = "RF0816";
 
     /// A defect in routefuse.
     Internal = "RF0901";

@@ -28,6 +28,7 @@ use crate::lower::job::{Job, Lowered};
 use crate::lower::lower;
 use crate::lower::rowwise::Rowwise;
 use cluster::{Clusters, Unit};
+use routefuse_ir::cancel::Cancel;
 use routefuse_ir::graph::{Alias, Graph, Node, NodeId};
 use routefuse_ir::op::Op;
 use routefuse_ir::program::{Buffer, Intermediate, Program};
@@ -49,7 +50,19 @@ pub struct Fusion {
 /// # Errors
 /// Only by a defect of this crate (`RF0501`, `RF0901`).
 pub fn fuse(g: &Verified<Graph>, proved: impl Fn(NodeId) -> bool) -> Result<Fusion, Diagnostics> {
-    Plan::new(g, true).run(proved)
+    fuse_until(g, proved, &Cancel::default())
+}
+
+/// As [`fuse`], until it is cancelled.
+///
+/// # Errors
+/// Those of [`fuse`]; `RF0816` if it was cancelled.
+pub(crate) fn fuse_until(
+    g: &Verified<Graph>,
+    proved: impl Fn(NodeId) -> bool,
+    cancel: &Cancel,
+) -> Result<Fusion, Diagnostics> {
+    Plan::new(g, true, cancel.clone()).run(proved)
 }
 
 /// Every operation that an output depends on as a kernel of its own, with memory between them: what a framework without a
@@ -58,7 +71,7 @@ pub fn fuse(g: &Verified<Graph>, proved: impl Fn(NodeId) -> bool) -> Result<Fusi
 /// # Errors
 /// Only by a defect of this crate (`RF0501`, `RF0901`).
 pub fn unfused(g: &Verified<Graph>, proved: impl Fn(NodeId) -> bool) -> Result<Fusion, Diagnostics> {
-    Plan::new(g, false).run(proved)
+    Plan::new(g, false, Cancel::default()).run(proved)
 }
 
 /// A value to be stored.
@@ -87,11 +100,12 @@ struct Plan<'g> {
     groups: u32,
     /// By node index: the gather's indices are proved in range.
     proved: Vec<bool>,
+    cancel: Cancel,
     cuts: Vec<Cut>,
 }
 
 impl<'g> Plan<'g> {
-    fn new(g: &'g Verified<Graph>, merge: bool) -> Plan<'g> {
+    fn new(g: &'g Verified<Graph>, merge: bool, cancel: Cancel) -> Plan<'g> {
         let rowwise = Rowwise::new(g);
         let mut memory = vec![None; rowwise.bound()];
         for (i, input) in g.inputs.iter().enumerate() {
@@ -100,7 +114,7 @@ impl<'g> Plan<'g> {
         let (staged, group) = (vec![None; rowwise.bound()], vec![0; rowwise.bound()]);
         let (program, proved) = (Program::of_graph(g), vec![false; rowwise.bound()]);
         let (staged_outputs, groups, cuts) = (vec![], 0, vec![]);
-        Plan { rowwise, program, merge, memory, staged, staged_outputs, group, groups, proved, cuts }
+        Plan { rowwise, program, merge, memory, staged, staged_outputs, group, groups, proved, cancel, cuts }
     }
 
     fn run(mut self, proved: impl Fn(NodeId) -> bool) -> Result<Fusion, Diagnostics> {

@@ -189,6 +189,7 @@ impl Sizes {
         if let Some(known) = self.known.get(&id) {
             return Ok(*known);
         }
+        plan.cancel.check()?;
         let size = size(&plan.alone(id)?);
         self.known.insert(id, size);
         Ok(size)

@@ -3,10 +3,10 @@
 use crate::args::{Bench, CacheOptions, DeviceChoice};
 use crate::commands::run::check_size;
 use crate::failure::Failure;
-use crate::{gpu, output, random, source, timing};
+use crate::{gpu, interrupt, output, progress, random, source, timing};
 use routefuse::diag::{Code, Diagnostic, visible};
 use routefuse::exec::HostExecution;
-use routefuse::{Engine, Graph, HostPlan, Options, Target};
+use routefuse::{Engine, Graph, HostPlan, Options, Plan, Target};
 use serde_json::json;
 use std::io::Write;
 
@@ -26,11 +26,15 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
         let message = "`--graph-replay` times CUDA graphs, which the host has not";
         return Err(Diagnostic::new(Code::NoDevice, message).help("add `--device cuda:0`").into());
     }
-    let engine = Engine::builder().build()?;
-    let fused = HostPlan::new(engine.compile(&graph, &Target::host(), &Options::default())?)?;
-    let unfused = HostPlan::new(engine.compile(&graph, &Target::host(), &Options::unfused())?)?;
-    fused.prepare()?;
-    unfused.prepare()?;
+    let engine = Engine::builder().cancel(interrupt::cancel()).build()?;
+    let plans = progress::compiling(|bar| {
+        let plan = |options: &Options| engine.compile(&graph, &Target::host(), options);
+        let plans = [plan(&Options::default())?, plan(&Options::unfused())?];
+        Plan::prepare_all(&plans, None, &bar.report())?;
+        Ok::<_, Failure>(plans)
+    })?;
+    let [fused, unfused] = plans.map(HostPlan::new);
+    let (fused, unfused) = (fused?, unfused?);
     let (kernels, unfused_kernels) = (fused.plan().kernels().len(), unfused.plan().kernels().len());
     let dim = graph.symbols.first().map_or("rows", String::as_str);
     let heading = visible(dim);

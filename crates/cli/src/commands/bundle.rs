@@ -7,11 +7,9 @@ use crate::failure::Failure;
 use crate::remote;
 use crate::signing;
 use crate::source::{self, Source};
-use crate::{bundle_file, gpu, kernel_cache, output};
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::{bundle_file, gpu, kernel_cache, output, progress};
 use routefuse::cache::{SigningKey, Trouble};
 use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
-use routefuse::engine::Progress;
 use routefuse::models;
 use routefuse::{Engine, Graph, Options, Target, Verified, text};
 use serde_json::json;
@@ -69,20 +67,9 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(a.jobs.unwrap_or(0)).build().map_err(|e| {
         Diagnostic::new(Code::CannotWrite, format!("cannot start {} threads: {e}", a.jobs.unwrap_or(0)))
     })?;
-    // Shown on a terminal only.
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
-        bar.set_style(style);
-    }
-    let progress = |p: Progress<'_>| {
-        bar.set_length(p.total as u64);
-        bar.set_position(p.done as u64);
-        bar.set_message(p.kernel.to_owned());
-    };
     let engine = kernel_cache::engine_to_sign(cache)?;
-    let bundle = engine.bundle(&graphs, &targets, &Options::default(), Some(&pool), &progress);
-    bar.finish_and_clear();
-    let mut bundle = bundle?;
+    let options = Options::default();
+    let mut bundle = progress::compiling(|bar| engine.bundle(&graphs, &targets, &options, Some(&pool), &bar.report()))?;
     if let Some(ordinal) = a.machine_code {
         gpu::machine_code(&engine, &graphs, &Options::default(), ordinal, &pool, &mut bundle)?;
     }

@@ -5,10 +5,12 @@ use crate::atomic_file::{self, Over};
 use crate::failure::Failure;
 use crate::file_name::file_name;
 use crate::input_file;
+use crate::interrupt;
 use crate::output;
+use crate::progress::{self, Bar};
 use crate::source;
 use routefuse::inspect;
-use routefuse::{Engine, Options, Target};
+use routefuse::{Engine, Graph, Options, Target, Verified};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::Path;
@@ -27,29 +29,8 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
     // Every target is known before anything is compiled, and everything is compiled before anything is written.
     let targets = a.target.iter().map(|t| Target::named(t)).collect::<Result<Vec<_>, _>>()?;
     let options = Options::default().fuse(!a.unfused);
-    let engine = Engine::builder().build()?;
-    let mut all = Vec::new();
-    for target in targets {
-        let stages = engine.stages(&graph, &target, &options)?;
-        for (n, kernel) in stages.kernels.iter().enumerate() {
-            for &variant in kernel.variants() {
-                let code = inspect::compile(kernel, variant)?;
-                let metadata = engine.metadata(kernel, &code.artifact)?;
-                let number = if stages.kernels.len() > 1 { format!(".{n}") } else { String::new() };
-                let rest = format!("{number}.{target}.{}", variant.to_string().replace('/', "-"));
-                let stem = file_name(&graph.name, &rest)?;
-                // The passes before code generation run once for all kernels and variants of a target.
-                let mut phases = vec![("front", if n == 0 { stages.time } else { Duration::ZERO })];
-                phases.extend(code.timings);
-                all.push(Compiled {
-                    code: (format!("{stem}.{}", code.artifact.format.extension()), code.artifact.code),
-                    metadata: (format!("{stem}.json"), format!("{metadata}\n").into_bytes()),
-                    stem,
-                    phases,
-                });
-            }
-        }
-    }
+    let engine = Engine::builder().cancel(interrupt::cancel()).build()?;
+    let all = progress::compiling(|bar| compile(&graph, (&engine, &options), &targets, bar))?;
     atomic_file::make_folder(&a.out)?;
     let files = all.iter().flat_map(|c| [&c.code, &c.metadata]);
     let files: Vec<_> = files.map(|(name, bytes)| (a.out.join(name), bytes.clone())).collect();
@@ -68,6 +49,40 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
         timings(&mut out, &all)?;
     }
     Ok(())
+}
+
+/// Every variant of every kernel for these targets.
+fn compile(
+    graph: &Verified<Graph>,
+    (engine, options): (&Engine, &Options),
+    targets: &[Target],
+    bar: &Bar,
+) -> Result<Vec<Compiled>, Failure> {
+    let stages = targets.iter().map(|target| engine.stages(graph, target, options)).collect::<Result<Vec<_>, _>>()?;
+    let total = stages.iter().flat_map(|s| &s.kernels).map(|k| k.variants().len()).sum();
+    let mut all = Vec::with_capacity(total);
+    for (target, stages) in targets.iter().zip(&stages) {
+        for (n, kernel) in stages.kernels.iter().enumerate() {
+            for &variant in kernel.variants() {
+                bar.show(all.len(), total, &kernel.kernel.name);
+                let code = inspect::compile_until(kernel, variant, interrupt::cancel())?;
+                let metadata = engine.metadata(kernel, &code.artifact)?;
+                let number = if stages.kernels.len() > 1 { format!(".{n}") } else { String::new() };
+                let rest = format!("{number}.{target}.{}", variant.to_string().replace('/', "-"));
+                let stem = file_name(&graph.name, &rest)?;
+                // The passes before code generation run once for all kernels and variants of a target.
+                let mut phases = vec![("front", if n == 0 { stages.time } else { Duration::ZERO })];
+                phases.extend(code.timings);
+                all.push(Compiled {
+                    code: (format!("{stem}.{}", code.artifact.format.extension()), code.artifact.code),
+                    metadata: (format!("{stem}.json"), format!("{metadata}\n").into_bytes()),
+                    stem,
+                    phases,
+                });
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Whether a file is code or metadata that was compiled before: then the metadata beside it says so.

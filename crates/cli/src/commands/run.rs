@@ -5,11 +5,11 @@ use crate::atomic_file::{self, Over};
 use crate::difference;
 use crate::failure::Failure;
 use crate::file_name::file_name;
-use crate::{kernel_cache, output, random, remote, source, tensor_file};
+use crate::{kernel_cache, output, progress, random, remote, source, tensor_file};
 use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
 use routefuse::exec::{Executor, Outcome};
 use routefuse::ir::interp;
-use routefuse::{Graph, Options, Tensor, Verified};
+use routefuse::{Graph, Options, Plan, Tensor, Verified};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,12 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
     let options = Options::default().fuse(!a.unfused);
     let engine = kernel_cache::engine(cache)?;
     let executor = Executor::on(a.on.device.into())?;
-    let plan = engine.compile(&graph, &executor.target()?, &options)?;
+    let target = executor.target()?;
+    let plan = progress::compiling(|bar| {
+        let plan = engine.compile(&graph, &target, &options)?;
+        Plan::prepare_all(std::slice::from_ref(&plan), None, &bar.report())?;
+        Ok::<_, Failure>(plan)
+    })?;
     let Outcome { outputs, trapped, .. } = executor.run(plan, &inputs, &given)?;
     remote::settle(&engine);
     let mut out = output::stdout(false);

@@ -1,8 +1,10 @@
 //! `run`.
 
-use crate::program::{example, examples, file, folder, names, routefuse, with_stdin};
+use crate::program::{command, example, examples, file, folder, names, routefuse, with_stdin};
 use crate::tensors::{i32s, npy, npy_i32, safetensors};
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 #[test]
 fn examples_agree_with_the_interpreter() {
@@ -167,4 +169,27 @@ fn long_tensors_are_cut() {
     assert!(out.contains("\n  … 84 rows …\n"), "{out}");
     let weights = format!("w={}", example("c_pack"));
     assert_eq!(routefuse(&["run", &example("c_pack"), "--in", &weights]).code, 1);
+}
+
+/// A graph of a dozen kernels, which take some seconds: the first that is ready is the sign for Ctrl-C.
+#[test]
+fn r9_ctrl_c_ends_a_compile_with_an_error() {
+    let mut source = "route 1\ngraph @rotations {\n  dim T\n  input %x0 : f32[T, 64]\n".to_owned();
+    for k in 0..64 {
+        let (at, next) = (1 + k % 7, k + 1);
+        source += &format!("  %a{k} = slice %x{k} {{start = 0, stop = {at}}}\n");
+        source += &format!("  %b{k} = slice %x{k} {{start = {at}, stop = 64}}\n");
+        source += &format!("  %c{k} = concat %b{k}, %a{k}\n  %x{next} = exp %c{k}\n");
+    }
+    let folder = folder();
+    let path = file(&folder, "rotations.route", source + "  output y = %x64\n}\n");
+    let mut command = command(&["run", &path, "-v", "--seed", "1", "--dim", "T=1"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("compiled")), "nothing was compiled");
+    let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
+    rustix::process::kill_process(id, rustix::process::Signal::INT).expect("its own child");
+    let said: Vec<String> = lines.collect();
+    assert_eq!(child.wait().expect("the program ends").code(), Some(130), "{said:#?}");
+    assert!(said.iter().any(|line| line.contains("RF0816")), "{said:#?}");
 }

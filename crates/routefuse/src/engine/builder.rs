@@ -4,7 +4,9 @@ use super::Engine;
 use super::bundle::Bundled;
 #[cfg(feature = "signatures")]
 use super::bundle::untrusted;
+use super::cancellable::Cancellable;
 use crate::error::Error;
+use routefuse_ir::cancel::Cancel;
 use routefuse_ir::{Code, Diagnostic};
 #[cfg(feature = "remote")]
 use routefuse_runtime::RemoteCache;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct EngineBuilder {
     compiler: Option<Arc<dyn Compiler>>,
+    cancel: Cancel,
     kernels: Option<Arc<KernelCache>>,
     bundles: Vec<TrustedBundle>,
     disk: Option<DiskCache>,
@@ -32,6 +35,15 @@ impl EngineBuilder {
     #[must_use]
     pub fn compiler(mut self, compiler: Arc<dyn Compiler>) -> EngineBuilder {
         self.compiler = Some(compiler);
+        self
+    }
+
+    /// A handle that ends what the engine compiles, its plans' [`Plan::prepare`](crate::Plan::prepare) included, with the error
+    /// `RF0816`: between two passes, kernels, variants or phases of a variant, so within seconds. Another compiler than the one
+    /// built in is asked between two variants. Nothing of a kernel that was not finished is kept.
+    #[must_use]
+    pub fn cancel(mut self, cancel: &Cancel) -> EngineBuilder {
+        self.cancel = cancel.clone();
         self
     }
 
@@ -91,8 +103,8 @@ impl EngineBuilder {
                 trust.permits(bundle).map_err(|u| untrusted(&u))?;
             }
         }
-        let EngineBuilder { compiler, kernels, bundles, disk, .. } = self;
-        let compiler = compiler.or_else(built_in);
+        let EngineBuilder { compiler, cancel, kernels, bundles, disk, .. } = self;
+        let compiler = compiler.map(|c| Cancellable::of(c, &cancel)).or_else(|| built_in(&cancel));
         let compiler = compiler.or_else(|| bundles.first().map(|b| Bundled::of(b)));
         let kernels = match kernels {
             Some(_) if own => {
@@ -125,7 +137,7 @@ impl EngineBuilder {
                 Arc::new(cache)
             }
         };
-        Ok(Engine { compiler, kernels, plans: papaya::HashMap::new() })
+        Ok(Engine { compiler, kernels, plans: papaya::HashMap::new(), cancel })
     }
 
     /// Whether there is a disk, a bundle or a remote cache.
@@ -153,12 +165,12 @@ fn requires_signed(shared: &KernelCache, keys: &[PublicKey]) -> bool {
 }
 
 #[cfg(feature = "compiler")]
-fn built_in() -> Option<Arc<dyn Compiler>> {
-    Some(Arc::new(crate::llvm::Llvm::new()))
+fn built_in(cancel: &Cancel) -> Option<Arc<dyn Compiler>> {
+    Some(Arc::new(crate::llvm::Llvm::new(cancel.clone())))
 }
 
 #[cfg(not(feature = "compiler"))]
-fn built_in() -> Option<Arc<dyn Compiler>> {
+fn built_in(_: &Cancel) -> Option<Arc<dyn Compiler>> {
     None
 }
 

@@ -1,11 +1,12 @@
 //! A graph on its way to a target, before any machine code: what compile, stages, keys and explain share.
 
+use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::program::Program;
 use routefuse_ir::target::Target;
-use routefuse_ir::{Diagnostics, Graph, Verified};
+use routefuse_ir::{Diagnostic, Diagnostics, Graph, Verified};
 use routefuse_passes::explain::Report;
-use routefuse_passes::pipeline::{Compiled, Options, compile_graph};
+use routefuse_passes::pipeline::{Compiled, Options, compile_graph_until};
 use routefuse_passes::schedule::schedule;
 use std::time::{Duration, Instant};
 
@@ -17,15 +18,23 @@ pub(crate) struct Lowered {
 }
 
 impl Lowered {
-    /// Canonicalises, fuses and schedules. The only place of the facade that does.
+    /// Canonicalises, fuses and schedules, until it is cancelled. The only place of the facade that does.
     ///
     /// # Errors
-    /// Only by a defect of routefuse: every verified graph has kernels.
-    pub(crate) fn of(graph: &Verified<Graph>, target: Target, options: &Options) -> Result<Lowered, Diagnostics> {
+    /// `RF0815` if an operation is larger than a kernel may be; `RF0816` if it was cancelled.
+    pub(crate) fn of(
+        graph: &Verified<Graph>,
+        target: Target,
+        options: &Options,
+        cancel: &Cancel,
+    ) -> Result<Lowered, Diagnostics> {
         let start = Instant::now();
-        let compiled = compile_graph(graph.clone(), options)?;
-        let kernels = compiled.program.steps.iter().map(|step| schedule(step.kernel.clone(), target));
-        let kernels = kernels.collect::<Result<_, _>>()?;
+        let compiled = compile_graph_until(graph.clone(), options, cancel)?;
+        let kernels = compiled.program.steps.iter().map(|step| {
+            cancel.check()?;
+            schedule(step.kernel.clone(), target)
+        });
+        let kernels = kernels.collect::<Result<_, Diagnostic>>()?;
         Ok(Lowered { compiled, kernels, time: start.elapsed() })
     }
 

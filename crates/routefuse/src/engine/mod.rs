@@ -5,6 +5,7 @@
 
 mod builder;
 mod bundle;
+mod cancellable;
 mod fingerprint;
 #[cfg(feature = "graphs")]
 mod layers;
@@ -13,6 +14,7 @@ mod lowered;
 mod seal;
 
 pub use builder::EngineBuilder;
+pub use routefuse_ir::cancel::Cancel;
 pub use routefuse_runtime::{Compiler, Progress};
 pub use seal::Sealed;
 
@@ -47,6 +49,9 @@ pub struct Engine {
     compiler: Option<Arc<dyn Compiler>>,
     kernels: Arc<KernelCache>,
     plans: papaya::HashMap<Fingerprint, Arc<Plan>>,
+    /// What ends compiling.
+    #[cfg_attr(not(feature = "graphs"), allow(dead_code))]
+    cancel: Cancel,
 }
 
 impl Engine {
@@ -72,13 +77,13 @@ impl Engine {
     /// first launch. An equal graph (but for spans and the names of inner values) gives the plan that is already there.
     ///
     /// # Errors
-    /// `RF0802` in a build without a compiler; `RF0815` if one operation is larger than a kernel may be. All others are
-    /// defects of routefuse.
+    /// `RF0802` in a build without a compiler; `RF0815` if one operation is larger than a kernel may be; `RF0816` if it was
+    /// [cancelled](EngineBuilder::cancel). All others are defects of routefuse.
     #[cfg(feature = "graphs")]
     pub fn compile(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Arc<Plan>, Error> {
         let fingerprint = Fingerprint::of(graph, *target, options);
         self.plan_of(fingerprint, || {
-            let (program, kernels) = Lowered::of(graph, *target, options)?.into_parts();
+            let (program, kernels) = Lowered::of(graph, *target, options, &self.cancel)?.into_parts();
             let schedules = kernels.into_iter().map(|k| k.into_inner().schedule).collect();
             let (compiler, cache) = (Arc::clone(self.compiler()?), Arc::clone(&self.kernels));
             Ok(Plan::new(program, schedules, *target, compiler, cache)?)
@@ -194,7 +199,7 @@ impl Engine {
     /// Those of [`Engine::compile`], but for the lack of a compiler.
     #[cfg(feature = "graphs")]
     pub fn stages(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Stages, Error> {
-        Ok(Stages::of(graph, &Lowered::of(graph, *target, options)?))
+        Ok(Stages::of(graph, &Lowered::of(graph, *target, options, &self.cancel)?))
     }
 
     /// The keys under which the code of a graph's kernels is kept: for each kernel, one a variant.
@@ -204,7 +209,7 @@ impl Engine {
     #[cfg(feature = "graphs")]
     pub fn keys(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Vec<KernelKey>, Error> {
         let compiler = self.compiler()?;
-        Ok(KernelKey::all(Lowered::of(graph, *target, options)?.kernels(), &**compiler))
+        Ok(KernelKey::all(Lowered::of(graph, *target, options, &self.cancel)?.kernels(), &**compiler))
     }
 
     /// What became of a graph and why: kernels, cuts, proofs, bytes.
@@ -214,7 +219,7 @@ impl Engine {
     #[cfg(feature = "graphs")]
     pub fn explain(&self, graph: &Verified<Graph>, options: &Options) -> Result<Report, Error> {
         // The report tells of the schedules of every target, whichever the lowering is for.
-        Ok(Lowered::of(graph, Target::host(), options)?.report()?)
+        Ok(Lowered::of(graph, Target::host(), options, &self.cancel)?.report()?)
     }
 
     /// The graph as it was written beside the kernels that it becomes. No compiler is needed; the picture is the same in every
@@ -224,7 +229,7 @@ impl Engine {
     /// Those of [`Engine::compile`], but for the lack of a compiler.
     #[cfg(feature = "graphs")]
     pub fn picture(&self, graph: &Verified<Graph>, options: &Options) -> Result<Picture, Error> {
-        Picture::of(graph, &Lowered::of(graph, Target::host(), options)?)
+        Picture::of(graph, &Lowered::of(graph, Target::host(), options, &self.cancel)?)
     }
 
     /// An artifact's metadata as JSON text: `format` (the version of this form), the key, the entry point, target, variant,

@@ -5,6 +5,7 @@ use crate::llvm;
 use routefuse_codegen::Dump;
 use routefuse_ir::Verified;
 use routefuse_ir::artifact::Artifact;
+use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use std::time::Duration;
 
@@ -40,7 +41,16 @@ pub struct CodeStages {
 /// # Errors
 /// The compiler's (`RF0802` to `RF0804`).
 pub fn compile(kernel: &Verified<Scheduled>, variant: Variant) -> Result<Compilation, Error> {
-    let c = routefuse_codegen::compile(kernel, variant, Dump::default()).map_err(|e| llvm::diagnostic(&e))?;
+    compile_until(kernel, variant, &Cancel::default())
+}
+
+/// As [`compile`], until it is cancelled.
+///
+/// # Errors
+/// Those of [`compile`]; `RF0816` if it was cancelled.
+pub fn compile_until(kernel: &Verified<Scheduled>, variant: Variant, cancel: &Cancel) -> Result<Compilation, Error> {
+    let c = routefuse_codegen::compile_until(kernel, variant, Dump::default(), cancel);
+    let c = c.map_err(|e| llvm::diagnostic(&e))?;
     Ok(Compilation { artifact: c.artifact, timings: c.timings.phases().to_vec() })
 }
 
