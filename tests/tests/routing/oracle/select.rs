@@ -23,6 +23,9 @@ fn tiny(c: &Choice) -> f64 {
     if c.model.score == Score::SqrtSoftplus { 1e-18 } else { 1e-36 }
 }
 
+/// The logit, the bias, and whether a mask has put another value in their place.
+type Source = (f64, f64, bool);
+
 /// A column as a top-k sees it.
 #[derive(Clone, Copy, Debug)]
 struct Key {
@@ -31,7 +34,7 @@ struct Key {
     /// How far the f32 value may be from it.
     off: f64,
     /// What it was computed from: equal sources are equal in f32 too.
-    source: (f64, f64, bool),
+    source: Source,
 }
 
 impl Key {
@@ -174,7 +177,7 @@ fn chosen(c: &Choice, inputs: &Inputs, given: &[f64], x: &[f64], scores: &[f64])
 
 fn mask_groups(c: &Choice, keys: &mut [Key], groups: usize, keep: usize) -> Option<()> {
     let width = keys.len() / groups;
-    let scored: Vec<(Key, Vec<(f64, f64, bool)>)> = (0..groups)
+    let scored: Vec<(Key, Vec<Source>)> = (0..groups)
         .map(|g| {
             let mut of_group = keys[g * width..(g + 1) * width].to_vec();
             sort(&mut of_group);
