@@ -88,8 +88,8 @@ fn each_ingredient_changes_the_key() {
         replaced("out_of_range = pass", "out_of_range = clamp"),
         replaced("%map : i32[256]", "%map : i32[255]"),
         replaced("%shared_weights : bf16", "%shared_weights : f16"),
-        replaced("output ids_out = %v13 : i32[T, 9]", "output ids_out = %v13 : i32[T, 9] rows"),
-        replaced("  output ids_out = %v13 : i32[T, 9]\n", ""),
+        replaced("output ids_out = %masked : i32[T, 9]", "output ids_out = %masked : i32[T, 9] rows"),
+        replaced("  output ids_out = %masked : i32[T, 9]\n", ""),
     ] {
         all.extend(keys(&text, "sm_90", &COMPILER));
     }

@@ -303,8 +303,8 @@ fn dtypes(found: &mut Found<'_>, sizes: &Sizes, o: &ModelOptions) {
     );
     let largest = match o.owned {
         Some(_) => sizes.ids_end(o),
-        None if appends_shared(o) || o.expert_parallel.is_some() => sizes.ids_end(o) - 1,
-        None => sizes.physical - u64::from(sizes.physical > 0),
+        None if appends_shared(o) || o.expert_parallel.is_some() => sizes.ids_end(o).saturating_sub(1),
+        None => sizes.physical.saturating_sub(1),
     };
     // All ones of an unsigned dtype stand for −1.
     let (name, most): (String, u64) = match o.ids {

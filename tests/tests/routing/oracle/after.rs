@@ -59,7 +59,7 @@ pub fn after(c: &Choice, inputs: &Inputs, t: usize, row: &Row) -> Leaves {
     if !padded && c.is("eplb", "hashed_load") && inputs.integers("record_load")[0] != 0 {
         out.loaded = routed(&slots);
     }
-    if !(padded && masks) && c.given("record") {
+    if !(padded && masks) && c.word("record", "none") != "none" {
         out.recorded = routed(&slots);
     }
     for slot in slots.iter_mut().filter(|s| s.routed || balanced) {
@@ -99,7 +99,7 @@ pub fn after(c: &Choice, inputs: &Inputs, t: usize, row: &Row) -> Leaves {
 }
 
 fn padded(c: &Choice, inputs: &Inputs, t: usize) -> bool {
-    if !c.given("padding") && !c.is("eplb", "hashed_load") {
+    if c.word("padding", "keep") == "keep" && !c.is("eplb", "hashed_load") {
         return false;
     }
     if c.is("padded_rows", "mask") {
