@@ -5,7 +5,7 @@ mod model_name;
 
 pub use cache::{Bundle, BundleBuild, BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect, Keygen, WhyMiss};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use model_name::ModelName;
 use routefuse::diag::Code;
 use routefuse::exec::Device;
@@ -259,10 +259,14 @@ pub struct Inputs {
     /// Fill the inputs that are not given with random values from this seed.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Write the inputs that the seed made as .npy files into this folder, for `--in` and for other programs.
+    #[arg(long, value_name = "DIR", requires = "seed")]
+    pub save_inputs: Option<PathBuf>,
 }
 
 /// `run`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("folders").args(["out", "save_inputs"]).multiple(true)))]
 pub struct Run {
     #[command(flatten)]
     pub graph: GraphSource,
@@ -272,7 +276,7 @@ pub struct Run {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Write over files that are there.
-    #[arg(long, requires = "out")]
+    #[arg(long, requires = "folders")]
     pub force: bool,
     /// Print the outputs.
     #[arg(long)]

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
-    let inputs = bind(&graph, &a.inputs, a.check)?;
+    let inputs = bind(&graph, &a.inputs, a.check, Over::forced(a.force, Over::Nothing))?;
     let given: Vec<(&str, u64)> = a.inputs.dims.iter().map(|(n, v)| (n.as_str(), *v)).collect();
     // Every argument is checked before anything is compiled.
     let extents = interp::extents(&graph, &inputs, &given)?;
@@ -72,8 +72,9 @@ fn files(folder: &Path, tensors: &[(String, Tensor)]) -> Result<Vec<(PathBuf, Ve
     tensors.iter().map(file).collect()
 }
 
-/// The inputs in order: from files, or else from the seed. With `check` they are for the interpreter too.
-fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool) -> Result<Vec<Tensor>, Failure> {
+/// The inputs in order: from files, or else from the seed. With `check` they are for the interpreter too; where drawn ones are
+/// saved, they may go over what `over` says.
+fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool, over: Over) -> Result<Vec<Tensor>, Failure> {
     let mut problems = Vec::new();
     let names: Vec<&str> = graph.inputs.iter().map(|i| i.name.as_str()).collect();
     let mut files: Vec<Option<Tensor>> = vec![None; names.len()];
@@ -109,7 +110,15 @@ fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool) -> Result<Vec<Tensor>,
         if check {
             interp::check_size(graph, &extents)?;
         }
-        for (file, random) in files.iter_mut().zip(random::inputs(graph, &extents, seed)) {
+        let drawn: Vec<(String, Tensor)> =
+            names.iter().map(|n| (*n).to_owned()).zip(random::inputs(graph, &extents, seed)).collect();
+        if let Some(folder) = &a.save_inputs {
+            let made: Vec<(String, Tensor)> =
+                drawn.iter().zip(&files).filter(|(_, file)| file.is_none()).map(|(drawn, _)| drawn.clone()).collect();
+            atomic_file::make_folder(folder)?;
+            atomic_file::write_all(&self::files(folder, &made)?, over)?;
+        }
+        for (file, (_, random)) in files.iter_mut().zip(drawn) {
             file.get_or_insert(random);
         }
     }

@@ -193,3 +193,27 @@ fn r9_ctrl_c_ends_a_compile_with_an_error() {
     assert_eq!(child.wait().expect("the program ends").code(), Some(130), "{said:#?}");
     assert!(said.iter().any(|line| line.contains("RF0816")), "{said:#?}");
 }
+
+#[test]
+fn f12_the_inputs_that_a_seed_drew_can_be_saved_and_given_again() {
+    let temporary = folder();
+    let (inputs, first, second) = (temporary.path().join("in"), temporary.path().join("a"), temporary.path().join("b"));
+    let text = |path: &std::path::Path| path.display().to_string();
+    let path = example("c_pack");
+    let run = ["run", &path, "--dim", "T=3", "--seed", "4"];
+    let (drawn, to) = (text(&inputs), text(&first));
+    routefuse(&[&run[..], &["--save-inputs", &drawn, "--out", &to]].concat()).ok();
+    assert_eq!(names(&inputs), ["ids.npy", "weights.npy"]);
+    let given = |name: &str| format!("{name}={}", text(&inputs.join(format!("{name}.npy"))));
+    let to = text(&second);
+    routefuse(&["run", &path, "--in", &given("ids"), "--in", &given("weights"), "--out", &to]).ok();
+    let packed = |folder: &std::path::Path| fs::read(folder.join("packed.npy")).unwrap();
+    assert_eq!(packed(&first), packed(&second));
+    // What was given is not written, and what is there is not written over.
+    let (ids, other) = (given("ids"), text(&temporary.path().join("other")));
+    routefuse(&[&run[..], &["--in", &ids, "--save-inputs", &other]].concat()).ok();
+    assert_eq!(names(&temporary.path().join("other")), ["weights.npy"]);
+    let again = ["run", &path, "--dim", "T=3", "--seed", "5", "--save-inputs", &drawn];
+    routefuse(&again).fails(1, &["ids.npy", "--force"]);
+    routefuse(&[&again[..], &["--force"]].concat()).ok();
+}
