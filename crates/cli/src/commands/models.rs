@@ -50,7 +50,9 @@ fn one(out: &mut impl Write, p: &Preset, as_json: bool) -> std::io::Result<()> {
     if as_json {
         return writeln!(out, "{:#}", machine(p));
     }
-    writeln!(out, "{}: {}\n{}\n{}\n\noptions, as in --option eplb=static:", p.name, p.models, p.formula, p.source)?;
+    let like = p.like.map_or(String::new(), |like| format!("as `{like}`, with other sizes, factors or divisor\n"));
+    let (name, models, formula, source) = (p.name, p.models, p.formula, p.source);
+    writeln!(out, "{name}: {models}\n{like}{formula}\n{source}\n\noptions, as in --option eplb=static:")?;
     let width = p.options().map(|o| o.name.len()).max().unwrap_or(0);
     for o in p.options() {
         writeln!(out, "  {:<width$}  {}", o.name, o.values)?;
@@ -68,6 +70,6 @@ fn machine(p: &Preset) -> Value {
         "name": p.name, "models": p.models, "experts": p.experts, "k": p.top_k,
         "groups": p.route.groups.map(|g| g.count), "keep": p.route.groups.map(|g| g.keep),
         "shared": p.shared, "identity": p.identity, "scale": p.scale, "row": p.row, "formula": p.formula,
-        "source": p.source, "options": options,
+        "source": p.source, "like": p.like, "options": options,
     })
 }

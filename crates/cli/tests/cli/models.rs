@@ -17,6 +17,7 @@ fn models_are_listed() {
             assert!(one.contains(option["name"].as_str().unwrap()), "{one}");
         }
     }
+    assert!(routefuse(&["models", "kimi-k3"]).ok().contains("as `kimi-k2`, with other sizes"));
     let v3 = routefuse(&["models", "deepseek-v3", "--json"]).json();
     assert_eq!((&v3["k"], &v3["groups"], &v3["keep"]), (&8.into(), &8.into(), &4.into()));
 }

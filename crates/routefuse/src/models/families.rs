@@ -31,7 +31,7 @@ pub(super) const GLM_4_5_AIR: Preset = Preset {
     route: R4,
     row: "R4",
     formula: R4_FORMULA,
-    source: "transformers, modeling_glm4_moe.py and the defaults of configuration_glm4_moe.py (128, 8, 1, 1.0)",
+    source: "transformers, modeling_glm4_moe.py and the defaults of configuration_glm4_moe.py (128, 8; one group); rsf 1.0: Megatron-Bridge, glm_45v_provider.py",
     like: Some("glm-4.5"),
     ..PLAIN
 };
@@ -91,7 +91,7 @@ pub(super) const LING_2: Preset = Preset {
     route: Route { groups: groups(8, 4, GroupScore::TopTwoSum), ..R4 },
     row: "R5",
     formula: "s = σ(x); c = s + b; groups by the sum of their two largest c, the others −∞; id = top-k(c); w = s[id]; w / (Σw + 1e-20) × rsf",
-    source: "Megatron-Bridge, modeling_bailing_moe_v2.py and configuration_bailing_moe_v2.py (256, 8, 1); groups 8 → 4 and rsf 2.5 could not be confirmed",
+    source: "Megatron-Bridge, modeling_bailing_moe_v2.py and configuration_bailing_moe_v2.py (256, 8, 8 → 4, 1); rsf 2.5 could not be confirmed, whose default there is 1.0",
     like: Some("deepseek-v3"),
     ..PLAIN
 };
@@ -286,7 +286,7 @@ pub(super) const ERNIE_4_5: Preset = Preset {
     route: Route { bias: true, renorm: Renorm::Clamp(1e-12), ..R1 },
     row: "R1",
     formula: "p = softmax(x); id = top-k(p + b); w = p[id]; w / max(Σw, 1e-12)",
-    source: "transformers, modeling_ernie4_5_moe.py; Megatron-Bridge, test_ernie45_bridge.py (64, 6); its shared experts, 2, could not be confirmed",
+    source: "transformers, modeling_ernie4_5_moe.py; Megatron-Bridge, test_ernie45_bridge.py (64, 6, 2)",
     ..PLAIN
 };
 
