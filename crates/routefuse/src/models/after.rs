@@ -31,7 +31,8 @@ pub(super) fn build(b: &mut GraphBuilder, p: &Preset, sizes: &Sizes, o: &ModelOp
     }
     let balancer = Balancer { sizes, options: o, t, slots, padded: rows };
     ids = balancer.physical(b, ids, &mut seed);
-    // An expert slot that stands for nothing is −1 until it was not counted; then it is what its option says, or the sentinel.
+    // An expert slot that stands for nothing is −1 until records have counted; then it is what its option says, or the
+    // sentinel.
     let dead = Dead::of(sizes, o);
     let experts = ids;
     if let Some(zero) = zero.filter(|_| dead.zero_expert != -1) {
