@@ -126,7 +126,7 @@ pub const PRESETS: &[Preset] = &[
         route: Route { renorm: Renorm::Positive, ..R4 },
         row: "R4",
         formula: "s = σ(x); id = top-k(s + b); w = s[id]; w / (Σw > 0 ? Σw : 1)",
-        source: "transformers, modeling_minimax_m2.py (`MiniMaxM2TopKRouter`), which divides by Σw; vLLM's and sglang's kernels guard it, and so does this",
+        source: "transformers, modeling_minimax_m2.py (`MiniMaxM2TopKRouter`), which divides by Σw; vLLM's top-k kernels guard it, and so does this",
         indexer: None,
         like: None,
     },
