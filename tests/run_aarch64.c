@@ -15,6 +15,8 @@ enum { MOST = 4096 };
 
 static char path[4096], entry[256], file[MOST][1024];
 static uint64_t slots[MOST];
+// The most that a kernel may take: `MOST_SCRATCH`.
+static _Alignas(64) char scratch[16 << 20];
 static char *buffers[MOST];
 static long sizes[MOST];
 static int written[MOST];
@@ -65,9 +67,11 @@ int main(void) {
     }
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) fail("cannot load", dlerror());
-    void (*kernel)(const uint64_t *, uint64_t, uint64_t) = (void (*)(const uint64_t *, uint64_t, uint64_t))dlsym(library, entry);
+    // A kernel that takes no scratch memory does not look at the last argument.
+    typedef void (*Kernel)(const uint64_t *, uint64_t, uint64_t, void *);
+    Kernel kernel = (Kernel)dlsym(library, entry);
     if (!kernel) fail("no entry", entry);
-    kernel(slots, 0, rows);
+    kernel(slots, 0, rows, scratch);
     dlclose(library);
     for (int i = 0; i < count; i++) {
       if (!buffers[i]) continue;
