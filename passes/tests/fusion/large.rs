@@ -165,3 +165,24 @@ fn r8_what_is_read_before_it_is_stored_fits_a_frame() {
     assert_eq!(kernels(&sums(100)), 1);
     assert_eq!(kernels(&sums(1000)), 2);
 }
+
+/// What the verifier lets through as one selection compiles for every target.
+#[test]
+fn r9_the_largest_selections_fit() {
+    for (columns, k) in [(256, 256), (300, 128), (4096, 128), (16_384, 128)] {
+        for order in ["value", "column"] {
+            let selection = format!("topk %x {{k = {k}, order = {order}, candidates = above_neg_inf}}");
+            let g = graph(&format!("  input %x : f32[T, {columns}]\n  %ids = {selection}\n  output ids_out = %ids\n"));
+            assert_eq!(kernels(&g), 1);
+        }
+        let mask = format!("topk_mask %x {{k = {k}, candidates = above_neg_inf}}");
+        let g = graph(&format!("  input %x : f32[T, {columns}]\n  %mask = {mask}\n  output mask_out = %mask\n"));
+        assert_eq!(kernels(&g), 1);
+    }
+    // Beside each other, and behind a softmax: as many kernels as it takes.
+    let g = graph(
+        "  input %x : f32[T, 16384]\n  %p = softmax %x\n  %a = topk %p {k = 128}\n  %b = topk %x {k = 128}\n  \
+         output a_out = %a\n  output b_out = %b\n",
+    );
+    assert!(kernels(&g) <= 3);
+}
