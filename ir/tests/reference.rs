@@ -3,8 +3,8 @@
 
 use routefuse_ir::dim::{Dim, SymbolId};
 use routefuse_ir::infer::{MAX_K, MAX_TOPK_WIDTH, SMALL_ROW, infer};
-use routefuse_ir::kernel::schedule::code_size::MOST_INSTRUCTIONS;
-use routefuse_ir::kernel::schedule::room::{MOST_FRAME, MOST_SCRATCH};
+use routefuse_ir::kernel::schedule::code_size::{MOST_DEPTH, MOST_INSTRUCTIONS};
+use routefuse_ir::kernel::schedule::room::{MOST_COLUMNS, MOST_FRAME, MOST_SCRATCH};
 use routefuse_ir::math::MAX_ULP;
 use routefuse_ir::op::attribute::AttributeValue;
 use routefuse_ir::op::info::OpInfo;
@@ -198,6 +198,12 @@ fn limits(s: &mut String) -> std::fmt::Result {
             thousands(MOST_INSTRUCTIONS),
             Code::KernelTooLarge,
         ),
+        (
+            "values of a kernel behind one another; a longer chain is cut into more kernels",
+            thousands(MOST_DEPTH),
+            Code::KernelTooLarge,
+        ),
+        ("columns of a row that a lane of a GPU has", thousands(MOST_COLUMNS), Code::KernelTooLarge),
         ("tensors that `run` and `bench` make from a seed", "4 GiB".to_owned(), Code::ExtentTooLarge),
         ("a `.npy` file, or a tensor of a `.safetensors` file", "4 GiB".to_owned(), Code::CannotRead),
     ];
