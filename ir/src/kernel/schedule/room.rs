@@ -23,11 +23,10 @@ pub const MOST_COLUMNS: u64 = 512;
 /// Bytes of the host's memory for what is kept of a row: row values, with what is needed on the way to them, and the values
 /// that the schedule holds. No less than what code generation takes.
 pub fn kept_bytes(kernel: &Kernel, held: &[ValueId]) -> u64 {
-    let lines =
-        |elements: u64, size: u64| match elements.checked_mul(size).and_then(|n| n.checked_next_multiple_of(LINE)) {
-            Some(bytes) => bytes,
-            None => u64::MAX,
-        };
+    let lines = |elements: u64, size: u64| {
+        let bytes = elements.checked_mul(size).and_then(|n| n.checked_next_multiple_of(LINE));
+        bytes.unwrap_or(u64::MAX)
+    };
     let of = |id: ValueId| {
         let value = kernel.value(id);
         // A column more, which nobody reads; rank keys have four bytes. And a byte for whether it trapped.
