@@ -17,6 +17,50 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+/// Reads what `spec` names: a tensor as [`read`] does, or columns of one, `wide.npy[:, 0:256]`, whose rows then lie as far apart
+/// as the file's. The distance is the second of what is given.
+///
+/// # Errors
+/// Those of [`read`], and `RF0703` for columns that the file does not have.
+pub fn read_view(
+    input: &str,
+    spec: &str,
+    want: DType,
+    rank: Option<usize>,
+) -> Result<(Tensor, Option<u64>), Diagnostic> {
+    let Some((file, columns)) = spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')) else {
+        return Ok((read(input, spec, want, rank)?, None));
+    };
+    let wide = read(input, file, want, rank)?;
+    let refuse = |why: String| {
+        Diagnostic::new(Code::BadTensorFile, format!("`[{columns}]` of `{file}` for input `{input}`: {why}"))
+            .help("columns are written as in numpy, `wide.npy[:, 0:256]`: all rows, the columns from the first to before the second")
+    };
+    let &[rows, width] = wide.shape() else {
+        return Err(refuse(format!(
+            "it has rank {}, and only a tensor of rank 2 has rows of columns",
+            wide.shape().len()
+        )));
+    };
+    let bounds =
+        columns.split_once(',').filter(|(all, _)| all.trim() == ":").and_then(|(_, range)| range.split_once(':'));
+    let number = |text: &str, otherwise: u64| match text.trim() {
+        "" => Some(otherwise),
+        text => text.parse::<u64>().ok(),
+    };
+    let bounds = bounds.and_then(|(from, to)| number(from, 0).zip(number(to, width)));
+    let Some((from, to)) = bounds else { return Err(refuse("this is no range of columns".to_owned())) };
+    if from >= to || to > width {
+        return Err(refuse(format!("it has the columns 0 to {width}")));
+    }
+    let size = want.size() as usize;
+    let row = width as usize * size;
+    let (begin, end) = (from as usize * size, to as usize * size);
+    let bytes = (0..rows as usize).flat_map(|r| &wide.bytes()[r * row + begin..r * row + end]).copied().collect();
+    let view = Tensor::from_bytes(want, &[rows, to - from], bytes);
+    Ok((view.ok_or_else(|| refuse("it holds other elements than it says".to_owned()))?, Some(width)))
+}
+
 /// Reads the tensor that `spec` names: `path.npy` or `file.safetensors:key`, for an input of this dtype, and of this rank
 /// if one is given.
 ///

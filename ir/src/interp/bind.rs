@@ -10,6 +10,7 @@ use crate::tensor::Tensor;
 use crate::tensor_type::TensorType;
 #[cfg(feature = "graphs")]
 use crate::verify::Verified;
+use std::borrow::Borrow;
 
 /// What arguments are bound to.
 pub(super) struct Declared<'a> {
@@ -64,7 +65,11 @@ pub(super) fn interpretable(d: &Declared, extents: &[u64]) -> Result<(), Diagnos
 /// An extent, and where it came from.
 type Bound = Option<(u64, String)>;
 
-pub(super) fn bind(d: &Declared, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Vec<u64>, Diagnostics> {
+pub(super) fn bind<T: Borrow<Tensor>>(
+    d: &Declared,
+    inputs: &[T],
+    given: &[(&str, u64)],
+) -> Result<Vec<u64>, Diagnostics> {
     let mut problems = Diagnostics::default();
     let mut bound: Vec<Bound> = vec![None; d.symbols.len()];
     for (name, extent) in given {
@@ -93,7 +98,7 @@ pub(super) fn bind(d: &Declared, inputs: &[Tensor], given: &[(&str, u64)]) -> Re
         )));
     }
     for ((name, ty), tensor) in d.inputs.iter().zip(inputs) {
-        bind_input(d, name, ty, tensor, &mut bound, &mut problems);
+        bind_input(d, name, ty, tensor.borrow(), &mut bound, &mut problems);
     }
     problems.into_result(())?;
     resolve(d, &bound)

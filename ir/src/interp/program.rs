@@ -9,7 +9,7 @@ use crate::layout::Alias;
 use crate::program::{Buffer, Program, Step};
 use crate::tensor::Tensor;
 use crate::tensor_type::TensorType;
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 
 /// Runs a program on inputs in the order of their declaration. `given` names extents of dims that no input has.
 ///
@@ -54,7 +54,11 @@ pub fn run(program: &Program, inputs: &[Tensor], given: &[(&str, u64)]) -> Resul
 /// Every argument that is missing (`RF0601`), too many (`RF0602`), or of another dtype (`RF0603`), rank (`RF0604`) or
 /// constant extent (`RF0605`); symbols with two extents (`RF0606`), with none (`RF0601`), or unknown (`RF0203`); arguments and
 /// intermediates that no machine could hold (`RF0614`).
-pub fn extents(program: &Program, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Vec<u64>, Diagnostics> {
+pub fn extents<T: Borrow<Tensor>>(
+    program: &Program,
+    inputs: &[T],
+    given: &[(&str, u64)],
+) -> Result<Vec<u64>, Diagnostics> {
     bind(&declared(program), inputs, given)
 }
 

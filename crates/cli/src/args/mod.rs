@@ -250,7 +250,8 @@ pub struct Compile {
 /// Inputs and extents of a launch.
 #[derive(Debug, Args)]
 pub struct Inputs {
-    /// An input: name=path.npy, or name=file.safetensors:key.
+    /// An input: name=path.npy, or name=file.safetensors:key. Columns of a wider file, whose rows then lie as far apart as
+    /// the file's, are written as in numpy: name=wide.npy[:,0:256].
     #[arg(long = "in", value_name = "NAME=FILE", value_parser = named_file)]
     pub inputs: Vec<(String, String)>,
     /// The extent of a dim: T=64.

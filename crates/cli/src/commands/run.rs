@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::file_name::file_name;
 use crate::{kernel_cache, output, progress, random, remote, source, tensor_file};
 use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
-use routefuse::exec::{Executor, Outcome};
+use routefuse::exec::{Executor, Input, Outcome};
 use routefuse::ir::interp;
 use routefuse::{Graph, Options, Plan, Tensor, Verified};
 use std::io::Write;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
-    let inputs = bind(&graph, &a.inputs, a.check, Over::forced(a.force, Over::Nothing))?;
+    let (inputs, row_strides) = bind(&graph, &a.inputs, a.check, Over::forced(a.force, Over::Nothing))?;
     let given: Vec<(&str, u64)> = a.inputs.dims.iter().map(|(n, v)| (n.as_str(), *v)).collect();
     // Every argument is checked before anything is compiled.
     let extents = interp::extents(&graph, &inputs, &given)?;
@@ -31,7 +31,9 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
         Plan::prepare_all(std::slice::from_ref(&plan), None, &bar.report())?;
         Ok::<_, Failure>(plan)
     })?;
-    let Outcome { outputs, trapped, .. } = executor.run(plan, &inputs, &given)?;
+    let views = inputs.iter().zip(row_strides).map(|(tensor, row_stride)| Input { tensor, row_stride });
+    let views: Vec<Input<'_>> = views.collect();
+    let Outcome { outputs, trapped, .. } = executor.run_with(plan, &views, &given)?;
     remote::settle(&engine);
     let mut out = output::stdout(false);
     if a.check {
@@ -72,13 +74,17 @@ fn files(folder: &Path, tensors: &[(String, Tensor)]) -> Result<Vec<(PathBuf, Ve
     tensors.iter().map(file).collect()
 }
 
+/// The inputs of a run, and of each how far apart its rows lie, where it is columns of a wider file.
+type Bound = (Vec<Tensor>, Vec<Option<u64>>);
+
 /// The inputs in order: from files, or else from the seed. With `check` they are for the interpreter too; where drawn ones are
 /// saved, they may go over what `over` says.
-fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool, over: Over) -> Result<Vec<Tensor>, Failure> {
+fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool, over: Over) -> Result<Bound, Failure> {
     let mut problems = Vec::new();
     let names: Vec<&str> = graph.inputs.iter().map(|i| i.name.as_str()).collect();
     let mut files: Vec<Option<Tensor>> = vec![None; names.len()];
     let mut tried = vec![false; names.len()];
+    let mut row_strides = vec![None; names.len()];
     for (name, path) in &a.inputs {
         match names.iter().position(|n| n == name) {
             None => problems.push(
@@ -92,8 +98,8 @@ fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool, over: Over) -> Result<
             Some(i) => {
                 tried[i] = true;
                 let ty = graph.input_type(i);
-                match tensor_file::read(name, path, ty.dtype, Some(ty.shape.len())) {
-                    Ok(t) => files[i] = Some(t),
+                match tensor_file::read_view(name, path, ty.dtype, Some(ty.shape.len())) {
+                    Ok((tensor, row_stride)) => (files[i], row_strides[i]) = (Some(tensor), row_stride),
                     Err(d) => problems.push(d),
                 }
             }
@@ -122,7 +128,7 @@ fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool, over: Over) -> Result<
             file.get_or_insert(random);
         }
     }
-    Ok(files.into_iter().flatten().collect())
+    Ok((files.into_iter().flatten().collect(), row_strides))
 }
 
 fn check_dims(graph: &Graph, dims: &[(String, u64)], problems: &mut Vec<Diagnostic>) {

@@ -217,3 +217,31 @@ fn f12_the_inputs_that_a_seed_drew_can_be_saved_and_given_again() {
     routefuse(&again).fails(1, &["ids.npy", "--force"]);
     routefuse(&[&again[..], &["--force"]].concat()).ok();
 }
+
+#[test]
+fn f12_an_input_may_be_columns_of_a_wider_file() {
+    let temporary = folder();
+    let graph = |layout: &str| {
+        let source = format!(
+            "route 1\ngraph @doubled {{\n  dim T\n  input %x : i32[T, 2]{layout}\n  %y = add %x, %x\n  output y = %y\n}}\n"
+        );
+        file(&temporary, &format!("doubled{}.route", layout.trim()), source)
+    };
+    let (rows, contiguous) = (graph(" rows"), graph(""));
+    let wide: Vec<i32> = (0..15).collect();
+    let wide = file(&temporary, "wide.npy", npy_i32(&[3, 5], &wide));
+    let to = temporary.path().join("out").display().to_string();
+    let run = |graph: &str, columns: &str| {
+        let input = format!("x={wide}[{columns}]");
+        routefuse(&["run", graph, "--in", &input, "--out", &to, "--force", "--check"])
+    };
+    for (columns, expected) in [(":, 1:3", [2, 4, 12, 14, 22, 24]), (":,3:", [6, 8, 16, 18, 26, 28])] {
+        run(&rows, columns).ok();
+        assert_eq!(i32s(&fs::read(temporary.path().join("out/y.npy")).unwrap()), expected, "{columns}");
+    }
+    // The rows lie apart, so that a graph which says otherwise is refused.
+    run(&contiguous, ":,1:3").fails(1, &["RF0610", "`x`"]);
+    run(&rows, ":,3:6").fails(1, &["[:,3:6]", "it has the columns 0 to 5"]);
+    run(&rows, "1:2,1:3").fails(1, &["this is no range of columns", "wide.npy[:, 0:256]"]);
+    run(&rows, ":,2:2").fails(1, &["it has the columns 0 to 5"]);
+}

@@ -1,7 +1,7 @@
 //! A plan on an NVIDIA GPU with the memory of its launches there.
 
 use super::Outcome;
-use super::arguments::{Argument, Arguments};
+use super::arguments::{Argument, Arguments, Input, Rows};
 use crate::error::Error;
 use routefuse_ir::{Code, DType, Diagnostic, Tensor};
 use routefuse_runtime::cuda::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError};
@@ -27,16 +27,18 @@ struct OnGpu {
     data: CudaSlice<u8>,
     dtype: DType,
     shape: Vec<u64>,
+    rows: Rows,
 }
 
 impl OnGpu {
     fn new(argument: &Argument<'_>, stream: &Arc<CudaStream>) -> Result<OnGpu, Diagnostic> {
         let (name, t) = (argument.name, &*argument.initial);
-        let mut bytes = t.bytes().to_vec();
+        let rows = argument.rows();
+        let mut bytes = rows.spread(t);
         // The driver allocates no empty memory.
         bytes.resize(bytes.len().max(1), 0);
         let data = stream.clone_htod(&bytes).map_err(driver(format!("the memory of `{name}`")))?;
-        Ok(OnGpu { name: name.to_owned(), data, dtype: t.dtype(), shape: t.shape().to_vec() })
+        Ok(OnGpu { name: name.to_owned(), data, dtype: t.dtype(), shape: t.shape().to_vec(), rows })
     }
 
     fn address(&self, stream: &CudaStream) -> usize {
@@ -46,8 +48,7 @@ impl OnGpu {
     fn read(&self, stream: &Arc<CudaStream>) -> Result<Tensor, Diagnostic> {
         let mut tensor = Tensor::zeros(self.dtype, &self.shape);
         let bytes = stream.clone_dtoh(&self.data).map_err(driver(format!("reading `{}`", self.name)))?;
-        let size = tensor.bytes().len();
-        tensor.bytes_mut().copy_from_slice(&bytes[..size]);
+        self.rows.gather(&bytes, &mut tensor);
         Ok(tensor)
     }
 }
@@ -68,6 +69,20 @@ impl CudaExecution {
         plan: Arc<CudaPlan>,
         stream: &Arc<CudaStream>,
         inputs: &[Tensor],
+        given: &[(&str, u64)],
+    ) -> Result<CudaExecution, Error> {
+        let inputs: Vec<Input<'_>> = inputs.iter().map(Input::from).collect();
+        CudaExecution::with(plan, stream, &inputs, given)
+    }
+
+    /// As [`CudaExecution::new`], with inputs whose rows may lie in wider buffers.
+    ///
+    /// # Errors
+    /// As [`CudaExecution::new`]; rows that would overlap.
+    pub fn with(
+        plan: Arc<CudaPlan>,
+        stream: &Arc<CudaStream>,
+        inputs: &[Input<'_>],
         given: &[(&str, u64)],
     ) -> Result<CudaExecution, Error> {
         let arguments = Arguments::of(plan.plan().program(), inputs, given)?;
@@ -104,13 +119,15 @@ impl CudaExecution {
         for t in &self.inputs {
             let ptr = std::ptr::with_exposed_provenance(t.address(&self.stream));
             // SAFETY: the memory lives as long as this execution, and is used on its stream alone.
-            let view = unsafe { TensorRef::contiguous(ptr, t.data.num_bytes() as u64, t.dtype, &t.shape) };
+            let view =
+                unsafe { TensorRef::from_raw(ptr, t.data.num_bytes() as u64, t.dtype, &t.shape, &t.rows.strides) };
             args.named_input(&t.name, view.on(device));
         }
         for t in self.outputs.iter().chain(&self.error_word) {
             let ptr = std::ptr::with_exposed_provenance_mut(t.address(&self.stream));
             // SAFETY: the memory lives as long as this execution, and is used on its stream alone.
-            let view = unsafe { TensorMut::contiguous(ptr, t.data.num_bytes() as u64, t.dtype, &t.shape) };
+            let view =
+                unsafe { TensorMut::from_raw(ptr, t.data.num_bytes() as u64, t.dtype, &t.shape, &t.rows.strides) };
             args.named_output(&t.name, view.on(device));
         }
         let (workspace, bytes) = (self.workspace.device_ptr(&self.stream).0, self.workspace.len() as u64);

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cuda")]
 use super::CudaExecution;
-use super::{HostExecution, Outcome};
+use super::{HostExecution, Input, Outcome};
 use crate::error::Error;
 use rayon::ThreadPool;
 use routefuse_ir::target::Target;
@@ -84,17 +84,32 @@ impl Executor {
         inputs: &[Tensor],
         given: &[(&str, u64)],
     ) -> Result<Execution, Error> {
+        let inputs: Vec<Input<'_>> = inputs.iter().map(Input::from).collect();
+        self.load_with(plan, pool, &inputs, given)
+    }
+
+    /// As [`Executor::load`], with inputs whose rows may lie in wider buffers.
+    ///
+    /// # Errors
+    /// Those of [`Executor::load`]; rows that would overlap.
+    pub fn load_with(
+        &self,
+        plan: Arc<Plan>,
+        pool: Option<&ThreadPool>,
+        inputs: &[Input<'_>],
+        given: &[(&str, u64)],
+    ) -> Result<Execution, Error> {
         match &self.on {
             On::Host => {
                 let plan = HostPlan::new(plan)?;
                 pool.map_or_else(|| plan.prepare(), |pool| plan.prepare_on(pool))?;
-                Ok(Execution { with: With::Host(HostExecution::new(plan, inputs, given)?) })
+                Ok(Execution { with: With::Host(HostExecution::with(plan, inputs, given)?) })
             }
             #[cfg(feature = "cuda")]
             On::Cuda { gpu, stream } => {
                 let plan = CudaPlan::new(plan, gpu)?;
                 pool.map_or_else(|| plan.prepare(), |pool| plan.prepare_on(pool))?;
-                Ok(Execution { with: With::Cuda(CudaExecution::new(Arc::new(plan), stream, inputs, given)?) })
+                Ok(Execution { with: With::Cuda(CudaExecution::with(Arc::new(plan), stream, inputs, given)?) })
             }
         }
     }
@@ -104,7 +119,16 @@ impl Executor {
     /// # Errors
     /// Those of [`Executor::load`] and [`Execution::launch`].
     pub fn run(&self, plan: Arc<Plan>, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Outcome, Error> {
-        let mut execution = self.load(plan, None, inputs, given)?;
+        let inputs: Vec<Input<'_>> = inputs.iter().map(Input::from).collect();
+        self.run_with(plan, &inputs, given)
+    }
+
+    /// As [`Executor::run`], with inputs whose rows may lie in wider buffers.
+    ///
+    /// # Errors
+    /// Those of [`Executor::load_with`] and [`Execution::launch`].
+    pub fn run_with(&self, plan: Arc<Plan>, inputs: &[Input<'_>], given: &[(&str, u64)]) -> Result<Outcome, Error> {
+        let mut execution = self.load_with(plan, None, inputs, given)?;
         execution.launch(1)?;
         execution.outcome()
     }

@@ -1,7 +1,7 @@
 //! A plan on the host with the memory of its launches.
 
 use super::Outcome;
-use super::arguments::{Argument, Arguments};
+use super::arguments::{Argument, Arguments, Input, Rows};
 use crate::error::Error;
 use routefuse_ir::{DType, Diagnostic, Tensor};
 use routefuse_runtime::{Args, HostPlan, TensorMut, TensorRef, Workspace};
@@ -28,28 +28,23 @@ struct Region {
     name: String,
     dtype: DType,
     shape: Vec<u64>,
-    strides: Vec<i64>,
+    rows: Rows,
     offset: usize,
-    bytes: usize,
 }
 
 impl Region {
     /// Behind what is there; `end` moves on.
     fn new(argument: &Argument<'_>, end: &mut usize) -> Region {
-        let tensor = &*argument.initial;
-        let shape = tensor.shape().to_vec();
-        let mut strides = vec![1i64; shape.len()];
-        for d in (1..shape.len()).rev() {
-            strides[d - 1] = strides[d] * shape[d] as i64;
-        }
-        let (offset, bytes) = (*end, tensor.bytes().len());
-        *end += bytes.next_multiple_of(ALIGN);
-        Region { name: argument.name.to_owned(), dtype: tensor.dtype(), shape, strides, offset, bytes }
+        let (tensor, rows) = (&*argument.initial, argument.rows());
+        let offset = *end;
+        *end += rows.bytes.next_multiple_of(ALIGN);
+        let (name, dtype, shape) = (argument.name.to_owned(), tensor.dtype(), tensor.shape().to_vec());
+        Region { name, dtype, shape, rows, offset }
     }
 
     fn read(&self, arena: &[u8]) -> Tensor {
         let mut tensor = Tensor::zeros(self.dtype, &self.shape);
-        tensor.bytes_mut().copy_from_slice(&arena[self.offset..self.offset + self.bytes]);
+        self.rows.gather(&arena[self.offset..], &mut tensor);
         tensor
     }
 }
@@ -61,6 +56,15 @@ impl HostExecution {
     /// # Errors
     /// Inputs that do not fit (`RF0601` to `RF0606`, `RF0614`).
     pub fn new(plan: HostPlan, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<HostExecution, Error> {
+        let inputs: Vec<Input<'_>> = inputs.iter().map(Input::from).collect();
+        HostExecution::with(plan, &inputs, given)
+    }
+
+    /// As [`HostExecution::new`], with inputs whose rows may lie in wider buffers.
+    ///
+    /// # Errors
+    /// As [`HostExecution::new`]; rows that would overlap.
+    pub fn with(plan: HostPlan, inputs: &[Input<'_>], given: &[(&str, u64)]) -> Result<HostExecution, Error> {
         let program = plan.plan().program();
         let arguments = Arguments::of(program, inputs, given)?;
         let workspace = Workspace::new(plan.plan().workspace_size(&arguments.extents)? as usize);
@@ -72,7 +76,8 @@ impl HostExecution {
         let regions = inputs.iter().chain(&outputs).chain(&error_word);
         let initial = arguments.inputs.iter().chain(&arguments.outputs).chain(&arguments.error_word);
         for (region, argument) in regions.zip(initial) {
-            arena[region.offset..region.offset + region.bytes].copy_from_slice(argument.initial.bytes());
+            let spread = region.rows.spread(&argument.initial);
+            arena[region.offset..region.offset + spread.len()].copy_from_slice(&spread);
         }
         let bytes = arguments.bytes;
         Ok(HostExecution { arena, inputs, outputs, error_word, workspace, bytes, plan })
@@ -91,13 +96,13 @@ impl HostExecution {
             let ptr = base.wrapping_add(r.offset);
             // SAFETY: the region lies in the arena, which is borrowed mutably for as long as the arguments live. Regions do
             // not overlap. The bytes are those of a tensor of this dtype, so that a bool is 0 or 1.
-            args.input(unsafe { TensorRef::from_raw(ptr, r.bytes as u64, r.dtype, &r.shape, &r.strides) });
+            args.input(unsafe { TensorRef::from_raw(ptr, r.rows.bytes as u64, r.dtype, &r.shape, &r.rows.strides) });
         }
         for r in self.outputs.iter().chain(&self.error_word) {
             let ptr = base.wrapping_add(r.offset);
             // SAFETY: the region lies in the arena, which is borrowed mutably for as long as the arguments live. Regions do
             // not overlap. The bytes are those of a tensor of this dtype, so that a bool is 0 or 1.
-            args.output(unsafe { TensorMut::from_raw(ptr, r.bytes as u64, r.dtype, &r.shape, &r.strides) });
+            args.output(unsafe { TensorMut::from_raw(ptr, r.rows.bytes as u64, r.dtype, &r.shape, &r.rows.strides) });
         }
         (args, &mut self.workspace)
     }

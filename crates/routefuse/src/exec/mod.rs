@@ -30,6 +30,7 @@ mod cuda;
 mod executor;
 mod host;
 
+pub use arguments::Input;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaExecution;
 pub use executor::{Execution, Executor};
