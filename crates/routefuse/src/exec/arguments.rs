@@ -61,7 +61,7 @@ impl Rows {
         }
         let all = tensor.bytes().len();
         let rows = shape.first().map_or(1, |n| *n as usize);
-        let width = if rows == 0 { 0 } else { all / rows };
+        let width = all.checked_div(rows).unwrap_or(0);
         let mut stride = width;
         if let (Some(wide), Some(first)) = (row_stride, strides.first_mut()) {
             (*first, stride) = (wide as i64, (wide * tensor.dtype().size()) as usize);
