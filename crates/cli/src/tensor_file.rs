@@ -108,7 +108,7 @@ fn checked(input: &str, spec: &str, tensor: Tensor, want: DType, rank: Option<us
 }
 
 /// The most bytes of a `.npy` file, and of a tensor, that are read.
-pub const MOST: u64 = 4 << 30;
+const MOST: u64 = 4 << 30;
 /// The most bytes of the header of a `.safetensors` file.
 const MOST_HEADER: u64 = 100_000_000;
 

@@ -216,18 +216,3 @@ fn print(out: &mut impl Write, name: &str, t: &Tensor) -> std::io::Result<()> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn f10_the_reference_has_the_limits_of_the_program() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ir.md");
-        let reference = std::fs::read_to_string(path).expect("the reference is in the repository");
-        let limit = |what: &str, bytes: u64| {
-            let row = format!("| {what} | {} GiB |", bytes >> 30);
-            assert!(reference.contains(&row), "no row {row}");
-        };
-        limit("tensors that `run` and `bench` make from a seed", super::MOST);
-        limit("a `.npy` file, or a tensor of a `.safetensors` file", crate::tensor_file::MOST);
-    }
-}

@@ -85,3 +85,19 @@ fn usage() {
     let script = routefuse(&["completions", "bash"]).ok();
     assert!(script.contains("deepseek-v3") && script.contains("nemotron-3-super"));
 }
+
+/// Sizes near the end of 64 bits are refused like any other that is too large, and nothing overflows on the way.
+#[test]
+fn sizes_near_the_end_of_64_bits_are_refused() {
+    let most = u64::MAX.to_string();
+    for names in [&["keep"][..], &["experts", "keep"], &["physical"], &["shared_experts"], &["k"], &["groups"]] {
+        for rank in [None, Some("expert_parallel=1:0"), Some("owned=1:2")] {
+            let mut args = vec!["check".to_owned(), "--model".to_owned(), "deepseek-v3".to_owned()];
+            let sizes = names.iter().map(|name| format!("{name}={most}"));
+            for option in sizes.chain(rank.map(str::to_owned)).chain(["shared=constant".to_owned()]) {
+                args.extend(["--option".to_owned(), option]);
+            }
+            routefuse(&args).fails(1, &["RF", &most]);
+        }
+    }
+}

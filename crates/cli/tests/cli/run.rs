@@ -245,3 +245,19 @@ fn f12_an_input_may_be_columns_of_a_wider_file() {
     run(&rows, "1:2,1:3").fails(1, &["this is no range of columns", "wide.npy[:, 0:256]"]);
     run(&rows, ":,2:2").fails(1, &["it has the columns 0 to 5"]);
 }
+
+#[test]
+fn f10_the_reference_has_the_limits_of_the_program() {
+    let reference = fs::read_to_string(examples().join("../docs/ir.md")).expect("the reference is in the repository");
+    assert!(reference.contains("| tensors that `run` and `bench` make from a seed | 4 GiB |"));
+    let path = example("c_pack");
+    routefuse(&["run", &path, "--dim", "T=1000000000", "--seed", "1"]).fails(1, &["RF0614", "larger than 4 GiB"]);
+    assert!(reference.contains("| a `.npy` file, or a tensor of a `.safetensors` file | 4 GiB |"));
+    // A sparse file: no more of it is read than its length.
+    let temporary = folder();
+    let large = temporary.path().join("large.npy");
+    let sparse = fs::File::create(&large).and_then(|file| file.set_len((4 << 30) + 1));
+    sparse.expect("a sparse file");
+    routefuse(&["run", &path, "--in", &format!("ids={}", large.display()), "--dim", "T=1", "--seed", "1"])
+        .fails(1, &["RF0701", "large.npy"]);
+}

@@ -18,6 +18,7 @@
 mod after;
 mod balance;
 mod build;
+mod chosen;
 mod examples;
 mod families;
 mod option_table;

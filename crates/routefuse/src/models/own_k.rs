@@ -1,8 +1,8 @@
 //! A row's own k: fewer expert slots than K, counted from the best.
 
+use super::chosen::Chosen;
 use super::options::ModelOptions;
 use super::sizes::Sizes;
-use super::weights::Chosen;
 use routefuse_ir::op::{Candidates, CompareOp, OutOfRange, ReduceOp, TopKOrder, UnaryOp};
 use routefuse_ir::{DType, GraphBuilder, Literal, NodeId};
 

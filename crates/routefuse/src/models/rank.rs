@@ -72,7 +72,7 @@ pub(super) fn shared_ids(
     let (Some(ep), Some(rank)) = (o.expert_parallel, rank) else {
         return rows::consecutive_ids(b, DType::I32, t, sizes.shared, sizes.physical);
     };
-    let per_rank = ep.experts_per_rank + sizes.shared;
+    let per_rank = ep.experts_per_rank.saturating_add(sizes.shared);
     match rank {
         Rank::Constant(rank) => {
             let first = rank.saturating_mul(per_rank).saturating_add(ep.experts_per_rank);

@@ -160,7 +160,7 @@ fn together(found: &mut Found<'_>, p: &Preset, sizes: &Sizes, o: &ModelOptions) 
         "leave out `balance_shared` or `expert_parallel`",
     );
     if let Some(groups) = sizes.groups.filter(|g| g.count > 0 && !simulated && p.route.groups.is_some()) {
-        let candidates = sizes.logits / groups.count * groups.keep;
+        let candidates = (sizes.logits / groups.count).saturating_mul(groups.keep);
         let even = sizes.logits.is_multiple_of(groups.count) && groups.keep <= groups.count;
         let (keep, k) = (groups.keep, sizes.top_k);
         found.conflict(
@@ -263,7 +263,7 @@ fn ranks(found: &mut Found<'_>, sizes: &Sizes, o: &ModelOptions) {
     let share = |found: &mut Found<'_>, name: &str, of_rank: u64| {
         found.value(of_rank == 0, format!("`{name}` gives a rank no expert"), "a rank has 1 at least");
         let of_rank = of_rank.max(1);
-        let padded = physical.div_ceil(of_rank) * of_rank;
+        let padded = physical.div_ceil(of_rank).saturating_mul(of_rank);
         found.value(
             !physical.is_multiple_of(of_rank),
             format!("`{name}`: ranks of {of_rank} do not divide the {physical} physical experts"),

@@ -1,11 +1,12 @@
 //! From logits to the ids of the K expert slots.
 
+use super::chosen::Chosen;
 use super::options::{ModelOptions, NanLogits, Simulation};
 use super::preset::{Pick, Preset, Scoring};
 use super::random::philox;
 use super::row_input::row_input;
 use super::sizes::{Sizes, carries_scale};
-use super::weights::{self, Chosen};
+use super::weights;
 use crate::chains::rows;
 use routefuse_ir::op::{BinaryOp, GroupFill, UnaryOp};
 use routefuse_ir::{DType, Dim, GraphBuilder, Literal, NodeId};

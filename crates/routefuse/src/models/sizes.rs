@@ -59,7 +59,10 @@ impl Sizes {
     /// One past all ids of experts: the sentinel of P13.
     pub fn ids_end(&self, options: &ModelOptions) -> u64 {
         match options.expert_parallel {
-            Some(ep) => (self.physical / ep.experts_per_rank.max(1)).saturating_mul(self.shared) + self.physical,
+            Some(ep) => {
+                let shared = (self.physical / ep.experts_per_rank.max(1)).saturating_mul(self.shared);
+                shared.saturating_add(self.physical)
+            }
             None if options.balance_shared => self.physical,
             None => self.physical.saturating_add(self.shared),
         }

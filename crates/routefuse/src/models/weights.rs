@@ -1,26 +1,12 @@
 //! The weights of the K chosen experts.
 
+use super::chosen::Chosen;
 use super::options::{ModelOptions, NanLogits, SharedForm};
 use super::own_k;
 use super::preset::{Pick, Preset, Renorm, Weighting};
 use super::sizes::{Sizes, carries_scale, renorm_rule};
 use routefuse_ir::op::{Candidates, CompareOp, Denominator, OutOfRange, ReduceOp, UnaryOp};
 use routefuse_ir::{DType, Dim, GraphBuilder, Literal, NodeId};
-
-/// What was chosen, and what from.
-#[derive(Clone, Copy)]
-pub(super) struct Chosen {
-    /// The rows.
-    pub t: Dim,
-    /// The logits, `f32[T, E]`.
-    pub x: NodeId,
-    /// Their scores.
-    pub scores: NodeId,
-    /// What was compared, if a top-k chose: scores, bias, and what masked groups became.
-    pub keys: Option<NodeId>,
-    /// `i32[T, K]`, −1 where candidates ran out.
-    pub ids: NodeId,
-}
 
 /// `f32[T, K]`, and the weights `f32[T, S]` of shared expert slots inside the gate.
 pub(super) fn build(
