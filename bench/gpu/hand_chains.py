@@ -43,6 +43,3 @@ def pack(ids, weights):
     packed = torch.empty_like(ids)
     pack_kernel[(triton.cdiv(ids.numel(), 1024),)](ids, weights, packed, ids.numel(), 1024)
     return packed
-
-
-KERNELS = {"append": append, "pack": pack}
