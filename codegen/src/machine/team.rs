@@ -55,10 +55,59 @@ pub(crate) struct Team<'a, 'm> {
     /// The lane's own first pair; the next one lies behind that of all threads.
     pairs: Option<Val<'m>>,
     pair_count: u32,
+    /// Whether some lane may still have to read a cell, as far as it is emitted: see [`Self::giving`].
+    taken: Cell<bool>,
     /// Threads of the block.
     threads: u32,
     /// By span, the lanes before this one in its aligned group of so many, a bit each in a word of the warp's width.
     before: RefCell<HashMap<u32, Val<'m>>>,
+}
+
+/// While the lanes of a row write its cells, and none reads one: [`Team::giving`].
+pub(crate) struct Giving<'t, 'a, 'm> {
+    team: &'t Team<'a, 'm>,
+}
+
+impl<'t, 'a, 'm> Giving<'t, 'a, 'm> {
+    /// Writes a cell of the row.
+    pub fn give(&self, word: Val<'m>, cell: Val<'m>) {
+        self.team.b.store(word, self.team.cell(cell), 4);
+    }
+
+    /// Writes a cell of the row where the condition holds.
+    pub fn give_where(&self, condition: Val<'m>, word: Val<'m>, cell: Val<'m>) {
+        let address = self.team.cell(cell);
+        self.team.warps.store_where(self.team.b, condition, word, address);
+    }
+
+    /// What was written before this is overwritten by what is written behind, whichever lanes do.
+    pub fn overwriting(&self) {
+        self.team.settle_memory();
+    }
+
+    /// From here on the lanes read what was written.
+    pub fn settled(self) -> Taking<'t, 'a, 'm> {
+        self.team.settle_memory();
+        Taking { team: self.team }
+    }
+}
+
+/// While the lanes of a row read its cells, and none writes one: [`Giving::settled`].
+pub(crate) struct Taking<'t, 'a, 'm> {
+    team: &'t Team<'a, 'm>,
+}
+
+impl<'t, 'a, 'm> Taking<'t, 'a, 'm> {
+    /// Reads a cell of the row.
+    pub fn take(&self, cell: Val<'m>) -> Val<'m> {
+        self.team.taken.set(true);
+        self.team.b.load(self.team.cell(cell), self.team.b.int(32), 4, false)
+    }
+
+    /// From here on the lanes write cells again.
+    pub fn giving(self) -> Giving<'t, 'a, 'm> {
+        self.team.giving()
+    }
 }
 
 impl<'a, 'm> Team<'a, 'm> {
@@ -94,6 +143,7 @@ impl<'a, 'm> Team<'a, 'm> {
             cells,
             pairs,
             pair_count: memory.pairs,
+            taken: Cell::new(false),
             threads: shape.threads,
             before: RefCell::default(),
         }
@@ -147,12 +197,17 @@ impl<'a, 'm> Team<'a, 'm> {
 
     /// What any lane of the row reads and writes of memory before this comes before what any of them does behind.
     pub fn settle_memory(&self) {
+        self.taken.set(false);
         if self.is_block() { self.b.block_barrier() } else { self.warps.settle_memory(self.b) }
     }
 
-    /// Writes a cell of the row. [`Self::settle_memory`] stands between this and whoever takes it.
-    pub fn give(&self, word: Val<'m>, cell: Val<'m>) {
-        self.b.store(word, self.cell(cell), 4);
+    /// From here on the lanes write cells of the row. What they have read of them since memory was settled last is settled
+    /// first: a lane that is ahead of another must not write what the other has yet to read.
+    pub fn giving(&self) -> Giving<'_, 'a, 'm> {
+        if self.taken.get() {
+            self.settle_memory();
+        }
+        Giving { team: self }
     }
 
     /// The address of a pair of the lane.
@@ -180,17 +235,6 @@ impl<'a, 'm> Team<'a, 'm> {
     /// Whether lanes have so many pairs.
     pub fn has_pairs(&self, count: usize) -> bool {
         self.pairs.is_some() && count <= self.pair_count as usize
-    }
-
-    /// Writes a cell of the row where the condition holds.
-    pub fn give_where(&self, condition: Val<'m>, word: Val<'m>, cell: Val<'m>) {
-        let address = self.cell(cell);
-        self.warps.store_where(self.b, condition, word, address);
-    }
-
-    /// Reads a cell of the row.
-    pub fn take(&self, cell: Val<'m>) -> Val<'m> {
-        self.b.load(self.cell(cell), self.b.int(32), 4, false)
     }
 
     fn cell(&self, cell: Val<'m>) -> Val<'m> {

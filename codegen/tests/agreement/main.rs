@@ -7,6 +7,7 @@ mod amd;
 mod data;
 mod host;
 mod regressions;
+mod shared_memory;
 mod ties;
 
 use data::Case;

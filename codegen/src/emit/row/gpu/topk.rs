@@ -10,6 +10,7 @@ use crate::emit::peephole::{Peephole, masked_keys};
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
 use crate::emit::row::Selection;
+use crate::machine::team::{Giving, Taking};
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::kernel::ValueId;
 use routefuse_ir::op::{Candidates, TopKOrder};
@@ -33,29 +34,30 @@ impl<'m> RowGpu<'_, 'm> {
         let mask = masked.map(|m| m.1.value);
         let may_run_out = self.may_run_out(value, candidates);
         let cells: Vec<Val<'m>> = result.columns.iter().map(|column| self.ix.to_word(column.at)).collect();
+        let giving = self.team.giving();
         for turn in 0..spread.turns {
-            self.give_best(&keys[spread.turn(turn)], mask, (k, may_run_out), spread, turn);
+            self.give_best(&giving, (&keys[spread.turn(turn)], mask), (k, may_run_out), spread, turn);
         }
-        self.team.settle_memory();
-        let mut chosen: Vec<Val<'m>> = cells.iter().map(|cell| self.team.take(*cell)).collect();
+        let mut taking = giving.settled();
+        let mut chosen: Vec<Val<'m>> = cells.iter().map(|cell| taking.take(*cell)).collect();
         if order == TopKOrder::Column && k > 1 {
-            chosen = self.in_order_of_columns(&chosen, &cells, k, result);
+            (chosen, taking) = self.in_order_of_columns(taking, &chosen, &cells, k, result);
         }
         let lanes = Lanes::exact(self.b.gather_lanes(&chosen), chosen.len() as u32);
         let Some(trap) = self.trap_of_segments(trap, spread) else { return lanes };
-        Lanes { trap: Some(self.trap_of_chosen(trap, k, spread, result)), ..lanes }
+        Lanes { trap: Some(self.trap_of_chosen(taking, trap, k, spread, result)), ..lanes }
     }
 
     /// Puts the columns of one turn's k best into the row's cells, −1 where candidates run out.
     fn give_best(
         &self,
-        keys: &[Val<'m>],
-        mask: Option<Val<'m>>,
+        giving: &Giving<'_, '_, 'm>,
+        (keys, mask): (&[Val<'m>], Option<Val<'m>>),
         (k, may_run_out): (u64, bool),
         spread: &Spread<'m>,
         turn: u32,
     ) {
-        let (b, team) = (self.b, &self.team);
+        let b = self.b;
         let first = self.ix.times(spread.owned[turn as usize], k);
         let mut largest = vec![];
         let own = spread.columns[spread.turn(turn)][0].valid;
@@ -72,67 +74,81 @@ impl<'m> RowGpu<'_, 'm> {
             self.rounds_in_loop(keys, mask, k, spread, &[], |round, found, _| {
                 let none = may_run_out.then(|| b.cmpi(IntPredicate::Eq, found.largest, self.word(0)));
                 let column = none.map_or(found.column, |none| b.select(none, self.word(u32::MAX), found.column));
-                team.give_where(wins(&found), column, b.addi(first, round));
+                giving.give_where(wins(&found), column, b.addi(first, round));
                 vec![]
             });
             return;
         }
         self.rounds(keys, mask, (k, may_run_out), spread, |round, found| {
             let cell = self.ix.to_word(first.offset(round));
-            team.give_where(wins(&found), found.column, cell);
+            giving.give_where(wins(&found), found.column, cell);
             largest.push(found.largest);
         });
         if may_run_out {
             // Seldom, and known from the last round: without a candidate the first lane has given some column.
             let none = |key: Val<'m>| b.cmpi(IntPredicate::Eq, key, self.word(0));
-            team.settle_memory();
+            giving.overwriting();
             b.if_then(none(largest[largest.len() - 1]), |_| {
                 for (round, key) in (0..).zip(&largest) {
                     let gives = own.map_or(none(*key), |own| b.andi(none(*key), own));
                     let cell = self.ix.to_word(first.offset(round));
-                    b.if_then(gives, |_| team.give(self.word(u32::MAX), cell));
+                    b.if_then(gives, |_| giving.give(self.word(u32::MAX), cell));
                 }
             });
         }
     }
 
     /// The chosen columns of each segment in ascending order, by way of the row's cells.
-    fn in_order_of_columns(&self, chosen: &[Val<'m>], cells: &[Val<'m>], k: u64, result: &Spread<'m>) -> Vec<Val<'m>> {
-        let (b, team) = (self.b, &self.team);
+    fn in_order_of_columns<'t, 'a>(
+        &self,
+        taking: Taking<'t, 'a, 'm>,
+        chosen: &[Val<'m>],
+        cells: &[Val<'m>],
+        k: u64,
+        result: &Spread<'m>,
+    ) -> (Vec<Val<'m>>, Taking<'t, 'a, 'm>) {
+        let b = self.b;
         let ranks: Vec<Val<'m>> = if k > UNROLLED {
-            self.ranks_in_loop(chosen, k, result)
+            self.ranks_in_loop(&taking, chosen, k, result)
         } else {
-            chosen.iter().zip(&result.columns).map(|(x, column)| self.rank_among(*x, column.at, k)).collect()
+            chosen.iter().zip(&result.columns).map(|(x, column)| self.rank_among(&taking, *x, column.at, k)).collect()
         };
-        team.settle_memory();
+        let giving = taking.giving();
         for (chosen, (rank, column)) in chosen.iter().zip(ranks.iter().zip(&result.columns)) {
             let first = self.ix.times(self.ix.divide(column.at, k), k);
-            team.give(*chosen, b.addi(self.ix.to_word(first), *rank));
+            giving.give(*chosen, b.addi(self.ix.to_word(first), *rank));
         }
-        team.settle_memory();
-        cells.iter().map(|cell| team.take(*cell)).collect()
+        let taking = giving.settled();
+        (cells.iter().map(|cell| taking.take(*cell)).collect(), taking)
     }
 
     /// Whether each chosen column's segment trapped, `i1`: a bit a segment comes by way of the row's cells.
-    fn trap_of_chosen(&self, trap: Val<'m>, k: u64, spread: &Spread<'m>, result: &Spread<'m>) -> Val<'m> {
-        let (b, team) = (self.b, &self.team);
-        team.settle_memory();
+    fn trap_of_chosen(
+        &self,
+        taking: Taking<'_, '_, 'm>,
+        trap: Val<'m>,
+        k: u64,
+        spread: &Spread<'m>,
+        result: &Spread<'m>,
+    ) -> Val<'m> {
+        let b = self.b;
+        let giving = taking.giving();
         for (turn, bit) in self.registers(trap, spread.turns as usize).iter().enumerate() {
             let segment = self.ix.to_word(spread.owned[turn]);
             let own = spread.columns[spread.turn(turn as u32)][0].valid;
-            let give = || team.give(b.extui(*bit, b.int(32)), segment);
+            let give = || giving.give(b.extui(*bit, b.int(32)), segment);
             match own {
                 Some(own) => b.if_then(own, |_| give()),
                 None => give(),
             }
         }
-        team.settle_memory();
+        let taking = giving.settled();
         let bit = |column: &Column<'m>| {
-            let word = team.take(self.ix.to_word(self.ix.divide(column.at, k)));
+            let word = taking.take(self.ix.to_word(self.ix.divide(column.at, k)));
             b.cmpi(IntPredicate::Ne, word, self.word(0))
         };
         let bits: Vec<Val<'m>> = result.columns.iter().map(bit).collect();
-        team.settle_memory();
+        self.team.settle_memory();
         b.gather_lanes(&bits)
     }
 
@@ -154,16 +170,22 @@ impl<'m> RowGpu<'_, 'm> {
 
     /// How many of the k cells of a segment have a lower column than `own`, which is at `at`. −1 is no low one, and of
     /// several the first comes first.
-    fn rank_among(&self, own: Val<'m>, at: Ix<'m>, k: u64) -> Val<'m> {
+    fn rank_among(&self, taking: &Taking<'_, '_, 'm>, own: Val<'m>, at: Ix<'m>, k: u64) -> Val<'m> {
         let (first, own_number) = (self.ix.times(self.ix.divide(at, k), k), self.ix.to_word(self.ix.remainder(at, k)));
         (0..k).fold(self.word(0), |rank, i| {
-            let other = self.team.take(self.ix.to_word(first.offset(i)));
+            let other = taking.take(self.ix.to_word(first.offset(i)));
             self.rank_behind(rank, (own, own_number), (other, self.word(i as u32)))
         })
     }
 
     /// As [`Self::rank_among`], of all the lane's columns at once, in a loop over the cells.
-    fn ranks_in_loop(&self, chosen: &[Val<'m>], k: u64, result: &Spread<'m>) -> Vec<Val<'m>> {
+    fn ranks_in_loop(
+        &self,
+        taking: &Taking<'_, '_, 'm>,
+        chosen: &[Val<'m>],
+        k: u64,
+        result: &Spread<'m>,
+    ) -> Vec<Val<'m>> {
         let b = self.b;
         let (firsts, numbers): (Vec<Val<'m>>, Vec<Val<'m>>) = result
             .columns
@@ -176,7 +198,7 @@ impl<'m> RowGpu<'_, 'm> {
         let range = (self.word(0), self.word(k as u32), self.word(1));
         b.for_loop_carrying(range, &vec![self.word(0); chosen.len()], |_, i, ranks| {
             let next = |at: usize| {
-                let other = self.team.take(b.addi(firsts[at], i));
+                let other = taking.take(b.addi(firsts[at], i));
                 self.rank_behind(ranks[at], (chosen[at], numbers[at]), (other, i))
             };
             (0..ranks.len()).map(next).collect()
