@@ -4,12 +4,7 @@ use super::RowGpu;
 use super::sorting_network;
 use super::spread::Spread;
 use crate::mlir::builder::{IntPredicate, Val};
-
-/// Keys that a lane sorts together; more are several lists.
-const LIST: usize = 16;
-
-/// So many rounds are written out; more are a loop.
-pub(super) const UNROLLED: u64 = 64;
+use routefuse_ir::kernel::schedule::code_size::LIST;
 
 /// A key of this lane: its word, and how many of the lane's columns lie behind its own.
 type Key<'m> = (Val<'m>, Val<'m>);
@@ -26,7 +21,7 @@ pub(super) struct Round<'m> {
 
 /// Pairs of a lane that a list of this many keys takes, if it is kept in memory at all.
 pub(super) fn pairs_of_list(registers: u64, k: u64) -> u32 {
-    if registers > LIST as u64 { 0 } else { registers.min(k) as u32 + 1 }
+    if registers > LIST { 0 } else { registers.min(k) as u32 + 1 }
 }
 
 impl<'m> RowGpu<'_, 'm> {
@@ -43,7 +38,7 @@ impl<'m> RowGpu<'_, 'm> {
         }
     }
 
-    /// k rounds over one segment's keys, all of them free where the mask is not set. At most [`UNROLLED`].
+    /// k rounds over one segment's keys, all of them free where the mask is not set. At most `code_size::UNROLLED`.
     pub(super) fn rounds(
         &self,
         keys: &[Val<'m>],
@@ -113,8 +108,8 @@ impl<'m> RowGpu<'_, 'm> {
     /// The lane's keys in sorted lists.
     fn lists(&self, keys: &[Val<'m>], k: u64) -> Vec<Vec<Key<'m>>> {
         (0..keys.len())
-            .step_by(LIST)
-            .map(|from| self.sorted(&keys[from..keys.len().min(from + LIST)], keys.len() - from, k as usize))
+            .step_by(LIST as usize)
+            .map(|from| self.sorted(&keys[from..keys.len().min(from + LIST as usize)], keys.len() - from, k as usize))
             .collect()
     }
 

@@ -4,7 +4,7 @@
 //! largest puts its column into the round's cell and goes on with its next key.
 
 use super::RowGpu;
-use super::rounds::{Round, UNROLLED};
+use super::rounds::Round;
 use super::spread::{Column, Spread};
 use crate::emit::peephole::{Peephole, masked_keys};
 use crate::emit::pull::index::{Index, Ix};
@@ -13,6 +13,7 @@ use crate::emit::row::Selection;
 use crate::machine::team::{Giving, Taking};
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::kernel::ValueId;
+use routefuse_ir::kernel::schedule::code_size::UNROLLED;
 use routefuse_ir::op::{Candidates, TopKOrder};
 
 /// Segments of so many columns at most, one a lane, rank a column by asking all others.

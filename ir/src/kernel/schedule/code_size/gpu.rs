@@ -2,15 +2,12 @@
 
 use super::columns::{Columns, Step};
 use super::walk::{ROW, Walk};
+use super::{LIST, UNROLLED};
 use crate::kernel::schedule::{Domain, Piece, Schedule, Variant};
 use crate::kernel::{RowOp, RowValue, ValueId};
 use crate::op::{ReduceOp, TopKOrder};
 use crate::target::Target;
 
-/// Keys that a lane sorts together.
-const LIST: u64 = 16;
-/// So many rounds of a selection are written out; more are a loop.
-const UNROLLED: u64 = 64;
 /// Exchanges of a sorting network of [`LIST`] keys.
 const EXCHANGES: u64 = 63;
 

@@ -36,6 +36,12 @@ pub const MOST_STORED: u64 = 32 << 10;
 /// operands on the stack of the thread that compiles, of which a thread of a pool has 2 MiB.
 pub const MOST_DEPTH: u64 = 256;
 
+/// The keys that a lane of a GPU sorts together at most; more are several lists.
+pub const LIST: u64 = 16;
+
+/// The rounds of a GPU's selection that are written out at most; more are a loop.
+pub const UNROLLED: u64 = 64;
+
 /// The count for some stores of a kernel.
 pub struct CodeSize<'k> {
     walk: Walk<'k>,
