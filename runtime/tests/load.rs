@@ -199,8 +199,8 @@ fn keys() {
     assert_eq!(key(&named), first, "names are for people");
 
     let mut keys = vec![first];
-    keys.push(Key::of(&base, Variant { aligned: true, narrow: false, few: false }, &*compiler));
-    keys.push(Key::of(&base, Variant { aligned: false, narrow: true, few: false }, &*compiler));
+    keys.push(Key::of(&base, Variant { aligned: true, narrow: false, shape: 0 }, &*compiler));
+    keys.push(Key::of(&base, Variant { aligned: false, narrow: true, shape: 0 }, &*compiler));
     let newer = CCompiler { version: "newer".to_owned(), ..Arc::into_inner(CCompiler::new()).unwrap() };
     keys.push(Key::of(&base, host, &newer));
     keys.push(key(&Scheduled { target: Target::named("sm_90").unwrap(), ..base.clone() }));

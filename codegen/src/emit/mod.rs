@@ -53,8 +53,13 @@ pub(crate) fn emit(
         (Threads::InWarps(warps), Schedule::Flat { threads, domains }) => {
             flat::gpu::emit(job, warps, *threads, domains, peepholes);
         }
-        (Threads::InWarps(warps), Schedule::Row { few, many, domains, .. }) => {
-            row::gpu::emit(job, warps, if variant.few { *few } else { *many }, domains, peepholes);
+        (Threads::InWarps(warps), Schedule::Row { domains, .. }) => {
+            let Some(shape) = scheduled.schedule.shape(variant) else {
+                let message = format!("`{}` has no shape for {variant}", scheduled.schedule);
+                let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
+                return Err(CodegenError::new(scheduled.target, problem));
+            };
+            row::gpu::emit(job, warps, shape, domains, peepholes);
         }
         (_, other) => {
             let message = format!("`{other}` is no schedule that this version emits");

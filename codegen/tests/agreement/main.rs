@@ -87,7 +87,7 @@ fn random_kernels_on_amd() {
         let case = Case::random(seed);
         let targets = ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200", "gfx1250"];
         // The buffers of a test are aligned to 8 bytes only where the variant says no more.
-        let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: false };
+        let variant = Variant { aligned: false, narrow: seed % 2 == 0, shape: 0 };
         agree_on_amd(&mut emulator, &case, targets[seed as usize % targets.len()], variant, seed);
     }
 }
@@ -165,7 +165,7 @@ fn random_rows_on_amd() {
     for seed in first..first + number("CASES", 12) {
         let case = Case::random_rows(seed);
         let targets = ["gfx942", "gfx1100", "gfx90a", "gfx1200", "gfx1250"];
-        let variant = Variant { aligned: false, narrow: seed % 2 == 0, few: seed % 3 == 0 };
+        let variant = Variant { aligned: false, narrow: seed % 2 == 0, shape: 0 };
         agree_on_amd(&mut emulator, &case, targets[seed as usize % targets.len()], variant, seed);
     }
 }
@@ -184,7 +184,7 @@ fn random_rows_as_ptx() {
         let target = Target::named(targets[seed as usize % targets.len()]).expect("a known target");
         let scheduled =
             verified(Scheduled { kernel: case.kernel.clone(), schedule: case.gpu_schedule.clone(), target });
-        let variant = Variant { aligned: seed % 2 == 0, narrow: seed % 3 > 0, few: seed % 5 < 2 };
+        let variant = Variant { aligned: seed % 2 == 0, narrow: seed % 3 > 0, shape: 0 };
         let compiled = compile(&scheduled, variant, Dump::default())
             .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", *case.kernel));
         let ptx = String::from_utf8(compiled.artifact.code).expect("PTX is text");

@@ -90,7 +90,7 @@ fn a_narrowed_product_keeps_the_sign_of_zero() {
     agree_on_host(&case, 0);
     let Some(mut emulator) = Emulator::find() else { return skipped("no AMD emulator") };
     for name in ["gfx942", "gfx1100"] {
-        agree_on_amd(&mut emulator, &case, name, Variant { aligned: false, narrow: true, few: false }, 0);
+        agree_on_amd(&mut emulator, &case, name, Variant { aligned: false, narrow: true, shape: 0 }, 0);
     }
 }
 

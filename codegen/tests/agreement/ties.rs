@@ -6,14 +6,14 @@ use crate::data::Case;
 use crate::{agree_on_amd, agree_on_host, skipped};
 use routefuse_ir::dim::SymbolId;
 use routefuse_ir::graph::{Layout, TensorType};
-use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Variant};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant};
 use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, RowValue, Space, Store, Value, ValueId, ValueKind};
 use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp, TopKOrder};
 use routefuse_ir::{DType, Dim, Literal};
 use std::ops::Range;
 
 /// The k best of `width` keys of this dtype: best first, by column, and as a mask. Keys are 0 to 3, or the four least.
-fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32) -> Case {
+fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32, selecting: Selecting) -> Case {
     let rows = SymbolId(0);
     let param = |name: &str, role, dtype, cols: u64| Param {
         name: name.to_owned(),
@@ -62,13 +62,13 @@ fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32) -> Case {
     };
     let schedule = |lanes: u32, threads: u32| {
         let piece = Piece::InRow { width: 1 };
-        let shape = RowShape { lanes, threads, persistent: false };
+        let shape = RowShape { lanes, threads, persistent: false, selecting, most_rows: None };
         let mut domains = vec![Domain { cols: k, stores: vec![0, 1], piece }];
         match domains.iter_mut().find(|d| d.cols == width) {
             Some(same) => same.stores.push(2),
             None => domains.push(Domain { cols: width, stores: vec![2], piece }),
         }
-        Schedule::Row { few: shape, many: shape, few_rows: 0, held: vec![keys], domains }
+        Schedule::Row { shapes: vec![shape], held: vec![keys], domains }
     };
     Case {
         kernel: kernel.verify().expect("a right kernel"),
@@ -86,7 +86,7 @@ const SIZES: [(u64, u64); 7] = [(2, 1), (5, 3), (8, 4), (16, 15), (33, 8), (64, 
 fn ties_on_the_host() {
     for dtype in KEYS {
         for size in SIZES {
-            agree_on_host(&selection(dtype, size, 1), 0);
+            agree_on_host(&selection(dtype, size, 1, Selecting::InRegisters), 0);
         }
     }
 }
@@ -97,9 +97,10 @@ fn on_amd(dtypes: Range<usize>) {
     for i in dtypes {
         for (j, size) in SIZES.into_iter().enumerate().skip(i % 2).step_by(2) {
             let lanes = [8, 32, 16, 64, 4, 128][(i + j) % 6].max(size.0.div_ceil(64).next_power_of_two() as u32);
-            let (target, few) = (["gfx942", "gfx1100"][(i + j / 2) % 2], (i + j) % 3 == 0);
-            let variant = Variant { aligned: false, narrow: true, few };
-            agree_on_amd(&mut emulator, &selection(KEYS[i], size, lanes), target, variant, 0);
+            let target = ["gfx942", "gfx1100"][(i + j / 2) % 2];
+            let selecting = if (i + j).is_multiple_of(3) { Selecting::InRegisters } else { Selecting::InMemory };
+            let variant = Variant { aligned: false, narrow: true, shape: 0 };
+            agree_on_amd(&mut emulator, &selection(KEYS[i], size, lanes, selecting), target, variant, 0);
         }
     }
 }

@@ -6,8 +6,8 @@
 
 use super::{HOST_WIDTH, domains};
 use routefuse_ir::kernel::analysis::cost_with_operands;
-use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule};
-use routefuse_ir::kernel::{Kernel, ValueId, ValueKind};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting};
+use routefuse_ir::kernel::{Kernel, RowOp, ValueId, ValueKind};
 use routefuse_ir::target::{Target, TargetKind};
 
 /// Columns of the widest row that a lane keeps where rows are few: little work each, more shuffles.
@@ -40,20 +40,22 @@ const DEAR: u64 = 12;
 
 pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
     if target.kind() == TargetKind::Host {
-        let shape = RowShape { lanes: 1, threads: 1, persistent: false };
+        let alone =
+            RowShape { lanes: 1, threads: 1, persistent: false, selecting: Selecting::InRegisters, most_rows: None };
         let domains = domains(kernel, |_| Piece::InRow { width: HOST_WIDTH });
-        return Schedule::Row { few: shape, many: shape, few_rows: 0, held: held(kernel, true), domains };
+        return Schedule::Row { shapes: vec![alone], held: held(kernel, true), domains };
     }
-    let few = shape(kernel, target, FEW_COLUMNS, FEW_THREADS, false);
-    let many = shape(kernel, target, MANY_COLUMNS, MANY_THREADS, false);
+    let few = RowShape { most_rows: Some(FEW_ROWS), ..shape(kernel, target, FEW_COLUMNS, FEW_THREADS) };
+    let many = shape(kernel, target, MANY_COLUMNS, MANY_THREADS);
+    let many = RowShape { selecting: if has_topk(kernel) { Selecting::InMemory } else { many.selecting }, ..many };
     let lanes = u64::from(few.lanes.max(many.lanes));
     let domains = domains(kernel, |d| piece(kernel, d, lanes));
-    Schedule::Row { few, many, few_rows: FEW_ROWS, held: held(kernel, false), domains }
+    Schedule::Row { shapes: vec![few, many], held: held(kernel, false), domains }
 }
 
 /// Why the shapes are what they are, for people; empty for a flat schedule.
 pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<String> {
-    let Schedule::Row { few, many, few_rows, held, .. } = schedule else { return vec![] };
+    let Schedule::Row { shapes, held, .. } = schedule else { return vec![] };
     let columns = |id: ValueId| {
         let value = kernel.value(id);
         // What the lowering made has no name of the user's: then its number in the signature.
@@ -78,8 +80,12 @@ pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<S
             let (each, rows) = (count(each, "column", "columns"), count(u64::from(rows), "row", "rows"));
             format!("{lanes}, {each} each; {rows} at a time, {blocks}")
         };
-        why.push(format!("up to {few_rows} rows: {}", shape(few)));
-        why.push(format!("more: {}", shape(many)));
+        for s in shapes {
+            match s.most_rows {
+                Some(most) => why.push(format!("up to {most} rows: {}", shape(s))),
+                None => why.push(format!("more: {}", shape(s))),
+            }
+        }
     }
     if !held.is_empty() {
         why.push(format!("computed once a row and kept: {}", list(held.clone())));
@@ -98,19 +104,31 @@ fn widest(kernel: &Kernel) -> u64 {
     kernel.values.iter().filter(|v| v.kind.is_row_value()).map(|v| operand(&v.kind)).max().unwrap_or(1)
 }
 
-/// The shape that leaves each lane about `columns` columns of the widest row.
-fn shape(kernel: &Kernel, target: Target, columns: u64, threads: u32, persistent: bool) -> RowShape {
+/// Whether columns are chosen.
+fn has_topk(kernel: &Kernel) -> bool {
+    kernel.values.iter().filter_map(|v| v.kind.row_value()).any(|row| matches!(row.op, RowOp::TopK { .. }))
+}
+
+/// The shape that leaves each lane about `columns` columns of the widest row, for any number of rows.
+fn shape(kernel: &Kernel, target: Target, columns: u64, threads: u32) -> RowShape {
+    let of = |lanes, threads| RowShape {
+        lanes,
+        threads,
+        persistent: false,
+        selecting: Selecting::InRegisters,
+        most_rows: None,
+    };
     let (warp, most) = (target.info().warp, target.info().max_threads);
     let threads = threads.max(warp);
     let widest = widest(kernel);
     if widest > MOST_COLUMNS * u64::from(warp) {
         // Powers of two all, so threads are whole warps.
         let lanes = widest.div_ceil(columns).next_power_of_two().min(u64::from(most)) as u32;
-        return RowShape { lanes, threads: lanes, persistent };
+        return of(lanes, lanes);
     }
     let narrow = kernel.stores.iter().map(|s| kernel.store_cols(s)).filter(|c| *c <= u64::from(warp)).max();
     let wanted = widest.div_ceil(columns).max(narrow.unwrap_or(1)).next_power_of_two();
-    RowShape { lanes: wanted.min(u64::from(warp)) as u32, threads, persistent }
+    of(wanted.min(u64::from(warp)) as u32, threads)
 }
 
 /// Narrow stores are one column a lane; wide ones are cut into what a lane loads and stores at once.

@@ -73,8 +73,8 @@ fn scheduled(kernel: &Kernel) {
             assert!(whole || (!adds && matches!(schedule, Schedule::Flat { .. })) || host, "{schedule}\n{kernel}");
         }
         assert_eq!(matches!(schedule, Schedule::Row { .. }), kernel.has_row_values());
-        let Schedule::Row { few, many, held, .. } = &schedule else { continue };
-        for RowShape { lanes, threads, .. } in [*few, *many] {
+        let Schedule::Row { shapes, held, .. } = &schedule else { continue };
+        for RowShape { lanes, threads, .. } in shapes.iter().copied() {
             let warp = target.info().warp;
             assert!(lanes.is_power_of_two() && threads % lanes == 0 && threads % warp == 0, "{schedule}");
             assert!(lanes <= warp || lanes == threads, "{schedule}");

@@ -24,7 +24,7 @@ use super::signature::{PublicKey, SigningKey, Subject};
 use routefuse_ir::artifact::Artifact;
 
 /// The version that this build reads and writes.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 const MAGIC: &[u8; 8] = b"RFKERNEL";
 /// Where the lengths are.
 const LENGTHS: usize = 48;

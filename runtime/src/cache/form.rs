@@ -4,7 +4,7 @@ use super::reader::{Malformed, Reader, Writer};
 use routefuse_ir::SymbolId;
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::abi::Slot;
-use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Variant};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant};
 use routefuse_ir::kernel::{ParamId, ValueId};
 use routefuse_ir::target::Target;
 
@@ -12,10 +12,11 @@ use routefuse_ir::target::Target;
 pub(super) fn encode(artifact: &Artifact) -> Option<Vec<u8>> {
     // Destructured, here and below, so that a new field cannot be forgotten.
     let Artifact { target, variant, schedule: how, slots, entry, format, code: _ } = artifact;
-    let Variant { aligned, narrow, few } = *variant;
+    let Variant { aligned, narrow, shape } = *variant;
     let mut w = Writer::default();
     w.text(target.name());
-    [aligned, narrow, few].into_iter().for_each(|b| w.u8(b.into()));
+    [aligned, narrow].into_iter().for_each(|b| w.u8(b.into()));
+    w.u8(shape);
     schedule(&mut w, how)?;
     w.list(slots, |w, slot| match *slot {
         Slot::Pointer(ParamId(p)) => {
@@ -50,14 +51,24 @@ pub(super) fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
             w.u32(*threads);
             domains(w, list);
         }
-        Schedule::Row { few, many, few_rows, held, domains: list } => {
+        Schedule::Row { shapes, held, domains: list } => {
             w.u8(1);
-            for RowShape { lanes, threads, persistent } in [few, many] {
+            w.u32(shapes.len() as u32);
+            for RowShape { lanes, threads, persistent, selecting, most_rows } in shapes {
                 w.u32(*lanes);
                 w.u32(*threads);
                 w.u8((*persistent).into());
+                w.u8(match selecting {
+                    Selecting::InRegisters => 0,
+                    Selecting::InMemory => 1,
+                    Selecting::Sorted => 2,
+                    _ => return None,
+                });
+                w.u8(most_rows.is_some().into());
+                if let Some(most) = most_rows {
+                    w.u64(*most);
+                }
             }
-            w.u64(*few_rows);
             w.list(held, |w, v| w.u32(v.0));
             domains(w, list);
         }
@@ -85,7 +96,7 @@ pub(super) fn decode(bytes: &[u8], code: &[u8]) -> Result<Artifact, Malformed> {
     let mut r = Reader::new(bytes);
     let name = r.text("target")?;
     let target = Target::named(name).map_err(|_| Malformed::Target { name: name.to_owned() })?;
-    let variant = Variant { aligned: r.bool("variant")?, narrow: r.bool("variant")?, few: r.bool("variant")? };
+    let variant = Variant { aligned: r.bool("variant")?, narrow: r.bool("variant")?, shape: r.u8("variant")? };
     let schedule = read_schedule(&mut r)?;
     let slots = r.list("slots", |r| {
         Ok(match r.u8("slots")? {
@@ -112,9 +123,7 @@ pub(super) fn read_schedule(r: &mut Reader<'_>) -> Result<Schedule, Malformed> {
     Ok(match r.u8("schedule")? {
         0 => Schedule::Flat { threads: r.positive("schedule's threads")?, domains: read_domains(r)? },
         1 => Schedule::Row {
-            few: read_shape(r)?,
-            many: read_shape(r)?,
-            few_rows: r.u64("schedule")?,
+            shapes: r.list("schedule", read_shape)?,
             held: r.list("schedule", |r| r.u32("schedule").map(ValueId))?,
             domains: read_domains(r)?,
         },
@@ -127,6 +136,13 @@ fn read_shape(r: &mut Reader<'_>) -> Result<RowShape, Malformed> {
         lanes: r.positive("schedule's lanes")?,
         threads: r.positive("schedule's threads")?,
         persistent: r.bool("schedule")?,
+        selecting: match r.u8("schedule")? {
+            0 => Selecting::InRegisters,
+            1 => Selecting::InMemory,
+            2 => Selecting::Sorted,
+            other => return Err(Malformed::Unknown { what: "schedule", value: other.into() }),
+        },
+        most_rows: if r.bool("schedule")? { Some(r.u64("schedule")?) } else { None },
     })
 }
 
@@ -153,7 +169,7 @@ mod tests {
     fn artifact(target: &str, schedule: Schedule, format: CodeFormat) -> Artifact {
         Artifact {
             target: Target::named(target).unwrap(),
-            variant: Variant { aligned: true, narrow: false, few: true },
+            variant: Variant { aligned: true, narrow: false, shape: 1 },
             schedule,
             slots: vec![Slot::Pointer(ParamId(3)), Slot::Stride(ParamId(1), 2), Slot::Extent(SymbolId(7))],
             entry: "entry".to_owned(),
@@ -169,11 +185,19 @@ mod tests {
             .zip([1, 9, u64::MAX])
             .map(|(piece, cols)| Domain { cols, stores: vec![0, 5], piece })
             .collect();
-        let shape = |lanes, persistent| RowShape { lanes, threads: 256, persistent };
+        let shape = |lanes, persistent, selecting, most_rows| RowShape {
+            lanes,
+            threads: 256,
+            persistent,
+            selecting,
+            most_rows,
+        };
         let row = Schedule::Row {
-            few: shape(64, false),
-            many: shape(8, true),
-            few_rows: 1 << 40,
+            shapes: vec![
+                shape(64, false, Selecting::InRegisters, Some(9)),
+                shape(32, false, Selecting::InMemory, Some(1 << 40)),
+                shape(8, true, Selecting::Sorted, None),
+            ],
             held: vec![ValueId(2), ValueId(9)],
             domains: domains.clone(),
         };

@@ -8,7 +8,7 @@ use routefuse_ir::target::TargetKind;
 use std::fmt;
 
 /// The version of what a key is made of.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The version of the calling convention, [`routefuse_ir::kernel::abi`].
 const ABI: u32 = 1;
 
@@ -67,7 +67,7 @@ impl fmt::Debug for Key {
 ///
 /// One ingredient a line, `name value`, the kernel's lines last:
 /// ```text
-/// routefuse key 2
+/// routefuse key 3
 /// abi 1
 /// compiler routefuse 0.1.0 llvm 22.1.8 …
 /// target sm_90 nvptx64-nvidia-cuda +ptx80

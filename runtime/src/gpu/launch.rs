@@ -249,10 +249,10 @@ impl<D: Driver> GpuPlan<D> {
         rows: u64,
     ) -> Result<(usize, &'k GpuKernel<D>, u32), Diagnostic> {
         let (aligned, narrow) = bound.assumptions(step, rows, self.plan.program());
-        let few = scheduled.schedule.few_rows() >= rows;
+        let shape = scheduled.schedule.shape_for(rows);
         let holds = |v: Variant| (aligned || !v.aligned) && (narrow || !v.narrow);
         let found = match launch.variant {
-            None => loaded.variants.iter().position(|(v, _)| holds(*v) && (few || !v.few)),
+            None => loaded.variants.iter().position(|(v, _)| holds(*v) && v.shape == shape),
             Some(wanted) => loaded.variants.iter().position(|(v, _)| *v == wanted && holds(*v)),
         };
         let Some(found) = found else { return Err(self.no_such_variant(scheduled, launch, aligned, narrow)) };

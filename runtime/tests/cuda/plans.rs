@@ -219,7 +219,7 @@ pub fn variant(plan: &CudaPlan, step: usize, tensors: &[Tensor], rows: u64) -> V
     let aligned = used.iter().zip(layouts).all(|(t, l)| (t.address | row_stride(t, l)).is_multiple_of(16));
     let last = |t: &Tensor| t.shape.iter().zip(&t.strides).map(|(n, s)| (n - 1) * *s as u64).sum::<u64>();
     let narrow = used.iter().all(|t| last(t) < (1 << 31) - (1 << 20)) && rows <= (1 << 31) - (1 << 20);
-    let few = rows <= kernel.schedule.few_rows();
-    let holds = |v: &&Variant| (aligned || !v.aligned) && (narrow || !v.narrow) && (few || !v.few);
+    let shape = kernel.schedule.shape_for(rows);
+    let holds = |v: &&Variant| (aligned || !v.aligned) && (narrow || !v.narrow) && v.shape == shape;
     *kernel.variants().iter().find(holds).unwrap()
 }

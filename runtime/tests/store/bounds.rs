@@ -70,12 +70,12 @@ fn a_clock_that_goes_backwards() {
         (".writing-future", now + Duration::from_secs(7200)),
         (".writing-now", now),
     ] {
-        let path = dir.path().join("cache/v2").join(name);
+        let path = dir.path().join("cache/v3").join(name);
         fs::write(&path, b"half").unwrap();
         set(&path, at);
     }
     assert_eq!(disk.collect().unwrap().unwrap().abandoned, 2);
-    assert!(dir.path().join("cache/v2/.writing-now").exists());
+    assert!(dir.path().join("cache/v3/.writing-now").exists());
 }
 
 /// Others read and write while entries go: they find the right kernel or none.
@@ -107,7 +107,7 @@ fn the_record_of_uses() {
     let dir = tempfile::tempdir().unwrap();
     let disk = bounded(dir.path(), 4, u64::MAX);
     (0..4).for_each(|n| put(&disk, n));
-    let uses = dir.path().join("cache/v2/uses");
+    let uses = dir.path().join("cache/v3/uses");
     let mut bytes = fs::read(&uses).unwrap();
     bytes.extend_from_slice(&vec![b'?'; 1 << 20]);
     fs::write(&uses, &bytes).unwrap();

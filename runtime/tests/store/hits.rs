@@ -95,7 +95,7 @@ fn entries_say_in_clear_what_they_are() {
     assert_eq!(
         key(1).text().lines().take(8).collect::<Vec<_>>(),
         [
-            "routefuse key 2",
+            "routefuse key 3",
             "abi 1",
             "compiler fake 1",
             "target sm_90 nvptx64-nvidia-cuda +ptx80",
@@ -115,13 +115,13 @@ fn a_read_only_cache_writes_nothing() {
     get(&cache, &Fake::default(), 1);
     assert!(!dir.path().join("cache").exists());
     put(&disk(dir.path()), 1);
-    let before = std::fs::read(dir.path().join("cache/v2/uses")).unwrap();
+    let before = std::fs::read(dir.path().join("cache/v3/uses")).unwrap();
     let cache = KernelCache::on_disk(read_only());
     get(&cache, &Fake::default(), 1);
     get(&cache, &Fake::default(), 2);
     assert_eq!(cache.counters().compiles, 1);
     assert_eq!(cache.disk().unwrap().list().unwrap().len(), 1);
-    assert_eq!(std::fs::read(dir.path().join("cache/v2/uses")).unwrap(), before);
+    assert_eq!(std::fs::read(dir.path().join("cache/v3/uses")).unwrap(), before);
     assert!(!dir.path().join("locks").exists() || std::fs::read_dir(dir.path().join("locks")).unwrap().count() == 0);
 }
 

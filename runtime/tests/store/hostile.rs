@@ -182,7 +182,7 @@ fn r5_what_a_group_may_write_is_not_used() {
     said(reader.last_trouble());
     give(&entry, 0o644, None);
     assert!(has(&disk(dir.path()), 1), "who may only read it does no harm");
-    for path in [&cache, &cache.join("v2")] {
+    for path in [&cache, &cache.join("v3")] {
         give(path, 0o775, Some(OTHERS));
         let reader = disk(dir.path());
         assert!(!has(&reader, 1));
@@ -241,7 +241,7 @@ fn r11_the_record_of_uses_leads_nowhere() {
         let dir = tempfile::tempdir().unwrap();
         let reader = disk(dir.path());
         put(&reader, 1);
-        let (uses, target) = (dir.path().join("cache/v2/uses"), dir.path().join("precious"));
+        let (uses, target) = (dir.path().join("cache/v3/uses"), dir.path().join("precious"));
         fs::write(&target, "as it was").unwrap();
         fs::remove_file(&uses).unwrap();
         let mut held = None;

@@ -196,7 +196,7 @@ fn another_program_agrees() {
     };
     let bytes = entry(1, &ours);
     let signature = &bytes[bytes.len() - 64..];
-    assert!(verified(format!("routefuse kernel 2\n{}\n", hex(&bytes[72..104])), signature, dir.path()));
+    assert!(verified(format!("routefuse kernel 3\n{}\n", hex(&bytes[72..104])), signature, dir.path()));
     assert!(!verified(format!("routefuse bundle 3\n{}\n", hex(&bytes[72..104])), signature, dir.path()));
     let bytes = writer(&[1]).finish_signed(&ours);
     let text = format!("routefuse bundle 3\n{}\n", hex(&bytes[16..48]));

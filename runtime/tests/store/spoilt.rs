@@ -54,7 +54,7 @@ fn every_offset_spoilt_is_a_miss() {
     let again = KernelCache::on_disk(disk(dir.path()));
     get(&again, &compiler, 1);
     assert_eq!((cache.counters().compiles, again.counters().compiles), (1, 0));
-    let aside = fs::read_dir(dir.path().join("cache/v2/quarantine")).unwrap().count();
+    let aside = fs::read_dir(dir.path().join("cache/v3/quarantine")).unwrap().count();
     assert!((1..=32).contains(&aside), "{aside} files kept");
 }
 
@@ -69,7 +69,7 @@ fn longer_files_and_other_files() {
     assert_eq!(Entry::decode(&huge), Err(Malformed::CutShort { what: "key text" }));
     let mut newer = good;
     newer[8] = 1;
-    assert_eq!(Entry::decode(&newer), Err(Malformed::Version { found: 1, known: 2 }));
+    assert_eq!(Entry::decode(&newer), Err(Malformed::Version { found: 1, known: 3 }));
 }
 
 /// A sound entry under another kernel's name is not that kernel.
@@ -95,10 +95,10 @@ fn two_versions_of_the_format_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     let ours = disk(dir.path());
     put(&ours, 1);
-    let theirs = dir.path().join("cache/v3");
+    let theirs = dir.path().join("cache/v4");
     fs::create_dir(&theirs).unwrap();
     let mut bytes = fs::read(ours.path(key(1).key())).unwrap();
-    bytes[8] = 3;
+    bytes[8] = 4;
     fs::write(theirs.join(format!("{}.rfk", key(2).key())), &bytes).unwrap();
     fs::write(ours.path(key(2).key()), &bytes).unwrap();
     assert!(has(&ours, 1) && !has(&ours, 2));

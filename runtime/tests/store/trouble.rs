@@ -76,7 +76,7 @@ fn what_is_no_directory() {
 fn a_directory_that_everyone_may_write_to() {
     let dir = tempfile::tempdir().unwrap();
     put(&disk(dir.path()), 1);
-    for inner in ["cache", "cache/v2"] {
+    for inner in ["cache", "cache/v3"] {
         let path = dir.path().join(inner);
         fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
         let said = in_memory(&dir.path().join("cache"), options(dir.path()));
@@ -180,7 +180,7 @@ fn a_full_disk() {
     assert!(said.contains("No space left on device"), "{said}");
     let disk = DiskCache::open(&root, options(dir.path()));
     assert!(has(&disk, 0), "what was there is found");
-    assert_eq!(fs::read_dir(root.join("v2")).unwrap().filter(|f| f.as_ref().unwrap().file_name() != "uses").count(), 1);
+    assert_eq!(fs::read_dir(root.join("v3")).unwrap().filter(|f| f.as_ref().unwrap().file_name() != "uses").count(), 1);
     fs::remove_file(mounted.0.join("filler")).unwrap();
     put(&disk, 1);
 }
@@ -207,7 +207,7 @@ fn a_read_only_directory() {
     let dir = tempfile::tempdir().unwrap();
     put(&disk(dir.path()), 0);
     let modes = |mode| {
-        for path in ["", "cache", "cache/v2"] {
+        for path in ["", "cache", "cache/v3"] {
             fs::set_permissions(dir.path().join(path), Permissions::from_mode(mode)).unwrap();
         }
     };

@@ -157,7 +157,8 @@ fn fused_programs_and_machine_text() {
 
 /// The variant that assumes most, of many rows.
 pub fn many(kernel: &routefuse::ir::Scheduled) -> Variant {
-    *kernel.variants().iter().find(|v| !v.few).unwrap_or(&kernel.variants()[0])
+    let last = kernel.schedule.shapes().len().saturating_sub(1);
+    *kernel.variants().iter().find(|v| usize::from(v.shape) == last).expect("every shape has variants")
 }
 
 fn schedule(kernel: &routefuse::ir::Scheduled) -> String {

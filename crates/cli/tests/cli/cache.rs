@@ -22,9 +22,9 @@ fn what_is_run_is_kept() {
     let stat = |key: &str| with_cache(dir.path(), &["cache", "stat", "--json"]).json()[key].clone();
     assert_eq!((stat("entries"), stat("trouble")), (0.into(), serde_json::Value::Null));
     run(dir.path()).ok();
-    let first = std::fs::read(dir.path().join("cache/v2/uses")).unwrap().len();
+    let first = std::fs::read(dir.path().join("cache/v3/uses")).unwrap().len();
     run(dir.path()).ok();
-    assert_eq!(std::fs::read(dir.path().join("cache/v2/uses")).unwrap().len(), first * 2, "found again");
+    assert_eq!(std::fs::read(dir.path().join("cache/v3/uses")).unwrap().len(), first * 2, "found again");
     assert_eq!(stat("entries"), 1);
     let ls = with_cache(dir.path(), &["cache", "ls"]).ok();
     assert!(
@@ -55,7 +55,7 @@ fn no_cache_is_written() {
     assert!(!cache.exists());
     let mut by_variable = crate::program::command(&args);
     ran(by_variable.env("ROUTEFUSE_CACHE_DIR", &cache), b"").ok();
-    assert!(cache.join("v2").exists());
+    assert!(cache.join("v3").exists());
     routefuse(&["cache", "stat", "--no-cache"])
         .fails(1, &["RF0813", "there is no cache of compiled kernels", "--cache-dir"]);
     routefuse(&["cache", "stat", "--no-cache", "--cache-dir", "x"]).fails(2, &["cannot be used with"]);
@@ -65,7 +65,7 @@ fn no_cache_is_written() {
 fn spoilt_entries_are_told() {
     let dir = folder();
     run(dir.path()).ok();
-    let path = dir.path().join("cache/v2");
+    let path = dir.path().join("cache/v3");
     let entry = names(&path).into_iter().find(|n| n.ends_with(".rfk")).unwrap();
     let mut bytes = std::fs::read(path.join(&entry)).unwrap();
     bytes[300] ^= 4;
@@ -137,7 +137,7 @@ fn a_remote_cache() {
 
     // What is wrong with it is a warning.
     let key = json[0]["key"].as_str().unwrap();
-    let object = shared.path().join(format!("kernels/v2/{}/{key}.rfk", &key[..2]));
+    let object = shared.path().join(format!("kernels/v3/{}/{key}.rfk", &key[..2]));
     std::fs::write(object, "nothing of ours").unwrap();
     let third = folder();
     let ran = afar(third.path(), &run);
@@ -212,7 +212,7 @@ fn signatures() {
 #[test]
 fn keys_are_explained() {
     let text = routefuse(&["explain", &example("c_pack"), "--key", "--target", "sm_90"]).ok();
-    assert!(text.contains(" is the hash of\nroutefuse key 2\nabi 1\ncompiler routefuse "), "{text}");
+    assert!(text.contains(" is the hash of\nroutefuse key 3\nabi 1\ncompiler routefuse "), "{text}");
     assert_eq!(text.matches(" is the hash of\n").count(), 4, "one a variant");
     let json = routefuse(&["explain", &example("c_pack"), "--key", "--json"]).json();
     assert_eq!(json[0]["key"].as_str().unwrap().len(), 64);

@@ -388,7 +388,7 @@ fn r11_the_record_of_uses_leads_nowhere() {
     let dir = folder();
     let run = ["run", &example("c_pack"), "--dim", "T=2", "--seed", "1"];
     with_cache(dir.path(), &run).ok();
-    let (uses, target) = (dir.path().join("cache/v2/uses"), file(&dir, "precious", "as it was"));
+    let (uses, target) = (dir.path().join("cache/v3/uses"), file(&dir, "precious", "as it was"));
     fs::remove_file(&uses).unwrap();
     assert!(Command::new("mkfifo").arg(&uses).status().unwrap().success());
     let ran = with_cache(dir.path(), &run);

@@ -2,7 +2,7 @@
 
 use super::Growing;
 use routefuse_ir::kernel::ValueId;
-use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting};
 use std::collections::BTreeSet;
 
 impl Growing<'_> {
@@ -13,18 +13,21 @@ impl Growing<'_> {
         }
         let operands: BTreeSet<ValueId> =
             self.kernel.values.iter().filter(|v| v.kind.is_row_value()).flat_map(|v| v.kind.operands()).collect();
+        let alone =
+            RowShape { lanes: 1, threads: 1, persistent: false, selecting: Selecting::InRegisters, most_rows: None };
         let shape = if host {
-            RowShape { lanes: 1, threads: 1, persistent: false }
+            alone
         } else {
             // A lane keeps at most 512 columns.
             let widest = operands.iter().map(|o| self.kernel.value(*o).space.cols).max().unwrap_or(1);
             let least = widest.div_ceil(512).next_power_of_two() as u32;
             let lanes = self.c.of(&[1, 4, 8, 16, 32, 32, 64, 128, 256]).max(least);
-            RowShape { lanes, threads: lanes.max(64), persistent: self.c.one_in(2) }
+            let selecting = self.c.of(&[Selecting::InRegisters, Selecting::InMemory]);
+            RowShape { lanes, threads: lanes.max(64), persistent: self.c.one_in(2), selecting, ..alone }
         };
         let held = self.kernel.values().filter(|(_, v)| !v.kind.is_row_value()).map(|(id, _)| id);
         let held = held.filter(|id| operands.contains(id) || self.c.percent(30)).collect();
-        Schedule::Row { few: shape, many: shape, few_rows: 0, held, domains }
+        Schedule::Row { shapes: vec![shape], held, domains }
     }
 
     /// Stores of equal numbers of columns together, in pieces of any kind that is allowed there.

@@ -3,14 +3,14 @@
 use crate::error::Error;
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::abi::Slot;
-use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Scheduled};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Scheduled, Selecting};
 use routefuse_ir::kernel::{Kernel, Param, Role};
 use routefuse_ir::{Code, Diagnostic, Dim, Layout};
 use routefuse_runtime::{Compiler, Key};
 use serde_json::{Value, json};
 
 /// The version of the metadata's form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The metadata of an artifact of a kernel, as JSON text: see [`Engine::metadata`](crate::Engine::metadata).
 pub(crate) fn metadata(kernel: &Scheduled, artifact: &Artifact, compiler: &dyn Compiler) -> Result<String, Error> {
@@ -24,16 +24,15 @@ pub(crate) fn metadata(kernel: &Scheduled, artifact: &Artifact, compiler: &dyn C
         CodeFormat::Hsaco => "hsaco",
     };
     let domains = |list: &[Domain]| list.iter().map(|d| domain(d, k)).collect::<Vec<_>>();
-    let shape = |s: &RowShape| json!({ "lanes": s.lanes, "threads": s.threads, "persistent": s.persistent });
     let (schedule, grid) = match schedule {
         Schedule::Flat { threads, domains: list } => (
             json!({ "kind": "flat", "threads": threads, "domains": domains(list) }),
             "blocks = ceil(max over domains of pieces / threads); pieces of r rows are r * ceil(cols / width) \
                  in_row, ceil(r * cols / width) across, ceil(r / width) rows; no launch for 0 rows",
         ),
-        Schedule::Row { few, many, few_rows, held, domains: list } => (
+        Schedule::Row { shapes, held, domains: list } => (
             json!({
-                "kind": "row", "few": shape(few), "many": shape(many), "few_rows": few_rows,
+                "kind": "row", "shapes": shapes.iter().map(|s| shape(*s, k)).collect::<Result<Vec<_>, _>>()?,
                 "held": held.iter().map(|v| v.0).collect::<Vec<_>>(), "domains": domains(list),
             }),
             "blocks = ceil(rows / (threads / lanes)) of the variant's shape, or fewer if it is persistent; no launch \
@@ -49,7 +48,7 @@ pub(crate) fn metadata(kernel: &Scheduled, artifact: &Artifact, compiler: &dyn C
         "target": target.name(),
         "variant": {
             "name": variant.to_string(), "aligned_16": variant.aligned, "offsets_31_bits": variant.narrow,
-            "few_rows": variant.few,
+            "shape": variant.shape,
         },
         "code": { "format": code_format, "bytes": code.len() },
         "params": k.params.iter().map(|p| param(p, k)).collect::<Vec<_>>(),
@@ -65,7 +64,20 @@ pub(crate) fn metadata(kernel: &Scheduled, artifact: &Artifact, compiler: &dyn C
     Ok(format!("{metadata:#}"))
 }
 
-fn unknown_schedule(k: &Kernel, schedule: &Schedule) -> Diagnostic {
+fn shape(shape: RowShape, k: &Kernel) -> Result<Value, Diagnostic> {
+    let RowShape { lanes, threads, persistent, selecting, most_rows } = shape;
+    let selecting = match selecting {
+        Selecting::InRegisters => "in_registers",
+        Selecting::InMemory => "in_memory",
+        Selecting::Sorted => "sorted",
+        _ => return Err(unknown_schedule(k, &shape)),
+    };
+    Ok(json!({
+        "lanes": lanes, "threads": threads, "persistent": persistent, "selecting": selecting, "most_rows": most_rows,
+    }))
+}
+
+fn unknown_schedule(k: &Kernel, schedule: &dyn std::fmt::Display) -> Diagnostic {
     Diagnostic::new(Code::Internal, format!("the schedule of kernel `{}` has no metadata: {schedule}", k.name))
         .help("this is a defect in routefuse; please report the graph")
 }

@@ -6,7 +6,7 @@
 //! ```text
 //! flat threads=256 [cols=8 in_row=4 stores=0,2] [cols=9 across=2 stores=1]
 //! row lanes=1 threads=1 held=v4,v9 [cols=9 in_row=16 stores=0,1,2]
-//! row up to 2048 rows: lanes=32 threads=64; more: lanes=16 threads=128 held=v4 [cols=8 in_row=1 stores=0]
+//! row up to 2048 rows: lanes=32 threads=64; more: lanes=4 threads=128 sorted held=v4 [cols=8 in_row=1 stores=0]
 //! ```
 //!
 //! | term | meaning |
@@ -16,7 +16,8 @@
 //! | `threads=256` | threads of a block; 1 on the host, where one thread loops over rows |
 //! | `lanes=32` | the lanes that share a row: [`RowShape::lanes`] |
 //! | `persistent` | a block goes on with further rows: [`RowShape::persistent`] |
-//! | `up to 2048 rows: …; more: …` | two shapes, of which a launch chooses one by its number of rows |
+//! | `lists_in_memory`, `sorted` | how the best columns are found: [`Selecting`]; nothing for [`Selecting::InRegisters`] |
+//! | `up to 2048 rows: …; more: …` | several shapes, of which a launch takes the first that is for as many rows as it has |
 //! | `held=v4,v9` | the values that are computed once a row and kept, beside row values; numbers are the kernel's |
 //! | `[cols=8 …]` | a [`Domain`]: stores of 8 columns each, which share threads and values |
 //! | `in_row=4` | a thread has 4 neighbouring columns of one row at a time: [`Piece::InRow`] |
@@ -25,7 +26,7 @@
 //! | `stores=0,2` | positions in [`Kernel::stores`] |
 //!
 //! A [`Variant`] is printed as `align16/i32` (addresses and strides in bytes are multiples of 16; indices fit 32 bits),
-//! `align1/i64` (nothing is assumed), with `/few` for the shape of few rows.
+//! `align1/i64` (nothing is assumed), with `/shape1` for the second shape of a row schedule, and so on.
 
 pub mod code_size;
 pub mod room;
@@ -111,17 +112,32 @@ pub enum Schedule {
     /// lanes' registers, on the host, where one lane has the whole row, on the stack,
     /// or in scratch memory where that would be too much. What else a store asks for is pulled.
     Row {
-        /// For up to `few_rows` rows: short chains of dependent instructions.
-        few: RowShape,
-        /// For more: few instructions a row.
-        many: RowShape,
-        /// The most rows for which `few` is chosen; 0 where both are one.
-        few_rows: u64,
+        /// At least one and at most [`MOST_SHAPES`], for more and more rows: the first ones have short chains of dependent
+        /// instructions, the last ones few instructions a row.
+        shapes: Vec<RowShape>,
         /// Ascending; without the row values themselves.
         held: Vec<ValueId>,
         /// Every store is in one of them; all pieces are [`Piece::InRow`].
         domains: Vec<Domain>,
     },
+}
+
+/// The most shapes of one row schedule: each is compiled.
+pub const MOST_SHAPES: usize = 4;
+
+/// How lanes find the best columns of a segment. Each way gives the same columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Selecting {
+    /// A round for each of the chosen, over sorted lists of (key, column) in the lanes' registers: the shortest chain of
+    /// dependent instructions.
+    #[default]
+    InRegisters,
+    /// The same over lists in shared memory, where they are of a length for which that takes fewer instructions.
+    InMemory,
+    /// Lists of keys alone are sorted, merged, and exchanged between the lanes; the chosen keys' columns are found afterwards.
+    /// The fewest instructions a row where a row has few lanes.
+    Sorted,
 }
 
 /// How lanes share rows.
@@ -135,6 +151,10 @@ pub struct RowShape {
     /// A block goes on with the rows that lie a whole grid further, so that any grid will do; else it has
     /// [`RowShape::rows`] rows.
     pub persistent: bool,
+    /// How the best columns are found.
+    pub selecting: Selecting,
+    /// The most rows of a launch for which this shape is taken; none for the last shape.
+    pub most_rows: Option<u64>,
 }
 
 impl Schedule {
@@ -150,7 +170,7 @@ impl Schedule {
     pub fn shape(&self, variant: Variant) -> Option<RowShape> {
         match self {
             Schedule::Flat { .. } => None,
-            Schedule::Row { few, many, .. } => Some(if variant.few { *few } else { *many }),
+            Schedule::Row { shapes, .. } => shapes.get(usize::from(variant.shape)).copied(),
         }
     }
 
@@ -191,12 +211,26 @@ impl Schedule {
         }
     }
 
-    /// The most rows for which variants of few rows are chosen; 0 if there are none.
-    pub fn few_rows(&self) -> u64 {
+    /// Its shapes, for more and more rows; a flat schedule has none.
+    pub fn shapes(&self) -> &[RowShape] {
         match self {
-            Schedule::Flat { .. } => 0,
-            Schedule::Row { few_rows, .. } => *few_rows,
+            Schedule::Flat { .. } => &[],
+            Schedule::Row { shapes, .. } => shapes,
         }
+    }
+
+    /// The number of the shape that a launch over this many rows takes: [`Variant::shape`].
+    pub fn shape_for(&self, rows: u64) -> u8 {
+        let fewer = self.shapes().iter().filter(|s| s.most_rows.is_some_and(|most| most < rows));
+        fewer.count() as u8
+    }
+
+    /// The same with this shape alone, for any number of rows; a flat schedule as it is.
+    pub fn with_shape(mut self, shape: RowShape) -> Schedule {
+        if let Schedule::Row { shapes, .. } = &mut self {
+            *shapes = vec![RowShape { most_rows: None, ..shape }];
+        }
+        self
     }
 
     /// Blocks of a launch over this many rows; `None` if there are more than a grid takes (2³¹ − 1). A persistent shape may
@@ -215,13 +249,12 @@ impl Schedule {
         Some(blocks).filter(|&b| b < 1 << 31)
     }
 
-    /// What compiled code may assume at launch, the most special first; the last of each `few` assumes nothing else.
+    /// What compiled code may assume at launch, the most special first; the last of each shape assumes nothing else.
     pub fn variants(&self, kind: TargetKind) -> &'static [Variant] {
         match (kind, self) {
             (TargetKind::Host, _) => &Variant::HOST,
             (_, Schedule::Flat { .. }) => &Variant::GPU,
-            (_, Schedule::Row { few_rows: 0, .. }) => &Variant::GPU_ROW,
-            (_, Schedule::Row { .. }) => &Variant::GPU_FEW_AND_MANY,
+            (_, Schedule::Row { shapes, .. }) => &Variant::GPU_ROW[..2 * shapes.len().min(MOST_SHAPES)],
         }
     }
 }
@@ -235,8 +268,15 @@ impl RowShape {
 
 impl fmt::Display for RowShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let grid = if self.persistent { " persistent" } else { "" };
-        write!(f, "lanes={} threads={}{grid}", self.lanes, self.threads)
+        // Destructured so that a new field cannot be forgotten; what the rows are is said by the schedule.
+        let RowShape { lanes, threads, persistent, selecting, most_rows: _ } = self;
+        let grid = if *persistent { " persistent" } else { "" };
+        let selecting = match selecting {
+            Selecting::InRegisters => "",
+            Selecting::InMemory => " lists_in_memory",
+            Selecting::Sorted => " sorted",
+        };
+        write!(f, "lanes={lanes} threads={threads}{grid}{selecting}")
     }
 }
 
@@ -261,12 +301,16 @@ impl fmt::Display for Schedule {
                 write!(f, "flat threads={threads}")?;
                 write_domains(f, domains)
             }
-            Schedule::Row { few, many, few_rows, held, domains } => {
+            Schedule::Row { shapes, held, domains } => {
                 write!(f, "row")?;
-                if *few_rows > 0 {
-                    write!(f, " up to {few_rows} rows: {few}; more:")?;
+                for (i, shape) in shapes.iter().enumerate() {
+                    match shape.most_rows {
+                        Some(most) => write!(f, " up to {most} rows: {shape};")?,
+                        None if i > 0 => write!(f, " more: {shape}")?,
+                        None => write!(f, " {shape}")?,
+                    }
                 }
-                write!(f, " {many} held=")?;
+                write!(f, " held=")?;
                 let held: Vec<String> = held.iter().map(|v| format!("v{}", v.0)).collect();
                 write!(f, "{}", held.join(","))?;
                 write_domains(f, domains)
@@ -282,39 +326,41 @@ pub struct Variant {
     pub aligned: bool,
     /// Every element offset fits 31 bits, so 32-bit index arithmetic does.
     pub narrow: bool,
-    /// The shape of a row schedule for few rows.
-    pub few: bool,
+    /// The number of the row schedule's shape; 0 for a flat schedule.
+    pub shape: u8,
 }
 
 impl Variant {
     /// The variants of a flat schedule on a GPU, the most special first.
     pub const GPU: [Variant; 4] = [
-        Variant { aligned: true, narrow: true, few: false },
-        Variant { aligned: false, narrow: true, few: false },
-        Variant { aligned: true, narrow: false, few: false },
-        Variant { aligned: false, narrow: false, few: false },
+        Variant { aligned: true, narrow: true, shape: 0 },
+        Variant { aligned: false, narrow: true, shape: 0 },
+        Variant { aligned: true, narrow: false, shape: 0 },
+        Variant { aligned: false, narrow: false, shape: 0 },
     ];
 
-    /// The variants of a row schedule of one shape on a GPU.
-    pub const GPU_ROW: [Variant; 2] = [Variant::GPU[0], Variant::GPU[3]];
-
-    /// The variants of a row schedule of two shapes on a GPU.
-    pub const GPU_FEW_AND_MANY: [Variant; 4] = [
-        Variant { few: true, ..Variant::GPU[0] },
-        Variant { few: true, ..Variant::GPU[3] },
-        Variant::GPU[0],
-        Variant::GPU[3],
-    ];
+    /// The variants of a row schedule on a GPU, two a shape, of as many shapes as there may be.
+    pub const GPU_ROW: [Variant; 2 * MOST_SHAPES] = {
+        let mut variants = [Variant::GPU[0]; 2 * MOST_SHAPES];
+        let mut i = 0;
+        while i < variants.len() {
+            let assumed = if i % 2 == 0 { Variant::GPU[0] } else { Variant::GPU[3] };
+            variants[i] = Variant { shape: (i / 2) as u8, ..assumed };
+            i += 1;
+        }
+        variants
+    };
 
     /// The one variant of a host kernel: unaligned vector accesses cost nothing there.
-    pub const HOST: [Variant; 1] = [Variant { aligned: false, narrow: false, few: false }];
+    pub const HOST: [Variant; 1] = [Variant { aligned: false, narrow: false, shape: 0 }];
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (aligned, index) =
             (if self.aligned { "align16" } else { "align1" }, if self.narrow { "i32" } else { "i64" });
-        write!(f, "{aligned}/{index}{}", if self.few { "/few" } else { "" })
+        write!(f, "{aligned}/{index}")?;
+        if self.shape > 0 { write!(f, "/shape{}", self.shape) } else { Ok(()) }
     }
 }
 

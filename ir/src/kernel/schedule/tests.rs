@@ -89,12 +89,58 @@ fn a_flat_schedule_fits_its_stores() {
     }
 }
 
+fn shape(lanes: u32, threads: u32) -> RowShape {
+    RowShape { lanes, threads, persistent: false, selecting: Selecting::InRegisters, most_rows: None }
+}
+
+/// What a row schedule of these shapes is told.
+fn shapes(shapes: Vec<RowShape>, target: &str) -> String {
+    let domains = vec![domain(8, &[0], ONE), domain(1, &[1], ONE)];
+    told(kernel(8, true), Schedule::Row { shapes, held: vec![ValueId(0)], domains }, target)
+}
+
+/// Any number of rows has one shape, and every shape is some number's.
+#[test]
+fn shapes_are_for_more_and_more_rows() {
+    let up_to = |most| RowShape { most_rows: Some(most), ..shape(8, 64) };
+    let last = shape(4, 64);
+    assert_eq!(shapes(vec![up_to(0), up_to(9), up_to(10), last], "sm_90"), "fits");
+    let cases = [
+        (shapes(vec![], "sm_90"), "0 shapes; it must be 1 to 4"),
+        (shapes(vec![up_to(1), up_to(2), up_to(3), up_to(4), last], "sm_90"), "5 shapes; it must be 1 to 4"),
+        (
+            shapes(vec![RowShape { most_rows: Some(7), ..shape(1, 1) }, shape(1, 1)], "host"),
+            "2 shapes; it must be 1 to 1",
+        ),
+        (shapes(vec![up_to(9)], "sm_90"), "its shapes are not for more and more rows, the last one for any number"),
+        (shapes(vec![up_to(9), up_to(9), last], "sm_90"), "its shapes are not for more and more rows"),
+        (shapes(vec![last, up_to(9), last], "sm_90"), "its shapes are not for more and more rows"),
+        (
+            shapes(vec![RowShape { selecting: Selecting::Sorted, ..shape(64, 64) }], "sm_90"),
+            "lists are exchanged by 64 lanes, but a warp has 32",
+        ),
+    ];
+    for (told, what) in cases {
+        assert!(told.contains(&format!("does not fit: {what}")), "{told}, not {what}");
+    }
+    let domains = vec![];
+    let schedule = Schedule::Row { shapes: vec![up_to(9), up_to(64), last], held: vec![], domains };
+    assert_eq!([0, 9, 10, 64, 65, u64::MAX].map(|rows| schedule.shape_for(rows)), [0, 0, 1, 1, 2, 2]);
+    let text =
+        "row up to 9 rows: lanes=8 threads=64; up to 64 rows: lanes=8 threads=64; more: lanes=4 threads=64 held=";
+    assert_eq!(schedule.to_string(), text);
+    let names: Vec<String> = schedule.variants(TargetKind::Nvptx).iter().map(Variant::to_string).collect();
+    let expected = "align16/i32 align1/i64 align16/i32/shape1 align1/i64/shape1 align16/i32/shape2 align1/i64/shape2";
+    assert_eq!(names.join(" "), expected);
+    assert_eq!(schedule.with_shape(up_to(9)).to_string(), "row lanes=8 threads=64 held=");
+}
+
 /// What a row schedule of `x[T, cols]` and its sums is told.
 fn row(cols: u64, (lanes, threads): (u32, u32), held: &[u32], piece: Piece, target: &str) -> String {
-    let shape = RowShape { lanes, threads, persistent: false };
+    let shape = shape(lanes, threads);
     let held = held.iter().map(|v| ValueId(*v)).collect();
     let domains = vec![domain(cols, &[0], piece), domain(1, &[1], ONE)];
-    told(kernel(cols, true), Schedule::Row { few: shape, many: shape, few_rows: 0, held, domains }, target)
+    told(kernel(cols, true), Schedule::Row { shapes: vec![shape], held, domains }, target)
 }
 
 #[test]

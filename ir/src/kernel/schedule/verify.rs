@@ -1,7 +1,7 @@
 //! The rules of schedules: what code generation relies on, checked where a schedule is made.
 
 use super::room::{MOST_COLUMNS, MOST_SCRATCH, columns_of_a_lane, kept_bytes};
-use super::{Domain, Piece, RowShape, Schedule, Scheduled};
+use super::{Domain, MOST_SHAPES, Piece, RowShape, Schedule, Scheduled, Selecting};
 use crate::diag::{Code, Diagnostic};
 use crate::kernel::ValueId;
 use crate::target::TargetKind;
@@ -31,10 +31,10 @@ impl Scheduled {
                 self.check_flat(*threads)?;
                 domains
             }
-            Schedule::Row { few, many, held, domains, .. } => {
-                self.check_shapes([*few, *many])?;
+            Schedule::Row { shapes, held, domains } => {
+                self.check_shapes(shapes)?;
                 self.check_held(held)?;
-                self.check_room(few.lanes.min(many.lanes), held)?;
+                self.check_room(shapes.iter().map(|s| s.lanes).min().unwrap_or(1), held)?;
                 if let Some(domain) = domains.iter().find(|d| !matches!(d.piece, Piece::InRow { .. })) {
                     return Err(self.unfit(&format!("its pieces of {} columns are not in a row", domain.cols)));
                 }
@@ -66,14 +66,26 @@ impl Scheduled {
         Ok(())
     }
 
-    fn check_shapes(&self, shapes: [RowShape; 2]) -> Result<(), Diagnostic> {
-        let most = self.target.info().max_threads;
-        for RowShape { lanes, threads, .. } in shapes {
-            let whole = lanes.is_power_of_two() && threads > 0 && threads.is_multiple_of(lanes);
-            if !whole || threads > most || (self.is_host() && lanes != 1) {
+    fn check_shapes(&self, shapes: &[RowShape]) -> Result<(), Diagnostic> {
+        let (most, warp) = (self.target.info().max_threads, self.target.info().warp);
+        let most_shapes = if self.is_host() { 1 } else { MOST_SHAPES };
+        if shapes.is_empty() || shapes.len() > most_shapes {
+            return Err(self.unfit(&format!("{} shapes; it must be 1 to {most_shapes}", shapes.len())));
+        }
+        // A launch of any number of rows finds one, and each is found by some.
+        let ascending = shapes.is_sorted_by(|a, b| a.most_rows.is_some_and(|a| b.most_rows.is_none_or(|b| a < b)));
+        if !ascending || shapes[shapes.len() - 1].most_rows.is_some() {
+            return Err(self.unfit("its shapes are not for more and more rows, the last one for any number"));
+        }
+        for RowShape { lanes, threads, persistent: _, selecting, most_rows: _ } in shapes {
+            let whole = lanes.is_power_of_two() && *threads > 0 && threads.is_multiple_of(*lanes);
+            if !whole || *threads > most || (self.is_host() && *lanes != 1) {
                 return Err(
                     self.unfit(&format!("{lanes} lanes a row and {threads} threads a block, of {most} at most"))
                 );
+            }
+            if *selecting == Selecting::Sorted && *lanes > warp {
+                return Err(self.unfit(&format!("lists are exchanged by {lanes} lanes, but a warp has {warp}")));
             }
         }
         Ok(())

@@ -102,7 +102,7 @@ pub(crate) enum Found {
 /// Compiled kernels in a directory, one file each, shared by any number of threads and processes.
 ///
 /// An entry says whether it was compiled here or came from elsewhere, and keeps the signature with which it came: see
-/// [`Origin`]. The directory holds `v2`, so that another version of the format has its own, and in it `KEY.rfk` for each kernel, `uses`
+/// [`Origin`]. The directory holds `v3`, so that another version of the format has its own, and in it `KEY.rfk` for each kernel, `uses`
 /// (the order of last uses) and `quarantine` (spoilt files). A file appears under its name whole or not at all; it is
 /// read with checks of its length, its hash and its key text; nothing in it refers to where it is, so that the directory can
 /// be moved and copied.
@@ -112,7 +112,7 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub struct DiskCache {
     root: PathBuf,
-    /// `root/v2`.
+    /// `root/v3`.
     directory: PathBuf,
     options: DiskOptions,
     /// It cannot even be read.

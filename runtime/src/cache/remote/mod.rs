@@ -1,6 +1,6 @@
 //! Compiled kernels that machines share: an object store, behind the directory on each machine's disk.
 //!
-//! An object is an entry, with a signature after it if its writer signs, under `v2/KK/KEY.rfk`: the
+//! An object is an entry, with a signature after it if its writer signs, under `v3/KK/KEY.rfk`: the
 //! version of the format, the key's first two digits, the key. It is checked like any other bytes from elsewhere before
 //! anything is made of it.
 

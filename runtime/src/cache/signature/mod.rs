@@ -3,7 +3,7 @@
 //! Signed is a text of two lines: what it is, with the version of its format, and the blake3 hash that its header holds, in
 //! hexadecimal.
 //! ```text
-//! routefuse kernel 2
+//! routefuse kernel 3
 //! 91b2…
 //! ```
 //! The hash of a kernel covers its key, its key text and all of its code; that of a bundle covers its graphs and kernels. The

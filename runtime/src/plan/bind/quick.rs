@@ -7,7 +7,7 @@ use super::slots::Source;
 use super::{NARROW, PORTS};
 use crate::args::{Args, Argument, Location, NameStart, View};
 use crate::plan::Plan;
-use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::kernel::schedule::{MOST_SHAPES, Scheduled, Variant};
 use routefuse_ir::{Alias, DType, Layout};
 use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of};
@@ -29,9 +29,10 @@ pub(crate) struct Quick {
     parameters: Box<[u32]>,
     /// The argument whose leading extent is the number of rows.
     rows: Option<u8>,
-    few_rows: u64,
-    /// The variant to launch, by what holds: 1 aligned, 2 narrow, 4 few rows.
-    by_what_holds: [u8; 8],
+    /// The most rows of each shape but the last.
+    most_rows: Box<[u64]>,
+    /// The variant to launch, by the number of the shape and by what holds: 1 aligned, 2 narrow.
+    by_what_holds: [[u8; 4]; MOST_SHAPES],
     variants: Box<[QuickVariant]>,
 }
 
@@ -137,18 +138,22 @@ impl Quick {
             None => None,
         };
         let variants = scheduled.variants();
-        let mut by_what_holds = [0; 8];
-        for (what, variant) in by_what_holds.iter_mut().enumerate() {
-            let (aligned, narrow, few) = (what & 1 != 0, what & 2 != 0, what & 4 != 0);
-            let holds = |v: &Variant| (aligned || !v.aligned) && (narrow || !v.narrow) && (few || !v.few);
-            *variant = variants.iter().position(holds)? as u8;
+        let shapes = scheduled.schedule.shapes();
+        let mut by_what_holds = [[0; 4]; MOST_SHAPES];
+        for (shape, of_shape) in by_what_holds.iter_mut().enumerate().take(shapes.len().max(1)) {
+            for (what, variant) in of_shape.iter_mut().enumerate() {
+                let (aligned, narrow) = (what & 1 != 0, what & 2 != 0);
+                let holds =
+                    |v: &Variant| (aligned || !v.aligned) && (narrow || !v.narrow) && usize::from(v.shape) == shape;
+                *variant = variants.iter().position(holds)? as u8;
+            }
         }
         Some(Quick {
             inputs: order.iter().filter(|p| **p < inputs).count(),
             ports: ports.into(),
             parameters: step.sources.iter().map(parameter).collect::<Option<_>>()?,
             rows,
-            few_rows: scheduled.schedule.few_rows(),
+            most_rows: shapes.iter().filter_map(|s| s.most_rows).collect(),
             by_what_holds,
             variants: variants.iter().map(|v| QuickVariant::new(scheduled, *v)).collect::<Option<_>>()?,
         })
@@ -235,8 +240,9 @@ impl Quick {
         }
         let rows = self.rows.map_or(1, |n| arguments[usize::from(n)].view.shape[0]);
         wide |= rows > NARROW;
-        let what = usize::from(low == 0) | usize::from(!wide) << 1 | usize::from(rows <= self.few_rows) << 2;
-        let variant = usize::from(self.by_what_holds[what]);
+        let what = usize::from(low == 0) | usize::from(!wide) << 1;
+        let shape = self.most_rows.iter().filter(|most| **most < rows).count();
+        let variant = usize::from(self.by_what_holds[shape][what]);
         let QuickVariant { threads, times, shift, persistent } = self.variants[variant];
         let blocks = (rows * times + ((1 << shift) - 1)) >> shift;
         (blocks < SMALL).then_some(Found { variant, threads, blocks, persistent })

@@ -5,7 +5,7 @@ use super::spread::{has_sums, lanes_and_registers};
 use crate::emit::row::is_topk;
 use crate::machine::Warps;
 use crate::machine::team::SharedMemory;
-use routefuse_ir::kernel::schedule::{RowShape, Variant};
+use routefuse_ir::kernel::schedule::{RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value};
 
 /// Pairs of a lane's list, at least and at most: 3 KiB a warp, of which a multiprocessor has 64. Lists of a few keys are
@@ -13,8 +13,8 @@ use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value};
 const PAIRS: std::ops::RangeInclusive<u32> = 5..=12;
 
 /// What a block of this shape shares for one kernel.
-pub(super) fn shared(kernel: &Kernel, warps: &dyn Warps, shape: RowShape, variant: Variant) -> SharedMemory {
-    SharedMemory { cells: cells_of_a_row(kernel), pairs: pairs_of_a_lane(kernel, warps, shape, variant) }
+pub(super) fn shared(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> SharedMemory {
+    SharedMemory { cells: cells_of_a_row(kernel), pairs: pairs_of_a_lane(kernel, warps, shape) }
 }
 
 /// Cells that the largest selection of columns needs.
@@ -23,10 +23,10 @@ fn cells_of_a_row(kernel: &Kernel) -> u32 {
     selected.map(|v| v.space.cols as u32).max().unwrap_or(0)
 }
 
-/// Pairs that the longest sorted list takes, where lists are kept in memory: for many rows, if they leave a multiprocessor's
-/// warps enough of it.
-fn pairs_of_a_lane(kernel: &Kernel, warps: &dyn Warps, shape: RowShape, variant: Variant) -> u32 {
-    if variant.few || shape.lanes > warps.lanes() {
+/// Pairs that the longest sorted list takes, where lists are kept in memory: if they leave a multiprocessor's warps enough of
+/// it.
+fn pairs_of_a_lane(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> u32 {
+    if shape.selecting != Selecting::InMemory || shape.lanes > warps.lanes() {
         return 0;
     }
     let pairs = |v: &Value| match v.kind.row_value().copied() {

@@ -54,7 +54,7 @@ pub(in crate::emit) fn emit(
     domains: &[Domain],
     peepholes: Peepholes,
 ) {
-    let shared = memory::shared(job.kernel, warps, shape, job.variant);
+    let shared = memory::shared(job.kernel, warps, shape);
     entry_point::gpu(job, shape.threads, shared.words(shape, warps), |arguments| {
         let b = job.b;
         let shortcuts = chosen(peepholes, &[(Peephole::StreamedLoad, &StreamedLoad)]);
