@@ -25,14 +25,18 @@ use routefuse_ir::target::{Target, TargetKind};
 
 /// The machine of a target. `host` is the processor that host code is made for; by default this process's own.
 ///
-/// This is the one place of the crate that asks what kind a target is.
+/// `arguments` is how many of eight bytes the kernel has. This is the one place of the crate that asks what kind a target is.
 ///
 /// # Errors
 /// The host's processor lacks instructions that bit-exact code needs.
-pub(crate) fn of(target: Target, host: Option<&HostProcessor>) -> Result<Box<dyn Machine>, CodegenError> {
+pub(crate) fn of(
+    target: Target,
+    host: Option<&HostProcessor>,
+    arguments: usize,
+) -> Result<Box<dyn Machine>, CodegenError> {
     Ok(match target.kind() {
         TargetKind::Host => Box::new(Host::new(target, host.cloned().unwrap_or_else(HostProcessor::detect))?),
-        TargetKind::Nvptx => Box::new(nvptx::Nvptx::new(target)),
+        TargetKind::Nvptx => Box::new(nvptx::Nvptx::new(target, arguments)),
         TargetKind::Amdgpu => Box::new(amdgpu::Amdgpu::new(target)),
     })
 }

@@ -19,14 +19,30 @@ const GLOBAL_SPACE: u32 = 1;
 /// The address space of a block's shared memory.
 const SHARED_SPACE: u32 = 3;
 
+/// Bytes of a kernel's arguments before PTX 8.1, which has 32,764 for sm_70 and later.
+const FEW_ARGUMENTS: usize = 4352;
+
+/// The first PTX that takes more.
+const MANY_ARGUMENTS: (u32, &str) = (81, "+ptx81");
+
 /// An NVIDIA GPU.
 pub(crate) struct Nvptx {
     target: Target,
+    /// Arguments of the kernel, of eight bytes each.
+    arguments: usize,
 }
 
 impl Nvptx {
-    pub fn new(target: Target) -> Nvptx {
-        Nvptx { target }
+    pub fn new(target: Target, arguments: usize) -> Nvptx {
+        Nvptx { target, arguments }
+    }
+
+    /// The least PTX that knows the processor and has room for the arguments: older drivers read no newer one.
+    fn features(&self) -> &'static str {
+        let features = self.target.info().features;
+        let version = features.strip_prefix("+ptx").and_then(|v| v.parse::<u32>().ok());
+        let is_old = version.is_some_and(|v| v < MANY_ARGUMENTS.0);
+        if is_old && 8 * self.arguments > FEW_ARGUMENTS { MANY_ARGUMENTS.1 } else { features }
     }
 }
 
@@ -49,7 +65,7 @@ impl Machine for Nvptx {
 
     fn processor(&self) -> Processor {
         let info = self.target.info();
-        Processor { triple: info.triple.to_owned(), name: info.name.to_owned(), features: info.features.to_owned() }
+        Processor { triple: info.triple.to_owned(), name: info.name.to_owned(), features: self.features().to_owned() }
     }
 
     fn register_dialects(&self, registry: &DialectRegistry) {
