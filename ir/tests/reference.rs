@@ -2,9 +2,9 @@
 //! inference does. `make snapshots` writes the document anew.
 
 use routefuse_ir::dim::{Dim, SymbolId};
-use routefuse_ir::infer::{MAX_K, MAX_TOPK_WIDTH, SMALL_ROW, infer};
+use routefuse_ir::infer::{MAX_K, MAX_SEGMENTED, MAX_TOPK_WIDTH, SMALL_ROW, infer};
 use routefuse_ir::kernel::schedule::code_size::{MOST_DEPTH, MOST_INSTRUCTIONS};
-use routefuse_ir::kernel::schedule::room::{MOST_COLUMNS, MOST_FRAME, MOST_SCRATCH};
+use routefuse_ir::kernel::schedule::room::{MOST_CHOSEN, MOST_COLUMNS, MOST_FRAME, MOST_SCRATCH, MOST_SLOTS};
 use routefuse_ir::math::MAX_ULP;
 use routefuse_ir::op::attribute::AttributeValue;
 use routefuse_ir::op::info::OpInfo;
@@ -168,13 +168,18 @@ fn limits(s: &mut String) -> std::fmt::Result {
     let rows = [
         ("rank of a tensor", MAX_RANK.to_string(), Code::RankMismatch),
         (
-            "columns that `topk` and `topk_mask` select",
+            "columns that `topk` and `topk_mask` select, and groups that `group_mask` keeps",
             format!("all of {SMALL_ROW}, {MAX_K} of wider rows"),
             Code::CountOutOfRange,
         ),
         (
             "columns that `topk`, `topk_mask`, `argmax`, `top2_sum` and `cumsum` take",
             thousands(MAX_TOPK_WIDTH),
+            Code::CountOutOfRange,
+        ),
+        (
+            "columns of a row that these take, in all segments; a constant leading dim is part of the row",
+            thousands(MAX_SEGMENTED),
             Code::CountOutOfRange,
         ),
         ("operands of a `concat`, and entries of any list", thousands(MAX_LIST as u64), Code::TooLarge),
@@ -192,7 +197,11 @@ fn limits(s: &mut String) -> std::fmt::Result {
             bytes(MOST_FRAME),
             Code::KernelTooLarge,
         ),
-        ("scratch memory of a host kernel, for what is kept of a row", bytes(MOST_SCRATCH), Code::KernelTooLarge),
+        (
+            "scratch memory of a host kernel, for what is kept of a row; more is more kernels",
+            bytes(MOST_SCRATCH),
+            Code::KernelTooLarge,
+        ),
         (
             "instructions of a kernel, as estimated; what can be cut into more kernels is",
             thousands(MOST_INSTRUCTIONS),
@@ -203,7 +212,17 @@ fn limits(s: &mut String) -> std::fmt::Result {
             thousands(MOST_DEPTH),
             Code::KernelTooLarge,
         ),
-        ("columns of a row that a lane of a GPU has", thousands(MOST_COLUMNS), Code::KernelTooLarge),
+        (
+            "columns of a row that a lane of a GPU has; more are more kernels",
+            thousands(MOST_COLUMNS),
+            Code::KernelTooLarge,
+        ),
+        (
+            "columns of a row that one selection chooses on a GPU; more are more kernels",
+            thousands(MOST_CHOSEN),
+            Code::KernelTooLarge,
+        ),
+        ("arguments of a GPU's kernel; more are more kernels", thousands(MOST_SLOTS), Code::KernelTooLarge),
         ("tensors that `run` and `bench` make from a seed", "4 GiB".to_owned(), Code::ExtentTooLarge),
         ("a `.npy` file, or a tensor of a `.safetensors` file", "4 GiB".to_owned(), Code::CannotRead),
     ];

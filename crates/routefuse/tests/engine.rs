@@ -129,24 +129,24 @@ fn a_hadamard_transform_follows_the_rotation() {
     assert_eq!(launch(&plan, &inputs, rows), expected);
 }
 
+/// The leading dim is constant, and so a part of the one row that there is: as many kernels as it takes, or a graph that does
+/// not verify.
 #[test]
-fn rows_that_no_kernel_can_keep_are_refused() {
-    // The leading dim is constant, and so a part of the one row that there is.
+fn r8_rows_that_no_kernel_can_keep_are_several_or_refused_by_the_verifier() {
     let source = "route 1\ngraph @wide {\n  input %x : f32[8192, 512]\n  %p = softmax %x\n  output p = %p\n}\n";
     let graph = text::parse_verified(source).unwrap();
     let engine = Engine::builder().build().unwrap();
-    for (target, room) in [
-        ("host", " bytes, and there is room for 16777216"),
-        ("sm_90", "columns in a lane"),
-        ("gfx942", "columns in a lane"),
-    ] {
-        let refused = engine.compile(&graph, &Target::named(target).unwrap(), &Options::default());
-        let refused = refused.unwrap_err().to_string();
-        assert!(refused.starts_with("RF0815: kernel `wide`") && refused.contains(room), "{refused}");
-        assert!(refused.contains("symbolic (`dim T`)"), "{refused}");
+    for target in ["host", "sm_90", "gfx942"] {
+        let target = Target::named(target).unwrap();
+        for options in [Options::default(), Options::unfused()] {
+            engine.compile(&graph, &target, &options).unwrap_or_else(|e| panic!("{e}"));
+        }
     }
+    let chosen = source.replace("softmax %x", "topk %x {k = 2}");
+    let refused = text::parse_verified(&chosen).unwrap_err().to_string();
+    assert!(refused.contains("RF0312") && refused.contains("symbolic (`dim T`)"), "{refused}");
     // With a symbol in its place, it is a graph like any other.
-    let rows = text::parse_verified(&source.replace("8192", "T").replace("{\n", "{\n  dim T\n")).unwrap();
+    let rows = text::parse_verified(&chosen.replace("8192", "T").replace("{\n", "{\n  dim T\n")).unwrap();
     engine.compile(&rows, &Target::named("sm_90").unwrap(), &Options::default()).unwrap().prepare().unwrap();
 }
 

@@ -3,7 +3,7 @@
 
 mod row;
 
-pub use row::{MAX_K, MAX_TOPK_WIDTH, SMALL_ROW};
+pub use row::{MAX_K, MAX_SEGMENTED, MAX_TOPK_WIDTH, SMALL_ROW};
 
 use crate::diag::Code;
 use crate::dim::{Dim, shape_text};

@@ -19,6 +19,15 @@ pub const SMALL_ROW: u64 = 256;
 /// registers. (Other reductions are halved first.)
 pub const MAX_TOPK_WIDTH: u64 = 16_384;
 
+/// The most columns of a row, in all segments, that `topk`, `topk_mask`, `argmax`, `top2_sum` and `cumsum` take: 32,768 columns
+/// are one kernel, and more are as many kernels as it takes.
+pub const MAX_SEGMENTED: u64 = 1 << 20;
+
+/// The most of so many columns that are selected.
+fn most_selected(width: u64) -> u64 {
+    if width <= SMALL_ROW { width } else { MAX_K }
+}
+
 impl Cx<'_> {
     pub(super) fn argmax(&self) -> Inferred {
         self.count(1)?;
@@ -94,7 +103,8 @@ impl Cx<'_> {
             return problem(Code::ShapeMismatch, message, "both have the same dims but for the inner one");
         }
         self.even_groups(groups, columns)?;
-        self.at_most("keep", keep, groups, "groups")?;
+        self.narrow(groups)?;
+        self.at_most("keep", keep, most_selected(groups), "groups")?;
         Ok(self.operands[0].clone())
     }
 
@@ -181,16 +191,30 @@ impl Cx<'_> {
         self.count(1)?;
         let width = self.keys()?;
         self.narrow(width)?;
-        let most = if width <= SMALL_ROW { width } else { MAX_K };
-        self.at_most("k", k, most, "columns")
+        self.at_most("k", k, most_selected(width), "columns")
     }
 
+    /// Segments of so many columns of the last operand, which are done as whole ones.
     fn narrow(&self, width: u64) -> Result<(), Problem> {
-        if width <= MAX_TOPK_WIDTH {
+        if width > MAX_TOPK_WIDTH {
+            let message = format!("`{}` of rows of {width} columns", self.name());
+            return problem(Code::CountOutOfRange, message, format!("rows have at most {MAX_TOPK_WIDTH} columns"));
+        }
+        let Some(operand) = self.operands.last() else { return Ok(()) };
+        let columns = operand.shape.iter().filter_map(|d| d.as_const()).fold(1, u64::saturating_mul);
+        if columns <= MAX_SEGMENTED {
             return Ok(());
         }
-        let message = format!("`{}` of rows of {width} columns", self.name());
-        problem(Code::CountOutOfRange, message, format!("rows have at most {MAX_TOPK_WIDTH} columns"))
+        let text = self.text(self.operands.len() - 1);
+        let message = format!("`{}` of {text}, which is {columns} columns of a row", self.name());
+        let help = if operand.row_symbol().is_none() {
+            format!(
+                "it takes {MAX_SEGMENTED} at most; a leading dim that is constant is part of the row: make it symbolic (`dim T`)"
+            )
+        } else {
+            format!("it takes {MAX_SEGMENTED} at most, in all segments of a row")
+        };
+        problem(Code::CountOutOfRange, message, help)
     }
 
     fn at_most(&self, attribute: &str, given: u64, most: u64, what: &str) -> Result<(), Problem> {

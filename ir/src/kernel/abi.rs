@@ -5,7 +5,7 @@
 //! the kernel takes scratch memory ([`Scheduled::scratch_bytes`](super::schedule::Scheduled::scratch_bytes)), a fourth argument
 //! is its address, a multiple of 64: memory that no other call uses at the same time, with any contents.
 
-use super::{Kernel, ParamId};
+use super::{Kernel, Param, ParamId};
 use crate::dim::SymbolId;
 use crate::layout::Layout;
 
@@ -26,15 +26,19 @@ pub fn slots(kernel: &Kernel) -> Vec<Slot> {
     for (i, p) in kernel.params.iter().enumerate() {
         let id = ParamId(i as u32);
         slots.push(Slot::Pointer(id));
-        let strides = match p.layout {
-            Layout::Contiguous => 0,
-            Layout::Rows => 1,
-            Layout::Strided => p.ty.shape.len() as u32,
-        };
-        slots.extend((0..strides).map(|d| Slot::Stride(id, d)));
+        slots.extend((0..strides(p)).map(|d| Slot::Stride(id, d)));
     }
     slots.extend((0..kernel.symbols.len() as u32).map(|s| Slot::Extent(SymbolId(s))));
     slots
+}
+
+/// The strides of a parameter that are slots.
+pub(crate) fn strides(param: &Param) -> u32 {
+    match param.layout {
+        Layout::Contiguous => 0,
+        Layout::Rows => 1,
+        Layout::Strided => param.ty.shape.len() as u32,
+    }
 }
 
 /// The symbol of a host artifact's entry point, and of a device artifact's kernel.

@@ -180,8 +180,9 @@ fn concat_one(v: View, id: NodeId) -> Option<Expr> {
     }
 }
 
-/// The most parts of a concat that is made here: what a list of the textual form holds.
-const MAX_PARTS: usize = routefuse_ir::text::MAX_LIST;
+/// The most parts of a concat: a kernel asks for each of them wherever it asks for a column that only the running code knows,
+/// and twice as many can be too much for it.
+pub(super) const MAX_PARTS: usize = 128;
 
 /// concat(…, concat(x, y), …) = concat(…, x, y, …); and parts without columns go
 ///

@@ -6,8 +6,9 @@
 use crate::schedule::schedule_of;
 use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::code_size::{CodeSize, MOST_DEPTH, MOST_INSTRUCTIONS, MOST_STORED, depths};
+use routefuse_ir::kernel::schedule::room::{Taken, needs};
 use routefuse_ir::kernel::schedule::{Schedule, Variant};
-use routefuse_ir::target::Target;
+use routefuse_ir::target::{Target, TargetKind};
 
 /// The targets that stand for all.
 const TARGETS: [&str; 3] = ["host", "sm_90", "gfx942"];
@@ -15,12 +16,15 @@ const TARGETS: [&str; 3] = ["host", "sm_90", "gfx942"];
 /// The size of what just fits.
 pub(super) const MOST: u64 = 1000;
 
-/// The size of a kernel in thousandths of what one may have, of instructions or of depth. Of what is far too large, only
-/// that.
+/// The size of a kernel in thousandths of what one may have, of instructions, of depth or of room. Of what is far too large,
+/// only that.
 pub(super) fn size(kernel: &Kernel) -> u64 {
     let depth = depths(kernel, &[]).into_iter().max().unwrap_or(0);
     let mut most = depth * MOST / MOST_DEPTH;
     for (schedule, target) in schedules(kernel) {
+        for need in needs(kernel, &schedule, target) {
+            most = most.max(need.amount.saturating_mul(MOST).div_ceil(need.most));
+        }
         for variant in shapes(&schedule, target) {
             if most > MOST {
                 return most;
@@ -49,17 +53,20 @@ pub(super) fn groups(kernel: &Kernel) -> Vec<Vec<usize>> {
         let of = |(schedule, target)| shapes(schedule, target).map(move |v| CodeSize::new(kernel, schedule, target, v));
         schedules.iter().flat_map(|(schedule, target)| of((schedule, *target))).collect()
     };
+    let host = schedules.iter().find(|(_, target)| target.kind() == TargetKind::Host);
+    let nothing = || Taken::new(kernel, host.map_or(&[][..], |(schedule, _)| schedule.held()));
     let mut groups: Vec<Vec<usize>> = vec![];
-    let (mut group, mut sizes) = (vec![], empty());
+    let (mut group, mut sizes, mut taken) = (vec![], empty(), nothing());
     for store in order {
-        let grow = |sizes: &mut Vec<CodeSize<'_>>| {
+        let grow = |sizes: &mut Vec<CodeSize<'_>>, taken: &mut Taken<'_>| {
             sizes.iter_mut().for_each(|s| s.add_store(store));
-            sizes.iter().any(CodeSize::is_too_large)
+            taken.add_store(store);
+            sizes.iter().any(CodeSize::is_too_large) || taken.is_too_much()
         };
-        if grow(&mut sizes) && !group.is_empty() {
+        if grow(&mut sizes, &mut taken) && !group.is_empty() {
             groups.push(std::mem::take(&mut group));
-            sizes = empty();
-            grow(&mut sizes);
+            (sizes, taken) = (empty(), nothing());
+            grow(&mut sizes, &mut taken);
         }
         group.push(store);
     }

@@ -5,6 +5,7 @@ mod alias;
 mod chains;
 mod cuts;
 mod large;
+mod limits;
 mod random;
 mod report;
 mod rows;

@@ -203,6 +203,27 @@ fn corpus() {
     }
 }
 
+/// What a kernel takes at most of a block's shared memory and of the room for arguments, the assembler has.
+#[test]
+fn r8_the_largest_kernels_are_assembled() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let engine = Engine::builder().build().expect("an engine");
+    let selection = "  input %x : f32[T, 1024, 8]\n  %y = topk %x {k = 8}\n  output out = %y\n".to_owned();
+    let inputs: String = (0..200).map(|i| format!("  input %x{i} : f32[T, 1] strided\n")).collect();
+    let parts: Vec<String> = (0..200).map(|i| format!("%x{i}")).collect();
+    let arguments = format!("{inputs}  %y = concat {}\n  output out = %y\n", parts.join(", "));
+    let mut skipped = 0;
+    for lines in [selection, arguments] {
+        let graph = text::parse_verified(&format!("route 1\ngraph @g {{\n  dim T\n{lines}}}\n")).expect("verifies");
+        for sm in ["sm_70", "sm_90", "sm_100"] {
+            skipped += u64::from(!assemble_graph(&engine, &graph, sm, 0, folder.path()));
+        }
+    }
+    if skipped > 0 {
+        skip("no ptxas", skipped, Some("REQUIRE_PTXAS"));
+    }
+}
+
 #[test]
 fn random_graphs() {
     let folder = tempfile::tempdir().expect("a temporary folder");

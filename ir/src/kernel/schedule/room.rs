@@ -1,7 +1,10 @@
-//! What a row schedule keeps of a row at once, and how much there is room for.
+//! What a kernel takes at once of a target's room: what it keeps of a row, and its arguments; and how much there is.
 
-use crate::kernel::{Kernel, RowOp, RowValue, ValueId};
+use super::Schedule;
+use crate::kernel::abi::{self, slots};
+use crate::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
 use crate::op::ReduceOp;
+use crate::target::{Target, TargetKind};
 
 /// The most bytes of a host kernel's stack frame. Threads may have stacks of few pages, and a frame is not probed.
 pub const MOST_FRAME: u64 = 64 << 10;
@@ -20,33 +23,132 @@ pub const LINE: u64 = 64;
 /// written out.
 pub const MOST_COLUMNS: u64 = 512;
 
+/// The most chosen columns of one selection in a row: they go from lane to lane by cells of a word in shared memory, of which
+/// a block has 48 KiB, and lanes of several warps exchange words there too.
+pub const MOST_CHOSEN: u64 = 8192;
+
+/// The most arguments of a GPU's kernel: CUDA has 32,764 bytes for them, eight each.
+pub const MOST_SLOTS: u64 = 4095;
+
+/// Something that a kernel takes of a target's room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// How much.
+    pub amount: u64,
+    /// How much there is.
+    pub most: u64,
+    /// Of what, for a sentence behind the amount.
+    pub unit: &'static str,
+}
+
+/// All that the kernel takes by this schedule of room that is limited.
+pub fn needs(kernel: &Kernel, schedule: &Schedule, target: Target) -> Vec<Need> {
+    let mut needs = vec![];
+    if target.kind() == TargetKind::Host {
+        if let Schedule::Row { held, .. } = schedule {
+            needs.push(Need { amount: kept_bytes(kernel, held), most: MOST_SCRATCH, unit: "bytes of a row" });
+        }
+        return needs;
+    }
+    if let Schedule::Row { shapes, .. } = schedule {
+        let columns = columns_of_a_lane(kernel, shapes.iter().map(|s| s.lanes).min().unwrap_or(1));
+        needs.push(Need { amount: columns, most: MOST_COLUMNS, unit: "columns of a row in a lane" });
+        needs.push(Need { amount: chosen_columns(kernel), most: MOST_CHOSEN, unit: "chosen columns of a row" });
+    }
+    needs.push(Need { amount: slots(kernel).len() as u64, most: MOST_SLOTS, unit: "arguments" });
+    needs
+}
+
+/// Columns that the largest selection of a kernel chooses in a row, in all segments.
+pub fn chosen_columns(kernel: &Kernel) -> u64 {
+    let selects = |row: &RowValue| matches!(row.op, RowOp::TopK { .. });
+    let selected = kernel.values.iter().filter(|v| v.kind.row_value().is_some_and(selects));
+    selected.map(|v| v.space.cols).max().unwrap_or(0)
+}
+
+/// What some stores of a kernel take of the room that is limited, whichever stores are beside them: bytes of a row on the
+/// host, and arguments.
+pub struct Taken<'k> {
+    kernel: &'k Kernel,
+    held: &'k [ValueId],
+    reached: Vec<bool>,
+    used: Vec<bool>,
+    bytes: u64,
+    slots: u64,
+}
+
+impl<'k> Taken<'k> {
+    /// What no store takes: the symbols' arguments. `held` is what the host's schedule keeps.
+    pub fn new(kernel: &'k Kernel, held: &'k [ValueId]) -> Taken<'k> {
+        let (reached, used) = (vec![false; kernel.values.len()], vec![false; kernel.params.len()]);
+        Taken { kernel, held, reached, used, bytes: 0, slots: kernel.symbols.len() as u64 }
+    }
+
+    /// Adds what a store takes that the ones before do not.
+    pub fn add_store(&mut self, store: usize) {
+        let store = &self.kernel.stores[store];
+        self.uses(store.param.0);
+        if let Some(word) = self.kernel.error_word() {
+            self.uses(word.0);
+        }
+        let mut open: Vec<ValueId> = store.operands().collect();
+        while let Some(id) = open.pop() {
+            if std::mem::replace(&mut self.reached[id.0 as usize], true) {
+                continue;
+            }
+            let value = self.kernel.value(id);
+            if value.kind.is_row_value() || self.held.binary_search(&id).is_ok() {
+                self.bytes = self.bytes.saturating_add(kept_of(self.kernel, id));
+            }
+            match value.kind {
+                ValueKind::Load(param) | ValueKind::Gather { table: param, .. } => self.uses(param.0),
+                _ => {}
+            }
+            open.extend(value.kind.operands());
+        }
+    }
+
+    fn uses(&mut self, param: u32) {
+        if !std::mem::replace(&mut self.used[param as usize], true) {
+            self.slots += 1 + u64::from(abi::strides(&self.kernel.params[param as usize]));
+        }
+    }
+
+    /// Whether it is more than there is, on some target.
+    pub fn is_too_much(&self) -> bool {
+        self.bytes > MOST_SCRATCH || self.slots > MOST_SLOTS
+    }
+}
+
 /// Bytes of the host's memory for what is kept of a row: row values, with what is needed on the way to them, and the values
 /// that the schedule holds. No less than what code generation takes.
 pub fn kept_bytes(kernel: &Kernel, held: &[ValueId]) -> u64 {
+    let rows = kernel.values().filter(|(_, v)| v.kind.is_row_value()).map(|(id, _)| id);
+    held.iter().copied().chain(rows).fold(0, |sum, id| sum.saturating_add(kept_of(kernel, id)))
+}
+
+/// Bytes of the host's memory for one value that is kept.
+fn kept_of(kernel: &Kernel, id: ValueId) -> u64 {
     let lines = |elements: u64, size: u64| {
         let bytes = elements.checked_mul(size).and_then(|n| n.checked_next_multiple_of(LINE));
         bytes.unwrap_or(u64::MAX)
     };
-    let of = |id: ValueId| {
-        let value = kernel.value(id);
-        // A column more, which nobody reads; rank keys have four bytes. And a byte for whether it trapped.
-        let columns = value.space.cols.saturating_add(1);
-        let own = lines(columns, value.dtype.size().max(4)).saturating_add(lines(columns, 1));
-        let on_the_way = match value.kind.row_value() {
-            Some(RowValue { op: RowOp::Reduce(ReduceOp::Sum), value, width }) => {
-                lines(width.saturating_add(1) / 2, kernel.value(*value).dtype.size()).saturating_mul(2)
-            }
-            // Keys up to the next power of two of blocks, the blocks' best, and the chosen columns to be sorted.
-            Some(RowValue { op: RowOp::TopK { .. } | RowOp::TopKMask { .. }, width, .. }) => {
-                let keys = width.saturating_add(LINE).checked_next_power_of_two().unwrap_or(u64::MAX);
-                lines(keys, 4).saturating_mul(2).saturating_add(LINE)
-            }
-            Some(RowValue { op: RowOp::Reduce(_) | RowOp::CumSum, .. }) | None => 0,
-        };
-        own.saturating_add(on_the_way)
+    let value = kernel.value(id);
+    // A column more, which nobody reads; rank keys have four bytes. And a byte for whether it trapped.
+    let columns = value.space.cols.saturating_add(1);
+    let own = lines(columns, value.dtype.size().max(4)).saturating_add(lines(columns, 1));
+    let on_the_way = match value.kind.row_value() {
+        Some(RowValue { op: RowOp::Reduce(ReduceOp::Sum), value, width }) => {
+            lines(width.saturating_add(1) / 2, kernel.value(*value).dtype.size()).saturating_mul(2)
+        }
+        // Keys up to the next power of two of blocks, the blocks' best, and the chosen columns to be sorted.
+        Some(RowValue { op: RowOp::TopK { .. } | RowOp::TopKMask { .. }, width, .. }) => {
+            let keys = width.saturating_add(LINE).checked_next_power_of_two().unwrap_or(u64::MAX);
+            lines(keys, 4).saturating_mul(2).saturating_add(LINE)
+        }
+        Some(RowValue { op: RowOp::Reduce(_) | RowOp::CumSum, .. }) | None => 0,
     };
-    let rows = kernel.values().filter(|(_, v)| v.kind.is_row_value()).map(|(id, _)| id);
-    held.iter().copied().chain(rows).fold(0, |sum, id| sum.saturating_add(of(id)))
+    own.saturating_add(on_the_way)
 }
 
 /// Bytes of scratch memory that a call of the host's code takes; 0 where what is kept lies in its frame. It does not depend on

@@ -1,6 +1,6 @@
 //! The rules of schedules: what code generation relies on, checked where a schedule is made.
 
-use super::room::{MOST_COLUMNS, MOST_SCRATCH, columns_of_a_lane, kept_bytes};
+use super::room::needs;
 use super::{Domain, MOST_SHAPES, Piece, RowShape, Schedule, Scheduled, Selecting};
 use crate::diag::{Code, Diagnostic};
 use crate::kernel::ValueId;
@@ -34,13 +34,13 @@ impl Scheduled {
             Schedule::Row { shapes, held, domains } => {
                 self.check_shapes(shapes)?;
                 self.check_held(held)?;
-                self.check_room(shapes.iter().map(|s| s.lanes).min().unwrap_or(1), held)?;
                 if let Some(domain) = domains.iter().find(|d| !matches!(d.piece, Piece::InRow { .. })) {
                     return Err(self.unfit(&format!("its pieces of {} columns are not in a row", domain.cols)));
                 }
                 domains
             }
         };
+        self.check_room()?;
         self.check_domains(domains)
     }
 
@@ -99,28 +99,15 @@ impl Scheduled {
         Ok(())
     }
 
-    /// `lanes` is the fewest that a row may have.
-    fn check_room(&self, lanes: u32, held: &[ValueId]) -> Result<(), Diagnostic> {
-        let (needed, most, unit) = if self.is_host() {
-            (kept_bytes(&self.kernel, held), MOST_SCRATCH, "bytes")
-        } else {
-            (columns_of_a_lane(&self.kernel, lanes), MOST_COLUMNS, "columns in a lane")
-        };
-        if needed <= most {
-            return Ok(());
-        }
+    fn check_room(&self) -> Result<(), Diagnostic> {
+        let needs = needs(&self.kernel, &self.schedule, self.target);
+        let Some(need) = needs.iter().find(|need| need.amount > need.most) else { return Ok(()) };
         let (kernel, target) = (&self.kernel.name, self.target.name());
         let message = format!(
-            "kernel `{kernel}` for `{target}` keeps too much of a row at once: {needed} {unit}, and there is room for {most}"
+            "kernel `{kernel}` for `{target}` takes too much at once: {} {}, and there is room for {}",
+            need.amount, need.unit, need.most
         );
-        let help = match self.kernel.rows {
-            None => {
-                "a leading dim that is constant is part of the row: make it symbolic (`dim T`), so that each row is one of its own"
-            }
-            Some(_) => {
-                "reduce, sort or sum fewer columns at a time: give segments of a wide row a dim of their own in front"
-            }
-        };
+        let help = "this is a defect in routefuse, which cuts such kernels; please report the graph";
         Err(Diagnostic::new(Code::KernelTooLarge, message).help(help))
     }
 

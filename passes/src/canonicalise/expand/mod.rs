@@ -3,13 +3,14 @@
 pub(crate) mod row;
 
 use super::Pass;
+use super::movement::MAX_PARTS;
 use super::rewrite::{Expr, Rule, apply};
 use super::view::View;
 use routefuse_ir::op::{BinaryOp, CompareOp, NanRule, PackForm};
 use routefuse_ir::{Alias, DType, Graph, Literal, NodeId, Op};
 
 /// `pack`, `unpack_id`, `unpack_weight`, `mask_rows`, `copy` and operations on rows that have a formula become primitive
-/// operations.
+/// operations, and what is too much for one kernel several.
 pub struct Expand;
 
 impl Pass for Expand {
@@ -28,7 +29,7 @@ impl Pass for Expand {
     }
 }
 
-const RULES: &[Rule] = &[pack, unpack_id, unpack_weight, mask_rows, copy];
+const RULES: &[Rule] = &[pack, unpack_id, unpack_weight, mask_rows, copy, concat_apart];
 
 /// pack(id, w) = (i32(id) << 16) | extend(bits of bf16(w))
 ///
@@ -75,6 +76,16 @@ fn mask_rows(v: View, id: NodeId) -> Option<Expr> {
     };
     let row = Op::Iota { dtype: DType::I64, shape: v.ty(id).shape.clone(), axis: 0 };
     Some(Expr::select(Expr::compare(CompareOp::Lt, Expr::Op(row, vec![]), n64), x, *fill))
+}
+
+/// concat(x, y, …) = concat(concat(x, …), concat(y, …), …), of more parts than a kernel asks for
+fn concat_apart(v: View, id: NodeId) -> Option<Expr> {
+    let parts = v.g.operands(id);
+    if !matches!(v.op(id), Op::Concat) || parts.len() <= MAX_PARTS {
+        return None;
+    }
+    let concat = |parts: &[NodeId]| Expr::Op(Op::Concat, parts.iter().map(|p| Expr::Value(*p)).collect());
+    Some(Expr::Op(Op::Concat, parts.chunks(MAX_PARTS).map(concat).collect()))
 }
 
 /// copy(x) = x, unless a guarded output stores it: that output is a copy by definition

@@ -1,11 +1,12 @@
 //! Operations on whole rows, by their formulas; and those of them that no kernel has to do as a row.
 //!
 //! What is left are reductions of 2 to [`MAX_REDUCED`] columns of the inner dim, running sums and top-k of two columns or
-//! more.
+//! more; each of them of at most [`MAX_SEGMENTED`] columns of a row, in all segments.
 
 use super::super::rewrite::{Expr, Rule};
 use super::super::view::View;
 use routefuse_ir::dim::const_product;
+use routefuse_ir::kernel::schedule::room::MOST_CHOSEN;
 use routefuse_ir::op::{
     BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, NanRule, ReduceOp, TopKOrder, UnaryOp,
 };
@@ -14,6 +15,10 @@ use routefuse_ir::{DType, Dim, Literal, NodeId, Op};
 /// The most columns that a kernel reduces at once: 64 in each lane of a warp, which fit its registers. Wider ones are halved
 /// elementwise before.
 pub(crate) const MAX_REDUCED: u64 = 2048;
+
+/// The most columns of a row, in all its segments, that a kernel does as one: 32 in each of the most lanes of a block. Lanes
+/// are powers of two, and so segments and their columns count as if they were.
+const MAX_SEGMENTED: u64 = 1 << 15;
 
 pub(super) const RULES: &[Rule] = &[
     softmax,
@@ -25,6 +30,7 @@ pub(super) const RULES: &[Rule] = &[
     argmax,
     reduce_one,
     reduce_halves,
+    segments_apart,
     cumsum_one,
     topk_one,
     topk_mask_one,
@@ -149,8 +155,8 @@ fn reduce_one(v: View, id: NodeId) -> Option<Expr> {
 }
 
 /// reduce(x[.., A, N]) = reduce((x[.., ..n/2, N] ∘ x[.., n/2.., N]) ++ what is left of the first half), n the next power of
-/// two, which is the canonical tree's first step: over an axis that is not the inner one, and over more columns than a
-/// kernel reduces at once
+/// two, which is the canonical tree's first step: over an axis that is not the inner one, and of more columns than a kernel
+/// reduces at once
 fn reduce_halves(v: View, id: NodeId) -> Option<Expr> {
     let Op::Reduce { op, axis } = v.op(id) else { return None };
     let [x] = v.operands(id)?;
@@ -162,7 +168,8 @@ fn reduce_halves(v: View, id: NodeId) -> Option<Expr> {
         ReduceOp::Min => BinaryOp::Min(NanRule::Number),
         ReduceOp::TopTwoSum => return None,
     };
-    if extent <= 1 || (axis + 1 == shape.len() && extent <= MAX_REDUCED) {
+    let at_once = extent <= MAX_REDUCED && const_columns(shape)? <= MAX_SEGMENTED;
+    if extent <= 1 || (axis + 1 == shape.len() && at_once) {
         return None;
     }
     let beside = const_product(&shape[axis + 1..])?;
@@ -178,6 +185,45 @@ fn reduce_halves(v: View, id: NodeId) -> Option<Expr> {
     let halved = if extent == 2 * half { both } else { Expr::Op(Op::Concat, vec![both, rows(extent - half, half)]) };
     let halved = if beside == 1 && axis + 1 == shape.len() { halved } else { reshape(halved, &with(half)) };
     Some(reduced(*op, halved, *axis))
+}
+
+/// The columns of a row of this shape, in all its segments.
+fn const_columns(shape: &[Dim]) -> Option<u64> {
+    const_product(&shape[usize::from(matches!(shape.first(), Some(Dim::Sym(_))))..])
+}
+
+/// r(x[.., S, W]) = r(x[.., ..S/2, W]) ++ r(x[.., S/2.., W]), each segment being done by itself, where there are more columns
+/// than a kernel does as one, or more chosen ones
+fn segments_apart(v: View, id: NodeId) -> Option<Expr> {
+    let op = v.op(id);
+    if !matches!(op, Op::TopK { .. } | Op::TopKMask { .. } | Op::CumSum | Op::Reduce { op: ReduceOp::TopTwoSum, .. }) {
+        return None;
+    }
+    let [x] = v.operands(id)?;
+    let (shape, result) = (&v.ty(x).shape, &v.ty(id).shape);
+    let (columns, width) = (const_columns(shape)?, inner(v, x)?);
+    let gives = inner(v, id)?;
+    let segments = columns.checked_div(width)?;
+    let chosen = if matches!(op, Op::TopK { .. }) { segments * gives } else { 0 };
+    let in_lanes = segments.checked_next_power_of_two()?.saturating_mul(width.checked_next_power_of_two()?);
+    if segments < 2 || (in_lanes <= MAX_SEGMENTED && chosen <= MOST_CHOSEN) {
+        return None;
+    }
+    let rows: Vec<Dim> = shape.iter().copied().take_while(|d| matches!(d, Dim::Sym(_))).collect();
+    let with = |columns: &[u64]| [&rows[..], &columns.iter().map(|c| Dim::Const(*c)).collect::<Vec<_>>()].concat();
+    let flat = reshape(x, &with(&[columns]));
+    let part = |from: u64, to: u64| {
+        let columns = Op::Slice { start: from * width, stop: to * width };
+        let segments = reshape(Expr::Op(columns, vec![flat.clone()]), &with(&[to - from, width]));
+        let op = match op {
+            Op::Reduce { op, .. } => Op::Reduce { op: *op, axis: rows.len() + 1 },
+            other => other.clone(),
+        };
+        reshape(Expr::Op(op, vec![segments]), &with(&[(to - from) * gives]))
+    };
+    let half = segments / 2;
+    let both = Expr::Op(Op::Concat, vec![part(0, half), part(half, segments)]);
+    Some(reshape(both, result))
 }
 
 /// cumsum(x) = x, of one column

@@ -2,9 +2,9 @@
 
 use super::rounds::pairs_of_list;
 use super::spread::{has_sums, lanes_and_registers};
-use crate::emit::row::is_topk;
 use crate::machine::Warps;
 use crate::machine::team::SharedMemory;
+use routefuse_ir::kernel::schedule::room::chosen_columns;
 use routefuse_ir::kernel::schedule::{RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value};
 
@@ -14,13 +14,7 @@ const PAIRS: std::ops::RangeInclusive<u32> = 5..=12;
 
 /// What a block of this shape shares for one kernel.
 pub(super) fn shared(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> SharedMemory {
-    SharedMemory { cells: cells_of_a_row(kernel), pairs: pairs_of_a_lane(kernel, warps, shape) }
-}
-
-/// Cells that the largest selection of columns needs.
-fn cells_of_a_row(kernel: &Kernel) -> u32 {
-    let selected = kernel.values.iter().filter(|v| is_topk(v));
-    selected.map(|v| v.space.cols as u32).max().unwrap_or(0)
+    SharedMemory { cells: chosen_columns(kernel) as u32, pairs: pairs_of_a_lane(kernel, warps, shape) }
 }
 
 /// Pairs that the longest sorted list takes, where lists are kept in memory: if they leave a multiprocessor's warps enough of
