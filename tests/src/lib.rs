@@ -13,5 +13,6 @@ pub mod logits;
 pub mod memory;
 pub mod pages;
 pub mod routers;
+pub mod shards;
 pub mod skips;
 pub mod tools;

@@ -12,14 +12,16 @@ fn table_of_models() -> String {
             .to_owned();
     for p in PRESETS {
         let experts = p.experts.iter().map(u64::to_string).collect::<Vec<_>>().join(" or ");
-        let identity = if p.identity > 0 { format!(" + {} zero", p.identity) } else { String::new() };
+        let further = [(p.constants, "constant"), (p.identity, "zero"), (p.discards, "of nothing")];
+        let further = further.iter().filter(|f| f.0 > 0).map(|(n, what)| format!(" + {n} {what}"));
+        let further: String = further.collect();
         let groups = p.route.groups.map_or("–".to_owned(), |g| format!("{} → {}", g.count, g.keep));
         let scale = p.scale.map_or("–".to_owned(), |s| s.to_string());
         let (name, models, k, shared, row) = (p.name, p.models, p.top_k, p.shared, p.row);
         let (formula, source) = (p.formula, p.source);
         let _ = writeln!(
             s,
-            "| `{name}` | {models} | {experts}{identity} | {k} | {groups} | {shared} | {scale} | {row} | {formula} | {source} |"
+            "| `{name}` | {models} | {experts}{further} | {k} | {groups} | {shared} | {scale} | {row} | {formula} | {source} |"
         );
     }
     s
@@ -108,8 +110,7 @@ fn every_value_of_every_option() {
                 "balance_shared" => &[("shared", "constant"), ("eplb", "static")],
                 "padded_rows" => &[("padding", "minus_one")],
                 "pack" => &[("output", "packed")],
-                "order" => &[("k", "2")],
-                "adaptive_k" | "top_p" if preset.top_k == 1 => &[("k", "2")],
+                "order" | "adaptive_k" | "top_p" if preset.top_k == 1 => &[("k", "2")],
                 _ => &[],
             };
             for value in values {

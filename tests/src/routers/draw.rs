@@ -83,6 +83,7 @@ fn sizes(d: &mut Draw<'_>, m: &Model, numbers: &[usize], simulated: bool) -> (us
         }
         columns += zero;
     }
+    columns += m.constants + m.discards;
     let mut candidates = columns;
     if let Some((groups, keep)) = m.groups.filter(|_| !simulated) {
         let count = if d.one_in(2) { d.of(&[1, 2, 4, 8]) } else { groups };
@@ -96,7 +97,7 @@ fn sizes(d: &mut Draw<'_>, m: &Model, numbers: &[usize], simulated: bool) -> (us
         }
     }
     let most = candidates.min(if d.one_in(8) { 24 } else { 8 });
-    let k = if m.k <= most && d.one_in(2) { m.k } else { d.rng.random_range(1..=most) };
+    let k = if !d.has("k") || m.k <= most && d.one_in(2) { m.k } else { d.rng.random_range(1..=most) };
     if k != m.k {
         d.set("k", k);
     }

@@ -24,6 +24,8 @@ pub enum Weight {
     SigmoidOfChosen,
     /// The softmax of log σ of the chosen logits and the sinks'.
     Sinks,
+    /// Of two chosen, each in the softmax of what is near it, the second one's without the first.
+    SparseMixer,
 }
 
 /// What weights are divided by.
@@ -56,8 +58,14 @@ pub struct Model {
     pub two_best: bool,
     /// S.
     pub shared: usize,
-    /// Zero experts behind the routed ones.
+    /// Constant experts behind the routed ones.
+    pub constants: usize,
+    /// Zero experts behind these.
     pub zero_experts: usize,
+    /// Experts that give nothing behind these.
+    pub discards: usize,
+    /// Logits are capped first, as 30 × tanh(x / 30).
+    pub capped: bool,
     /// rsf, if there is one.
     pub scale: Option<f32>,
     /// The score of a logit.
@@ -82,7 +90,10 @@ const SIGMOID: Model = Model {
     groups: None,
     two_best: false,
     shared: 1,
+    constants: 0,
     zero_experts: 0,
+    discards: 0,
+    capped: false,
     scale: Some(2.5),
     score: Score::Sigmoid,
     bias: true,
@@ -140,6 +151,9 @@ pub const MODELS: &[Model] = &[
         scale: Some(6.0),
         ..sized(SOFTMAX, "longcat-flash", 512, 12)
     },
+    Model { capped: true, divisor: Divisor::One, ..sized(SOFTMAX, "grok-1", 8, 2) },
+    Model { weight: Weight::SparseMixer, ..sized(TOP, "phi-3.5-moe", 16, 2) },
+    Model { constants: 2, zero_experts: 1, discards: 1, ..sized(SOFTMAX, "moe-plus-plus", 16, 2) },
     Model { scale: Some(1.0), ..sized(SIGMOID, "glm-4.5-air", 128, 8) },
     sized(SIGMOID, "nemotron-3-nano", 128, 6),
     Model { scale: Some(1.0), shared: 2, divisor: Divisor::One, ..sized(SOFTMAX, "deepseek-v2-lite", 64, 6) },

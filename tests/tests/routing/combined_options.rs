@@ -379,9 +379,12 @@ fn f18_shared_experts_through_the_balancer_and_zero_experts() {
 /// Families by their own names, and what an unknown model is near to.
 #[test]
 fn f19_families_and_relatives() {
-    let sizes: [(&str, u64, u64); 19] = [
+    let sizes: [(&str, u64, u64); 22] = [
         ("olmoe", 64, 8),
         ("jamba", 16, 2),
+        ("grok-1", 8, 2),
+        ("phi-3.5-moe", 16, 2),
+        ("moe-plus-plus", 16, 2),
         ("dbrx", 16, 4),
         ("arctic", 128, 2),
         ("granite-moe", 40, 8),
@@ -407,9 +410,9 @@ fn f19_families_and_relatives() {
     }
     let help = |name: &str| models::named(name).expect_err(name).to_string();
     let nearest: [(&str, &[&str]); 8] = [
-        ("phimoe", &["sparsemixer", "`mixtral`"]),
-        ("grok-1", &["30 × tanh(x / 30)", "`mixtral`"]),
-        ("moe++", &["`longcat-flash`"]),
+        ("phimoe", &["`phi-3.5-moe`"]),
+        ("grok-2", &["`grok-1`"]),
+        ("moe++", &["`moe-plus-plus`"]),
         ("Trinity-Large", &["relatives are `afmoe`"]),
         ("ring-flash-3", &["relatives are `ling-2`"]),
         ("qwen2-moe-57b", &["`qwen3-moe`", "`qwen3.5-397b`", "`qwen3-next`"]),

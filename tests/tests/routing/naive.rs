@@ -3,23 +3,7 @@
 //! f32 scores differ from f64 ones by some ulp, so two keys nearer than that may change places. A row in which any choice is
 //! so near is *close*: what is chosen must then still be best within that distance. In all others the ids must be equal.
 
-/// A score of one logit, or of a row of them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Score {
-    Softmax,
-    Sigmoid,
-    SqrtSoftplus,
-    Logit,
-}
-
-/// The weights of the chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Weight {
-    Score,
-    SoftmaxOfChosen,
-    SigmoidOfChosen,
-    Sinks,
-}
+use routefuse_tests::routers::{Score, Weight};
 
 /// Groups: how many, how many are kept, and whether the sum of the two best counts, or the best.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +25,10 @@ pub struct Router {
     /// Where the sum is not above 0, 1 divides them.
     pub guarded: bool,
     pub scale: f64,
+    /// Logits are capped first, as 30 × tanh(x / 30).
+    pub capped: bool,
+    /// The last column's expert gives nothing.
+    pub discards: bool,
 }
 
 /// A row's inputs.
@@ -102,6 +90,7 @@ fn softplus(x: f64) -> f64 {
 
 impl Router {
     pub fn scores(&self, x: &[f64]) -> Vec<f64> {
+        let x = &x.iter().map(|x| if self.capped { 30.0 * (x / 30.0).tanh() } else { *x }).collect::<Vec<_>>();
         match self.score {
             Score::Softmax => softmax(x),
             Score::Sigmoid => x.iter().map(|x| sigmoid(*x)).collect(),
@@ -189,6 +178,14 @@ impl Router {
             Weight::Score => at(&scores, 0.0),
             Weight::SoftmaxOfChosen => softmax(&chosen),
             Weight::SigmoidOfChosen => chosen.iter().map(|x| sigmoid(*x)).collect(),
+            Weight::SparseMixer => (0..ids.len())
+                .map(|slot| {
+                    let far = |x: f64| (chosen[slot] - x) / x.abs().max(chosen[slot]) > 0.02;
+                    let others = (0..row.logits.len()).filter(|i| !ids[..slot].contains(&(*i as i64)));
+                    let others = others.map(|i| row.logits[i]).filter(|x| !far(*x));
+                    1.0 / others.map(|x| (x - chosen[slot]).exp()).sum::<f64>()
+                })
+                .collect(),
             Weight::Sinks => {
                 let all: Vec<f64> = chosen.iter().chain(row.sinks).map(|z| -softplus(-z)).collect();
                 softmax(&all)[..ids.len()].iter().map(|w| w * row.global_scale).collect()
@@ -197,7 +194,8 @@ impl Router {
         if let Some(table) = row.per_expert_scale {
             w.iter_mut().zip(at(table, 0.0)).for_each(|(w, s)| *w *= s);
         }
-        w.iter_mut().zip(ids).filter(|(_, id)| **id < 0).for_each(|(w, _)| *w = 0.0);
+        let last = if self.discards { row.logits.len() as i64 - 1 } else { i64::MAX };
+        w.iter_mut().zip(ids).filter(|(_, id)| **id < 0 || **id == last).for_each(|(w, _)| *w = 0.0);
         if let Some(epsilon) = self.renorm {
             let sum: f64 = w.iter().sum();
             if sum.abs() < 1e-12 && sum != 0.0 {

@@ -1,9 +1,10 @@
 //! Every preset's ids and weights in the interpreter, against the naive router.
 
-use crate::naive::{Grouped, Router, Row, Score, Verdict, Weight, same_weight};
+use crate::naive::{Grouped, Router, Row, Verdict, same_weight};
 use routefuse_ir::{Graph, Literal, Tensor, Verified, interp};
 use routefuse_tests::corpus::model;
 use routefuse_tests::logits::{Kind, router_inputs};
+use routefuse_tests::routers::{Score, Weight};
 
 const SIGMOID: Router = Router {
     k: 8,
@@ -13,6 +14,8 @@ const SIGMOID: Router = Router {
     renorm: Some(1e-20),
     guarded: false,
     scale: 1.0,
+    capped: false,
+    discards: false,
 };
 const SOFTMAX: Router = Router { score: Score::Softmax, renorm: Some(0.0), ..SIGMOID };
 const TOP: Router = Router { score: Score::Logit, weight: Weight::SoftmaxOfChosen, renorm: None, ..SIGMOID };
@@ -38,6 +41,8 @@ fn routers() -> Vec<(&'static str, Router)> {
         ("llama-4", Router { k: 1, weight: Weight::SigmoidOfChosen, ..TOP }),
         ("gpt-oss", Router { k: 4, ..TOP }),
         ("gemma-4", TOP),
+        ("grok-1", Router { k: 2, renorm: None, capped: true, ..SOFTMAX }),
+        ("phi-3.5-moe", Router { k: 2, weight: Weight::SparseMixer, ..TOP }),
         ("ernie-4.5", Router { k: 6, ..SOFTMAX }),
         ("sinks", Router { weight: Weight::Sinks, renorm: None, scale: 2.5, ..SIGMOID }),
     ]

@@ -86,14 +86,4 @@ fn run(number: u64) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Tests that share the rounds.
-macro_rules! shards {
-    ($($name:ident $number:literal)+) => { $(
-        #[test]
-        fn $name() {
-            run($number);
-        }
-    )+ };
-}
-
-shards! { rounds_1 0 rounds_2 1 rounds_3 2 rounds_4 3 rounds_5 4 }
+routefuse_tests::shards! { run: rounds_1 0 rounds_2 1 rounds_3 2 rounds_4 3 rounds_5 4 }

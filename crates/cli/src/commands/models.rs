@@ -43,7 +43,8 @@ fn all(out: &mut impl Write) -> std::io::Result<()> {
 
 fn experts(p: &Preset) -> String {
     let list = p.experts.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    if p.identity > 0 { format!("{list}+{}", p.identity) } else { list }
+    let further = p.constants + p.identity + p.discards;
+    if further > 0 { format!("{list}+{further}") } else { list }
 }
 
 fn one(out: &mut impl Write, p: &Preset, as_json: bool) -> std::io::Result<()> {
@@ -69,7 +70,7 @@ fn machine(p: &Preset) -> Value {
     json!({
         "name": p.name, "models": p.models, "experts": p.experts, "k": p.top_k,
         "groups": p.route.groups.map(|g| g.count), "keep": p.route.groups.map(|g| g.keep),
-        "shared": p.shared, "identity": p.identity, "scale": p.scale, "row": p.row, "formula": p.formula,
+        "shared": p.shared, "identity": p.identity, "constants": p.constants, "discards": p.discards, "scale": p.scale, "row": p.row, "formula": p.formula,
         "source": p.source, "like": p.like, "options": options,
     })
 }

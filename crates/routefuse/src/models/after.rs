@@ -125,17 +125,37 @@ struct Routes {
     is_zero: NodeId,
 }
 
-/// Expert slots with an id from E on give their weight to `identity`; a row of padding has none.
+/// Expert slots with an id from E on give their weight to `constants`, a column each, and to `identity`; a row of padding has
+/// none.
 fn zero_experts(b: &mut GraphBuilder, sizes: &Sizes, ids: NodeId, weights: NodeId, padded: Option<Padded>) -> Routes {
     let experts = b.int(DType::I32, i128::from(sizes.experts));
     let is_zero = b.compare(CompareOp::Ge, ids, experts);
     let none = b.int(DType::I32, -1);
     let zero = b.constant(Literal::f32(0.0));
-    let given = b.select(is_zero, weights, zero);
-    let mut identity = b.reduce_inner(ReduceOp::Sum, given);
-    if let Some(padded) = padded {
-        identity = padded.fill(b, identity, Literal::f32(0.0));
+    let given = |b: &mut GraphBuilder, to: NodeId| {
+        let given = b.select(to, weights, zero);
+        let sum = b.reduce_inner(ReduceOp::Sum, given);
+        match padded {
+            Some(padded) => padded.fill(b, sum, Literal::f32(0.0)),
+            None => sum,
+        }
+    };
+    let mut to_copies = is_zero;
+    if sizes.constants > 0 {
+        let of_each: Vec<NodeId> = (0..sizes.constants)
+            .map(|c| {
+                let id = b.int(DType::I32, i128::from(sizes.experts + c));
+                let to = b.compare(CompareOp::Eq, ids, id);
+                given(b, to)
+            })
+            .collect();
+        let constants = b.concat(&of_each);
+        b.output("constants", constants);
+        let first = b.int(DType::I32, i128::from(sizes.experts + sizes.constants));
+        to_copies = b.compare(CompareOp::Ge, ids, first);
     }
+    // Experts that give nothing weigh 0 already.
+    let identity = given(b, to_copies);
     b.output("identity", identity);
     Routes { ids: b.select(is_zero, none, ids), weights: b.select(is_zero, zero, weights), is_zero }
 }

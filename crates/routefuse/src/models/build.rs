@@ -14,7 +14,8 @@ impl Preset {
     /// `input_ids [T]`, `sink_logits f32[sinks]` and `global_scale f32[]`, `per_expert_scale f32[E]`,
     /// `entropy_thresholds f32[K−1]`, `n i32[]` or `padding_mask bool[T]`, the load balancer's (see [`Eplb`](super::Eplb)),
     /// `record [P]`, `rank i32[]`, and `shared_weights [T, S]` or `shared_gate [T, S]`. Outputs: `packed i32`, `ids_out`,
-    /// `weights_out`, all of K expert slots and the appended shared ones; `identity f32[T, 1]`; and `load_out` and `record_out`
+    /// `weights_out`, all of K expert slots and the appended shared ones; `identity f32[T, 1]`, and `constants f32[T, C]` of C
+    /// constant experts; and `load_out` and `record_out`
     /// in place of `load` and `record`. An id that leaves the graph is that of an expert or, of a slot without one, −1, or what
     /// the options say instead.
     ///

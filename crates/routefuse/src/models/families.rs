@@ -1,6 +1,6 @@
 //! Models that route as another one does, with other sizes.
 
-use super::preset::{Preset, Renorm, Route};
+use super::preset::{Preset, Renorm, Route, Weighting};
 use super::routes::{R1, R2, R4, R4_FORMULA, groups};
 use routefuse_ir::op::GroupScore;
 
@@ -12,6 +12,8 @@ const PLAIN: Preset = Preset {
     top_k: 1,
     shared: 0,
     identity: 0,
+    constants: 0,
+    discards: 0,
     scale: None,
     route: R1,
     row: "",
@@ -19,6 +21,45 @@ const PLAIN: Preset = Preset {
     source: "",
     indexer: None,
     like: None,
+};
+
+pub(super) const GROK_1: Preset = Preset {
+    name: "grok-1",
+    models: "Grok-1, Grok-2",
+    experts: &[8],
+    top_k: 2,
+    route: Route { cap: Some(30.0), renorm: Renorm::None, ..R1 },
+    row: "R12",
+    formula: "y = 30 × tanh(x / 30); p = softmax(y); id = top-k(p); w = p[id]",
+    source: "xai-org/grok-1, run.py (8, 2); the cap of 30 and no sum: sglang, models/grok.py (`router_logit_softcapping`) and its fused_moe_router_shim; vLLM, models/grok1.py, has the cap and divides by Σw, which is `renorm=sum`",
+    ..PLAIN
+};
+
+pub(super) const PHI_3_5_MOE: Preset = Preset {
+    name: "phi-3.5-moe",
+    models: "PhiMoE: Phi-3.5-MoE, Phi-mini-MoE",
+    experts: &[16],
+    top_k: 2,
+    route: Route { weighting: Weighting::SparseMixer { threshold: 0.02 }, ..R2 },
+    row: "R13",
+    formula: "id = the two largest x; w₁ = softmax of the x near x[id₁], at id₁; w₂ = the same near x[id₂] without id₁; near: (x[id] − x) / max(|x|, x[id]) ≤ 0.02",
+    source: "transformers and vLLM, `sparsemixer` of modeling_phimoe.py and models/phimoe.py, in f32; (16, 2) and router_jitter_noise 0.01, twice of which is the distance: defaults of transformers' PhimoeConfig",
+    ..PLAIN
+};
+
+pub(super) const MOE_PLUS_PLUS: Preset = Preset {
+    name: "moe-plus-plus",
+    models: "MoE++: 7B/(16+4)E",
+    experts: &[16],
+    top_k: 2,
+    identity: 1,
+    constants: 2,
+    discards: 1,
+    route: R1,
+    row: "R14",
+    formula: "p = softmax(x) over E, 2 constant experts, the copy expert and the zero expert; id = top-k(p); w = p[id], 0 for the zero expert; w / Σw; constant experts give w to `constants`, the copy expert to `identity` (P15)",
+    source: "SkyworkAI/MoE-plus-plus, moe_plus_plus_layer.py (`gating`, `Experts`; 2 chosen, 2 constant experts); 16 experts: its paper. The gating residual is in the logits",
+    ..PLAIN
 };
 
 pub(super) const GLM_4_5_AIR: Preset = Preset {

@@ -35,6 +35,7 @@ mod routes;
 mod row_input;
 mod selection;
 mod sizes;
+mod sparse_mixer;
 mod weights;
 
 pub use examples::{Example, examples};

@@ -61,6 +61,10 @@ fn chosen_by_logits(p: &Preset) -> Option<&'static str> {
     (p.route.pick != Pick::TopK).then_some("its experts are chosen by a table")
 }
 
+fn any_k(p: &Preset) -> Option<&'static str> {
+    matches!(p.route.weighting, Weighting::SparseMixer { .. }).then_some("its experts are two, each chosen by itself")
+}
+
 fn several_slots(p: &Preset) -> Option<&'static str> {
     (p.top_k < 2).then_some("it has one expert slot only")
 }
@@ -129,7 +133,7 @@ macro_rules! option {
 /// Every option.
 pub(super) const OPTIONS: &[OptionInfo] = &[
     option!("experts", "E", "routed experts", any, experts, |o, v| number(&mut o.experts, v)),
-    option!("k", "K", "routed expert slots", any, top_k, |o, v| number(&mut o.top_k, v)),
+    option!("k", "K", "routed expert slots", any_k, top_k, |o, v| number(&mut o.top_k, v)),
     option!("groups", "G", "groups of neighbouring experts", groups, groups, |o, v| number(&mut o.groups, v)),
     option!("keep", "N", "groups that are chosen from", groups, keep, |o, v| number(&mut o.keep, v)),
     option!("shared_experts", "S", "shared experts", shared, shared_experts, |o, v| number(&mut o.shared_experts, v)),

@@ -17,8 +17,12 @@ pub struct Preset {
     pub top_k: u64,
     /// Shared experts S; 0 if there are none, or none that are routed with the others.
     pub shared: u64,
-    /// Zero (identity) experts, whose logits follow those of the routed ones.
+    /// Zero (identity) experts, whose logits follow those of the routed ones and of the constant ones.
     pub identity: u64,
+    /// Constant experts, whose logits follow those of the routed ones.
+    pub constants: u64,
+    /// Experts that give nothing, whose logits are the last; their weight is dropped before the sum.
+    pub discards: u64,
     /// The routed scaling factor rsf, if the model has one.
     pub scale: Option<f32>,
     /// How experts are chosen and weighted.
@@ -39,6 +43,8 @@ pub struct Preset {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Route {
+    /// Logits are first capped, as cap × tanh(x / cap).
+    pub cap: Option<f32>,
     /// The score s of a logit x.
     pub scoring: Scoring,
     /// An input `bias [E]` is added to the scores for the choice, and left out of the weights.
@@ -94,7 +100,7 @@ pub enum Pick {
 }
 
 /// The weight of a chosen expert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Weighting {
     /// Its score, without the bias.
@@ -103,6 +109,12 @@ pub enum Weighting {
     SoftmaxOfChosen,
     /// The sigmoid of its logit.
     SigmoidOfChosen,
+    /// Of two chosen, each is the softmax over the logits near its own, the second one's without the first: those of which the
+    /// distance to it is at most `threshold` times the larger of it and their own amount.
+    SparseMixer {
+        /// The largest distance.
+        threshold: f32,
+    },
     /// The softmax of log σ of the logits of the K chosen and of an input `sink_logits f32[sinks]`, whose own weights are
     /// dropped; times an input `global_scale f32[]`.
     Sinks {

@@ -4,10 +4,7 @@ use super::presets::PRESETS;
 use routefuse_ir::text::did_you_mean;
 
 /// Routers that no preset is, by a word of the model's name: the preset that comes nearest, and what it lacks.
-const OTHERS: [(&str, &str, &str); 6] = [
-    ("phi", "mixtral", "PhiMoE's sparsemixer picks twice, each time from what is near the best"),
-    ("grok", "mixtral", "Grok caps its logits first, as 30 × tanh(x / 30)"),
-    ("moe++", "longcat-flash", "MoE++ has copy and constant experts beside its zero experts"),
+const OTHERS: [(&str, &str, &str); 3] = [
     ("top-p", "qwen3-moe", "a router by the sum of its scores is a preset's option `top_p`"),
     ("switch", "llama-4", "Switch takes the softmax over all experts"),
     ("gshard", "mixtral", "GShard draws its second expert at random"),
@@ -19,6 +16,9 @@ pub(super) fn of(name: &str) -> String {
     let names = || PRESETS.iter().map(|p| p.name);
     if let Some((_, nearest, lacks)) = OTHERS.iter().find(|o| given.contains(o.0)) {
         return format!("{lacks}; the nearest preset is `{nearest}`, and a graph says the rest (docs/routing.md)");
+    }
+    if given.contains("moe++") {
+        return "MoE++ is the preset `moe-plus-plus`".to_owned();
     }
     let words: Vec<&str> = words(&given).collect();
     let family: Vec<String> = PRESETS

@@ -8,6 +8,7 @@ const EPSILON: f32 = 1e-20;
 
 /// R1: softmax, top-k, renormalised.
 pub(super) const R1: Route = Route {
+    cap: None,
     scoring: Scoring::Softmax,
     bias: false,
     groups: None,

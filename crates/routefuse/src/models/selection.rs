@@ -35,9 +35,18 @@ pub(super) fn build(b: &mut GraphBuilder, p: &Preset, sizes: &Sizes, o: &ModelOp
     }
     let given = b.cast(logits, DType::F32);
     let nan = (o.nan == NanLogits::Never).then(|| b.unary(UnaryOp::IsNan, given));
-    let x = match nan {
-        Some(nan) => below_all(b, nan, given),
+    let capped = match p.route.cap {
+        Some(cap) => {
+            let cap = b.constant(Literal::f32(cap));
+            let part = b.div(given, cap);
+            let part = b.unary(UnaryOp::Tanh, part);
+            b.mul(part, cap)
+        }
         None => given,
+    };
+    let x = match nan {
+        Some(nan) => below_all(b, nan, capped),
+        None => capped,
     };
     let scores = match p.route.scoring {
         Scoring::Softmax => b.softmax(x),

@@ -8,8 +8,12 @@ use super::preset::{Groups, Pick, Preset, Renorm};
 pub(super) struct Sizes {
     /// E.
     pub experts: u64,
-    /// Columns of the logits: E and the zero experts.
+    /// Columns of the logits: E, the constant experts, the zero experts and those that give nothing.
     pub logits: u64,
+    /// Constant experts, whose ids follow those of the routed ones.
+    pub constants: u64,
+    /// Zero experts, whose ids follow those of the constant ones.
+    pub zero_experts: u64,
     /// K.
     pub top_k: u64,
     /// S.
@@ -33,6 +37,7 @@ impl Sizes {
             keep: options.keep.unwrap_or(g.keep),
             score: g.score,
         });
+        let zero_experts = options.zero_experts.unwrap_or(preset.identity);
         let shared = options.shared_experts.unwrap_or(preset.shared);
         let balanced = if options.balance_shared { shared } else { 0 };
         let vocabulary = match preset.route.pick {
@@ -41,7 +46,9 @@ impl Sizes {
         };
         Sizes {
             experts,
-            logits: experts.saturating_add(options.zero_experts.unwrap_or(preset.identity)),
+            logits: experts.saturating_add(zero_experts).saturating_add(preset.constants + preset.discards),
+            constants: preset.constants,
+            zero_experts,
             top_k: options.top_k.unwrap_or(preset.top_k),
             shared,
             physical: options.physical.unwrap_or(experts.saturating_add(balanced)),
@@ -54,6 +61,11 @@ impl Sizes {
     /// Logical experts that a load balancer maps: E, and S where the shared ones go through it.
     pub fn logical(&self, options: &ModelOptions) -> u64 {
         if options.balance_shared { self.experts.saturating_add(self.shared) } else { self.experts }
+    }
+
+    /// The first id of the experts that give nothing, one past all others.
+    pub fn first_discard(&self) -> u64 {
+        self.experts.saturating_add(self.constants).saturating_add(self.zero_experts)
     }
 
     /// One past all ids of experts: the sentinel of P13.

@@ -5,6 +5,7 @@ use super::options::{ModelOptions, NanLogits, SharedForm};
 use super::own_k;
 use super::preset::{Pick, Preset, Renorm, Weighting};
 use super::sizes::{Sizes, carries_scale, renorm_rule};
+use super::sparse_mixer;
 use routefuse_ir::op::{Candidates, CompareOp, Denominator, OutOfRange, ReduceOp, UnaryOp};
 use routefuse_ir::{DType, Dim, GraphBuilder, Literal, NodeId};
 
@@ -19,6 +20,7 @@ pub(super) fn build(
     let weights = of_chosen(b, p, sizes, o, chosen);
     let weights = b.name(weights, "chosen");
     let own_k = own_k::kept(b, sizes, o, chosen, weights);
+    let weights = discard(b, p, sizes, chosen.ids, weights);
     let (weights, in_gate) = renormalise(b, p, sizes, o, weights, chosen.t);
     let mut weights = scale(b, p, sizes, o, weights);
     let mut in_gate = in_gate.map(|w| scale(b, p, sizes, o, w));
@@ -35,6 +37,17 @@ pub(super) fn build(
         in_gate = in_gate.map(|w| no_nan(b, w));
     }
     (weights, in_gate)
+}
+
+/// 0 for experts that give nothing.
+fn discard(b: &mut GraphBuilder, p: &Preset, sizes: &Sizes, ids: NodeId, weights: NodeId) -> NodeId {
+    if p.discards == 0 {
+        return weights;
+    }
+    let first = b.int(DType::I32, i128::from(sizes.first_discard()));
+    let is_discarded = b.compare(CompareOp::Ge, ids, first);
+    let zero = b.constant(Literal::f32(0.0));
+    b.select(is_discarded, zero, weights)
 }
 
 /// An expert slot may have no expert.
@@ -65,6 +78,7 @@ fn of_chosen(b: &mut GraphBuilder, p: &Preset, sizes: &Sizes, o: &ModelOptions, 
             let chosen = b.gather_row(x, ids, below_all);
             b.unary(UnaryOp::Sigmoid, chosen)
         }
+        Weighting::SparseMixer { threshold } => sparse_mixer::weights(b, o, chosen, threshold),
         Weighting::Sinks { sinks } => {
             let chosen = b.gather_row(x, ids, below_all);
             let sink_logits = b.input("sink_logits", DType::F32, [sinks.into()]);

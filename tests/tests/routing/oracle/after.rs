@@ -10,6 +10,7 @@ pub struct Leaves {
     pub ids: Vec<i64>,
     pub weights: Vec<f64>,
     pub identity: f64,
+    pub constants: Vec<f64>,
     /// Physical experts for the record.
     pub recorded: Vec<i64>,
     /// Those for the record of load.
@@ -28,13 +29,16 @@ struct Slot {
 }
 
 pub fn after(c: &Choice, inputs: &Inputs, t: usize, row: &Row) -> Leaves {
-    let mut out = Leaves::default();
+    let mut out = Leaves { constants: vec![0.0; c.model.constants], ..Leaves::default() };
     let padded = padded(c, inputs, t);
     let masks = c.word("padding", "keep") != "keep";
     let mut slots: Vec<Slot> = vec![];
     for (id, weight) in row.ids.iter().zip(&row.weights) {
         if *id >= c.experts as i64 {
-            out.identity += weight;
+            match out.constants.get_mut((*id - c.experts as i64) as usize) {
+                Some(constant) => *constant += weight,
+                None => out.identity += weight,
+            }
             slots.push(Slot { id: -1, weight: 0.0, routed: true, zero: true });
         } else {
             slots.push(Slot { id: *id, weight: *weight, routed: true, zero: false });
@@ -42,6 +46,7 @@ pub fn after(c: &Choice, inputs: &Inputs, t: usize, row: &Row) -> Leaves {
     }
     if padded && masks {
         out.identity = 0.0;
+        out.constants.fill(0.0);
     }
     let shared = |s: usize| {
         let weight = shared_weight(c, inputs, t, s, row);

@@ -10,6 +10,7 @@ pub struct Choice {
     pub experts: usize,
     /// Columns of the logits.
     pub columns: usize,
+    pub zero_experts: usize,
     pub k: usize,
     pub shared: usize,
     pub scale: f32,
@@ -24,6 +25,7 @@ impl Choice {
         let word = |name: &str| options.iter().find(|o| o.0 == name).map(|o| o.1.as_str());
         let experts = number("experts").unwrap_or(model.experts);
         let shared = number("shared_experts").unwrap_or(model.shared);
+        let zero_experts = number("zero_experts").unwrap_or(model.zero_experts);
         let balanced = if word("balance_shared") == Some("true") { shared } else { 0 };
         let epsilon = |text: &str| text.split_once(':').map_or(1e-20, |e| e.1.parse().expect("a number"));
         let divisor = match word("renorm") {
@@ -36,7 +38,8 @@ impl Choice {
         };
         Choice {
             experts,
-            columns: experts + number("zero_experts").unwrap_or(model.zero_experts),
+            columns: experts + model.constants + zero_experts + model.discards,
+            zero_experts,
             k: number("k").unwrap_or(model.k),
             shared,
             scale: word("scale").map_or(model.scale.unwrap_or(1.0), |s| s.parse().expect("a number")),
@@ -59,6 +62,11 @@ impl Choice {
     /// Whether the option says anything.
     pub fn given(&self, name: &str) -> bool {
         self.options.iter().any(|o| o.0 == name)
+    }
+
+    /// The first id of the experts that give nothing.
+    pub fn first_discard(&self) -> i64 {
+        (self.experts + self.model.constants + self.zero_experts) as i64
     }
 
     pub fn groups(&self) -> Option<(usize, usize)> {

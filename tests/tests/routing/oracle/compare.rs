@@ -75,6 +75,7 @@ fn check_row<'a>(
         let columns = tensor.len() / rows;
         (t * columns..(t + 1) * columns).map(|i| tensor.bits(i)).collect()
     };
+    let near = near_of(c);
     let kept: Vec<u64> = output("ids_out").map(row).unwrap_or_default();
     if let Some(ids) = output("ids_out") {
         let mask = if ids.dtype().size() == 8 { u64::MAX } else { (1 << (8 * ids.dtype().size())) - 1 };
@@ -89,15 +90,23 @@ fn check_row<'a>(
             return Err(format!("{} weights, not {}", got.len(), want.weights.len()));
         }
         for (bits, wanted) in got.iter().zip(&want.weights) {
-            if !same(weights.dtype(), *bits, *wanted) {
+            if !same(weights.dtype(), *bits, *wanted, near) {
                 let got: Vec<f64> = got.iter().map(|b| float(weights.dtype(), *b)).collect();
                 return Err(format!("weights {got:?}, not {:?}", want.weights));
             }
         }
     }
+    if let Some(constants) = output("constants") {
+        let got = row(constants);
+        let right = got.iter().zip(&want.constants).all(|(got, want)| same(DType::F32, *got, *want, near));
+        if got.len() != want.constants.len() || !right {
+            let got: Vec<f64> = got.iter().map(|b| float(DType::F32, *b)).collect();
+            return Err(format!("constants {got:?}, not {:?}", want.constants));
+        }
+    }
     if let Some(identity) = output("identity") {
         let got = row(identity)[0];
-        if !same(DType::F32, got, want.identity) {
+        if !same(DType::F32, got, want.identity, near) {
             return Err(format!("identity {}, not {}", float(DType::F32, got), want.identity));
         }
     }
@@ -129,7 +138,7 @@ fn nearest_bf16(bits: u32) -> u64 {
 
 fn check_word(c: &Choice, word: u64, id: i64, weight: f64) -> Result<(), String> {
     let low = word & 0xffff;
-    if !same(DType::Bf16, low, weight) {
+    if !same(DType::Bf16, low, weight, near_of(c)) {
         return Err(format!("packed {word:#010x}, not the weight {weight}"));
     }
     let overwritten = c.is("pack", "sign_extended") && low & 0x8000 != 0;
@@ -137,8 +146,13 @@ fn check_word(c: &Choice, word: u64, id: i64, weight: f64) -> Result<(), String>
     if word >> 16 == high { Ok(()) } else { Err(format!("packed {word:#010x}, not the id {id}")) }
 }
 
+/// How far f32 may be from f64, as a part of the number: a logit that is capped is off by more, and so is its exponential.
+fn near_of(c: &Choice) -> f64 {
+    if c.model.capped { 1e-4 } else { 2e-5 }
+}
+
 /// Whether these bits are the number, as near as f32 computes it and this dtype holds it.
-fn same(dtype: DType, bits: u64, want: f64) -> bool {
+fn same(dtype: DType, bits: u64, want: f64, near: f64) -> bool {
     let got = float(dtype, bits);
     // Half a unit of the last place, and the least that there is.
     let (half, least, most) = match dtype {
@@ -151,6 +165,6 @@ fn same(dtype: DType, bits: u64, want: f64) -> bool {
         () if want.is_nan() || got.is_nan() => want.is_nan() && got.is_nan(),
         () if far => got == want || got.is_infinite() && got.signum() == want.signum() || got.abs() > most * 0.99,
         () if want == 0.0 => got == 0.0,
-        () => (got - want).abs() <= (half + 2e-5) * want.abs() + least,
+        () => (got - want).abs() <= (half + near) * want.abs() + least,
     }
 }

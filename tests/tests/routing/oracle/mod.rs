@@ -89,17 +89,7 @@ fn run(shard: u64) {
     assert!(counts.near_ties * 5 < counts.equal, "{counts:?}: so many near ties test little");
 }
 
-/// Tests that share the combinations.
-macro_rules! shards {
-    ($($name:ident $number:literal)+) => { $(
-        #[test]
-        fn $name() {
-            run($number);
-        }
-    )+ };
-}
-
-shards! { combinations_1 0 combinations_2 1 combinations_3 2 combinations_4 3 }
+routefuse_tests::shards! { run: combinations_1 0 combinations_2 1 combinations_3 2 combinations_4 3 }
 
 /// Values of an option, such as can be right somewhere and such as never are.
 fn any_value(rng: &mut SmallRng, listed: &'static str) -> &'static str {
@@ -180,6 +170,8 @@ fn no_option_is_silently_without_effect() {
             "keep" => model.groups.is_some_and(|g| number(g.1)),
             "scale" => own(model.scale),
             "replicas" => value == "4",
+            // It says how many ranks there are, which a rank that is named need not show.
+            "physical" => options.iter().any(|o| o.0 == "expert_parallel" && o.1.contains(':')),
             "renorm" => {
                 let c = Choice::new(*model, vec![(*name, value.clone())]);
                 c.divisor == model.divisor

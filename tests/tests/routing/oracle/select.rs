@@ -77,7 +77,8 @@ pub fn route(c: &Choice, inputs: &Inputs, t: usize) -> Option<Row> {
     }
     let never = c.is("nan", "never");
     let given = &inputs.floats("logits")[t * c.columns..(t + 1) * c.columns];
-    let x: Vec<f64> = given.iter().map(|x| if never && x.is_nan() { f64::NEG_INFINITY } else { *x }).collect();
+    let cap = |x: f64| if c.model.capped { 30.0 * (x / 30.0).tanh() } else { x };
+    let x: Vec<f64> = given.iter().map(|x| if never && x.is_nan() { f64::NEG_INFINITY } else { cap(*x) }).collect();
     let scores = match c.model.score {
         Score::Softmax => softmax(&x),
         Score::Sigmoid => x.iter().map(|x| sigmoid(*x)).collect(),
@@ -96,6 +97,8 @@ pub fn route(c: &Choice, inputs: &Inputs, t: usize) -> Option<Row> {
     let mut ids = ids;
     let w = weights(c, inputs, &x, &scores, &ids)?;
     let own_k = own_k(c, inputs, &x, &w)?;
+    let given_nothing = |(w, id): (&f64, &i64)| if *id >= c.first_discard() { 0.0 } else { *w };
+    let w: Vec<f64> = w.iter().zip(&ids).map(given_nothing).collect();
     let (mut w, mut in_gate) = divided(c, &w);
     if c.scaled() {
         w.iter_mut().for_each(|w| *w *= f64::from(c.scale));
@@ -146,7 +149,8 @@ fn chosen(c: &Choice, inputs: &Inputs, given: &[f64], x: &[f64], scores: &[f64])
             let b = bias.map_or(0.0, |b| b[i]);
             let value = scores[i] + b;
             let exact = c.model.score == Score::Logit && !c.model.bias;
-            let off = if exact { 0.0 } else { (NEAR * scores[i].abs().max(b.abs()).max(value.abs())).max(tiny(c)) };
+            let near = if c.model.capped { 1e-4 } else { NEAR };
+            let off = if exact { 0.0 } else { (near * scores[i].abs().max(b.abs()).max(value.abs())).max(tiny(c)) };
             Key { column: i, value, off, source: (x[i], b, false) }
         })
         .collect();
@@ -217,6 +221,7 @@ fn weights(c: &Choice, inputs: &Inputs, x: &[f64], scores: &[f64], ids: &[i64]) 
         Weight::Score => at(scores, 0.0),
         Weight::SoftmaxOfChosen => softmax(&logits),
         Weight::SigmoidOfChosen => logits.iter().map(|x| sigmoid(*x)).collect(),
+        Weight::SparseMixer => sparse_mixer(x, ids)?,
         Weight::Sinks => {
             let sinks = inputs.floats("sink_logits");
             let all: Vec<f64> = logits.iter().chain(sinks).map(|z| -softplus(-z)).collect();
@@ -232,6 +237,24 @@ fn weights(c: &Choice, inputs: &Inputs, x: &[f64], scores: &[f64], ids: &[i64]) 
     // f32 may have nothing left of them, and then another sum.
     let tiny = c.model.weight == Weight::Score && w.iter().any(|w| *w != 0.0 && w.abs() < tiny(c));
     (!tiny).then_some(w)
+}
+
+/// The weights of the best two, from the best; none where f64 cannot tell what is near.
+fn sparse_mixer(x: &[f64], ids: &[i64]) -> Option<Vec<f64>> {
+    let mut w = vec![];
+    for (rank, id) in ids.iter().enumerate() {
+        let most = usize::try_from(*id).map_or(f64::NEG_INFINITY, |i| x[i]);
+        let mut sum = 0.0;
+        for (_, x) in x.iter().enumerate().filter(|(column, _)| rank == 0 || *column as i64 != ids[0]) {
+            let ratio = (most - x) / x.abs().max(most);
+            if (ratio - 0.02).abs() < 1e-5 {
+                return None;
+            }
+            sum += if ratio > 0.02 { 0.0 } else { (x - most).exp() };
+        }
+        w.push(1.0 / sum);
+    }
+    Some(w)
 }
 
 /// The weights over their divisor, and the weight of a shared expert inside the gate.
