@@ -4,13 +4,14 @@ use super::residency::GpuKernel;
 use super::{Driver, Gpu, Suits};
 use crate::args::Location;
 use crate::cache::{KeyText, Reach};
-use crate::plan::Plan;
 use crate::plan::bind::quick::Quick;
+use crate::plan::{Plan, Progress};
 use rayon::ThreadPool;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::{Code, Diagnostic, Verified};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A plan with its kernels on one GPU: `Send + Sync`, launched from any number of threads, on any streams of its context.
@@ -93,7 +94,20 @@ impl<D: Driver> GpuPlan<D> {
     /// # Errors
     /// Those of [`GpuPlan::prepare`].
     pub fn prepare_on(&self, pool: &ThreadPool) -> Result<(), Diagnostic> {
+        self.prepare_telling(pool, &|_| ())
+    }
+
+    /// [`GpuPlan::prepare_on`], with `progress` called, from any of the pool's threads, for each variant that was loaded.
+    ///
+    /// # Errors
+    /// Those of [`GpuPlan::prepare`].
+    pub fn prepare_telling(
+        &self,
+        pool: &ThreadPool,
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<(), Diagnostic> {
         let missing = self.missing(&mut |_, _| true);
+        let (total, done) = (missing.len(), &AtomicUsize::new(0));
         let failures: Vec<OnceLock<Diagnostic>> = missing.iter().map(|_| OnceLock::new()).collect();
         // While the compiler works, a thread that has nothing to do has the driver warm up.
         let spare = pool.current_num_threads() > missing.len();
@@ -107,7 +121,12 @@ impl<D: Driver> GpuPlan<D> {
                     };
                     if let Err(e) = self.load(*one, &warm) {
                         let _ = failure.set(e);
+                        return;
                     }
+                    let scheduled = &self.plan.kernels()[one.0];
+                    let variant = self.steps[one.0].variants[one.1].0;
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    progress(Progress { done, total, kernel: &scheduled.kernel.name, variant });
                 });
             }
         });

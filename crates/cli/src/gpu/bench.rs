@@ -4,7 +4,8 @@ use super::timer::{Bare, Timer};
 use super::{driver, open, pool};
 use crate::args::{Bench, CacheOptions, Versus};
 use crate::failure::Failure;
-use crate::{kernel_cache, output, random};
+use crate::progress::{self, Bar};
+use crate::{interrupt, kernel_cache, output, random};
 use routefuse::cuda::{CudaPlan, Gpu, GpuInfo, cudarc::driver::CudaStream};
 use routefuse::diag::Diagnostic;
 use routefuse::exec::CudaExecution;
@@ -28,7 +29,7 @@ pub fn bench(
     values: &[u64],
     ordinal: u32,
 ) -> Result<(), Failure> {
-    let plans = Plans::new(a, cache, graph, ordinal)?;
+    let plans = progress::compiling(|bar| Plans::new(a, cache, graph, ordinal, bar))?;
     let bench = Launches::new(a, graph, &plans)?;
     let mut out = output::stdout(a.json);
     if !a.json {
@@ -65,16 +66,25 @@ struct Plans {
 }
 
 impl Plans {
-    fn new(a: &Bench, cache: &CacheOptions, graph: &Verified<Graph>, ordinal: u32) -> Result<Plans, Failure> {
+    fn new(
+        a: &Bench,
+        cache: &CacheOptions,
+        graph: &Verified<Graph>,
+        ordinal: u32,
+        bar: &Bar,
+    ) -> Result<Plans, Failure> {
         let gpu = open(ordinal)?;
         let info = gpu.info()?;
         // Without a directory of its own, a bench compiles.
-        let engine =
-            if cache.cache_dir.is_some() { kernel_cache::engine(cache)? } else { Engine::builder().build()? };
+        let engine = if cache.cache_dir.is_some() {
+            kernel_cache::engine(cache)?
+        } else {
+            Engine::builder().cancel(interrupt::cancel()).build()?
+        };
         let pool = pool()?;
         let plan = |fuse: bool| -> Result<Arc<CudaPlan>, Failure> {
             let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, &Options::default().fuse(fuse))?, &gpu)?;
-            plan.prepare_on(&pool)?;
+            plan.prepare_telling(&pool, &bar.report())?;
             Ok(Arc::new(plan))
         };
         let start = Instant::now();
