@@ -154,17 +154,56 @@ impl<'a> Arguments<'a> {
     }
 }
 
+/// The most bytes of a wider buffer that is made for an input: what a file of one may have.
+const MOST_SPREAD: u64 = 4 << 30;
+
 /// # Errors
-/// `RF0610` for rows that would overlap, and for a tensor that has no rows.
+/// `RF0610` for rows that would overlap or lie too far apart, and for a tensor that has no rows.
 fn check_row_stride(name: &str, input: &Input<'_>) -> Result<(), Diagnostic> {
     let Some(stride) = input.row_stride else { return Ok(()) };
     let shape = input.tensor.shape();
     let width = shape.iter().skip(1).product::<u64>();
-    let fits = shape.len() >= 2 && stride >= width && i64::try_from(stride).is_ok_and(|n| n < 1 << 40);
-    if fits {
+    let size = input.tensor.dtype().size();
+    let spread = shape.first().and_then(|rows| rows.max(&1).checked_mul(stride)?.checked_mul(size));
+    let is_apart = shape.len() >= 2 && stride >= width;
+    if is_apart && spread.is_some_and(|bytes| bytes <= MOST_SPREAD) {
         return Ok(());
+    }
+    if is_apart {
+        let message =
+            format!("rows of `{name}`, of shape {shape:?}, {stride} elements apart are a buffer of more than 4 GiB");
+        return Err(
+            Diagnostic::new(Code::BadStride, message).help("let them lie nearer to each other, or take fewer rows")
+        );
     }
     let message = format!("rows of `{name}`, of shape {shape:?}, cannot lie {stride} elements apart");
     Err(Diagnostic::new(Code::BadStride, message)
         .help("a tensor of rank 2 or more has rows, which are at least as far apart as they are long"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows that lie apart are spread and gathered; what no buffer could hold is refused before it is made.
+    #[test]
+    fn rows_lie_as_far_apart_as_a_buffer_allows() {
+        let tensor = Tensor::from_bits(DType::I16, &[3, 2], 1..7);
+        let rows = Rows::of(&tensor, Some(5));
+        assert_eq!((&rows.strides[..], rows.bytes), (&[5, 1][..], 24));
+        let spread = rows.spread(&tensor);
+        assert_eq!((&spread[..4], spread[4], &spread[10..14]), (&[1, 0, 2, 0][..], GAP, &[3, 0, 4, 0][..]));
+        let mut back = Tensor::zeros(DType::I16, &[3, 2]);
+        rows.gather(&spread, &mut back);
+        assert_eq!(back, tensor);
+        let refused = |stride| {
+            let input = Input { tensor: &tensor, row_stride: Some(stride) };
+            check_row_stride("x", &input).err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert_eq!(refused(5), "");
+        assert!(refused(1).contains("rows of `x`, of shape [3, 2], cannot lie 1 elements apart"), "{}", refused(1));
+        for far in [1 << 30, 1 << 40, u64::MAX / 2, u64::MAX] {
+            assert!(refused(far).contains(" elements apart are a buffer of more than 4 GiB"), "{}", refused(far));
+        }
+    }
 }
