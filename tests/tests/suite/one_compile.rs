@@ -2,7 +2,7 @@
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use routefuse::{Engine, Options, Target};
+use routefuse::{Args, DType, Engine, HostPlan, Options, Target, TensorMut, TensorRef};
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
 use routefuse_tests::corpus::examples;
@@ -34,6 +34,26 @@ fn forty_values_of_t_compile_once_on_the_host() {
         }
         assert_eq!(engine.counters(), after, "{}: a launch compiles, finds and loads nothing", case.name);
     }
+}
+
+/// Rows are counted in 64 bits: 2³¹ elements and some more, each a byte, from an input whose rows all lie at one place.
+#[test]
+fn f13_more_than_two_to_the_31_elements() {
+    let source = "route 1\ngraph @many {\n  dim T\n  input %x : i8[T] strided\n  \
+                  %row = iota {dtype = i8, shape = [T], axis = 0}\n  %y = add %row, %x\n  output y = %y\n}\n";
+    let graph = routefuse::text::parse_verified(source).expect("a graph");
+    let engine = Engine::builder().build().expect("an engine");
+    let plan = engine.compile(&graph, &Target::host(), &Options::default()).expect("a plan");
+    let plan = HostPlan::new(plan).expect("a plan of the host");
+    let rows = (1u64 << 31) + 77;
+    let (x, mut y) = ([3i8], vec![0i8; rows as usize]);
+    // SAFETY: with a stride of 0 every row is the one element that there is.
+    let all = unsafe { TensorRef::from_raw(x.as_ptr().cast(), 1, DType::I8, &[rows], &[0]) };
+    plan.launch(Args::new().input(all).output(TensorMut::new(&mut y, &[rows]))).expect("launched");
+    let right = |at: usize| y[at] == (at as i8).wrapping_add(3);
+    let near = |at: usize| at.saturating_sub(300)..(at + 300).min(y.len());
+    let ends = [0, 1 << 30, 1 << 31, y.len()].into_iter().flat_map(near);
+    assert!(ends.chain((0..y.len()).step_by(99_991)).all(right));
 }
 
 #[test]
