@@ -80,7 +80,7 @@ const NAMES: &[(&[&str], &str)] = &[
 pub(crate) fn help(name: &str) -> Option<String> {
     let name = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
     let (_, here) = NAMES.iter().find(|(names, _)| names.contains(&name.as_str()))?;
-    Some(format!("here it is {here}"))
+    Some(format!("here: {here}"))
 }
 
 #[cfg(test)]
