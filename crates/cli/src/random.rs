@@ -1,5 +1,6 @@
-//! Inputs from a seed: half of them ordinary, half of them hostile.
+//! Inputs from a seed: hostile in part, for what is compared; ordinary, for what is timed.
 
+use routefuse::ir::Literal;
 use routefuse::{DType, Graph, Tensor, Verified};
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, seedable, and the same everywhere.
@@ -29,21 +30,44 @@ impl Random {
         }
     }
 
+    /// As an element of real launches: a float of about normal distribution, a small integer.
+    fn ordinary(&mut self, dtype: DType) -> u64 {
+        let r = self.bits();
+        match dtype {
+            DType::Bool => r & 1,
+            d if d.is_int() => r % 64,
+            d => {
+                // The sum of four numbers between −1/2 and 1/2 has a variance of 1/3.
+                let sum: f64 = (0..4).map(|i| f64::from((r >> (16 * i)) as u16) / 65_536.0 - 0.5).sum();
+                Literal::from_f64(d, sum * f64::sqrt(3.0)).map_or(0, Literal::bits)
+            }
+        }
+    }
+
     /// A tensor of this dtype and shape.
-    pub fn tensor(&mut self, dtype: DType, shape: &[u64]) -> Tensor {
+    fn tensor(&mut self, dtype: DType, shape: &[u64], element: fn(&mut Random, DType) -> u64) -> Tensor {
         let n = shape.iter().product::<u64>();
-        Tensor::from_bits(dtype, shape, (0..n).map(|_| self.element(dtype)).collect::<Vec<_>>())
+        Tensor::from_bits(dtype, shape, (0..n).map(|_| element(self, dtype)).collect::<Vec<_>>())
     }
 }
 
-/// Every input of a graph, with `extents[i]` for its i-th symbol.
+/// Every input of a graph, with `extents[i]` for its i-th symbol, hostile in part.
 pub fn inputs(graph: &Verified<Graph>, extents: &[u64], seed: u64) -> Vec<Tensor> {
+    made(graph, extents, seed, Random::element)
+}
+
+/// As [`inputs`], of elements as real launches have them: what is timed may depend on whether a row has a NaN.
+pub fn ordinary_inputs(graph: &Verified<Graph>, extents: &[u64], seed: u64) -> Vec<Tensor> {
+    made(graph, extents, seed, Random::ordinary)
+}
+
+fn made(graph: &Verified<Graph>, extents: &[u64], seed: u64, element: fn(&mut Random, DType) -> u64) -> Vec<Tensor> {
     (0..graph.inputs.len())
         .map(|i| {
             let ty = graph.input_type(i);
             let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(extents)).collect();
             // A stream of its own for each input: giving one of them does not change the others.
-            Random(seed ^ (i as u64 + 1).wrapping_mul(0xd1b5_4a32_d192_ed03)).tensor(ty.dtype, &shape)
+            Random(seed ^ (i as u64 + 1).wrapping_mul(0xd1b5_4a32_d192_ed03)).tensor(ty.dtype, &shape, element)
         })
         .collect()
 }

@@ -56,7 +56,7 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     }
     for value in values {
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = random::inputs(&graph, &vec![value; graph.symbols.len()], a.seed);
+        let inputs = random::ordinary_inputs(&graph, &vec![value; graph.symbols.len()], a.seed);
         let mut one = HostExecution::new(fused.clone(), &inputs, &given)?;
         let mut many = HostExecution::new(unfused.clone(), &inputs, &given)?;
         let (f, u) = timing::launches_us(&mut one, &mut many)?;

@@ -249,7 +249,7 @@ impl Row {
 
 /// Random inputs. A device scalar is a number of rows: all but an eighth.
 fn inputs(graph: &Verified<Graph>, rows: u64, seed: u64) -> Vec<Tensor> {
-    let mut inputs = random::inputs(graph, &vec![rows; graph.symbols.len()], seed);
+    let mut inputs = random::ordinary_inputs(graph, &vec![rows; graph.symbols.len()], seed);
     for input in inputs.iter_mut().filter(|t| t.shape().is_empty() && t.dtype().is_int() && t.dtype().size() >= 4) {
         input.set_bits(0, rows - rows / 8);
     }
