@@ -229,8 +229,11 @@ fn every_variant(
 ) -> Outcomes<u64> {
     let extents = vec![t; g.symbols.len()];
     // Interpreting many rows takes longest.
-    let rules: &[Rule] =
-        if t > 10_000 || scope.watched { &[Rule::Hostile] } else { &[Rule::Hostile, Rule::Mixed, Rule::Ids] };
+    let rules: &[Rule] = if t > 10_000 || scope.watched {
+        &[Rule::Hostile]
+    } else {
+        &[Rule::Hostile, Rule::Mixed, Rule::Ids, Rule::Rows, Rule::Close]
+    };
     let mut variants: Vec<Option<Variant>> = vec![None];
     if let [kernel] = plan.plan().kernels() {
         variants.extend(kernel.variants().iter().copied().map(Some));

@@ -24,6 +24,9 @@ pub enum Mood {
     Few,
     /// Floats that are mostly −∞: rows that run out of candidates.
     MostlyNegInf,
+    /// Floats whose softmax has near ties: neighbours of small magnitudes, 2⁻¹³ to 2⁻⁶, of either sign, and seldom one that is 48
+    /// to 52 or as much less. Integers are hostile.
+    Close,
     /// Floats between −4 and 4 with every bit of their mantissas, so that an order of a sum shows. Integers are hostile.
     Uniform,
 }
@@ -54,6 +57,7 @@ pub fn element(dtype: DType, mood: Mood, choices: &mut Choices) -> u64 {
         (d, Mood::Few) if d.is_float() => number(d, choices.of(&[0.0, -0.0, 1.0, -1.0])),
         (_, Mood::Few) => choices.range(0..3),
         (d, Mood::MostlyNegInf) if d.is_float() && !choices.one_in(20) => number(d, f64::NEG_INFINITY),
+        (d, Mood::Close) if d.is_float() => number(d, close(choices)),
         (d, Mood::Uniform) if d.is_float() => number(d, (choices.bits() >> 40) as f64 / f64::from(1 << 21) - 4.0),
         (d, _) if d.is_float() => match choices.below(10) {
             0..4 => special(d, choices),
@@ -97,6 +101,16 @@ fn number(dtype: DType, value: f64) -> u64 {
     Literal::from_f64(dtype, value).map_or(0, Literal::bits)
 }
 
+/// An element of [`Mood::Close`].
+fn close(choices: &mut Choices) -> f64 {
+    let sign = if choices.one_in(2) { -1.0 } else { 1.0 };
+    if choices.one_in(200) {
+        return sign * (48.0 + choices.below(17) as f64 / 4.0);
+    }
+    // Of sixteen mantissas, each often.
+    sign * (1.0 + choices.below(16) as f64 / 128.0) * f64::exp2(-13.0 + choices.below(8) as f64)
+}
+
 fn id(bound: u64, choices: &mut Choices) -> u64 {
     match choices.below(16) {
         0 => u64::MAX,
@@ -136,7 +150,8 @@ mod tests {
     fn elements_fit_their_dtype() {
         let mut choices = Choices::seeded(2);
         for dtype in DType::ALL {
-            for mood in [Mood::Hostile, Mood::Random, Mood::Edges, Mood::Few, Mood::MostlyNegInf, Mood::Uniform] {
+            let moods = [Mood::Hostile, Mood::Random, Mood::Edges, Mood::Few, Mood::MostlyNegInf, Mood::Uniform];
+            for mood in moods.into_iter().chain([Mood::Close]) {
                 for _ in 0..200 {
                     let bits = element(dtype, mood, &mut choices);
                     assert!(bits.checked_shr(dtype.bits()).unwrap_or(0) == 0, "{dtype} {mood:?}: {bits:#x}");

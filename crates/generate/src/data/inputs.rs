@@ -18,6 +18,8 @@ pub enum Rule {
     Edges,
     /// Floats as rankings and sums want them: [`Mood::of_rows`]; integers hostile.
     Rows,
+    /// Every input of floats whose softmax has near ties: [`Mood::Close`].
+    Close,
 }
 
 impl Rule {
@@ -29,6 +31,7 @@ impl Rule {
             "ids" => Some(Rule::Ids),
             "edges" => Some(Rule::Edges),
             "rows" => Some(Rule::Rows),
+            "close" => Some(Rule::Close),
             _ => None,
         }
     }
@@ -48,6 +51,7 @@ fn input(g: &Graph, i: usize, extents: &[u64], rule: Rule, seed: u64) -> Tensor 
     let mood = match rule {
         Rule::Hostile => Mood::Hostile,
         Rule::Edges => Mood::Edges,
+        Rule::Close => Mood::Close,
         Rule::Rows => Mood::of_rows(&mut choices),
         Rule::Ids => Mood::Ids { bound },
         Rule::Mixed => match choices.below(10) {
