@@ -13,6 +13,7 @@
 pub(crate) mod amdgpu;
 pub(crate) mod host;
 pub(crate) mod nvptx;
+mod quotients;
 pub(crate) mod team;
 
 use crate::error::CodegenError;
@@ -211,8 +212,18 @@ pub(crate) trait Machine {
         self.divide(b, x, y)
     }
 
+    /// As [`Self::divide`], of a vector by one scalar.
+    fn divide_by_one<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        self.divide(b, x, b.splat(y, b.lanes(b.type_of(x))))
+    }
+
     /// [`Self::lesser`] passes a NaN on, in one instruction.
     fn nan_flows(&self) -> bool {
+        false
+    }
+
+    /// The greater and the lesser of two floats, the number where one is a NaN, and −0.0 below 0.0, are one instruction each.
+    fn has_number_extremes(&self) -> bool {
         false
     }
 

@@ -1,5 +1,6 @@
 //! NVIDIA's GPUs, through PTX.
 
+use super::quotients::{Divisor, quotients};
 use super::{Machine, Processor, Product, Threads, Warps};
 use crate::ffi;
 use crate::mlir::builder::{Builder, Val};
@@ -48,6 +49,12 @@ impl Nvptx {
 
 fn word<'m>(b: &Builder<'m>, value: u32) -> Val<'m> {
     b.const_int(b.int(32), i64::from(value))
+}
+
+/// 1 / y within one unit in the last place, and 0 for what is subnormal.
+fn rough_reciprocal<'m>(b: &Builder<'m>, y: Val<'m>) -> Val<'m> {
+    let rough = |lane| b.call_intrinsic("llvm.nvvm.rcp.approx.ftz.f", &[b.extract(y, lane)], b.f32());
+    b.gather_lanes(&(0..b.lanes(b.type_of(y))).map(rough).collect::<Vec<_>>())
 }
 
 fn all_lanes<'m>(b: &Builder<'m>) -> Val<'m> {
@@ -137,20 +144,20 @@ impl Machine for Nvptx {
     /// The sequence that `div.rn` is, without its check for exponents far apart: then the divisor is 1, and every step is
     /// exact.
     fn divide_logistic<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
-        let lanes = b.lanes(b.type_of(y));
-        // 1 / y of a scalar within one unit in the last place, and 0 for what is subnormal.
-        let rough = |lane| b.call_intrinsic("llvm.nvvm.rcp.approx.ftz.f", &[b.extract(y, lane)], b.f32());
-        let rough = b.gather_lanes(&(0..lanes).map(rough).collect::<Vec<_>>());
-        let (one, minus_y) = (b.const_f32(1.0, lanes), b.negf(y));
-        let error = b.fma(minus_y, rough, one);
-        let reciprocal = b.fma(rough, error, rough);
-        let quotient = b.mulf(x, reciprocal);
-        let rest = b.fma(minus_y, quotient, x);
-        b.fma(reciprocal, rest, quotient)
+        Divisor::new(b, y, rough_reciprocal(b, y)).short_quotient(b, x)
+    }
+
+    /// `div.rn` branches for each quotient, so that none overlaps another.
+    fn divide_by_one<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        quotients(b, x, y, rough_reciprocal(b, y))
     }
 
     fn nan_flows(&self) -> bool {
         self.target.abilities().nan_min
+    }
+
+    fn has_number_extremes(&self) -> bool {
+        true
     }
 
     fn lesser<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {

@@ -51,7 +51,7 @@ mod softplus;
 mod tanh;
 
 pub use casts::{BF16_NAN, F16_NAN, bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
-pub use exp::{exp, exp2};
+pub use exp::{exp, exp_not_above_0, exp2};
 pub use log::{log, log2};
 pub use machine::ScalarMachine;
 pub use rounding::{ceil, floor, round, rsqrt, trunc};

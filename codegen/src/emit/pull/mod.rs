@@ -43,6 +43,7 @@ use lanewise::{Lanewise, WidenBf16};
 use memory::Memory;
 use routefuse_ir::dim::Dim;
 use routefuse_ir::kernel::{Bounds, Kernel, ParamId, ValueId, ValueKind, analysis};
+use routefuse_ir::op::{ScalarOp, UnaryOp};
 use routefuse_ir::{DType, Literal};
 use scopes::{ScopedMap, Scopes};
 use std::rc::Rc;
@@ -206,8 +207,12 @@ impl<'a, 'm> Pull<'a, 'm> {
             ValueKind::Column => self.position(&index.column, value.dtype),
             ValueKind::Scalar(op, operands) => {
                 let dtypes: Vec<DType> = operands.iter().map(|o| self.kernel.value(*o).dtype).collect();
-                let operands: Vec<Lanes<'m>> = operands.iter().map(|o| self.evaluate(*o, index)).collect();
-                self.lanewise.scalar(*op, &operands, &dtypes)
+                let lanes: Vec<Lanes<'m>> = operands.iter().map(|o| self.evaluate(*o, index)).collect();
+                let is_exp = *op == ScalarOp::Unary(UnaryOp::Exp);
+                if is_exp && self.machine.nan_flows() && analysis::is_not_above_0(self.kernel, operands[0]) {
+                    return self.lanewise.exp_not_above_0(lanes[0]);
+                }
+                self.lanewise.scalar(*op, &lanes, &dtypes)
             }
             ValueKind::Remap(operand, map) => self.remap(*operand, map, index),
             ValueKind::Concat(parts) => self.concat(parts, index),

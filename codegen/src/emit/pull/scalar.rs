@@ -14,6 +14,13 @@ impl<'m> Lanewise<'_, 'm> {
         let lanes = operands.iter().map(|x| x.lanes).max().unwrap_or(1);
         let trap = operands.iter().fold(None, |trap, x| self.either(trap, x.trap));
         let condition = (op == ScalarOp::Select && self.machine.keeps_one_answer()).then(|| operands[0].value);
+        if let (ScalarOp::Binary(BinaryOp::Div), DType::F32, [x, y]) = (op, dtypes[0], operands)
+            && x.lanes > 1
+            && y.lanes == 1
+        {
+            let quotients = self.machine.divide_by_one(self.b, x.value, y.value);
+            return Lanes { trap, ..self.free(quotients, lanes) };
+        }
         let operands: Vec<Lanes<'m>> = operands
             .iter()
             .map(|x| Lanes { value: self.spread(x.value, lanes), lanes, nans: x.nans, trap: None })
@@ -34,6 +41,11 @@ impl<'m> Lanewise<'_, 'm> {
             ScalarOp::Philox => Lanes::exact(self.philox(x.value, y.value, operands[2].value), lanes),
         };
         Lanes { trap, ..result }
+    }
+
+    /// The exponential of an `f32` that is not above 0, on a machine that lets NaNs flow.
+    pub fn exp_not_above_0(&self, x: Lanes<'m>) -> Lanes<'m> {
+        Lanes { nans: Nans::Free, value: math::exp_not_above_0(&mut self.math(x.lanes), x.value), ..x }
     }
 
     /// What `f32` arithmetic made.

@@ -180,9 +180,14 @@ impl<'m> Builder<'m> {
         self.intrinsic("sqrt", &[x], self.type_of(x))
     }
 
-    /// The lesser of two floats, the number where one is a NaN.
+    /// The lesser of two floats, the number where one is a NaN; −0.0 is below 0.0.
     pub fn lesser_number(&self, x: Val<'m>, y: Val<'m>) -> Val<'m> {
         self.intrinsic("minimumnum", &[x, y], self.type_of(x))
+    }
+
+    /// The greater of two floats, the number where one is a NaN; −0.0 is below 0.0.
+    pub fn greater_number(&self, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        self.intrinsic("maximumnum", &[x, y], self.type_of(x))
     }
 
     /// The lesser of two floats, a NaN where one is.

@@ -12,6 +12,6 @@ mod users;
 
 pub use cost::{cost, cost_with_operands};
 pub use reached::{reached, reached_from};
-pub use sign::{is_arithmetic, no_negative_zero};
+pub use sign::{is_arithmetic, is_not_above_0, no_negative_zero};
 pub use traps::may_trap;
 pub use users::{User, users};

@@ -1,8 +1,8 @@
 //! What is known of a value's floats.
 
-use crate::kernel::{Kernel, Value, ValueKind};
+use crate::kernel::{Kernel, RowOp, Value, ValueId, ValueKind};
 use crate::op::info::Fact;
-use crate::op::{BinaryOp, ScalarOp};
+use crate::op::{BinaryOp, ReduceOp, ScalarOp};
 
 /// Of every value, a float, whether no element is −0.0. A value of another dtype may be said to have none or some.
 pub fn no_negative_zero(kernel: &Kernel) -> Vec<bool> {
@@ -21,6 +21,16 @@ pub fn no_negative_zero(kernel: &Kernel) -> Vec<bool> {
         known.push(holds);
     }
     known
+}
+
+/// Whether every element of the value, a float, is 0 or less, or a NaN: what is left of a row's elements when the largest of them
+/// is taken off.
+pub fn is_not_above_0(kernel: &Kernel, id: ValueId) -> bool {
+    let ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Sub), operands) = &kernel.value(id).kind else { return false };
+    let [x, largest] = operands[..] else { return false };
+    kernel.value(largest).kind.row_value().is_some_and(|row| {
+        row.op == RowOp::Reduce(ReduceOp::Max) && row.value == x && row.width == kernel.value(x).space.cols
+    })
 }
 
 /// Whether arithmetic makes the value, a float: its NaNs are canonical by definition, and a machine may make others, which

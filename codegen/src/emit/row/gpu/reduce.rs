@@ -134,7 +134,12 @@ impl<'m> RowGpu<'_, 'm> {
                 _ => ordered,
             }
         };
-        let words: Vec<Val<'m>> = registers.iter().map(word).collect();
+        let folds = dtype == DType::F32 && self.pull.machine.has_number_extremes();
+        let folded = folds.then(|| {
+            let better = |x, y| if largest { b.greater_number(x, y) } else { b.lesser_number(x, y) };
+            registers[1..].iter().fold(registers[0], |x, y| better(x, *y))
+        });
+        let words: Vec<Val<'m>> = folded.as_ref().map_or(registers, std::slice::from_ref).iter().map(word).collect();
         let own = words[1..].iter().fold(words[0], |x, y| b.maxui(x, *y));
         let best = team.max(own, span);
         let ordered = if largest { best } else { b.xori(best, ones) };

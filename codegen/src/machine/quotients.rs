@@ -1,0 +1,81 @@
+//! Quotients of several numbers by one divisor.
+
+use crate::mlir::builder::{Builder, FloatPredicate, IntPredicate, Val};
+
+/// The least numerator beside 0 of a short quotient: 2⁻¹⁰⁰.
+const LEAST: u32 = (127 - 100) << 23;
+
+/// The largest numerator of a short quotient: 2⁶⁰.
+const LARGEST: u32 = (127 + 60) << 23;
+
+/// The least divisor of a short quotient, 2⁻²⁰; the largest is below 2²⁰.
+const LEAST_DIVISOR: u32 = (127 - 20) << 23;
+
+/// How many powers of two the divisors of short quotients span.
+const DIVISORS: u32 = 40 << 23;
+
+/// A divisor, with what its quotients share.
+pub(super) struct Divisor<'m> {
+    minus: Val<'m>,
+    reciprocal: Val<'m>,
+}
+
+impl<'m> Divisor<'m> {
+    /// `rough` is a machine's own approximation of 1 / y, within one unit in the last place; one step of Newton's makes it exact
+    /// enough.
+    pub fn new(b: &Builder<'m>, y: Val<'m>, rough: Val<'m>) -> Divisor<'m> {
+        let (one, minus) = (b.const_f32(1.0, b.lanes(b.type_of(y))), b.negf(y));
+        let error = b.fma(minus, rough, one);
+        Divisor { minus, reciprocal: b.fma(rough, error, rough) }
+    }
+
+    /// `x / y`, rounded once as long as nothing on the way leaves the normal floats: the product, and what it is wrong by
+    /// (Markstein, Computation of elementary functions on the IBM RISC System/6000 processor).
+    pub fn short_quotient(&self, b: &Builder<'m>, x: Val<'m>) -> Val<'m> {
+        let quotient = b.mulf(x, self.reciprocal);
+        let rest = b.fma(self.minus, quotient, x);
+        b.fma(self.reciprocal, rest, quotient)
+    }
+}
+
+/// `x / y` for the lanes of a vector and one scalar divisor, for a machine whose own division looks for operands far from 1
+/// each time and whose answer is a branch, so that one quotient waits for the one before. `rough` approximates 1 / y as
+/// [`Divisor::new`] wants it. One look at all operands decides here: all numerators are +0 or 2⁻¹⁰⁰ to 2⁶⁰ and the divisor is
+/// 2⁻²⁰ to 2²⁰, or the divisor is a NaN, whose quotients are NaNs in any way; else the machine's own division takes one after the
+/// other.
+///
+/// Of such operands the short quotient is the one that is rounded once. Powers of two change nothing but exponents on the way
+/// as long as all that is rounded is normal: the reciprocal is 2⁻²⁰ to 2²⁰, the quotient 2⁻¹²⁰ to 2⁸⁰, and the rest, a multiple
+/// of the product of the units of divisor and quotient, which is at least 2⁻¹⁴⁷, is exact. So it is the division's own sequence
+/// for operands near 1. Of a numerator +0 the product, the rest and the sum are zeros of the quotient's sign.
+pub(super) fn quotients<'m>(b: &Builder<'m>, x: Val<'m>, y: Val<'m>, rough: Val<'m>) -> Val<'m> {
+    let lanes = b.lanes(b.type_of(x));
+    let numerators: Vec<Val<'m>> = (0..lanes).map(|lane| b.extract(x, lane)).collect();
+    let i32 = b.int(32);
+    let word = |value: u32| b.const_int(i32, i64::from(value));
+    let bits: Vec<Val<'m>> = numerators.iter().map(|x| b.bitcast(*x, i32)).collect();
+    // One less than the bits: then 0 is the largest.
+    let least = bits.iter().map(|x| b.subi(*x, word(1))).reduce(|x, y| b.minui(x, y));
+    let largest = bits.iter().copied().reduce(|x, y| b.maxui(x, y));
+    let (least, largest) = least.zip(largest).expect("a vector has lanes");
+    let near = [
+        b.cmpi(IntPredicate::Uge, least, word(LEAST - 1)),
+        b.cmpi(IntPredicate::Ule, largest, word(LARGEST)),
+        b.cmpi(IntPredicate::Ult, b.subi(b.bitcast(y, i32), word(LEAST_DIVISOR)), word(DIVISORS)),
+    ];
+    let near = b.andi(b.andi(near[0], near[1]), near[2]);
+    let near = b.ori(near, b.cmpf(FloatPredicate::Uno, y, y));
+    let short = |b: &Builder<'m>| {
+        let divisor = Divisor::new(b, y, rough);
+        numerators.iter().map(|x| divisor.short_quotient(b, *x)).collect()
+    };
+    // In a loop through which the numerators go round: the code of one division, not of all.
+    let long = |b: &Builder<'m>| {
+        let range = (word(0), word(lanes), word(1));
+        b.for_loop_carrying(range, &numerators, |b, _, now| {
+            let quotient = b.divf(now[0], y);
+            now[1..].iter().copied().chain([quotient]).collect()
+        })
+    };
+    b.gather_lanes(&b.if_then_else(near, &vec![b.f32(); lanes as usize], short, long))
+}
