@@ -310,6 +310,11 @@ pub(crate) trait Warps {
     /// A bit for each lane, as an integer of as many bits.
     fn ballot<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m>;
 
+    /// Whether [`Self::max`] is one instruction.
+    fn has_max(&self) -> bool {
+        false
+    }
+
     /// The largest word of the warp, unsigned, if that is one instruction.
     fn max<'m>(&self, _b: &Builder<'m>, _word: Val<'m>) -> Option<Val<'m>> {
         None

@@ -211,8 +211,12 @@ impl Warps for Nvptx {
         b.call_intrinsic("llvm.nvvm.vote.ballot.sync", &[all, bit], b.int(32))
     }
 
+    fn has_max(&self) -> bool {
+        self.target.abilities().warp_max
+    }
+
     fn max<'m>(&self, b: &Builder<'m>, value: Val<'m>) -> Option<Val<'m>> {
-        if !self.target.abilities().warp_max {
+        if !self.has_max() {
             return None;
         }
         let all = all_lanes(b);

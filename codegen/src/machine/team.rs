@@ -282,6 +282,17 @@ impl<'a, 'm> Team<'a, 'm> {
         if self.warp > 32 { b.trunci(count, b.int(32)) } else { count }
     }
 
+    /// Whether any lane of the warp has the bit set: one answer for the warp.
+    pub fn any(&self, bit: Val<'m>) -> Val<'m> {
+        let bits = self.ballot(bit);
+        self.b.cmpi(IntPredicate::Ne, bits, self.b.const_int(self.b.type_of(bits), 0))
+    }
+
+    /// Whether [`Self::max`] of so many lanes is one instruction.
+    pub fn has_max(&self, span: u32) -> bool {
+        span == self.warp && self.warps.has_max()
+    }
+
     /// A bit for each lane of the warp.
     fn ballot(&self, bit: Val<'m>) -> Val<'m> {
         self.warps.ballot(self.b, bit)

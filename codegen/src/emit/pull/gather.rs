@@ -63,7 +63,11 @@ impl<'m> Pull<'_, 'm> {
         let extent = Dim::Const(self.kernel.value(value).space.cols);
         let at = self.evaluate(column, index);
         let checked = self.checked(at, self.kernel.value(column).dtype, extent, bounds);
-        let element = self.evaluate(value, &index.at(checked.safe));
+        let there = index.at(checked.safe);
+        if let Some((of, lanes)) = self.at_columns.get(&(column, self.seen_by(column, index).key())) {
+            self.remember(of, &there, lanes);
+        }
+        let element = self.evaluate(value, &there);
         // An element that is not there does not trap, but its index may have.
         let dtype = self.kernel.value(value).dtype;
         let result = self.or_replacement(element, checked.inside, bounds.policy(), dtype);

@@ -120,6 +120,8 @@ pub(in crate::emit) struct Pull<'a, 'm> {
     shortcuts: &'a [&'a dyn Shortcut<'m>],
     values: ScopedMap<(ValueId, IndexKey), Lanes<'m>>,
     held: ScopedMap<ValueId, Rc<dyn Held<'m> + 'a>>,
+    /// By value and where it is asked for, elements of another value at the columns that it is.
+    at_columns: ScopedMap<(ValueId, IndexKey), (ValueId, Lanes<'m>)>,
     /// By value, whether a store depends on it.
     reached: Vec<bool>,
 }
@@ -139,6 +141,7 @@ impl<'a, 'm> Pull<'a, 'm> {
             shortcuts: ways.shortcuts,
             values: ScopedMap::new(&scopes),
             held: ScopedMap::new(&scopes),
+            at_columns: ScopedMap::new(&scopes),
             scopes,
             reached: analysis::reached(kernel),
         }
@@ -166,6 +169,12 @@ impl<'a, 'm> Pull<'a, 'm> {
     /// Whoever asks for the value at this index from now on, in this scope, gets these lanes.
     pub fn remember(&self, id: ValueId, index: &Index<'m>, lanes: Lanes<'m>) {
         self.values.insert((id, self.seen_by(id, index).key()), lanes);
+    }
+
+    /// The columns that `columns` is at this index are columns of `of` where its elements are these lanes: nobody who gathers
+    /// by them need look.
+    pub fn remember_at_columns(&self, columns: ValueId, index: &Index<'m>, of: ValueId, lanes: Lanes<'m>) {
+        self.at_columns.insert((columns, self.seen_by(columns, index).key()), (of, lanes));
     }
 
     /// Whoever asks for the value from now on, in this scope, is given what is held.

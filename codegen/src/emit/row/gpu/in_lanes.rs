@@ -7,6 +7,7 @@ use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
 use crate::machine::team::Team;
 use crate::mlir::builder::{Builder, IntPredicate, Val};
+use routefuse_ir::kernel::ValueId;
 use std::rc::Rc;
 
 /// A value in the lanes' registers.
@@ -15,6 +16,8 @@ pub(super) struct Registers<'m> {
     pub lanes: Lanes<'m>,
     pub spread: Rc<Spread<'m>>,
     pub home: Home,
+    /// Of columns, elements of another value at them.
+    pub elements: Option<(ValueId, Lanes<'m>)>,
 }
 
 /// Which columns of a value the registers of a spread are.

@@ -19,6 +19,7 @@ mod rounds;
 mod sorting_network;
 mod spread;
 mod topk;
+mod unique_keys;
 
 use super::{Rows, Segments, Selection};
 use crate::emit::entry_point;
@@ -37,11 +38,12 @@ use crate::machine::team::Team;
 use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
 use in_lanes::{Home, InLanes, Registers, part};
 use rank::KeysOf;
-use routefuse_ir::kernel::schedule::{Domain, RowShape};
+use routefuse_ir::kernel::schedule::{Domain, RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, RowValue, ValueId, ValueKind, analysis};
 use routefuse_ir::op::{ReduceOp, TopKOrder};
 use spread::{Spread, Spreads};
 use std::rc::Rc;
+use unique_keys::{Chosen, UniqueKeys};
 
 /// Columns of a lane that are loaded before a loop over rows, where no row changes them. More would fill the registers.
 const MOST_AHEAD: usize = 16;
@@ -78,6 +80,8 @@ pub(in crate::emit) fn emit(
             keys: ScopedMap::new(&scopes),
             no_negative_zero: analysis::no_negative_zero(job.kernel),
             peepholes,
+            unique: ScopedMap::new(&scopes),
+            few: shape.selecting == Selecting::InRegisters,
         };
         owner.compute_row_values(false, Ix::constant(0));
         owner.pull.evaluate_uniforms();
@@ -100,6 +104,10 @@ struct RowGpu<'a, 'm> {
     /// By value, whether no element of it, a float, is −0.0.
     no_negative_zero: Vec<bool>,
     peepholes: Peepholes,
+    /// Unique keys that were emitted.
+    unique: ScopedMap<KeysOf, UniqueKeys<'m>>,
+    /// Rows are few: what one waits for counts, and not how much is done.
+    few: bool,
 }
 
 impl<'a, 'm> RowGpu<'a, 'm> {
@@ -209,8 +217,11 @@ impl<'a, 'm> RowGpu<'a, 'm> {
     fn hold(&self, id: ValueId, value: Registers<'m>, row: Ix<'m>) {
         // Who asks for a lane's own columns is answered at once.
         let own = value.own_index(row);
-        let at_own = if own.lanes() == 1 { part(self.b, value.lanes, 0, 1) } else { value.lanes };
-        self.pull.remember(id, &own, at_own);
+        let at_own = |lanes: Lanes<'m>| if own.lanes() == 1 { part(self.b, lanes, 0, 1) } else { lanes };
+        self.pull.remember(id, &own, at_own(value.lanes));
+        if let Some((of, lanes)) = value.elements {
+            self.pull.remember_at_columns(id, &own, of, at_own(lanes));
+        }
         // And who asks for one turn's segments only.
         if value.home == Home::Segments && value.spread.turns > 1 {
             for (turn, segment) in value.spread.owned.iter().enumerate() {
@@ -279,30 +290,31 @@ impl<'m> Rows<'m> for RowGpu<'_, 'm> {
 
     fn reduce(&self, of: Segments, op: ReduceOp, _: &(), at: &Index<'m>) -> Registers<'m> {
         let (spread, index) = self.spread_of(of, at);
-        let lanes = self.reduce_segments(op, of.operand, &spread, &index);
-        Registers { lanes, spread, home: Home::Segments }
+        let largest = (op == ReduceOp::Max).then(|| self.largest_by_unique_keys(of, (&spread, &index))).flatten();
+        let lanes = largest.unwrap_or_else(|| self.reduce_segments(op, of.operand, &spread, &index));
+        Registers { lanes, spread, home: Home::Segments, elements: None }
     }
 
     fn cumsum(&self, of: Segments, _: &(), at: &Index<'m>) -> Registers<'m> {
         let (spread, index) = self.spread_of(of, at);
         let lanes = self.sum_segments(of.operand, &spread, &index);
-        Registers { lanes, spread, home: Home::Columns }
+        Registers { lanes, spread, home: Home::Columns, elements: None }
     }
 
     fn topk(&self, of: Segments, what: Selection, order: TopKOrder, _: &(), at: &Index<'m>) -> Registers<'m> {
         let (spread, index) = self.spread_of(of, at);
         let result = self.spreads.of(1, spread.segments * what.k);
-        let lanes = self.select_columns(of.operand, (what, order), (&spread, &index), &result);
-        Registers { lanes, spread: result, home: Home::Columns }
+        let Chosen { columns, elements } = self.select_columns(of.operand, (what, order), (&spread, &index), &result);
+        Registers { lanes: columns, spread: result, home: Home::Columns, elements }
     }
 
     fn topk_mask(&self, of: Segments, what: Selection, _: &(), at: &Index<'m>) -> Registers<'m> {
         let (spread, index) = self.spread_of(of, at);
         if let Some(owners) = self.spreads.owners(&spread) {
             let lanes = self.mark_segments(of.operand, what, &owners, at.row[0]);
-            return Registers { lanes, spread: owners, home: Home::Segments };
+            return Registers { lanes, spread: owners, home: Home::Segments, elements: None };
         }
         let lanes = self.mark_columns(of.operand, what, (&spread, &index));
-        Registers { lanes, spread, home: Home::Columns }
+        Registers { lanes, spread, home: Home::Columns, elements: None }
     }
 }

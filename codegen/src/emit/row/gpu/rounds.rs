@@ -10,6 +10,7 @@ use routefuse_ir::kernel::schedule::code_size::LIST;
 type Key<'m> = (Val<'m>, Val<'m>);
 
 /// One round over a segment's keys.
+#[derive(Clone, Copy)]
 pub(super) struct Round<'m> {
     /// The largest key; 0 where no candidate is left.
     pub largest: Val<'m>,
@@ -17,6 +18,14 @@ pub(super) struct Round<'m> {
     pub wins: Val<'m>,
     /// The column of the own lane's best key, within the segment.
     pub column: Val<'m>,
+}
+
+/// Rounds in which several lanes may have gone on at once.
+pub(super) struct Doubtful<'m> {
+    /// The lane's keys as they were before.
+    lists: Vec<Vec<Key<'m>>>,
+    /// Whether a lower lane had the same key as this one when it went on.
+    shared: Val<'m>,
 }
 
 /// Pairs of a lane that a list of this many keys takes, if it is kept in memory at all.
@@ -76,14 +85,65 @@ impl<'m> RowGpu<'_, 'm> {
         first: &[Val<'m>],
         found: impl Fn(Val<'m>, Round<'m>, &[Val<'m>]) -> Vec<Val<'m>>,
     ) -> Vec<Val<'m>> {
-        let last_column = self.last_column(spread);
         let mut lists = self.lists(keys, k);
         self.free_where_not(mask, &mut lists);
+        self.rounds_of_lists(&lists, self.word(k as u32), spread, first, found)
+    }
+
+    /// k rounds over a segment's keys, waiting for each vote, where that is seldom done: as little code as may be. The keys are not
+    /// sorted; each round looks at all of them and strikes out the one that it has found.
+    pub(super) fn rounds_seldom(
+        &self,
+        keys: &[Val<'m>],
+        k: u64,
+        spread: &Spread<'m>,
+        found: impl Fn(Val<'m>, &Round<'m>),
+    ) {
+        let (b, team) = (self.b, &self.team);
+        let first_column = self.first_column(spread);
+        let range = (self.word(0), self.seldom(k), self.word(1));
+        b.for_loop_carrying(range, keys, |_, round, keys| {
+            let best = keys[1..].iter().fold(keys[0], |best, key| b.maxui(best, *key));
+            let largest = team.max(best, spread.span);
+            let wins = team.is_first(b.cmpi(IntPredicate::Eq, best, largest), spread.span);
+            // Of equal ones of a lane the first.
+            let last = self.word(keys.len() as u32 - 1);
+            let register = (0..keys.len() - 1)
+                .rev()
+                .fold(last, |found, i| b.select(b.cmpi(IntPredicate::Eq, keys[i], best), self.word(i as u32), found));
+            found(round, &Round { largest, wins, column: b.addi(first_column, register) });
+            team.end_of_turn();
+            let struck = b.select(wins, register, self.word(u32::MAX));
+            let left = |(i, key): (u32, &Val<'m>)| {
+                b.select(b.cmpi(IntPredicate::Eq, struck, self.word(i)), self.word(0), *key)
+            };
+            (0..).zip(keys).map(left).collect()
+        });
+    }
+
+    /// `k`, for rounds in a loop that is seldom reached: assemblers write a loop of a known number of runs out. There is a row
+    /// wherever this runs, which they do not know.
+    fn seldom(&self, k: u64) -> Val<'m> {
+        let (b, rows) = (self.b, self.pull.memory.rows());
+        let some = b.cmpi(IntPredicate::Ne, rows, b.const_zero(b.type_of(rows)));
+        b.select(some, self.word(k as u32), self.word(0))
+    }
+
+    /// As [`Self::rounds_in_loop`], of keys in sorted lists.
+    fn rounds_of_lists(
+        &self,
+        lists: &[Vec<Key<'m>>],
+        k: Val<'m>,
+        spread: &Spread<'m>,
+        first: &[Val<'m>],
+        found: impl Fn(Val<'m>, Round<'m>, &[Val<'m>]) -> Vec<Val<'m>>,
+    ) -> Vec<Val<'m>> {
+        let last_column = self.last_column(spread);
         let flat = |lists: &[Vec<Key<'m>>]| -> Vec<Val<'m>> {
             lists.iter().flatten().flat_map(|key| [key.0, key.1]).collect()
         };
-        let carried = flat(&lists);
-        let range = (self.word(0), self.word(k as u32), self.word(1));
+        let carried = flat(lists);
+        let range = (self.word(0), k, self.word(1));
         let mut last = self.b.for_loop_carrying(range, &[&carried[..], first].concat(), |_, round, state| {
             let (words, theirs) = state.split_at(carried.len());
             let mut words = words.iter().copied();
@@ -98,6 +158,59 @@ impl<'m> RowGpu<'_, 'm> {
             [flat(&now), theirs].concat()
         });
         last.split_off(carried.len())
+    }
+
+    /// As [`Self::rounds`], for few rows, where what a round waits for counts: whoever has the largest key goes on, and whether
+    /// a lower lane has it too is not waited for. What was found holds if [`Self::again_where_shared`] says no other.
+    pub(super) fn rounds_without_vote(
+        &self,
+        (keys, mask): (&[Val<'m>], Option<Val<'m>>),
+        (k, may_run_out): (u64, bool),
+        spread: &Spread<'m>,
+        mut found: impl FnMut(u64, Round<'m>),
+    ) -> Doubtful<'m> {
+        let (b, team) = (self.b, &self.team);
+        let last_column = self.last_column(spread);
+        let mut lists = self.lists(keys, k);
+        self.free_where_not(mask, &mut lists);
+        let sorted = lists.clone();
+        let mut shared = b.const_bool(false);
+        for round in 0..k {
+            let (best, has) = self.best_of(&lists);
+            let largest = team.max(best.0, spread.span);
+            let goes_on = b.cmpi(IntPredicate::Eq, best.0, largest);
+            let wins = team.is_first(goes_on, spread.span);
+            let mut second = b.xori(goes_on, wins);
+            if may_run_out {
+                // No candidate is what many lanes have.
+                second = b.andi(second, b.cmpi(IntPredicate::Ne, largest, self.word(0)));
+            }
+            shared = b.ori(shared, second);
+            found(round, Round { largest, wins, column: b.subi(last_column, best.1) });
+            self.go_on(&mut lists, goes_on, &has, (k - 1 - round) as usize);
+        }
+        Doubtful { lists: sorted, shared }
+    }
+
+    /// Does rounds again, one waiting for the other's vote, where two lanes of the warp had one key. `begin` is called before
+    /// them; and `found` of each round's number, `i32`, and what it found.
+    pub(super) fn again_where_shared(
+        &self,
+        Doubtful { lists, shared }: &Doubtful<'m>,
+        k: u64,
+        spread: &Spread<'m>,
+        begin: impl FnOnce(),
+        found: impl Fn(Val<'m>, &Round<'m>),
+    ) {
+        self.b.if_then(self.team.any(*shared), |_| {
+            self.pull.scopes.scoped(|| {
+                begin();
+                self.rounds_of_lists(lists, self.seldom(k), spread, &[], |round, best, _| {
+                    found(round, &best);
+                    vec![]
+                });
+            });
+        });
     }
 
     /// The lane's last column within its segment, `i32`.
@@ -124,6 +237,15 @@ impl<'m> RowGpu<'_, 'm> {
     /// The best key that is left; and of every list but the last, whether it has the lane's best.
     fn round(&self, lists: &[Vec<Key<'m>>], last_column: Val<'m>, spread: &Spread<'m>) -> (Round<'m>, Vec<Val<'m>>) {
         let (b, team) = (self.b, &self.team);
+        let (best, has) = self.best_of(lists);
+        let largest = team.max(best.0, spread.span);
+        let wins = team.is_first(b.cmpi(IntPredicate::Eq, best.0, largest), spread.span);
+        (Round { largest, wins, column: b.subi(last_column, best.1) }, has)
+    }
+
+    /// The lane's best key that is left; and of every list but the last, whether it has that.
+    fn best_of(&self, lists: &[Vec<Key<'m>>]) -> (Key<'m>, Vec<Val<'m>>) {
+        let b = self.b;
         let heads: Vec<Key<'m>> = lists.iter().map(|list| list[0]).collect();
         let best = heads[1..].iter().fold(heads[0].0, |best, head| b.maxui(best, head.0));
         // The first list that has it, the last one being the only one left.
@@ -135,9 +257,7 @@ impl<'m> RowGpu<'_, 'm> {
             has.push(this);
         }
         has.reverse();
-        let largest = team.max(best, spread.span);
-        let wins = team.is_first(b.cmpi(IntPredicate::Eq, best, largest), spread.span);
-        (Round { largest, wins, column: b.subi(last_column, behind) }, has)
+        ((best, behind), has)
     }
 
     /// The winner goes on with its next key; no more than `left` of each list will be asked for.

@@ -6,6 +6,7 @@
 use super::RowGpu;
 use super::rounds::Round;
 use super::spread::{Column, Spread};
+use super::unique_keys::Chosen;
 use crate::emit::peephole::{Peephole, masked_keys};
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
@@ -22,6 +23,21 @@ const ASKED: u64 = 16;
 impl<'m> RowGpu<'_, 'm> {
     /// The columns of the k best of each segment, column by column in the registers of `result`, a spread of them all.
     pub(super) fn select_columns(
+        &self,
+        value: ValueId,
+        (what, order): (Selection, TopKOrder),
+        (spread, index): (&Spread<'m>, &Index<'m>),
+        result: &Spread<'m>,
+    ) -> Chosen<'m> {
+        if let Some(chosen) = self.select_by_unique_keys(value, (what, order), (spread, index), result) {
+            return chosen;
+        }
+        let columns = self.select_by_rounds(value, (what, order), (spread, index), result);
+        Chosen { columns, elements: None }
+    }
+
+    /// As [`Self::select_columns`], by rounds over (key, column).
+    fn select_by_rounds(
         &self,
         value: ValueId,
         (what, order): (Selection, TopKOrder),
@@ -49,6 +65,31 @@ impl<'m> RowGpu<'_, 'm> {
         Lanes { trap: Some(self.trap_of_chosen(taking, trap, k, spread, result)), ..lanes }
     }
 
+    /// As [`Self::select_columns`] of one segment, best first, by rounds in a loop: where it is seldom done, little code is what
+    /// counts. `cells` are the numbers of the chosen ones that this lane wants.
+    pub(super) fn select_in_loop(
+        &self,
+        value: ValueId,
+        Selection { k, candidates }: Selection,
+        (spread, index): (&Spread<'m>, &Index<'m>),
+        cells: &[Val<'m>],
+    ) -> Vec<Val<'m>> {
+        let (keys, _) = self.own_keys(value, spread, index, candidates);
+        let giving = self.team.giving();
+        let may_run_out = self.may_run_out(value, candidates);
+        self.rounds_seldom(&keys, k, spread, |round, found| self.give_found(&giving, found, round, may_run_out));
+        let taking = giving.settled();
+        cells.iter().map(|cell| taking.take(*cell)).collect()
+    }
+
+    /// Puts what a round has found into a cell, −1 where there was no candidate.
+    fn give_found(&self, giving: &Giving<'_, '_, 'm>, found: &Round<'m>, cell: Val<'m>, may_run_out: bool) {
+        let b = self.b;
+        let none = may_run_out.then(|| b.cmpi(IntPredicate::Eq, found.largest, self.word(0)));
+        let column = none.map_or(found.column, |none| b.select(none, self.word(u32::MAX), found.column));
+        giving.give_where(found.wins, column, cell);
+    }
+
     /// Puts the columns of one turn's k best into the row's cells, −1 where candidates run out.
     fn give_best(
         &self,
@@ -60,7 +101,6 @@ impl<'m> RowGpu<'_, 'm> {
     ) {
         let b = self.b;
         let first = self.ix.times(spread.owned[turn as usize], k);
-        let mut largest = vec![];
         let own = spread.columns[spread.turn(turn)][0].valid;
         let wins = |found: &Round<'m>| {
             if spread.segments == 1 || spread.segments.is_multiple_of(u64::from(spread.side)) {
@@ -70,21 +110,31 @@ impl<'m> RowGpu<'_, 'm> {
                 own.map_or(found.wins, |own| b.andi(found.wins, own))
             }
         };
+        let in_loop = |first: Val<'m>, round: Val<'m>, found: &Round<'m>| {
+            let found = Round { wins: wins(found), ..*found };
+            self.give_found(giving, &found, b.addi(first, round), may_run_out);
+        };
         if k > UNROLLED {
             let first = self.ix.to_word(first);
             self.rounds_in_loop(keys, mask, k, spread, &[], |round, found, _| {
-                let none = may_run_out.then(|| b.cmpi(IntPredicate::Eq, found.largest, self.word(0)));
-                let column = none.map_or(found.column, |none| b.select(none, self.word(u32::MAX), found.column));
-                giving.give_where(wins(&found), column, b.addi(first, round));
+                in_loop(first, round, &found);
                 vec![]
             });
             return;
         }
-        self.rounds(keys, mask, (k, may_run_out), spread, |round, found| {
+        let mut largest = vec![];
+        let found = |round: u64, found: Round<'m>| {
             let cell = self.ix.to_word(first.offset(round));
             giving.give_where(wins(&found), found.column, cell);
             largest.push(found.largest);
-        });
+        };
+        let waits_for_votes = !self.few || self.team.is_block() || !self.team.has_max(spread.span);
+        let doubtful = if spread.segments == 1 && !waits_for_votes {
+            Some(self.rounds_without_vote((keys, mask), (k, may_run_out), spread, found))
+        } else {
+            self.rounds(keys, mask, (k, may_run_out), spread, found);
+            None
+        };
         if may_run_out {
             // Seldom, and known from the last round: without a candidate the first lane has given some column.
             let none = |key: Val<'m>| b.cmpi(IntPredicate::Eq, key, self.word(0));
@@ -96,6 +146,16 @@ impl<'m> RowGpu<'_, 'm> {
                     b.if_then(gives, |_| giving.give(self.word(u32::MAX), cell));
                 }
             });
+        }
+        if let Some(doubtful) = doubtful {
+            let first = self.ix.to_word(first);
+            self.again_where_shared(
+                &doubtful,
+                k,
+                spread,
+                || giving.overwriting(),
+                |round, found| in_loop(first, round, found),
+            );
         }
     }
 

@@ -1,0 +1,356 @@
+//! Selections of 16-bit floats where rows are few: keys that no two columns share.
+//!
+//! A float that was widened from 16 bits ends in zeros. So does its rank key, or in ones where it is negative; in their place
+//! goes the column, the lower the better. No two columns have one key then: the largest key is one lane's, which goes on
+//! without a vote, and all lanes read the column off it.
+//!
+//! What is selected may be the softmax of such floats. It is in their order, but for what rounding makes equal: the contract
+//! then takes the lower column, whatever the logits were. So a softmax is selected by its logits only if what was chosen proves
+//! that no other element of the softmax is equal to a chosen one unless their logits are. The proof stands at
+//! [`RowGpu::is_doubtful`]; a warp in which it fails for any row selects once more by what the contract says.
+
+use super::RowGpu;
+use super::sorting_network;
+use super::spread::Spread;
+use crate::emit::pull::index::Index;
+use crate::emit::pull::known::{Lanes, Nans};
+use crate::emit::row::{Segments, Selection};
+use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
+use routefuse_ir::DType;
+use routefuse_ir::kernel::schedule::code_size::{LIST, UNROLLED};
+use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value, ValueId, ValueKind};
+use routefuse_ir::math::order;
+use routefuse_ir::op::{BinaryOp, Candidates, ReduceOp, ScalarOp, TopKOrder, UnaryOp};
+use std::rc::Rc;
+
+/// Chosen elements of a softmax are proved to be apart from others down to e^−50 of the largest.
+const LEAST_EXPONENT: f32 = -50.0;
+
+/// What is selected, by its order.
+struct Ordered {
+    /// The 16-bit floats, widened or not.
+    source: ValueId,
+    /// Their own dtype.
+    dtype: DType,
+    /// The largest of each row, where a softmax of them is selected.
+    softmax: Option<ValueId>,
+}
+
+impl Ordered {
+    /// The bits that a widened float and its rank key have to spare for a column.
+    fn column_mask(&self) -> u32 {
+        if self.dtype == DType::Bf16 { 0xffff } else { 0x1fff }
+    }
+
+    /// Floats of this magnitude or more are 2⁻¹⁸ or more from the next lower one of their dtype: of bf16, with seven bits
+    /// behind the first, those from 2⁻¹⁰ on; of f16, with ten, those from 2⁻⁷ on.
+    fn least_apart(&self) -> f32 {
+        f32::exp2(if self.dtype == DType::Bf16 { -10.0 } else { -7.0 })
+    }
+}
+
+/// The dtype of the 16-bit floats that a value is, widened or not.
+fn sixteen_bits(kernel: &Kernel, id: ValueId) -> Option<DType> {
+    let half = |id: ValueId| Some(kernel.value(id).dtype).filter(|d| matches!(d, DType::Bf16 | DType::F16));
+    match &kernel.value(id).kind {
+        ValueKind::Scalar(ScalarOp::Cast(DType::F32), operands) => half(operands[0]),
+        _ => half(id),
+    }
+}
+
+/// What a selection of segments of `width` columns is by its order, if that is an order of 16-bit floats.
+fn ordered(kernel: &Kernel, id: ValueId, width: u64) -> Option<Ordered> {
+    if let Some(dtype) = sixteen_bits(kernel, id) {
+        return Some(Ordered { source: id, dtype, softmax: None });
+    }
+    let operands = |id: ValueId, wanted: ScalarOp| match &kernel.value(id).kind {
+        ValueKind::Scalar(op, operands) if *op == wanted => Some(operands.as_slice()),
+        _ => None,
+    };
+    let row_value = |id: ValueId, of: ValueId, op: ReduceOp| {
+        kernel.value(id).kind.row_value() == Some(&RowValue { op: RowOp::Reduce(op), value: of, width })
+    };
+    let [power, sum] = operands(id, ScalarOp::Binary(BinaryOp::Div))? else { return None };
+    let [exponent] = operands(*power, ScalarOp::Unary(UnaryOp::Exp))? else { return None };
+    let [source, largest] = operands(*exponent, ScalarOp::Binary(BinaryOp::Sub))? else { return None };
+    let dtype = sixteen_bits(kernel, *source)?;
+    let is_softmax = row_value(*sum, *power, ReduceOp::Sum) && row_value(*largest, *source, ReduceOp::Max);
+    let is_quotient = |user: ValueId| operands(user, ScalarOp::Binary(BinaryOp::Div)) == Some(&[*power, *sum]);
+    // Then all that comes of a row with a NaN is NaNs, whatever is the largest of the others.
+    let alone = kernel
+        .values()
+        .filter(|(_, v)| v.kind.operands().contains(power))
+        .all(|(user, _)| user == *sum || is_quotient(user));
+    let is_stored = kernel.stores.iter().any(|store| store.operands().any(|o| o == *power));
+    (is_softmax && alone && !is_stored).then_some(Ordered { source: *source, dtype, softmax: Some(*largest) })
+}
+
+/// Whether a value is nothing but what is taken off the exponents of e: the sign of a zero cannot be seen there.
+fn is_in_exponents_alone(kernel: &Kernel, id: ValueId) -> bool {
+    let is_stored = |id: ValueId| kernel.stores.iter().any(|store| store.operands().any(|o| o == id));
+    let users = |id: ValueId| kernel.values().filter(move |(_, v)| v.kind.operands().contains(&id));
+    let is_exponent = |(user, v): (ValueId, &Value)| {
+        matches!(&v.kind, ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Sub), o) if o[0] != id)
+            && !is_stored(user)
+            && users(user).all(|(_, v)| matches!(v.kind, ValueKind::Scalar(ScalarOp::Unary(UnaryOp::Exp), _)))
+    };
+    !is_stored(id) && users(id).all(is_exponent)
+}
+
+/// The unique keys of a lane, best first, and the largest of all lanes.
+#[derive(Clone)]
+pub(super) struct UniqueKeys<'m> {
+    sorted: Rc<[Val<'m>]>,
+    largest: Val<'m>,
+}
+
+/// What was chosen.
+pub(super) struct Chosen<'m> {
+    /// The columns.
+    pub columns: Lanes<'m>,
+    /// Elements of a value at these columns, where they were met on the way.
+    pub elements: Option<(ValueId, Lanes<'m>)>,
+}
+
+impl<'m> RowGpu<'_, 'm> {
+    /// What a selection is by its order, where unique keys are to find it.
+    fn has_unique_keys(&self, value: ValueId, (k, order): (u64, TopKOrder), spread: &Spread<'m>) -> Option<Ordered> {
+        let one_list = spread.segments == 1 && u64::from(spread.registers) <= LIST && k <= UNROLLED;
+        if !self.few || !one_list || order != TopKOrder::Value || self.team.is_block() || !self.warps.has_max() {
+            return None;
+        }
+        ordered(self.pull.kernel, value, spread.width).filter(|o| spread.width <= u64::from(o.column_mask()))
+    }
+
+    /// The largest of a row that a softmax is made with, where the softmax is selected by unique keys: the best of them says it,
+    /// which the first round asks for anyway. Where it is 0, its sign may be another, and in a row with a NaN it may be any float:
+    /// neither can be seen in the softmax.
+    pub(super) fn largest_by_unique_keys(
+        &self,
+        of: Segments,
+        (spread, index): (&Spread<'m>, &Index<'m>),
+    ) -> Option<Lanes<'m>> {
+        let kernel = self.pull.kernel;
+        let is_largest = |id: ValueId| {
+            let (op, value) = (RowOp::Reduce(ReduceOp::Max), of.operand);
+            kernel.value(id).kind.row_value() == Some(&RowValue { op, value, width: of.width })
+        };
+        let ordered = kernel.values().find_map(|(id, value)| match value.kind.row_value() {
+            Some(RowValue { op: RowOp::TopK { k, order, .. }, value, width }) if self.pull.is_reached(id) => {
+                let spread = self.spreads.of(kernel.value(*value).space.cols / width, *width);
+                self.has_unique_keys(*value, (*k, *order), &spread).filter(|o| o.softmax.is_some_and(is_largest))
+            }
+            _ => None,
+        })?;
+        if !is_in_exponents_alone(kernel, ordered.softmax?) {
+            return None;
+        }
+        let keys = self.unique_keys(&ordered, Candidates::All, (spread, index))?;
+        let largest = self.float_of_unique(keys.largest, ordered.column_mask());
+        Some(Lanes { nans: Nans::Free, ..Lanes::exact(largest, 1) })
+    }
+
+    /// The columns of the k best of a row, where they can be selected by unique keys.
+    pub(super) fn select_by_unique_keys(
+        &self,
+        value: ValueId,
+        (what, order): (Selection, TopKOrder),
+        (spread, index): (&Spread<'m>, &Index<'m>),
+        result: &Spread<'m>,
+    ) -> Option<Chosen<'m>> {
+        let Selection { k, candidates } = what;
+        let ordered = self.has_unique_keys(value, (k, order), spread)?;
+        let candidates = if ordered.softmax.is_some() { Candidates::All } else { candidates };
+        let keys = self.unique_keys(&ordered, candidates, (spread, index))?;
+        let b = self.b;
+        let cells: Vec<Val<'m>> = result.columns.iter().map(|column| self.ix.to_word(column.at)).collect();
+        let best = self.best_unique(&keys, k, &cells, spread.span);
+        let mask = self.word(ordered.column_mask());
+        let column = |key: &Val<'m>| {
+            let column = b.xori(b.andi(*key, mask), mask);
+            match candidates {
+                Candidates::All => column,
+                Candidates::AboveNegInf => {
+                    b.select(b.cmpi(IntPredicate::Eq, *key, self.word(0)), self.word(u32::MAX), column)
+                }
+            }
+        };
+        let columns: Vec<Val<'m>> = best.iter().map(column).collect();
+        let lanes = |of: &[Val<'m>]| Lanes::exact(b.gather_lanes(of), cells.len() as u32);
+        let Some(largest) = ordered.softmax else { return Some(Chosen { columns: lanes(&columns), elements: None }) };
+        let elements: Vec<Val<'m>> = best.iter().map(|key| self.float_of_unique(*key, ordered.column_mask())).collect();
+        let doubtful = self.is_doubtful(&ordered, largest, &elements, (spread, index));
+        let by_the_letter = |_: &_| {
+            self.pull.scopes.scoped(|| {
+                let columns = self.select_in_loop(value, what, (spread, index), &cells);
+                let at = columns.iter().map(|column| self.ix.of_word(*column)).collect();
+                let elements = self.widened(ordered.source, &index.at(at)).value;
+                columns.iter().copied().chain(self.registers(elements, cells.len())).collect()
+            })
+        };
+        let types = [vec![b.int(32); cells.len()], vec![b.f32(); cells.len()]].concat();
+        let found = b.if_then_else(self.team.any(doubtful), &types, by_the_letter, |_| [columns, elements].concat());
+        let (columns, elements) = found.split_at(cells.len());
+        Some(Chosen { columns: lanes(columns), elements: Some((ordered.source, lanes(elements))) })
+    }
+
+    /// The unique keys of a row; 0 for what is no candidate. None where a gather of them may trap.
+    fn unique_keys(
+        &self,
+        ordered: &Ordered,
+        candidates: Candidates,
+        (spread, index): (&Spread<'m>, &Index<'m>),
+    ) -> Option<UniqueKeys<'m>> {
+        let wanted = (ordered.source, candidates, index.key());
+        if let Some(known) = self.unique.get(&wanted) {
+            return Some(known);
+        }
+        let (b, mask) = (self.b, ordered.column_mask());
+        let (keys, trap) = match ordered.softmax {
+            None => self.own_keys(ordered.source, spread, index, candidates),
+            Some(_) => self.words(ordered.source, index),
+        };
+        if trap.is_some() {
+            return None;
+        }
+        let unique = keys.iter().zip(&spread.columns).map(|(key, column)| {
+            let complement = b.xori(self.ix.to_word(column.at), self.word(mask));
+            let unique = b.ori(b.andi(*key, self.word(!mask)), complement);
+            let some = match candidates {
+                Candidates::All => column.valid,
+                Candidates::AboveNegInf => Some(b.cmpi(IntPredicate::Ne, *key, self.word(0))),
+            };
+            some.map_or(unique, |some| b.select(some, unique, self.word(0)))
+        });
+        let mut list: Vec<Val<'m>> = unique.collect();
+        sorting_network::sort(list.len(), |i, j| {
+            (list[i], list[j]) = (b.maxui(list[i], list[j]), b.minui(list[i], list[j]));
+        });
+        let largest = self.team.max(list[0], spread.span);
+        let keys = UniqueKeys { sorted: list.into(), largest };
+        self.unique.insert(wanted, keys.clone());
+        Some(keys)
+    }
+
+    /// For each of these cells, numbered from 0 for the best, the key that belongs into it; 0 where there are no more.
+    fn best_unique(&self, keys: &UniqueKeys<'m>, k: u64, cells: &[Val<'m>], span: u32) -> Vec<Val<'m>> {
+        let b = self.b;
+        let mut list = keys.sorted.to_vec();
+        list.truncate(k as usize);
+        let mut best = vec![self.word(0); cells.len()];
+        for round in 0..k {
+            let largest = if round == 0 { keys.largest } else { self.team.max(list[0], span) };
+            for (best, cell) in best.iter_mut().zip(cells) {
+                let here = b.cmpi(IntPredicate::Eq, *cell, self.word(round as u32));
+                *best = b.select(here, largest, *best);
+            }
+            let goes_on = b.cmpi(IntPredicate::Eq, list[0], largest);
+            // As far as rounds are left that may ask for it.
+            for at in 0..list.len().min((k - 1 - round) as usize) {
+                let next = list.get(at + 1).copied().unwrap_or(self.word(0));
+                list[at] = b.select(goes_on, next, list[at]);
+            }
+        }
+        best
+    }
+
+    /// 16-bit floats as they are or widened, widened.
+    fn widened(&self, id: ValueId, index: &Index<'m>) -> Lanes<'m> {
+        self.lanewise.cast(self.pull.evaluate(id, index), self.pull.kernel.value(id).dtype, DType::F32)
+    }
+
+    /// The words of 16-bit floats, widened, in the order of floats, where one zero is both: rank keys, as long as there is no NaN.
+    fn words(&self, id: ValueId, index: &Index<'m>) -> (Vec<Val<'m>>, Option<Val<'m>>) {
+        let x = self.widened(id, index);
+        let math = &mut self.lanewise.math(x.lanes);
+        let no_sign = order::positive_zero(math, x.value);
+        (self.registers(order::word(math, no_sign), index.lanes() as usize), x.trap)
+    }
+
+    /// Whether the columns that this lane has of a row, or the ones chosen that it has, leave it open that a softmax is in the
+    /// order of its logits. `chosen` are the chosen ones' logits.
+    ///
+    /// It is in their order as far as the choice goes if no logit is a NaN, and each chosen one is finite, not less than the
+    /// largest one less 50, and of a magnitude from which on logits are 2⁻¹⁸ apart or more. Say x is chosen, y is a lesser
+    /// logit, and m the largest.
+    /// - x − m is at least −50, and floats below 64 are 2⁻¹⁸ apart or less: as x − m and y − m are rounded, they are off by
+    ///   2⁻¹⁹ at most, and where the spacing is the same on both sides their distance is not less than it was. It is half on the
+    ///   side of x otherwise, so that 2⁻¹⁸ − 2⁻¹⁹ − 2⁻²⁰ = 2⁻²⁰ of the distance are left.
+    /// - So the powers of e differ by 2⁻²⁰ of the larger one, eight units in the last place or more. The exponential is off by
+    ///   less than one ([`MAX_ULP`](routefuse_ir::math::MAX_ULP)): more than six are left.
+    /// - Both are divided by one sum, at most the number of columns, so that the larger quotient is normal. Six units of the
+    ///   powers are three of the quotients or more, which are off by half a unit: the lesser logit's element is the lesser one.
+    ///
+    /// Equal logits, and zeros of either sign, have equal elements, and the lower column is the better one by the key as well.
+    fn is_doubtful(
+        &self,
+        ordered: &Ordered,
+        largest: ValueId,
+        chosen: &[Val<'m>],
+        (spread, index): (&Spread<'m>, &Index<'m>),
+    ) -> Val<'m> {
+        let b = self.b;
+        let own = self.registers(self.widened(ordered.source, index).value, spread.columns.len());
+        let of_two = |two: &[Val<'m>]| b.cmpf(FloatPredicate::Uno, two[0], two[two.len() - 1]);
+        let nans = own.chunks(2).map(of_two);
+        let largest = self.widened(largest, index).value;
+        let least_apart = b.const_f32(ordered.least_apart(), 1);
+        let least_exponent = b.const_f32(LEAST_EXPONENT, 1);
+        let chosen = chosen.iter().map(|x| {
+            let apart = b.cmpf(FloatPredicate::Oge, b.absf(*x), least_apart);
+            // Of an infinity the difference is a NaN, or too low.
+            let near = b.cmpf(FloatPredicate::Oge, b.subf(*x, largest), least_exponent);
+            b.not(b.andi(apart, near))
+        });
+        nans.chain(chosen).reduce(|x, y| b.ori(x, y)).expect("a lane has a column")
+    }
+
+    /// The float that a unique key of [`Self::words`] was made of, 0.0 for either zero.
+    fn float_of_unique(&self, key: Val<'m>, column_mask: u32) -> Val<'m> {
+        let b = self.b;
+        // A negative float's word has no sign bit, and ends in ones.
+        let negative = b.cmpi(IntPredicate::Sge, key, self.word(0));
+        let ones = b.ori(key, self.word(column_mask));
+        let word = b.select(negative, ones, b.andi(key, self.word(!column_mask)));
+        order::float_of_word(&mut self.lanewise.math(1), word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LEAST_EXPONENT, Ordered};
+    use routefuse_ir::DType;
+    use routefuse_ir::kernel::ValueId;
+    use routefuse_ir::math::native::{self, Native};
+    use routefuse_ir::math::{bf16_to_f32, f16_to_f32};
+
+    /// Of every logit that may be chosen and the next lower one of its dtype, beside many a largest logit and for several sums,
+    /// the elements of the softmax are apart, the larger logit's the larger.
+    #[test]
+    fn a_chosen_logit_has_a_larger_element_than_any_lesser_one() {
+        for dtype in [DType::Bf16, DType::F16] {
+            let widened = |bits: u16| match dtype {
+                DType::Bf16 => bf16_to_f32(&mut Native, i32::from(bits)),
+                _ => f16_to_f32(&mut Native, i32::from(bits)),
+            };
+            let ordered = Ordered { source: ValueId(0), dtype, softmax: None };
+            let mut all: Vec<f32> = (0..=u16::MAX).map(widened).filter(|x| !x.is_nan()).collect();
+            all.sort_by(f32::total_cmp);
+            // No multiple of a power of two, so that their last places differ.
+            for largest in all.iter().step_by(1021).chain([&0.0, &1.0, &-1e-30, &1e-30, &49.75, &-3.2e-3]) {
+                for two in all.windows(2) {
+                    let [y, x] = two else { unreachable!() };
+                    let may_be_chosen =
+                        x <= largest && x.abs() >= ordered.least_apart() && x - largest >= LEAST_EXPONENT;
+                    if !may_be_chosen || x == y {
+                        continue;
+                    }
+                    let (of_x, of_y) = (native::exp(x - largest), native::exp(y - largest));
+                    for sum in [1.0, 1.999_999_9, 767.3] {
+                        assert!(of_x / sum > of_y / sum, "{dtype}: {x} and {y}, largest {largest}, sum {sum}");
+                    }
+                }
+            }
+        }
+    }
+}
