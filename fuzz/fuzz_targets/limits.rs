@@ -58,7 +58,7 @@ fn within_limits(g: &Verified<Graph>) {
                     );
                 }
                 assert!(depths(&kernel, &[]).into_iter().all(|d| d <= MOST_DEPTH), "{}", named());
-                let kept = kept_bytes(&kernel, scheduled.schedule.held());
+                let kept = kept_bytes(&kernel, scheduled.schedule.held(), scheduled.schedule.block_rows());
                 let scratch = scheduled.scratch_bytes();
                 if target == Target::host() {
                     assert!(kept <= MOST_SCRATCH && (kept <= MOST_KEPT_IN_FRAME || scratch == kept), "{}", named());

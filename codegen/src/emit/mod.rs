@@ -39,10 +39,11 @@ pub(crate) fn emit(
                 flat::host::emit(job, vectors, domains, peepholes, arguments, rows);
             })
         }
-        (Threads::Alone(vectors), Schedule::Row { held, domains, .. }) => {
+        (Threads::Alone(vectors), Schedule::Row { held, block_rows, domains, .. }) => {
             let (room, mut taken) = (scheduled.scratch_bytes(), 0);
             entry_point::host(job, room > 0, |arguments, rows, scratch| {
-                taken = row::host::emit(job, vectors, (held, domains), peepholes, arguments, (rows, scratch));
+                taken =
+                    row::host::emit(job, vectors, (held, domains, *block_rows), peepholes, arguments, (rows, scratch));
             });
             if taken > room {
                 let message = format!("its code takes {taken} bytes of scratch memory, and {room} were reckoned with");

@@ -68,7 +68,7 @@ fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32, selecting: Select
             Some(same) => same.stores.push(2),
             None => domains.push(Domain { cols: width, stores: vec![2], piece }),
         }
-        Schedule::Row { shapes: vec![shape], held: vec![keys], domains }
+        Schedule::Row { shapes: vec![shape], block_rows: 1, held: vec![keys], domains }
     };
     Case {
         kernel: kernel.verify().expect("a right kernel"),

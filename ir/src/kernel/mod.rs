@@ -116,6 +116,11 @@ impl Kernel {
         &self.values[id.0 as usize]
     }
 
+    /// Whether another parameter may write what is read through this one.
+    pub fn is_aliased(&self, param: ParamId) -> bool {
+        self.param(param).aliases.is_some() || self.params.iter().any(|p| p.aliases == Some(param))
+    }
+
     /// Every value with its id, operands before users.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = (ValueId, &Value)> {
         self.values.iter().enumerate().map(|(i, v)| (ValueId(i as u32), v))

@@ -6,7 +6,10 @@
 
 use super::{HOST_WIDTH, domains};
 use routefuse_ir::kernel::analysis::cost_with_operands;
-use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting};
+use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division, NARROW};
+use routefuse_ir::kernel::schedule::code_size::CodeSize;
+use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, kept_bytes};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant};
 use routefuse_ir::kernel::{Kernel, RowOp, ValueId, ValueKind};
 use routefuse_ir::target::{Target, TargetKind};
 
@@ -34,6 +37,10 @@ const FEW_ROWS: u64 = 2048;
 /// Bytes of a lane's widest load and store.
 const PIECE_BYTES: u64 = 16;
 
+/// The most instructions, as [`CodeSize`] counts them, of a host kernel whose rows are done in blocks: more of them gain too
+/// little for the time that they take to compile.
+const MOST_IN_BLOCKS: u64 = 8000;
+
 /// What makes a scalar value dear, with all that is behind it: it is rather kept than computed again. Loads and casts are
 /// not, `exp` and its like are.
 const DEAR: u64 = 12;
@@ -43,19 +50,37 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
         let alone =
             RowShape { lanes: 1, threads: 1, persistent: false, selecting: Selecting::InRegisters, most_rows: None };
         let domains = domains(kernel, |_| Piece::InRow { width: HOST_WIDTH });
-        return Schedule::Row { shapes: vec![alone], held: held(kernel, true), domains };
+        let by_row = Schedule::Row { shapes: vec![alone], block_rows: 1, held: held(kernel, true), domains };
+        return in_blocks(kernel, target, &by_row).unwrap_or(by_row);
     }
     let few = RowShape { most_rows: Some(FEW_ROWS), ..shape(kernel, target, FEW_COLUMNS, FEW_THREADS) };
     let many = shape(kernel, target, MANY_COLUMNS, MANY_THREADS);
     let many = RowShape { selecting: if has_topk(kernel) { Selecting::InMemory } else { many.selecting }, ..many };
     let lanes = u64::from(few.lanes.max(many.lanes));
     let domains = domains(kernel, |d| piece(kernel, d, lanes));
-    Schedule::Row { shapes: vec![few, many], held: held(kernel, false), domains }
+    Schedule::Row { shapes: vec![few, many], block_rows: 1, held: held(kernel, false), domains }
+}
+
+/// The same schedule with rows in blocks, where some of the kernel gains by it, what is kept of a block has room in a frame, and
+/// the code for blocks and for the rows that are left over does not take long to compile.
+fn in_blocks(kernel: &Kernel, target: Target, by_row: &Schedule) -> Option<Schedule> {
+    let division = Division::of(kernel, by_row.held())?;
+    let mut schedule = by_row.clone();
+    if let Schedule::Row { block_rows, .. } = &mut schedule {
+        *block_rows = BLOCK_ROWS;
+    }
+    let kept = kept_bytes(kernel, schedule.held(), BLOCK_ROWS);
+    if kept > MOST_KEPT_OF_BLOCK || division.upright_bytes() > MOST_UPRIGHT {
+        return None;
+    }
+    let mut size = CodeSize::new(kernel, &schedule, target, Variant::HOST[0]);
+    (0..kernel.stores.len()).for_each(|store| size.add_store(store));
+    (size.instructions() <= MOST_IN_BLOCKS && !size.is_too_large()).then_some(schedule)
 }
 
 /// Why the shapes are what they are, for people; empty for a flat schedule.
 pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<String> {
-    let Schedule::Row { shapes, held, .. } = schedule else { return vec![] };
+    let Schedule::Row { shapes, block_rows, held, .. } = schedule else { return vec![] };
     let columns = |id: ValueId| {
         let value = kernel.value(id);
         // What the lowering made has no name of the user's: then its number in the signature.
@@ -67,7 +92,15 @@ pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<S
     let widest = widest(kernel);
     let mut why = vec![format!("{} need whole rows, the widest of {widest} columns", list(row_values.collect()))];
     if target.kind() == TargetKind::Host {
-        why.push("each row is done by itself, 16 columns at a time".to_owned());
+        if *block_rows == 1 {
+            why.push("each row is done by itself, 16 columns at a time".to_owned());
+        } else {
+            why.push(format!("{block_rows} rows are done together, and rows that are left over one by one"));
+            why.push(format!(
+                "of them, values of at most {NARROW} columns that no wide one needs have a row in each lane; the rest is done row by \
+                 row, 16 columns at a time"
+            ));
+        }
     } else {
         let shape = |s: &RowShape| {
             let (each, rows) = (widest.div_ceil(u64::from(s.lanes)), s.rows());

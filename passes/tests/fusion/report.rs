@@ -136,7 +136,9 @@ graph @router {
         "  writes   ids i32[T, 8], weights f32[T, 8], load_out i32[256] (in load's memory)",
         "    up to 2048 rows: 32 lanes share a row, 8 columns each; 2 rows at a time, a block for each",
         "    more: 32 lanes share a row, 8 columns each; 4 rows at a time, a block for each",
-        "    each row is done by itself, 16 columns at a time",
+        "    8 rows are done together, and rows that are left over one by one",
+        "    of them, values of at most 16 columns that no wide one needs have a row in each lane; the rest is done row by \
+         row, 16 columns at a time",
     ] {
         assert!(text.lines().any(|l| l == line), "no line {line:?} in\n{text}");
     }

@@ -2,6 +2,7 @@
 
 mod aarch64;
 mod amd;
+mod blocks;
 mod chains;
 mod combinations;
 mod corpus;

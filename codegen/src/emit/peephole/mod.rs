@@ -10,6 +10,7 @@
 
 pub(super) mod bf16_pairs;
 pub(super) mod bound_mask;
+pub(super) mod chosen_columns;
 pub(super) mod distinct_columns;
 pub(super) mod index_words;
 pub(super) mod masked_keys;
@@ -25,6 +26,8 @@ pub(crate) enum Peephole {
     Bf16Pairs,
     /// [`bound_mask`].
     BoundMask,
+    /// [`chosen_columns`].
+    ChosenColumns,
     /// [`distinct_columns`].
     DistinctColumns,
     /// [`index_words`].

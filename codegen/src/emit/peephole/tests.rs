@@ -24,6 +24,17 @@ graph @router {
 }
 ";
 
+/// The logits of the two best of eight experts: a row schedule whose rows are done in blocks.
+const NARROW: &str = "route 1
+graph @narrow {
+  dim T
+  input %logits : f32[T, 8]
+  %ids = topk %logits {k = 2, candidates = all, order = value}
+  %chosen = gather_row %logits, %ids {out_of_range = pass}
+  output chosen = %chosen
+}
+";
+
 /// Ids through a table, −1 in rows that are padding: a flat schedule.
 const REMAP: &str = "route 1
 graph @remap {
@@ -49,9 +60,10 @@ graph @scale {
 ";
 
 impl Peephole {
-    const ALL: [Peephole; 7] = [
+    const ALL: [Peephole; 8] = [
         Peephole::Bf16Pairs,
         Peephole::BoundMask,
+        Peephole::ChosenColumns,
         Peephole::DistinctColumns,
         Peephole::IndexWords,
         Peephole::MaskedKeys,
@@ -63,6 +75,7 @@ impl Peephole {
     fn example(self) -> (&'static str, &'static str) {
         match self {
             Peephole::Bf16Pairs | Peephole::MaskedKeys | Peephole::PlainKeys => (ROUTER, "sm_90"),
+            Peephole::ChosenColumns => (NARROW, "host"),
             Peephole::DistinctColumns => (ROUTER, "host"),
             Peephole::BoundMask | Peephole::IndexWords => (REMAP, "host"),
             Peephole::StreamedLoad => (SCALE, "sm_90"),
@@ -96,6 +109,7 @@ fn a_peephole_leaves_other_machines_alone() {
         (Peephole::StreamedLoad, "sm_80"),
         (Peephole::IndexWords, "sm_90"),
         (Peephole::DistinctColumns, "sm_90"),
+        (Peephole::ChosenColumns, "sm_90"),
         (Peephole::Bf16Pairs, "host"),
     ] {
         let (graph, _) = peephole.example();

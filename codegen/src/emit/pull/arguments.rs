@@ -6,11 +6,6 @@ use routefuse_ir::dim::SymbolId;
 use routefuse_ir::kernel::abi::{Slot, slots};
 use routefuse_ir::kernel::{Kernel, ParamId, Role};
 
-/// Another parameter may write what is read through this one.
-pub(in crate::emit) fn is_aliased(kernel: &Kernel, param: ParamId) -> bool {
-    kernel.param(param).aliases.is_some() || kernel.params.iter().any(|p| p.aliases == Some(param))
-}
-
 /// One parameter for each slot, with what is promised of its memory.
 pub(in crate::emit) fn parameters<'m>(job: Job<'_, 'm>) -> Vec<Parameter<'m>> {
     let Job { b, kernel, machine, variant } = job;
@@ -22,7 +17,7 @@ pub(in crate::emit) fn parameters<'m>(job: Job<'_, 'm>) -> Vec<Parameter<'m>> {
             let waits = machine.waits_for_inputs() && param.role == Role::Input;
             Parameter {
                 ty: b.pointer(),
-                noalias: !is_aliased(kernel, *id) && !waits,
+                noalias: !kernel.is_aliased(*id) && !waits,
                 readonly: param.role == Role::Input && !waits,
                 align: if variant.aligned { 16 } else { 1 },
             }

@@ -74,6 +74,19 @@ impl<'m> Pull<'_, 'm> {
         Lanes { trap: self.lanewise.either(at.trap, result.trap), ..result }
     }
 
+    /// What a gather within a row gives, where this is its element on lanes whose column is inside.
+    pub fn gathered_row(
+        &self,
+        (at, dtype): (Lanes<'m>, DType),
+        (value, bounds): (ValueId, Bounds),
+        element: Lanes<'m>,
+    ) -> Lanes<'m> {
+        let extent = Dim::Const(self.kernel.value(value).space.cols);
+        let inside = self.checked(at, dtype, extent, bounds).inside;
+        let result = self.or_replacement(element, inside, bounds.policy(), self.kernel.value(value).dtype);
+        Lanes { trap: self.lanewise.either(at.trap, result.trap), ..result }
+    }
+
     /// The element where it is inside, else the policy's replacement.
     fn or_replacement(
         &self,

@@ -1,6 +1,6 @@
 //! Where the elements of parameters are in memory, and loads and stores of them.
 
-use super::arguments::{Arguments, is_aliased};
+use super::arguments::Arguments;
 use super::arithmetic::Indexing;
 use super::index::{Index, Ix, gcd, key, neighbours};
 use super::job::Job;
@@ -45,7 +45,7 @@ impl<'a, 'm> Memory<'a, 'm> {
 
     /// Another parameter may write what is read through this one.
     pub fn is_aliased(&self, param: ParamId) -> bool {
-        is_aliased(self.kernel, param)
+        self.kernel.is_aliased(param)
     }
 
     /// The base address of a parameter.

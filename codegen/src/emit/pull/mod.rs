@@ -51,8 +51,8 @@ use types::value_type;
 
 /// A value that its owner has computed at all columns of a row, and holds.
 pub(in crate::emit) trait Held<'m> {
-    /// The value at these columns, one a lane. None where only its owner can read what is held.
-    fn read(&self, columns: &[Ix<'m>]) -> Option<Lanes<'m>>;
+    /// The value at this index, which names only what it depends on. None where only its owner can read what is held.
+    fn read(&self, index: &Index<'m>) -> Option<Lanes<'m>>;
 }
 
 /// A way to something that is shorter than pulling it. None goes the long way.
@@ -159,7 +159,7 @@ impl<'a, 'm> Pull<'a, 'm> {
         if let Some(known) = self.values.get(&key) {
             return known;
         }
-        let held = self.held.get(&id).and_then(|held| held.read(&index.column));
+        let held = self.held.get(&id).and_then(|held| held.read(&index));
         let known = held.or_else(|| self.shortcuts.iter().find_map(|s| s.value(self, id, &index)));
         let lanes = known.unwrap_or_else(|| self.compute(id, &index));
         self.values.insert(key, lanes);

@@ -2,6 +2,7 @@
 
 use super::Growing;
 use routefuse_ir::kernel::ValueId;
+use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting};
 use std::collections::BTreeSet;
 
@@ -26,8 +27,10 @@ impl Growing<'_> {
             RowShape { lanes, threads: lanes.max(64), persistent: self.c.one_in(2), selecting, ..alone }
         };
         let held = self.kernel.values().filter(|(_, v)| !v.kind.is_row_value()).map(|(id, _)| id);
-        let held = held.filter(|id| operands.contains(id) || self.c.percent(30)).collect();
-        Schedule::Row { shapes: vec![shape], held, domains }
+        let held = held.filter(|id| operands.contains(id) || self.c.percent(30)).collect::<Vec<_>>();
+        let in_blocks = host && Division::of(&self.kernel, &held).is_some() && self.c.one_in(2);
+        let block_rows = if in_blocks { BLOCK_ROWS } else { 1 };
+        Schedule::Row { shapes: vec![shape], block_rows, held, domains }
     }
 
     /// Stores of equal numbers of columns together, in pieces of any kind that is allowed there.

@@ -30,10 +30,10 @@ pub(crate) fn metadata(kernel: &Scheduled, artifact: &Artifact, compiler: &dyn C
             "blocks = ceil(max over domains of pieces / threads); pieces of r rows are r * ceil(cols / width) \
                  in_row, ceil(r * cols / width) across, ceil(r / width) rows; no launch for 0 rows",
         ),
-        Schedule::Row { shapes, held, domains: list } => (
+        Schedule::Row { shapes, block_rows, held, domains: list } => (
             json!({
                 "kind": "row", "shapes": shapes.iter().map(|s| shape(*s, k)).collect::<Result<Vec<_>, _>>()?,
-                "held": held.iter().map(|v| v.0).collect::<Vec<_>>(), "domains": domains(list),
+                "block_rows": block_rows, "held": held.iter().map(|v| v.0).collect::<Vec<_>>(), "domains": domains(list),
             }),
             "blocks = ceil(rows / (threads / lanes)) of the variant's shape, or fewer if it is persistent; no launch \
                  for 0 rows",

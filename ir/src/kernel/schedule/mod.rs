@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! flat threads=256 [cols=8 in_row=4 stores=0,2] [cols=9 across=2 stores=1]
-//! row lanes=1 threads=1 held=v4,v9 [cols=9 in_row=16 stores=0,1,2]
+//! row lanes=1 threads=1 block_rows=8 held=v4,v9 [cols=9 in_row=16 stores=0,1,2]
 //! row up to 2048 rows: lanes=32 threads=64; more: lanes=4 threads=128 sorted held=v4 [cols=8 in_row=1 stores=0]
 //! ```
 //!
@@ -18,6 +18,7 @@
 //! | `persistent` | a block goes on with further rows: [`RowShape::persistent`] |
 //! | `lists_in_memory`, `sorted` | how the best columns are found: [`Selecting`]; nothing for [`Selecting::InRegisters`] |
 //! | `up to 2048 rows: …; more: …` | several shapes, of which a launch takes the first that is for as many rows as it has |
+//! | `block_rows=8` | on the host, rows that are done together: [`Schedule::Row::block_rows`] |
 //! | `held=v4,v9` | the values that are computed once a row and kept, beside row values; numbers are the kernel's |
 //! | `[cols=8 …]` | a [`Domain`]: stores of 8 columns each, which share threads and values |
 //! | `in_row=4` | a thread has 4 neighbouring columns of one row at a time: [`Piece::InRow`] |
@@ -28,7 +29,10 @@
 //! A [`Variant`] is printed as `align16/i32` (addresses and strides in bytes are multiples of 16; indices fit 32 bits),
 //! `align1/i64` (nothing is assumed), with `/shape1` for the second shape of a row schedule, and so on.
 
+pub mod block_rows;
 pub mod code_size;
+pub mod holdings;
+pub mod key_blocks;
 pub mod room;
 #[cfg(test)]
 mod tests;
@@ -115,6 +119,9 @@ pub enum Schedule {
         /// At least one and at most [`MOST_SHAPES`], for more and more rows: the first ones have short chains of dependent
         /// instructions, the last ones few instructions a row.
         shapes: Vec<RowShape>,
+        /// On the host, rows that are done together: [`block_rows::BLOCK_ROWS`], of which what is narrow has one in each lane
+        /// and the rest is as [`block_rows`] says; the rows that are left over are done one by one. 1: all are.
+        block_rows: u32,
         /// Ascending; without the row values themselves.
         held: Vec<ValueId>,
         /// Every store is in one of them; all pieces are [`Piece::InRow`].
@@ -186,6 +193,14 @@ impl Schedule {
         match self {
             Schedule::Flat { .. } => &[],
             Schedule::Row { held, .. } => held,
+        }
+    }
+
+    /// Rows that the host's loop does together.
+    pub fn block_rows(&self) -> u32 {
+        match self {
+            Schedule::Flat { .. } => 1,
+            Schedule::Row { block_rows, .. } => *block_rows,
         }
     }
 
@@ -301,7 +316,7 @@ impl fmt::Display for Schedule {
                 write!(f, "flat threads={threads}")?;
                 write_domains(f, domains)
             }
-            Schedule::Row { shapes, held, domains } => {
+            Schedule::Row { shapes, block_rows, held, domains } => {
                 write!(f, "row")?;
                 for (i, shape) in shapes.iter().enumerate() {
                     match shape.most_rows {
@@ -309,6 +324,9 @@ impl fmt::Display for Schedule {
                         None if i > 0 => write!(f, " more: {shape}")?,
                         None => write!(f, " {shape}")?,
                     }
+                }
+                if *block_rows > 1 {
+                    write!(f, " block_rows={block_rows}")?;
                 }
                 write!(f, " held=")?;
                 let held: Vec<String> = held.iter().map(|v| format!("v{}", v.0)).collect();
@@ -379,7 +397,9 @@ impl Scheduled {
     /// Bytes of scratch memory that a call of the compiled code takes: see [`room::scratch_bytes`]. 0 for a GPU.
     pub fn scratch_bytes(&self) -> u64 {
         match (self.target.kind(), &self.schedule) {
-            (TargetKind::Host, Schedule::Row { held, .. }) => room::scratch_bytes(&self.kernel, held),
+            (TargetKind::Host, Schedule::Row { held, block_rows, .. }) => {
+                room::scratch_bytes(&self.kernel, held, *block_rows)
+            }
             _ => 0,
         }
     }

@@ -1,7 +1,10 @@
 //! What a kernel takes at once of a target's room: what it keeps of a row, and its arguments; and how much there is.
 
 use super::Schedule;
+use super::block_rows::Division;
+use super::key_blocks::key_blocks;
 use crate::kernel::abi::{self, slots};
+use crate::kernel::analysis::may_trap;
 use crate::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
 use crate::op::ReduceOp;
 use crate::target::{Target, TargetKind};
@@ -12,6 +15,13 @@ pub const MOST_FRAME: u64 = 64 << 10;
 /// The most bytes of a frame for what is kept of a row; the rest is for what does not fit the registers. A kernel that keeps
 /// more has all of it in *scratch memory*, which a plan makes when it is prepared.
 pub const MOST_KEPT_IN_FRAME: u64 = 48 << 10;
+
+/// The most bytes of a frame for what is kept of a block of rows: beside it lie vectors of what is narrow, of which a block has
+/// up to [`MOST_UPRIGHT`] bytes.
+pub const MOST_KEPT_OF_BLOCK: u64 = 44 << 10;
+
+/// The most bytes of values that a block of rows has with a row in each lane.
+pub const MOST_UPRIGHT: u64 = 12 << 10;
 
 /// The most bytes of scratch memory that one call of a host kernel may use. As many calls run at once as there are processors.
 pub const MOST_SCRATCH: u64 = 16 << 20;
@@ -45,8 +55,12 @@ pub struct Need {
 pub fn needs(kernel: &Kernel, schedule: &Schedule, target: Target) -> Vec<Need> {
     let mut needs = vec![];
     if target.kind() == TargetKind::Host {
-        if let Schedule::Row { held, .. } = schedule {
-            needs.push(Need { amount: kept_bytes(kernel, held), most: MOST_SCRATCH, unit: "bytes of a row" });
+        if let Schedule::Row { held, block_rows, .. } = schedule {
+            needs.push(Need {
+                amount: kept_bytes(kernel, held, *block_rows),
+                most: MOST_SCRATCH,
+                unit: "bytes of a row",
+            });
         }
         return needs;
     }
@@ -98,7 +112,7 @@ impl<'k> Taken<'k> {
             }
             let value = self.kernel.value(id);
             if value.kind.is_row_value() || self.held.binary_search(&id).is_ok() {
-                self.bytes = self.bytes.saturating_add(kept_of(self.kernel, id));
+                self.bytes = self.bytes.saturating_add(kept_of(self.kernel, id, true));
             }
             match value.kind {
                 ValueKind::Load(param) | ValueKind::Gather { table: param, .. } => self.uses(param.0),
@@ -120,31 +134,43 @@ impl<'k> Taken<'k> {
     }
 }
 
-/// Bytes of the host's memory for what is kept of a row: row values, with what is needed on the way to them, and the values
-/// that the schedule holds. No less than what code generation takes.
-pub fn kept_bytes(kernel: &Kernel, held: &[ValueId]) -> u64 {
+/// Bytes of the host's memory for what is kept of a row, or of a block of so many rows: row values, with what is needed on the
+/// way to them, and the values that the schedule holds. No less than what code generation takes.
+pub fn kept_bytes(kernel: &Kernel, held: &[ValueId], block_rows: u32) -> u64 {
+    let traps = may_trap(kernel);
+    let outlive = match block_rows {
+        1 => None,
+        _ => Division::of(kernel, held).map(|d| d.outlives()),
+    };
+    let times = |id: ValueId| match &outlive {
+        Some(outlive) if outlive[id.0 as usize] => u64::from(block_rows),
+        _ => 1,
+    };
+    let of = |id: ValueId| kept_of(kernel, id, traps[id.0 as usize]).saturating_mul(times(id));
     let rows = kernel.values().filter(|(_, v)| v.kind.is_row_value()).map(|(id, _)| id);
-    held.iter().copied().chain(rows).fold(0, |sum, id| sum.saturating_add(kept_of(kernel, id)))
+    held.iter().copied().chain(rows).fold(0, |sum, id| sum.saturating_add(of(id)))
 }
 
-/// Bytes of the host's memory for one value that is kept.
-fn kept_of(kernel: &Kernel, id: ValueId) -> u64 {
+/// Bytes of the host's memory for one value that is kept of a row, which may trap or not.
+fn kept_of(kernel: &Kernel, id: ValueId, traps: bool) -> u64 {
     let lines = |elements: u64, size: u64| {
         let bytes = elements.checked_mul(size).and_then(|n| n.checked_next_multiple_of(LINE));
         bytes.unwrap_or(u64::MAX)
     };
     let value = kernel.value(id);
-    // A column more, which nobody reads; rank keys have four bytes. And a byte for whether it trapped.
+    // A column more, which nobody reads; rank keys have four bytes. And a byte for whether it trapped, where it may.
     let columns = value.space.cols.saturating_add(1);
-    let own = lines(columns, value.dtype.size().max(4)).saturating_add(lines(columns, 1));
+    let own = lines(columns, value.dtype.size().max(4)).saturating_add(if traps { lines(columns, 1) } else { 0 });
     let on_the_way = match value.kind.row_value() {
         Some(RowValue { op: RowOp::Reduce(ReduceOp::Sum), value, width }) => {
             lines(width.saturating_add(1) / 2, kernel.value(*value).dtype.size()).saturating_mul(2)
         }
         // Keys up to the next power of two of blocks, the blocks' best, and the chosen columns to be sorted.
-        Some(RowValue { op: RowOp::TopK { .. } | RowOp::TopKMask { .. }, width, .. }) => {
-            let keys = width.saturating_add(LINE).checked_next_power_of_two().unwrap_or(u64::MAX);
-            lines(keys, 4).saturating_mul(2).saturating_add(LINE)
+        Some(RowValue { op: op @ (RowOp::TopK { .. } | RowOp::TopKMask { .. }), width, .. }) => {
+            let (block, count) = key_blocks(*width).unwrap_or((1, 1));
+            let chosen = if let RowOp::TopK { k, .. } = op { k.saturating_mul(2) } else { 1 };
+            let keys = lines(block.saturating_mul(count), 4).saturating_add(lines(count, 4));
+            keys.saturating_add(lines(chosen, 4))
         }
         Some(RowValue { op: RowOp::Reduce(_) | RowOp::CumSum, .. }) | None => 0,
     };
@@ -153,8 +179,8 @@ fn kept_of(kernel: &Kernel, id: ValueId) -> u64 {
 
 /// Bytes of scratch memory that a call of the host's code takes; 0 where what is kept lies in its frame. It does not depend on
 /// the order of the kernel's values.
-pub fn scratch_bytes(kernel: &Kernel, held: &[ValueId]) -> u64 {
-    let kept = kept_bytes(kernel, held);
+pub fn scratch_bytes(kernel: &Kernel, held: &[ValueId], block_rows: u32) -> u64 {
+    let kept = kept_bytes(kernel, held, block_rows);
     if kept > MOST_KEPT_IN_FRAME { kept } else { 0 }
 }
 

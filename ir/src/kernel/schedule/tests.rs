@@ -1,5 +1,6 @@
 //! What a schedule that does not fit is told.
 
+use super::block_rows::BLOCK_ROWS;
 use super::*;
 use crate::kernel::{Param, ParamId, Role, RowOp, RowValue, Space, Store, Value, ValueKind};
 use crate::layout::Layout;
@@ -96,7 +97,7 @@ fn shape(lanes: u32, threads: u32) -> RowShape {
 /// What a row schedule of these shapes is told.
 fn shapes(shapes: Vec<RowShape>, target: &str) -> String {
     let domains = vec![domain(8, &[0], ONE), domain(1, &[1], ONE)];
-    told(kernel(8, true), Schedule::Row { shapes, held: vec![ValueId(0)], domains }, target)
+    told(kernel(8, true), Schedule::Row { shapes, block_rows: 1, held: vec![ValueId(0)], domains }, target)
 }
 
 /// Any number of rows has one shape, and every shape is some number's.
@@ -124,7 +125,7 @@ fn shapes_are_for_more_and_more_rows() {
         assert!(told.contains(&format!("does not fit: {what}")), "{told}, not {what}");
     }
     let domains = vec![];
-    let schedule = Schedule::Row { shapes: vec![up_to(9), up_to(64), last], held: vec![], domains };
+    let schedule = Schedule::Row { shapes: vec![up_to(9), up_to(64), last], block_rows: 1, held: vec![], domains };
     assert_eq!([0, 9, 10, 64, 65, u64::MAX].map(|rows| schedule.shape_for(rows)), [0, 0, 1, 1, 2, 2]);
     let text =
         "row up to 9 rows: lanes=8 threads=64; up to 64 rows: lanes=8 threads=64; more: lanes=4 threads=64 held=";
@@ -140,7 +141,7 @@ fn row(cols: u64, (lanes, threads): (u32, u32), held: &[u32], piece: Piece, targ
     let shape = shape(lanes, threads);
     let held = held.iter().map(|v| ValueId(*v)).collect();
     let domains = vec![domain(cols, &[0], piece), domain(1, &[1], ONE)];
-    told(kernel(cols, true), Schedule::Row { shapes: vec![shape], held, domains }, target)
+    told(kernel(cols, true), Schedule::Row { shapes: vec![shape], block_rows: 1, held, domains }, target)
 }
 
 #[test]
@@ -166,6 +167,27 @@ fn a_row_schedule_fits_the_machine() {
     }
 }
 
+/// Rows are done together on the host only, a vector's lanes of them, and where the kernel gains by it.
+#[test]
+fn a_block_of_rows_fits_the_machine_and_the_kernel() {
+    let blocks = |cols, block_rows, (lanes, threads): (u32, u32), target| {
+        let shape = shape(lanes, threads);
+        let domains = vec![domain(cols, &[0], ONE), domain(1, &[1], ONE)];
+        let held = vec![ValueId(0)];
+        told(kernel(cols, true), Schedule::Row { shapes: vec![shape], block_rows, held, domains }, target)
+    };
+    assert_eq!(blocks(8, BLOCK_ROWS, (1, 1), "host"), "fits");
+    // Of a wide row nothing narrow is left but its sum, which is computed by itself.
+    for told in [
+        blocks(8, 4, (1, 1), "host"),
+        blocks(8, 0, (1, 1), "host"),
+        blocks(8, BLOCK_ROWS, (8, 64), "sm_90"),
+        blocks(64, BLOCK_ROWS, (1, 1), "host"),
+    ] {
+        assert!(told.contains("rows cannot be done together"), "{told}");
+    }
+}
+
 /// The limits are of what is kept at once: 512 columns in a lane, 16 MiB of memory.
 #[test]
 fn a_row_that_there_is_no_room_for_is_refused() {
@@ -174,16 +196,16 @@ fn a_row_that_there_is_no_room_for_is_refused() {
     let expected = "RF0815: kernel `k` for `gfx942` takes too much at once: 1024 columns of a row in a lane, and there is \
                     room for 512";
     assert!(refused.starts_with(expected), "{refused}");
-    // Five bytes a column that is held (its trap is one), and four of each segment to be added up.
+    // Four bytes a column that is held, and four of each segment to be added up.
     let refused = row(1 << 21, (1, 1), &[0], ONE, "host");
-    let bytes = 9 * (1 << 21) + 256;
+    let bytes = 8 * (1 << 21) + 128;
     assert!(refused.contains(&format!("at once: {bytes} bytes of a row, and there is room for 16777216")), "{refused}");
 }
 
 #[test]
 fn r8_what_is_too_much_for_a_frame_lies_in_scratch_memory() {
-    let scratch = |cols| room::scratch_bytes(&kernel(cols, true), &[ValueId(0)]);
+    let scratch = |cols| room::scratch_bytes(&kernel(cols, true), &[ValueId(0)], 1);
     assert_eq!((scratch(8), scratch(4096)), (0, 0));
     let bytes = scratch(16_384);
-    assert!((9 * 16_384..10 * 16_384).contains(&bytes), "{bytes}");
+    assert!((8 * 16_384..9 * 16_384).contains(&bytes), "{bytes}");
 }

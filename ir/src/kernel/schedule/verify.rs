@@ -1,5 +1,6 @@
 //! The rules of schedules: what code generation relies on, checked where a schedule is made.
 
+use super::block_rows::{BLOCK_ROWS, Division};
 use super::room::needs;
 use super::{Domain, MOST_SHAPES, Piece, RowShape, Schedule, Scheduled, Selecting};
 use crate::diag::{Code, Diagnostic};
@@ -31,9 +32,10 @@ impl Scheduled {
                 self.check_flat(*threads)?;
                 domains
             }
-            Schedule::Row { shapes, held, domains } => {
+            Schedule::Row { shapes, block_rows, held, domains } => {
                 self.check_shapes(shapes)?;
                 self.check_held(held)?;
+                self.check_block_rows(*block_rows, held)?;
                 if let Some(domain) = domains.iter().find(|d| !matches!(d.piece, Piece::InRow { .. })) {
                     return Err(self.unfit(&format!("its pieces of {} columns are not in a row", domain.cols)));
                 }
@@ -97,6 +99,14 @@ impl Scheduled {
             return Err(self.unfit("what it holds is not an ascending list of values other than row values"));
         }
         Ok(())
+    }
+
+    fn check_block_rows(&self, rows: u32, held: &[ValueId]) -> Result<(), Diagnostic> {
+        match rows {
+            1 => Ok(()),
+            BLOCK_ROWS if self.is_host() && Division::of(&self.kernel, held).is_some() => Ok(()),
+            _ => Err(self.unfit(&format!("{rows} rows cannot be done together"))),
+        }
     }
 
     fn check_room(&self) -> Result<(), Diagnostic> {

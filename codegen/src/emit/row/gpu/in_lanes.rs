@@ -86,7 +86,8 @@ impl<'m> InLanes<'_, 'm> {
 }
 
 impl<'m> Held<'m> for InLanes<'_, 'm> {
-    fn read(&self, columns: &[Ix<'m>]) -> Option<Lanes<'m>> {
+    fn read(&self, index: &Index<'m>) -> Option<Lanes<'m>> {
+        let columns = &index.column;
         let lanes = self.registers.lanes;
         let trap = lanes.trap.map(|trap| self.at(trap, columns));
         let value = self.at(lanes.value, columns);

@@ -32,7 +32,7 @@ impl<'m> RowHost<'_, 'm> {
     }
 
     /// With the bits that the definition says.
-    fn sum(&self, dtype: DType, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+    pub(super) fn sum(&self, dtype: DType, x: Val<'m>, y: Val<'m>) -> Val<'m> {
         if dtype != DType::F32 {
             return self.b.addi(x, y);
         }

@@ -4,20 +4,25 @@
 //! First, in the order of the values, every one that is held is computed at all columns: what the schedule holds in loops over
 //! pieces of columns, neighbours in one loop; row values by the algorithms of [`reduce`], [`topk`] and [`cumsum`], which ask for
 //! their operand like any other. Then the stores' pieces are pulled.
+//!
+//! Where the schedule says so, rows are done in blocks: [`block`].
 
+mod block;
 mod columns;
 mod cumsum;
 mod fold;
-mod held;
 mod prepare;
 mod rank;
 mod reduce;
 mod stack;
 mod topk;
+mod transpose;
+mod upright;
 mod workspace;
 
 use super::{Rows, Segments, Selection};
 use crate::emit::peephole::bound_mask::BoundMask;
+use crate::emit::peephole::chosen_columns::ChosenColumns;
 use crate::emit::peephole::distinct_columns::DistinctColumns;
 use crate::emit::peephole::index_words::IndexWords;
 use crate::emit::peephole::{Peephole, Peepholes, chosen};
@@ -32,9 +37,10 @@ use crate::emit::pull::scopes::{ScopedMap, Scopes};
 use crate::emit::pull::{Pull, Ways};
 use crate::machine::Vectors;
 use crate::mlir::builder::{Builder, Val};
-use held::Holdings;
 use routefuse_ir::DType;
 use routefuse_ir::kernel::schedule::Domain;
+use routefuse_ir::kernel::schedule::block_rows::Division;
+use routefuse_ir::kernel::schedule::holdings::Holdings;
 use routefuse_ir::kernel::{RowValue, ValueId, ValueKind, analysis};
 use routefuse_ir::op::{Candidates, ReduceOp, TopKOrder};
 use stack::{Columns, OnStack, Stack};
@@ -46,7 +52,7 @@ use workspace::Workspace;
 pub(in crate::emit) fn emit<'m>(
     job: Job<'_, 'm>,
     vectors: &dyn Vectors,
-    (held, domains): (&[ValueId], &[Domain]),
+    (held, domains, block_rows): (&[ValueId], &[Domain], u32),
     peepholes: Peepholes,
     arguments: Arguments<'m>,
     ([begin, end], scratch): ([Val<'m>; 2], Option<Val<'m>>),
@@ -58,6 +64,7 @@ pub(in crate::emit) fn emit<'m>(
             (Peephole::BoundMask, &bound_mask),
             (Peephole::IndexWords, &IndexWords),
             (Peephole::DistinctColumns, &DistinctColumns),
+            (Peephole::ChosenColumns, &ChosenColumns),
         ],
     );
     let scopes = Scopes::new();
@@ -71,7 +78,7 @@ pub(in crate::emit) fn emit<'m>(
         vectors,
         keys: ScopedMap::new(&scopes),
     };
-    owner.rows(held, domains, begin, end);
+    owner.rows((held, domains, block_rows), begin, end);
     owner.stack.scratch_bytes()
 }
 
@@ -89,6 +96,7 @@ struct RowHost<'a, 'm> {
 }
 
 /// What is done to hold values.
+#[derive(Clone)]
 enum Task<'m> {
     /// What the schedule holds is computed column by column.
     Columns(Vec<ToHold<'m>>),
@@ -97,6 +105,7 @@ enum Task<'m> {
 }
 
 /// A value that the schedule holds.
+#[derive(Clone)]
 struct ToHold<'m> {
     id: ValueId,
     columns: Columns<'m>,
@@ -106,15 +115,24 @@ struct ToHold<'m> {
 
 impl<'a, 'm> RowHost<'a, 'm> {
     /// The loop over rows.
-    fn rows(&self, held: &[ValueId], domains: &[Domain], begin: Val<'m>, end: Val<'m>) {
+    fn rows(&self, (held, domains, block_rows): (&[ValueId], &[Domain], u32), begin: Val<'m>, end: Val<'m>) {
         let pull = &self.pull;
-        let holdings = Holdings::of(pull.kernel, |param| pull.memory.is_aliased(param), held);
+        let division = if block_rows > 1 { Division::of(pull.kernel, held) } else { None };
+        let holdings = Holdings::of(pull.kernel, held);
         let (uniform, per_row): (Vec<ValueId>, Vec<ValueId>) =
             holdings.held().into_iter().partition(|id| !pull.kernel.value(*id).space.per_row);
-        let (uniform, per_row) = (self.tasks(&uniform, &holdings), self.tasks(&per_row, &holdings));
+        let one = |_: ValueId| (1, 1);
+        let uniform = self.tasks(&uniform, &holdings, &one);
+        let domains: Vec<&Domain> = domains.iter().collect();
+        if let Some(division) = division {
+            let block = self.block(&division, &per_row, &domains);
+            uniform.iter().for_each(|task| self.carry_out(task, &Index::nowhere()));
+            pull.evaluate_uniforms();
+            return self.blocks(&block, begin, end);
+        }
+        let per_row = self.tasks(&per_row, &holdings, &one);
         uniform.iter().for_each(|task| self.carry_out(task, &Index::nowhere()));
         pull.evaluate_uniforms();
-        let domains: Vec<&Domain> = domains.iter().collect();
         self.b.for_loop(begin, end, self.b.const_int(self.b.int(64), 1), |_, row| {
             pull.scopes.scoped(|| {
                 let at = Index::new(vec![Ix::value(row, 1)], vec![Ix::constant(0)], None);
@@ -124,20 +142,21 @@ impl<'a, 'm> RowHost<'a, 'm> {
         });
     }
 
-    /// Memory for all of these, with neighbours that go through the same columns together.
-    fn tasks(&self, held: &[ValueId], holdings: &Holdings) -> Vec<Task<'m>> {
+    /// Memory for all of these, with neighbours that go through the same columns together. `rows` says for how many rows each
+    /// is held, and for how many the keys of a top-k.
+    fn tasks(&self, held: &[ValueId], holdings: &Holdings, rows: &dyn Fn(ValueId) -> (u64, u64)) -> Vec<Task<'m>> {
         let mut tasks: Vec<Task<'m>> = Vec::new();
         let traps_of = analysis::may_trap(self.pull.kernel);
         for id in held {
             let value = self.pull.kernel.value(*id);
             if let Some(row_value) = value.kind.row_value().copied() {
-                tasks.push(Task::RowValue(*id, row_value, self.workspace(*id, row_value, &traps_of)));
+                tasks.push(Task::RowValue(*id, row_value, self.workspace(*id, row_value, &traps_of, rows(*id))));
                 continue;
             }
             let keys = holdings.only_ranked(*id);
             let traps = traps_of[id.0 as usize] && !keys;
             let dtype = if keys { DType::U32 } else { value.dtype };
-            let columns = self.stack.room(dtype, value.space.cols, traps.then_some(1));
+            let columns = self.stack.room(dtype, value.space.cols, traps.then_some(1), rows(*id).0);
             let one = ToHold { id: *id, columns, keys };
             match tasks.last_mut() {
                 Some(Task::Columns(together))
@@ -190,14 +209,21 @@ impl<'a, 'm> RowHost<'a, 'm> {
         self.pull.hold(id, Rc::new(OnStack { stack: self.stack.clone(), columns }));
     }
 
+    /// What is known of the NaNs of a value that the schedule holds, which are not made canonical.
+    fn nans_of(&self, id: ValueId) -> Nans {
+        let value = self.pull.kernel.value(id);
+        if value.dtype == DType::F32 && analysis::is_arithmetic(value) { Nans::Free } else { Nans::Exact }
+    }
+
+    /// The memory of such a value, of which that is known.
+    fn with_nans_of(&self, id: ValueId, columns: &Columns<'m>) -> Columns<'m> {
+        columns.with_nans(self.nans_of(id))
+    }
+
     fn hold_columns(&self, together: &[ToHold<'m>], row: &Index<'m>) {
         let kernel = self.pull.kernel;
         let cols = kernel.value(together[0].id).space.cols;
-        // What is known of NaNs that are not made canonical.
-        let nans = |id: ValueId| {
-            let value = kernel.value(id);
-            if value.dtype == DType::F32 && analysis::is_arithmetic(value) { Nans::Free } else { Nans::Exact }
-        };
+        let nans = |id: ValueId| self.nans_of(id);
         self.columns(Ix::constant(0), cols, |at| {
             for ToHold { id, columns, keys } in together {
                 let x = self.neighbouring(*id, row, at[0], at.len() as u64);
@@ -212,7 +238,7 @@ impl<'a, 'm> RowHost<'a, 'm> {
         for ToHold { id, columns, keys } in together {
             match keys {
                 true => self.keys.insert(*id, columns.clone()),
-                false => self.hold(*id, columns.with_nans(nans(*id))),
+                false => self.hold(*id, self.with_nans_of(*id, columns)),
             }
         }
     }

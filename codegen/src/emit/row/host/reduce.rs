@@ -74,10 +74,7 @@ impl<'m> RowHost<'_, 'm> {
             let count = lanes.min(width - m * lanes);
             self.padded(first.offset(m * lanes), (count, lanes), fill, &prepared)
         };
-        let start = |x: Val<'m>| match op {
-            ReduceOp::TopTwoSum => vec![x, self.b.const_int(self.b.type_of(x), 0)],
-            _ => vec![x],
-        };
+        let start = |x: Val<'m>| self.state_of(op, x);
         let combine = |x: &[Val<'m>], y: &[Val<'m>]| self.combine(op, dtype, x, y);
         if op == ReduceOp::Sum {
             if vectors <= UNROLLED {
@@ -197,8 +194,13 @@ impl<'m> RowHost<'_, 'm> {
             return self.ranked((operand, row), first, lanes, Candidates::All);
         }
         let dtype = self.pull.kernel.value(operand).dtype;
-        let x = self.neighbouring(operand, row, first, lanes);
+        self.to_join(op, dtype, self.neighbouring(operand, row, first, lanes))
+    }
+
+    /// What elements are joined as.
+    pub(super) fn to_join(&self, op: ReduceOp, dtype: DType, x: Lanes<'m>) -> Val<'m> {
         match op {
+            ReduceOp::TopTwoSum => self.rank_keys(x, dtype, Candidates::All),
             ReduceOp::Max | ReduceOp::Min if dtype == DType::F32 => {
                 // A NaN is worse than every number.
                 let (b, ints) = (self.b, self.b.lanes_of(self.b.int(32), x.lanes));
@@ -207,6 +209,14 @@ impl<'m> RowHost<'_, 'm> {
                 b.select(is_nan, self.identity(op, dtype, x.lanes), ordered)
             }
             _ => x.value,
+        }
+    }
+
+    /// The state of one element.
+    pub(super) fn state_of(&self, op: ReduceOp, x: Val<'m>) -> Vec<Val<'m>> {
+        match op {
+            ReduceOp::TopTwoSum => vec![x, self.b.const_int(self.b.type_of(x), 0)],
+            _ => vec![x],
         }
     }
 
@@ -227,7 +237,7 @@ impl<'m> RowHost<'_, 'm> {
     }
 
     /// Two states joined.
-    fn combine(&self, op: ReduceOp, dtype: DType, x: &[Val<'m>], y: &[Val<'m>]) -> Vec<Val<'m>> {
+    pub(super) fn combine(&self, op: ReduceOp, dtype: DType, x: &[Val<'m>], y: &[Val<'m>]) -> Vec<Val<'m>> {
         let b = self.b;
         let signed = dtype.is_signed() || dtype == DType::F32;
         match op {
@@ -245,13 +255,13 @@ impl<'m> RowHost<'_, 'm> {
     }
 
     /// The two best keys after another.
-    fn insert_key(&self, state: &[Val<'m>], key: Val<'m>) -> Vec<Val<'m>> {
+    pub(super) fn insert_key(&self, state: &[Val<'m>], key: Val<'m>) -> Vec<Val<'m>> {
         let b = self.b;
         vec![b.maxui(state[0], key), b.maxui(b.minui(state[0], key), state[1])]
     }
 
     /// What a state stands for.
-    fn reduced(&self, op: ReduceOp, dtype: DType, state: &[Val<'m>]) -> Lanes<'m> {
+    pub(super) fn reduced(&self, op: ReduceOp, dtype: DType, state: &[Val<'m>]) -> Lanes<'m> {
         let b = self.b;
         let lanes = b.lanes(b.type_of(state[0]));
         let free = |value| Lanes { nans: Nans::Free, ..Lanes::exact(value, lanes) };

@@ -2,7 +2,7 @@
 
 use crate::emit::pull::Held;
 use crate::emit::pull::arithmetic::Indexing;
-use crate::emit::pull::index::{Ix, gcd, neighbours};
+use crate::emit::pull::index::{Index, Ix, gcd, key, neighbours};
 use crate::emit::pull::known::{Lanes, Nans};
 use crate::emit::pull::lanewise::Lanewise;
 use crate::emit::pull::types::memory_type;
@@ -26,12 +26,25 @@ pub(super) struct Columns<'m> {
     nans: Nans,
     /// A byte for each `columns_of_trap` columns: whether a gather trapped on the way. Only where one may.
     traps: Option<(Val<'m>, u64)>,
+    /// Where there is memory for a block of rows, elements and trap bytes from one to the next; 0 where a row's memory serves
+    /// all.
+    strides: (u64, u64),
 }
 
 impl<'m> Columns<'m> {
     /// The same memory, of which this is known.
     pub fn with_nans(&self, nans: Nans) -> Columns<'m> {
         Columns { nans, ..self.clone() }
+    }
+
+    /// The same elements, beside which no traps are written.
+    pub fn without_traps(&self) -> Columns<'m> {
+        Columns { traps: None, ..self.clone() }
+    }
+
+    /// Whether there is memory for every row of a block.
+    pub fn are_of_block(&self) -> bool {
+        self.strides.0 > 0
     }
 }
 
@@ -56,6 +69,11 @@ impl<'a, 'm> Stack<'a, 'm> {
         Stack { b, ix: Rc::clone(ix), lanewise: Rc::clone(lanewise), scratch }
     }
 
+    /// The type of rank keys.
+    pub fn key_type(&self) -> Type<'m> {
+        self.b.int(32)
+    }
+
     /// Bytes of scratch memory that are taken.
     pub fn scratch_bytes(&self) -> u64 {
         self.scratch.as_ref().map_or(0, |(_, taken)| taken.get())
@@ -69,11 +87,42 @@ impl<'a, 'm> Stack<'a, 'm> {
         self.b.gep_const(*base, at as i32, self.b.int(8))
     }
 
-    /// Room for `cols` elements. With `columns_of_trap` it remembers traps, one for as many columns.
-    pub fn room(&self, dtype: DType, cols: u64, columns_of_trap: Option<u64>) -> Columns<'m> {
-        let pointer = self.memory(memory_type(self.b, dtype), dtype.size(), cols);
-        let traps = columns_of_trap.map(|each| (self.memory(self.b.int(8), 1, cols.div_ceil(each)), each));
-        Columns { pointer, dtype, nans: Nans::Exact, traps }
+    /// Memory for `count` elements of each of so many rows, and the elements from one row to the next; 0 for one row.
+    pub fn memory_of_rows(&self, element: Type<'m>, size: u64, count: u64, rows: u64) -> (Val<'m>, u64) {
+        if rows == 1 {
+            return (self.memory(element, size, count), 0);
+        }
+        let stride = (count * size).next_multiple_of(u64::from(ALIGN)) / size;
+        (self.memory(element, size, stride * rows), stride)
+    }
+
+    /// Room for `cols` elements, of each of so many rows. With `columns_of_trap` it remembers traps, one for as many columns.
+    pub fn room(&self, dtype: DType, cols: u64, columns_of_trap: Option<u64>, rows: u64) -> Columns<'m> {
+        let (pointer, stride) = self.memory_of_rows(memory_type(self.b, dtype), dtype.size(), cols, rows);
+        let (mut traps, mut trap_stride) = (None, 0);
+        if let Some(each) = columns_of_trap {
+            let (pointer, stride) = self.memory_of_rows(self.b.int(8), 1, cols.div_ceil(each), rows);
+            (traps, trap_stride) = (Some((pointer, each)), stride);
+        }
+        Columns { pointer, dtype, nans: Nans::Exact, traps, strides: (stride, trap_stride) }
+    }
+
+    /// The memory of a row of a block, by its number there.
+    pub fn of_row(&self, columns: &Columns<'m>, number: Ix<'m>) -> Columns<'m> {
+        let (stride, trap_stride) = columns.strides;
+        let pointer = self.row_of(columns.pointer, memory_type(self.b, columns.dtype), stride, number);
+        let traps = columns.traps.map(|(p, each)| (self.row_of(p, self.b.int(8), trap_stride, number), each));
+        Columns { pointer, traps, strides: (0, 0), ..columns.clone() }
+    }
+
+    /// The address of a row of a block, by its number there, where rows are so many elements apart.
+    pub fn row_of(&self, base: Val<'m>, element: Type<'m>, stride: u64, number: Ix<'m>) -> Val<'m> {
+        if stride == 0 {
+            return base;
+        }
+        let at = self.ix.times(number, stride);
+        let pointer = at.base.map_or(base, |index| self.b.gep(base, index, element));
+        self.b.gep_const(pointer, at.plus as i32, element)
     }
 
     /// The elements at these columns, one a lane.
@@ -146,7 +195,32 @@ pub(super) struct OnStack<'a, 'm> {
 }
 
 impl<'m> Held<'m> for OnStack<'_, 'm> {
-    fn read(&self, columns: &[Ix<'m>]) -> Option<Lanes<'m>> {
-        Some(self.stack.read(&self.columns, columns))
+    fn read(&self, index: &Index<'m>) -> Option<Lanes<'m>> {
+        Some(self.stack.read(&self.columns, &index.column))
+    }
+}
+
+/// A value that is held of every row of a block.
+pub(super) struct OfBlock<'a, 'm> {
+    pub stack: Stack<'a, 'm>,
+    pub columns: Columns<'m>,
+    /// The block's first row.
+    pub first: Val<'m>,
+}
+
+impl<'m> Held<'m> for OfBlock<'_, 'm> {
+    fn read(&self, index: &Index<'m>) -> Option<Lanes<'m>> {
+        let number = |lane: usize| {
+            let row = index.row_of(lane);
+            row.base.filter(|base| key(*base) == key(self.first)).map(|_| Ix::constant(row.plus))
+        };
+        let of_lane = |lane: usize| {
+            Some(self.stack.read(&self.stack.of_row(&self.columns, number(lane)?), &[index.column_of(lane)]))
+        };
+        if index.row.len() == 1 {
+            return Some(self.stack.read(&self.stack.of_row(&self.columns, number(0)?), &index.column));
+        }
+        let lanes: Option<Vec<Lanes<'m>>> = (0..index.lanes() as usize).map(of_lane).collect();
+        Some(self.stack.lanewise.joined(&lanes?))
     }
 }

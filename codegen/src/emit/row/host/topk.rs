@@ -11,26 +11,21 @@ use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
 use crate::emit::row::{Segments, Selection};
 use crate::mlir::builder::{IntPredicate, Val};
-use routefuse_ir::op::TopKOrder;
-
-/// The widest segment that is ranked by counting.
-const COUNTED: u64 = 16;
+use routefuse_ir::kernel::schedule::key_blocks::key_blocks;
+use routefuse_ir::op::{Candidates, TopKOrder};
 
 /// Blocks whose best keys are found in straight code.
 const UNROLLED_BLOCKS: u64 = 16;
 
-/// Columns of a block and the number of blocks, a power of two, of a segment; none where it is ranked by counting.
-pub(super) fn blocks(width: u64) -> Option<(u64, u64)> {
-    if width <= COUNTED {
-        return None;
-    }
-    let block = match width {
-        ..=128 => 8,
-        129..=256 => 16,
-        257..=1024 => 32,
-        _ => 64,
-    };
-    Some((block, width.div_ceil(block).next_power_of_two()))
+/// The keys of a long segment.
+#[derive(Clone, Copy)]
+pub(super) struct Ranked<'m> {
+    /// Where they are.
+    pub keys: Val<'m>,
+    /// Columns of a block, and the number of blocks.
+    pub blocks: (u64, u64),
+    /// The best of every block, a lane each.
+    pub maxima: Val<'m>,
 }
 
 /// A key that was taken out of its block.
@@ -60,10 +55,12 @@ impl<'m> RowHost<'_, 'm> {
         let k = what.k;
         let body = |segment: Ix<'m>| {
             let first = self.ix.times(segment, of.width);
-            let ids = match self.select_rounds(work, of, what, (first, row), None) {
+            let ids = match self.ranked_blocks(work, of, what.candidates, (first, row)) {
                 None => self.counted_topk(of, what, order, (first, row)),
-                Some(ids) if order == TopKOrder::Column && k > 1 => self.ascending(work, ids, k),
-                Some(ids) => ids,
+                Some(ranked) => {
+                    let ids = self.rounds(&[ranked], k)[0];
+                    self.arranged(work, ids, k, order)
+                }
             };
             let trap = self.segment_trap(work, (of.operand, row), first, of.width);
             self.write_lanes(work, self.ix.times(segment, k), Lanes::exact(ids, 1), k);
@@ -78,12 +75,14 @@ impl<'m> RowHost<'_, 'm> {
         let no = Lanes::exact(self.b.const_bool(false), 1);
         let body = |segment: Ix<'m>| {
             let first = self.ix.times(segment, width);
-            if blocks(width).is_none() {
+            if key_blocks(width).is_none() {
                 let chosen = self.counted(of, what, (first, row)).1;
                 self.write_lanes(work, first, Lanes::exact(chosen, 1), width);
             } else {
                 self.columns(first, width, |at| self.stack.write(&work.out, at, no));
-                self.select_rounds(work, of, what, (first, row), Some(first));
+                if let Some(ranked) = self.ranked_blocks(work, of, what.candidates, (first, row)) {
+                    self.mark_rounds(work, ranked, what.k, first);
+                }
             }
             let trap = self.segment_trap(work, (of.operand, row), first, width);
             self.stack.write_trap(&work.out, segment, trap);
@@ -227,52 +226,72 @@ impl<'m> RowHost<'_, 'm> {
         }
     }
 
-    /// The k rounds of a long segment: ids in rounds' order in a vector, or, where `marks` has the first column of the segment
-    /// in the workspace, a byte set for each chosen column.
-    fn select_rounds(
+    /// The keys of a long segment in its memory, and the best of each block; none of a short one.
+    pub(super) fn ranked_blocks(
         &self,
         work: &Workspace<'m>,
         Segments { operand, width }: Segments,
-        Selection { k, candidates }: Selection,
+        candidates: Candidates,
         (first, row): (Ix<'m>, &Index<'m>),
-        marks: Option<Ix<'m>>,
-    ) -> Option<Val<'m>> {
-        let (Some(blocks @ (_, count)), Some(keys)) = (blocks(width), work.keys) else { return None };
-        let (b, i32, i64) = (self.b, self.b.int(32), self.b.int(64));
+    ) -> Option<Ranked<'m>> {
+        let (Some(blocks), Some(keys)) = (key_blocks(width), work.keys) else { return None };
         self.columns(Ix::constant(0), width, |at| {
             let ranked = self.ranked((operand, row), self.ix.add(first, at[0]), at.len() as u64, candidates);
-            self.stack.write_at(keys, i32, 4, at[0], ranked);
+            self.stack.write_at(keys, self.b.int(32), 4, at[0], ranked);
         });
-        let maxima = self.block_maxima(work, keys, blocks, width);
+        Some(Ranked { keys, blocks, maxima: self.block_maxima(work, keys, blocks, width) })
+    }
+
+    /// The ids that k rounds choose of each of several rows, in the order of the rounds. The rows' rounds alternate, since
+    /// each waits for the one before.
+    pub(super) fn rounds(&self, rows: &[Ranked<'m>], k: u64) -> Vec<Val<'m>> {
+        let (b, i32, i64) = (self.b, self.b.int(32), self.b.int(64));
         let ids = k.next_power_of_two();
         let no_ids = b.const_int(b.lanes_of(i32, ids as u32), -1);
-        let start = if marks.is_some() { vec![maxima] } else { vec![maxima, no_ids] };
+        let start: Vec<Val<'m>> = rows.iter().flat_map(|row| [row.maxima, no_ids]).collect();
         let rounds = (b.const_int(i64, 0), b.const_int(i64, k as i64), b.const_int(i64, 1));
         let end = b.for_loop_carrying(rounds, &start, |_, round, state| {
-            let taken = self.take_best(keys, blocks, state[0]);
-            let maxima = {
-                let next = self.widen_splat(self.best_of_lanes(taken.left), count as u32);
-                let this = b.splat(b.trunci(taken.block, i32), count as u32);
-                b.select(b.cmpi(IntPredicate::Eq, self.iota(count), this), next, state[0])
+            let of_row = |(row, state): (&Ranked<'m>, &[Val<'m>])| {
+                let (column, valid, maxima) = self.round(Ranked { maxima: state[0], ..*row });
+                let id = b.select(valid, b.trunci(column, i32), b.const_int(i32, -1));
+                let number = b.splat(b.trunci(round, i32), ids as u32);
+                let id = b.splat(id, ids as u32);
+                let here = || b.cmpi(IntPredicate::Eq, self.iota(ids), number);
+                [maxima, if ids == 1 { id } else { b.select(here(), id, state[1]) }]
             };
-            // 0 is no candidate.
-            let valid = b.cmpi(IntPredicate::Ne, b.extract(taken.best, 0), b.const_int(i32, 0));
-            let column = b.addi(taken.from, taken.lane);
-            if let Some(first) = marks {
-                let trash = b.const_int(i64, work.trash as i64);
-                let marked = b.select(valid, b.addi(self.ix.materialise(first), column), trash);
-                self.mark(work, Ix::value(marked, 1));
-                return vec![maxima];
-            }
-            let id = b.select(valid, b.trunci(column, i32), b.const_int(i32, -1));
-            let number = b.splat(b.trunci(round, i32), ids as u32);
-            let id = b.splat(id, ids as u32);
-            vec![
-                maxima,
-                if ids == 1 { id } else { b.select(b.cmpi(IntPredicate::Eq, self.iota(ids), number), id, state[1]) },
-            ]
+            rows.iter().zip(state.chunks(2)).flat_map(of_row).collect()
         });
-        end.get(1).copied()
+        end.chunks(2).map(|state| state[1]).collect()
+    }
+
+    /// Sets a byte for each column that k rounds choose, from the segment's first column on.
+    fn mark_rounds(&self, work: &Workspace<'m>, ranked: Ranked<'m>, k: u64, first: Ix<'m>) {
+        let (b, i64) = (self.b, self.b.int(64));
+        let rounds = (b.const_int(i64, 0), b.const_int(i64, k as i64), b.const_int(i64, 1));
+        b.for_loop_carrying(rounds, &[ranked.maxima], |_, _, state| {
+            let (column, valid, maxima) = self.round(Ranked { maxima: state[0], ..ranked });
+            let trash = b.const_int(i64, work.trash as i64);
+            let marked = b.select(valid, b.addi(self.ix.materialise(first), column), trash);
+            self.mark(work, Ix::value(marked, 1));
+            vec![maxima]
+        });
+    }
+
+    /// One round: the column, `i64`, whether there is one, and the best keys of the blocks without it.
+    fn round(&self, Ranked { keys, blocks, maxima }: Ranked<'m>) -> (Val<'m>, Val<'m>, Val<'m>) {
+        let (b, i32, count) = (self.b, self.b.int(32), blocks.1);
+        let taken = self.take_best(keys, blocks, maxima);
+        let next = self.widen_splat(self.best_of_lanes(taken.left), count as u32);
+        let this = b.splat(b.trunci(taken.block, i32), count as u32);
+        let maxima = b.select(b.cmpi(IntPredicate::Eq, self.iota(count), this), next, maxima);
+        // 0 is no candidate.
+        let valid = b.cmpi(IntPredicate::Ne, b.extract(taken.best, 0), b.const_int(i32, 0));
+        (b.addi(taken.from, taken.lane), valid, maxima)
+    }
+
+    /// Ids in the order of the rounds as the order says.
+    pub(super) fn arranged(&self, work: &Workspace<'m>, ids: Val<'m>, k: u64, order: TopKOrder) -> Val<'m> {
+        if order == TopKOrder::Column && k > 1 { self.ascending(work, ids, k) } else { ids }
     }
 
     /// Takes the first of the best keys out of its block, by the best keys of all blocks.

@@ -2,6 +2,8 @@
 
 use super::columns::{Columns, Step};
 use super::walk::{ROW, Scope, Walk};
+use crate::kernel::schedule::block_rows::{BLOCK_ROWS, Division};
+use crate::kernel::schedule::key_blocks::key_blocks;
 use crate::kernel::schedule::{Domain, Piece, Schedule};
 use crate::kernel::{RowOp, RowValue, ValueId};
 use crate::op::{ReduceOp, TopKOrder};
@@ -14,8 +16,6 @@ const VECTOR: u64 = 8;
 const PIECE: u64 = 4 * VECTOR;
 /// Vectors of a segment that are reduced in straight code.
 const VECTORS: u64 = 64;
-/// The widest segment that is ranked by counting.
-const COUNTED: u64 = 16;
 
 /// Adds a store: its pieces, and the kept values that they need.
 pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, position: usize) {
@@ -39,12 +39,35 @@ pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, position: usize) {
         walk.count(store.value, if store.add_at.is_some() { 8 * lanes } else { 2 + 2 * one });
     }
     walk.hold_for_stores(domain.cols, widest);
+    let division = if schedule.block_rows() > 1 { Division::of(kernel, schedule.held()) } else { None };
+    let narrow = |cols: u64| division.is_some() && !Division::stores_by_row(cols);
+    if narrow(domain.cols) {
+        for column in 0..domain.cols {
+            store.operands().for_each(|id| walk.ask(id, &run(column, 1), BLOCK));
+        }
+        // Columns become rows by shuffles.
+        walk.count(store.value, if store.add_at.is_some() { 64 } else { 5 } * domain.cols);
+    }
     while walk.goes_on()
         && let Some(id) = walk.to_compute.pop()
     {
+        let upright = division.as_ref().is_some_and(|d| !d.is_by_row(id) && kernel.value(id).space.per_row);
         match kernel.value(id).kind.row_value().copied() {
-            Some(row) => row_value(walk, id, row),
+            Some(row) => {
+                row_value(walk, id, row);
+                if upright {
+                    upright_row_value(walk, id, row);
+                }
+            }
             None => {
+                // In a block it is not kept, but pulled wherever it is asked for.
+                let cols = kernel.value(id).space.cols;
+                if upright && narrow(cols) {
+                    (0..cols).for_each(|column| walk.ask_for_kept(id, &run(column, 1), BLOCK));
+                } else if upright {
+                    let gathered = looped(walk, u64::from(id.0) << 1, BLOCK.rows);
+                    walk.ask_for_kept(id, &gathered, BLOCK);
+                }
                 for (columns, scope) in columns(walk, kernel.value(id).space.cols) {
                     walk.ask_for_kept(id, &columns, scope);
                     walk.count(id, 1 + walk.on_lanes(columns.lanes(), kernel.value(id).dtype.bits()));
@@ -52,6 +75,24 @@ pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, position: usize) {
             }
         }
     }
+}
+
+/// The scope of a block of rows, with one in each lane.
+const BLOCK: Scope = Scope { number: u32::MAX, rows: BLOCK_ROWS as u64 };
+
+/// A row value of a block of rows, with one in each lane.
+fn upright_row_value(walk: &mut Walk, id: ValueId, row: RowValue) {
+    let cols = walk.kernel.value(row.value).space.cols;
+    for column in 0..cols {
+        walk.ask(row.value, &run(column, 1), BLOCK);
+    }
+    let each = match row.op {
+        RowOp::Reduce(ReduceOp::Sum) => 2,
+        RowOp::Reduce(_) => 8,
+        RowOp::CumSum => 3 * u64::from(row.width.next_power_of_two().ilog2()),
+        RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => 8 + 5 * k,
+    };
+    walk.count(id, each * cols);
 }
 
 fn run(from: u64, lanes: u64) -> Columns {
@@ -129,9 +170,9 @@ fn row_value(walk: &mut Walk, id: ValueId, row: RowValue) {
         RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => {
             let times = if segments <= 2 { segments } else { 1 };
             let ids = walk.on_lanes(k.next_power_of_two(), 32);
-            let once = if row.width <= COUNTED { row.width * 8 + k * 6 } else { 160 + 6 * ids };
+            let once = if key_blocks(row.width).is_none() { row.width * 8 + k * 6 } else { 160 + 6 * ids };
             let sorted = match row.op {
-                RowOp::TopK { order: TopKOrder::Column, .. } if row.width > COUNTED => 5 * k,
+                RowOp::TopK { order: TopKOrder::Column, .. } if key_blocks(row.width).is_some() => 5 * k,
                 _ => 0,
             };
             segment(walk, row.value, segments, row.width);

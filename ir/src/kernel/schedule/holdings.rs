@@ -1,12 +1,14 @@
 //! What is held of a row on the host, and as what.
 
-use routefuse_ir::DType;
-use routefuse_ir::kernel::analysis::{self, User};
-use routefuse_ir::kernel::{Kernel, ParamId, RowOp, ValueId, ValueKind};
-use routefuse_ir::op::{ReduceOp, ScalarOp};
+use super::key_blocks::key_blocks;
+use crate::dtype::DType;
+use crate::kernel::analysis::{self, User};
+use crate::kernel::{Kernel, RowOp, ValueId, ValueKind};
+use crate::op::{ReduceOp, ScalarOp};
 
-/// Who asks for each value, and which values are held.
-pub(super) struct Holdings<'k> {
+/// Who asks for each value, and which values code for the host holds.
+#[derive(Clone, Debug)]
+pub struct Holdings<'k> {
     kernel: &'k Kernel,
     /// By value, who asks for it. None ask in vain.
     users: Vec<Vec<User>>,
@@ -16,7 +18,7 @@ pub(super) struct Holdings<'k> {
 impl<'k> Holdings<'k> {
     /// Row values are held; of what the schedule says, what is asked for more than once or dear where a row value asks,
     /// other than memory that can be read again.
-    pub fn of(kernel: &'k Kernel, is_aliased: impl Fn(ParamId) -> bool, held: &[ValueId]) -> Holdings<'k> {
+    pub fn of(kernel: &'k Kernel, held: &[ValueId]) -> Holdings<'k> {
         let users = analysis::users(kernel);
         let mut holdings = Holdings { kernel, users, held: vec![] };
         holdings.held = kernel
@@ -24,7 +26,7 @@ impl<'k> Holdings<'k> {
             .map(|(id, value)| match value.kind {
                 _ if holdings.users[id.0 as usize].is_empty() => false,
                 ValueKind::Const(_) | ValueKind::Row | ValueKind::Column => false,
-                ValueKind::Load(param) => is_aliased(param) && held.contains(&id),
+                ValueKind::Load(param) => kernel.is_aliased(param) && held.contains(&id),
                 ref kind => kind.is_row_value() || (held.contains(&id) && !holdings.pulled_once(id)),
             })
             .collect();
@@ -36,18 +38,42 @@ impl<'k> Holdings<'k> {
         self.kernel.values().map(|(id, _)| id).filter(|id| self.held[id.0 as usize]).collect()
     }
 
-    /// Whether one row value asks for each column once, in a loop if it is dear.
+    /// Whether a value is held.
+    pub fn holds(&self, id: ValueId) -> bool {
+        self.held[id.0 as usize]
+    }
+
+    /// Whether one row value asks for each column once, in a loop if it is dear. What is cheap may be gathered from too: that
+    /// is a few columns of many, of memory that nothing writes.
     fn pulled_once(&self, id: ValueId) -> bool {
-        let [User::Value(user)] = self.users[id.0 as usize][..] else { return false };
         let value = |id: ValueId| &self.kernel.value(id).kind;
-        let cheap = match value(id) {
-            ValueKind::Scalar(ScalarOp::Cast(_), operands) => matches!(value(operands[0]), ValueKind::Load(_)),
-            _ => false,
+        let read = match value(id) {
+            ValueKind::Scalar(ScalarOp::Cast(_), operands) => match value(operands[0]) {
+                ValueKind::Load(param) => Some(*param),
+                _ => None,
+            },
+            _ => None,
         };
-        match value(user) {
-            ValueKind::RowValue(row) => cheap || (row.op.selects() && super::topk::blocks(row.width).is_some()),
-            _ => false,
+        let (cheap, lasts) = (read.is_some(), read.is_some_and(|param| !self.kernel.is_aliased(param)));
+        let users = self.users[id.0 as usize].iter().map(|user| match *user {
+            User::Value(user) => Some(value(user)),
+            User::Store => None,
+        });
+        let mut row_values = 0;
+        for user in users {
+            match user {
+                Some(ValueKind::RowValue(row)) => {
+                    row_values += 1;
+                    let in_a_loop = row.op.selects() && key_blocks(row.width).is_some();
+                    if !cheap && !in_a_loop {
+                        return false;
+                    }
+                }
+                Some(ValueKind::GatherRow { value, index, .. }) if lasts && *value == id && *index != id => {}
+                _ => return false,
+            }
         }
+        row_values == 1
     }
 
     /// Whether all that ask for a value, a float, want its rank keys: selections, the sum of the best two, and those that
