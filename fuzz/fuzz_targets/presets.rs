@@ -13,6 +13,9 @@ use routefuse_passes::pipeline::{Options, compile_graph};
 const NUMBERS: [&str; 16] =
     ["2", "0", "1", "3", "7", "8", "16", "64", "4097", "70000", "99999999999", "-1", "0.5", "1e-44", "2:1", "4:0"];
 
+/// Elements of a row of any value.
+const MOST_ELEMENTS: u64 = 1 << 20;
+
 fuzz_target!(|bytes: &[u8]| {
     let mut choices = Choices::of_bytes(bytes);
     let presets: Vec<&Preset> = PRESETS.iter().collect();
@@ -39,6 +42,10 @@ fuzz_target!(|bytes: &[u8]| {
         }
     };
     let rows = choices.of(&[1, 0, 3]);
+    // The interpreter takes gigabytes for some; what they say is said by smaller ones.
+    if graph.nodes().any(|node| node.ty.row_elements().is_none_or(|n| n > MOST_ELEMENTS)) {
+        return;
+    }
     let tensors = inputs(&graph, &[rows], Rule::Hostile, 7);
     let at = |e: String| -> ! { panic!("{} {given:?}, {rows} rows: {e}", preset.name) };
     let expected = interp::run(&graph, &tensors, &[("T", rows)]).unwrap_or_else(|e| at(e.to_string()));

@@ -1,7 +1,7 @@
 //! How large a kernel is, whatever the target: what decides whether it has to be cut.
 //!
-//! Kernels are a function of the graph alone, so one that is too large for any target is cut for all of them. Three targets
-//! stand for all, since the others have their schedules: the host, and GPUs whose warps have 32 and 64 lanes.
+//! Kernels are a function of the graph alone, so one that is too large for any target is cut for all of them. Four targets
+//! stand for all, since the others have their schedules: the host, NVIDIA's GPUs, and AMD's whose warps have 64 and 32 lanes.
 
 use crate::schedule::schedule_of;
 use routefuse_ir::kernel::Kernel;
@@ -11,7 +11,7 @@ use routefuse_ir::kernel::schedule::{Schedule, Variant};
 use routefuse_ir::target::{Target, TargetKind};
 
 /// The targets that stand for all.
-const TARGETS: [&str; 3] = ["host", "sm_90", "gfx942"];
+const TARGETS: [&str; 4] = ["host", "sm_90", "gfx942", "gfx1030"];
 
 /// The size of what just fits.
 pub(super) const MOST: u64 = 1000;

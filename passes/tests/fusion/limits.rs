@@ -10,9 +10,6 @@ use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::schedule;
 use std::fmt::Write;
 
-/// One target for each kind of schedule.
-const TARGETS: [&str; 3] = ["host", "sm_90", "gfx942"];
-
 fn source(lines: &str) -> String {
     let symbol = if lines.contains('T') { "  dim T\n" } else { "" };
     format!("route 1\ngraph @g {{\n{symbol}{lines}}}\n")
@@ -23,8 +20,7 @@ fn scheduled(lines: &str, options: &Options) -> Program {
     let graph = text::parse_verified(&source(lines)).unwrap_or_else(|e| panic!("{lines}: {e}"));
     let program = compile_graph(graph, options).unwrap_or_else(|e| panic!("{lines}: {e}")).program;
     for step in &program.steps {
-        for target in TARGETS {
-            let target = Target::named(target).expect("a known target");
+        for target in Target::all() {
             if let Err(e) = schedule(step.kernel.clone(), target) {
                 panic!("{options}: {e}\n{}", &lines[..lines.len().min(2000)]);
             }
@@ -48,6 +44,18 @@ fn refused(lines: &str) -> String {
     let text = errors.to_string();
     assert!(text.contains(Code::CountOutOfRange.as_str()), "{lines}: {text}");
     text
+}
+
+/// Selections of selections, each nearly too large for a warp of 32 lanes, make several kernels.
+#[test]
+fn r8_chains_of_selections_fit_every_target() {
+    let mut lines = "  input %x : i32[T, 33]\n".to_owned();
+    let mut last = "x".to_owned();
+    for number in 0..14 {
+        writeln!(lines, "  %s{number} = topk %{last} {{k = 33, candidates = all, order = column}}").unwrap();
+        last = format!("s{number}");
+    }
+    fits(&format!("{lines}  output out = %{last}\n"));
 }
 
 /// Selections of many segments are several kernels, up to 1,048,576 columns of a row.
