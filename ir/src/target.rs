@@ -29,6 +29,8 @@ pub struct Abilities {
     pub clusters: bool,
     /// The 32-bit offset that a load or store adds to a base address is signed.
     pub signed_offsets: bool,
+    /// KiB of memory that the blocks on one multiprocessor share among them.
+    pub shared_kib: u32,
 }
 
 /// One row of the table.
@@ -58,11 +60,21 @@ pub struct TargetInfo {
     pub product: &'static str,
 }
 
-const NONE: Abilities =
-    Abilities { dependent_launch: false, nan_min: false, warp_max: false, clusters: false, signed_offsets: false };
-const AMPERE: Abilities = Abilities { nan_min: true, warp_max: true, ..NONE };
-const HOPPER: Abilities = Abilities { dependent_launch: true, ..AMPERE };
-const CDNA_5: Abilities = Abilities { clusters: true, signed_offsets: true, ..NONE };
+const NONE: Abilities = Abilities {
+    dependent_launch: false,
+    nan_min: false,
+    warp_max: false,
+    clusters: false,
+    signed_offsets: false,
+    shared_kib: 64,
+};
+const VOLTA: Abilities = Abilities { shared_kib: 96, ..NONE };
+const AMPERE: Abilities = Abilities { nan_min: true, warp_max: true, shared_kib: 164, ..NONE };
+const AMPERE_8: Abilities = Abilities { shared_kib: 100, ..AMPERE };
+const HOPPER: Abilities = Abilities { dependent_launch: true, shared_kib: 228, ..AMPERE };
+const BLACKWELL_12: Abilities = Abilities { shared_kib: 100, ..HOPPER };
+const CDNA_4: Abilities = Abilities { shared_kib: 160, ..NONE };
+const CDNA_5: Abilities = Abilities { clusters: true, signed_offsets: true, shared_kib: 320, ..NONE };
 
 const HOST: TargetInfo = TargetInfo {
     name: "host",
@@ -117,21 +129,21 @@ const fn generic(
 /// processor; the processors of a generic target are those of LLVM's manual of AMDGPU.
 pub const TARGETS: &[TargetInfo] = &[
     HOST,
-    nv("sm_70", 70, "+ptx63", NONE, "Volta (V100)"),
+    nv("sm_70", 70, "+ptx63", VOLTA, "Volta (V100)"),
     nv("sm_75", 75, "+ptx63", NONE, "Turing (T4)"),
     nv("sm_80", 80, "+ptx70", AMPERE, "Ampere (A100)"),
-    nv("sm_86", 86, "+ptx71", AMPERE, "Ampere (A10, RTX 30)"),
+    nv("sm_86", 86, "+ptx71", AMPERE_8, "Ampere (A10, RTX 30)"),
     nv("sm_87", 87, "+ptx74", AMPERE, "Ampere (Orin)"),
-    nv("sm_89", 89, "+ptx78", AMPERE, "Ada (L4, L40, RTX 40)"),
+    nv("sm_89", 89, "+ptx78", AMPERE_8, "Ada (L4, L40, RTX 40)"),
     nv("sm_90", 90, "+ptx80", HOPPER, "Hopper (H100, H200)"),
     nv("sm_100", 100, "+ptx86", HOPPER, "Blackwell (B200)"),
     nv("sm_103", 103, "+ptx88", HOPPER, "Blackwell (B300)"),
     nv("sm_110", 110, "+ptx90", HOPPER, "Blackwell (Jetson Thor)"),
-    nv("sm_120", 120, "+ptx87", HOPPER, "Blackwell (RTX 50)"),
-    nv("sm_121", 121, "+ptx88", HOPPER, "Blackwell (DGX Spark)"),
+    nv("sm_120", 120, "+ptx87", BLACKWELL_12, "Blackwell (RTX 50)"),
+    nv("sm_121", 121, "+ptx88", BLACKWELL_12, "Blackwell (DGX Spark)"),
     amd("gfx90a", 64, NONE, "CDNA 2 (MI250)"),
     amd("gfx942", 64, NONE, "CDNA 3 (MI300)"),
-    amd("gfx950", 64, NONE, "CDNA 4 (MI350)"),
+    amd("gfx950", 64, CDNA_4, "CDNA 4 (MI350)"),
     generic("gfx9-4-generic", 64, &["gfx942", "gfx950"], "CDNA 3 and 4"),
     amd("gfx1030", 32, NONE, "RDNA 2 (RX 6800)"),
     amd("gfx1100", 32, NONE, "RDNA 3 (RX 7900)"),

@@ -5,6 +5,7 @@ use crate::explain::{Report, explain};
 use crate::fuse::{Cut, Fusion, fits, fuse_until, unfused};
 use crate::range::Ranges;
 use routefuse_ir::cancel::Cancel;
+use routefuse_ir::kernel::schedule::RowShape;
 use routefuse_ir::program::Program;
 use routefuse_ir::{Diagnostics, Graph, NodeId, Verified};
 use std::fmt;
@@ -15,11 +16,13 @@ use std::fmt;
 pub struct Options {
     /// As few kernels as legality allows; otherwise the graph as it was written, one kernel for every operation.
     pub fuse: bool,
+    /// Row schedules of GPUs have this shape alone, for any number of rows: to measure or to test it. The bits are the same.
+    pub shape: Option<RowShape>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { fuse: true }
+        Options { fuse: true, shape: None }
     }
 }
 
@@ -35,14 +38,22 @@ impl Options {
         self.fuse = yes;
         self
     }
+
+    /// The one shape of row schedules of GPUs.
+    #[must_use]
+    pub fn shape(mut self, shape: Option<RowShape>) -> Options {
+        self.shape = shape;
+        self
+    }
 }
 
 /// The text for keys.
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Destructured so that a new option cannot be forgotten here.
-        let Options { fuse } = self;
-        write!(f, "fuse={fuse}")
+        let Options { fuse, shape } = self;
+        write!(f, "fuse={fuse}")?;
+        shape.map_or(Ok(()), |shape| write!(f, " shape=[{shape}]"))
     }
 }
 

@@ -259,6 +259,11 @@ pub(crate) trait Machine {
     fn nan_key_wraps_by(&self) -> u32 {
         0
     }
+
+    /// `x + 0.0`, of which a NaN is the one that [`Self::nan_key_wraps_by`] is about. None where that is 0.
+    fn own_positive_zero<'m>(&self, _b: &Builder<'m>, _x: Val<'m>) -> Option<Val<'m>> {
+        None
+    }
 }
 
 /// An index before its check: see [`Machine::safe_index`].
@@ -322,6 +327,12 @@ pub(crate) trait Warps {
 
     /// What any lane of the warp reads and writes of shared memory before this comes before what any of them does behind.
     fn settle_memory(&self, b: &Builder<'_>);
+
+    /// `word + constant` where the condition holds, else `word`; `i32`. For any lane.
+    fn add_where<'m>(&self, b: &Builder<'m>, condition: Val<'m>, word: Val<'m>, constant: u32) -> Val<'m> {
+        let ty = b.int(32);
+        b.addi(word, b.select(condition, b.const_int(ty, i64::from(constant)), b.const_int(ty, 0)))
+    }
 
     /// Stores a word to shared memory where the condition holds. For any lane.
     fn store_where<'m>(&self, b: &Builder<'m>, condition: Val<'m>, word: Val<'m>, address: Val<'m>) {

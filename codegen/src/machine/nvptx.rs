@@ -169,6 +169,18 @@ impl Machine for Nvptx {
     fn nan_key_wraps_by(&self) -> u32 {
         2
     }
+
+    /// In assembly: of what cannot be −0.0 LLVM leaves the addition out, and a NaN as it is.
+    fn own_positive_zero<'m>(&self, b: &Builder<'m>, x: Val<'m>) -> Option<Val<'m>> {
+        let context = b.context();
+        let attributes = [
+            ("asm_string", StringAttribute::new(context, "add.rn.f32 $0, $1, 0f00000000;").into()),
+            ("constraints", StringAttribute::new(context, "=f,f").into()),
+        ];
+        let lanes = b.lanes(b.type_of(x));
+        let sum = |lane| b.op("llvm.inline_asm", &[b.extract(x, lane)], &attributes, b.f32());
+        Some(b.gather_lanes(&(0..lanes).map(sum).collect::<Vec<_>>()))
+    }
 }
 
 impl Warps for Nvptx {
@@ -226,6 +238,16 @@ impl Warps for Nvptx {
     fn settle_memory(&self, b: &Builder<'_>) {
         let all = all_lanes(b);
         b.append("nvvm.bar.warp.sync", &[all], &[], &[], vec![]);
+    }
+
+    /// By one predicated instruction. Of an addition of a selected number the assembler makes two.
+    fn add_where<'m>(&self, b: &Builder<'m>, condition: Val<'m>, value: Val<'m>, constant: u32) -> Val<'m> {
+        let context = b.context();
+        let attributes = [
+            ("asm_string", StringAttribute::new(context, "@$1 add.s32 $0, $0, $2;").into()),
+            ("constraints", StringAttribute::new(context, "=r,b,n,0").into()),
+        ];
+        b.op("llvm.inline_asm", &[condition, word(b, constant), value], &attributes, b.int(32))
     }
 
     /// By one predicated instruction. Of a store in a branch the assembler makes the same, but drags what hangs on the

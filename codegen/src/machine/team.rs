@@ -16,11 +16,17 @@ pub(crate) struct SharedMemory {
     pub cells: u32,
     /// Pairs of a lane, which are its own: two words each.
     pub pairs: u32,
+    /// Words of a lane for its keys, which any lane of the row may read; a multiple of four.
+    pub keys: u32,
 }
 
 impl SharedMemory {
     /// Words that a block of this shape needs.
     pub fn words(self, shape: RowShape, warps: &dyn Warps) -> u32 {
+        self.words_before_keys(shape, warps) + self.keys * shape.threads
+    }
+
+    fn words_before_keys(self, shape: RowShape, warps: &dyn Warps) -> u32 {
         self.words_before_pairs(shape, warps) + 2 * self.pairs * shape.threads
     }
 
@@ -55,6 +61,10 @@ pub(crate) struct Team<'a, 'm> {
     /// The lane's own first pair; the next one lies behind that of all threads.
     pairs: Option<Val<'m>>,
     pair_count: u32,
+    /// The lane's own first key.
+    keys: Option<Val<'m>>,
+    /// Words between the first keys of two lanes.
+    keys_apart: u32,
     /// Whether some lane may still have to read a cell, as far as it is emitted: see [`Self::giving`].
     taken: Cell<bool>,
     /// Threads of the block.
@@ -80,6 +90,36 @@ impl<'t, 'a, 'm> Giving<'t, 'a, 'm> {
         self.team.warps.store_where(self.team.b, condition, word, address);
     }
 
+    /// Writes the lane's keys, which other lanes may read.
+    pub fn give_keys(&self, keys: &[Val<'m>]) {
+        let b = self.team.b;
+        let first = self.team.keys.expect("the kernel says how many keys it needs");
+        for (four, words) in (0..).zip(keys.chunks(4)) {
+            // Vectors of a power of two.
+            let size = 1 << words.len().ilog2();
+            for (from, words) in (0..).step_by(size).zip(words.chunks(size)) {
+                let address = b.gep_const(first, 4 * four + from, b.int(32));
+                b.store(b.gather_lanes(words), address, 4 * words.len().next_power_of_two() as u32);
+            }
+        }
+    }
+
+    /// The lane's keys, as it has written them: meanwhile they take no registers.
+    pub fn kept_keys(&self, count: usize) -> Vec<Val<'m>> {
+        let b = self.team.b;
+        let first = self.team.keys.expect("the kernel says how many keys it needs");
+        // Else the compiler would know what was written, and keep it.
+        self.team.settle_memory();
+        let mut keys = vec![];
+        while keys.len() < count {
+            let words = 1 << (count - keys.len()).min(4).ilog2();
+            let address = b.gep_const(first, keys.len() as i32, b.int(32));
+            let loaded = b.load(address, b.lanes_of(b.int(32), words), 4 * words, false);
+            keys.extend((0..words).map(|word| b.extract(loaded, word)));
+        }
+        keys
+    }
+
     /// What was written before this is overwritten by what is written behind, whichever lanes do.
     pub fn overwriting(&self) {
         self.team.settle_memory();
@@ -102,6 +142,16 @@ impl<'t, 'a, 'm> Taking<'t, 'a, 'm> {
     pub fn take(&self, cell: Val<'m>) -> Val<'m> {
         self.team.taken.set(true);
         self.team.b.load(self.team.cell(cell), self.team.b.int(32), 4, false)
+    }
+
+    /// Reads a key of the lane that is number `member` where the own one is number `own`, all `i32`.
+    pub fn take_key(&self, own: Val<'m>, member: Val<'m>, key: Val<'m>) -> Val<'m> {
+        let (b, team) = (self.team.b, self.team);
+        team.taken.set(true);
+        let first = team.keys.expect("the kernel says how many keys it needs");
+        let lanes = b.muli(b.subi(member, own), team.word(team.keys_apart));
+        let at = b.addi(lanes, key);
+        b.load(b.gep(first, b.extsi(at, b.int(64)), b.int(32)), b.int(32), 4, false)
     }
 
     /// From here on the lanes write cells again.
@@ -129,6 +179,11 @@ impl<'a, 'm> Team<'a, 'm> {
             let first = b.gep_const(b.shared_words(), memory.words_before_pairs(shape, warps) as i32, i32);
             b.gep(first, b.extui(thread, b.int(64)), b.int(64))
         });
+        let keys = (memory.keys > 0).then(|| {
+            let first = b.gep_const(b.shared_words(), memory.words_before_keys(shape, warps) as i32, i32);
+            let own = b.muli(thread, b.const_int(i32, i64::from(memory.keys)));
+            b.gep(first, b.extui(own, b.int(64)), i32)
+        });
         let warp = warps.lanes();
         let below = |n: u32| b.andi(thread, b.const_int(b.int(32), i64::from(n) - 1));
         Team {
@@ -143,6 +198,8 @@ impl<'a, 'm> Team<'a, 'm> {
             cells,
             pairs,
             pair_count: memory.pairs,
+            keys,
+            keys_apart: memory.keys,
             taken: Cell::new(false),
             threads: shape.threads,
             before: RefCell::default(),

@@ -10,7 +10,8 @@ use routefuse_ir::text;
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::schedule;
 
-/// What a line of PTX does to words of shared memory, of those that lanes share. A lane's own pairs are vectors.
+/// What a line of PTX does to words of shared memory, of those that lanes share. A lane's own pairs are vectors; and its keys
+/// are where it reads them itself, while others read a word of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Access {
     Read,
@@ -21,7 +22,7 @@ enum Access {
 fn access(line: &str) -> Option<Access> {
     let starts = |what: &str| line.split_whitespace().any(|word| word.starts_with(what));
     match () {
-        () if line.contains(".v2") => None,
+        () if line.contains(".v2") || line.contains("ld.shared.v4") => None,
         () if starts("ld.shared") => Some(Access::Read),
         () if starts("st.shared") => Some(Access::Write),
         () if starts("bar.warp.sync") || starts("barrier") || starts("bar.sync") => Some(Access::Barrier),

@@ -82,6 +82,21 @@ fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32, selecting: Select
 const KEYS: [DType; 6] = [DType::U32, DType::I32, DType::U8, DType::I16, DType::F32, DType::Bf16];
 const SIZES: [(u64, u64); 7] = [(2, 1), (5, 3), (8, 4), (16, 15), (33, 8), (64, 64), (72, 10)];
 
+/// What sorted lists have to do: one lane or many, lists that are no power of two, columns that do not come out even, marks in
+/// words of 64 bits, and more chosen than a lane has.
+const SORTED: [((u64, u64), u32); 10] = [
+    ((8, 2), 1),
+    ((60, 4), 4),
+    ((72, 6), 8),
+    ((40, 10), 2),
+    ((64, 8), 1),
+    ((100, 22), 4),
+    ((128, 8), 2),
+    ((33, 32), 16),
+    ((96, 1), 32),
+    ((16, 16), 2),
+];
+
 #[test]
 fn ties_on_the_host() {
     for dtype in KEYS {
@@ -103,6 +118,33 @@ fn on_amd(dtypes: Range<usize>) {
             agree_on_amd(&mut emulator, &selection(KEYS[i], size, lanes, selecting), target, variant, 0);
         }
     }
+}
+
+/// By sorted lists: columns of four keys, where nearly all tie.
+fn sorted_on_amd(dtypes: Range<usize>) {
+    let Some(mut emulator) = Emulator::find() else { return skipped("no AMD emulator") };
+    for i in dtypes {
+        for (j, (size, lanes)) in SORTED.into_iter().enumerate().skip(i % 2).step_by(2) {
+            let target = ["gfx942", "gfx1100"][(i + j / 2) % 2];
+            let variant = Variant { aligned: false, narrow: true, shape: 0 };
+            agree_on_amd(&mut emulator, &selection(KEYS[i], size, lanes, Selecting::Sorted), target, variant, 0);
+        }
+    }
+}
+
+#[test]
+fn ties_of_words_in_sorted_lists_on_amd() {
+    sorted_on_amd(0..2);
+}
+
+#[test]
+fn ties_of_short_integers_in_sorted_lists_on_amd() {
+    sorted_on_amd(2..4);
+}
+
+#[test]
+fn ties_of_floats_in_sorted_lists_on_amd() {
+    sorted_on_amd(4..6);
 }
 
 #[test]

@@ -102,6 +102,12 @@ pub trait ScalarMachine {
         0
     }
 
+    /// `a + 0.0`, of which a NaN is the one that the machine's arithmetic gives, whatever `a` is and whoever optimises; none if
+    /// that is not certain. Only asked with a [`Self::key_offset`].
+    fn own_positive_zero(&mut self, _a: Self::F32) -> Option<Self::F32> {
+        None
+    }
+
     /// `a` where `condition`, else `b`; the bits of the chosen one stay, of a NaN too.
     fn select_f32(&mut self, condition: Self::Bool, a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a` where `condition`, else `b`.

@@ -102,15 +102,22 @@ pub struct Known {
 
 /// The rank key of a float; 0 if it is no candidate. Keys of numbers are larger by [`ScalarMachine::key_offset`].
 pub fn float_key<M: ScalarMachine>(m: &mut M, x: M::F32, known: Known, candidates: Candidates) -> M::I32 {
-    let sum = if known.no_negative_zero { x } else { positive_zero(m, x) };
-    let mut key = word(m, sum);
     let offset = m.key_offset();
+    // Whether its NaNs are the machine's own.
+    let (sum, wraps) = match known {
+        Known { no_negative_zero: true, made_by_arithmetic } => (x, made_by_arithmetic),
+        _ => match m.own_positive_zero(x) {
+            Some(sum) => (sum, true),
+            None => (positive_zero(m, x), false),
+        },
+    };
+    let mut key = word(m, sum);
     if offset > 0 {
         let offset = m.i32(offset.cast_signed());
         key = m.iadd(key, offset);
     }
-    // What the machine's arithmetic gave wraps by itself, unless an addition of 0.0 or a constant came between.
-    if offset == 0 || !(known.no_negative_zero && known.made_by_arithmetic) {
+    // What the machine's arithmetic gave wraps by itself, unless an addition that a compiler could leave out came between.
+    if offset == 0 || !wraps {
         key = or_nan_key(m, x, |_| key);
     }
     only(m, key, candidates)

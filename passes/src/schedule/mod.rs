@@ -7,9 +7,9 @@ mod flat;
 pub(crate) mod row;
 
 use routefuse_ir::kernel::Kernel;
-use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule, Scheduled};
-use routefuse_ir::target::Target;
-use routefuse_ir::{Diagnostic, Verified};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Scheduled};
+use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::{Code, Diagnostic, Verified};
 
 /// Elements of a piece on the host: a vector of 64 bytes of `f32`.
 const HOST_WIDTH: u32 = 16;
@@ -20,8 +20,32 @@ const HOST_WIDTH: u32 = 16;
 /// `RF0815` if more of a row has to be kept at once than the target has room for ([`Scheduled::verify`]), or if it would take
 /// too long to compile ([`Scheduled::check_code_size`]).
 pub fn schedule(kernel: Verified<Kernel>, target: Target) -> Result<Verified<Scheduled>, Diagnostic> {
+    schedule_in(kernel, target, None)
+}
+
+/// As [`schedule`]; on a GPU, row schedules have this shape alone, if one is given.
+///
+/// # Errors
+/// Those of [`schedule`]; `RF0312` for a shape that does not fit the kernel or the target.
+pub fn schedule_in(
+    kernel: Verified<Kernel>,
+    target: Target,
+    shape: Option<RowShape>,
+) -> Result<Verified<Scheduled>, Diagnostic> {
     let schedule = schedule_of(&kernel, target);
-    let scheduled = Scheduled { kernel, schedule, target }.verify()?;
+    let schedule = match shape.filter(|_| target.kind() != TargetKind::Host) {
+        Some(shape) => schedule.with_shape(shape),
+        None => schedule,
+    };
+    let verified = Scheduled { kernel, schedule, target }.verify();
+    let scheduled = verified.map_err(|problem| match shape {
+        Some(shape) if problem.code == Code::CompileFailed => {
+            let why = problem.message.split_once("does not fit: ").map_or(&*problem.message, |(_, why)| why);
+            Diagnostic::new(Code::CountOutOfRange, format!("the shape `{shape}` does not fit `{target}`: {why}"))
+                .help("a row has a power of two of lanes, and a block whole warps")
+        }
+        _ => problem,
+    })?;
     scheduled.check_code_size()?;
     Ok(scheduled)
 }
@@ -29,6 +53,17 @@ pub fn schedule(kernel: Verified<Kernel>, target: Target) -> Result<Verified<Sch
 /// The schedule alone, not verified: a function of the kernel and the target.
 pub fn schedule_of(kernel: &Kernel, target: Target) -> Schedule {
     if kernel.has_row_values() { row::schedule(kernel, target) } else { flat::schedule(kernel, target) }
+}
+
+/// Every shape of row schedules that is worth a trial for the kernel on the target, whatever the number of rows: those of its
+/// schedule, and several rows a warp with any number of lanes. None for the host and for kernels without row values.
+pub fn candidate_shapes(kernel: &Verified<Kernel>, target: Target) -> Vec<RowShape> {
+    if target.kind() == TargetKind::Host || !kernel.has_row_values() {
+        return vec![];
+    }
+    let mut shapes = row::candidates(kernel, target);
+    shapes.retain(|shape| schedule_in(kernel.clone(), target, Some(*shape)).is_ok());
+    shapes
 }
 
 /// One for each number of columns that stores have, in the order of the stores.

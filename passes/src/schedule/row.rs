@@ -9,8 +9,9 @@ use routefuse_ir::kernel::analysis::cost_with_operands;
 use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division, NARROW};
 use routefuse_ir::kernel::schedule::code_size::CodeSize;
 use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, kept_bytes};
-use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant};
-use routefuse_ir::kernel::{Kernel, RowOp, ValueId, ValueKind};
+use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant, sorted};
+use routefuse_ir::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
+use routefuse_ir::op::ReduceOp;
 use routefuse_ir::target::{Target, TargetKind};
 
 /// Columns of the widest row that a lane keeps where rows are few: little work each, more shuffles.
@@ -29,6 +30,26 @@ const FEW_THREADS: u32 = 64;
 /// Threads of a block for many rows. Blocks come and go: on an H100 loops over rows took up to a tenth longer, since what is
 /// kept over the rows takes registers from warps that would hide latency.
 const MANY_THREADS: u32 = 128;
+
+/// Columns of the widest row that a lane keeps at most where columns are chosen by sorted lists. On an H100 128 columns took
+/// 53 µs for 65,536 rows by 4 lanes and 49 by 8, 160 columns 24 by 4 and 30 by 8, 256 columns 41 by 4 and 40 by 8.
+const SORTED_COLUMNS: u64 = 48;
+
+/// Sorted lists are quicker than a warp a row from about so many warps on. On an H100 256 columns take 3.6 µs for 2,048 rows by a
+/// warp each and 4.0 by eight lanes each, and 5.4 and 4.7 for 4,096.
+const SORTED_WARPS: u64 = 512;
+
+/// Beyond so many rows a warp for each is slow, whatever else there is.
+const MOST_FEW_ROWS: u64 = 8192;
+
+/// The most choices of columns that are made by sorted lists in one kernel, which are more code than rounds.
+const MOST_SORTED: usize = 2;
+
+/// Threads of a block that chooses columns by sorted lists.
+const SORTED_THREADS: u32 = 128;
+
+/// So many of its blocks find shared memory on a multiprocessor: four warps for each of its schedulers.
+const RESIDENT_BLOCKS: u64 = 4;
 
 /// Up to so many rows every row has a warp of its own at the same time, on about half of what the 132 multiprocessors of an
 /// H100 hold; there the two shapes of the routers take equally long at 2,048 to 4,096 rows.
@@ -53,9 +74,20 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
         let by_row = Schedule::Row { shapes: vec![alone], block_rows: 1, held: held(kernel, true), domains };
         return in_blocks(kernel, target, &by_row).unwrap_or(by_row);
     }
-    let few = RowShape { most_rows: Some(FEW_ROWS), ..shape(kernel, target, FEW_COLUMNS, FEW_THREADS) };
-    let many = shape(kernel, target, MANY_COLUMNS, MANY_THREADS);
-    let many = RowShape { selecting: if has_topk(kernel) { Selecting::InMemory } else { many.selecting }, ..many };
+    let few = shape(kernel, target, FEW_COLUMNS, FEW_THREADS);
+    let (few_rows, many) = sorted_shape(kernel, target).map_or_else(
+        || {
+            let many = shape(kernel, target, MANY_COLUMNS, MANY_THREADS);
+            let selecting = if has_topk(kernel) { Selecting::InMemory } else { many.selecting };
+            (FEW_ROWS, RowShape { selecting, ..many })
+        },
+        |many| {
+            // Rows for as many warps of that shape.
+            let rows = SORTED_WARPS * u64::from(target.info().warp / many.lanes);
+            (rows.clamp(FEW_ROWS, MOST_FEW_ROWS), many)
+        },
+    );
+    let few = RowShape { most_rows: Some(few_rows), ..few };
     let lanes = u64::from(few.lanes.max(many.lanes));
     let domains = domains(kernel, |d| piece(kernel, d, lanes));
     Schedule::Row { shapes: vec![few, many], block_rows: 1, held: held(kernel, false), domains }
@@ -76,6 +108,22 @@ fn in_blocks(kernel: &Kernel, target: Target, by_row: &Schedule) -> Option<Sched
     let mut size = CodeSize::new(kernel, &schedule, target, Variant::HOST[0]);
     (0..kernel.stores.len()).for_each(|store| size.add_store(store));
     (size.instructions() <= MOST_IN_BLOCKS && !size.is_too_large()).then_some(schedule)
+}
+
+/// Shapes that a launch over any number of rows may be tried in.
+pub(super) fn candidates(kernel: &Kernel, target: Target) -> Vec<RowShape> {
+    let mut shapes = vec![
+        shape(kernel, target, FEW_COLUMNS, FEW_THREADS),
+        RowShape { selecting: Selecting::InMemory, ..shape(kernel, target, MANY_COLUMNS, MANY_THREADS) },
+    ];
+    let alone = RowShape { threads: SORTED_THREADS, selecting: Selecting::Sorted, ..shapes[0] };
+    let lanes = (0..=target.info().warp.ilog2()).map(|n| 1 << n);
+    // Fewer lanes than leave each this many columns have no room for them.
+    let fewest = widest(kernel).div_ceil(sorted::MOST_KEYS);
+    if has_topk(kernel) {
+        shapes.extend(lanes.filter(|n| u64::from(*n) >= fewest).map(|lanes| RowShape { lanes, ..alone }));
+    }
+    shapes
 }
 
 /// Why the shapes are what they are, for people; empty for a flat schedule.
@@ -111,7 +159,8 @@ pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<S
             };
             let blocks = if s.persistent { "blocks go on with further rows" } else { "a block for each" };
             let (each, rows) = (count(each, "column", "columns"), count(u64::from(rows), "row", "rows"));
-            format!("{lanes}, {each} each; {rows} at a time, {blocks}")
+            let sorted = if s.selecting == Selecting::Sorted { ", which sort keys alone" } else { "" };
+            format!("{lanes}, {each} each{sorted}; {rows} at a time, {blocks}")
         };
         for s in shapes {
             match s.most_rows {
@@ -140,6 +189,43 @@ fn widest(kernel: &Kernel) -> u64 {
 /// Whether columns are chosen.
 fn has_topk(kernel: &Kernel) -> bool {
     kernel.values.iter().filter_map(|v| v.kind.row_value()).any(|row| matches!(row.op, RowOp::TopK { .. }))
+}
+
+/// The shape of several rows a warp in which columns are chosen by sorted lists, for a kernel that chooses columns, if it pays:
+/// where a warp has several rows at least, as many of its blocks fit a multiprocessor as are needed to keep it busy, every
+/// selection of the kernel can be done so, and no sum is made of the widest values: a softmax of many columns is bound by its
+/// powers and quotients, which a warp a row hides better. Groups are lanes, each with the columns of one, if there are several.
+fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
+    let rows = || kernel.values.iter().filter_map(|v| v.kind.row_value());
+    let segments = rows().map(|row| kernel.value(row.value).space.cols / row.width).max()?;
+    let lanes = widest(kernel).div_ceil(SORTED_COLUMNS).max(segments).next_power_of_two();
+    let sums = rows().any(|row| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == widest(kernel));
+    let selections = rows().filter(|row| matches!(row.op, RowOp::TopK { .. })).count();
+    if !(1..=MOST_SORTED).contains(&selections) || sums || lanes > u64::from(target.info().warp / 2) {
+        return None;
+    }
+    let shape = RowShape {
+        lanes: lanes as u32,
+        threads: SORTED_THREADS,
+        persistent: false,
+        selecting: Selecting::Sorted,
+        most_rows: None,
+    };
+    for row in rows() {
+        let (RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. }) = row.op else { continue };
+        let keys = row.width.div_ceil((lanes / segments_of(kernel, row).next_power_of_two()).max(1));
+        if !sorted::applies(shape, keys, k) {
+            return None;
+        }
+    }
+    let words = sorted::words_of_block(kernel, shape);
+    let room = u64::from(target.abilities().shared_kib << 10);
+    (words <= sorted::MOST_WORDS && 4 * words * RESIDENT_BLOCKS <= room).then_some(shape)
+}
+
+/// Segments of a row value's operand.
+fn segments_of(kernel: &Kernel, row: &RowValue) -> u64 {
+    kernel.value(row.value).space.cols / row.width
 }
 
 /// The shape that leaves each lane about `columns` columns of the widest row, for any number of rows.

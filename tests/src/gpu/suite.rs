@@ -6,11 +6,12 @@ use crate::memory::Alignment;
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{self, Profile};
-use routefuse_ir::kernel::schedule::Variant;
+use routefuse_ir::kernel::Kernel;
+use routefuse_ir::kernel::schedule::{RowShape, Variant};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Graph, Verified, text};
 use routefuse_passes::pipeline::{Options, compile_graph};
-use routefuse_passes::schedule::schedule_of;
+use routefuse_passes::schedule::{candidate_shapes, schedule_of};
 use routefuse_runtime::cuda::cudarc::driver::CudaStream;
 use routefuse_runtime::cuda::{CudaPlan, Gpu, Launch};
 use routefuse_runtime::{Compiler, KernelCache, Plan};
@@ -28,6 +29,9 @@ pub struct Code {
     /// What the code is for.
     pub target: Target,
 }
+
+/// Each shape is forced for this many rows at most: several blocks of any.
+const MOST_ROWS_OF_A_SHAPE: u64 = 600;
 
 /// How much of it.
 #[derive(Clone, Debug)]
@@ -90,10 +94,34 @@ impl Code {
     /// # Errors
     /// As the passes report them.
     pub fn plan(&self, g: &Verified<Graph>) -> Result<Arc<Plan>, String> {
+        self.plan_in(g, None)
+    }
+
+    /// As [`Code::plan`]; row schedules have this shape alone, if one is given.
+    ///
+    /// # Errors
+    /// As the passes report them.
+    pub fn plan_in(&self, g: &Verified<Graph>, shape: Option<RowShape>) -> Result<Arc<Plan>, String> {
         let program = at("the passes", compile_graph(g.clone(), &Options::default()))?.program;
-        let schedules = program.steps.iter().map(|s| schedule_of(&s.kernel, self.target)).collect();
+        let schedule = |kernel: &Verified<Kernel>| {
+            let schedule = schedule_of(kernel, self.target);
+            shape.map_or(schedule.clone(), |shape| schedule.with_shape(shape))
+        };
+        let schedules = program.steps.iter().map(|s| schedule(&s.kernel)).collect();
         let cache = Arc::new(KernelCache::new());
         Ok(Arc::new(at("the plan", Plan::new(program, schedules, self.target, Arc::clone(&self.compiler), cache))?))
+    }
+
+    /// Every shape that the kernel of a graph that is one kernel may be tried in.
+    ///
+    /// # Errors
+    /// As the passes report them.
+    pub fn shapes(&self, g: &Verified<Graph>) -> Result<Vec<RowShape>, String> {
+        let program = at("the passes", compile_graph(g.clone(), &Options::default()))?.program;
+        Ok(match &*program.steps {
+            [step] => candidate_shapes(&step.kernel, self.target),
+            _ => vec![],
+        })
     }
 
     /// The random graph of a seed, if the verifier takes it.
@@ -102,7 +130,11 @@ impl Code {
     }
 
     fn on_gpu(&self, g: &Verified<Graph>, gpu: &Gpu) -> Outcomes<CudaPlan> {
-        let plan = at("the plan", CudaPlan::new(self.plan(g)?, gpu))?;
+        self.on_gpu_in(g, None, gpu)
+    }
+
+    fn on_gpu_in(&self, g: &Verified<Graph>, shape: Option<RowShape>, gpu: &Gpu) -> Outcomes<CudaPlan> {
+        let plan = at("the plan", CudaPlan::new(self.plan_in(g, shape)?, gpu))?;
         at("prepare", plan.prepare())?;
         Ok(plan)
     }
@@ -141,6 +173,29 @@ pub fn run(code: &Code, gpu: &Gpu, scope: &Scope) -> Result<Counts, String> {
         report(&mut counts, &format!("{name}, T = {t}"), result);
     }
     println!("every graph, variant and T: {} checks, {:.1} s", counts.checks, start.elapsed().as_secs_f64());
+
+    let before = counts.checks;
+    let mut shaped = Vec::new();
+    for (name, g) in &graphs {
+        match code.shapes(g) {
+            Ok(shapes) => shaped.extend(shapes.into_iter().map(|shape| (name, g, shape))),
+            Err(e) => report(&mut counts, name, Err(e)),
+        }
+    }
+    let done = shared(gpu, &shaped, |(_, g, shape), stream, _| {
+        let plan = code.on_gpu_in(g, Some(*shape), gpu)?;
+        let extents = scope.extents.iter().filter(|t| (1..=MOST_ROWS_OF_A_SHAPE).contains(*t));
+        extents.map(|t| every_variant(g, &plan, stream, *t, scope)).sum()
+    })?;
+    for ((name, _, shape), result) in shaped.iter().zip(done) {
+        report(&mut counts, &format!("{name}, {shape}"), result);
+    }
+    println!(
+        "every candidate shape: {} of them, {} checks, {:.1} s",
+        shaped.len(),
+        counts.checks - before,
+        start.elapsed().as_secs_f64()
+    );
 
     let before = counts.checks;
     let replayed: &[Prepared<'_>] = if scope.watched { &[] } else { &plans };

@@ -1,6 +1,6 @@
 //! AMD code objects in the emulator, bit for bit: the five chains, the corpus, random graphs.
 
-use routefuse::ir::{Artifact, Program, Scheduled};
+use routefuse::ir::{Artifact, Program, RowShape, Scheduled};
 use routefuse::{Engine, Graph, Options, Target, Tensor, Verified};
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
@@ -26,9 +26,15 @@ impl Compiled {
 
 /// Schedules a graph for one target.
 pub fn compile(g: &Verified<Graph>, target: &str) -> Compiled {
+    compile_in(g, target, None)
+}
+
+/// As [`compile`]; row schedules have this shape alone, if one is given.
+pub fn compile_in(g: &Verified<Graph>, target: &str, shape: Option<RowShape>) -> Compiled {
     let target = Target::named(target).expect("a known target");
     let engine = Engine::builder().build().expect("an engine");
-    let plan = engine.compile(g, &target, &Options::default()).unwrap_or_else(|e| panic!("{}: {e}", g.name));
+    let options = Options::default().shape(shape);
+    let plan = engine.compile(g, &target, &options).unwrap_or_else(|e| panic!("{}: {e}", g.name));
     Compiled { program: plan.program().clone(), kernels: plan.kernels().to_vec() }
 }
 

@@ -69,7 +69,10 @@ fn pack(folder: &Path, target: &str, graphs: &[(String, Verified<Graph>)], seeds
     let target = Target::named(target).expect("a known target");
     let compiler = Arc::clone(&recorder) as Arc<dyn Compiler>;
     let code = Code { graphs: vec![], seeds: vec![], compiler, target };
-    let prepared = |g: &Verified<Graph>| code.plan(g).and_then(|p| p.prepare().map_err(|e| e.to_string()));
+    let prepared = |g: &Verified<Graph>| {
+        let shapes = code.shapes(g)?.into_iter().map(Some);
+        shapes.chain([None]).try_for_each(|shape| code.plan_in(g, shape)?.prepare().map_err(|e| e.to_string()))
+    };
     std::fs::create_dir_all(folder.join("graphs")).expect("a folder");
     let (mut names, mut refused, mut taken) = (vec![], vec![], vec![]);
     for (name, g) in graphs {

@@ -1,6 +1,6 @@
 //! Every model preset and random rows as AMD code, in the emulator, bit for bit.
 
-use crate::amd::{NO_EMULATOR, REQUIRED, compile, launch_on};
+use crate::amd::{NO_EMULATOR, REQUIRED, compile, compile_in, launch_on};
 use crate::models::routers;
 use routefuse::models;
 use routefuse_generate::Choices;
@@ -31,6 +31,42 @@ fn presets(target: &str, half: usize) {
         }
     }
     println!("{} launches", emulator.runs());
+}
+
+/// Several rows a warp, with sorted lists, whatever the schedule would choose: groups as lanes and not, one lane and many,
+/// more chosen than a lane has, a softmax whose quotients tie, bias, masks, shared experts beside.
+fn sorted(shapes: &[(&str, u32)], target: &str) {
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, shapes.len() as u64 * 2, REQUIRED) };
+    for (file, lanes) in shapes {
+        let example = models::examples().into_iter().find(|e| e.file == *file).expect("an example");
+        let graph = example.graph().unwrap_or_else(|e| panic!("{file}: {e}"));
+        let shape = format!("lanes={lanes} threads=128 sorted").parse().expect("a shape");
+        let compiled = compile_in(&graph, target, Some(shape));
+        for (variant, kind) in [(0, Kind::Trace), (1, Kind::Sprinkled)] {
+            // More rows than a warp has, and fewer than a block.
+            let rows = u64::from(64 / lanes + 1);
+            let tensors = router_inputs(&graph, rows, kind, rows);
+            let artifacts = compiled.of_variant(variant);
+            launch_on(&mut emulator, &graph, &compiled, &artifacts, &[rows], &tensors, rows);
+        }
+    }
+    println!("{} launches", emulator.runs());
+}
+
+#[test]
+fn sorted_softmax_routers() {
+    sorted(
+        &[("qwen3-moe", 4), ("gpt-oss-post", 2), ("mixtral", 1), ("deepseek-v2", 8), ("qwen3.5-397b-post", 16)],
+        "gfx942",
+    );
+}
+
+#[test]
+fn sorted_routers_with_bias() {
+    sorted(
+        &[("deepseek-v3-post", 8), ("deepseek-v3", 4), ("kimi-k2", 16), ("glm-4.5", 4), ("longcat-flash", 16)],
+        "gfx1100",
+    );
 }
 
 #[test]

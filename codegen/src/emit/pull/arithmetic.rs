@@ -38,12 +38,14 @@ pub(in crate::emit) struct Indexing<'a, 'm> {
     /// Indices have 32 bits.
     narrow: bool,
     known: ScopedMap<Known, Val<'m>>,
+    /// Of a base, a number that it is below.
+    ends: ScopedMap<usize, u64>,
 }
 
 impl<'a, 'm> Indexing<'a, 'm> {
     /// Arithmetic for code with these assumptions.
     pub fn new(b: &'a Builder<'m>, variant: Variant, scopes: &Rc<Scopes>) -> Indexing<'a, 'm> {
-        Indexing { b, narrow: variant.narrow, known: ScopedMap::new(scopes) }
+        Indexing { b, narrow: variant.narrow, known: ScopedMap::new(scopes), ends: ScopedMap::new(scopes) }
     }
 
     /// What was emitted for it before, if that is visible.
@@ -203,6 +205,9 @@ impl<'a, 'm> Indexing<'a, 'm> {
         if x.plus >= end {
             return Ok(false);
         }
+        if self.ends.get(&key(base)).is_some_and(|below| below + x.plus <= end) {
+            return Ok(true);
+        }
         let step = gcd(x.multiple, end);
         let low = x.plus / step * step;
         Err(self.once(Known::Below(key(base), low, end), || {
@@ -215,6 +220,9 @@ impl<'a, 'm> Indexing<'a, 'm> {
         let Some(base) = x.base else {
             return Ix::constant(if (start..end).contains(&x.plus) { x.plus - start } else { 0 });
         };
+        if x.plus >= start && self.ends.get(&key(base)).is_some_and(|below| below + x.plus <= end) {
+            return Ix { plus: x.plus - start, ..x };
+        }
         let step = gcd(gcd(x.multiple, start), end);
         let low = x.plus / step * step;
         let moved = self.once(Known::Within(key(base), low, start, end), || {
@@ -233,6 +241,11 @@ impl<'a, 'm> Indexing<'a, 'm> {
     }
 
     // What is known without arithmetic.
+
+    /// `base` is below `end`.
+    pub fn know_end(&self, base: Val<'m>, end: u64) {
+        self.ends.insert(key(base), end);
+    }
 
     /// `value` is `base / divisor`.
     pub fn know_quotient(&self, base: Val<'m>, divisor: u64, value: Val<'m>) {

@@ -130,6 +130,10 @@ impl<'m> ScalarMachine for MathMachine<'_, 'm> {
         self.machine.nan_key_wraps_by()
     }
 
+    fn own_positive_zero(&mut self, a: Val<'m>) -> Option<Val<'m>> {
+        self.machine.own_positive_zero(self.b, a)
+    }
+
     fn select_f32(&mut self, condition: Val<'m>, a: Val<'m>, b: Val<'m>) -> Val<'m> {
         self.b.select(condition, a, b)
     }

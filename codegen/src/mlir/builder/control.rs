@@ -59,6 +59,28 @@ impl<'m> Builder<'m> {
         self.append("scf.for", &[&[from, to, step], first].concat(), &[], &types, vec![region])
     }
 
+    /// Runs `body` on `first`, and as long as it says so `next` on what it gives, and `body` again on what `next` gives. What
+    /// `body` gives has the types of its values but the first.
+    pub fn repeat_while(
+        &self,
+        first: &[Val<'m>],
+        body: impl FnOnce(&Self, &[Val<'m>]) -> (Val<'m>, Vec<Val<'m>>),
+        next: impl FnOnce(&Self, &[Val<'m>]) -> Vec<Val<'m>>,
+    ) {
+        let types: Vec<Type<'m>> = first.iter().map(|v| self.type_of(*v)).collect();
+        let mut between = vec![];
+        let before = self.region(&types, |arguments| {
+            let (again, values) = body(self, arguments);
+            between = values.iter().map(|v| self.type_of(*v)).collect();
+            self.append("scf.condition", &[&[again], &values[..]].concat(), &[], &[], vec![]);
+        });
+        let after = self.region(&between.clone(), |arguments| {
+            let values = next(self, arguments);
+            self.yield_values(&values);
+        });
+        self.append("scf.while", first, &[], &between, vec![before, after]);
+    }
+
     fn yield_values(&self, values: &[Val<'m>]) {
         self.append("scf.yield", values, &[], &[], vec![]);
     }

@@ -9,6 +9,7 @@ use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use model_name::ModelName;
 use routefuse::diag::Code;
 use routefuse::exec::Device;
+use routefuse::ir::RowShape;
 use std::path::PathBuf;
 
 /// Fuses the small tensor programs between a Mixture-of-Experts router and its expert GEMMs into one kernel.
@@ -203,6 +204,15 @@ pub enum Stage {
     Dot,
 }
 
+/// What is otherwise chosen.
+#[derive(Debug, Args)]
+pub struct Forced {
+    /// Give the row schedules of GPUs this one shape for any number of rows, to measure or to test it: as `dump --stage kernel`
+    /// prints it, "lanes=4 threads=128 sorted".
+    #[arg(long, value_name = "SHAPE")]
+    pub shape: Option<RowShape>,
+}
+
 /// `dump`.
 #[derive(Debug, Args)]
 pub struct Dump {
@@ -220,6 +230,8 @@ pub struct Dump {
     /// One kernel for every op, as without fusion.
     #[arg(long)]
     pub unfused: bool,
+    #[command(flatten)]
+    pub forced: Forced,
 }
 
 /// `compile`.
@@ -242,6 +254,8 @@ pub struct Compile {
     /// One kernel for every op, as without fusion.
     #[arg(long)]
     pub unfused: bool,
+    #[command(flatten)]
+    pub forced: Forced,
     /// Print what was written as JSON.
     #[arg(long)]
     pub json: bool,
@@ -288,6 +302,8 @@ pub struct Run {
     /// One kernel for every op, as without fusion.
     #[arg(long)]
     pub unfused: bool,
+    #[command(flatten)]
+    pub forced: Forced,
     #[command(flatten)]
     pub on: On,
 }
@@ -339,6 +355,8 @@ pub struct Explain {
 pub struct Bench {
     #[command(flatten)]
     pub graph: GraphSource,
+    #[command(flatten)]
+    pub forced: Forced,
     /// A dim and the extents to time, which all dims take in turn [default: 1,64,4096,65536].
     #[arg(long = "dim", value_name = "NAME=N,N,…", value_parser = extents)]
     pub dim: Option<(String, Extents)>,

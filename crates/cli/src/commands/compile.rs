@@ -28,7 +28,7 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
     // Every target is known before anything is compiled, and everything is compiled before anything is written.
     let targets = a.target.iter().map(|t| Target::named(t)).collect::<Result<Vec<_>, _>>()?;
-    let options = Options::default().fuse(!a.unfused);
+    let options = Options::default().fuse(!a.unfused).shape(a.forced.shape);
     let engine = Engine::builder().cancel(interrupt::cancel()).build()?;
     let all = progress::compiling(|bar| compile(&graph, (&engine, &options), &targets, bar))?;
     atomic_file::make_folder(&a.out)?;

@@ -18,7 +18,7 @@ const STAGES: [Stage; 7] =
 pub fn run(a: &Dump, colour: Colour) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
     let target = Target::named(&a.target)?;
-    let options = Options::default().fuse(!a.unfused);
+    let options = Options::default().fuse(!a.unfused).shape(a.forced.shape);
     let engine = Engine::builder().build()?;
     let stages = engine.stages(&graph, &target, &options)?;
     let texts = Texts { engine, graph, options, stages, code: OnceCell::new() };

@@ -22,7 +22,7 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
     if a.check {
         interp::check_size(&graph, &extents)?;
     }
-    let options = Options::default().fuse(!a.unfused);
+    let options = Options::default().fuse(!a.unfused).shape(a.forced.shape);
     let engine = kernel_cache::engine(cache)?;
     let executor = Executor::on(a.on.device.into())?;
     let target = executor.target()?;

@@ -83,7 +83,8 @@ impl Plans {
         };
         let pool = pool()?;
         let plan = |fuse: bool| -> Result<Arc<CudaPlan>, Failure> {
-            let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, &Options::default().fuse(fuse))?, &gpu)?;
+            let options = Options::default().fuse(fuse).shape(a.forced.shape);
+            let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, &options)?, &gpu)?;
             plan.prepare_telling(&pool, &bar.report())?;
             Ok(Arc::new(plan))
         };

@@ -28,7 +28,7 @@ fn code_and_metadata_for_three_targets() {
         let magic: &[u8] = if extension == "ptx" { b"//" } else { b"\x7fELF" };
         assert!(code.starts_with(magic), "{name}");
         assert_eq!(metadata["code"]["bytes"], code.len());
-        assert_eq!((&metadata["format"], &metadata["entry"]), (&1.into(), &"routefuse_kernel".into()));
+        assert_eq!((&metadata["format"], &metadata["entry"]), (&2.into(), &"routefuse_kernel".into()));
         assert!(name.contains(metadata["target"].as_str().unwrap()));
         let key = metadata["key"].as_str().unwrap();
         assert!(key.len() == 64 && key.bytes().all(|b| b.is_ascii_hexdigit()), "{key}");

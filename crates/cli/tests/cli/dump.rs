@@ -82,3 +82,20 @@ fn unfused_has_a_kernel_an_op() {
     assert_eq!(kernels(&["dump", &path, "--stage", "kernel"]), 1);
     assert!(kernels(&["dump", &path, "--stage", "kernel", "--unfused"]) > 5);
 }
+
+/// A shape is read as it is printed, and changes nothing but the row schedules of GPUs.
+#[test]
+fn a_shape_may_be_forced() {
+    let kernel = |args: &[&str]| routefuse(&[&["dump", "--model", "gpt-oss", "--stage", "kernel"], args].concat()).ok();
+    let chosen = kernel(&["--target", "sm_90"]);
+    assert!(chosen.contains("schedule sm_90: row up to 4096 rows: lanes=32 threads=64; more: lanes=4 "), "{chosen}");
+    let shape = "lanes=2 threads=64 sorted";
+    let forced = kernel(&["--target", "sm_90", "--shape", shape]);
+    assert!(forced.contains("schedule sm_90: row lanes=2 threads=64 sorted held="), "{forced}");
+    assert_eq!(kernel(&["--shape", shape]), kernel(&[]));
+    let text = "lanes or threads are missing; a shape is like `lanes=4 threads=128 sorted`";
+    routefuse(&["dump", "--model", "gpt-oss", "--shape", "lanes=2 sorted"]).fails(2, &[text]);
+    let text = "lists are exchanged by 64 lanes, but a warp has 32";
+    let shape = "lanes=64 threads=64 sorted";
+    routefuse(&["dump", "--model", "gpt-oss", "--target", "sm_90", "--shape", shape]).fails(1, &[text]);
+}

@@ -3,6 +3,7 @@
 use super::Growing;
 use routefuse_ir::kernel::ValueId;
 use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division};
+use routefuse_ir::kernel::schedule::sorted::{MOST_WORDS, words_of_block};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting};
 use std::collections::BTreeSet;
 
@@ -23,8 +24,12 @@ impl Growing<'_> {
             let widest = operands.iter().map(|o| self.kernel.value(*o).space.cols).max().unwrap_or(1);
             let least = widest.div_ceil(512).next_power_of_two() as u32;
             let lanes = self.c.of(&[1, 4, 8, 16, 32, 32, 64, 128, 256]).max(least);
-            let selecting = self.c.of(&[Selecting::InRegisters, Selecting::InMemory]);
-            RowShape { lanes, threads: lanes.max(64), persistent: self.c.one_in(2), selecting, ..alone }
+            let ways = [Selecting::InRegisters, Selecting::InMemory, Selecting::Sorted, Selecting::Sorted];
+            // Sorted lists are for the lanes of a warp, of any GPU's.
+            let selecting = self.c.of(if lanes > 32 { &ways[..2] } else { &ways });
+            let shape = RowShape { lanes, threads: lanes.max(64), persistent: self.c.one_in(2), selecting, ..alone };
+            let fits = selecting != Selecting::Sorted || words_of_block(&self.kernel, shape) <= MOST_WORDS;
+            if fits { shape } else { RowShape { selecting: Selecting::InRegisters, ..shape } }
         };
         let held = self.kernel.values().filter(|(_, v)| !v.kind.is_row_value()).map(|(id, _)| id);
         let held = held.filter(|id| operands.contains(id) || self.c.percent(30)).collect::<Vec<_>>();

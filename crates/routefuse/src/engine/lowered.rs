@@ -7,7 +7,7 @@ use routefuse_ir::target::Target;
 use routefuse_ir::{Diagnostic, Diagnostics, Graph, Verified};
 use routefuse_passes::explain::Report;
 use routefuse_passes::pipeline::{Compiled, Options, compile_graph_until};
-use routefuse_passes::schedule::schedule;
+use routefuse_passes::schedule::schedule_in;
 use std::time::{Duration, Instant};
 
 /// A canonical graph, its program, and the program's kernels with their schedules.
@@ -32,7 +32,7 @@ impl Lowered {
         let compiled = compile_graph_until(graph.clone(), options, cancel)?;
         let kernels = compiled.program.steps.iter().map(|step| {
             cancel.check()?;
-            schedule(step.kernel.clone(), target)
+            schedule_in(step.kernel.clone(), target, options.shape)
         });
         let kernels = kernels.collect::<Result<_, Diagnostic>>()?;
         Ok(Lowered { compiled, kernels, time: start.elapsed() })

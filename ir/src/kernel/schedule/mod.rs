@@ -34,12 +34,15 @@ pub mod code_size;
 pub mod holdings;
 pub mod key_blocks;
 pub mod room;
+mod shape_text;
+pub mod sorted;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 use super::{Kernel, ValueId};
 use crate::target::TargetKind;
+pub use shape_text::NoShape;
 use std::fmt;
 
 /// What one thread (or one step of the host's loop) handles of a [`Domain`].
@@ -278,20 +281,6 @@ impl RowShape {
     /// Rows that a block has at a time.
     pub fn rows(self) -> u32 {
         self.threads / self.lanes
-    }
-}
-
-impl fmt::Display for RowShape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Destructured so that a new field cannot be forgotten; what the rows are is said by the schedule.
-        let RowShape { lanes, threads, persistent, selecting, most_rows: _ } = self;
-        let grid = if *persistent { " persistent" } else { "" };
-        let selecting = match selecting {
-            Selecting::InRegisters => "",
-            Selecting::InMemory => " lists_in_memory",
-            Selecting::Sorted => " sorted",
-        };
-        write!(f, "lanes={lanes} threads={threads}{grid}{selecting}")
     }
 }
 

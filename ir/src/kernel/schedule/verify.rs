@@ -2,6 +2,7 @@
 
 use super::block_rows::{BLOCK_ROWS, Division};
 use super::room::needs;
+use super::sorted::{MOST_WORDS, words_of_block};
 use super::{Domain, MOST_SHAPES, Piece, RowShape, Schedule, Scheduled, Selecting};
 use crate::diag::{Code, Diagnostic};
 use crate::kernel::ValueId;
@@ -79,7 +80,7 @@ impl Scheduled {
         if !ascending || shapes[shapes.len() - 1].most_rows.is_some() {
             return Err(self.unfit("its shapes are not for more and more rows, the last one for any number"));
         }
-        for RowShape { lanes, threads, persistent: _, selecting, most_rows: _ } in shapes {
+        for shape @ RowShape { lanes, threads, persistent: _, selecting, most_rows: _ } in shapes {
             let whole = lanes.is_power_of_two() && *threads > 0 && threads.is_multiple_of(*lanes);
             if !whole || *threads > most || (self.is_host() && *lanes != 1) {
                 return Err(
@@ -88,6 +89,10 @@ impl Scheduled {
             }
             if *selecting == Selecting::Sorted && *lanes > warp {
                 return Err(self.unfit(&format!("lists are exchanged by {lanes} lanes, but a warp has {warp}")));
+            }
+            let words = if *selecting == Selecting::Sorted { words_of_block(&self.kernel, *shape) } else { 0 };
+            if words > MOST_WORDS {
+                return Err(self.unfit(&format!("a block of `{shape}` shares {words} words, and may {MOST_WORDS}")));
             }
         }
         Ok(())

@@ -52,13 +52,19 @@ impl<'m> InLanes<'_, 'm> {
     fn home_of(&self, column: Ix<'m>) -> (Ix<'m>, Ix<'m>) {
         let (ix, Registers { spread, home, .. }) = (&self.ix, &self.registers);
         let (span, side) = (u64::from(spread.span), u64::from(spread.side));
-        let (per_segment, per_lane) = match home {
-            Home::Columns => (spread.width, u64::from(spread.registers)),
-            Home::Segments => (1, 1),
+        let (per_segment, per_lane, run) = match home {
+            Home::Columns => (spread.width, u64::from(spread.registers), u64::from(spread.run)),
+            Home::Segments => (1, 1, 1),
         };
         let one = spread.segments == 1;
         let segment = if one { Ix::constant(0) } else { ix.divide(column, per_segment) };
         let within = if one { column } else { ix.remainder(column, per_segment) };
+        if run < per_lane {
+            // There is one segment.
+            let of_all = ix.divide(within, run);
+            let register = ix.add(ix.times(ix.divide(of_all, span), run), ix.remainder(within, run));
+            return (ix.remainder(of_all, span), register);
+        }
         let (turn, beside) = (ix.divide(segment, side), ix.remainder(segment, side));
         let lane = ix.add(ix.times(beside, span), ix.divide(within, per_lane));
         (lane, ix.add(ix.times(turn, per_lane), ix.remainder(within, per_lane)))

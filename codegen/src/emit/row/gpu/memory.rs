@@ -1,11 +1,11 @@
 //! How much shared memory the lanes of a row need.
 
 use super::rounds::pairs_of_list;
-use super::spread::{has_sums, lanes_and_registers};
+use super::spread::{Laid, laid};
 use crate::machine::Warps;
 use crate::machine::team::SharedMemory;
 use routefuse_ir::kernel::schedule::room::chosen_columns;
-use routefuse_ir::kernel::schedule::{RowShape, Selecting};
+use routefuse_ir::kernel::schedule::{RowShape, Selecting, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value};
 
 /// Pairs of a lane's list, at least and at most: 3 KiB a warp, of which a multiprocessor has 64. Lists of a few keys are
@@ -14,7 +14,11 @@ const PAIRS: std::ops::RangeInclusive<u32> = 5..=12;
 
 /// What a block of this shape shares for one kernel.
 pub(super) fn shared(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> SharedMemory {
-    SharedMemory { cells: chosen_columns(kernel) as u32, pairs: pairs_of_a_lane(kernel, warps, shape) }
+    SharedMemory {
+        cells: chosen_columns(kernel) as u32,
+        pairs: pairs_of_a_lane(kernel, warps, shape),
+        keys: keys_of_a_lane(kernel, shape),
+    }
 }
 
 /// Pairs that the longest sorted list takes, where lists are kept in memory: if they leave a multiprocessor's warps enough of
@@ -26,12 +30,23 @@ fn pairs_of_a_lane(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> u32 {
     let pairs = |v: &Value| match v.kind.row_value().copied() {
         Some(RowValue { op: RowOp::TopK { k, .. }, value, width }) => {
             let segments = kernel.value(value).space.cols / width;
-            let sums = has_sums(kernel, segments, width);
-            let (_, registers) = lanes_and_registers(u64::from(shape.lanes), segments, width, sums);
+            let Laid { registers, .. } = laid(kernel, shape, segments, width);
             pairs_of_list(registers, k)
         }
         _ => 0,
     };
     let most = kernel.values.iter().map(pairs).max().unwrap_or(0);
     if PAIRS.contains(&most) { most } else { 0 }
+}
+
+/// Words for the most keys that a lane selects from by sorted lists.
+fn keys_of_a_lane(kernel: &Kernel, shape: RowShape) -> u32 {
+    let words = |v: &Value| match v.kind.row_value().copied() {
+        Some(RowValue { op: RowOp::TopK { k, .. }, value, width }) => {
+            let Laid { registers, .. } = laid(kernel, shape, kernel.value(value).space.cols / width, width);
+            if sorted::applies(shape, registers, k) { sorted::words_of_keys(registers) } else { 0 }
+        }
+        _ => 0,
+    };
+    kernel.values.iter().map(words).max().unwrap_or(0)
 }

@@ -10,12 +10,16 @@
 //! How many lanes a row has is asked of the [`Team`] and of the [`Spread`]s: another shape (several rows a warp, several warps a
 //! row) is theirs, and the algorithms beside them do not notice.
 
+mod columns_of_keys;
 mod cumsum;
 mod in_lanes;
 mod memory;
+mod merge;
+mod quick_keys;
 mod rank;
 mod reduce;
 mod rounds;
+mod sorted;
 mod sorting_network;
 mod spread;
 mod topk;
@@ -67,7 +71,7 @@ pub(in crate::emit) fn emit(
         warps.begin(b);
         let thread = b.coordinate(Coordinate::Thread);
         let team = Rc::new(Team::new(b, warps, shape, shared, b.trunci(thread, b.int(32))));
-        let spreads = Spreads::new(b, job.kernel, &pull.ix, &team);
+        let spreads = Spreads::new(b, job.kernel, &pull.ix, &team, shape);
         spreads.declare(domains);
         let owner = RowGpu {
             b,
@@ -75,9 +79,11 @@ pub(in crate::emit) fn emit(
             lanewise: Rc::clone(&pull.lanewise),
             pull,
             warps,
+            shape,
             team,
             spreads,
             keys: ScopedMap::new(&scopes),
+            lists: ScopedMap::new(&scopes),
             no_negative_zero: analysis::no_negative_zero(job.kernel),
             peepholes,
             unique: ScopedMap::new(&scopes),
@@ -96,16 +102,19 @@ struct RowGpu<'a, 'm> {
     ix: Rc<Indexing<'a, 'm>>,
     lanewise: Rc<Lanewise<'a, 'm>>,
     warps: &'a dyn Warps,
+    shape: RowShape,
     /// The lanes of a row.
     team: Rc<Team<'a, 'm>>,
     spreads: Spreads<'a, 'm>,
     /// Rank keys that were emitted.
     keys: ScopedMap<KeysOf, Lanes<'m>>,
+    /// A lane's best rank keys, sorted, by how many they are.
+    lists: ScopedMap<(KeysOf, u64), Rc<[Val<'m>]>>,
     /// By value, whether no element of it, a float, is −0.0.
     no_negative_zero: Vec<bool>,
     peepholes: Peepholes,
     /// Unique keys that were emitted.
-    unique: ScopedMap<KeysOf, UniqueKeys<'m>>,
+    unique: ScopedMap<(KeysOf, u64), UniqueKeys<'m>>,
     /// Rows are few: what one waits for counts, and not how much is done.
     few: bool,
 }

@@ -98,7 +98,7 @@ impl<'m> RowGpu<'_, 'm> {
         Some(Lanes { trap: self.lanewise.either(condition.trap, keys.trap), ..Lanes::exact(value, lanes) })
     }
 
-    fn added_to_keys(&self) -> u32 {
+    pub(super) fn added_to_keys(&self) -> u32 {
         self.pull.machine.nan_key_wraps_by()
     }
 
@@ -110,7 +110,7 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// The rank keys of a value's floats; those of numbers are larger by the machine's offset.
-    fn float_keys(&self, id: ValueId, x: Lanes<'m>, candidates: Candidates) -> Lanes<'m> {
+    pub(super) fn float_keys(&self, id: ValueId, x: Lanes<'m>, candidates: Candidates) -> Lanes<'m> {
         let (kernel, dtype) = (self.pull.kernel, self.pull.kernel.value(id).dtype);
         let x = self.lanewise.cast(x, dtype, DType::F32);
         let plain = self.peepholes.has(Peephole::PlainKeys) && dtype == DType::F32;

@@ -24,8 +24,13 @@ impl<'m> RowGpu<'_, 'm> {
         let dtype = self.pull.kernel.value(value).dtype;
         if op == ReduceOp::TopTwoSum {
             let (keys, trap) = self.own_keys(value, spread, index, Candidates::All);
-            let sums: Vec<Val<'m>> =
-                (0..spread.turns).map(|turn| self.top_two_sum(&keys[spread.turn(turn)], spread)).collect();
+            let sums: Vec<Val<'m>> = (0..spread.turns)
+                .map(|turn| {
+                    let keys = &keys[spread.turn(turn)];
+                    let listed = if spread.turns == 1 { self.two_best_of_list(value, keys, index) } else { None };
+                    self.top_two_sum(keys, listed, spread)
+                })
+                .collect();
             let lanes = Lanes { nans: Nans::Free, ..Lanes::exact(self.b.gather_lanes(&sums), spread.turns) };
             return Lanes { trap: self.trap_of_segments(trap, spread), ..lanes };
         }
@@ -43,7 +48,7 @@ impl<'m> RowGpu<'_, 'm> {
                         _ => self.b.const_zero(value_type(self.b, dtype)),
                     };
                     let own = own.iter().zip(columns).map(|(x, p)| p.valid.map_or(*x, |v| self.b.select(v, *x, zero)));
-                    self.tree_over_lanes(own.collect(), dtype, spread.span)
+                    self.tree(own.collect(), dtype, spread)
                 }
                 _ => self.extreme_of_segment(own, op == ReduceOp::Max, dtype, spread.span),
             }
@@ -57,6 +62,25 @@ impl<'m> RowGpu<'_, 'm> {
         };
         let trap = self.trap_of_segments(operand.trap, spread);
         Lanes { value: self.b.gather_lanes(&results), lanes: spread.turns, nans, trap }
+    }
+
+    /// The canonical tree over a segment's registers, a power of two on each of its lanes.
+    fn tree(&self, mut registers: Vec<Val<'m>>, dtype: DType, spread: &Spread<'m>) -> Val<'m> {
+        // Runs that lie behind those of all lanes are farther away than any lane.
+        while registers.len() > spread.run as usize {
+            registers = self.halves_added(&registers, dtype);
+        }
+        self.tree_over_lanes(registers, dtype, spread.span)
+    }
+
+    /// The two halves of these registers, added.
+    fn halves_added(&self, registers: &[Val<'m>], dtype: DType) -> Vec<Val<'m>> {
+        let (low, high) = registers.split_at(registers.len() / 2);
+        let add = |(x, y): (&Val<'m>, &Val<'m>)| match dtype {
+            DType::F32 => self.b.addf(*x, *y),
+            _ => self.b.addi(*x, *y),
+        };
+        low.iter().zip(high).map(add).collect()
     }
 
     /// The canonical tree over `span` lanes of these registers, a power of two: lanes first, from the farthest on. As long
@@ -90,8 +114,7 @@ impl<'m> RowGpu<'_, 'm> {
             }
         }
         while registers.len() > 1 {
-            let (low, high) = registers.split_at(registers.len() / 2);
-            registers = low.iter().zip(high).map(|(x, y)| add(*x, *y)).collect();
+            registers = self.halves_added(&registers, dtype);
         }
         registers[0]
     }
@@ -155,20 +178,21 @@ impl<'m> RowGpu<'_, 'm> {
         }
     }
 
-    /// The better and the next of `span` lanes of these rank keys, added as floats.
-    fn top_two_sum(&self, keys: &[Val<'m>], spread: &Spread<'m>) -> Val<'m> {
+    /// The better and the next of `span` lanes of these rank keys, added as floats. The two best of the lane may be known.
+    fn top_two_sum(&self, keys: &[Val<'m>], known: Option<[Val<'m>; 2]>, spread: &Spread<'m>) -> Val<'m> {
         let (b, team) = (self.b, &self.team);
         // The best two of two pairs, each with the better one first.
         let merged = |(a, b2): (Val<'m>, Val<'m>), (c, d): (Val<'m>, Val<'m>)| {
             (b.maxui(a, c), b.maxui(b.minui(a, c), b.maxui(b2, d)))
         };
-        let mut pairs: Vec<(Val<'m>, Val<'m>)> = keys
-            .chunks(2)
-            .map(|pair| match pair {
-                [x, y] => (b.maxui(*x, *y), b.minui(*x, *y)),
-                _ => (pair[0], self.word(0)),
-            })
-            .collect();
+        let pair = |pair: &[Val<'m>]| match pair {
+            [x, y] => (b.maxui(*x, *y), b.minui(*x, *y)),
+            _ => (pair[0], self.word(0)),
+        };
+        let mut pairs: Vec<(Val<'m>, Val<'m>)> = match known {
+            Some([best, next]) => vec![(best, next)],
+            None => keys.chunks(2).map(pair).collect(),
+        };
         while pairs.len() > 1 {
             pairs = pairs.chunks(2).map(|two| if let [x, y] = two { merged(*x, *y) } else { two[0] }).collect();
         }

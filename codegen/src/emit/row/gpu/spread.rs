@@ -5,7 +5,7 @@ use crate::emit::pull::index::{Index, Ix};
 use crate::emit::row::is_topk;
 use crate::machine::team::Team;
 use crate::mlir::builder::{Builder, IntPredicate, Val};
-use routefuse_ir::kernel::schedule::Domain;
+use routefuse_ir::kernel::schedule::{Domain, RowShape, Selecting, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue};
 use routefuse_ir::op::ReduceOp;
 use std::cell::RefCell;
@@ -14,9 +14,16 @@ use std::rc::Rc;
 
 /// Columns in segments, over the lanes of a row.
 ///
-/// `span` lanes share a segment, each `registers` neighbouring columns of it, lower lanes the lower ones; `side` segments lie
-/// side by side over the lanes, and the rest in further turns. Where the last lanes or turns have no column of their own
-/// they have a copy of another. One segment alone that does not need all lanes is repeated over them.
+/// `span` lanes share a segment, each `registers` columns of it; `side` segments lie side by side over the lanes, and the rest
+/// in further turns. Where the last lanes or turns have no column of their own they have a copy of another. One segment alone
+/// that does not need all lanes is repeated over them.
+///
+/// Mostly a lane's columns of a segment are neighbours, lower lanes having the lower ones. Where few lanes have many columns they
+/// come in runs of `run`:
+/// ```text
+/// 32 columns over 2 lanes, run = 8     lane 0: 0–7 and 16–23     lane 1: 8–15 and 24–31
+/// ```
+/// Then the lanes of a row load neighbouring pieces of memory at a time, and a sum begins with additions within a lane.
 pub(super) struct Spread<'m> {
     /// Segments of the space.
     pub segments: u64,
@@ -26,6 +33,8 @@ pub(super) struct Spread<'m> {
     pub span: u32,
     /// Columns of a segment that a lane has.
     pub registers: u32,
+    /// So many of them are neighbours, a divisor of `registers`; a power of two where it is less.
+    pub run: u32,
     /// Segments side by side, a power of two.
     pub side: u32,
     /// Times that `side` segments make them all.
@@ -69,9 +78,61 @@ struct Numbers {
     width: u64,
     span: u64,
     registers: u64,
+    run: u64,
     side: u64,
     /// A segment's lanes are all lanes.
     all: bool,
+}
+
+/// Columns that neighbours in memory are loaded by at once: 16 bytes of 16-bit elements.
+const RUN: u64 = 8;
+
+/// A value of so few columns, which is not the widest, is laid over the lanes column by column: of several such values of
+/// nearly as many columns, as of chosen experts with and without shared ones, each lane has the same columns.
+const NARROW: u64 = 32;
+
+/// How a segment lies over lanes.
+#[derive(Clone, Copy)]
+pub(super) struct Laid {
+    /// Its lanes.
+    pub span: u64,
+    /// Columns of each.
+    pub registers: u64,
+    /// Neighbours among them.
+    pub run: u64,
+}
+
+/// How segments of a value lie over the lanes of this shape. What a kernel does with them decides: columns in runs are for
+/// what does not depend on which lane comes first.
+pub(super) fn laid(kernel: &Kernel, shape: RowShape, segments: u64, width: u64) -> Laid {
+    let lanes = u64::from(shape.lanes);
+    let sums = has_sums(kernel, segments, width);
+    let (span, registers) = lanes_and_registers(lanes, segments, width, sums);
+    let plain = Laid { span, registers, run: registers };
+    if shape.selecting != Selecting::Sorted || segments > 1 || registers == 1 {
+        return plain;
+    }
+    let mut widest = 1;
+    for row in kernel.values.iter().filter_map(|v| v.kind.row_value()) {
+        let cols = kernel.value(row.value).space.cols;
+        widest = widest.max(cols);
+        let fits = match row.op {
+            _ if cols != width => true,
+            // Other segments of the same columns.
+            _ if row.width != width => false,
+            RowOp::Reduce(ReduceOp::TopTwoSum) | RowOp::CumSum => false,
+            RowOp::Reduce(_) => true,
+            RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => {
+                sorted::applies(shape, registers.next_multiple_of(RUN), k)
+            }
+        };
+        if !fits {
+            return plain;
+        }
+    }
+    let run = if width <= NARROW && width < widest { 1 } else { RUN };
+    let registers = if sums { registers } else { width.div_ceil(run * span) * run };
+    if registers % run == 0 { Laid { span, registers, run } } else { plain }
 }
 
 /// The lanes of a segment, and the columns of each. Where sums are made, the registers of a segment are a power of two in all.
@@ -95,6 +156,7 @@ pub(super) struct Spreads<'a, 'm> {
     kernel: &'a Kernel,
     ix: Rc<Indexing<'a, 'm>>,
     team: Rc<Team<'a, 'm>>,
+    shape: RowShape,
     /// By segments and their columns.
     known: RefCell<HashMap<(u64, u64), Rc<Spread<'m>>>>,
 }
@@ -105,8 +167,9 @@ impl<'a, 'm> Spreads<'a, 'm> {
         kernel: &'a Kernel,
         ix: &Rc<Indexing<'a, 'm>>,
         team: &Rc<Team<'a, 'm>>,
+        shape: RowShape,
     ) -> Spreads<'a, 'm> {
-        Spreads { b, kernel, ix: Rc::clone(ix), team: Rc::clone(team), known: RefCell::default() }
+        Spreads { b, kernel, ix: Rc::clone(ix), team: Rc::clone(team), shape, known: RefCell::default() }
     }
 
     /// Emits every spread that the kernel needs, before any loop.
@@ -128,14 +191,18 @@ impl<'a, 'm> Spreads<'a, 'm> {
         // of them may be anything.
         let mut narrow: Vec<u64> = self.kernel.values.iter().map(|v| v.space.cols).collect();
         narrow.extend(domains.iter().map(|d| d.cols));
-        narrow.retain(|cols| (2..=lanes).contains(cols));
+        narrow.retain(|cols| *cols > 1);
         narrow.sort_unstable();
         narrow.dedup();
+        narrow.retain(|cols| *cols <= lanes || laid(self.kernel, self.shape, 1, *cols).run == 1);
         for (i, wide) in narrow.iter().enumerate() {
-            let Some(base) = self.of(1, *wide).columns[0].at.base else { continue };
+            let wide = self.of(1, *wide);
             for part in &narrow[..i] {
-                if let Some(own) = self.of(1, *part).columns[0].at.base {
-                    self.ix.know_within(base, *part, own);
+                let part = self.of(1, *part);
+                for (wide, own) in wide.columns.iter().zip(&part.columns) {
+                    if let (Some(base), Some(own)) = (wide.at.base, own.at.base) {
+                        self.ix.know_within(base, part.width, own);
+                    }
                 }
             }
         }
@@ -168,10 +235,10 @@ impl<'a, 'm> Spreads<'a, 'm> {
     fn made(&self, segments: u64, width: u64) -> Spread<'m> {
         let (b, team) = (self.b, &self.team);
         let lanes = u64::from(team.lanes);
-        let (span, registers) = lanes_and_registers(lanes, segments, width, has_sums(self.kernel, segments, width));
+        let Laid { span, registers, run } = laid(self.kernel, self.shape, segments, width);
         let side = lanes / span;
         let turns = segments.div_ceil(side);
-        let numbers = Numbers { segments, width, span, registers, side, all: span == lanes };
+        let numbers = Numbers { segments, width, span, registers, run, side, all: span == lanes };
         let member = if numbers.all { team.lane } else { b.andi(team.lane, self.word(span - 1)) };
         let neighbour = (!numbers.all).then(|| b.shrui(team.lane, self.word(u64::from(span.trailing_zeros()))));
         let in_segment = self.in_segment(numbers, member);
@@ -182,13 +249,17 @@ impl<'a, 'm> Spreads<'a, 'm> {
             owned.push(segment);
         }
         let first = (segments == 1 && !numbers.all).then(|| self.below(team.lane, span));
-        let (span, registers, side, turns) = (span as u32, registers as u32, side as u32, turns as u32);
-        Spread { segments, width, span, registers, side, turns, columns, owned, member, first }
+        let (span, registers, run) = (span as u32, registers as u32, run as u32);
+        let (side, turns) = (side as u32, turns as u32);
+        Spread { segments, width, span, registers, run, side, turns, columns, owned, member, first }
     }
 
     /// A lane's columns in a segment, whichever that is.
     fn in_segment(&self, numbers: Numbers, member: Val<'m>) -> Vec<Column<'m>> {
-        let (b, Numbers { width, span, registers, .. }) = (self.b, numbers);
+        let (b, Numbers { width, span, registers, run, .. }) = (self.b, numbers);
+        if run < registers {
+            return (0..registers).map(|register| self.in_run(numbers, member, register)).collect();
+        }
         let (whole, rest) = (width / registers, width % registers);
         // Lanes of a segment that have a column in this register.
         let having = |register: u64| whole + u64::from(register < rest);
@@ -210,6 +281,34 @@ impl<'a, 'm> Spreads<'a, 'm> {
         (0..registers).map(column).collect()
     }
 
+    /// A lane's column in one of its registers, where the columns come in runs.
+    fn in_run(&self, Numbers { width, span, run, .. }: Numbers, member: Val<'m>, register: u64) -> Column<'m> {
+        let first = register / run * run * span + register % run;
+        // Lanes that have a column in this register.
+        let having = width.saturating_sub(first).div_ceil(run).min(span);
+        let valid = (having < span).then(|| match having {
+            0 => self.b.const_bool(false),
+            _ => self.below(member, having),
+        });
+        let at = match having {
+            0 => Ix::constant(width - 1),
+            1 => Ix::constant(first),
+            _ => {
+                let clamped = if having < span { self.b.minui(member, self.word(having - 1)) } else { member };
+                let at = self.ix.times(self.ix.of_word(clamped), run).offset(first);
+                if run > 1 {
+                    at
+                } else {
+                    // One index, by which other values' columns are known; and how large it may be.
+                    let at = self.ix.materialise(at);
+                    self.ix.know_end(at, first + having);
+                    Ix::value(at, 1)
+                }
+            }
+        };
+        Column { at, valid }
+    }
+
     /// A lane's columns in one turn, and their segment.
     fn of_turn(
         &self,
@@ -218,7 +317,7 @@ impl<'a, 'm> Spreads<'a, 'm> {
         neighbour: Option<Val<'m>>,
         in_segment: &[Column<'m>],
     ) -> (Vec<Column<'m>>, Ix<'m>) {
-        let (b, Numbers { segments, width, span, registers, side, all, .. }) = (self.b, numbers);
+        let (b, Numbers { segments, width, span, registers, run, side, all }) = (self.b, numbers);
         let first = turn * side;
         let left = segments - first;
         let (segment, valid) = match neighbour {
@@ -231,7 +330,8 @@ impl<'a, 'm> Spreads<'a, 'm> {
             }
         };
         // Columns follow from the lane's number without the segment's.
-        let linear = width == span * registers && (segments > 1 || all) && left >= side;
+        let linear =
+            width == span * registers && (segments > 1 || all) && left >= side && run == registers && side * span > 1;
         let base = if linear {
             self.ix.times(self.ix.of_word(self.team.lane), registers).offset(first * width)
         } else {

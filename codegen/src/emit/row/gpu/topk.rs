@@ -1,9 +1,12 @@
 //! The k best columns of each segment.
 //!
 //! Every lane sorts its own keys, best first. Then k rounds: the lanes' best keys are compared, and the lowest lane that has the
-//! largest puts its column into the round's cell and goes on with its next key.
+//! largest puts its column into the round's cell and goes on with its next key. Or, where the shape says so, all is done with
+//! [sorted lists of keys](super::sorted).
 
 use super::RowGpu;
+use super::columns_of_keys::Wanted;
+use super::quick_keys::{Doubt, QuickKeys};
 use super::rounds::Round;
 use super::spread::{Column, Spread};
 use super::unique_keys::Chosen;
@@ -46,18 +49,37 @@ impl<'m> RowGpu<'_, 'm> {
     ) -> Lanes<'m> {
         let Selection { k, candidates } = what;
         let masked = self.masked(value, index, candidates);
-        let (keys, trap) = self.own_keys(masked.map_or(value, |m| m.0), spread, index, candidates);
+        let sorts = self.sorts(spread, k);
+        let of = masked.map_or(value, |m| m.0);
+        let QuickKeys { keys, doubt, trap } = if sorts {
+            self.quick_keys(of, spread, index, candidates)
+        } else {
+            let (keys, trap) = self.own_keys(of, spread, index, candidates);
+            QuickKeys { keys, doubt: None, trap }
+        };
         let trap = self.lanewise.either(trap, masked.and_then(|m| m.1.trap));
         let mask = masked.map(|m| m.1.value);
         let may_run_out = self.may_run_out(value, candidates);
         let cells: Vec<Val<'m>> = result.columns.iter().map(|column| self.ix.to_word(column.at)).collect();
-        let giving = self.team.giving();
+        // Marks are in the order of the columns where a lane's columns are neighbours.
+        let by_column = sorts && order == TopKOrder::Column && spread.run == spread.registers;
+        let mut giving = self.team.giving();
         for turn in 0..spread.turns {
-            self.give_best(&giving, (&keys[spread.turn(turn)], mask), (k, may_run_out), spread, turn);
+            let keys = &keys[spread.turn(turn)];
+            if sorts {
+                // What other values sort as well are rank keys of all floats.
+                let of_all = matches!(doubt, Some(Doubt::NegInf)) || doubt.is_none() && candidates == Candidates::All;
+                let known = self.lists.get(&((of, Candidates::All, index.key()), k));
+                let known = known.filter(|_| of_all && spread.turns == 1);
+                let wanted = Wanted { k, candidates, may_run_out, by_column, mask };
+                giving = self.give_sorted(giving, (keys, known.as_deref()), doubt, wanted, (spread, turn));
+            } else {
+                self.give_best(&giving, (keys, mask), (k, may_run_out), spread, turn);
+            }
         }
         let mut taking = giving.settled();
         let mut chosen: Vec<Val<'m>> = cells.iter().map(|cell| taking.take(*cell)).collect();
-        if order == TopKOrder::Column && k > 1 {
+        if order == TopKOrder::Column && k > 1 && !by_column {
             (chosen, taking) = self.in_order_of_columns(taking, &chosen, &cells, k, result);
         }
         let lanes = Lanes::exact(self.b.gather_lanes(&chosen), chosen.len() as u32);
@@ -79,6 +101,22 @@ impl<'m> RowGpu<'_, 'm> {
         let may_run_out = self.may_run_out(value, candidates);
         self.rounds_seldom(&keys, k, spread, |round, found| self.give_found(&giving, found, round, may_run_out));
         let taking = giving.settled();
+        cells.iter().map(|cell| taking.take(*cell)).collect()
+    }
+
+    /// As [`Self::select_in_loop`], by sorted lists of rank keys.
+    pub(super) fn select_by_rank_keys(
+        &self,
+        value: ValueId,
+        Selection { k, candidates }: Selection,
+        (spread, index): (&Spread<'m>, &Index<'m>),
+        cells: &[Val<'m>],
+    ) -> Vec<Val<'m>> {
+        let (keys, _) = self.own_keys(value, spread, index, candidates);
+        let may_run_out = self.may_run_out(value, candidates);
+        let wanted = Wanted { k, candidates, may_run_out, by_column: false, mask: None };
+        let given = self.give_sorted(self.team.giving(), (&keys, None), None, wanted, (spread, 0));
+        let taking = given.settled();
         cells.iter().map(|cell| taking.take(*cell)).collect()
     }
 
@@ -297,6 +335,13 @@ impl<'m> RowGpu<'_, 'm> {
                 mask.extend(own.iter().map(|key| some(*key)));
             } else if spread.registers == 1 && spread.width <= ASKED {
                 mask.push(b.andi(some(own[0]), self.ranks_below(own[0], k, spread.span)));
+            } else if self.sorts(spread, k) {
+                let may_run_out =
+                    self.may_run_out(value, candidates) || own.len() as u64 * u64::from(spread.span) > spread.width;
+                let best = self.best_keys(&self.best_of_lane(own, k), None, k, spread);
+                let wanted = Wanted { k, candidates, may_run_out, by_column: true, mask: None };
+                let (marks, _) = self.marks(own, &best, None, wanted, spread);
+                mask.extend((0..own.len() as u32).map(|i| self.is_marked(marks, i)));
             } else {
                 // What the last round found: all keys up to it are chosen.
                 let mut last = (self.word(0), self.word(u32::MAX));

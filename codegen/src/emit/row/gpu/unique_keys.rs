@@ -1,8 +1,9 @@
-//! Selections of 16-bit floats where rows are few: keys that no two columns share.
+//! Selections of 16-bit floats: keys that no two columns share.
 //!
 //! A float that was widened from 16 bits ends in zeros. So does its rank key, or in ones where it is negative; in their place
-//! goes the column, the lower the better. No two columns have one key then: the largest key is one lane's, which goes on
-//! without a vote, and all lanes read the column off it.
+//! goes the column, the lower the better. No two columns have one key then. In rounds, where rows are few, the
+//! largest key is one lane's, which goes on without a vote; sorted lists, where rows are many, need nothing beside them. All
+//! lanes read the columns off the keys.
 //!
 //! What is selected may be the softmax of such floats. It is in their order, but for what rounding makes equal: the contract
 //! then takes the lower column, whatever the logits were. So a softmax is selected by its logits only if what was chosen proves
@@ -97,9 +98,10 @@ fn is_in_exponents_alone(kernel: &Kernel, id: ValueId) -> bool {
     !is_stored(id) && users(id).all(is_exponent)
 }
 
-/// The unique keys of a lane, best first, and the largest of all lanes.
+/// Unique keys, best first, and the largest of all lanes.
 #[derive(Clone)]
 pub(super) struct UniqueKeys<'m> {
+    /// A lane's own; or where lanes exchange sorted lists, the best of all lanes.
     sorted: Rc<[Val<'m>]>,
     largest: Val<'m>,
 }
@@ -115,8 +117,9 @@ pub(super) struct Chosen<'m> {
 impl<'m> RowGpu<'_, 'm> {
     /// What a selection is by its order, where unique keys are to find it.
     fn has_unique_keys(&self, value: ValueId, (k, order): (u64, TopKOrder), spread: &Spread<'m>) -> Option<Ordered> {
-        let one_list = spread.segments == 1 && u64::from(spread.registers) <= LIST && k <= UNROLLED;
-        if !self.few || !one_list || order != TopKOrder::Value || self.team.is_block() || !self.warps.has_max() {
+        let one_list = u64::from(spread.registers) <= LIST && k <= UNROLLED;
+        let rounds = self.few && one_list && !self.team.is_block() && self.warps.has_max();
+        if spread.segments > 1 || order != TopKOrder::Value || !(rounds || self.sorts(spread, k)) {
             return None;
         }
         ordered(self.pull.kernel, value, spread.width).filter(|o| spread.width <= u64::from(o.column_mask()))
@@ -135,17 +138,18 @@ impl<'m> RowGpu<'_, 'm> {
             let (op, value) = (RowOp::Reduce(ReduceOp::Max), of.operand);
             kernel.value(id).kind.row_value() == Some(&RowValue { op, value, width: of.width })
         };
-        let ordered = kernel.values().find_map(|(id, value)| match value.kind.row_value() {
+        let (ordered, k) = kernel.values().find_map(|(id, value)| match value.kind.row_value() {
             Some(RowValue { op: RowOp::TopK { k, order, .. }, value, width }) if self.pull.is_reached(id) => {
                 let spread = self.spreads.of(kernel.value(*value).space.cols / width, *width);
-                self.has_unique_keys(*value, (*k, *order), &spread).filter(|o| o.softmax.is_some_and(is_largest))
+                let ordered = self.has_unique_keys(*value, (*k, *order), &spread)?;
+                ordered.softmax.is_some_and(is_largest).then_some((ordered, *k))
             }
             _ => None,
         })?;
         if !is_in_exponents_alone(kernel, ordered.softmax?) {
             return None;
         }
-        let keys = self.unique_keys(&ordered, Candidates::All, (spread, index))?;
+        let keys = self.unique_keys((&ordered, k), Candidates::All, (spread, index))?;
         let largest = self.float_of_unique(keys.largest, ordered.column_mask());
         Some(Lanes { nans: Nans::Free, ..Lanes::exact(largest, 1) })
     }
@@ -161,10 +165,13 @@ impl<'m> RowGpu<'_, 'm> {
         let Selection { k, candidates } = what;
         let ordered = self.has_unique_keys(value, (k, order), spread)?;
         let candidates = if ordered.softmax.is_some() { Candidates::All } else { candidates };
-        let keys = self.unique_keys(&ordered, candidates, (spread, index))?;
+        let keys = self.unique_keys((&ordered, k), candidates, (spread, index))?;
         let b = self.b;
         let cells: Vec<Val<'m>> = result.columns.iter().map(|column| self.ix.to_word(column.at)).collect();
-        let best = self.best_unique(&keys, k, &cells, spread.span);
+        let best = match self.sorts(spread, k) {
+            true => self.best_of_list(&keys.sorted, result),
+            false => self.best_unique(&keys, k, &cells, spread.span),
+        };
         let mask = self.word(ordered.column_mask());
         let column = |key: &Val<'m>| {
             let column = b.xori(b.andi(*key, mask), mask);
@@ -182,7 +189,10 @@ impl<'m> RowGpu<'_, 'm> {
         let doubtful = self.is_doubtful(&ordered, largest, &elements, (spread, index));
         let by_the_letter = |_: &_| {
             self.pull.scopes.scoped(|| {
-                let columns = self.select_in_loop(value, what, (spread, index), &cells);
+                let columns = match self.sorts(spread, k) {
+                    true => self.select_by_rank_keys(value, what, (spread, index), &cells),
+                    false => self.select_in_loop(value, what, (spread, index), &cells),
+                };
                 let at = columns.iter().map(|column| self.ix.of_word(*column)).collect();
                 let elements = self.widened(ordered.source, &index.at(at)).value;
                 columns.iter().copied().chain(self.registers(elements, cells.len())).collect()
@@ -197,11 +207,11 @@ impl<'m> RowGpu<'_, 'm> {
     /// The unique keys of a row; 0 for what is no candidate. None where a gather of them may trap.
     fn unique_keys(
         &self,
-        ordered: &Ordered,
+        (ordered, k): (&Ordered, u64),
         candidates: Candidates,
         (spread, index): (&Spread<'m>, &Index<'m>),
     ) -> Option<UniqueKeys<'m>> {
-        let wanted = (ordered.source, candidates, index.key());
+        let wanted = ((ordered.source, candidates, index.key()), k);
         if let Some(known) = self.unique.get(&wanted) {
             return Some(known);
         }
@@ -223,6 +233,12 @@ impl<'m> RowGpu<'_, 'm> {
             some.map_or(unique, |some| b.select(some, unique, self.word(0)))
         });
         let mut list: Vec<Val<'m>> = unique.collect();
+        if self.sorts(spread, k) {
+            let best = self.best_keys(&self.best_of_lane(&list, k), None, k, spread);
+            let keys = UniqueKeys { largest: best[0], sorted: best.into() };
+            self.unique.insert(wanted, keys.clone());
+            return Some(keys);
+        }
         sorting_network::sort(list.len(), |i, j| {
             (list[i], list[j]) = (b.maxui(list[i], list[j]), b.minui(list[i], list[j]));
         });
@@ -230,6 +246,26 @@ impl<'m> RowGpu<'_, 'm> {
         let keys = UniqueKeys { sorted: list.into(), largest };
         self.unique.insert(wanted, keys.clone());
         Some(keys)
+    }
+
+    /// For each column of a spread, of the best keys the one of that number.
+    fn best_of_list(&self, best: &[Val<'m>], spread: &Spread<'m>) -> Vec<Val<'m>> {
+        let b = self.b;
+        // The column that each lane has in a register, best ones first.
+        let of_register = |register: u32| {
+            let (run, span) = (spread.run, spread.span);
+            let (first, apart) = (register / run * run * span + register % run, run);
+            (0..span).map(move |member| (member, (first + member * apart) as usize))
+        };
+        let chosen = |register: u32| {
+            let mut own = of_register(register).filter(|(_, column)| *column < best.len());
+            let first = own.next().map_or(self.word(0), |(_, column)| best[column]);
+            own.fold(first, |chosen, (member, column)| {
+                let here = b.cmpi(IntPredicate::Eq, spread.member, self.word(member));
+                b.select(here, best[column], chosen)
+            })
+        };
+        (0..spread.registers).map(chosen).collect()
     }
 
     /// For each of these cells, numbered from 0 for the best, the key that belongs into it; 0 where there are no more.

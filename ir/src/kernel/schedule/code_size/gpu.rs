@@ -3,7 +3,7 @@
 use super::columns::{Columns, Step};
 use super::walk::{ROW, Walk};
 use super::{LIST, UNROLLED};
-use crate::kernel::schedule::{Domain, Piece, Schedule, Variant};
+use crate::kernel::schedule::{Domain, Piece, RowShape, Schedule, Variant, sorted};
 use crate::kernel::{RowOp, RowValue, ValueId};
 use crate::op::{ReduceOp, TopKOrder};
 use crate::target::Target;
@@ -16,9 +16,11 @@ pub(super) fn add_store(walk: &mut Walk, (schedule, variant): (&Schedule, Varian
     let Some(domain) = schedule.domains().iter().find(|d| d.stores.contains(&(position as u32))) else { return };
     let kernel = walk.kernel;
     let store = &kernel.stores[position];
-    let team = schedule
-        .shape(variant)
-        .map(|shape| Team { lanes: u64::from(shape.lanes), warp: u64::from(target.info().warp) });
+    let team = schedule.shape(variant).map(|shape| Team {
+        shape,
+        lanes: u64::from(shape.lanes),
+        warp: u64::from(target.info().warp),
+    });
     let (columns, rows) = match &team {
         None => piece(walk, domain),
         Some(team) => (team.spread(walk, 1, domain.cols).columns, 1),
@@ -55,6 +57,7 @@ fn piece(walk: &mut Walk, domain: &Domain) -> (Columns, u64) {
 
 /// The lanes of a row.
 struct Team {
+    shape: RowShape,
     lanes: u64,
     warp: u64,
 }
@@ -125,9 +128,24 @@ impl Team {
         }
     }
 
+    /// A selection by sorted lists of keys: these, their merges, and the columns; all but the columns a second time where quick
+    /// keys are doubtful.
+    fn sorted_lists(&self, spread: &Spread, k: u64) -> u64 {
+        let (registers, size) = (spread.registers, k.next_power_of_two());
+        let steps = u64::from(size.ilog2());
+        let (lists, exchanges) = (registers.div_ceil(size), size * steps * (steps + 1) / 4);
+        let merge = size * (2 + steps);
+        let sort = lists * 2 * exchanges + lists * merge + 2 * u64::from(spread.span.max(1).ilog2()) * merge;
+        let columns = 6 * registers + 150 + k.div_ceil(spread.span) * (3 * k + 30);
+        20 * registers + 2 * sort + columns
+    }
+
     /// A selection of one segment: lists that are sorted, and a round for each of the chosen.
     fn rounds(&self, spread: &Spread, k: u64) -> u64 {
         let registers = spread.registers;
+        if sorted::applies(self.shape, registers, k) {
+            return self.sorted_lists(spread, k);
+        }
         let lists = registers.div_ceil(LIST);
         let list = registers.min(LIST);
         let exchanges = EXCHANGES * list / LIST * u64::from(list > 1);

@@ -1,0 +1,378 @@
+//! The columns of a segment's best keys, which are known by themselves.
+//!
+//! Every lane marks its keys that reach the last of the best, and puts their columns into the row's cells, behind those of the
+//! lanes before it. Then the lanes share out the cells: the rank of a column is how many of the best keys are larger than its
+//! own, and that is the cell where it belongs.
+//!
+//! Two things are seldom, and each is a branch of the whole warp. More marks than there are cells mean that several columns tie
+//! for the last ones: the lowest of them stay. Twins among the best have one rank: the lower column comes first.
+
+use super::RowGpu;
+use super::quick_keys::{Doubt, NEAR};
+use super::spread::Spread;
+use crate::machine::team::{Giving, Taking};
+use crate::mlir::builder::{IntPredicate, Val};
+use routefuse_ir::op::Candidates;
+use std::cell::Cell;
+
+/// Which of a lane's keys are marked, and how many are in its segment.
+#[derive(Clone, Copy)]
+pub(super) struct Marks<'m> {
+    /// A bit for each of the lane's keys, in a word of 32 or 64 bits.
+    pub bits: Val<'m>,
+    /// How many the lane has, `i32`.
+    own: Val<'m>,
+    /// How many the segment's lanes before it have, `i32`.
+    before: Val<'m>,
+    /// How many the segment has, `i32`.
+    all: Val<'m>,
+}
+
+/// What is selected, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'m> {
+    pub k: u64,
+    pub candidates: Candidates,
+    /// There may be fewer candidates.
+    pub may_run_out: bool,
+    /// The columns are wanted in their own order, not in that of their keys.
+    pub by_column: bool,
+    /// Whether the lane's keys count, if some do not.
+    pub mask: Option<Val<'m>>,
+}
+
+impl<'m> RowGpu<'_, 'm> {
+    /// Puts the columns of one turn's k best into the row's cells, −1 where candidates run out.
+    pub(super) fn give_sorted<'t, 'a>(
+        &self,
+        giving: Giving<'t, 'a, 'm>,
+        (keys, sorted): (&[Val<'m>], Option<&[Val<'m>]>),
+        doubt: Option<Doubt<'m>>,
+        wanted: Wanted<'m>,
+        (spread, turn): (&Spread<'m>, u32),
+    ) -> Giving<'t, 'a, 'm> {
+        let b = self.b;
+        giving.give_keys(keys);
+        let once = |giving, list: Vec<Val<'m>>, slack| {
+            self.give_once(giving, (keys.len(), list), slack, wanted, (spread, turn))
+        };
+        let Some(doubt) = doubt else {
+            return once(giving, sorted.map_or_else(|| self.best_of_lane(keys, wanted.k), <[Val<'m>]>::to_vec), None).0;
+        };
+        let giving = Cell::new(Some(giving));
+        let first = [&[b.const_bool(true)], sorted.unwrap_or(&[])].concat();
+        b.repeat_while(
+            &first,
+            |_, state| {
+                self.pull.scopes.scoped(|| {
+                    let slack = match doubt {
+                        Doubt::NegInf => None,
+                        Doubt::Dividends { .. } => Some(b.select(state[0], self.word(NEAR), self.word(0))),
+                    };
+                    let given = giving.take().expect("the cells are to be written");
+                    let list = match sorted {
+                        Some(_) => state[1..].to_vec(),
+                        None => self.best_of_lane(&given.kept_keys(keys.len()), wanted.k),
+                    };
+                    let (given, best, near) = once(given, list, slack);
+                    giving.set(Some(given));
+                    let doubtful = self.quick_keys_are_doubtful(doubt, &best);
+                    let doubtful = near.map_or(doubtful, |near| b.ori(doubtful, near));
+                    (b.andi(state[0], self.team.any(doubtful)), vec![])
+                })
+            },
+            |_, _| {
+                self.pull.scopes.scoped(|| {
+                    let given = giving.take().expect("the cells were written");
+                    let keys = given.kept_keys(keys.len());
+                    let keys = self.rank_keys_of(doubt, &keys, (spread, turn), wanted.candidates);
+                    given.overwriting();
+                    given.give_keys(&keys);
+                    giving.set(Some(given));
+                    let list = sorted.map_or(vec![], |_| self.best_of_lane(&keys, wanted.k));
+                    [&[b.const_bool(false)], &list[..]].concat()
+                })
+            },
+        );
+        giving.take().expect("the cells were written")
+    }
+
+    /// As [`Self::give_sorted`], by as many keys as the lane has written, and its best of them. Also the best of the segment; and
+    /// with a slack, whether others are within that of the last.
+    fn give_once<'t, 'a>(
+        &self,
+        giving: Giving<'t, 'a, 'm>,
+        (count, of_lane): (usize, Vec<Val<'m>>),
+        slack: Option<Val<'m>>,
+        wanted: Wanted<'m>,
+        (spread, turn): (&Spread<'m>, u32),
+    ) -> (Giving<'t, 'a, 'm>, Vec<Val<'m>>, Option<Val<'m>>) {
+        let b = self.b;
+        let Wanted { k, may_run_out, by_column, .. } = wanted;
+        let best = self.best_keys(&of_lane, wanted.mask, k, spread);
+        let (marks, near) = self.marks(&giving.kept_keys(count), &best, slack, wanted, spread);
+        let first = self.ix.to_word(self.ix.times(spread.owned[turn as usize], k));
+        self.give_marked(&giving, marks, b.addi(first, marks.before), spread);
+        let taking = giving.settled();
+        // A copy of another turn's segment has no marks, and nothing to say.
+        let own = spread.columns[spread.turn(turn)][0]
+            .valid
+            .filter(|_| spread.segments > 1 && !spread.segments.is_multiple_of(u64::from(spread.side)));
+        let cells: Vec<LookedInto<'m>> = (0..k.div_ceil(u64::from(spread.span)))
+            .map(|turn| {
+                let number = b.addi(spread.member, self.word(turn as u32 * spread.span));
+                let there = ((turn + 1) * u64::from(spread.span) > k)
+                    .then(|| b.cmpi(IntPredicate::Ult, number, self.word(k as u32)));
+                let filled = may_run_out.then(|| b.cmpi(IntPredicate::Ult, number, marks.all));
+                let writes = match (there, own) {
+                    (Some(x), Some(y)) => Some(b.andi(x, y)),
+                    (x, y) => x.or(y),
+                };
+                let safe = there.map_or(number, |there| b.select(there, number, self.word(0)));
+                LookedInto { number, filled, writes, column: taking.take(b.addi(first, safe)) }
+            })
+            .collect();
+        let ranks = (!by_column).then(|| self.ranks(&taking, &cells, (&best, first, marks.all), wanted, spread));
+        let giving = taking.giving();
+        if by_column && !may_run_out {
+            return (giving, best, near);
+        }
+        for (i, cell) in cells.iter().enumerate() {
+            let rank = ranks.as_ref().map_or(cell.number, |ranks| ranks[i]);
+            let or = |x: Val<'m>, otherwise: Val<'m>| cell.filled.map_or(x, |filled| b.select(filled, x, otherwise));
+            let (column, at) = (or(cell.column, self.word(u32::MAX)), b.addi(first, or(rank, cell.number)));
+            match cell.writes {
+                Some(writes) => giving.give_where(writes, column, at),
+                None => giving.give(column, at),
+            }
+        }
+        (giving, best, near)
+    }
+
+    /// Marks what is selected: as many as there are candidates, and k at most. With a slack, also whether other keys are less
+    /// than the last of the best by no more than that.
+    pub(super) fn marks(
+        &self,
+        keys: &[Val<'m>],
+        best: &[Val<'m>],
+        slack: Option<Val<'m>>,
+        wanted: Wanted<'m>,
+        spread: &Spread<'m>,
+    ) -> (Marks<'m>, Option<Val<'m>>) {
+        let (b, team) = (self.b, &self.team);
+        let last = best[best.len() - 1];
+        // What is no candidate is not selected, even where nothing else is left.
+        let last = if wanted.may_run_out { b.maxui(last, self.word(1)) } else { last };
+        let reaching = |least: Val<'m>| {
+            let bits = self.marked(keys, |key| b.cmpi(IntPredicate::Uge, key, least));
+            wanted.mask.map_or(bits, |mask| b.select(mask, bits, b.const_int(b.type_of(bits), 0)))
+        };
+        let least = slack.map_or(last, |slack| b.subi(b.maxui(last, slack), slack));
+        let marks = self.counted(reaching(least), spread);
+        if wanted.k >= spread.width {
+            return (marks, None);
+        }
+        let k = self.word(wanted.k as u32);
+        let crowded = team.any(b.cmpi(IntPredicate::Ugt, marks.all, k));
+        let (i32, bits) = (b.int(32), b.type_of(marks.bits));
+        let settled = b.if_then_else(
+            crowded,
+            &[bits, i32, i32, i32, b.int(1)],
+            |_| {
+                self.pull.scopes.scoped(|| {
+                    let (marks, near) = match slack {
+                        None => (marks, b.const_bool(false)),
+                        Some(_) => {
+                            let exact = self.counted(reaching(last), spread);
+                            (exact, b.cmpi(IntPredicate::Ne, exact.all, marks.all))
+                        }
+                    };
+                    let equal = self.marked(keys, |key| b.cmpi(IntPredicate::Eq, key, last));
+                    let kept = self.without_ties(marks, b.andi(equal, marks.bits), k, spread);
+                    vec![kept.bits, kept.own, kept.before, kept.all, near]
+                })
+            },
+            |_| vec![marks.bits, marks.own, marks.before, marks.all, b.const_bool(false)],
+        );
+        let marks = Marks { bits: settled[0], own: settled[1], before: settled[2], all: settled[3] };
+        (marks, slack.map(|_| settled[4]))
+    }
+
+    /// Whether the lane's key of this number is marked.
+    pub(super) fn is_marked(&self, marks: Marks<'m>, number: u32) -> Val<'m> {
+        let (b, ty) = (self.b, self.b.type_of(marks.bits));
+        let bit = b.andi(marks.bits, b.const_int(ty, (1u64 << number) as i64));
+        b.cmpi(IntPredicate::Ne, bit, b.const_int(ty, 0))
+    }
+
+    /// A bit for each of the lane's keys.
+    fn marked(&self, keys: &[Val<'m>], holds: impl Fn(Val<'m>) -> Val<'m>) -> Val<'m> {
+        let b = self.b;
+        let word = |keys: &[Val<'m>]| {
+            let add = |word, (i, key): (u32, &Val<'m>)| self.warps.add_where(b, holds(*key), word, 1 << i);
+            (0..).zip(keys).fold(self.word(0), add)
+        };
+        if keys.len() <= 32 {
+            return word(keys);
+        }
+        let long = b.int(64);
+        let high = b.shli(b.extui(word(&keys[32..]), long), b.const_int(long, 32));
+        b.ori(high, b.extui(word(&keys[..32]), long))
+    }
+
+    /// These marks, counted over the segment.
+    fn counted(&self, bits: Val<'m>, spread: &Spread<'m>) -> Marks<'m> {
+        let own = self.ones(bits);
+        let (before, all) = self.sum_before(own, spread);
+        Marks { bits, own, before, all }
+    }
+
+    /// The number of ones, `i32`.
+    fn ones(&self, bits: Val<'m>) -> Val<'m> {
+        let (b, count) = (self.b, self.b.count_ones(bits));
+        if b.width(b.type_of(bits)) > 32 { b.trunci(count, b.int(32)) } else { count }
+    }
+
+    /// The sum of a number over the segment's lanes before this one, and over all of them.
+    fn sum_before(&self, own: Val<'m>, spread: &Spread<'m>) -> (Val<'m>, Val<'m>) {
+        let (b, team) = (self.b, &self.team);
+        let (mut before, mut all) = (self.word(0), own);
+        let mut mask = 1;
+        while mask < spread.span {
+            let theirs = team.xor(all, mask);
+            before = b.select(team.has(mask), b.addi(before, theirs), before);
+            all = b.addi(all, theirs);
+            mask *= 2;
+        }
+        (before, all)
+    }
+
+    /// Of marks that may be more than k, those that stay: of the ones that are `equal` to the last key, the lowest columns.
+    fn without_ties(&self, marks: Marks<'m>, equal: Val<'m>, k: Val<'m>, spread: &Spread<'m>) -> Marks<'m> {
+        let b = self.b;
+        let ty = b.type_of(equal);
+        let all_equal = self.sum_before(self.ones(equal), spread).1;
+        // As many as the larger ones leave room for; all of them where there are no more than k.
+        let room = b.subi(k, b.subi(marks.all, all_equal));
+        let zero = b.const_int(ty, 0);
+        // The columns are in their order run by run, each over all lanes.
+        let runs = spread.registers / spread.run;
+        let of_run = |x: Val<'m>| b.andi(x, b.const_int(ty, run_of_ones(spread.run)));
+        let range = (self.word(0), self.word(runs), self.word(1));
+        let kept = b.for_loop_carrying(range, &[zero, room], |_, run, state| {
+            let shift = b.muli(run, self.word(spread.run));
+            let shift = if b.width(ty) > 32 { b.extui(shift, ty) } else { shift };
+            let bits = if runs > 1 { of_run(b.shrui(equal, shift)) } else { equal };
+            let own = self.ones(bits);
+            let (before, all) = self.sum_before(own, spread);
+            let left = b.maxsi(b.minsi(b.subi(state[1], before), own), self.word(0));
+            let lowest = b.for_loop_carrying((self.word(0), left, self.word(1)), &[zero, bits], |_, _, state| {
+                let lowest = b.andi(state[1], b.subi(zero, state[1]));
+                vec![b.ori(state[0], lowest), b.xori(state[1], lowest)]
+            });
+            let lowest = if runs > 1 { b.shli(lowest[0], shift) } else { lowest[0] };
+            vec![b.ori(state[0], lowest), b.subi(state[1], all)]
+        });
+        let others = b.andi(marks.bits, b.xori(equal, b.const_int(ty, -1)));
+        self.counted(b.ori(others, kept[0]), spread)
+    }
+
+    /// Puts the columns of a lane's marks into the row's cells from `first` on.
+    fn give_marked(&self, giving: &Giving<'_, '_, 'm>, marks: Marks<'m>, first: Val<'m>, spread: &Spread<'m>) {
+        let b = self.b;
+        let (ty, i32) = (b.type_of(marks.bits), b.int(32));
+        let begin = match spread.run {
+            1 => spread.member,
+            run => b.muli(spread.member, self.word(run)),
+        };
+        b.for_loop_carrying((self.word(0), marks.own, self.word(1)), &[marks.bits], |_, i, state| {
+            let lowest = b.trailing_zeros(state[0]);
+            let lowest = if b.width(ty) > 32 { b.trunci(lowest, i32) } else { lowest };
+            let mut column = b.addi(begin, lowest);
+            if spread.run < spread.registers && spread.span > 1 {
+                // What lies between two runs of a lane are those of the others.
+                let runs = b.andi(lowest, self.word(!(spread.run - 1)));
+                column = b.addi(column, b.muli(runs, self.word(spread.span - 1)));
+            }
+            giving.give(column, b.addi(first, i));
+            vec![b.andi(state[0], b.subi(state[0], b.const_int(ty, 1)))]
+        });
+    }
+
+    /// Where the columns in these cells belong among the k best.
+    fn ranks(
+        &self,
+        taking: &Taking<'_, '_, 'm>,
+        cells: &[LookedInto<'m>],
+        (best, first, all): (&[Val<'m>], Val<'m>, Val<'m>),
+        wanted: Wanted<'m>,
+        spread: &Spread<'m>,
+    ) -> Vec<Val<'m>> {
+        let b = self.b;
+        let keys: Vec<Val<'m>> = cells.iter().map(|cell| self.key_of_column(taking, cell.column, spread)).collect();
+        // None is larger than itself or less than the last.
+        let larger = |key: &Val<'m>| {
+            best[..best.len() - 1].iter().fold(self.word(0), |rank, other| {
+                self.warps.add_where(b, b.cmpi(IntPredicate::Ugt, *other, *key), rank, 1)
+            })
+        };
+        let ranks: Vec<Val<'m>> = keys.iter().map(larger).collect();
+        let equal = best.windows(2).map(|two| b.cmpi(IntPredicate::Eq, two[0], two[1]));
+        let Some(twins) = equal.reduce(|x, y| b.ori(x, y)) else { return ranks };
+        let i32 = b.int(32);
+        b.if_then_else(
+            self.team.any(twins),
+            &vec![i32; ranks.len()],
+            |_| {
+                self.pull.scopes.scoped(|| {
+                    let range = (self.word(0), self.word(wanted.k as u32), self.word(1));
+                    b.for_loop_carrying(range, &ranks, |_, number, ranks| {
+                        let column = taking.take(b.addi(first, number));
+                        let key = self.key_of_column(taking, column, spread);
+                        let filled = wanted.may_run_out.then(|| b.cmpi(IntPredicate::Ult, number, all));
+                        let behind = |(rank, (cell, own)): (&Val<'m>, (&LookedInto<'m>, &Val<'m>))| {
+                            let same = b.cmpi(IntPredicate::Eq, key, *own);
+                            let before = b.andi(same, b.cmpi(IntPredicate::Ult, column, cell.column));
+                            let before = filled.map_or(before, |filled| b.andi(before, filled));
+                            b.addi(*rank, b.extui(before, i32))
+                        };
+                        ranks.iter().zip(cells.iter().zip(&keys)).map(behind).collect()
+                    })
+                })
+            },
+            |_| ranks.clone(),
+        )
+    }
+
+    /// The key of a column of the segment, which its lane wrote. A cell that was not filled may hold anything.
+    fn key_of_column(&self, taking: &Taking<'_, '_, 'm>, column: Val<'m>, spread: &Spread<'m>) -> Val<'m> {
+        let (b, word) = (self.b, |n: u32| self.word(n));
+        let column = b.minui(column, word(spread.width as u32 - 1));
+        let (member, register) = if spread.run == spread.registers {
+            let member = b.divui(column, word(spread.registers));
+            (member, b.subi(column, b.muli(member, word(spread.registers))))
+        } else {
+            let run = b.divui(column, word(spread.run));
+            let before = b.muli(b.divui(run, word(spread.span)), word(spread.run));
+            (b.andi(run, word(spread.span - 1)), b.addi(before, b.andi(column, word(spread.run - 1))))
+        };
+        taking.take_key(spread.member, member, register)
+    }
+}
+
+/// A cell that a lane has looked into.
+struct LookedInto<'m> {
+    /// Its number among the segment's.
+    number: Val<'m>,
+    /// Whether a column was put there, if that is not certain.
+    filled: Option<Val<'m>>,
+    /// Whether this lane says what becomes of it, if that is not certain.
+    writes: Option<Val<'m>>,
+    /// What is in it.
+    column: Val<'m>,
+}
+
+/// A word of so many ones.
+fn run_of_ones(run: u32) -> i64 {
+    if run == 64 { -1 } else { (1i64 << run) - 1 }
+}

@@ -1,0 +1,88 @@
+//! Selecting by sorted lists of keys alone.
+//!
+//! Every lane sorts its own keys in lists as long as what is selected, merges them to its best keys, and exchanges those with
+//! the lanes of its segment, so that all of them have the segment's best keys. An exchange of keys alone is a minimum and a
+//! maximum, where one of keys with their columns takes five instructions, and a lane of many columns sorts several rows' worth
+//! at once. Whose columns the best keys are is [found afterwards](super::columns_of_keys).
+
+use super::RowGpu;
+use super::merge::merge;
+use super::sorting_network;
+use super::spread::Spread;
+use crate::emit::peephole::masked_keys;
+use crate::emit::pull::index::Index;
+use crate::mlir::builder::Val;
+use routefuse_ir::kernel::schedule::sorted::applies;
+use routefuse_ir::kernel::{RowOp, RowValue, ValueId};
+use routefuse_ir::op::Candidates;
+use std::rc::Rc;
+
+impl<'m> RowGpu<'_, 'm> {
+    /// Whether this owner's shape selects `k` from the spread's segments by sorted lists.
+    pub(super) fn sorts(&self, spread: &Spread<'m>, k: u64) -> bool {
+        applies(self.shape, u64::from(spread.registers), k)
+    }
+
+    /// The best `k` of a segment's keys, best first, on all its lanes, of every lane's own; those of lanes without the mask do
+    /// not count.
+    pub(super) fn best_keys(
+        &self,
+        of_lane: &[Val<'m>],
+        mask: Option<Val<'m>>,
+        k: u64,
+        spread: &Spread<'m>,
+    ) -> Vec<Val<'m>> {
+        let mut best = of_lane.to_vec();
+        if let Some(mask) = mask {
+            let zero = self.word(0);
+            best = best.iter().map(|key| self.b.select(mask, *key, zero)).collect();
+        }
+        let mut other = 1;
+        while other < spread.span {
+            let theirs: Vec<Val<'m>> = best.iter().map(|key| self.team.xor(*key, other)).collect();
+            best = self.merged(&best, &theirs, k);
+            other *= 2;
+        }
+        best
+    }
+
+    /// Of a value's keys at these columns of one turn, the two best of the lane, if they are sorted for a selection anyway, which
+    /// then finds them sorted.
+    pub(super) fn two_best_of_list(&self, value: ValueId, keys: &[Val<'m>], index: &Index<'m>) -> Option<[Val<'m>; 2]> {
+        let kernel = self.pull.kernel;
+        let k = kernel.values.iter().find_map(|v| {
+            let RowValue { op: RowOp::TopK { k, candidates, .. }, value: from, width } = *v.kind.row_value()? else {
+                return None;
+            };
+            let inside = masked_keys::masked(kernel, from, candidates).map_or(from, |(_, inside)| inside);
+            let spread = self.spreads.of(kernel.value(from).space.cols / width, width);
+            let same = inside == value && spread.turns == 1 && spread.index(index.row[0]).key() == index.key();
+            (same && k >= 2 && keys.len() >= 2 && self.sorts(&spread, k)).then_some(k)
+        })?;
+        let list: Rc<[Val<'m>]> = self.best_of_lane(keys, k).into();
+        let two = [list[0], list[1]];
+        self.lists.insert(((value, Candidates::All, index.key()), k), list);
+        Some(two)
+    }
+
+    /// The best `k` of a lane's keys, best first; all of them if there are no more.
+    pub(super) fn best_of_lane(&self, keys: &[Val<'m>], k: u64) -> Vec<Val<'m>> {
+        let size = (k as usize).next_power_of_two();
+        let lists = keys.chunks(size).map(|keys| self.in_order(keys, k));
+        lists.reduce(|best, list| self.merged(&best, &list, k)).expect("a lane has a key")
+    }
+
+    /// The best `k` of these keys, best first.
+    fn in_order(&self, keys: &[Val<'m>], k: u64) -> Vec<Val<'m>> {
+        let mut list = keys.to_vec();
+        sorting_network::sort(list.len(), |i, j| {
+            (list[i], list[j]) = (self.b.maxui(list[i], list[j]), self.b.minui(list[i], list[j]));
+        });
+        list.truncate(k as usize);
+        list
+    }
+
+    fn merged(&self, x: &[Val<'m>], y: &[Val<'m>], k: u64) -> Vec<Val<'m>> {
+        merge(x, y, k as usize, |x, y| self.b.maxui(x, y), |x, y| self.b.minui(x, y))
+    }
+}

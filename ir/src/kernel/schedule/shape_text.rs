@@ -1,0 +1,89 @@
+//! Shapes as text: `lanes=4 threads=128 sorted`.
+
+use super::{RowShape, Selecting};
+use std::fmt;
+use std::str::FromStr;
+
+impl fmt::Display for RowShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Destructured so that a new field cannot be forgotten; for which rows it is taken is said by the schedule.
+        let RowShape { lanes, threads, persistent, selecting, most_rows: _ } = self;
+        let grid = if *persistent { " persistent" } else { "" };
+        let selecting = match selecting {
+            Selecting::InRegisters => "",
+            Selecting::InMemory => " lists_in_memory",
+            Selecting::Sorted => " sorted",
+        };
+        write!(f, "lanes={lanes} threads={threads}{grid}{selecting}")
+    }
+}
+
+/// What is no shape, and what one is like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoShape {
+    word: String,
+}
+
+impl fmt::Display for NoShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wrong = match self.word.as_str() {
+            "" => "lanes or threads are missing".to_owned(),
+            word => format!("`{word}` is no part of a shape"),
+        };
+        write!(f, "{wrong}; a shape is like `lanes=4 threads=128 sorted`, also with `lists_in_memory` or `persistent`")
+    }
+}
+
+impl std::error::Error for NoShape {}
+
+/// The shape for any number of rows whose text this is. Whether it fits a kernel and a target is for the schedule's verifier
+/// to say.
+impl FromStr for RowShape {
+    type Err = NoShape;
+
+    fn from_str(text: &str) -> Result<RowShape, NoShape> {
+        let (mut persistent, mut selecting, mut lanes, mut threads) = (false, Selecting::InRegisters, None, None);
+        for word in text.split_whitespace() {
+            let no_shape = || NoShape { word: word.to_owned() };
+            match word.split_once('=') {
+                Some(("lanes", n)) if lanes.is_none() => lanes = Some(n.parse().map_err(|_| no_shape())?),
+                Some(("threads", n)) if threads.is_none() => threads = Some(n.parse().map_err(|_| no_shape())?),
+                None if word == "persistent" => persistent = true,
+                None if word == "lists_in_memory" => selecting = Selecting::InMemory,
+                None if word == "sorted" => selecting = Selecting::Sorted,
+                _ => return Err(no_shape()),
+            }
+        }
+        match (lanes, threads) {
+            (Some(lanes), Some(threads)) => Ok(RowShape { lanes, threads, persistent, selecting, most_rows: None }),
+            _ => Err(NoShape { word: String::new() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_read_as_they_are_written() {
+        for selecting in [Selecting::InRegisters, Selecting::InMemory, Selecting::Sorted] {
+            for persistent in [false, true] {
+                let shape = RowShape { lanes: 4, threads: 96, persistent, selecting, most_rows: None };
+                assert_eq!(shape.to_string().parse(), Ok(shape));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_shape_is_told_so() {
+        let told = |text: &str| text.parse::<RowShape>().unwrap_err().to_string();
+        let like = "; a shape is like `lanes=4 threads=128 sorted`, also with `lists_in_memory` or `persistent`";
+        assert_eq!(told(""), format!("lanes or threads are missing{like}"));
+        assert_eq!(told("lanes=4 sorted"), format!("lanes or threads are missing{like}"));
+        for word in ["lanes=four", "lanes=-1", "lane=4", "quick", "lanes", "threads=1=2"] {
+            assert_eq!(told(&format!("sorted {word} threads=64")), format!("`{word}` is no part of a shape{like}"));
+        }
+        assert_eq!(told("lanes=4 lanes=8 threads=64"), format!("`lanes=8` is no part of a shape{like}"));
+    }
+}
