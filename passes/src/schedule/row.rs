@@ -5,13 +5,14 @@
 //! lanes would have to keep too much, all threads of a block share a row (the *block* shape).
 
 use super::{HOST_WIDTH, domains};
+use routefuse_ir::DType;
 use routefuse_ir::kernel::analysis::cost_with_operands;
 use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division, NARROW};
 use routefuse_ir::kernel::schedule::code_size::CodeSize;
 use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, kept_bytes};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
-use routefuse_ir::op::ReduceOp;
+use routefuse_ir::op::{BinaryOp, ReduceOp, ScalarOp, UnaryOp};
 use routefuse_ir::target::{Target, TargetKind};
 
 /// Columns of the widest row that a lane keeps where rows are few: little work each, more shuffles.
@@ -35,8 +36,9 @@ const MANY_THREADS: u32 = 128;
 /// 53 µs for 65,536 rows by 4 lanes and 49 by 8, 160 columns 24 by 4 and 30 by 8, 256 columns 41 by 4 and 40 by 8.
 const SORTED_COLUMNS: u64 = 48;
 
-/// Sorted lists are quicker than a warp a row from about so many warps on. On an H100 256 columns take 3.6 µs for 2,048 rows by a
-/// warp each and 4.0 by eight lanes each, and 5.4 and 4.7 for 4,096.
+/// Sorted lists are quicker than a warp a row from about so many warps on. On an H100 256 columns take 3.7 µs for 2,048 rows by a
+/// warp each and 4.0 by eight lanes each, and 5.6 and 4.7 for 4,096. Of a softmax of 16-bit logits 128 columns take 2.1 and 2.4
+/// by four lanes, and 3.0 and 2.5; 512 columns take 9.2 and 9.3 for 8,192 by sixteen, and 69 and 65 for 65,536.
 const SORTED_WARPS: u64 = 512;
 
 /// Beyond so many rows a warp for each is slow, whatever else there is.
@@ -82,8 +84,13 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
             (FEW_ROWS, RowShape { selecting, ..many })
         },
         |many| {
-            // Rows for as many warps of that shape.
-            let rows = SORTED_WARPS * u64::from(target.info().warp / many.lanes);
+            // Rows for as many warps of that shape; where neither way votes, two rows a warp are few.
+            let rows_a_warp = u64::from(target.info().warp / many.lanes);
+            let rows = match (chooses_by_halves(kernel, false), rows_a_warp) {
+                (true, ..=2) => MOST_FEW_ROWS,
+                (true, _) => FEW_ROWS,
+                (false, _) => SORTED_WARPS * rows_a_warp,
+            };
             (rows.clamp(FEW_ROWS, MOST_FEW_ROWS), many)
         },
     );
@@ -193,14 +200,16 @@ fn has_topk(kernel: &Kernel) -> bool {
 
 /// The shape of several rows a warp in which columns are chosen by sorted lists, for a kernel that chooses columns, if it pays:
 /// where a warp has several rows at least, as many of its blocks fit a multiprocessor as are needed to keep it busy, every
-/// selection of the kernel can be done so, and no sum is made of the widest values: a softmax of many columns is bound by its
-/// powers and quotients, which a warp a row hides better. Groups are lanes, each with the columns of one, if there are several.
+/// selection of the kernel can be done so, and no sum is made of the widest values, unless it is of a softmax that is chosen
+/// from once, by its logits: else a softmax is bound by its powers and quotients, which a warp a row hides better. Groups are
+/// lanes, each with the columns of one, if there are several.
 fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
     let rows = || kernel.values.iter().filter_map(|v| v.kind.row_value());
     let segments = rows().map(|row| kernel.value(row.value).space.cols / row.width).max()?;
     let lanes = widest(kernel).div_ceil(SORTED_COLUMNS).max(segments).next_power_of_two();
     let sums = rows().any(|row| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == widest(kernel));
     let selections = rows().filter(|row| matches!(row.op, RowOp::TopK { .. })).count();
+    let sums = sums && !(selections == 1 && chooses_by_halves(kernel, true));
     if !(1..=MOST_SORTED).contains(&selections) || sums || lanes > u64::from(target.info().warp / 2) {
         return None;
     }
@@ -221,6 +230,30 @@ fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
     let words = sorted::words_of_block(kernel, shape);
     let room = u64::from(target.abilities().shared_kib << 10);
     (words <= sorted::MOST_WORDS && 4 * words * RESIDENT_BLOCKS <= room).then_some(shape)
+}
+
+/// Whether all columns are chosen by floats of 16 bits, or by a softmax of such (or `by_softmax` alone), which have keys of their
+/// own.
+fn chooses_by_halves(kernel: &Kernel, by_softmax: bool) -> bool {
+    let scalar = |id: ValueId| match &kernel.value(id).kind {
+        ValueKind::Scalar(op, operands) => Some((*op, operands)),
+        _ => None,
+    };
+    let is_half = |id: ValueId| matches!(kernel.value(id).dtype, DType::Bf16 | DType::F16);
+    let halves = |id: ValueId| match scalar(id) {
+        Some((ScalarOp::Cast(DType::F32), operands)) => is_half(operands[0]),
+        _ => is_half(id),
+    };
+    let softmax = |id: ValueId| {
+        let (ScalarOp::Binary(BinaryOp::Div), operands) = scalar(id)? else { return None };
+        let (ScalarOp::Unary(UnaryOp::Exp), operands) = scalar(operands[0])? else { return None };
+        let (ScalarOp::Binary(BinaryOp::Sub), operands) = scalar(operands[0])? else { return None };
+        Some(halves(operands[0]))
+    };
+    let chosen = kernel.values.iter().filter_map(|v| v.kind.row_value());
+    chosen
+        .filter(|row| matches!(row.op, RowOp::TopK { .. }))
+        .all(|row| (halves(row.value) && !by_softmax) || softmax(row.value).unwrap_or(false))
 }
 
 /// Segments of a row value's operand.

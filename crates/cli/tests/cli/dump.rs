@@ -88,7 +88,7 @@ fn unfused_has_a_kernel_an_op() {
 fn a_shape_may_be_forced() {
     let kernel = |args: &[&str]| routefuse(&[&["dump", "--model", "gpt-oss", "--stage", "kernel"], args].concat()).ok();
     let chosen = kernel(&["--target", "sm_90"]);
-    assert!(chosen.contains("schedule sm_90: row up to 4096 rows: lanes=32 threads=64; more: lanes=4 "), "{chosen}");
+    assert!(chosen.contains("schedule sm_90: row up to 2048 rows: lanes=32 threads=64; more: lanes=4 "), "{chosen}");
     let shape = "lanes=2 threads=64 sorted";
     let forced = kernel(&["--target", "sm_90", "--shape", shape]);
     assert!(forced.contains("schedule sm_90: row lanes=2 threads=64 sorted held="), "{forced}");
