@@ -43,8 +43,11 @@ impl Plan<'_> {
     /// Only by a defect of this crate.
     fn relieve(&mut self, kernel: &Kernel, items: &[Item], members: &[usize]) -> Result<bool, Diagnostics> {
         let mut cut = false;
-        for item in members.iter().map(|m| &items[*m]).filter(|i| i.copies.is_none()) {
-            cut |= self.relieve_value(item.node)?;
+        // An input that is an output too is but copied.
+        let computed = |item: &&Item| item.copies.is_none() && self.rowwise.is_op(item.node);
+        let roots: Vec<NodeId> = members.iter().map(|m| &items[*m]).filter(computed).map(|item| item.node).collect();
+        for root in roots {
+            cut |= self.relieve_value(root)?;
         }
         // Memory on the way may be relief enough.
         if cut || members.len() < 2 {

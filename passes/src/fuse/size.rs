@@ -1,7 +1,7 @@
 //! How large a kernel is, whatever the target: what decides whether it has to be cut.
 //!
-//! Kernels are a function of the graph alone, so one that is too large for any target is cut for all of them. Four targets
-//! stand for all, since the others have their schedules: the host, NVIDIA's GPUs, and AMD's whose warps have 64 and 32 lanes.
+//! Kernels are a function of the graph alone, so one that is too large for any target is cut for all of them. Schedules are a
+//! function of a target's kind, of its warp and of its abilities: the first target of each stands for all.
 
 use crate::schedule::schedule_of;
 use routefuse_ir::kernel::Kernel;
@@ -9,9 +9,6 @@ use routefuse_ir::kernel::schedule::code_size::{CodeSize, MOST_DEPTH, MOST_INSTR
 use routefuse_ir::kernel::schedule::room::{Taken, needs};
 use routefuse_ir::kernel::schedule::{Schedule, Variant};
 use routefuse_ir::target::{Target, TargetKind};
-
-/// The targets that stand for all.
-const TARGETS: [&str; 4] = ["host", "sm_90", "gfx942", "gfx1030"];
 
 /// The size of what just fits.
 pub(super) const MOST: u64 = 1000;
@@ -75,8 +72,10 @@ pub(super) fn groups(kernel: &Kernel) -> Vec<Vec<usize>> {
 }
 
 fn schedules(kernel: &Kernel) -> impl Iterator<Item = (Schedule, Target)> {
-    let known = Target::all().filter(|t| TARGETS.contains(&t.name()));
-    known.map(|target| (schedule_of(kernel, target), target))
+    let alike =
+        |x: Target, y: Target| (x.kind(), x.info().warp, x.abilities()) == (y.kind(), y.info().warp, y.abilities());
+    let first = move |target: &Target| Target::all().find(|other| alike(*target, *other)) == Some(*target);
+    Target::all().filter(first).map(|target| (schedule_of(kernel, target), target))
 }
 
 /// Variants that differ in their shape: how addresses lie changes little.

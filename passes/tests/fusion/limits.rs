@@ -58,6 +58,18 @@ fn r8_chains_of_selections_fit_every_target() {
     fits(&format!("{lines}  output out = %{last}\n"));
 }
 
+/// An input that is an output as well is copied in whatever kernel has room.
+#[test]
+fn r8_a_copied_input_beside_what_is_too_large() {
+    let mut lines = "  input %x : i32[T, 33]\n  input %z : f32[T, 33]\n".to_owned();
+    let mut last = "x".to_owned();
+    for number in 0..14 {
+        writeln!(lines, "  %s{number} = topk %{last} {{k = 33, candidates = all, order = column}}").unwrap();
+        last = format!("s{number}");
+    }
+    fits(&format!("{lines}  output copied = %z\n  output out = %{last}\n"));
+}
+
 /// Selections of many segments are several kernels, up to 1,048,576 columns of a row.
 #[test]
 fn r8_selections_of_many_segments_fit_every_target() {
