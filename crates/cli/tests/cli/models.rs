@@ -78,7 +78,7 @@ fn what_a_model_has_not() {
 fn usage() {
     routefuse(&["check", "--model", "deepseek"]).fails(2, &["invalid value 'deepseek'", "deepseek-v3"]);
     routefuse(&["models", "nothing"]).fails(2, &["invalid value 'nothing'"]);
-    routefuse(&["models", "phimoe"]).fails(2, &["sparsemixer", "the nearest preset is `mixtral`"]);
+    routefuse(&["models", "phimoe"]).fails(2, &["invalid value 'phimoe'", "its nearest relatives are `phi-3.5-moe`"]);
     routefuse(&["check", "x.route", "--model", "mixtral"]).fails(2, &["cannot be used with"]);
     routefuse(&["check", "x.route", "--option", "k=1"]).fails(2, &["cannot be used with"]);
     routefuse(&["check", "--model", "mixtral", "--option", "k"]).fails(2, &["write NAME=VALUE, as in eplb=static"]);

@@ -276,15 +276,15 @@ fn objects_that_are_not_what_was_written() {
         assert!(said.ends_with(".rfk is the code of another kernel than its name says"), "{said}");
         // Two versions of the format share a bucket; were one's object in the other's place, it would be no trouble.
         let mut newer = good.clone();
-        newer[8] = 3;
+        newer[8] += 1;
         servers::put(&file, &newer);
-        servers::put(&server.folder.join("team/v3/aa/aa.rfk"), &newer);
+        servers::put(&server.folder.join("team/v4/aa/aa.rfk"), &newer);
         let cache = KernelCache::new().with_remote(server.cache(writer()));
         get(&cache, &Fake::default(), 0);
         assert_eq!((cache.counters().compiles, cache.remote().unwrap().counters().troubles), (1, 0));
         drop(cache);
         assert_eq!(std::fs::read(&file).unwrap(), good, "a writer puts it right");
-        assert_eq!(std::fs::read(server.folder.join("team/v3/aa/aa.rfk")).unwrap(), newer);
+        assert_eq!(std::fs::read(server.folder.join("team/v4/aa/aa.rfk")).unwrap(), newer);
     }
 }
 
