@@ -46,28 +46,33 @@ fn refused(lines: &str) -> String {
     text
 }
 
-/// Selections of selections, each nearly too large for a warp of 32 lanes, make several kernels.
-#[test]
-fn r8_chains_of_selections_fit_every_target() {
-    let mut lines = "  input %x : i32[T, 33]\n".to_owned();
-    let mut last = "x".to_owned();
-    for number in 0..14 {
-        writeln!(lines, "  %s{number} = topk %{last} {{k = 33, candidates = all, order = column}}").unwrap();
+/// So many selections of all columns of `x`, each of the one before, and the last one's name.
+fn selections(columns: u64, count: usize) -> (String, String) {
+    let (mut lines, mut last) = (format!("  input %x : i16[T, {columns}]\n"), "x".to_owned());
+    for number in 0..count {
+        writeln!(lines, "  %s{number} = topk %{last} {{k = {columns}, candidates = all, order = column}}").unwrap();
         last = format!("s{number}");
     }
-    fits(&format!("{lines}  output out = %{last}\n"));
+    (lines, last)
+}
+
+/// How large a selection is depends on a warp's lanes, and on the ways of selecting that a target has: from some number on, they
+/// are too large for one kernel on some targets and not yet on others.
+#[test]
+fn r8_chains_of_selections_fit_every_target() {
+    for columns in [8, 22, 33, 60] {
+        for count in 1..=14 {
+            let (lines, last) = selections(columns, count);
+            fits(&format!("{lines}  output out = %{last}\n"));
+        }
+    }
 }
 
 /// An input that is an output as well is copied in whatever kernel has room.
 #[test]
 fn r8_a_copied_input_beside_what_is_too_large() {
-    let mut lines = "  input %x : i32[T, 33]\n  input %z : f32[T, 33]\n".to_owned();
-    let mut last = "x".to_owned();
-    for number in 0..14 {
-        writeln!(lines, "  %s{number} = topk %{last} {{k = 33, candidates = all, order = column}}").unwrap();
-        last = format!("s{number}");
-    }
-    fits(&format!("{lines}  output copied = %z\n  output out = %{last}\n"));
+    let (lines, last) = selections(33, 14);
+    fits(&format!("{lines}  input %z : f32[T, 33]\n  output copied = %z\n  output out = %{last}\n"));
 }
 
 /// Selections of many segments are several kernels, up to 1,048,576 columns of a row.
