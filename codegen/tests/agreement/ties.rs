@@ -12,8 +12,10 @@ use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp, TopKOrder};
 use routefuse_ir::{DType, Dim, Literal};
 use std::ops::Range;
 
-/// The k best of `width` keys of this dtype: best first, by column, and as a mask. Keys are 0 to 3, or the four least.
-fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32, selecting: Selecting) -> Case {
+/// The k best of `width` keys of this dtype in each segment: best first, by column, and as a mask. Keys are 0 to 3, or the four
+/// least.
+fn selection(dtype: DType, (segments, width, k): (u64, u64, u64), lanes: u32, selecting: Selecting) -> Case {
+    let (all, chosen) = (segments * width, segments * k);
     let rows = SymbolId(0);
     let param = |name: &str, role, dtype, cols: u64| Param {
         name: name.to_owned(),
@@ -35,21 +37,21 @@ fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32, selecting: Select
     let row_value = |op| ValueKind::RowValue(RowValue { op, value: keys, width });
     let topk = |order| row_value(RowOp::TopK { k, candidates, order });
     let values = vec![
-        value(ValueKind::Load(ParamId(0)), DType::I32, width),
+        value(ValueKind::Load(ParamId(0)), DType::I32, all),
         constant(Literal::i32(3)),
-        value(binary(BinaryOp::And, 0, 1), DType::I32, width),
+        value(binary(BinaryOp::And, 0, 1), DType::I32, all),
         constant(Literal::i32(least)),
-        value(binary(BinaryOp::Or, 2, 3), DType::I32, width),
-        value(ValueKind::Scalar(ScalarOp::Cast(dtype), vec![ValueId(4)]), dtype, width),
-        value(topk(TopKOrder::Value), DType::I32, k),
-        value(topk(TopKOrder::Column), DType::I32, k),
-        value(row_value(RowOp::TopKMask { k, candidates }), DType::Bool, width),
+        value(binary(BinaryOp::Or, 2, 3), DType::I32, all),
+        value(ValueKind::Scalar(ScalarOp::Cast(dtype), vec![ValueId(4)]), dtype, all),
+        value(topk(TopKOrder::Value), DType::I32, chosen),
+        value(topk(TopKOrder::Column), DType::I32, chosen),
+        value(row_value(RowOp::TopKMask { k, candidates }), DType::Bool, all),
     ];
     let params = vec![
-        param("x", Role::Input, DType::I32, width),
-        param("best", Role::Output, DType::I32, k),
-        param("columns", Role::Output, DType::I32, k),
-        param("mask", Role::Output, DType::Bool, width),
+        param("x", Role::Input, DType::I32, all),
+        param("best", Role::Output, DType::I32, chosen),
+        param("columns", Role::Output, DType::I32, chosen),
+        param("mask", Role::Output, DType::Bool, all),
     ];
     let store = |i: u32| Store { param: ParamId(i + 1), value: ValueId(i + 6), add_at: None };
     let kernel = Kernel {
@@ -62,11 +64,11 @@ fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32, selecting: Select
     };
     let schedule = |lanes: u32, threads: u32| {
         let piece = Piece::InRow { width: 1 };
-        let shape = RowShape { lanes, threads, persistent: false, selecting, most_rows: None };
-        let mut domains = vec![Domain { cols: k, stores: vec![0, 1], piece }];
-        match domains.iter_mut().find(|d| d.cols == width) {
+        let shape = RowShape { selecting, ..RowShape::of(lanes, threads) };
+        let mut domains = vec![Domain { cols: chosen, stores: vec![0, 1], piece }];
+        match domains.iter_mut().find(|d| d.cols == all) {
             Some(same) => same.stores.push(2),
-            None => domains.push(Domain { cols: width, stores: vec![2], piece }),
+            None => domains.push(Domain { cols: all, stores: vec![2], piece }),
         }
         Schedule::Row { shapes: vec![shape], block_rows: 1, held: vec![keys], domains }
     };
@@ -75,26 +77,31 @@ fn selection(dtype: DType, (width, k): (u64, u64), lanes: u32, selecting: Select
         host_schedule: schedule(1, 1),
         gpu_schedule: schedule(lanes, lanes.max(64)),
         rows: vec![33],
-        seed: width * 64 + k,
+        seed: all * 64 + k,
     }
 }
 
 const KEYS: [DType; 6] = [DType::U32, DType::I32, DType::U8, DType::I16, DType::F32, DType::Bf16];
-const SIZES: [(u64, u64); 7] = [(2, 1), (5, 3), (8, 4), (16, 15), (33, 8), (64, 64), (72, 10)];
+const SIZES: [(u64, u64, u64); 7] =
+    [(1, 2, 1), (1, 5, 3), (1, 8, 4), (1, 16, 15), (1, 33, 8), (1, 64, 64), (1, 72, 10)];
 
 /// What sorted lists have to do: one lane or many, lists that are no power of two, columns that do not come out even, marks in
-/// words of 64 bits, and more chosen than a lane has.
-const SORTED: [((u64, u64), u32); 10] = [
-    ((8, 2), 1),
-    ((60, 4), 4),
-    ((72, 6), 8),
-    ((40, 10), 2),
-    ((64, 8), 1),
-    ((100, 22), 4),
-    ((128, 8), 2),
-    ((33, 32), 16),
-    ((96, 1), 32),
-    ((16, 16), 2),
+/// words of 64 bits, more chosen than a lane has, and segments of which some lanes have a copy.
+const SORTED: [((u64, u64, u64), u32); 14] = [
+    ((1, 8, 2), 1),
+    ((1, 60, 4), 4),
+    ((1, 72, 6), 8),
+    ((1, 40, 10), 2),
+    ((1, 64, 8), 1),
+    ((1, 100, 22), 4),
+    ((1, 128, 8), 2),
+    ((1, 33, 32), 16),
+    ((1, 96, 1), 32),
+    ((1, 16, 16), 2),
+    ((3, 8, 2), 4),
+    ((3, 8, 2), 8),
+    ((5, 12, 3), 16),
+    ((6, 9, 2), 4),
 ];
 
 #[test]
@@ -111,7 +118,7 @@ fn on_amd(dtypes: Range<usize>) {
     let Some(mut emulator) = Emulator::find() else { return skipped("no AMD emulator") };
     for i in dtypes {
         for (j, size) in SIZES.into_iter().enumerate().skip(i % 2).step_by(2) {
-            let lanes = [8, 32, 16, 64, 4, 128][(i + j) % 6].max(size.0.div_ceil(64).next_power_of_two() as u32);
+            let lanes = [8, 32, 16, 64, 4, 128][(i + j) % 6].max(size.1.div_ceil(64).next_power_of_two() as u32);
             let target = ["gfx942", "gfx1100"][(i + j / 2) % 2];
             let selecting = if (i + j).is_multiple_of(3) { Selecting::InRegisters } else { Selecting::InMemory };
             let variant = Variant { aligned: false, narrow: true, shape: 0 };

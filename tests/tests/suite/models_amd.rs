@@ -2,10 +2,11 @@
 
 use crate::amd::{NO_EMULATOR, REQUIRED, compile, compile_in, launch_on};
 use crate::models::routers;
-use routefuse::models;
+use routefuse::{DType, Tensor, models};
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{self, Profile};
+use routefuse_ir::text;
 use routefuse_tests::differential::shard;
 use routefuse_tests::emulator::Emulator;
 use routefuse_tests::logits::{Kind, router_inputs};
@@ -67,6 +68,68 @@ fn sorted_routers_with_bias() {
         &[("deepseek-v3-post", 8), ("deepseek-v3", 4), ("kimi-k2", 16), ("glm-4.5", 4), ("longcat-flash", 16)],
         "gfx1100",
     );
+}
+
+/// All columns of a softmax are chosen, in whose last row all powers but one are 0: what lies behind that row's columns, the keys
+/// of the first one, stays as it is.
+#[test]
+fn sorted_softmax_of_which_all_is_chosen() {
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, 1, REQUIRED) };
+    let source = "route 1
+graph @all_of_a_softmax {
+  dim T
+  input %x : f32[T, 20]
+  %p = softmax %x
+  %ids = topk %p {k = 20}
+  output ids = %ids
+}
+";
+    let graph = text::parse_verified(source).expect("a right graph");
+    let compiled = compile_in(&graph, "gfx942", Some("lanes=4 threads=64 sorted".parse().expect("a shape")));
+    let rows = 16u64;
+    let logit = |i: u64| match (i / 20, i % 20) {
+        (15, 0) => 0.0,
+        (15, _) => -200.0,
+        (row, column) => ((row * 7 + column * 11) % 20) as f32 / 4.0,
+    };
+    let bytes = (0..rows * 20).flat_map(|i| logit(i).to_le_bytes()).collect();
+    let tensors = [Tensor::from_bytes(DType::F32, &[rows, 20], bytes).expect("as many bytes")];
+    launch_on(&mut emulator, &graph, &compiled, &compiled.of_variant(0), &[rows], &tensors, rows);
+}
+
+/// The largest of a row with a NaN, as another power of e than the softmax's is made of it.
+#[test]
+fn sorted_softmax_whose_largest_is_asked_for_elsewhere() {
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, 1, REQUIRED) };
+    let source = "route 1
+graph @another_power {
+  dim T
+  input %x : bf16[T, 32]
+  input %z : f32[T, 32]
+  %w = cast %x {dtype = f32}
+  %p = softmax %w
+  %ids = topk %p {k = 4}
+  %m = reduce_max %w {axis = 1}
+  %ms = broadcast %m {shape = [T, 32]}
+  %d = sub %z, %ms
+  %e = exp %d
+  output ids = %ids
+  output e = %e
+}
+";
+    let graph = text::parse_verified(source).expect("a right graph");
+    let compiled = compile_in(&graph, "gfx942", Some("lanes=2 threads=64 sorted".parse().expect("a shape")));
+    assert_eq!(compiled.kernels().len(), 1);
+    let rows = 8u64;
+    let numbers = |nan: bool| {
+        let number = move |i: u64| if nan && i == 70 { f32::NAN } else { (i * 11 % 32) as f32 / 8.0 };
+        (0..rows * 32).map(number)
+    };
+    let halves = numbers(true).flat_map(|x| ((x.to_bits() >> 16) as u16).to_le_bytes()).collect();
+    let floats = numbers(false).flat_map(f32::to_le_bytes).collect();
+    let tensor = |dtype, bytes| Tensor::from_bytes(dtype, &[rows, 32], bytes).expect("as many bytes");
+    let tensors = [tensor(DType::Bf16, halves), tensor(DType::F32, floats)];
+    launch_on(&mut emulator, &graph, &compiled, &compiled.of_variant(0), &[rows], &tensors, rows);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! own, and that is the cell where it belongs.
 //!
 //! Two things are seldom, and each is a branch of the whole warp. More marks than there are cells mean that several columns tie
-//! for the last ones: the lowest of them stay. Twins among the best have one rank: the lower column comes first.
+//! for the last ones, or with quick keys nearly do: the lowest of the equal ones stay. Twins among the best have one rank: the lower column comes first.
 
 use super::RowGpu;
 use super::quick_keys::{Doubt, NEAR};
@@ -109,25 +109,27 @@ impl<'m> RowGpu<'_, 'm> {
     ) -> (Giving<'t, 'a, 'm>, Vec<Val<'m>>, Option<Val<'m>>) {
         let b = self.b;
         let Wanted { k, may_run_out, by_column, .. } = wanted;
+        // A copy of another segment marks nothing, and has nothing to say.
+        let own = spread.columns[spread.turn(turn)][0]
+            .valid
+            .filter(|_| spread.segments > 1 && !spread.segments.is_multiple_of(u64::from(spread.side)));
+        let both = |x: Option<Val<'m>>, y: Option<Val<'m>>| match (x, y) {
+            (Some(x), Some(y)) => Some(b.andi(x, y)),
+            (x, y) => x.or(y),
+        };
+        let wanted = Wanted { mask: both(wanted.mask, own), ..wanted };
         let best = self.best_keys(&of_lane, wanted.mask, k, spread);
         let (marks, near) = self.marks(&giving.kept_keys(count), &best, slack, wanted, spread);
         let first = self.ix.to_word(self.ix.times(spread.owned[turn as usize], k));
         self.give_marked(&giving, marks, b.addi(first, marks.before), spread);
         let taking = giving.settled();
-        // A copy of another turn's segment has no marks, and nothing to say.
-        let own = spread.columns[spread.turn(turn)][0]
-            .valid
-            .filter(|_| spread.segments > 1 && !spread.segments.is_multiple_of(u64::from(spread.side)));
         let cells: Vec<LookedInto<'m>> = (0..k.div_ceil(u64::from(spread.span)))
             .map(|turn| {
                 let number = b.addi(spread.member, self.word(turn as u32 * spread.span));
                 let there = ((turn + 1) * u64::from(spread.span) > k)
                     .then(|| b.cmpi(IntPredicate::Ult, number, self.word(k as u32)));
                 let filled = may_run_out.then(|| b.cmpi(IntPredicate::Ult, number, marks.all));
-                let writes = match (there, own) {
-                    (Some(x), Some(y)) => Some(b.andi(x, y)),
-                    (x, y) => x.or(y),
-                };
+                let writes = both(there, own);
                 let safe = there.map_or(number, |there| b.select(there, number, self.word(0)));
                 LookedInto { number, filled, writes, column: taking.take(b.addi(first, safe)) }
             })
@@ -169,7 +171,8 @@ impl<'m> RowGpu<'_, 'm> {
         };
         let least = slack.map_or(last, |slack| b.subi(b.maxui(last, slack), slack));
         let marks = self.counted(reaching(least), spread);
-        if wanted.k >= spread.width {
+        // With a slack even what is no column can be marked.
+        if wanted.k >= spread.width && slack.is_none() {
             return (marks, None);
         }
         let k = self.word(wanted.k as u32);

@@ -87,7 +87,6 @@ pub(in crate::emit) fn emit(
             no_negative_zero: analysis::no_negative_zero(job.kernel),
             peepholes,
             unique: ScopedMap::new(&scopes),
-            few: shape.selecting == Selecting::InRegisters,
         };
         owner.compute_row_values(false, Ix::constant(0));
         owner.pull.evaluate_uniforms();
@@ -115,11 +114,14 @@ struct RowGpu<'a, 'm> {
     peepholes: Peepholes,
     /// Unique keys that were emitted.
     unique: ScopedMap<(KeysOf, u64), UniqueKeys<'m>>,
-    /// Rows are few: what one waits for counts, and not how much is done.
-    few: bool,
 }
 
 impl<'a, 'm> RowGpu<'a, 'm> {
+    /// Rows are few: what one waits for counts, and not how much is done.
+    fn few(&self) -> bool {
+        self.shape.selecting == Selecting::InRegisters
+    }
+
     /// The loop. Rows of a block lie side by side, and so do those of a warp.
     fn rows(&self, shape: RowShape, thread: Val<'m>, domains: &[Domain]) {
         let b = self.b;

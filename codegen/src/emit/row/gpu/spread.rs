@@ -84,9 +84,6 @@ struct Numbers {
     all: bool,
 }
 
-/// Columns that neighbours in memory are loaded by at once: 16 bytes of 16-bit elements.
-const RUN: u64 = 8;
-
 /// A value of so few columns, which is not the widest, is laid over the lanes column by column: of several such values of
 /// nearly as many columns, as of chosen experts with and without shared ones, each lane has the same columns.
 const NARROW: u64 = 32;
@@ -123,20 +120,20 @@ pub(super) fn laid(kernel: &Kernel, shape: RowShape, segments: u64, width: u64) 
             RowOp::Reduce(ReduceOp::TopTwoSum) | RowOp::CumSum => false,
             RowOp::Reduce(_) => true,
             RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => {
-                sorted::applies(shape, registers.next_multiple_of(RUN), k)
+                sorted::applies(shape, registers.next_multiple_of(sorted::RUN), k)
             }
         };
         if !fits {
             return plain;
         }
     }
-    let run = if width <= NARROW && width < widest { 1 } else { RUN };
+    let run = if width <= NARROW && width < widest { 1 } else { sorted::RUN };
     let registers = if sums { registers } else { width.div_ceil(run * span) * run };
     if registers % run == 0 { Laid { span, registers, run } } else { plain }
 }
 
 /// The lanes of a segment, and the columns of each. Where sums are made, the registers of a segment are a power of two in all.
-pub(super) fn lanes_and_registers(lanes: u64, segments: u64, width: u64, sums: bool) -> (u64, u64) {
+fn lanes_and_registers(lanes: u64, segments: u64, width: u64, sums: bool) -> (u64, u64) {
     let span = (lanes / segments.next_power_of_two()).clamp(1, width.next_power_of_two());
     (span, if sums { width.next_power_of_two() / span } else { width.div_ceil(span) })
 }

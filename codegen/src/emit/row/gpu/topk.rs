@@ -87,24 +87,8 @@ impl<'m> RowGpu<'_, 'm> {
         Lanes { trap: Some(self.trap_of_chosen(taking, trap, k, spread, result)), ..lanes }
     }
 
-    /// As [`Self::select_columns`] of one segment, best first, by rounds in a loop: where it is seldom done, little code is what
+    /// As [`Self::select_columns`] of one segment, best first, by rank keys alone: where it is seldom done, little code is what
     /// counts. `cells` are the numbers of the chosen ones that this lane wants.
-    pub(super) fn select_in_loop(
-        &self,
-        value: ValueId,
-        Selection { k, candidates }: Selection,
-        (spread, index): (&Spread<'m>, &Index<'m>),
-        cells: &[Val<'m>],
-    ) -> Vec<Val<'m>> {
-        let (keys, _) = self.own_keys(value, spread, index, candidates);
-        let giving = self.team.giving();
-        let may_run_out = self.may_run_out(value, candidates);
-        self.rounds_seldom(&keys, k, spread, |round, found| self.give_found(&giving, found, round, may_run_out));
-        let taking = giving.settled();
-        cells.iter().map(|cell| taking.take(*cell)).collect()
-    }
-
-    /// As [`Self::select_in_loop`], by sorted lists of rank keys.
     pub(super) fn select_by_rank_keys(
         &self,
         value: ValueId,
@@ -114,9 +98,14 @@ impl<'m> RowGpu<'_, 'm> {
     ) -> Vec<Val<'m>> {
         let (keys, _) = self.own_keys(value, spread, index, candidates);
         let may_run_out = self.may_run_out(value, candidates);
-        let wanted = Wanted { k, candidates, may_run_out, by_column: false, mask: None };
-        let given = self.give_sorted(self.team.giving(), (&keys, None), None, wanted, (spread, 0));
-        let taking = given.settled();
+        let mut giving = self.team.giving();
+        if self.sorts(spread, k) {
+            let wanted = Wanted { k, candidates, may_run_out, by_column: false, mask: None };
+            giving = self.give_sorted(giving, (&keys, None), None, wanted, (spread, 0));
+        } else {
+            self.rounds_seldom(&keys, k, spread, |round, found| self.give_found(&giving, found, round, may_run_out));
+        }
+        let taking = giving.settled();
         cells.iter().map(|cell| taking.take(*cell)).collect()
     }
 
@@ -166,7 +155,7 @@ impl<'m> RowGpu<'_, 'm> {
             giving.give_where(wins(&found), found.column, cell);
             largest.push(found.largest);
         };
-        let waits_for_votes = !self.few || self.team.is_block() || !self.team.has_max(spread.span);
+        let waits_for_votes = !self.few() || self.team.is_block() || !self.team.has_max(spread.span);
         let doubtful = if spread.segments == 1 && !waits_for_votes {
             Some(self.rounds_without_vote((keys, mask), (k, may_run_out), spread, found))
         } else {

@@ -86,16 +86,18 @@ fn ordered(kernel: &Kernel, id: ValueId, width: u64) -> Option<Ordered> {
     (is_softmax && alone && !is_stored).then_some(Ordered { source: *source, dtype, softmax: Some(*largest) })
 }
 
-/// Whether a value is nothing but what is taken off the exponents of e: the sign of a zero cannot be seen there.
+/// Whether a value is nothing but what is taken off the exponents of one power of e, a softmax's: neither the sign of a zero can
+/// be seen there, nor which float stands for the largest of a row with a NaN.
 fn is_in_exponents_alone(kernel: &Kernel, id: ValueId) -> bool {
     let is_stored = |id: ValueId| kernel.stores.iter().any(|store| store.operands().any(|o| o == id));
     let users = |id: ValueId| kernel.values().filter(move |(_, v)| v.kind.operands().contains(&id));
     let is_exponent = |(user, v): (ValueId, &Value)| {
         matches!(&v.kind, ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Sub), o) if o[0] != id)
             && !is_stored(user)
+            && users(user).count() == 1
             && users(user).all(|(_, v)| matches!(v.kind, ValueKind::Scalar(ScalarOp::Unary(UnaryOp::Exp), _)))
     };
-    !is_stored(id) && users(id).all(is_exponent)
+    !is_stored(id) && users(id).count() == 1 && users(id).all(is_exponent)
 }
 
 /// Unique keys, best first, and the largest of all lanes.
@@ -118,7 +120,7 @@ impl<'m> RowGpu<'_, 'm> {
     /// What a selection is by its order, where unique keys are to find it.
     fn has_unique_keys(&self, value: ValueId, (k, order): (u64, TopKOrder), spread: &Spread<'m>) -> Option<Ordered> {
         let one_list = u64::from(spread.registers) <= LIST && k <= UNROLLED;
-        let rounds = self.few && one_list && !self.team.is_block() && self.warps.has_max();
+        let rounds = self.few() && one_list && !self.team.is_block() && self.warps.has_max();
         if spread.segments > 1 || order != TopKOrder::Value || !(rounds || self.sorts(spread, k)) {
             return None;
         }
@@ -189,10 +191,7 @@ impl<'m> RowGpu<'_, 'm> {
         let doubtful = self.is_doubtful(&ordered, largest, &elements, (spread, index));
         let by_the_letter = |_: &_| {
             self.pull.scopes.scoped(|| {
-                let columns = match self.sorts(spread, k) {
-                    true => self.select_by_rank_keys(value, what, (spread, index), &cells),
-                    false => self.select_in_loop(value, what, (spread, index), &cells),
-                };
+                let columns = self.select_by_rank_keys(value, what, (spread, index), &cells);
                 let at = columns.iter().map(|column| self.ix.of_word(*column)).collect();
                 let elements = self.widened(ordered.source, &index.at(at)).value;
                 columns.iter().copied().chain(self.registers(elements, cells.len())).collect()
