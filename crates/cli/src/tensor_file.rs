@@ -28,7 +28,9 @@ pub fn read_view(
     want: DType,
     rank: Option<usize>,
 ) -> Result<(Tensor, Option<u64>), Diagnostic> {
-    let Some((file, columns)) = spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')) else {
+    // What has no colon is no range, but may be the end of a tensor's name.
+    let view = spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')).filter(|(_, columns)| columns.contains(':'));
+    let Some((file, columns)) = view else {
         return Ok((read(input, spec, want, rank)?, None));
     };
     let wide = read(input, file, want, rank)?;

@@ -103,7 +103,7 @@ pub trait ScalarMachine {
     }
 
     /// `a + 0.0`, of which a NaN is the one that the machine's arithmetic gives, whatever `a` is and whoever optimises; none if
-    /// that is not certain. Only asked with a [`Self::key_offset`].
+    /// that is not certain.
     fn own_positive_zero(&mut self, _a: Self::F32) -> Option<Self::F32> {
         None
     }

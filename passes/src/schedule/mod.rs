@@ -33,13 +33,14 @@ pub fn schedule_in(
     shape: Option<RowShape>,
 ) -> Result<Verified<Scheduled>, Diagnostic> {
     let schedule = schedule_of(&kernel, target);
-    let schedule = match shape.filter(|_| target.kind() != TargetKind::Host) {
+    let shape = shape.filter(|_| target.kind() != TargetKind::Host);
+    let schedule = match shape {
         Some(shape) => schedule.with_shape(shape),
         None => schedule,
     };
     let verified = Scheduled { kernel, schedule, target }.verify();
     let scheduled = verified.map_err(|problem| match shape {
-        Some(shape) if problem.code == Code::CompileFailed => {
+        Some(shape) if matches!(problem.code, Code::CompileFailed | Code::KernelTooLarge) => {
             let why = problem.message.split_once("does not fit: ").map_or(&*problem.message, |(_, why)| why);
             Diagnostic::new(Code::CountOutOfRange, format!("the shape `{shape}` does not fit `{target}`: {why}"))
                 .help("a row has a power of two of lanes, and a block whole warps")

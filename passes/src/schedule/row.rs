@@ -9,7 +9,7 @@ use routefuse_ir::DType;
 use routefuse_ir::kernel::analysis::cost_with_operands;
 use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division, NARROW};
 use routefuse_ir::kernel::schedule::code_size::CodeSize;
-use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, kept_bytes};
+use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, columns_of_a_lane, kept_bytes};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
 use routefuse_ir::op::{BinaryOp, ReduceOp, ScalarOp, UnaryOp};
@@ -70,10 +70,9 @@ const DEAR: u64 = 12;
 
 pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
     if target.kind() == TargetKind::Host {
-        let alone =
-            RowShape { lanes: 1, threads: 1, persistent: false, selecting: Selecting::InRegisters, most_rows: None };
         let domains = domains(kernel, |_| Piece::InRow { width: HOST_WIDTH });
-        let by_row = Schedule::Row { shapes: vec![alone], block_rows: 1, held: held(kernel, true), domains };
+        let by_row =
+            Schedule::Row { shapes: vec![RowShape::of(1, 1)], block_rows: 1, held: held(kernel, true), domains };
         return in_blocks(kernel, target, &by_row).unwrap_or(by_row);
     }
     let few = shape(kernel, target, FEW_COLUMNS, FEW_THREADS);
@@ -113,7 +112,12 @@ fn in_blocks(kernel: &Kernel, target: Target, by_row: &Schedule) -> Option<Sched
         return None;
     }
     let mut size = CodeSize::new(kernel, &schedule, target, Variant::HOST[0]);
-    (0..kernel.stores.len()).for_each(|store| size.add_store(store));
+    for store in 0..kernel.stores.len() {
+        if size.instructions() > MOST_IN_BLOCKS {
+            return None;
+        }
+        size.add_store(store);
+    }
     (size.instructions() <= MOST_IN_BLOCKS && !size.is_too_large()).then_some(schedule)
 }
 
@@ -189,8 +193,7 @@ fn count(n: u64, thing: &str, things: &str) -> String {
 
 /// Columns of the widest operand of a row value.
 fn widest(kernel: &Kernel) -> u64 {
-    let operand = |kind: &ValueKind| kernel.value(kind.operands()[0]).space.cols;
-    kernel.values.iter().filter(|v| v.kind.is_row_value()).map(|v| operand(&v.kind)).max().unwrap_or(1)
+    columns_of_a_lane(kernel, 1)
 }
 
 /// Whether columns are chosen.
@@ -205,7 +208,7 @@ fn has_topk(kernel: &Kernel) -> bool {
 /// lanes, each with the columns of one, if there are several.
 fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
     let rows = || kernel.values.iter().filter_map(|v| v.kind.row_value());
-    let segments = rows().map(|row| kernel.value(row.value).space.cols / row.width).max()?;
+    let segments = rows().map(|row| segments_of(kernel, row)).max()?;
     let lanes = widest(kernel).div_ceil(SORTED_COLUMNS).max(segments).next_power_of_two();
     let sums = rows().any(|row| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == widest(kernel));
     let selections = rows().filter(|row| matches!(row.op, RowOp::TopK { .. })).count();
@@ -213,13 +216,7 @@ fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
     if !(1..=MOST_SORTED).contains(&selections) || sums || lanes > u64::from(target.info().warp / 2) {
         return None;
     }
-    let shape = RowShape {
-        lanes: lanes as u32,
-        threads: SORTED_THREADS,
-        persistent: false,
-        selecting: Selecting::Sorted,
-        most_rows: None,
-    };
+    let shape = RowShape { selecting: Selecting::Sorted, ..RowShape::of(lanes as u32, SORTED_THREADS) };
     for row in rows() {
         let (RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. }) = row.op else { continue };
         let keys = row.width.div_ceil((lanes / segments_of(kernel, row).next_power_of_two()).max(1));
@@ -263,24 +260,17 @@ fn segments_of(kernel: &Kernel, row: &RowValue) -> u64 {
 
 /// The shape that leaves each lane about `columns` columns of the widest row, for any number of rows.
 fn shape(kernel: &Kernel, target: Target, columns: u64, threads: u32) -> RowShape {
-    let of = |lanes, threads| RowShape {
-        lanes,
-        threads,
-        persistent: false,
-        selecting: Selecting::InRegisters,
-        most_rows: None,
-    };
     let (warp, most) = (target.info().warp, target.info().max_threads);
     let threads = threads.max(warp);
     let widest = widest(kernel);
     if widest > MOST_COLUMNS * u64::from(warp) {
         // Powers of two all, so threads are whole warps.
         let lanes = widest.div_ceil(columns).next_power_of_two().min(u64::from(most)) as u32;
-        return of(lanes, lanes);
+        return RowShape::of(lanes, lanes);
     }
     let narrow = kernel.stores.iter().map(|s| kernel.store_cols(s)).filter(|c| *c <= u64::from(warp)).max();
     let wanted = widest.div_ceil(columns).max(narrow.unwrap_or(1)).next_power_of_two();
-    of(wanted.min(u64::from(warp)) as u32, threads)
+    RowShape::of(wanted.min(u64::from(warp)) as u32, threads)
 }
 
 /// Narrow stores are one column a lane; wide ones are cut into what a lane loads and stores at once.

@@ -89,7 +89,6 @@ fn f17_donations_never_cost_more_than_memory_of_their_own() {
         donations += asked;
         taken += given;
     }
-    println!("{donations} donations, {taken} taken");
     assert!(taken > 100 && donations > taken, "{donations} donations, {taken} taken");
 }
 

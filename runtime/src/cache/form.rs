@@ -52,13 +52,8 @@ pub(super) fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
             domains(w, list);
         }
         Schedule::Row { shapes, block_rows, held, domains: list } => {
-            // Rows one by one have no number of rows.
-            if *block_rows == 1 {
-                w.u8(1);
-            } else {
-                w.u8(2);
-                w.u32(*block_rows);
-            }
+            w.u8(1);
+            w.u32(*block_rows);
             w.u32(shapes.len() as u32);
             for RowShape { lanes, threads, persistent, selecting, most_rows } in shapes {
                 w.u32(*lanes);
@@ -128,24 +123,16 @@ pub(super) fn decode(bytes: &[u8], code: &[u8]) -> Result<Artifact, Malformed> {
 pub(super) fn read_schedule(r: &mut Reader<'_>) -> Result<Schedule, Malformed> {
     Ok(match r.u8("schedule")? {
         0 => Schedule::Flat { threads: r.positive("schedule's threads")?, domains: read_domains(r)? },
-        1 => read_row(r, 1)?,
-        2 => {
+        1 => {
             let block_rows = r.positive("schedule's rows of a block")?;
-            if block_rows == 1 {
-                return Err(Malformed::Unknown { what: "schedule's rows of a block", value: 1 });
+            Schedule::Row {
+                shapes: r.list("schedule", read_shape)?,
+                block_rows,
+                held: r.list("schedule", |r| r.u32("schedule").map(ValueId))?,
+                domains: read_domains(r)?,
             }
-            read_row(r, block_rows)?
         }
         other => return Err(Malformed::Unknown { what: "schedule", value: other.into() }),
-    })
-}
-
-fn read_row(r: &mut Reader<'_>, block_rows: u32) -> Result<Schedule, Malformed> {
-    Ok(Schedule::Row {
-        shapes: r.list("schedule", read_shape)?,
-        block_rows,
-        held: r.list("schedule", |r| r.u32("schedule").map(ValueId))?,
-        domains: read_domains(r)?,
     })
 }
 

@@ -27,8 +27,6 @@ pub struct Router {
     pub scale: f64,
     /// Logits are capped first, as 30 × tanh(x / 30).
     pub capped: bool,
-    /// The last column's expert gives nothing.
-    pub discards: bool,
 }
 
 /// A row's inputs.
@@ -194,8 +192,7 @@ impl Router {
         if let Some(table) = row.per_expert_scale {
             w.iter_mut().zip(at(table, 0.0)).for_each(|(w, s)| *w *= s);
         }
-        let last = if self.discards { row.logits.len() as i64 - 1 } else { i64::MAX };
-        w.iter_mut().zip(ids).filter(|(_, id)| **id < 0 || **id == last).for_each(|(w, _)| *w = 0.0);
+        w.iter_mut().zip(ids).filter(|(_, id)| **id < 0).for_each(|(w, _)| *w = 0.0);
         if let Some(epsilon) = self.renorm {
             let sum: f64 = w.iter().sum();
             if sum.abs() < 1e-12 && sum != 0.0 {

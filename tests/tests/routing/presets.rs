@@ -15,7 +15,6 @@ const SIGMOID: Router = Router {
     guarded: false,
     scale: 1.0,
     capped: false,
-    discards: false,
 };
 const SOFTMAX: Router = Router { score: Score::Softmax, renorm: Some(0.0), ..SIGMOID };
 const TOP: Router = Router { score: Score::Logit, weight: Weight::SoftmaxOfChosen, renorm: None, ..SIGMOID };

@@ -70,7 +70,8 @@ fn machine(p: &Preset) -> Value {
     json!({
         "name": p.name, "models": p.models, "experts": p.experts, "k": p.top_k,
         "groups": p.route.groups.map(|g| g.count), "keep": p.route.groups.map(|g| g.keep),
-        "shared": p.shared, "identity": p.identity, "constants": p.constants, "discards": p.discards, "scale": p.scale, "row": p.row, "formula": p.formula,
+        "shared": p.shared, "identity": p.identity, "constants": p.constants, "discards": p.discards,
+        "scale": p.scale, "row": p.row, "formula": p.formula,
         "source": p.source, "like": p.like, "options": options,
     })
 }

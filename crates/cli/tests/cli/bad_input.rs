@@ -124,6 +124,7 @@ fn files_that_are_not_what_they_say() {
             vec!["RF0703", "renamed.safetensors` is not a safetensors file"],
         ),
         (given("short.safetensors", &tensors[..tensors.len() - 1]) + ":ids", vec!["RF0703", "short.safetensors"]),
+        (given("a.safetensors", &tensors) + ":ids[0]", vec!["RF0704", "has no tensor `ids[0]`", "it has ids"]),
         (given("a.safetensors", &tensors) + ":idz", vec!["RF0704", "has no tensor `idz`", "it has ids"]),
         (given("b.safetensors", &tensors), vec!["RF0704", "names no tensor", "the keys are ids"]),
         (given("c.safetensors", &safetensors("ids", "F64", &[2, 8], &[0; 128])) + ":ids", vec!["RF0705", "F64"]),

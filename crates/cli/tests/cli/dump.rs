@@ -98,4 +98,13 @@ fn a_shape_may_be_forced() {
     let text = "lists are exchanged by 64 lanes, but a warp has 32";
     let shape = "lanes=64 threads=64 sorted";
     routefuse(&["dump", "--model", "gpt-oss", "--target", "sm_90", "--shape", shape]).fails(1, &[text]);
+    // What does not fit is the shape's fault.
+    for (model, shape, why) in [
+        ("gpt-oss", "lanes=64 threads=128", "whole warps of 32, one of which has a row or all have"),
+        ("longcat-flash", "lanes=1 threads=64", "768 columns of a row in a lane, and there is room for 512"),
+    ] {
+        let told = format!("the shape `{shape}` does not fit `sm_90`");
+        let arguments = ["dump", "--model", model, "--target", "sm_90", "--stage", "kernel", "--shape", shape];
+        routefuse(&arguments).fails(1, &[&told, why, "RF0312", "a row has a power of two of lanes"]);
+    }
 }

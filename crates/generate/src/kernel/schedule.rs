@@ -3,6 +3,7 @@
 use super::Growing;
 use routefuse_ir::kernel::ValueId;
 use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division};
+use routefuse_ir::kernel::schedule::room::scratch_bytes;
 use routefuse_ir::kernel::schedule::sorted::{MOST_WORDS, words_of_block};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting};
 use std::collections::BTreeSet;
@@ -15,10 +16,8 @@ impl Growing<'_> {
         }
         let operands: BTreeSet<ValueId> =
             self.kernel.values.iter().filter(|v| v.kind.is_row_value()).flat_map(|v| v.kind.operands()).collect();
-        let alone =
-            RowShape { lanes: 1, threads: 1, persistent: false, selecting: Selecting::InRegisters, most_rows: None };
         let shape = if host {
-            alone
+            RowShape::of(1, 1)
         } else {
             // A lane keeps at most 512 columns.
             let widest = operands.iter().map(|o| self.kernel.value(*o).space.cols).max().unwrap_or(1);
@@ -27,13 +26,15 @@ impl Growing<'_> {
             let ways = [Selecting::InRegisters, Selecting::InMemory, Selecting::Sorted, Selecting::Sorted];
             // Sorted lists are for the lanes of a warp, of any GPU's.
             let selecting = self.c.of(if lanes > 32 { &ways[..2] } else { &ways });
-            let shape = RowShape { lanes, threads: lanes.max(64), persistent: self.c.one_in(2), selecting, ..alone };
+            let shape = RowShape { persistent: self.c.one_in(2), selecting, ..RowShape::of(lanes, lanes.max(64)) };
             let fits = selecting != Selecting::Sorted || words_of_block(&self.kernel, shape) <= MOST_WORDS;
             if fits { shape } else { RowShape { selecting: Selecting::InRegisters, ..shape } }
         };
         let held = self.kernel.values().filter(|(_, v)| !v.kind.is_row_value()).map(|(id, _)| id);
         let held = held.filter(|id| operands.contains(id) || self.c.percent(30)).collect::<Vec<_>>();
-        let in_blocks = host && Division::of(&self.kernel, &held).is_some() && self.c.one_in(2);
+        let may =
+            host && Division::of(&self.kernel, &held).is_some() && scratch_bytes(&self.kernel, &held, BLOCK_ROWS) == 0;
+        let in_blocks = may && self.c.one_in(2);
         let block_rows = if in_blocks { BLOCK_ROWS } else { 1 };
         Schedule::Row { shapes: vec![shape], block_rows, held, domains }
     }

@@ -75,16 +75,11 @@ impl<'k> Division<'k> {
         // What a wide store writes to an input's memory could be read later in the block.
         let clobbers = kernel.stores.iter().any(|s| wide(&s)) && kernel.params.iter().any(|p| p.aliases.is_some());
         let computes = kernel.values().any(|(id, value)| {
-            let moves = matches!(
+            let works = matches!(
                 value.kind,
-                ValueKind::Const(_)
-                    | ValueKind::Load(_)
-                    | ValueKind::Row
-                    | ValueKind::Column
-                    | ValueKind::Remap(..)
-                    | ValueKind::Concat(_)
+                ValueKind::Scalar(..) | ValueKind::Gather { .. } | ValueKind::GatherRow { .. } | ValueKind::RowValue(_)
             );
-            reached[id.0 as usize] && !by_row[id.0 as usize] && value.space.per_row && !moves
+            reached[id.0 as usize] && !by_row[id.0 as usize] && value.space.per_row && works
         });
         let gains = computes || kernel.values().any(|(id, _)| reached[id.0 as usize] && rounds(id));
         if clobbers || !gains {

@@ -261,7 +261,7 @@ impl Schedule {
             }
             Schedule::Row { .. } => {
                 let shape = self.shape(variant)?;
-                rows.div_ceil(u64::from(shape.threads / shape.lanes))
+                rows.div_ceil(u64::from(shape.rows()))
             }
         };
         Some(blocks).filter(|&b| b < 1 << 31)
@@ -278,6 +278,11 @@ impl Schedule {
 }
 
 impl RowShape {
+    /// For any number of rows, each block for its own, with lists in registers.
+    pub fn of(lanes: u32, threads: u32) -> RowShape {
+        RowShape { lanes, threads, persistent: false, selecting: Selecting::InRegisters, most_rows: None }
+    }
+
     /// Rows that a block has at a time.
     pub fn rows(self) -> u32 {
         self.threads / self.lanes

@@ -178,7 +178,8 @@ fn kept_of(kernel: &Kernel, id: ValueId, traps: bool) -> u64 {
 }
 
 /// Bytes of scratch memory that a call of the host's code takes; 0 where what is kept lies in its frame. It does not depend on
-/// the order of the kernel's values.
+/// the order of the kernel's values: rows are done in blocks only where that takes none, which the verifier of a scheduled
+/// kernel holds.
 pub fn scratch_bytes(kernel: &Kernel, held: &[ValueId], block_rows: u32) -> u64 {
     let kept = kept_bytes(kernel, held, block_rows);
     if kept > MOST_KEPT_IN_FRAME { kept } else { 0 }

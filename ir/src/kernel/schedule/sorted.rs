@@ -13,6 +13,9 @@ pub const MOST_BEST: u64 = 32;
 /// The most words of shared memory of a block: 48 KiB, which it has anywhere.
 pub const MOST_WORDS: u64 = 12 << 10;
 
+/// Columns that neighbours in memory are loaded by at once, 16 bytes of 16-bit elements: a lane has whole runs of them.
+pub const RUN: u64 = 8;
+
 /// Whether a shape selects `k` of segments by sorted lists where a lane has so many keys of each; else it does so in rounds.
 pub fn applies(shape: RowShape, keys: u64, k: u64) -> bool {
     shape.selecting == Selecting::Sorted
@@ -35,7 +38,7 @@ pub fn words_of_block(kernel: &Kernel, shape: RowShape) -> u64 {
         let RowOp::TopK { k, .. } = row.op else { return 0 };
         let segments = (kernel.value(row.value).space.cols / row.width).next_power_of_two();
         let span = (u64::from(shape.lanes) / segments).max(1);
-        let keys = row.width.next_power_of_two().div_ceil(span).min(MOST_KEYS);
+        let keys = row.width.next_power_of_two().div_ceil(span).next_multiple_of(RUN).min(MOST_KEYS);
         if applies(shape, keys, k) { u64::from(words_of_keys(keys)) } else { 0 }
     };
     let keys = kernel.values.iter().filter_map(|v| v.kind.row_value()).map(keys).max().unwrap_or(0);

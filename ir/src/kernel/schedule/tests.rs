@@ -4,13 +4,13 @@ use super::block_rows::BLOCK_ROWS;
 use super::*;
 use crate::kernel::{Param, ParamId, Role, RowOp, RowValue, Space, Store, Value, ValueKind};
 use crate::layout::Layout;
-use crate::op::ReduceOp;
+use crate::op::{Candidates, ReduceOp, TopKOrder};
 use crate::target::Target;
 use crate::tensor_type::TensorType;
 use crate::{DType, Dim, SymbolId};
 
 /// `out[T, cols] = x`, and with `sums` also `sum[T, 1]`, its sum over the row.
-fn kernel(cols: u64, sums: bool) -> crate::Verified<Kernel> {
+pub(super) fn kernel(cols: u64, sums: bool) -> crate::Verified<Kernel> {
     let rows = SymbolId(0);
     let param = |role, cols: u64| Param {
         name: "p".to_owned(),
@@ -90,10 +90,6 @@ fn a_flat_schedule_fits_its_stores() {
     }
 }
 
-fn shape(lanes: u32, threads: u32) -> RowShape {
-    RowShape { lanes, threads, persistent: false, selecting: Selecting::InRegisters, most_rows: None }
-}
-
 /// What a row schedule of these shapes is told.
 fn shapes(shapes: Vec<RowShape>, target: &str) -> String {
     let domains = vec![domain(8, &[0], ONE), domain(1, &[1], ONE)];
@@ -103,21 +99,23 @@ fn shapes(shapes: Vec<RowShape>, target: &str) -> String {
 /// Any number of rows has one shape, and every shape is some number's.
 #[test]
 fn shapes_are_for_more_and_more_rows() {
-    let up_to = |most| RowShape { most_rows: Some(most), ..shape(8, 64) };
-    let last = shape(4, 64);
+    let up_to = |most| RowShape { most_rows: Some(most), ..RowShape::of(8, 64) };
+    let last = RowShape::of(4, 64);
     assert_eq!(shapes(vec![up_to(0), up_to(9), up_to(10), last], "sm_90"), "fits");
     let cases = [
         (shapes(vec![], "sm_90"), "0 shapes; it must be 1 to 4"),
         (shapes(vec![up_to(1), up_to(2), up_to(3), up_to(4), last], "sm_90"), "5 shapes; it must be 1 to 4"),
         (
-            shapes(vec![RowShape { most_rows: Some(7), ..shape(1, 1) }, shape(1, 1)], "host"),
+            shapes(vec![RowShape { most_rows: Some(7), ..RowShape::of(1, 1) }, RowShape::of(1, 1)], "host"),
             "2 shapes; it must be 1 to 1",
         ),
         (shapes(vec![up_to(9)], "sm_90"), "its shapes are not for more and more rows, the last one for any number"),
         (shapes(vec![up_to(9), up_to(9), last], "sm_90"), "its shapes are not for more and more rows"),
         (shapes(vec![last, up_to(9), last], "sm_90"), "its shapes are not for more and more rows"),
+        (shapes(vec![RowShape::of(64, 128)], "sm_90"), "64 lanes a row and 128 threads a block, of whole warps of 32"),
+        (shapes(vec![RowShape::of(4, 16)], "sm_90"), "4 lanes a row and 16 threads a block, of whole warps of 32"),
         (
-            shapes(vec![RowShape { selecting: Selecting::Sorted, ..shape(64, 64) }], "sm_90"),
+            shapes(vec![RowShape { selecting: Selecting::Sorted, ..RowShape::of(64, 64) }], "sm_90"),
             "lists are exchanged by 64 lanes, but a warp has 32",
         ),
     ];
@@ -136,9 +134,29 @@ fn shapes_are_for_more_and_more_rows() {
     assert_eq!(schedule.with_shape(up_to(9)).to_string(), "row lanes=8 threads=64 held=");
 }
 
+/// Keys of a lane are kept as many as a piece of memory has columns, and so they are counted.
+#[test]
+fn a_block_shares_no_more_words_than_it_has() {
+    let told = |threads: u32| {
+        let mut kernel = kernel(128, true).into_inner();
+        let op = RowOp::TopK { k: 8, candidates: Candidates::All, order: TopKOrder::Value };
+        kernel.values[1].kind = ValueKind::RowValue(RowValue { op, value: ValueId(0), width: 128 });
+        (kernel.values[1].dtype, kernel.values[1].space.cols) = (DType::I32, 8);
+        kernel.params[2].ty = TensorType::new(DType::I32, [Dim::Sym(SymbolId(0)), Dim::Const(8)]);
+        let shape = RowShape { selecting: Selecting::Sorted, ..RowShape::of(32, threads) };
+        let domains = vec![domain(128, &[0], ONE), domain(8, &[1], ONE)];
+        let held = vec![ValueId(0)];
+        let schedule = Schedule::Row { shapes: vec![shape], block_rows: 1, held, domains };
+        told(kernel.verify().expect("a right kernel"), schedule, "sm_90")
+    };
+    assert_eq!(told(512), "fits");
+    let what = "a block of `lanes=32 threads=1024 sorted` shares 12544 words, and may 12288";
+    assert!(told(1024).contains(what), "{}", told(1024));
+}
+
 /// What a row schedule of `x[T, cols]` and its sums is told.
 fn row(cols: u64, (lanes, threads): (u32, u32), held: &[u32], piece: Piece, target: &str) -> String {
-    let shape = shape(lanes, threads);
+    let shape = RowShape::of(lanes, threads);
     let held = held.iter().map(|v| ValueId(*v)).collect();
     let domains = vec![domain(cols, &[0], piece), domain(1, &[1], ONE)];
     told(kernel(cols, true), Schedule::Row { shapes: vec![shape], block_rows: 1, held, domains }, target)
@@ -171,7 +189,7 @@ fn a_row_schedule_fits_the_machine() {
 #[test]
 fn a_block_of_rows_fits_the_machine_and_the_kernel() {
     let blocks = |cols, block_rows, (lanes, threads): (u32, u32), target| {
-        let shape = shape(lanes, threads);
+        let shape = RowShape::of(lanes, threads);
         let domains = vec![domain(cols, &[0], ONE), domain(1, &[1], ONE)];
         let held = vec![ValueId(0)];
         told(kernel(cols, true), Schedule::Row { shapes: vec![shape], block_rows, held, domains }, target)

@@ -1,7 +1,7 @@
 //! The rules of schedules: what code generation relies on, checked where a schedule is made.
 
 use super::block_rows::{BLOCK_ROWS, Division};
-use super::room::needs;
+use super::room::{needs, scratch_bytes};
 use super::sorted::{MOST_WORDS, words_of_block};
 use super::{Domain, MOST_SHAPES, Piece, RowShape, Schedule, Scheduled, Selecting};
 use crate::diag::{Code, Diagnostic};
@@ -87,6 +87,12 @@ impl Scheduled {
                     self.unfit(&format!("{lanes} lanes a row and {threads} threads a block, of {most} at most"))
                 );
             }
+            // More lanes than a warp's talk through memory that a block has for one row.
+            if !self.is_host() && !(threads.is_multiple_of(warp) && (*lanes <= warp || lanes == threads)) {
+                return Err(self.unfit(&format!(
+                    "{lanes} lanes a row and {threads} threads a block, of whole warps of {warp}, one of which has a row or all have"
+                )));
+            }
             if *selecting == Selecting::Sorted && *lanes > warp {
                 return Err(self.unfit(&format!("lists are exchanged by {lanes} lanes, but a warp has {warp}")));
             }
@@ -107,9 +113,10 @@ impl Scheduled {
     }
 
     fn check_block_rows(&self, rows: u32, held: &[ValueId]) -> Result<(), Diagnostic> {
+        let may = || Division::of(&self.kernel, held).is_some() && scratch_bytes(&self.kernel, held, rows) == 0;
         match rows {
             1 => Ok(()),
-            BLOCK_ROWS if self.is_host() && Division::of(&self.kernel, held).is_some() => Ok(()),
+            BLOCK_ROWS if self.is_host() && may() => Ok(()),
             _ => Err(self.unfit(&format!("{rows} rows cannot be done together"))),
         }
     }

@@ -1,7 +1,7 @@
 //! Operations on whole rows, by their formulas; and those of them that no kernel has to do as a row.
 //!
 //! What is left are reductions of 2 to [`MAX_REDUCED`] columns of the inner dim, running sums and top-k of two columns or
-//! more; each of them of at most [`MAX_SEGMENTED`] columns of a row, in all segments.
+//! more; each of them of at most [`MAX_AT_ONCE`] columns of a row, in all segments.
 
 use super::super::rewrite::{Expr, Rule};
 use super::super::view::View;
@@ -18,7 +18,7 @@ pub(crate) const MAX_REDUCED: u64 = 2048;
 
 /// The most columns of a row, in all its segments, that a kernel does as one: 32 in each of the most lanes of a block. Lanes
 /// are powers of two, and so segments and their columns count as if they were.
-const MAX_SEGMENTED: u64 = 1 << 15;
+const MAX_AT_ONCE: u64 = 1 << 15;
 
 pub(super) const RULES: &[Rule] = &[
     softmax,
@@ -168,7 +168,7 @@ fn reduce_halves(v: View, id: NodeId) -> Option<Expr> {
         ReduceOp::Min => BinaryOp::Min(NanRule::Number),
         ReduceOp::TopTwoSum => return None,
     };
-    let at_once = extent <= MAX_REDUCED && const_columns(shape)? <= MAX_SEGMENTED;
+    let at_once = extent <= MAX_REDUCED && const_columns(shape)? <= MAX_AT_ONCE;
     if extent <= 1 || (axis + 1 == shape.len() && at_once) {
         return None;
     }
@@ -206,7 +206,7 @@ fn segments_apart(v: View, id: NodeId) -> Option<Expr> {
     let segments = columns.checked_div(width)?;
     let chosen = if matches!(op, Op::TopK { .. }) { segments * gives } else { 0 };
     let in_lanes = segments.checked_next_power_of_two()?.saturating_mul(width.checked_next_power_of_two()?);
-    if segments < 2 || (in_lanes <= MAX_SEGMENTED && chosen <= MOST_CHOSEN) {
+    if segments < 2 || (in_lanes <= MAX_AT_ONCE && chosen <= MOST_CHOSEN) {
         return None;
     }
     let rows: Vec<Dim> = shape.iter().copied().take_while(|d| matches!(d, Dim::Sym(_))).collect();

@@ -29,8 +29,8 @@ pub(crate) struct Quick {
     parameters: Box<[u32]>,
     /// The argument whose leading extent is the number of rows.
     rows: Option<u8>,
-    /// The most rows of each shape but the last.
-    most_rows: Box<[u64]>,
+    /// The most rows of each shape that is not the last; no number is more where there is none.
+    most_rows: [u64; MOST_SHAPES - 1],
     /// The variant to launch, by the number of the shape and by what holds: 1 aligned, 2 narrow.
     by_what_holds: [[u8; 4]; MOST_SHAPES],
     variants: Box<[QuickVariant]>,
@@ -153,7 +153,7 @@ impl Quick {
             ports: ports.into(),
             parameters: step.sources.iter().map(parameter).collect::<Option<_>>()?,
             rows,
-            most_rows: shapes.iter().filter_map(|s| s.most_rows).collect(),
+            most_rows: std::array::from_fn(|number| shapes.get(number).and_then(|s| s.most_rows).unwrap_or(u64::MAX)),
             by_what_holds,
             variants: variants.iter().map(|v| QuickVariant::new(scheduled, *v)).collect::<Option<_>>()?,
         })

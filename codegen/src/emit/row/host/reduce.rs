@@ -255,7 +255,7 @@ impl<'m> RowHost<'_, 'm> {
     }
 
     /// The two best keys after another.
-    pub(super) fn insert_key(&self, state: &[Val<'m>], key: Val<'m>) -> Vec<Val<'m>> {
+    fn insert_key(&self, state: &[Val<'m>], key: Val<'m>) -> Vec<Val<'m>> {
         let b = self.b;
         vec![b.maxui(state[0], key), b.maxui(b.minui(state[0], key), state[1])]
     }

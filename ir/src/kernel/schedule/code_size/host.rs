@@ -18,7 +18,7 @@ const PIECE: u64 = 4 * VECTOR;
 const VECTORS: u64 = 64;
 
 /// Adds a store: its pieces, and the kept values that they need.
-pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, position: usize) {
+pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, division: Option<&Division<'_>>, position: usize) {
     walk.keep(schedule.held());
     let Some(domain) = schedule.domains().iter().find(|d| d.stores.contains(&(position as u32))) else { return };
     let kernel = walk.kernel;
@@ -39,7 +39,6 @@ pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, position: usize) {
         walk.count(store.value, if store.add_at.is_some() { 8 * lanes } else { 2 + 2 * one });
     }
     walk.hold_for_stores(domain.cols, widest);
-    let division = if schedule.block_rows() > 1 { Division::of(kernel, schedule.held()) } else { None };
     let narrow = |cols: u64| division.is_some() && !Division::stores_by_row(cols);
     if narrow(domain.cols) {
         for column in 0..domain.cols {
@@ -51,7 +50,7 @@ pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, position: usize) {
     while walk.goes_on()
         && let Some(id) = walk.to_compute.pop()
     {
-        let upright = division.as_ref().is_some_and(|d| !d.is_by_row(id) && kernel.value(id).space.per_row);
+        let upright = division.is_some_and(|d| !d.is_by_row(id) && kernel.value(id).space.per_row);
         match kernel.value(id).kind.row_value().copied() {
             Some(row) => {
                 row_value(walk, id, row);

@@ -18,6 +18,7 @@ mod tests;
 mod walk;
 
 use super::Scheduled;
+use super::block_rows::Division;
 use super::{Schedule, Variant};
 use crate::kernel::{Kernel, ValueId};
 use crate::target::{Target, TargetKind};
@@ -48,19 +49,31 @@ pub struct CodeSize<'k> {
     schedule: &'k Schedule,
     target: Target,
     variant: Variant,
+    /// Of rows that the host does in blocks.
+    division: Option<Division<'k>>,
 }
 
 impl<'k> CodeSize<'k> {
     /// Nothing of the kernel yet, in one variant of its schedule for the target.
     pub fn new(kernel: &'k Kernel, schedule: &'k Schedule, target: Target, variant: Variant) -> CodeSize<'k> {
-        CodeSize { walk: Walk::new(kernel, target, MOST_INSTRUCTIONS), schedule, target, variant }
+        CodeSize::with_limit(MOST_INSTRUCTIONS, kernel, (schedule, target), variant)
+    }
+
+    fn with_limit(
+        limit: u64,
+        kernel: &'k Kernel,
+        (schedule, target): (&'k Schedule, Target),
+        variant: Variant,
+    ) -> CodeSize<'k> {
+        let in_blocks = schedule.block_rows() > 1;
+        let division = if in_blocks { Division::of(kernel, schedule.held()) } else { None };
+        CodeSize { walk: Walk::new(kernel, target, limit), schedule, target, variant, division }
     }
 
     /// The count for all stores of the kernel, which ends where there are more instructions than `limit`.
     pub fn up_to(limit: u64, scheduled: &'k Scheduled, variant: Variant) -> CodeSize<'k> {
         let Scheduled { kernel, schedule, target } = scheduled;
-        let walk = Walk::new(kernel, *target, limit);
-        let mut size = CodeSize { walk, schedule, target: *target, variant };
+        let mut size = CodeSize::with_limit(limit, kernel, (schedule, *target), variant);
         (0..kernel.stores.len()).for_each(|store| size.add_store(store));
         size
     }
@@ -68,7 +81,7 @@ impl<'k> CodeSize<'k> {
     /// Adds what a store needs beyond what is there for the others. Stores of one domain come one after the other.
     pub fn add_store(&mut self, position: usize) {
         match self.target.kind() {
-            TargetKind::Host => host::add_store(&mut self.walk, self.schedule, position),
+            TargetKind::Host => host::add_store(&mut self.walk, self.schedule, self.division.as_ref(), position),
             TargetKind::Nvptx | TargetKind::Amdgpu => {
                 gpu::add_store(&mut self.walk, (self.schedule, self.variant), self.target, position);
             }
