@@ -13,6 +13,10 @@ class Chain:
     def __init__(self, name, file, function, inputs, triton=None):
         self.name, self.file, self.function, self.inputs, self.triton = name, file, function, inputs, triton
 
+    def compared(self, inputs, outputs):
+        """What two right peers have in common."""
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
     def by_hand(self, inputs):
         """Calls of hand-written peers by the peer's name, several where it has several settings."""
         return {"triton": [lambda: self.triton(*inputs)]} if self.triton else {}

@@ -48,6 +48,11 @@ class Router:
             return route_softmax
         return {"": route_sigmoid, "post": route_and_post, "pack": route_and_pack}[self.post]
 
+    def compared(self, inputs, outputs):
+        """What two right peers have in common: packed words are rounded weights, and where logits tie, ids are anyone's."""
+        ids, weights = outputs[-2:]
+        return inputs[0].gather(1, ids.long()) if self.score == "softmax" else ids, weights
+
     def by_hand(self, inputs):
         """Calls of hand-written peers by the peer's name, one for each of its settings."""
         tensors = dict(zip(("logits", "bias", "valid", "table", "shared"), inputs[:len(inputs) - len(self.numbers())]))

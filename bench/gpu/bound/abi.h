@@ -1,13 +1,10 @@
-// One calling convention for every peer. w is float[T, K]; ids int[T, K]; wb is bf16[T, K] where a kernel writes
-// weights in the logits' type.
+// One calling convention for every router by hand. w is float[T, K]; ids int[T, K].
 #pragma once
 struct RouteArgs {
   const void* x;
   const float* bias;
   float* w;
   int* ids;
-  void* wb;
-  int* scratch;
   const int* map;
   const int* valid;
   const void* shared_w;

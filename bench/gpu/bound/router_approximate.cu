@@ -1,9 +1,7 @@
-// How fast a router can be, not bit-exact ( the card's own exp2 and reciprocal, unless TABLE): several rows a warp, LPR
+// How fast a router can be, not bit-exact (the card's own exp2 and reciprocal, unless TABLE): several rows a warp, LPR
 // lanes a row, keys alone through min/max networks (two instructions an exchange), the columns found afterwards by
 // comparing with the K-th key. Exact in what it picks, ties included.
-#ifndef HOST
 #include <cuda_runtime.h>
-#endif
 #include <cstdint>
 
 #include "abi.h"
@@ -19,21 +17,12 @@ D float ex(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(x * 1.4426950408889634f));
   return e;
 }
-#ifndef HOST
 D void mark(unsigned& m, float a, float b, unsigned bit) {
   asm("{ .reg .pred p; setp.ge.f32 p, %1, %2; @p or.b32 %0, %0, %3; }" : "+r"(m) : "f"(a), "f"(b), "r"(bit));
 }
 D void more(int& n, float a, float b) {
   asm("{ .reg .pred p; setp.gt.f32 p, %1, %2; @p add.s32 %0, %0, 1; }" : "+r"(n) : "f"(a), "f"(b));
 }
-#else
-D void mark(unsigned& m, float a, float b, unsigned bit) {
-  if (a >= b) m |= bit;
-}
-D void more(int& n, float a, float b) {
-  if (a > b) n++;
-}
-#endif
 D void ce(float& a, float& b) {
   float h = fmaxf(a, b), l = fminf(a, b);
   a = h;
@@ -71,14 +60,12 @@ D void merge8(float* a, const float* b) {  // a, b sorted descending: a = the ei
 }
 // the sigmoid of every bf16: 0x3300 = 2^-25 and below is 1/2, 0x42D0 = 104 and above is 0 or 1
 constexpr unsigned LO = 0x3300, HI = 0x42D0;
-#ifndef HOST
 __global__ void fill(float* t) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
   float m = __uint_as_float((LO + (i & 4095)) << 16);
   t[i] = 1.f / (1.f + expf(i & 4096 ? m : -m));
 }
 __device__ float g_table[8192];
-#endif
 template <typename T, int E, int G, int TG, int LPR, bool SOFTMAX, int POST, bool TABLE, bool PDL>
 __global__ void __launch_bounds__(TABLE ? 256 : 128)
     route_v2(const void* __restrict__ xv, const float* __restrict__ bias, const int* __restrict__ map,
@@ -95,22 +82,16 @@ __global__ void __launch_bounds__(TABLE ? 256 : 128)
   const int lane = threadIdx.x & 31, l = lane % LPR, base = lane - l, rb = threadIdx.x / LPR;
   // element j of lane l: groups lie in one lane each; without groups, blocks of eight are dealt out
   auto column = [&](int j) { return GROUPS ? l * R + j : (j / 8 * LPR + l) * 8 + j % 8; };
-#ifndef HOST
   if (PDL) asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
   if (!SOFTMAX)
     for (int i = threadIdx.x; i < E; i += THREADS) {
       int li = GROUPS ? i / R : i / 8 % LPR, j = GROUPS ? i % R : i / (8 * LPR) * 8 + i % 8;
       sb[li * BS + j] = bias[i];
     }
-#ifndef HOST
   if (TABLE)
     for (int i = threadIdx.x; i < 2048; i += THREADS) ((float4*)table)[i] = ((const float4*)g_table)[i];
   if (!SOFTMAX || TABLE) __syncthreads();
   if (PDL) asm volatile("griddepcontrol.wait;" ::: "memory");
-#else
-  hostbarrier();
-#endif
   const int valid = POST ? *validp : 0;
   for (int row0 = blockIdx.x * RPB; row0 < rows; row0 += gridDim.x * RPB) {
     const int row = row0 + rb;
@@ -126,14 +107,12 @@ __global__ void __launch_bounds__(TABLE ? 256 : 128)
 #pragma unroll
         for (int i = 0; i < 4; i++) {
           if (TABLE) {
-#ifndef HOST
             unsigned t =
                 __viaddmin_s16x2_relu(u[i] & 0x7fff7fffu, ((0x10000u - LO) << 16) | ((0x10000u - LO) & 0xffffu),
                                       ((HI - LO) << 16) | (HI - LO));
             t = t * 4 + ((u[i] >> 1) & 0x40004000u);
             k[c * 8 + 2 * i] = *(const float*)((const char*)table + (t & 0xffffu));
             k[c * 8 + 2 * i + 1] = *(const float*)((const char*)table + (t >> 16));
-#endif
           } else {
             float a = __uint_as_float(u[i] << 16), b = __uint_as_float(u[i] & 0xffff0000u);
             k[c * 8 + 2 * i] = SOFTMAX ? a : sig(a);
@@ -250,13 +229,11 @@ __global__ void __launch_bounds__(TABLE ? 256 : 128)
         s[i] = ex(f - best[0]);
         key[i] = f;
       } else {
-#ifndef HOST
         if (TABLE) {
           unsigned m = __float_as_uint(f) >> 16, t = m & 0x7fff;
           t = t < LO ? LO : t > HI ? HI : t;
           s[i] = table[(t - LO) | (m & 0x8000) >> 3];
         } else
-#endif
           s[i] = sig(f);
         int j = GROUPS ? id[i] % R : id[i] / (8 * LPR) * 8 + id[i] % 8, li = GROUPS ? id[i] / R : id[i] / 8 % LPR;
         key[i] = s[i] + sb[li * BS + j];
@@ -320,7 +297,6 @@ __global__ void __launch_bounds__(TABLE ? 256 : 128)
     __syncwarp();
   }
 }
-#ifndef HOST
 static int g_variant = 0;
 extern "C" void variant(int v) {
   g_variant = v;
@@ -391,4 +367,3 @@ extern "C" int route(const RouteArgs* a) {
   if (a->bf16) return a->pdl ? pick<uint16_t, true>(a) : pick<uint16_t, false>(a);
   return a->pdl ? pick<float, true>(a) : pick<float, false>(a);
 }
-#endif
