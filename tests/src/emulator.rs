@@ -16,6 +16,50 @@ use tempfile::TempDir;
 /// How an error begins that says nothing of the code: the emulator has no such instruction.
 pub const UNKNOWN: &str = "an instruction unknown to the emulator";
 
+/// What one launch of a kernel of AMD code costs: counts of the emulator, and a model of one wave. None is a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    /// Executed instructions of all waves, without those that only wait a fixed time or are hints.
+    pub instructions: u64,
+    /// Of the first wave, the longest chain of accesses to memory each of which is issued after a wait for the one before.
+    pub memory_trips: u64,
+    /// The same of accesses to LDS, the exchanges between lanes that go by way of it included.
+    pub lds_trips: u64,
+    /// Modelled cycles of the first wave alone.
+    pub cycles: u64,
+    /// Waves that fit on a compute unit, or after gfx9 on a work-group processor.
+    pub waves: u64,
+    /// Vector registers of a lane.
+    pub registers: u64,
+    /// Bytes of LDS of a block.
+    pub lds: u64,
+    /// Registers that are spilled, and bytes of scratch memory.
+    pub spills: u64,
+}
+
+impl Counts {
+    fn of(counts: &Value) -> Result<Counts, String> {
+        let number = |of: &str, what: &str| {
+            let of = if of.is_empty() { counts } else { &counts[of] };
+            of[what].as_u64().ok_or_else(|| format!("the emulator has not counted `{what}`: {counts}"))
+        };
+        let mut spills = 0;
+        for what in ["scratch", "vgpr_spills", "sgpr_spills"] {
+            spills += number("kernel", what)?;
+        }
+        Ok(Counts {
+            instructions: number("", "without_nops")?,
+            memory_trips: number("wave", "memory_trips")?,
+            lds_trips: number("wave", "lds_trips")?,
+            cycles: number("wave", "cycles")?,
+            waves: number("occupancy", "waves")?,
+            registers: number("kernel", "vgprs")?,
+            lds: number("kernel", "lds")?,
+            spills,
+        })
+    }
+}
+
 /// A process that emulates one kernel after another.
 pub struct Emulator {
     child: Child,
@@ -81,7 +125,8 @@ impl Emulator {
         self.runs
     }
 
-    fn request(&mut self, spec: &Value) -> Result<(), String> {
+    /// The whole answer.
+    fn request(&mut self, spec: &Value) -> Result<Value, String> {
         self.runs += 1;
         let requests = self.requests.as_mut().expect("open until dropped");
         writeln!(requests, "{spec}").map_err(|e| e.to_string())?;
@@ -89,7 +134,7 @@ impl Emulator {
         self.replies.read_line(&mut line).map_err(|e| e.to_string())?;
         let reply: Value = serde_json::from_str(&line).map_err(|e| format!("{e}: {line}"))?;
         match (&reply["ok"], reply["error"].as_str().unwrap_or_default()) {
-            (Value::Bool(true), _) => Ok(()),
+            (Value::Bool(true), _) => Ok(reply),
             (_, error) if error.contains(": unimplemented: ") => {
                 Err(format!("{UNKNOWN}: {}", error.rsplit(' ').next().unwrap_or(error)))
             }
@@ -111,6 +156,37 @@ impl Emulator {
         outputs: &[Tensor],
         rng: &mut impl Rng,
     ) -> Result<(), String> {
+        self.launch(program, artifacts, extents, inputs, outputs, rng, false).map(drop)
+    }
+
+    /// As [`Self::agree`]; what each kernel of AMD code costs.
+    ///
+    /// # Errors
+    /// As [`Self::agree`].
+    pub fn count(
+        &mut self,
+        program: &Program,
+        artifacts: &[Artifact],
+        extents: &[u64],
+        inputs: &[Tensor],
+        outputs: &[Tensor],
+        rng: &mut impl Rng,
+    ) -> Result<Vec<Counts>, String> {
+        self.launch(program, artifacts, extents, inputs, outputs, rng, true)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the arguments of `agree`, and whether to count")]
+    fn launch(
+        &mut self,
+        program: &Program,
+        artifacts: &[Artifact],
+        extents: &[u64],
+        inputs: &[Tensor],
+        outputs: &[Tensor],
+        rng: &mut impl Rng,
+        count: bool,
+    ) -> Result<Vec<Counts>, String> {
+        let mut counts = vec![];
         let aligned = artifacts.iter().all(|a| a.variant.aligned);
         let alignment = if aligned { Alignment::Sixteen } else { Alignment::Element };
         let mut memory = Arrangement::new(program, extents, inputs, alignment, rng);
@@ -164,9 +240,14 @@ impl Emulator {
             let spec = json!({
                 "hsaco": code, "kernel": artifact.entry, "args": args, "rows": rows,
                 "grid": [blocks.max(1), 1, 1], "block": [artifact.schedule.threads(artifact.variant), 1, 1],
+                "count": count,
             });
-            self.request(&spec)
+            let reply = self
+                .request(&spec)
                 .map_err(|e| if e.starts_with(UNKNOWN) { e } else { format!("kernel `{}`: {e}", step.kernel.name) })?;
+            if count {
+                counts.push(Counts::of(&reply["counts"])?);
+            }
         }
         for (b, buffer) in memory.buffers.iter_mut().enumerate() {
             if written[b] {
@@ -178,7 +259,8 @@ impl Emulator {
             intermediate.check_guards(POISON)?;
         }
         memory.buffers.truncate(ports);
-        memory.check(program, &expected).map_err(|e| format!("{e}, {alignment:?}"))
+        memory.check(program, &expected).map_err(|e| format!("{e}, {alignment:?}"))?;
+        Ok(counts)
     }
 }
 

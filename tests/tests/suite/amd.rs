@@ -18,6 +18,11 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// The fused program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
     /// Kernels of the program.
     pub fn kernels(&self) -> &[Verified<Scheduled>] {
         &self.kernels

@@ -2,6 +2,7 @@
 
 mod aarch64;
 mod amd;
+mod amd_counts;
 mod blocks;
 mod chains;
 mod combinations;
