@@ -30,11 +30,6 @@ export ROUTEFUSE_PTXAS ?= $(CURDIR)/.venv/bin/ptxas
 export ROUTEFUSE_PTXAS_12 ?= $(CURDIR)/.venv/bin/ptxas-12
 export ROUTEFUSE_NVDISASM ?= $(CURDIR)/.venv/bin/nvdisasm
 export ROUTEFUSE_CUOBJDUMP ?= $(CURDIR)/.venv/bin/cuobjdump
-# The AMD emulator, beside the project where there is one.
-AMDEMU ?= $(realpath $(CURDIR)/../shared/amdemu)
-ifneq ($(AMDEMU),)
-export AMDEMU
-endif
 
 LOCKED := $(if $(CI),--locked)
 

@@ -70,14 +70,14 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// The emulator where `AMDEMU` points, or beside the project, with the Python of `ROUTEFUSE_PYTHON`; none if there is none,
-    /// or no numpy.
+    /// The emulator of the project, or the one where `AMDEMU` points, with the Python of `ROUTEFUSE_PYTHON`; none without
+    /// Python and numpy.
     ///
     /// # Panics
     /// If it is there and does not start.
     pub fn find() -> Option<Emulator> {
-        let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/amdemu");
-        let emulator = std::env::var_os("AMDEMU").map_or_else(beside, PathBuf::from);
+        let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("amdemu");
+        let emulator = std::env::var_os("AMDEMU").map_or_else(own, PathBuf::from);
         let local = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
         let python = std::env::var_os("ROUTEFUSE_PYTHON").map_or_else(local, PathBuf::from);
         let numpy = Command::new(&python).args(["-c", "import numpy"]).stderr(Stdio::null()).status();

@@ -15,10 +15,10 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// The emulator in the folder `AMDEMU`, or the folder beside the project; none if it, Python or numpy is not there.
+    /// The emulator of the project, or the one in the folder `AMDEMU`; none without Python and numpy.
     pub fn find() -> Option<Emulator> {
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let folder = std::env::var_os("AMDEMU").map_or(project.join("../shared/amdemu"), PathBuf::from);
+        let folder = std::env::var_os("AMDEMU").map_or(project.join("tests/amdemu"), PathBuf::from);
         let python = std::env::var("ROUTEFUSE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let numpy = Command::new(&python).args(["-c", "import numpy"]).stderr(Stdio::null()).status();
         if !folder.join("run.py").exists() || !numpy.is_ok_and(|s| s.success()) {

@@ -1,7 +1,7 @@
 //! Compiled code against the kernel interpreter, bit for bit: random kernels on random schedules with hostile data.
 //!
-//! Host code runs in this process. AMD code runs in the emulator of AMD code objects where there is one (beside the
-//! project, or where `AMDEMU` points), and is counted as skipped elsewhere. PTX is checked for what it must not contain.
+//! Host code runs in this process. AMD code runs in the emulator of AMD code objects (`tests/amdemu`, or where `AMDEMU`
+//! points), and is counted as skipped where there is no numpy. PTX is checked for what it must not contain.
 
 mod amd;
 mod data;
