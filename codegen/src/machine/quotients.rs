@@ -14,6 +14,11 @@ const LEAST_DIVISOR: u32 = (127 - 20) << 23;
 /// How many powers of two the divisors of short quotients span.
 const DIVISORS: u32 = 40 << 23;
 
+/// The bits of 1/2 + 2⁻²⁴, the least reciprocal that is used of what [`Divisor::logistic`] is about. The one step of Newton's
+/// ends at a tie for the divisor 2 − 2⁻²³, and gives 1/2 where this is the nearest: the quotient of 1 would be 1/2 as well. For
+/// the divisor 2, whose reciprocal is less, the last step of a quotient makes up for it.
+const LEAST_LOGISTIC_RECIPROCAL: u32 = (126 << 23) + 1;
+
 /// A divisor, with what its quotients share.
 pub(super) struct Divisor<'m> {
     minus: Val<'m>,
@@ -27,6 +32,18 @@ impl<'m> Divisor<'m> {
         let (one, minus) = (b.const_f32(1.0, b.lanes(b.type_of(y))), b.negf(y));
         let error = b.fma(minus, rough, one);
         Divisor { minus, reciprocal: b.fma(rough, error, rough) }
+    }
+
+    /// As [`Self::new`], of a divisor y that is 1 + e rounded for some e in [0, 1], whose quotients of 1 and of that e are asked for.
+    /// `rough` may be two floats away from the one nearest to 1 / y, which is more than one unit in the last place. A test here
+    /// tries all of them.
+    pub fn logistic(b: &Builder<'m>, y: Val<'m>, rough: Val<'m>) -> Divisor<'m> {
+        let Divisor { minus, reciprocal } = Divisor::new(b, y, rough);
+        let words = b.with_lanes(b.int(32), b.type_of(y));
+        // A NaN's bits are more.
+        let least = b.const_int(words, i64::from(LEAST_LOGISTIC_RECIPROCAL));
+        let reciprocal = b.bitcast(b.maxui(b.bitcast(reciprocal, words), least), b.type_of(y));
+        Divisor { minus, reciprocal }
     }
 
     /// `x / y`, rounded once as long as nothing on the way leaves the normal floats: the product, and what it is wrong by
@@ -78,4 +95,71 @@ pub(super) fn quotients<'m>(b: &Builder<'m>, x: Val<'m>, y: Val<'m>, rough: Val<
         })
     };
     b.gather_lanes(&b.if_then_else(near, &vec![b.f32(); lanes as usize], short, long))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LEAST_LOGISTIC_RECIPROCAL;
+
+    /// [`super::Divisor::new`].
+    fn reciprocal(y: f32, rough: f32) -> f32 {
+        let error = (-y).mul_add(rough, 1.0);
+        rough.mul_add(error, rough)
+    }
+
+    /// [`super::Divisor::short_quotient`].
+    fn short_quotient(x: f32, y: f32, reciprocal: f32) -> f32 {
+        let quotient = x * reciprocal;
+        reciprocal.mul_add((-y).mul_add(quotient, x), quotient)
+    }
+
+    /// The reciprocals of [`super::Divisor::logistic`] of every approximation that it may be given.
+    fn logistic_reciprocals(y: f32) -> [f32; 5] {
+        let nearest = (1.0 / y).to_bits();
+        [nearest - 2, nearest - 1, nearest, nearest + 1, nearest + 2].map(|rough| {
+            let bits = reciprocal(y, f32::from_bits(rough)).to_bits();
+            f32::from_bits(bits.max(LEAST_LOGISTIC_RECIPROCAL))
+        })
+    }
+
+    /// 1 over every divisor from 1 to 2.
+    #[test]
+    fn logistic_quotients_of_1_are_rounded_once() {
+        for y in (0..=1u32 << 23).map(|i| f32::from_bits(0x3f80_0000 + i)) {
+            for reciprocal in logistic_reciprocals(y) {
+                assert_eq!(
+                    short_quotient(1.0, y, reciprocal).to_bits(),
+                    (1.0 / y).to_bits(),
+                    "1 / {y} by {reciprocal}"
+                );
+            }
+        }
+    }
+
+    /// Without the least reciprocal one of them is not.
+    #[test]
+    fn one_logistic_quotient_of_1_needs_the_least_reciprocal() {
+        let y = f32::from_bits(0x3fff_ffff);
+        let wrong = reciprocal(y, 0.5);
+        assert_eq!((wrong, short_quotient(1.0, y, wrong)), (0.5, 0.5));
+        assert_eq!(1.0 / y, f32::from_bits(LEAST_LOGISTIC_RECIPROCAL));
+    }
+
+    /// e / (1 + e), with `ROUTEFUSE_EXHAUSTIVE=1` of every e from 0 to 1; otherwise of every 61st mantissa of the largest
+    /// exponents, and fewer of those that the sum does not see.
+    #[test]
+    fn logistic_quotients_of_powers_are_rounded_once() {
+        let exhaustive = std::env::var_os("ROUTEFUSE_EXHAUSTIVE").is_some();
+        for exponent in 0..127u32 {
+            let step = if exponent < 101 { 8_191 } else { 61 };
+            for mantissa in (0..1u32 << 23).step_by(if exhaustive { 1 } else { step }) {
+                let e = f32::from_bits(exponent << 23 | mantissa);
+                let y = 1.0 + e;
+                for reciprocal in logistic_reciprocals(y) {
+                    let quotient = short_quotient(e, y, reciprocal);
+                    assert_eq!(quotient.to_bits(), (e / y).to_bits(), "{e} / {y} by {reciprocal}");
+                }
+            }
+        }
+    }
 }
