@@ -25,12 +25,34 @@ pub struct Abilities {
     pub nan_min: bool,
     /// A warp finds its largest 32-bit word in one instruction.
     pub warp_max: bool,
+    /// The word of one lane can be read into a register of the whole warp, and such a word be put into one lane, so that what
+    /// all lanes of a warp agree on need not go through memory.
+    pub warp_scalars: bool,
+    /// How lanes of a warp that are near each other get each other's words without memory.
+    pub lane_moves: LaneMoves,
+    /// Words of 32 bits of a kernel's first arguments that are in registers when it begins; others are loaded.
+    pub preloaded_words: u32,
     /// Blocks may be launched in clusters. A kernel that is not says so, or it looks at each launch where in a cluster it is.
     pub clusters: bool,
     /// The 32-bit offset that a load or store adds to a base address is signed.
     pub signed_offsets: bool,
     /// KiB of memory that the blocks on one multiprocessor share among them.
     pub shared_kib: u32,
+}
+
+/// How the lanes of AMD's wavefronts get each other's words as operands of an instruction, beyond what all of them can do: among
+/// the lanes of a row, which are 16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LaneMoves {
+    /// None.
+    None,
+    /// The last lane of a row or of two gives its word to all of the next row or two (`row_bcast`).
+    Broadcast,
+    /// As [`Self::Broadcast`]; two rows, or the halves of a wavefront, swap words (`v_permlane16_swap`, `v_permlane32_swap`).
+    BroadcastAndSwap,
+    /// A lane gets the word of any other of its row whose number differs in given bits (`row_xmask`), and any of the row beside
+    /// its own (`v_permlanex16`).
+    Xor,
 }
 
 /// One row of the table.
@@ -64,6 +86,9 @@ const NONE: Abilities = Abilities {
     dependent_launch: false,
     nan_min: false,
     warp_max: false,
+    warp_scalars: false,
+    lane_moves: LaneMoves::None,
+    preloaded_words: 0,
     clusters: false,
     signed_offsets: false,
     shared_kib: 64,
@@ -73,8 +98,12 @@ const AMPERE: Abilities = Abilities { nan_min: true, warp_max: true, shared_kib:
 const AMPERE_8: Abilities = Abilities { shared_kib: 100, ..AMPERE };
 const HOPPER: Abilities = Abilities { dependent_launch: true, shared_kib: 228, ..AMPERE };
 const BLACKWELL_12: Abilities = Abilities { shared_kib: 100, ..HOPPER };
-const CDNA_4: Abilities = Abilities { shared_kib: 160, ..NONE };
-const CDNA_5: Abilities = Abilities { clusters: true, signed_offsets: true, shared_kib: 320, ..NONE };
+const CDNA_2: Abilities =
+    Abilities { warp_scalars: true, lane_moves: LaneMoves::Broadcast, preloaded_words: 14, ..NONE };
+const CDNA_4: Abilities = Abilities { lane_moves: LaneMoves::BroadcastAndSwap, shared_kib: 160, ..CDNA_2 };
+const RDNA_2: Abilities = Abilities { warp_scalars: true, lane_moves: LaneMoves::Xor, ..NONE };
+const CDNA_5: Abilities =
+    Abilities { preloaded_words: 14, clusters: true, signed_offsets: true, shared_kib: 320, ..RDNA_2 };
 
 const HOST: TargetInfo = TargetInfo {
     name: "host",
@@ -119,10 +148,11 @@ const fn amd(name: &'static str, warp: u32, abilities: Abilities, product: &'sta
 const fn generic(
     name: &'static str,
     warp: u32,
+    abilities: Abilities,
     processors: &'static [&'static str],
     product: &'static str,
 ) -> TargetInfo {
-    TargetInfo { processors, ..amd(name, warp, NONE, product) }
+    TargetInfo { processors, ..amd(name, warp, abilities, product) }
 }
 
 /// Every target: those of a vendor from old to new, a generic one after what it stands for. PTX versions are the first that knows the
@@ -141,21 +171,21 @@ pub const TARGETS: &[TargetInfo] = &[
     nv("sm_110", 110, "+ptx90", HOPPER, "Blackwell (Jetson Thor)"),
     nv("sm_120", 120, "+ptx87", BLACKWELL_12, "Blackwell (RTX 50)"),
     nv("sm_121", 121, "+ptx88", BLACKWELL_12, "Blackwell (DGX Spark)"),
-    amd("gfx90a", 64, NONE, "CDNA 2 (MI250)"),
-    amd("gfx942", 64, NONE, "CDNA 3 (MI300)"),
+    amd("gfx90a", 64, CDNA_2, "CDNA 2 (MI250)"),
+    amd("gfx942", 64, CDNA_2, "CDNA 3 (MI300)"),
     amd("gfx950", 64, CDNA_4, "CDNA 4 (MI350)"),
-    generic("gfx9-4-generic", 64, &["gfx942", "gfx950"], "CDNA 3 and 4"),
-    amd("gfx1030", 32, NONE, "RDNA 2 (RX 6800)"),
-    amd("gfx1100", 32, NONE, "RDNA 3 (RX 7900)"),
-    amd("gfx1101", 32, NONE, "RDNA 3 (RX 7800)"),
-    amd("gfx1102", 32, NONE, "RDNA 3 (RX 7600)"),
-    amd("gfx1103", 32, NONE, "RDNA 3 (Ryzen 7040, 8040)"),
-    amd("gfx1150", 32, NONE, "RDNA 3.5 (Ryzen AI 300)"),
-    amd("gfx1151", 32, NONE, "RDNA 3.5 (Ryzen AI Max)"),
-    generic("gfx11-generic", 32, GFX11, "RDNA 3 and 3.5"),
-    amd("gfx1200", 32, NONE, "RDNA 4 (RX 9060)"),
-    amd("gfx1201", 32, NONE, "RDNA 4 (RX 9070)"),
-    generic("gfx12-generic", 32, &["gfx1200", "gfx1201"], "RDNA 4"),
+    generic("gfx9-4-generic", 64, CDNA_2, &["gfx942", "gfx950"], "CDNA 3 and 4"),
+    amd("gfx1030", 32, RDNA_2, "RDNA 2 (RX 6800)"),
+    amd("gfx1100", 32, RDNA_2, "RDNA 3 (RX 7900)"),
+    amd("gfx1101", 32, RDNA_2, "RDNA 3 (RX 7800)"),
+    amd("gfx1102", 32, RDNA_2, "RDNA 3 (RX 7600)"),
+    amd("gfx1103", 32, RDNA_2, "RDNA 3 (Ryzen 7040, 8040)"),
+    amd("gfx1150", 32, RDNA_2, "RDNA 3.5 (Ryzen AI 300)"),
+    amd("gfx1151", 32, RDNA_2, "RDNA 3.5 (Ryzen AI Max)"),
+    generic("gfx11-generic", 32, RDNA_2, GFX11, "RDNA 3 and 3.5"),
+    amd("gfx1200", 32, RDNA_2, "RDNA 4 (RX 9060)"),
+    amd("gfx1201", 32, RDNA_2, "RDNA 4 (RX 9070)"),
+    generic("gfx12-generic", 32, RDNA_2, &["gfx1200", "gfx1201"], "RDNA 4"),
     amd("gfx1250", 32, CDNA_5, "CDNA 5 (MI450)"),
 ];
 

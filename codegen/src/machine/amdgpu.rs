@@ -1,7 +1,8 @@
 //! AMD's GPUs, through HSACO.
 
 use super::quotients::Divisor;
-use super::{Machine, Processor, Product, Threads, Warps};
+use super::wavefront::{self, Wavefront};
+use super::{Machine, Processor, Product, Scalars, Threads, Warps};
 use crate::ffi;
 use crate::mlir::builder::{Builder, FloatPredicate, Val};
 use inkwell::attributes::AttributeLoc;
@@ -25,10 +26,8 @@ impl Amdgpu {
         Amdgpu { target }
     }
 
-    /// The word of lane `lane` of the wavefront.
-    fn permute<'m>(&self, b: &Builder<'m>, value: Val<'m>, lane: Val<'m>) -> Val<'m> {
-        let address = b.shli(lane, word(b, 2));
-        b.call_intrinsic("llvm.amdgcn.ds.bpermute", &[address, value], b.int(32))
+    fn wavefront(&self) -> Wavefront {
+        Wavefront { lanes: self.target.info().warp, moves: self.target.abilities().lane_moves }
     }
 }
 
@@ -188,21 +187,42 @@ impl Warps for Amdgpu {
     }
 
     fn xor<'m>(&self, b: &Builder<'m>, value: Val<'m>, own: Val<'m>, mask: u32) -> Val<'m> {
-        if mask >= 32 {
-            return self.permute(b, value, b.xori(own, word(b, mask)));
-        }
-        // Bit mode: lanes of 32 are and-ed with the low five bits, or-ed with the next, xor-ed with the next.
-        let pattern = word(b, mask << 10 | 31);
-        b.call_intrinsic("llvm.amdgcn.ds.swizzle", &[value, pattern], b.int(32))
+        self.wavefront().xor(b, value, own, mask)
+    }
+
+    fn has_xor(&self, mask: u32) -> bool {
+        self.wavefront().has_xor(mask)
     }
 
     fn from<'m>(&self, b: &Builder<'m>, value: Val<'m>, own: Val<'m>, lane: Val<'m>, span: u32) -> Val<'m> {
         let low = |x: Val<'m>| b.andi(x, word(b, span - 1));
         if span == Warps::lanes(self) {
-            return self.permute(b, value, low(lane));
+            return wavefront::permute(b, value, low(lane));
         }
         let first = b.andi(own, word(b, !(span - 1)));
-        self.permute(b, value, b.ori(first, low(lane)))
+        wavefront::permute(b, value, b.ori(first, low(lane)))
+    }
+
+    /// A few instructions, and none waits for memory.
+    fn has_max(&self) -> bool {
+        true
+    }
+
+    fn max<'m>(&self, b: &Builder<'m>, value: Val<'m>, own: Val<'m>, span: u32) -> Option<Val<'m>> {
+        Some(self.wavefront().max(b, value, own, span))
+    }
+
+    /// What is the same on neighbours has more ways to lanes farther off.
+    fn nearest_first(&self) -> bool {
+        true
+    }
+
+    fn across<'m>(&self, b: &Builder<'m>, value: Val<'m>, own: Val<'m>, mask: u32) -> Val<'m> {
+        self.wavefront().across(b, value, own, mask)
+    }
+
+    fn scalars(&self) -> Option<&dyn Scalars> {
+        self.target.abilities().warp_scalars.then_some(self as &dyn Scalars)
     }
 
     fn ballot<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m> {
@@ -219,5 +239,21 @@ impl Warps for Amdgpu {
             ("operandSegmentSizes", DenseI32ArrayAttribute::new(context, &[0, 0]).into()),
         ];
         b.append("llvm.call_intrinsic", &[], &attributes, &[], vec![]);
+    }
+}
+
+impl Scalars for Amdgpu {
+    fn read_lane<'m>(&self, b: &Builder<'m>, value: Val<'m>, lane: Val<'m>) -> Val<'m> {
+        wavefront::read_lane(b, value, lane)
+    }
+
+    fn write_lane<'m>(&self, b: &Builder<'m>, values: Val<'m>, value: Val<'m>, lane: u32) -> Val<'m> {
+        b.call_intrinsic("llvm.amdgcn.writelane.i32", &[value, word(b, lane), values], b.int(32))
+    }
+
+    fn first_lane<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m> {
+        let bits = self.ballot(b, bit);
+        let first = b.trailing_zeros_of_some(bits);
+        if Warps::lanes(self) > 32 { b.trunci(first, b.int(32)) } else { first }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod host;
 pub(crate) mod nvptx;
 mod quotients;
 pub(crate) mod team;
+mod wavefront;
 
 use crate::error::CodegenError;
 use crate::mlir::builder::{Builder, FloatPredicate, Val};
@@ -308,6 +309,11 @@ pub(crate) trait Warps {
     /// number in the warp, `i32`.
     fn xor<'m>(&self, b: &Builder<'m>, word: Val<'m>, own: Val<'m>, mask: u32) -> Val<'m>;
 
+    /// Whether [`Self::xor`] by this mask does not go by way of memory.
+    fn has_xor(&self, _mask: u32) -> bool {
+        true
+    }
+
     /// The word of lane `lane` of the own aligned group of `span` lanes, a power of two; of `lane` the low bits count. `own` is
     /// the own number in the warp, `i32`.
     fn from<'m>(&self, b: &Builder<'m>, word: Val<'m>, own: Val<'m>, lane: Val<'m>, span: u32) -> Val<'m>;
@@ -315,13 +321,31 @@ pub(crate) trait Warps {
     /// A bit for each lane, as an integer of as many bits.
     fn ballot<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m>;
 
-    /// Whether [`Self::max`] is one instruction.
+    /// Whether [`Self::max`] finds the largest word of the warp.
     fn has_max(&self) -> bool {
         false
     }
 
-    /// The largest word of the warp, unsigned, if that is one instruction.
-    fn max<'m>(&self, _b: &Builder<'m>, _word: Val<'m>) -> Option<Val<'m>> {
+    /// The largest word, unsigned, of each aligned group of `span` lanes, at most a warp's, if there is a shorter way to it than
+    /// by [`Self::across`]. `own` is the own number in the warp, `i32`.
+    fn max<'m>(&self, _b: &Builder<'m>, _word: Val<'m>, _own: Val<'m>, _span: u32) -> Option<Val<'m>> {
+        None
+    }
+
+    /// Whether exchanges of what is the same on several lanes ([`Self::across`]) go from the nearest lanes to the farthest, and
+    /// not the other way.
+    fn nearest_first(&self) -> bool {
+        false
+    }
+
+    /// The word of some lane in the aligned group of `mask` lanes beside the own one, both of which are in one of twice as many.
+    /// Where [`Self::nearest_first`], all lanes of a group have the same word. `own` is the own number in the warp, `i32`.
+    fn across<'m>(&self, b: &Builder<'m>, word: Val<'m>, own: Val<'m>, mask: u32) -> Val<'m> {
+        self.xor(b, word, own, mask)
+    }
+
+    /// What all lanes of a warp agree on without memory, if there is such a way: then a lane that others wait for is soon found.
+    fn scalars(&self) -> Option<&dyn Scalars> {
         None
     }
 
@@ -338,4 +362,16 @@ pub(crate) trait Warps {
     fn store_where<'m>(&self, b: &Builder<'m>, condition: Val<'m>, word: Val<'m>, address: Val<'m>) {
         b.if_then(condition, |b| b.store(word, address, 4));
     }
+}
+
+/// Words of the whole warp: one register for all lanes.
+pub(crate) trait Scalars {
+    /// The word of a lane that all lanes name, `i32`.
+    fn read_lane<'m>(&self, b: &Builder<'m>, word: Val<'m>, lane: Val<'m>) -> Val<'m>;
+
+    /// `words`, with a word of the whole warp at the lane of this number.
+    fn write_lane<'m>(&self, b: &Builder<'m>, words: Val<'m>, word: Val<'m>, lane: u32) -> Val<'m>;
+
+    /// The lowest lane that has the bit set, `i32`: some lane has.
+    fn first_lane<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m>;
 }

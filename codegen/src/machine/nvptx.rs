@@ -227,8 +227,9 @@ impl Warps for Nvptx {
         self.target.abilities().warp_max
     }
 
-    fn max<'m>(&self, b: &Builder<'m>, value: Val<'m>) -> Option<Val<'m>> {
-        if !self.has_max() {
+    /// By one instruction.
+    fn max<'m>(&self, b: &Builder<'m>, value: Val<'m>, _own: Val<'m>, span: u32) -> Option<Val<'m>> {
+        if !self.has_max() || span < Warps::lanes(self) {
             return None;
         }
         let all = all_lanes(b);

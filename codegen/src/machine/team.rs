@@ -3,7 +3,7 @@
 //! Up to a warp's lanes talk by shuffles; more of them, all threads of a block, through shared memory. Everything here is
 //! emitted where all lanes of the warp, or all threads of the block, are.
 
-use super::Warps;
+use super::{Scalars, Warps};
 use crate::mlir::builder::{Builder, IntPredicate, Val};
 use routefuse_ir::kernel::schedule::RowShape;
 use std::cell::{Cell, RefCell};
@@ -224,6 +224,11 @@ impl<'a, 'm> Team<'a, 'm> {
         self.warps.xor(b, word, self.warp_lane, mask)
     }
 
+    /// Whether [`Self::xor`] does not go by way of memory.
+    pub fn has_xor(&self, mask: u32) -> bool {
+        mask < self.warp && self.warps.has_xor(mask)
+    }
+
     /// The word of this lane of the row. Of `lane`, `i32`, only the bits below [`Self::lanes`] count.
     pub fn from(&self, word: Val<'m>, lane: Val<'m>) -> Val<'m> {
         if self.is_block() {
@@ -358,18 +363,29 @@ impl<'a, 'm> Team<'a, 'm> {
     /// The largest word, unsigned, of each aligned group of `span` lanes.
     pub fn max(&self, word: Val<'m>, span: u32) -> Val<'m> {
         let b = self.b;
-        if span >= self.warp
-            && let Some(max) = self.warps.max(b, word)
-        {
+        if let Some(max) = self.warps.max(b, word, self.warp_lane, span.min(self.warp)) {
             return self.max_of_warps(max, span);
         }
-        let mut mask = span.min(self.warp) / 2;
-        let mut max = word;
-        while mask > 0 {
-            max = b.maxui(max, self.xor(max, mask));
-            mask /= 2;
-        }
+        let masks = self.masks(span.min(self.warp));
+        let max = masks.into_iter().fold(word, |max, mask| b.maxui(max, self.across(max, mask)));
         self.max_of_warps(max, span)
+    }
+
+    /// The masks of [`Self::across`] until all of `span` lanes have heard of all, in the order of the exchanges.
+    pub fn masks(&self, span: u32) -> Vec<u32> {
+        let masks = (0..span.ilog2()).map(|bit| 1 << bit);
+        if self.warps.nearest_first() { masks.collect() } else { masks.rev().collect() }
+    }
+
+    /// The word of some lane in the aligned group of `mask` lanes beside the own one, in exchanges in the order of
+    /// [`Self::masks`] after each of which all lanes that have heard of each other have the same words.
+    pub fn across(&self, word: Val<'m>, mask: u32) -> Val<'m> {
+        if mask >= self.warp { self.xor(word, mask) } else { self.warps.across(self.b, word, self.warp_lane, mask) }
+    }
+
+    /// What all lanes of a row, which are a warp's, agree on without memory.
+    pub fn scalars(&self) -> Option<&'a dyn Scalars> {
+        self.warps.scalars().filter(|_| self.lanes == self.warp)
     }
 
     /// Of each warp's largest word, the largest of `span` lanes.

@@ -75,7 +75,7 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
             Schedule::Row { shapes: vec![RowShape::of(1, 1)], block_rows: 1, held: held(kernel, true), domains };
         return in_blocks(kernel, target, &by_row).unwrap_or(by_row);
     }
-    let few = shape(kernel, target, FEW_COLUMNS, FEW_THREADS);
+    let few = few_shape(kernel, target);
     let (few_rows, many) = sorted_shape(kernel, target).map_or_else(
         || {
             let many = shape(kernel, target, MANY_COLUMNS, MANY_THREADS);
@@ -124,7 +124,7 @@ fn in_blocks(kernel: &Kernel, target: Target, by_row: &Schedule) -> Option<Sched
 /// Shapes that a launch over any number of rows may be tried in.
 pub(super) fn candidates(kernel: &Kernel, target: Target) -> Vec<RowShape> {
     let mut shapes = vec![
-        shape(kernel, target, FEW_COLUMNS, FEW_THREADS),
+        few_shape(kernel, target),
         RowShape { selecting: Selecting::InMemory, ..shape(kernel, target, MANY_COLUMNS, MANY_THREADS) },
     ];
     let alone = RowShape { threads: SORTED_THREADS, selecting: Selecting::Sorted, ..shapes[0] };
@@ -256,6 +256,17 @@ fn chooses_by_halves(kernel: &Kernel, by_softmax: bool) -> bool {
 /// Segments of a row value's operand.
 fn segments_of(kernel: &Kernel, row: &RowValue) -> u64 {
     kernel.value(row.value).space.cols / row.width
+}
+
+/// The shape for few rows. Where lanes agree on words of the whole warp, a row from which is chosen has all of one, if it has
+/// columns for more than half of them; and blocks are warps, so that none is without rows.
+fn few_shape(kernel: &Kernel, target: Target) -> RowShape {
+    let (shape, warp) = (shape(kernel, target, FEW_COLUMNS, FEW_THREADS), target.info().warp);
+    if !target.abilities().warp_scalars || shape.lanes > warp {
+        return shape;
+    }
+    let whole = has_topk(kernel) && 2 * widest(kernel) > u64::from(warp);
+    RowShape { lanes: if whole { warp } else { shape.lanes }, threads: warp, ..shape }
 }
 
 /// The shape that leaves each lane about `columns` columns of the widest row, for any number of rows.

@@ -2,8 +2,9 @@
 //! a time.
 
 use crate::amd::{NO_EMULATOR, REQUIRED, compile};
+use crate::models::routers;
 use crate::snapshot::Snapshots;
-use routefuse::{Graph, Verified, models};
+use routefuse::{Graph, Verified, inspect, models};
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
@@ -95,6 +96,51 @@ fn table(target: &str) {
     let mut snapshots = Snapshots::new("counts");
     snapshots.compare(target, &table);
     snapshots.finish();
+}
+
+/// The most trips to LDS that one row of a router waits for, one after the other.
+const MOST_LDS_TRIPS: u64 = 6;
+
+/// One row of every preset: it waits a few times for LDS, and exchanges words between lanes by way of it only where a target has
+/// no other way to lanes so far apart.
+fn one_row(target: &str) {
+    let examples: Vec<_> = models::examples().into_iter().take(routers() + 1).collect();
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, examples.len() as u64, REQUIRED) };
+    let mut wrong = vec![];
+    for example in examples {
+        let graph = example.graph().unwrap_or_else(|e| panic!("{}: {e}", example.file));
+        let (counts, _) = counted(&mut emulator, &graph, target, 1, true);
+        if counts.lds_trips > MOST_LDS_TRIPS {
+            wrong.push(format!("{} waits for {} trips to LDS", example.file, counts.lds_trips));
+        }
+        let compiled = compile(&graph, target);
+        let kernel = &compiled.kernels()[0];
+        let code = inspect::code(kernel, kernel.variants()[0]).unwrap_or_else(|e| panic!("{}: {e}", example.file));
+        for line in code.asm.lines().filter(|line| line.contains("ds_swizzle") && !line.contains("SWAP,16")) {
+            wrong.push(format!("{}: {}", example.file, line.trim()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn one_row_on_gfx942() {
+    one_row("gfx942");
+}
+
+#[test]
+fn one_row_on_gfx950() {
+    one_row("gfx950");
+}
+
+#[test]
+fn one_row_on_gfx1100() {
+    one_row("gfx1100");
+}
+
+#[test]
+fn one_row_on_gfx1200() {
+    one_row("gfx1200");
 }
 
 #[test]

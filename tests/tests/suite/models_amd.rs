@@ -34,6 +34,46 @@ fn presets(target: &str, half: usize) {
     println!("{} launches", emulator.runs());
 }
 
+/// Every fourth preset in the shape for fewest rows, on two targets each that [`presets`] leaves out, on rows of every kind.
+fn few_rows(part: usize) {
+    let targets = ["gfx950", "gfx1200", "gfx90a", "gfx1030", "gfx1250"];
+    let examples: Vec<_> = models::examples().into_iter().take(routers() + 1).collect();
+    let count = examples.len().div_ceil(4) as u64 * 2 * Kind::ALL.len() as u64;
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, count, REQUIRED) };
+    for (i, example) in examples.iter().enumerate().filter(|(i, _)| i % 4 == part) {
+        let graph = example.graph().unwrap_or_else(|e| panic!("{}: {e}", example.file));
+        for target in [targets[i % 5], targets[(i + 2) % 5]] {
+            let compiled = compile(&graph, target);
+            let artifacts = compiled.of_variant(i / 4 % 2);
+            for kind in Kind::ALL {
+                let tensors = router_inputs(&graph, 3, kind, i as u64);
+                launch_on(&mut emulator, &graph, &compiled, &artifacts, &[3], &tensors, i as u64);
+            }
+        }
+    }
+    println!("{} launches", emulator.runs());
+}
+
+#[test]
+fn few_rows_1() {
+    few_rows(0);
+}
+
+#[test]
+fn few_rows_2() {
+    few_rows(1);
+}
+
+#[test]
+fn few_rows_3() {
+    few_rows(2);
+}
+
+#[test]
+fn few_rows_4() {
+    few_rows(3);
+}
+
 /// Several rows a warp, with sorted lists, whatever the schedule would choose: groups as lanes and not, one lane and many,
 /// more chosen than a lane has, a softmax whose quotients tie, bias, masks, shared experts beside.
 fn sorted(shapes: &[(&str, u32)], target: &str) {

@@ -259,6 +259,12 @@ impl<'m> Builder<'m> {
         self.op("llvm.intr.cttz", &[x], &[of_zero], self.type_of(x))
     }
 
+    /// The number of low zero bits of a scalar integer that is not 0.
+    pub fn trailing_zeros_of_some(&self, x: Val<'m>) -> Val<'m> {
+        let of_zero = ("is_zero_poison", IntegerAttribute::new(self.int(1), 1).into());
+        self.op("llvm.intr.cttz", &[x], &[of_zero], self.type_of(x))
+    }
+
     // Lanes.
 
     /// Lane `lane` of a vector; a scalar is its own lane 0.

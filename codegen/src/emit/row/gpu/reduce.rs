@@ -12,6 +12,10 @@ use routefuse_ir::kernel::ValueId;
 use routefuse_ir::math::order;
 use routefuse_ir::op::{BinaryOp, Candidates, NanRule, ReduceOp, ScalarOp};
 
+/// Times that the registers of a sum are halved at most for which it is shorter to read the sums of all groups of lanes than to
+/// exchange them by way of memory.
+const MOST_HALVED: usize = 2;
+
 impl<'m> RowGpu<'_, 'm> {
     /// One reduction of each segment: a register a turn, the same on all lanes of the segment.
     pub(super) fn reduce_segments(
@@ -108,9 +112,21 @@ impl<'m> RowGpu<'_, 'm> {
             mask /= 2;
         }
         // The halves of the registers, from the farthest on: those that partners have first.
-        for mask in halved {
-            for x in &mut registers {
-                *x = add(*x, from(*x, mask));
+        if let Some(scalars) = team.scalars()
+            && span == team.lanes
+            && dtype.bits() == 32
+            && (1..=MOST_HALVED).contains(&halved.len())
+            && !team.has_xor(halved[0])
+        {
+            // As many lanes as share a sum are side by side.
+            let apart = span >> halved.len();
+            let of = |group: u32| team.moved(registers[0], |word| scalars.read_lane(b, word, self.word(group * apart)));
+            registers = (0..1 << halved.len()).map(of).collect();
+        } else {
+            for mask in halved {
+                for x in &mut registers {
+                    *x = add(*x, from(*x, mask));
+                }
             }
         }
         while registers.len() > 1 {
@@ -128,13 +144,9 @@ impl<'m> RowGpu<'_, 'm> {
             let best = |x: Val<'m>, y: Val<'m>| {
                 self.lanewise.scalar(op, &[Lanes::exact(x, 1), Lanes::exact(y, 1)], &[dtype, dtype]).value
             };
-            let mut own = registers[1..].iter().fold(registers[0], |x, y| best(x, *y));
-            let mut mask = span / 2;
-            while mask > 0 {
-                own = best(own, team.moved(own, |word| team.xor(word, mask)));
-                mask /= 2;
-            }
-            return own;
+            let own = registers[1..].iter().fold(registers[0], |x, y| best(x, *y));
+            let with_other = |own, mask| best(own, team.moved(own, |word| team.across(word, mask)));
+            return team.masks(span).into_iter().fold(own, with_other);
         }
         let (sign, ones) = (self.word(1 << 31), self.word(u32::MAX));
         // Words in the order of the elements, the least for what is never the largest.
@@ -197,10 +209,8 @@ impl<'m> RowGpu<'_, 'm> {
             pairs = pairs.chunks(2).map(|two| if let [x, y] = two { merged(*x, *y) } else { two[0] }).collect();
         }
         let (mut best, mut next) = pairs[0];
-        let mut mask = spread.span / 2;
-        while mask > 0 {
-            (best, next) = merged((best, next), (team.xor(best, mask), team.xor(next, mask)));
-            mask /= 2;
+        for mask in team.masks(spread.span) {
+            (best, next) = merged((best, next), (team.across(best, mask), team.across(next, mask)));
         }
         let float = |key| self.ranked_float(key);
         if spread.width == 1 { float(best) } else { b.addf(float(best), float(next)) }

@@ -3,7 +3,8 @@
 use super::RowGpu;
 use super::sorting_network;
 use super::spread::Spread;
-use crate::mlir::builder::{IntPredicate, Val};
+use crate::machine::Scalars;
+use crate::mlir::builder::{Builder, IntPredicate, Val};
 use routefuse_ir::kernel::schedule::code_size::LIST;
 
 /// A key of this lane: its word, and how many of the lane's columns lie behind its own.
@@ -190,6 +191,46 @@ impl<'m> RowGpu<'_, 'm> {
             self.go_on(&mut lists, goes_on, &has, (k - 1 - round) as usize);
         }
         Doubtful { lists: sorted, shared }
+    }
+
+    /// As [`Self::rounds`], of at most a lane's number of rounds, where a warp has a row and agrees on words without memory: the
+    /// columns that were found, one a lane in the order of the rounds, −1 where there was no candidate; on the other lanes the first
+    /// one.
+    pub(super) fn rounds_by_scalars(
+        &self,
+        (keys, mask): (&[Val<'m>], Option<Val<'m>>),
+        (k, may_run_out): (u64, bool),
+        spread: &Spread<'m>,
+        scalars: &dyn Scalars,
+    ) -> Val<'m> {
+        let (b, team) = (self.b, &self.team);
+        let last_column = self.last_column(spread);
+        let mut lists = self.lists(keys, k);
+        self.free_where_not(mask, &mut lists);
+        let (mut columns, mut largest) = (None, vec![]);
+        for round in 0..k {
+            let (best, has) = self.best_of(&lists);
+            largest.push(team.max(best.0, spread.span));
+            let first = scalars.first_lane(b, b.cmpi(IntPredicate::Eq, best.0, largest[round as usize]));
+            let column = scalars.read_lane(b, b.subi(last_column, best.1), first);
+            columns = Some(columns.map_or(column, |columns| scalars.write_lane(b, columns, column, round as u32)));
+            let wins = b.cmpi(IntPredicate::Eq, team.lane, first);
+            self.go_on(&mut lists, wins, &has, (k - 1 - round) as usize);
+        }
+        let columns = columns.expect("at least one is selected");
+        if !may_run_out {
+            return columns;
+        }
+        // Seldom, and known from the last round: without a candidate the first lane has said some column.
+        let none = |key: Val<'m>| b.cmpi(IntPredicate::Eq, key, self.word(0));
+        let without = |b: &Builder<'m>| {
+            let found = largest
+                .iter()
+                .fold(self.word(0), |found, key| b.addi(found, b.select(none(*key), self.word(0), self.word(1))));
+            let behind = b.cmpi(IntPredicate::Uge, team.lane, found);
+            vec![b.select(behind, self.word(u32::MAX), columns)]
+        };
+        b.if_then_else(none(largest[largest.len() - 1]), &[b.int(32)], without, |_| vec![columns])[0]
     }
 
     /// Does rounds again, one waiting for the other's vote, where two lanes of the warp had one key. `begin` is called before

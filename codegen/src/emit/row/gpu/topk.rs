@@ -14,6 +14,7 @@ use crate::emit::peephole::{Peephole, masked_keys};
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
 use crate::emit::row::Selection;
+use crate::machine::Scalars;
 use crate::machine::team::{Giving, Taking};
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::kernel::ValueId;
@@ -60,6 +61,16 @@ impl<'m> RowGpu<'_, 'm> {
         let trap = self.lanewise.either(trap, masked.and_then(|m| m.1.trap));
         let mask = masked.map(|m| m.1.value);
         let may_run_out = self.may_run_out(value, candidates);
+        if let Some(scalars) = self.scalars_of(result)
+            && !sorts
+            && spread.segments == 1
+            && k <= UNROLLED
+            && (order == TopKOrder::Value || k == 1)
+        {
+            let columns = self.rounds_by_scalars((&keys, mask), (k, may_run_out), spread, scalars);
+            // The traps of one segment are those of all chosen columns.
+            return Lanes { trap: self.trap_of_segments(trap, spread), ..Lanes::exact(columns, 1) };
+        }
         let cells: Vec<Val<'m>> = result.columns.iter().map(|column| self.ix.to_word(column.at)).collect();
         // Marks are in the order of the columns where a lane's columns are neighbours.
         let by_column = sorts && order == TopKOrder::Column && spread.run == spread.registers;
@@ -85,6 +96,12 @@ impl<'m> RowGpu<'_, 'm> {
         let lanes = Lanes::exact(self.b.gather_lanes(&chosen), chosen.len() as u32);
         let Some(trap) = self.trap_of_segments(trap, spread) else { return lanes };
         Lanes { trap: Some(self.trap_of_chosen(taking, trap, k, spread, result)), ..lanes }
+    }
+
+    /// What the lanes of a row agree on without memory, where rows are few and each of these columns has a lane of its own, of its
+    /// number.
+    pub(super) fn scalars_of(&self, result: &Spread<'m>) -> Option<&dyn Scalars> {
+        self.team.scalars().filter(|_| self.few() && result.segments == 1 && result.registers == 1)
     }
 
     /// As [`Self::select_columns`] of one segment, best first, by rank keys alone: where it is seldom done, little code is what
@@ -155,7 +172,9 @@ impl<'m> RowGpu<'_, 'm> {
             giving.give_where(wins(&found), found.column, cell);
             largest.push(found.largest);
         };
-        let waits_for_votes = !self.few() || self.team.is_block() || !self.team.has_max(spread.span);
+        // Where lanes agree on words without memory, they vote as quickly.
+        let waits_for_votes =
+            !self.few() || self.team.is_block() || !self.team.has_max(spread.span) || self.warps.scalars().is_some();
         let doubtful = if spread.segments == 1 && !waits_for_votes {
             Some(self.rounds_without_vote((keys, mask), (k, may_run_out), spread, found))
         } else {

@@ -172,7 +172,7 @@ impl<'m> RowGpu<'_, 'm> {
         let cells: Vec<Val<'m>> = result.columns.iter().map(|column| self.ix.to_word(column.at)).collect();
         let best = match self.sorts(spread, k) {
             true => self.best_of_list(&keys.sorted, result),
-            false => self.best_unique(&keys, k, &cells, spread.span),
+            false => self.best_unique(&keys, k, &cells, (spread.span, result)),
         };
         let mask = self.word(ordered.column_mask());
         let column = |key: &Val<'m>| {
@@ -268,14 +268,28 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// For each of these cells, numbered from 0 for the best, the key that belongs into it; 0 where there are no more.
-    fn best_unique(&self, keys: &UniqueKeys<'m>, k: u64, cells: &[Val<'m>], span: u32) -> Vec<Val<'m>> {
+    fn best_unique(
+        &self,
+        keys: &UniqueKeys<'m>,
+        k: u64,
+        cells: &[Val<'m>],
+        (span, result): (u32, &Spread<'m>),
+    ) -> Vec<Val<'m>> {
         let b = self.b;
+        let scalars = self.scalars_of(result).filter(|_| span == self.team.lanes);
         let mut list = keys.sorted.to_vec();
         list.truncate(k as usize);
-        let mut best = vec![self.word(0); cells.len()];
+        // Lanes without a cell have the first one's key.
+        let mut best = vec![if scalars.is_some() { keys.largest } else { self.word(0) }; cells.len()];
         for round in 0..k {
             let largest = if round == 0 { keys.largest } else { self.team.max(list[0], span) };
             for (best, cell) in best.iter_mut().zip(cells) {
+                if let Some(scalars) = scalars {
+                    if round > 0 {
+                        *best = scalars.write_lane(b, *best, largest, round as u32);
+                    }
+                    continue;
+                }
                 let here = b.cmpi(IntPredicate::Eq, *cell, self.word(round as u32));
                 *best = b.select(here, largest, *best);
             }
