@@ -100,6 +100,10 @@ lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny,
 		echo "features: $$features"; \
 		cargo clippy $(LOCKED) -p routefuse --no-default-features --features "$$features" --lib --examples -- -D warnings; \
 	done
+	for features in abi3 abi3,compiler; do \
+		echo "features of the Python module: $$features"; \
+		cargo clippy $(LOCKED) -p routefuse-python --no-default-features --features "$$features" -- -D warnings; \
+	done
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) -p routefuse --no-deps --no-default-features --features cuda,remote,svg
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \

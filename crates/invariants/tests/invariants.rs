@@ -28,6 +28,7 @@ fn dependencies_point_one_way() {
         ("routefuse", &["routefuse-ir", "routefuse-passes", "routefuse-codegen", "routefuse-runtime"]),
         ("routefuse-cli", &["routefuse"]),
         ("routefuse-bench", &["routefuse"]),
+        ("routefuse-python", &["routefuse"]),
         ("routefuse-allocations", &[]),
         ("routefuse-generate", &["routefuse-ir"]),
         ("routefuse-invariants", &[]),

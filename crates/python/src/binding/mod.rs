@@ -1,0 +1,61 @@
+//! From Python's tensors to addresses, extents and strides.
+//!
+//! Three kinds of object are taken. Tensors of torch come by DLPack's C exchange (`exchange`), and where torch is too old for
+//! that by their attributes (`torch`). Everything else that has `__array_interface__`, as numpy's arrays have, comes by that
+//! (`array`).
+
+pub mod array;
+mod exchange;
+pub mod torch;
+pub mod view;
+
+use crate::failure::{kind_of, wrong};
+use ::routefuse::diag::Code;
+use pyo3::prelude::*;
+use torch::Torch;
+pub use view::View;
+
+/// Whose tensors a launch takes, and gives.
+#[derive(Clone, Copy)]
+pub enum Family {
+    /// Arrays of this process's memory.
+    Array,
+    /// Tensors of torch.
+    Torch(&'static Torch),
+}
+
+impl Family {
+    /// The family of an object; none if it is neither.
+    #[inline]
+    pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<Family>> {
+        if let Some(torch) = Torch::of(object)? {
+            return Ok(Some(Family::Torch(torch)));
+        }
+        Ok(array::is_array(object)?.then_some(Family::Array))
+    }
+
+    /// Where an object's elements are. `name` is the argument's, for errors.
+    #[inline]
+    pub fn read(self, name: &str, object: &Bound<'_, PyAny>) -> PyResult<View> {
+        match self {
+            Family::Array => array::read(name, object, false),
+            Family::Torch(torch) => torch.read(name, object),
+        }
+    }
+
+    /// As [`Family::read`], of what is written.
+    #[inline]
+    pub fn read_writable(self, name: &str, object: &Bound<'_, PyAny>) -> PyResult<View> {
+        match self {
+            Family::Array => array::read(name, object, true),
+            Family::Torch(torch) => torch.read(name, object),
+        }
+    }
+}
+
+/// The error of an object that is no tensor.
+#[cold]
+pub fn no_tensor(name: &str, object: &Bound<'_, PyAny>) -> PyErr {
+    let message = format!("`{name}` is a {}, which is no tensor", kind_of(object));
+    wrong(object.py(), Code::MissingArgument, message, "give a torch.Tensor, or an array as numpy's")
+}

@@ -1,0 +1,117 @@
+//! An address with its extents, as a launch takes it.
+
+use ::routefuse::exec::Device;
+use ::routefuse::{DType, TensorMut, TensorRef};
+
+/// The most dims that a port has.
+pub const MAX_RANK: usize = 6;
+
+/// A tensor's memory. Whoever has it keeps the object that it was read from.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    pub ptr: *mut u8,
+    /// From the first element to behind the last.
+    bytes: u64,
+    pub dtype: DType,
+    pub device: Device,
+    rank: u8,
+    shape: [u64; MAX_RANK],
+    strides: [i64; MAX_RANK],
+}
+
+impl View {
+    /// A scalar.
+    pub fn scalar(ptr: *mut u8, dtype: DType) -> View {
+        View {
+            ptr,
+            bytes: dtype.size(),
+            dtype,
+            device: Device::Host,
+            rank: 0,
+            shape: [0; MAX_RANK],
+            strides: [0; MAX_RANK],
+        }
+    }
+
+    /// Of extents and strides in elements, none of them negative, no more than [`MAX_RANK`]; without strides it is row-major.
+    /// `None` where its size does not fit 63 bits.
+    #[inline]
+    pub fn of(ptr: *mut u8, dtype: DType, device: Device, shape: &[u64], strides: Option<&[i64]>) -> Option<View> {
+        let rank = shape.len();
+        let mut view = View { ptr, device, rank: rank as u8, ..View::scalar(ptr, dtype) };
+        view.shape[..rank].copy_from_slice(shape);
+        let mut elements = 1u64;
+        match strides {
+            Some(strides) => {
+                view.strides[..rank].copy_from_slice(strides);
+                for (n, stride) in shape.iter().zip(strides) {
+                    if *n == 0 {
+                        elements = 0;
+                        break;
+                    }
+                    let reach = (n - 1).checked_mul(u64::try_from(*stride).ok()?)?;
+                    elements = elements.checked_add(reach)?;
+                }
+            }
+            None => {
+                for d in (0..rank).rev() {
+                    view.strides[d] = i64::try_from(elements).ok()?;
+                    elements = elements.checked_mul(shape[d])?;
+                }
+            }
+        }
+        view.bytes = elements.checked_mul(dtype.size()).filter(|n| *n < 1 << 63)?;
+        Some(view)
+    }
+
+    #[inline]
+    pub fn shape(&self) -> &[u64] {
+        &self.shape[..usize::from(self.rank)]
+    }
+
+    #[inline]
+    fn strides(&self) -> &[i64] {
+        &self.strides[..usize::from(self.rank)]
+    }
+
+    /// Bytes from the first element to behind the last.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The same elements of another dtype of the same size.
+    pub fn as_dtype(mut self, dtype: DType) -> View {
+        if dtype.size() == self.dtype.size() {
+            self.dtype = dtype;
+        }
+        self
+    }
+
+    /// Whether both are the same elements in the same order.
+    #[inline]
+    pub fn is_same(&self, other: &View) -> bool {
+        self.ptr == other.ptr && self.shape() == other.shape() && self.strides() == other.strides()
+    }
+
+    /// To be read.
+    ///
+    /// # Safety
+    /// The object that it was read from is kept for `'a`, and on a GPU until the stream has run the launch; nobody writes it
+    /// meanwhile.
+    #[inline]
+    pub unsafe fn input<'a>(&self) -> TensorRef<'a> {
+        // SAFETY: the caller keeps the object, whose memory this is.
+        unsafe { TensorRef::from_raw(self.ptr, self.bytes, self.dtype, self.shape(), self.strides()) }.on(self.device)
+    }
+
+    /// To be written.
+    ///
+    /// # Safety
+    /// As [`View::input`]; nobody else reads or writes it.
+    #[inline]
+    pub unsafe fn output<'a>(&self) -> TensorMut<'a> {
+        // SAFETY: the caller keeps the object, whose memory this is.
+        unsafe { TensorMut::from_raw(self.ptr, self.bytes, self.dtype, self.shape(), self.strides()) }.on(self.device)
+    }
+}

@@ -1,0 +1,350 @@
+//! Engines: what compiles graphs, and where compiled kernels are kept.
+
+#[cfg(feature = "compiler")]
+use crate::failure::refused;
+use crate::failure::{raised, wrong};
+#[cfg(feature = "compiler")]
+use crate::graph::Graph;
+#[cfg(feature = "compiler")]
+use crate::kernel::Kernel;
+use crate::kernel::Place;
+use crate::trust;
+use ::routefuse::cache::{Counters, DiskCache, DiskOptions};
+use ::routefuse::diag::{Code, Diagnostic};
+use ::routefuse::exec::Device;
+use ::routefuse::{HostPlan, Plan, Target};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// An engine with the GPUs that its kernels run on, which kernels keep.
+pub struct Shared {
+    pub engine: ::routefuse::Engine,
+    gpus: Mutex<Vec<(u32, ::routefuse::cuda::Gpu)>>,
+}
+
+impl Shared {
+    pub fn new(engine: ::routefuse::Engine) -> Arc<Shared> {
+        Arc::new(Shared { engine, gpus: Mutex::default() })
+    }
+
+    fn gpu(&self, ordinal: u32) -> Result<::routefuse::cuda::Gpu, Diagnostic> {
+        // Whoever panicked with it left a list of finished entries.
+        let mut gpus = self.gpus.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((_, gpu)) = gpus.iter().find(|g| g.0 == ordinal) {
+            return Ok(gpu.clone());
+        }
+        let gpu = ::routefuse::cuda::Gpu::open(ordinal)?;
+        gpus.push((ordinal, gpu.clone()));
+        Ok(gpu)
+    }
+
+    /// The target of a device.
+    pub fn target(&self, device: Device) -> Result<Target, Diagnostic> {
+        match device {
+            Device::Host => Ok(Target::host()),
+            Device::Cuda(ordinal) => self.gpu(ordinal)?.target(),
+            other => Err(no_device(other)),
+        }
+    }
+
+    /// A plan on its device, prepared.
+    pub fn place(&self, plan: &Arc<Plan>, device: Device) -> Result<Place, Diagnostic> {
+        match device {
+            Device::Host => {
+                let plan = HostPlan::new(Arc::clone(plan))?;
+                plan.prepare()?;
+                Ok(Place::Host(plan))
+            }
+            Device::Cuda(ordinal) => {
+                let plan = ::routefuse::cuda::CudaPlan::new(Arc::clone(plan), &self.gpu(ordinal)?)?;
+                plan.prepare()?;
+                Ok(Place::Cuda(Arc::new(plan)))
+            }
+            other => Err(no_device(other)),
+        }
+    }
+
+    /// A bundle of graphs, written to a file whole or not at all.
+    #[cfg(feature = "compiler")]
+    pub fn write_bundle(
+        &self,
+        py: Python<'_>,
+        graphs: &[(String, ::routefuse::Verified<::routefuse::Graph>)],
+        targets: &[String],
+        fuse: bool,
+        path: &std::path::Path,
+        sign: Option<&std::path::Path>,
+    ) -> PyResult<()> {
+        let parsed = targets.iter().map(|t| Target::named(t));
+        let targets = parsed.collect::<Result<Vec<Target>, Diagnostic>>().map_err(|e| raised(py, e))?;
+        let key = sign.map(|file| trust::signing_key(py, file)).transpose()?;
+        let options = ::routefuse::Options::default().fuse(fuse);
+        let bundle = py.detach(|| self.engine.bundle(graphs, &targets, &options, None, &|_| ()));
+        let bundle = bundle.map_err(|e| raised(py, e))?;
+        let bytes = key.map_or_else(|| bundle.finish(), |key| bundle.finish_signed(&key));
+        let failed = |e: &std::io::Error| {
+            wrong(py, Code::CannotWrite, format!("{} cannot be written: {e}", path.display()), "name another file")
+        };
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}", std::process::id()));
+        let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+        written.map_err(|e| {
+            let _ = std::fs::remove_file(&beside);
+            failed(&e)
+        })
+    }
+}
+
+#[cold]
+fn no_device(device: Device) -> Diagnostic {
+    Diagnostic::new(Code::NoDevice, format!("this build of routefuse does not run on {device}"))
+        .help("the devices are \"cpu\" and, for NVIDIA GPUs, as \"cuda:0\"")
+}
+
+/// A device of its name in Python: "cpu", "cuda" or "cuda:1", or an object that is printed so, as a `torch.device`.
+pub fn device(py: Python<'_>, device: Option<&Bound<'_, PyAny>>) -> PyResult<Device> {
+    let Some(device) = device.filter(|d| !d.is_none()) else { return Ok(Device::Host) };
+    let name = device.str()?.to_string();
+    let (kind, ordinal) = name.split_once(':').unwrap_or((&name, "0"));
+    match (kind, ordinal.parse::<u32>()) {
+        ("cpu" | "host", _) => Ok(Device::Host),
+        ("cuda", Ok(ordinal)) => {
+            let current = || -> PyResult<u32> {
+                let modules = py.import("sys")?.getattr("modules")?;
+                let Ok(torch) = modules.get_item("torch") else { return Ok(0) };
+                torch.getattr("cuda")?.call_method0("current_device")?.extract()
+            };
+            // As in torch, without a number it is the current one.
+            Ok(Device::Cuda(if name.contains(':') { ordinal } else { current().unwrap_or(0) }))
+        }
+        _ => Err(wrong(
+            py,
+            Code::NoDevice,
+            format!("no device is called {name:?}"),
+            "the devices are \"cpu\" and, for NVIDIA GPUs, as \"cuda:0\"",
+        )),
+    }
+}
+
+/// Compiles graphs, and finds again what it has compiled.
+///
+/// `cache` is a directory where compiled kernels are kept for the next process: a path, True for the user's own
+/// ($ROUTEFUSE_CACHE_DIR, or else one in the user's cache directory), or None. `cache_bytes` limits it, 1 GiB if not given.
+/// `bundles` are pairs of a bundle's path and whose code may be run: see `routefuse.load`. With `require_signed`, one or more
+/// files of public keys, nothing is run but what was compiled here or is signed with one of them.
+///
+/// Equal graphs are compiled once. An engine may be used by any number of threads.
+#[pyclass(frozen, module = "routefuse")]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    #[cfg(feature = "compiler")]
+    fn kernel(&self, py: Python<'_>, graph: &Graph, on: Device, fuse: bool) -> PyResult<Kernel> {
+        let options = ::routefuse::Options::default().fuse(fuse);
+        let (plan, place) = py
+            .detach(|| -> Result<_, ::routefuse::Error> {
+                let target = self.shared.target(on)?;
+                let plan = self.shared.engine.compile(graph.verified(), &target, &options)?;
+                let place = self.shared.place(&plan, on)?;
+                Ok((plan, place))
+            })
+            .map_err(|e| raised(py, e))?;
+        Ok(Kernel::new(py, &self.shared, plan, place, fuse)?.with_graph(graph.verified()))
+    }
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (*, cache = None, cache_bytes = None, bundles = vec![], require_signed = None))]
+    fn new(
+        py: Python<'_>,
+        cache: Option<&Bound<'_, PyAny>>,
+        cache_bytes: Option<u64>,
+        bundles: Vec<(PathBuf, Bound<'_, PyAny>)>,
+        require_signed: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Engine> {
+        let mut builder = ::routefuse::Engine::builder();
+        let directory = match cache {
+            None => None,
+            Some(flag) if flag.is_instance_of::<pyo3::types::PyBool>() => {
+                if flag.is_truthy()? {
+                    DiskCache::default_dir()
+                } else {
+                    None
+                }
+            }
+            Some(path) => Some(path.extract::<PathBuf>()?),
+        };
+        if let Some(directory) = directory {
+            let options = DiskOptions::default().with(|o| o.max_bytes = cache_bytes.unwrap_or(o.max_bytes));
+            builder = builder.disk_cache(DiskCache::open(directory, options));
+        }
+        for (path, whose) in bundles {
+            let trust = trust::trust(py, Some(&whose))?;
+            builder = builder.bundle(crate::bundle::read(py, &path, &trust)?);
+        }
+        if let Some(files) = require_signed.filter(|f| !f.is_none()) {
+            builder = builder.require_signed(trust::keys(py, files)?);
+        }
+        Ok(Engine { shared: Shared::new(builder.build().map_err(|e| raised(py, e))?) })
+    }
+
+    /// The kernel of a graph (a Graph, or its text), compiled and ready on `device`: "cpu", or as "cuda:0". With `fuse=False`
+    /// each operation is a kernel.
+    ///
+    /// Raises Error: what is wrong with the text; RF0809 without such a device; RF0810 if the engine is sealed and the kernel is
+    /// not there; RF0815 for an operation that is too large.
+    #[cfg(feature = "compiler")]
+    #[pyo3(signature = (graph, *, device = None, fuse = true))]
+    fn compile(
+        &self,
+        py: Python<'_>,
+        graph: &Bound<'_, PyAny>,
+        device: Option<&Bound<'_, PyAny>>,
+        fuse: bool,
+    ) -> PyResult<Kernel> {
+        let on = self::device(py, device)?;
+        let graph = graph_of(py, graph)?;
+        self.kernel(py, graph.get(), on, fuse)
+    }
+
+    /// The kernels of many graphs, such as a model's layers; equal ones are compiled once. `threads` share the work.
+    /// `progress(done, total, kernel)` is called for each variant of a kernel that became ready; what it raises ends the call.
+    #[cfg(feature = "compiler")]
+    #[pyo3(signature = (graphs, *, device = None, fuse = true, threads = None, progress = None))]
+    fn compile_all(
+        &self,
+        py: Python<'_>,
+        graphs: Vec<Bound<'_, PyAny>>,
+        device: Option<&Bound<'_, PyAny>>,
+        fuse: bool,
+        threads: Option<usize>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Vec<Kernel>> {
+        let on = self::device(py, device)?;
+        let graphs = graphs.iter().map(|g| graph_of(py, g)).collect::<PyResult<Vec<_>>>()?;
+        let verified: Vec<_> = graphs.iter().map(|g| &**g.get().verified()).collect();
+        let pool = threads.filter(|n| *n > 1).map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build());
+        let pool = pool.transpose().map_err(|e| refused(py, format!("no threads: {e}")))?;
+        let failure: Mutex<Option<PyErr>> = Mutex::new(None);
+        let options = ::routefuse::Options::default().fuse(fuse);
+        let placed = py.detach(|| -> Result<Vec<_>, ::routefuse::Error> {
+            let target = self.shared.target(on)?;
+            let tell = |p: ::routefuse::engine::Progress<'_>| {
+                let Some(progress) = &progress else { return };
+                Python::attach(|py| {
+                    let mut failure = failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    if failure.is_none()
+                        && let Err(e) = progress.call1(py, (p.done, p.total, p.kernel))
+                    {
+                        *failure = Some(e);
+                    }
+                });
+            };
+            let plans = self.shared.engine.compile_all(&verified, &target, &options, pool.as_ref(), &tell)?;
+            plans.into_iter().map(|plan| Ok((self.shared.place(&plan, on)?, plan))).collect()
+        });
+        if let Some(e) = failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            return Err(e);
+        }
+        let placed = placed.map_err(|e| raised(py, e))?;
+        let kernel = |(graph, (place, plan)): (&Bound<'_, Graph>, (Place, Arc<Plan>))| {
+            Ok(Kernel::new(py, &self.shared, plan, place, fuse)?.with_graph(graph.get().verified()))
+        };
+        graphs.iter().zip(placed).map(kernel).collect()
+    }
+
+    /// Writes a bundle of graphs, a dict by name, each compiled for all of `targets` ("host", "sm_90", "gfx942", …), signed with
+    /// the key in the file `sign`.
+    #[cfg(feature = "compiler")]
+    #[pyo3(signature = (path, graphs, *, targets = vec!["host".to_owned()], fuse = true, sign = None))]
+    fn bundle(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        graphs: &Bound<'_, PyDict>,
+        targets: Vec<String>,
+        fuse: bool,
+        sign: Option<PathBuf>,
+    ) -> PyResult<()> {
+        let mut named = Vec::new();
+        for (name, graph) in graphs.iter() {
+            let graph = graph_of(py, &graph)?;
+            named.push((name.extract::<String>()?, ::routefuse::Verified::clone(graph.get().verified())));
+        }
+        self.shared.write_bundle(py, &named, &targets, fuse, &path, sign.as_deref())
+    }
+
+    /// What becomes of a graph and why, in words, without compiling it.
+    #[cfg(feature = "compiler")]
+    #[pyo3(signature = (graph, *, fuse = true))]
+    fn explain(&self, py: Python<'_>, graph: &Bound<'_, PyAny>, fuse: bool) -> PyResult<String> {
+        let graph = graph_of(py, graph)?;
+        let options = ::routefuse::Options::default().fuse(fuse);
+        let report = self.shared.engine.explain(graph.get().verified(), &options).map_err(|e| raised(py, e))?;
+        Ok(report.to_string())
+    }
+
+    /// Ends compiling and loading, for good: from now on what would compile or load raises Error (RF0810). Kernels that are there
+    /// go on as before.
+    fn seal(&self) -> Sealed {
+        Sealed { sealed: self.shared.engine.sealed() }
+    }
+
+    /// What the engine did so far: a dict of counts, as `compiles` and `loads`.
+    #[getter]
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        let Counters { compiles, loads, hits, refused, .. } = self.shared.engine.counters();
+        for (name, count) in [("compiles", compiles), ("loads", loads), ("hits", hits), ("refused", refused)] {
+            dict.set_item(name, count)?;
+        }
+        Ok(dict)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<routefuse.{:?}>", self.shared.engine)
+    }
+}
+
+/// A graph, or what its text says.
+#[cfg(feature = "compiler")]
+fn graph_of<'py>(py: Python<'py>, graph: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Graph>> {
+    if let Ok(graph) = graph.cast::<Graph>() {
+        return Ok(graph.clone());
+    }
+    if let Ok(text) = graph.extract::<String>() {
+        let parsed = ::routefuse::text::parse_verified(&text).map_err(|e| raised(py, e))?;
+        return Bound::new(py, Graph::of(parsed));
+    }
+    if graph.hasattr("finish")? {
+        return Ok(graph.call_method0("finish")?.cast_into::<Graph>()?);
+    }
+    let kind = crate::failure::kind_of(graph);
+    Err(refused(py, format!("a {kind} is no graph: give a Graph, a GraphBuilder, or a graph's text")))
+}
+
+/// An engine that compiles and loads nothing any more.
+#[pyclass(frozen, module = "routefuse")]
+pub struct Sealed {
+    sealed: ::routefuse::engine::Sealed,
+}
+
+#[pymethods]
+impl Sealed {
+    /// How many kernels would have had to be compiled or loaded since.
+    #[getter]
+    fn refused(&self) -> u64 {
+        self.sealed.refused()
+    }
+
+    /// Raises Error (RF0810) if anything was compiled or loaded since, or would have had to be.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        self.sealed.check().map_err(|e| raised(py, e))
+    }
+}

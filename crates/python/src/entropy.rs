@@ -1,0 +1,17 @@
+//! `arc4random`, for LLVM.
+//!
+//! glibc has it from 2.36 on. LLVM calls it for names of temporary files, and nothing else that is linked asks for so new a
+//! glibc; with a definition here the module loads where glibc is 2.34.
+
+/// 32 random bits of the operating system's.
+///
+/// # Safety
+/// The one definition of this name in the module; of libc's it has the arguments and the result.
+#[unsafe(no_mangle)]
+extern "C" fn arc4random() -> u32 {
+    // Where the system has none, the time tells processes apart: names of files are all that hangs on it.
+    getrandom::u32().unwrap_or_else(|_| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |d| d.subsec_nanos()) ^ std::process::id().rotate_left(16)
+    })
+}
