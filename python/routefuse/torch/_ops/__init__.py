@@ -1,0 +1,5 @@
+"""What converts each operation, by kind."""
+
+from . import creation, lookup, movement, pointwise, rows
+
+__all__ = ["creation", "lookup", "movement", "pointwise", "rows"]

@@ -1,0 +1,6 @@
+"""Functions of torch as engines write them, of our own: each is captured, and compared with itself run eagerly."""
+
+from . import activation, packing, post, selection, shared
+from .case import CASES, Case
+
+__all__ = ["CASES", "Case", "activation", "packing", "post", "selection", "shared"]
