@@ -7,9 +7,10 @@ use crate::results::{self, Made, OutPort};
 use ::routefuse::diag::Code;
 use ::routefuse::exec::{Device, Workspace};
 use ::routefuse::{Args, DType};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// A launch on the host that touches so many bytes takes longer than letting go of Python's lock and taking it again.
 const WORTH_LETTING_GO: u64 = 256 << 10;
@@ -85,7 +86,19 @@ impl Kernel {
             *slot = Some(object.to_owned());
         }
         for (key, object) in keywords.into_iter().flatten() {
+            // A keyword of a call is an interned text, so that it is the very one.
+            let known = [
+                (intern!(py, "out"), &mut named.out),
+                (intern!(py, "dims"), &mut named.dims),
+                (intern!(py, "error_word"), &mut named.error_word),
+            ];
             let at = self.parameters.iter().position(|p| p.key.is(&key));
+            if at.is_none()
+                && let Some((_, slot)) = known.into_iter().find(|k| k.0.is(&key))
+            {
+                *slot = Some(object).filter(|o| !o.is_none());
+                continue;
+            }
             let key = key.extract::<String>()?;
             let at = at.or_else(|| self.parameters.iter().position(|p| p.name == key));
             if let Some(at) = at {
@@ -133,7 +146,7 @@ impl Kernel {
             }
             first = first.or(Some((port, object)));
         }
-        let outs = named.out.as_ref().map(|out| objects_of(out)).transpose()?;
+        let outs = named.out.as_ref().map(objects_of).transpose()?;
         for object in outs.iter().flatten() {
             if let Some(family) = Family::of(object)? {
                 return Ok(family);
@@ -159,14 +172,11 @@ impl Kernel {
     ) -> PyResult<SmallVec<[View; 12]>> {
         let mut views = SmallVec::new();
         for (port, object) in self.inputs.iter().zip(given) {
-            let fits = match (family, Family::of(object)?) {
-                (Family::Array, Some(Family::Array)) | (Family::Torch(_), Some(Family::Torch(_))) => true,
-                (_, Some(_)) => {
-                    let message = format!("`{}` is a {}, and other arguments are not", port.name, kind_of(object));
-                    return Err(wrong(py, Code::WrongDevice, message, "give all as torch tensors, or all as arrays"));
-                }
-                (_, None) => false,
-            };
+            let fits = family.has(object)?;
+            if !fits && Family::of(object)?.is_some() {
+                let message = format!("`{}` is a {}, and other arguments are not", port.name, kind_of(object));
+                return Err(wrong(py, Code::WrongDevice, message, "give all as torch tensors, or all as arrays"));
+            }
             let mut view = if fits {
                 if port.written {
                     family.read_writable(&port.name, object)?
@@ -224,7 +234,7 @@ impl Kernel {
         for (port, object) in self.inputs.iter().zip(given) {
             wants(&port.name, object)?;
         }
-        let outs = named.out.as_ref().map(|out| objects_of(out)).transpose()?;
+        let outs = named.out.as_ref().map(objects_of).transpose()?;
         outs.iter().flatten().try_for_each(|object| wants("out", object))
     }
 
@@ -284,8 +294,8 @@ impl Kernel {
 
     /// The tensors of `out=`: one, a sequence in the order of the outputs, or a mapping by their names.
     fn given_outputs<'py>(&self, py: Python<'py>, family: Family, out: &Bound<'py, PyAny>) -> PyResult<Made<'py>> {
-        let own: Vec<&OutPort> = self.outputs.iter().filter(|port| port.in_place.is_none()).collect();
-        let objects: Vec<Bound<'py, PyAny>> = match out.cast::<PyDict>() {
+        let own: SmallVec<[&OutPort; 8]> = self.outputs.iter().filter(|port| port.in_place.is_none()).collect();
+        let objects: SmallVec<[Bound<'py, PyAny>; 8]> = match out.cast::<PyDict>() {
             Ok(dict) => {
                 let find = |port: &&OutPort| {
                     dict.get_item(&port.name)?.ok_or_else(|| {
@@ -312,12 +322,10 @@ impl Kernel {
             return Err(wrong(py, code, message, format!("they are {}", names(&own))));
         }
         let read = |(port, object): (&&OutPort, Bound<'py, PyAny>)| {
-            let mut view = match (family, Family::of(&object)?) {
-                (Family::Array, Some(Family::Array)) | (Family::Torch(_), Some(Family::Torch(_))) => {
-                    family.read_writable(&port.name, &object)?
-                }
-                _ => return Err(no_tensor(&port.name, &object)),
-            };
+            if !family.has(&object)? {
+                return Err(no_tensor(&port.name, &object));
+            }
+            let mut view = family.read_writable(&port.name, &object)?;
             if port.dtype == DType::Bf16 && view.dtype == DType::U16 && matches!(family, Family::Array) {
                 view = view.as_dtype(DType::Bf16);
             }
@@ -475,14 +483,17 @@ fn is_number(object: &Bound<'_, PyAny>) -> bool {
 }
 
 /// The tensors of `out=`: one, or those of a sequence or a mapping.
-fn objects_of<'py>(out: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+fn objects_of<'py>(out: &Bound<'py, PyAny>) -> PyResult<SmallVec<[Bound<'py, PyAny>; 8]>> {
+    if let Ok(tuple) = out.cast::<PyTuple>() {
+        return Ok(tuple.iter().collect());
+    }
     if let Ok(dict) = out.cast::<PyDict>() {
         return Ok(dict.values().iter().collect());
     }
-    if out.is_instance_of::<PyTuple>() || out.is_instance_of::<PyList>() {
+    if out.is_instance_of::<PyList>() {
         return out.try_iter()?.collect();
     }
-    Ok(vec![out.clone()])
+    Ok(smallvec![out.clone()])
 }
 
 fn names(ports: &[&OutPort]) -> String {

@@ -34,6 +34,18 @@ impl Family {
         Ok(array::is_array(object)?.then_some(Family::Array))
     }
 
+    /// Whether an object is of this family.
+    #[inline]
+    pub fn has(self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
+        match self {
+            Family::Torch(torch) if torch.is_plain(object) => Ok(true),
+            _ => Ok(matches!(
+                (self, Family::of(object)?),
+                (Family::Array, Some(Family::Array)) | (Family::Torch(_), Some(Family::Torch(_)))
+            )),
+        }
+    }
+
     /// Where an object's elements are. `name` is the argument's, for errors.
     #[inline]
     pub fn read(self, name: &str, object: &Bound<'_, PyAny>) -> PyResult<View> {

@@ -9,6 +9,7 @@ use crate::failure::{kind_of, wrong};
 use ::routefuse::DType;
 use ::routefuse::diag::Code;
 use ::routefuse::exec::Device;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
@@ -102,11 +103,17 @@ impl Torch {
     #[inline]
     pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<&'static Torch>> {
         let Some(torch) = Torch::imported(object.py())? else { return Ok(None) };
-        let kind = object.get_type_ptr();
-        if kind == torch.tensor.as_ptr().cast() || kind == torch.parameter.as_ptr().cast() {
+        if torch.is_plain(object) {
             return Ok(Some(torch));
         }
         torch.of_subclass(object)
+    }
+
+    /// Whether the object is a plain tensor.
+    #[inline]
+    pub fn is_plain(&self, object: &Bound<'_, PyAny>) -> bool {
+        let kind = object.get_type_ptr();
+        kind == self.tensor.as_ptr().cast() || kind == self.parameter.as_ptr().cast()
     }
 
     #[cold]
@@ -149,20 +156,21 @@ impl Torch {
 
     fn read_attributes(&self, name: &str, tensor: &Bound<'_, PyAny>) -> PyResult<View> {
         let py = tensor.py();
-        let dtype = tensor.getattr("dtype")?;
+        let dtype = tensor.getattr(intern!(py, "dtype"))?;
         let Some((_, dtype)) = self.dtypes.iter().find(|d| d.0.is(&dtype)) else {
             return Err(wrong_dtype(name, py, &dtype.to_string()));
         };
-        let device = tensor.getattr("device")?;
-        let kind: String = device.getattr("type")?.extract()?;
-        let index = || -> PyResult<u32> { Ok(device.getattr("index")?.extract::<Option<u32>>()?.unwrap_or(0)) };
+        let device = tensor.getattr(intern!(py, "device"))?;
+        let kind: String = device.getattr(intern!(py, "type"))?.extract()?;
+        let index =
+            || -> PyResult<u32> { Ok(device.getattr(intern!(py, "index"))?.extract::<Option<u32>>()?.unwrap_or(0)) };
         let device = match kind.as_str() {
             "cpu" => Device::Host,
             "cuda" => Device::Cuda(index()?),
             _ => return Err(without_memory(name, tensor)),
         };
-        let shape = tensor.getattr("shape")?.cast_into::<PyTuple>()?;
-        let strides = tensor.call_method0("stride")?.cast_into::<PyTuple>()?;
+        let shape = tensor.getattr(intern!(py, "shape"))?.cast_into::<PyTuple>()?;
+        let strides = tensor.call_method0(intern!(py, "stride"))?.cast_into::<PyTuple>()?;
         let rank = shape.len();
         if rank > MAX_RANK {
             return Err(too_many_dims(name, tensor, rank));
@@ -172,7 +180,7 @@ impl Torch {
             extents[d] = n.extract()?;
             steps[d] = stride.extract()?;
         }
-        let ptr: usize = match tensor.call_method0("data_ptr") {
+        let ptr: usize = match tensor.call_method0(intern!(py, "data_ptr")) {
             Ok(address) => address.extract()?,
             Err(_) => return Err(without_memory(name, tensor)),
         };
@@ -222,7 +230,7 @@ impl Torch {
 
 /// The error of a tensor that wants gradients, if it does.
 pub fn wants_grad(name: &str, tensor: &Bound<'_, PyAny>) -> Option<PyErr> {
-    let wants = tensor.getattr("requires_grad").and_then(|g| g.is_truthy()).unwrap_or(false);
+    let wants = tensor.getattr(intern!(tensor.py(), "requires_grad")).and_then(|g| g.is_truthy()).unwrap_or(false);
     wants.then(|| {
         let message = format!("`{name}` requires grad, and a kernel has no gradient");
         wrong(tensor.py(), Code::ArgumentDType, message, "call it under torch.no_grad(), or give `.detach()`ed tensors")
