@@ -117,6 +117,14 @@ snapshots: setup $(PYTHON_ENV) ## Write the snapshots anew, delete stale ones, a
 dist: setup ## Build the stripped program; check its size and what it needs at run time
 	@scripts/dist
 
+.PHONY: wheel
+wheel: setup $(PYTHON_ENV) ## Build the wheels of the Python package, with the compiler and without; check what they need
+	@scripts/wheel
+
+.PHONY: engines
+engines: setup ## Trace sglang's and vLLM's own functions, and compare each kernel with its function: a table (downloads 400 MB)
+	@scripts/engines
+
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf target .venv fuzz/target
+	rm -rf target .venv .venv-torch-* fuzz/target

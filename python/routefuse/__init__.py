@@ -48,16 +48,20 @@ __all__ = [
 ]
 
 # Imported when they are first asked for: `torch` takes a second, and the tables of models are long.
-_LAZY = ("models", "chains", "torch")
+_LAZY = ("models", "chains", "torch", "sglang", "vllm")
+
+
+#: What the build without the compiler has not.
+_COMPILER = (*_LAZY, "jit", "Graph", "GraphBuilder", "Value")
 
 
 def __getattr__(name: str) -> typing.Any:
+    if name in _COMPILER and not has_compiler:
+        raise Error(f"routefuse.{name} needs the compiler, and this build only loads bundles: install the package with the compiler")
     if name in _LAZY:
         return importlib.import_module(f".{name}", __name__)
     if name == "jit":
         return importlib.import_module(".torch", __name__).jit
-    if name in ("Graph", "GraphBuilder", "Value"):
-        raise Error(f"routefuse.{name} needs the compiler, and this build only loads bundles: install the package with the compiler")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
