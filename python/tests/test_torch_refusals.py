@@ -131,6 +131,15 @@ def test_examples_that_are_none(engine):
 
 
 
+def test_tensors_inside_objects_are_refused(engine):
+    class Info:
+        def __init__(self):
+            self.table = torch.zeros(E)
+
+    with pytest.raises(CaptureError, match="inside an argument"):
+        capture(lambda a, info: a + info.table, x(), Info(), engine=engine)
+
+
 def test_what_nothing_is_made_of_is_left_out(engine):
     def checked(a):
         torch._assert_async((a == a).all())

@@ -14,11 +14,6 @@
 
 from __future__ import annotations
 
-from .._routefuse import Error, has_compiler
-
-if not has_compiler:
-    raise Error("routefuse.torch needs the compiler, and this build only loads bundles: install the package with the compiler")
-
 try:
     import torch as _torch
 except ImportError as _missing:

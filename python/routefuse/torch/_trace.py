@@ -216,6 +216,9 @@ def trace(
             sources.append(("arg", named[name]))
         elif tensor is None:
             sources.append(("number", None))
+        elif re.match(r"L\['(args|kwargs)'\]", name):
+            # Another call has other tensors there.
+            raise CaptureError(f"a tensor inside an argument is used: {name[2:]}", help="give tensors by themselves")
         else:
             sources.append(("bound", tensor))
     module = seen["module"]
