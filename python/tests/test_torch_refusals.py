@@ -131,6 +131,18 @@ def test_examples_that_are_none(engine):
 
 
 
+def test_counts_are_integers_of_an_argument(engine):
+    ids = torch.zeros(T, 2, dtype=torch.int64)
+
+    def count(ids, counts):
+        counts.scatter_add_(0, ids.flatten(), torch.ones_like(ids, dtype=counts.dtype).flatten())
+
+    with pytest.raises(CaptureError, match="integers of 32 or 64 bits"):
+        capture(count, ids, torch.zeros(E), engine=engine)
+    with pytest.raises(CaptureError, match="no argument of one dim"):
+        capture(lambda ids: torch.zeros(E, dtype=torch.int32).scatter_add(0, ids.flatten(), torch.ones_like(ids, dtype=torch.int32).flatten()), ids, engine=engine)
+
+
 def test_tensors_inside_objects_are_refused(engine):
     class Info:
         def __init__(self):

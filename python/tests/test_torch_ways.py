@@ -10,6 +10,7 @@ import routefuse
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.skipif(not routefuse.has_compiler, reason="a build that only loads bundles")
 
+from functions import CASES  # noqa: E402
 from routefuse.torch import CaptureError, EagerWarning, as_op, capture  # noqa: E402
 
 E, K = 64, 8
@@ -114,6 +115,36 @@ def test_rounding_is_eagers_or_fused(engine):
     assert (eager.float() - chain(a).float()).abs().max() <= 2**-8
     exact = chain(a.double())
     assert (fused.double() - exact).abs().mean() < (eager.double() - exact).abs().mean()
+
+
+def test_numbers_that_each_call_gives(engine):
+    def scaled(a, factor, first: int = 0):
+        return (a * factor + first).to(a.dtype)
+
+    before = engine.counters["compiles"]
+    kernel = capture(scaled, torch.zeros(7, 4), 2.0, static={"first": 1}, scalars=["factor", "first"], engine=engine)
+    assert kernel.parameters == ["a", "factor", "first"]
+    a = torch.rand(5, 4)
+    for factor, first in ((2.0, 1), (0.1, -3), (1e30, 0)):
+        assert torch.equal(kernel(a, factor, first), scaled(a, factor, first))
+    assert engine.counters["compiles"] - before == 1
+    half = capture(scaled, torch.zeros(7, 4).bfloat16(), 2.0, scalars=["factor"], engine=engine)
+    assert torch.equal(half(a.bfloat16(), 0.1), scaled(a.bfloat16(), 0.1))
+    for wrong in ("a", "b"):
+        with pytest.raises(CaptureError, match="is no number"):
+            capture(scaled, a, 2.0, scalars=[wrong], engine=engine)
+
+
+@pytest.mark.parametrize("name", [c.name for c in CASES if c.name.endswith("16")])
+def test_fused_rounding_is_near(name, engine):
+    case = next(c for c in CASES if c.name == name)
+    kernel = capture(case.function, *case.make(16, torch.Generator().manual_seed(1)), static=case.static, rounding="fused", engine=engine)
+    args = case.make(64, torch.Generator().manual_seed(2))
+    made, expected = kernel(*args), case.function(*args, **case.static)
+    for a, b in zip(made if isinstance(made, tuple) else [made], expected if isinstance(expected, tuple) else [expected]):
+        assert a.dtype == b.dtype and a.shape == b.shape
+        if a.dtype.is_floating_point and "grouped" not in name and case.keys is None:
+            torch.testing.assert_close(a.float(), b.float(), rtol=4e-2, atol=4e-2)
 
 
 def test_unused_and_repeated_arguments(engine):

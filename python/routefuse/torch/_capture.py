@@ -24,6 +24,7 @@ def capture(
     *examples: typing.Any,
     rows: str | typing.Collection[str] | None = "T",
     static: typing.Mapping[str, typing.Any] | None = None,
+    scalars: typing.Collection[str] = (),
     rounding: str = "eager",
     outputs: typing.Sequence[str] | None = None,
     name: str | None = None,
@@ -40,13 +41,16 @@ def capture(
     dim. With "T", those whose leading extent is that of the first tensor; where that is ambiguous (as many rows as experts), the
     one reading under which the function makes sense is found by trying.
 
+    `scalars` names numbers that each call gives anew: on the host as Python numbers, on a GPU as tensors of rank 0 there, float32
+    or int64. The function gets such tensors in their place.
+
     With `rounding="eager"` 16-bit floats are rounded after each operation, as eager torch does; with "fused" where they reach
     memory. `outputs` names the results that are new, `name` the graph.
 
     Where torch means something else than routefuse, `docs/python.md` has the list. Raises CaptureError for a function that does
     not become a kernel, with the operation, the reason and the line of its source.
     """
-    arguments = _Arguments(function, examples, dict(static or {}))
+    arguments = _Arguments(function, examples, dict(static or {}), scalars)
     if rounding not in ("eager", "fused"):
         raise CaptureError(f"rounding={rounding!r}", help='it is "eager" or "fused"')
     failure: CaptureError | None = None
@@ -64,7 +68,13 @@ def capture(
 class _Arguments:
     """The arguments of a call, by position and by keyword, with the names that the function has for them."""
 
-    def __init__(self, function: typing.Callable[..., typing.Any], examples: tuple[typing.Any, ...], static: dict[str, typing.Any]) -> None:
+    def __init__(
+        self,
+        function: typing.Callable[..., typing.Any],
+        examples: tuple[typing.Any, ...],
+        static: dict[str, typing.Any],
+        scalars: typing.Collection[str] = (),
+    ) -> None:
         self.args = list(examples)
         self.kwargs = static
         self.called = _name_of(function)
@@ -88,6 +98,7 @@ class _Arguments:
                 position += 1
         for i in range(position, len(examples)):
             self.names[i] = f"arg{i}"
+        self.make_scalars(scalars)
         self.tensors = [(k, v) for k, v in [*enumerate(self.args), *self.kwargs.items()] if isinstance(v, torch.Tensor)]
         if not self.tensors:
             raise CaptureError(f"`{self.called}` is given no tensor", help="give an example of each tensor")
@@ -97,6 +108,23 @@ class _Arguments:
                 raise CaptureError(f"the argument `{self.names[key]}` holds tensors", help="give tensors by themselves")
         for key, tensor in self.tensors:
             self.check(self.names[key], tensor)
+
+    def make_scalars(self, scalars: typing.Collection[str]) -> None:
+        """Numbers as tensors of rank 0."""
+        given = [*enumerate(self.args), *self.kwargs.items()]
+        device = next((v.device for _, v in given if isinstance(v, torch.Tensor)), None)
+        keys = {self.names[k]: (k, v) for k, v in given}
+        for name in scalars:
+            key, value = keys.get(name, (None, None))
+            if not isinstance(value, (bool, int, float)):
+                numbers = [n for n, (_, v) in keys.items() if isinstance(v, (bool, int, float))]
+                raise CaptureError(f"the argument `{name}` is no number", help=f"the numbers are {', '.join(numbers) or 'none'}")
+            dtype = torch.float32 if isinstance(value, float) else torch.bool if isinstance(value, bool) else torch.int64
+            made = torch.tensor(value, dtype=dtype, device=device)
+            if isinstance(key, int):
+                self.args[key] = made
+            else:
+                self.kwargs[typing.cast(str, key)] = made
 
     def check(self, name: str, tensor: torch.Tensor) -> None:
         if type(tensor) not in (torch.Tensor, torch.nn.Parameter):

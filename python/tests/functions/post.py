@@ -110,3 +110,18 @@ def checks(expert_ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tenso
 def hash_bits(expert_ids: torch.Tensor) -> torch.Tensor:
     mixed = expert_ids ^ (expert_ids >> 3)
     return (mixed << 5) & 0x7FFF
+
+
+@case(lambda rows, g: (chosen(rows, g), torch.zeros(E, dtype=torch.int32)), "copy_ full_like scatter_add")
+def recorded(expert_ids: torch.Tensor, counts: torch.Tensor) -> None:
+    """How often each expert was chosen, in all rows, added to a buffer."""
+    flat = expert_ids.flatten()
+    counts.scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.int32))
+
+
+@case(lambda rows, g: (chosen(rows, g), torch.ones(E, dtype=torch.int64), torch.tensor(rows // 2)), "add arange copy_ index_put lt where", name="recorded.masked")
+def recorded_masked(expert_ids: torch.Tensor, counts: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """The same without padding; and the ids go on."""
+    here = torch.arange(expert_ids.shape[0]) < valid
+    counts.index_put_((expert_ids,), torch.where(here[:, None], 1, 0).expand(-1, K), accumulate=True)
+    return expert_ids + 1

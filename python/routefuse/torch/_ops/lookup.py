@@ -190,10 +190,37 @@ def _parts(g: Conversion, source: Value, shape: Shape, value: Value) -> list[Val
     return [g.repeat(g.slice(source, dim, i, i + 1), value.shape) for i in range(typing.cast(int, shape[-1]))]
 
 
+def _counts(g: Conversion, value: Value, where: Value, added: Value) -> Value | None:
+    """Counts over all rows: the one thing that rows write together, in place of an argument. None if it is not that."""
+    if len(value.shape) != 1 or _shapes.row_dim(value.shape) is not None or _shapes.row_dim(where.shape) is None:
+        return None
+    if value.source is None or value.ir is None:
+        g.refuse("rows are added up in a tensor that is no argument of one dim", "add to an argument, in place; give a row of a matrix by itself")
+    if value.dtype not in ("i32", "i64", "u32", "u64"):
+        g.refuse(f"rows are added up in {value.dtype}", "count in integers of 32 or 64 bits, whose sum has no order")
+    amounts = g.cast(added, value.dtype)
+    amounts = g.repeat(g.real(amounts), where.shape) if amounts.const is None else g.real(Value(value.dtype, where.shape, const=amounts.const))
+    made = g.emit("atomic_add", value, g.real(where), amounts, dtype=value.dtype, shape=value.shape)
+    made.origin = ("counts", value.source)
+    return made
+
+
+@converts("aten.index_add")
+def index_add(g: Conversion, x: Operand, dim: int, indices: Operand, source: Operand, *, alpha: Operand = 1) -> Value:
+    value, where, added = g.value(x), g.value(indices), g.value(source)
+    made = _counts(g, value, where, added) if alpha == 1 else None
+    if made is None:
+        g.refuse("rows are added to by an index", "counts of one dim are, in place of an argument")
+    return made
+
+
 @converts("aten.scatter_add")
 def scatter_add(g: Conversion, x: Operand, dim: int, indices: Operand, source: Operand) -> Value:
-    """Expert slot by expert slot, as eager does on the host."""
+    """Expert slot by expert slot, as eager does on the host; or counts over all rows."""
     value, where, added = g.value(x), g.value(indices), g.value(source)
+    counted = _counts(g, value, where, added)
+    if counted is not None:
+        return counted
     dtype = value.dtype
     value, columns, slots = _slots(g, value, dim, where)
     total = g.compute(value, dtype)
@@ -208,6 +235,10 @@ def scatter_add(g: Conversion, x: Operand, dim: int, indices: Operand, source: O
 def index_put(g: Conversion, x: Operand, indices: Operand, source: Operand, accumulate: bool = False) -> Value:
     """By a mask, where one number is written. By numbers, it crosses rows."""
     value, written = g.value(x), g.value(source)
+    if accumulate and len(indices) == 1 and indices[0] is not None and indices[0].dtype != "bool":
+        counted = _counts(g, value, indices[0], written)
+        if counted is not None:
+            return counted
     if len(indices) == 1 and indices[0] is not None and indices[0].dtype == "bool" and not accumulate:
         mask = indices[0]
         if written.shape and _shapes.count(d if isinstance(d, int) else 2 for d in written.shape) != 1:
