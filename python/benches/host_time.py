@@ -69,6 +69,17 @@ def main() -> None:
         ways |= {"eager": lambda: chain(*args)}
         compiled = torch.compile(chain, dynamic=True)
         ways |= {"torch.compile": lambda: compiled(*args)}
+        def launches() -> float:
+            best = float("inf")
+            for _ in range(20):
+                best = min(best, kernel._time(200, *args))
+                if device == "cuda":
+                    torch.cuda.synchronize()
+            return best * 1e6
+
+        print(f"T={rows:<3} {'launch alone':16} {launches():8.2f} µs")
+        print(f"T={rows:<3} {'a call of Python':16} {measure(lambda: None, device):8.2f} µs")
+        print(f"T={rows:<3} {'torch.add, out=':16} {measure(lambda: torch.add(out[0], 1, out=out[0]), device):8.2f} µs")
         for name, call in ways.items():
             try:
                 print(f"T={rows:<3} {name:16} {measure(call, device):8.2f} µs")

@@ -29,4 +29,5 @@ def _class(name: str, outputs: tuple[str, ...]) -> typing.Any:
 
 def named_results(name: str, outputs: list[str]) -> typing.Callable[[tuple[typing.Any, ...]], tuple[typing.Any, ...]]:
     """Makes the tuple with names of a tuple of results."""
-    return _class(name, tuple(outputs))._make
+    # Without a function of Python's in between, as `_make` is.
+    return functools.partial(tuple.__new__, _class(name, tuple(outputs)))

@@ -55,7 +55,7 @@ def test_stubs_say_what_there_is():
 
     def parameters(node):
         a = node.args
-        names = [p.arg for p in [*a.posonlyargs, *a.args, *a.kwonlyargs]]
+        names = [p.arg for p in [*a.posonlyargs, *a.args, *([a.vararg] if a.vararg else []), *a.kwonlyargs]]
         return [n for n in names if n not in ("self", "cls")]
 
     for name, stub in stubs.items():

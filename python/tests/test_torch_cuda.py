@@ -38,8 +38,7 @@ def test_the_gpu_has_the_hosts_bits(case, engine):
     generator = torch.Generator().manual_seed(len(case.name))
     args = case.make(16, generator)
     host = capture(case.function, *args, static=case.static, engine=engine)
-    with torch.device("cuda"):
-        kernel = capture(case.function, *to("cuda", args), static=case.static, engine=engine)
+    kernel = capture(case.function, *to("cuda", args), static=case.static, engine=engine)
     assert kernel.device.startswith("cuda:") and kernel.launches == case.kernels
     for rows in (16, 7, 1, 0, 2, 4096):
         args = case.make(rows, generator)

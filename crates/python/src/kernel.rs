@@ -455,6 +455,13 @@ impl Kernel {
         Ok(kernel)
     }
 
+    /// Seconds that one launch takes the host, of so many with these arguments and without Python in between: what a call adds
+    /// to it is Python's and the tensors' part.
+    #[pyo3(signature = (times, *inputs))]
+    fn _time(&self, py: Python<'_>, times: u32, inputs: &Bound<'_, PyTuple>) -> PyResult<f64> {
+        Ok(self.time(py, times, inputs)?.as_secs_f64())
+    }
+
     /// The same kernel, whose calls return these outputs: one by itself, several as a tuple.
     fn _giving_outputs(&self, py: Python<'_>, outputs: Vec<usize>) -> PyResult<Kernel> {
         if let Some(at) = outputs.iter().find(|o| **o >= self.outputs.len()) {

@@ -11,6 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use smallvec::{SmallVec, smallvec};
+use std::time::{Duration, Instant};
 
 /// A launch on the host that touches so many bytes takes longer than letting go of Python's lock and taking it again.
 const WORTH_LETTING_GO: u64 = 256 << 10;
@@ -63,8 +64,24 @@ impl Kernel {
         }
         let extents = self.extents(py, &inputs, &named)?;
         let outputs = self.outputs_of(py, family, &given, &inputs, &extents, named.out.as_ref())?;
-        self.launch(py, family, &inputs, &outputs, &extents, named.error_word.as_ref())?;
+        self.launch(py, family, (&inputs, &outputs), &extents, named.error_word.as_ref(), 1)?;
         self.give(py, &arguments, &outputs)
+    }
+
+    /// As [`Kernel::call`], but for so many launches without Python in between: how long one of them took the host.
+    pub(crate) fn time(&self, py: Python<'_>, times: u32, positional: &Bound<'_, PyTuple>) -> PyResult<Duration> {
+        let (arguments, named) = self.assign(py, positional, None)?;
+        let given = self.tensors(py, &arguments)?;
+        let family = self.family(py, &given, &named)?;
+        let mut numbers = Numbers::new();
+        let inputs = self.read_inputs(py, family, &given, &mut numbers)?;
+        let extents = self.extents(py, &inputs, &named)?;
+        let outputs = self.outputs_of(py, family, &given, &inputs, &extents, None)?;
+        let views = (&inputs[..], &outputs);
+        self.launch(py, family, views, &extents, None, 1)?;
+        let begin = Instant::now();
+        self.launch(py, family, views, &extents, None, times)?;
+        Ok(begin.elapsed() / times.max(1))
     }
 
     /// Which object is which input's.
@@ -278,16 +295,20 @@ impl Kernel {
         let mut apart = match out {
             None => results::make(py, family, self.device(), own(), extents)?,
             Some(out) => self.given_outputs(py, family, out)?,
+        };
+        for (port, (_, view)) in own().zip(&mut apart) {
+            *view = port.view(py, *view, extents)?;
         }
-        .into_iter();
+        if apart.len() == self.outputs.len() {
+            return Ok(apart);
+        }
+        let mut apart = apart.into_iter();
         let mut outputs = Made::new();
         for port in &self.outputs {
-            let (object, seen) = match port.in_place {
+            outputs.push(match port.in_place {
                 Some(i) => (given[i].clone(), inputs[i]),
                 None => apart.next().ok_or_else(|| refused(py, "an output is missing"))?,
-            };
-            let view = port.view(py, seen, extents)?;
-            outputs.push((object, view));
+            });
         }
         Ok(outputs)
     }
@@ -339,10 +360,10 @@ impl Kernel {
         &self,
         py: Python<'py>,
         family: Family,
-        inputs: &[View],
-        outputs: &Made<'py>,
+        (inputs, outputs): (&[View], &Made<'py>),
         extents: &[u64],
         error_word: Option<&Bound<'py, PyAny>>,
+        times: u32,
     ) -> PyResult<()> {
         let mut args = Args::new();
         // An input that an output overwrites is the output's view, unless the two lie apart as they may.
@@ -384,9 +405,11 @@ impl Kernel {
             Place::Host(plan) => {
                 let mut workspace = (size > 0).then(|| Workspace::new(size as usize));
                 let bytes: u64 = inputs.iter().chain(outputs.iter().map(|o| &o.1)).map(View::bytes).sum();
-                let mut run = |args: &Args<'_>| match &mut workspace {
-                    Some(workspace) => plan.launch_with(args, workspace),
-                    None => plan.launch(args),
+                let mut run = |args: &Args<'_>| {
+                    (0..times).try_for_each(|_| match &mut workspace {
+                        Some(workspace) => plan.launch_with(args, workspace),
+                        None => plan.launch(args),
+                    })
                 };
                 let result = if bytes < WORTH_LETTING_GO {
                     run(&args)
@@ -401,7 +424,7 @@ impl Kernel {
                 }
                 Ok(())
             }
-            Place::Cuda(plan) => self.launch_cuda(py, plan, family, &args, size),
+            Place::Cuda(plan) => self.launch_cuda(py, plan, family, &args, size, times),
         }
     }
 
@@ -413,6 +436,7 @@ impl Kernel {
         family: Family,
         args: &Args<'_>,
         workspace: u64,
+        times: u32,
     ) -> PyResult<()> {
         use ::routefuse::cuda::Launch;
         let Family::Torch(torch) = family else {
@@ -429,7 +453,7 @@ impl Kernel {
         // SAFETY: the current stream of torch, which lives; it is of the primary context, as the plan is.
         let launch = unsafe { Launch::on_raw(stream.cast()) };
         if workspace == 0 {
-            return plan.launch(launch, args).map_err(|e| raised(py, e));
+            return (0..times).try_for_each(|_| plan.launch(launch, args)).map_err(|e| raised(py, e));
         }
         let block = match torch.exchange() {
             Some(exchange) => Here((Some(exchange.block(py, self.device(), workspace)?), None)),
@@ -442,7 +466,7 @@ impl Kernel {
         };
         // SAFETY: torch's allocator gives the memory to other work only behind what this stream has been given.
         let launch = unsafe { launch.workspace(address.expose_provenance() as u64, workspace) };
-        plan.launch(launch, args).map_err(|e| raised(py, e))
+        (0..times).try_for_each(|_| plan.launch(launch, args)).map_err(|e| raised(py, e))
     }
 
     /// What the call returns.

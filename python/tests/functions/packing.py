@@ -30,7 +30,7 @@ def pack_sign_extended(expert_ids: torch.Tensor, weights: torch.Tensor) -> torch
 def pack_valid(expert_ids: torch.Tensor, weights: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Rows of padding become one word."""
     bits = weights.bfloat16().view(torch.int16).int() & 0xFFFF
-    here = torch.arange(expert_ids.shape[0])[:, None] < valid
+    here = torch.arange(expert_ids.shape[0], device=expert_ids.device)[:, None] < valid
     return torch.where(here, (expert_ids << 16) | bits, -1)
 
 

@@ -19,7 +19,7 @@ def chosen(rows, g, dtype=torch.int64):
 def static_balance(expert_ids: torch.Tensor, to_physical: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Logical experts to physical ones; rows of padding become -1."""
     physical = to_physical[expert_ids]
-    padding = torch.arange(expert_ids.shape[0]) >= valid
+    padding = torch.arange(expert_ids.shape[0], device=expert_ids.device) >= valid
     return torch.where(padding[:, None], -1, physical)
 
 
@@ -30,29 +30,29 @@ def static_balance(expert_ids: torch.Tensor, to_physical: torch.Tensor, valid: t
 def hashed_balance(expert_ids: torch.Tensor, replicas: torch.Tensor, count: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """One of an expert's copies, by the slot's own number."""
     rows = expert_ids.shape[0]
-    number = torch.arange(rows * K, dtype=torch.int32).view(rows, K)
+    number = torch.arange(rows * K, dtype=torch.int32, device=expert_ids.device).view(rows, K)
     picked = replicas[expert_ids, number % count[expert_ids]]
-    return torch.where((torch.arange(rows) >= valid)[:, None], -1, picked)
+    return torch.where((torch.arange(rows, device=expert_ids.device) >= valid)[:, None], -1, picked)
 
 
 @case(lambda rows, g: (chosen(rows, g), torch.randint(0, P, (E, 4), generator=g).int()), "_to_copy add arange floor_divide index remainder")
 def rank_invariant(expert_ids: torch.Tensor, replicas: torch.Tensor) -> torch.Tensor:
     """The copy depends on the token and the slot alone."""
-    token = torch.arange(expert_ids.shape[0])[:, None]
-    slot = torch.arange(K)[None, :]
+    token = torch.arange(expert_ids.shape[0], device=expert_ids.device)[:, None]
+    slot = torch.arange(K, device=expert_ids.device)[None, :]
     return replicas[expert_ids, (token // 3 + slot) % 4].to(torch.int64)
 
 
 @case(lambda rows, g: (chosen(rows, g, torch.int32), torch.tensor(rows // 3)), "arange copy_ ge masked_fill")
 def mask_padding(expert_ids: torch.Tensor, valid: torch.Tensor) -> None:
     """Rows of padding in place, by a mask that writes."""
-    expert_ids[torch.arange(expert_ids.shape[0]) >= valid] = -1
+    expert_ids[torch.arange(expert_ids.shape[0], device=expert_ids.device) >= valid] = -1
 
 
 @case(lambda rows, g: (floats(rows, K, generator=g), torch.tensor(rows // 3)), "arange copy_ ge masked_fill")
 def zero_padding(weights: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """And gives back what it changed."""
-    weights.masked_fill_((torch.arange(weights.shape[0]) >= valid).unsqueeze(1), 0.0)
+    weights.masked_fill_((torch.arange(weights.shape[0], device=weights.device) >= valid).unsqueeze(1), 0.0)
     return weights
 
 
@@ -96,7 +96,7 @@ def flat_views(expert_ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.T
 @case(lambda rows, g: (chosen(rows, g, torch.int32),), "add arange mul")
 def source_rows(expert_ids: torch.Tensor) -> torch.Tensor:
     """For each slot of all rows, its number and its expert's."""
-    return torch.arange(expert_ids.numel()) + expert_ids.flatten() * 1000
+    return torch.arange(expert_ids.numel(), device=expert_ids.device) + expert_ids.flatten() * 1000
 
 
 @case(lambda rows, g: (ids(rows, K, E, g, padding=True), floats(rows, K, generator=g)), "amax amin any ge le logical_and logical_not sum where", absolute=1e-6, ulp=2)
@@ -122,6 +122,6 @@ def recorded(expert_ids: torch.Tensor, counts: torch.Tensor) -> None:
 @case(lambda rows, g: (chosen(rows, g), torch.ones(E, dtype=torch.int64), torch.tensor(rows // 2)), "add arange copy_ index_put lt where", name="recorded.masked")
 def recorded_masked(expert_ids: torch.Tensor, counts: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """The same without padding; and the ids go on."""
-    here = torch.arange(expert_ids.shape[0]) < valid
+    here = torch.arange(expert_ids.shape[0], device=expert_ids.device) < valid
     counts.index_put_((expert_ids,), torch.where(here[:, None], 1, 0).expand(-1, K), accumulate=True)
     return expert_ids + 1

@@ -40,7 +40,7 @@ def grouped_softmax_with_shared(x: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     kept = torch.zeros_like(best_of_group).scatter_(1, groups, 1)
     kept = kept[:, :, None].expand(-1, G, E // G).reshape(-1, E)
     weights, ids = scores.masked_fill(~kept.bool(), 0.0).topk(K, dim=-1)
-    last = torch.arange(K) == K - 1
+    last = torch.arange(K, device=x.device) == K - 1
     ids = torch.where(last, E, ids)
     routed = weights[:, :-1].sum(-1, keepdim=True)
     weights = torch.where(last, routed / 2.5, weights)
@@ -144,8 +144,8 @@ def _hash_inputs(rows: int, g: torch.Generator) -> tuple[torch.Tensor, ...]:
 def hash_routing(x: torch.Tensor, tokens: torch.Tensor, by_token: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Experts by a table of tokens, into buffers that are written in part."""
     scores = torch.nn.functional.softplus(x).sqrt()
-    ids = torch.full((x.shape[0], 8), -1, dtype=torch.int32)
-    weights = torch.zeros(x.shape[0], 8)
+    ids = torch.full((x.shape[0], 8), -1, dtype=torch.int32, device=x.device)
+    weights = torch.zeros(x.shape[0], 8, device=x.device)
     chosen = by_token[tokens]
     ids[:, :6] = chosen
     picked = scores.gather(1, chosen.long())
@@ -166,7 +166,7 @@ def grouped_scaled(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Without renormalising."""
     scores = torch.softmax(x, -1)
     groups = scores.view(scores.shape[0], G, -1).max(dim=-1).values.topk(KEEP, sorted=False)[1]
-    kept = torch.zeros(x.shape[0], G).scatter_(1, groups, 1)
+    kept = torch.zeros(x.shape[0], G, device=x.device).scatter_(1, groups, 1)
     kept = kept[..., None].expand(-1, -1, E // G).reshape(x.shape[0], E)
     weights, ids = scores.masked_fill(~kept.bool(), float("-inf")).topk(K, dim=-1, sorted=True)
     return weights * 16.0, ids.int()
@@ -191,7 +191,7 @@ def scaled_experts(x: torch.Tensor, scales: torch.Tensor) -> tuple[torch.Tensor,
     """A mask of the chosen by comparison, and a scale of each expert."""
     _, ids = torch.topk(x, K, dim=-1)
     probabilities = torch.softmax(x, dim=-1)
-    chosen = (ids[..., None] == torch.arange(E)).sum(1)
+    chosen = (ids[..., None] == torch.arange(E, device=x.device)).sum(1)
     kept = probabilities * chosen
     total = kept.sum(-1, keepdim=True)
     kept = kept / torch.where(total > 0, total, 1.0)
@@ -219,7 +219,7 @@ def topk_inside_groups(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """As many of each group."""
     scores = x.softmax(-1).view(x.shape[0], 4, E // 4)
     weights, ids = scores.topk(2, dim=-1)
-    ids = ids + (torch.arange(4) * (E // 4))[None, :, None]
+    ids = ids + (torch.arange(4, device=x.device) * (E // 4))[None, :, None]
     weights = weights.reshape(x.shape[0], 8)
     return weights / weights.sum(-1, keepdim=True), ids.reshape(x.shape[0], 8)
 
@@ -258,7 +258,7 @@ def entropy_and_best(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     logs = torch.log_softmax(x, -1)
     entropy = -(logs.exp() * logs).sum(-1)
     best = x.argmax(-1)
-    return entropy, (torch.arange(16) == best[:, None]).to(torch.int8)
+    return entropy, (torch.arange(16, device=x.device) == best[:, None]).to(torch.int8)
 
 
 @case(logits(torch.bfloat16), "_to_copy add mean mul pow rsqrt", ulp=6, absolute=1e-5, name="normalised_logits")

@@ -16,7 +16,7 @@ def routed(rows, g, dtype=torch.int32, padding=False):
 @case(lambda rows, g: (*routed(rows, g), floats(rows, 1, generator=g, dtype=torch.bfloat16)), "_to_copy cat full mul sigmoid", ulp=6)
 def append_gated(expert_ids: torch.Tensor, weights: torch.Tensor, gate: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """A shared expert behind the routed ones, weighted by a gate of each token."""
-    extra = torch.full((expert_ids.shape[0], 1), E, dtype=expert_ids.dtype)
+    extra = torch.full((expert_ids.shape[0], 1), E, dtype=expert_ids.dtype, device=expert_ids.device)
     share = torch.sigmoid(gate.float()) * 0.5
     return torch.cat([expert_ids, extra], -1), torch.cat([weights, share], -1)
 
@@ -24,8 +24,8 @@ def append_gated(expert_ids: torch.Tensor, weights: torch.Tensor, gate: torch.Te
 @case(lambda rows, g: routed(rows, g), "cat full")
 def append_constant(expert_ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rows = expert_ids.shape[0]
-    shared = torch.full((rows, 2), 0.4, dtype=weights.dtype)
-    return torch.cat((expert_ids, torch.full((rows, 2), E, dtype=torch.int32)), 1), torch.cat((weights, shared), 1)
+    shared = torch.full((rows, 2), 0.4, dtype=weights.dtype, device=expert_ids.device)
+    return torch.cat((expert_ids, torch.full((rows, 2), E, dtype=torch.int32, device=expert_ids.device)), 1), torch.cat((weights, shared), 1)
 
 
 @case(lambda rows, g: (ids(rows, K, E, g),), "add arange cat div mul")
@@ -33,7 +33,7 @@ def per_rank(expert_ids: torch.Tensor) -> torch.Tensor:
     """Each rank has 16 routed experts and then 2 shared ones."""
     rank = torch.div(expert_ids, 16, rounding_mode="floor")
     moved = expert_ids + rank * 2
-    shared = torch.arange(2, dtype=torch.int32) + 16 + 18 * 1
+    shared = torch.arange(2, dtype=torch.int32, device=expert_ids.device) + 16 + 18 * 1
     return torch.cat([moved, shared.expand(expert_ids.shape[0], 2)], dim=1)
 
 
@@ -41,7 +41,7 @@ def per_rank(expert_ids: torch.Tensor) -> torch.Tensor:
 def waterfill(expert_ids: torch.Tensor) -> torch.Tensor:
     """The shared expert's copy on the rank that the token visits anyway; else on the token's own."""
     visited = torch.where(expert_ids >= 0, expert_ids // 16, -1)
-    wide = torch.empty(expert_ids.shape[0], K + 1, dtype=torch.int32)
+    wide = torch.empty(expert_ids.shape[0], K + 1, dtype=torch.int32, device=expert_ids.device)
     wide[:, :K] = torch.where(visited >= 0, expert_ids + visited, expert_ids)
     somewhere = (visited >= 0).any(-1)
     wide[:, K] = torch.where(somewhere, visited[:, 0] * 17 + 16, 16)
@@ -69,5 +69,5 @@ def substituted(expert_ids: torch.Tensor, weights: torch.Tensor, first: torch.Te
     """Weights of experts that are not here go to the expert that stands in for them."""
     here = (expert_ids >= first) & (expert_ids < first + 32)
     lost = torch.where(here, 0.0, weights)
-    by_expert = torch.zeros(weights.shape[0], 4).scatter_add(1, (expert_ids % 4).long(), lost)
+    by_expert = torch.zeros(weights.shape[0], 4, device=expert_ids.device).scatter_add(1, (expert_ids % 4).long(), lost)
     return torch.where(here, weights, 0.0).sum(-1, keepdim=True) + by_expert
