@@ -2,7 +2,7 @@
 
 use crate::binding::{Family, View, no_tensor};
 use crate::failure::{kind_of, raised, refused, wrong};
-use crate::kernel::{InPort, Kernel, Place, Return, Source};
+use crate::kernel::{Kernel, Place, Return, Source};
 use crate::results::{self, Made, OutPort};
 use ::routefuse::diag::Code;
 use ::routefuse::exec::{Device, Workspace};
@@ -19,7 +19,7 @@ const WORTH_LETTING_GO: u64 = 256 << 10;
 /// The arguments of a call, by parameter.
 type Arguments<'py> = SmallVec<[Option<Bound<'py, PyAny>>; 12]>;
 /// The tensors of a call, by input.
-type Given<'py> = SmallVec<[Bound<'py, PyAny>; 12]>;
+type Given<'a, 'py> = SmallVec<[&'a Bound<'py, PyAny>; 12]>;
 
 /// What is given besides the inputs.
 #[derive(Default)]
@@ -145,19 +145,22 @@ impl Kernel {
 
     /// The tensor of each input.
     #[inline]
-    fn tensors<'py>(&self, py: Python<'py>, arguments: &Arguments<'py>) -> PyResult<Given<'py>> {
-        let one = |port: &InPort| match &port.of {
-            Source::Argument(at) => arguments[*at].clone().ok_or_else(|| refused(py, "an argument is missing")),
-            Source::Bound(tensor) => Ok(tensor.bind(py).clone()),
-        };
-        self.inputs.iter().map(one).collect()
+    fn tensors<'a, 'py>(&'a self, py: Python<'py>, arguments: &'a Arguments<'py>) -> PyResult<Given<'a, 'py>> {
+        let mut given = Given::new();
+        for port in &self.inputs {
+            given.push(match &port.of {
+                Source::Argument(at) => arguments[*at].as_ref().ok_or_else(|| refused(py, "an argument is missing"))?,
+                Source::Bound(tensor) => tensor.bind(py),
+            });
+        }
+        Ok(given)
     }
 
     /// Whose tensors these are: those of the first that is no number.
     #[inline]
-    fn family<'py>(&self, py: Python<'py>, given: &Given<'py>, named: &Named<'py>) -> PyResult<Family> {
+    fn family<'py>(&self, py: Python<'py>, given: &Given<'_, 'py>, named: &Named<'py>) -> PyResult<Family> {
         let mut first = None;
-        for (port, object) in self.inputs.iter().zip(given) {
+        for (port, object) in self.inputs.iter().zip(given.iter().copied()) {
             if let Some(family) = Family::of(object)? {
                 return Ok(family);
             }
@@ -184,11 +187,11 @@ impl Kernel {
         &self,
         py: Python<'py>,
         family: Family,
-        given: &Given<'py>,
+        given: &Given<'_, 'py>,
         numbers: &mut Numbers,
     ) -> PyResult<SmallVec<[View; 12]>> {
         let mut views = SmallVec::new();
-        for (port, object) in self.inputs.iter().zip(given) {
+        for (port, object) in self.inputs.iter().zip(given.iter().copied()) {
             let fits = family.has(object)?;
             if !fits && Family::of(object)?.is_some() {
                 let message = format!("`{}` is a {}, and other arguments are not", port.name, kind_of(object));
@@ -244,11 +247,11 @@ impl Kernel {
 
     #[cold]
     #[inline(never)]
-    fn refuse_gradients<'py>(&self, given: &Given<'py>, named: &Named<'py>) -> PyResult<()> {
+    fn refuse_gradients<'py>(&self, given: &Given<'_, 'py>, named: &Named<'py>) -> PyResult<()> {
         let wants = |name: &str, object: &Bound<'py, PyAny>| {
             crate::binding::torch::wants_grad(name, object).map_or(Ok(()), Err)
         };
-        for (port, object) in self.inputs.iter().zip(given) {
+        for (port, object) in self.inputs.iter().zip(given.iter().copied()) {
             wants(&port.name, object)?;
         }
         let outs = named.out.as_ref().map(objects_of).transpose()?;
@@ -286,7 +289,7 @@ impl Kernel {
         &self,
         py: Python<'py>,
         family: Family,
-        given: &Given<'py>,
+        given: &Given<'_, 'py>,
         inputs: &[View],
         extents: &[u64],
         out: Option<&Bound<'py, PyAny>>,
