@@ -7,6 +7,7 @@ use crate::failure::refused;
 #[cfg(feature = "compiler")]
 use crate::graph::Graph;
 use crate::results::{Extent, OutPort};
+use crate::signature::{InPort, Parameter, Return, Returns, Source};
 use ::routefuse::exec::Device;
 use ::routefuse::ir::{Alias, Dim, Layout, Port};
 use ::routefuse::{DType, HostPlan, Plan};
@@ -18,65 +19,6 @@ use std::sync::Arc;
 pub enum Place {
     Host(HostPlan),
     Cuda(Arc<::routefuse::cuda::CudaPlan>),
-}
-
-/// An input.
-pub struct InPort {
-    pub name: String,
-    pub dtype: DType,
-    pub rank: usize,
-    /// Whose tensor it is.
-    pub of: Source,
-    /// The symbol that its leading extent gives.
-    pub symbol: Option<u32>,
-    /// The output that lies, or may lie, in its memory.
-    pub shared: Option<usize>,
-    /// An output lies in its memory.
-    pub written: bool,
-    layout: Layout,
-    shape: Vec<Extent>,
-}
-
-/// Where an input's tensor comes from.
-pub enum Source {
-    /// The argument at this position.
-    Argument(usize),
-    /// The same tensor in every call.
-    Bound(Py<PyAny>),
-}
-
-/// What a call takes.
-pub struct Parameter {
-    pub name: String,
-    /// The same, interned: keywords of a call mostly are.
-    pub key: Py<PyString>,
-}
-
-impl Parameter {
-    fn new(py: Python<'_>, name: &str) -> Parameter {
-        Parameter { name: name.to_owned(), key: PyString::intern(py, name).unbind() }
-    }
-}
-
-/// One result of a call.
-pub enum Return {
-    /// An output.
-    Output(usize),
-    /// An argument, as it was given: one that is overwritten, or handed through.
-    Argument(usize),
-    /// The same in every call.
-    Constant(Py<PyAny>),
-}
-
-/// What a call returns.
-pub struct Returns {
-    pub leaves: Vec<Return>,
-    /// One result is returned by itself.
-    pub single: bool,
-    /// Makes a tuple with names of a tuple.
-    pub named: Option<Py<PyAny>>,
-    /// Makes of the list of results what the function returned that was captured.
-    pub unflatten: Option<Py<PyAny>>,
 }
 
 /// A compiled kernel, ready to be called: nothing is compiled or loaded any more, for any number of rows.

@@ -2,8 +2,9 @@
 
 use crate::binding::{Family, View, no_tensor};
 use crate::failure::{kind_of, raised, refused, wrong};
-use crate::kernel::{Kernel, Place, Return, Source};
+use crate::kernel::{Kernel, Place};
 use crate::results::{self, Made, OutPort};
+use crate::signature::{Return, Source};
 use ::routefuse::diag::Code;
 use ::routefuse::exec::{Device, Workspace};
 use ::routefuse::{Args, DType};

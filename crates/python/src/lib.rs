@@ -19,6 +19,7 @@ mod launch;
 #[cfg(feature = "compiler")]
 mod models;
 mod results;
+mod signature;
 mod trust;
 
 use pyo3::prelude::*;
