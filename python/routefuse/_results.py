@@ -27,7 +27,6 @@ def _class(name: str, outputs: tuple[str, ...]) -> typing.Any:
     return collections.namedtuple(_identifier(name, set()), fields)
 
 
-def named_results(name: str, outputs: list[str]) -> typing.Callable[[tuple[typing.Any, ...]], tuple[typing.Any, ...]]:
-    """Makes the tuple with names of a tuple of results."""
-    # Without a function of Python's in between, as `_make` is.
-    return functools.partial(tuple.__new__, _class(name, tuple(outputs)))
+def named_results(name: str, outputs: list[str]) -> type[tuple[typing.Any, ...]]:
+    """The class of a kernel's results: a tuple whose items have the outputs' names, and nothing besides."""
+    return _class(name, tuple(outputs))

@@ -1,5 +1,6 @@
 //! Kernels: a plan that is prepared on a device, and called with tensors.
 
+use crate::arguments::Keywords;
 use crate::engine::Shared;
 #[cfg(feature = "compiler")]
 use crate::failure::raised;
@@ -12,7 +13,7 @@ use ::routefuse::exec::Device;
 use ::routefuse::ir::{Alias, Dim, Layout, Port};
 use ::routefuse::{DType, HostPlan, Plan};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 use std::sync::Arc;
 
 /// Where a kernel runs.
@@ -38,6 +39,10 @@ pub struct Kernel {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) inputs: Vec<InPort>,
     pub(crate) outputs: Vec<OutPort>,
+    /// Some output lies, or may lie, in an input's memory.
+    pub(crate) shares: bool,
+    /// For each symbol, the input whose leading extent it is.
+    pub(crate) rows_of: Vec<Option<usize>>,
     pub(crate) returns: Returns,
     engine: Arc<Shared>,
     #[cfg(feature = "compiler")]
@@ -78,13 +83,17 @@ impl Kernel {
         let named = if outputs.len() > 1 {
             let names: Vec<&str> = outputs.iter().map(|o| o.name.as_str()).collect();
             let results = py.import("routefuse._results")?;
-            Some(results.getattr("named_results")?.call1((&program.name, names))?.unbind())
+            let class = results.getattr("named_results")?.call1((&program.name, names))?;
+            Some(class.cast_into::<PyType>()?.unbind())
         } else {
             None
         };
         let returns = Returns { leaves, single: true, named, unflatten: None };
+        let rows_of = |s| inputs.iter().position(|port| port.symbol == Some(s as u32));
         Ok(Kernel {
             place,
+            shares: inputs.iter().any(|port| port.shared.is_some()),
+            rows_of: (0..program.symbols.len()).map(rows_of).collect(),
             parameters,
             inputs,
             outputs,
@@ -171,14 +180,17 @@ impl Kernel {
 
 #[pymethods]
 impl Kernel {
-    #[pyo3(signature = (*inputs, **named))]
+    #[pyo3(signature = (*inputs, out = None, dims = None, error_word = None, **named))]
     fn __call__<'py>(
         &self,
         py: Python<'py>,
         inputs: &Bound<'py, PyTuple>,
+        out: Option<Bound<'py, PyAny>>,
+        dims: Option<Bound<'py, PyAny>>,
+        error_word: Option<Bound<'py, PyAny>>,
         named: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, inputs, named)
+        self.call(py, inputs, Keywords { out, dims, error_word, inputs: named })
     }
 
     /// The graph's name.

@@ -4,6 +4,7 @@
 //! It has no meaning, no check and no cache of its own: graphs are the facade's, and what a launch checks the runtime checks.
 //! The package's own sources, in `python/routefuse`, import it as `routefuse._routefuse`.
 
+mod arguments;
 mod binding;
 mod bundle;
 #[cfg(feature = "compiler")]

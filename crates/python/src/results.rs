@@ -1,14 +1,19 @@
 //! What a call gives: which outputs, in which shapes, and in what.
 
+use crate::arguments::Arguments;
 use crate::binding::view::MAX_RANK;
-use crate::binding::{Family, View, array};
+use crate::binding::{Family, View, array, no_tensor};
 use crate::failure::{refused, wrong};
+use crate::kernel::Kernel;
+use crate::signature::Return;
 use ::routefuse::DType;
 use ::routefuse::diag::Code;
 use ::routefuse::exec::Device;
 use ::routefuse::ir::{Alias, Dim, Port};
+use pyo3::ffi;
 use pyo3::prelude::*;
-use smallvec::SmallVec;
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
+use smallvec::{SmallVec, smallvec};
 
 /// Each output's elements begin at a multiple of so many bytes.
 const ALIGN: u64 = 128;
@@ -95,16 +100,164 @@ impl OutPort {
 /// Objects for outputs, and where their elements are, in the order of `wanted`.
 pub type Made<'py> = SmallVec<[(Bound<'py, PyAny>, View); 8]>;
 
+impl Kernel {
+    /// The outputs that lie in memory of their own.
+    #[inline]
+    fn own_outputs(&self) -> impl Iterator<Item = &OutPort> + Clone {
+        self.outputs.iter().filter(|port| port.in_place.is_none())
+    }
+
+    /// Where each output goes: into an input, into `out`, or into new memory.
+    #[inline]
+    pub(crate) fn outputs_of<'py>(
+        &self,
+        py: Python<'py>,
+        family: Family,
+        (arguments, inputs): (&Arguments<'py>, &[View]),
+        extents: &[u64],
+        out: Option<&Bound<'py, PyAny>>,
+        outputs: &mut Made<'py>,
+    ) -> PyResult<()> {
+        match out {
+            None => make(py, family, self.device(), self.own_outputs(), extents, outputs)?,
+            Some(out) => self.given_outputs(py, family, out, outputs)?,
+        }
+        for (port, (_, view)) in self.own_outputs().zip(outputs.iter_mut()) {
+            *view = port.view(py, *view, extents)?;
+        }
+        if outputs.len() < self.outputs.len() {
+            for (at, port) in self.outputs.iter().enumerate() {
+                if let Some(i) = port.in_place {
+                    outputs.insert(at, (self.tensor(py, &self.inputs[i], arguments).clone(), inputs[i]));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The tensors of `out=`: one, a sequence in the order of the outputs, or a mapping by their names.
+    #[inline]
+    fn given_outputs<'py>(
+        &self,
+        py: Python<'py>,
+        family: Family,
+        out: &Bound<'py, PyAny>,
+        outputs: &mut Made<'py>,
+    ) -> PyResult<()> {
+        let objects = match out.cast::<PyDict>() {
+            Ok(dict) => self.named_outputs(py, dict)?,
+            Err(_) => objects_of(out)?,
+        };
+        let wanted = self.own_outputs().count();
+        if objects.len() != wanted {
+            let message = format!("`out` has {} tensors, and `{}` has {wanted} outputs", objects.len(), self.name());
+            let code = if objects.len() < wanted { Code::MissingArgument } else { Code::ExtraArgument };
+            return Err(wrong(py, code, message, format!("they are {}", self.names_of_outputs())));
+        }
+        for (port, object) in self.own_outputs().zip(objects) {
+            if !family.has(&object)? {
+                return Err(no_tensor(&port.name, &object));
+            }
+            let view = family.read(&port.name, &object, true)?.as_bits_of(port.dtype, family);
+            outputs.push((object, view));
+        }
+        Ok(())
+    }
+
+    fn named_outputs<'py>(&self, py: Python<'py>, out: &Bound<'py, PyDict>) -> PyResult<Objects<'py>> {
+        let find = |port: &OutPort| {
+            out.get_item(&port.name)?.ok_or_else(|| {
+                let message = format!("`out` has no output `{}`", port.name);
+                wrong(py, Code::MissingArgument, message, format!("give one for each of {}", self.names_of_outputs()))
+            })
+        };
+        if let Some(extra) = out.keys().iter().find(|k| !self.own_outputs().any(|p| k.to_string() == p.name)) {
+            let message = format!("`{}` has no output `{extra}`", self.name());
+            let help = format!("its outputs are {}", self.names_of_outputs());
+            return Err(wrong(py, Code::ExtraArgument, message, help));
+        }
+        self.own_outputs().map(find).collect()
+    }
+
+    fn names_of_outputs(&self) -> String {
+        self.own_outputs().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What the call returns.
+    #[inline]
+    pub(crate) fn give<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: &Arguments<'py>,
+        outputs: &Made<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let one = |what: &Return| match what {
+            Return::Output(o) => outputs[*o].0.clone(),
+            Return::Argument(a) => arguments[*a].clone(),
+            Return::Constant(object) => object.bind(py).clone(),
+        };
+        let results = &self.returns;
+        if let Some(unflatten) = &results.unflatten {
+            let leaves = PyList::new(py, results.leaves.iter().map(one))?;
+            return unflatten.bind(py).call1((leaves,));
+        }
+        match results.leaves.as_slice() {
+            [single] if results.single => Ok(one(single)),
+            leaves => match &results.named {
+                Some(named) => named_tuple(named.bind(py), leaves.iter().map(one)),
+                None => Ok(PyTuple::new(py, leaves.iter().map(one))?.into_any()),
+            },
+        }
+    }
+}
+
+/// A tuple of a class that `_results.named_results` made, as `tuple.__new__` makes one of another tuple.
+#[inline]
+fn named_tuple<'py>(
+    class: &Bound<'py, PyType>,
+    items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: the class is a tuple's, with nothing of its own beside the items, so that this is how its tuples are made; nobody
+    // has the new one before its items are set.
+    unsafe {
+        let made = ffi::PyType_GenericAlloc(class.as_type_ptr(), items.len() as isize);
+        let made = Bound::from_owned_ptr_or_err(class.py(), made)?;
+        for (at, item) in items.enumerate() {
+            if ffi::PyTuple_SetItem(made.as_ptr(), at as isize, item.into_ptr()) != 0 {
+                return Err(PyErr::fetch(class.py()));
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// The tensors that are given for outputs.
+type Objects<'py> = SmallVec<[Bound<'py, PyAny>; 8]>;
+
+/// The tensors of `out=`: one, or those of a sequence or a mapping.
+pub fn objects_of<'py>(out: &Bound<'py, PyAny>) -> PyResult<Objects<'py>> {
+    if let Ok(tuple) = out.cast::<PyTuple>() {
+        return Ok(tuple.iter_borrowed().map(|object| object.to_owned()).collect());
+    }
+    if let Ok(dict) = out.cast::<PyDict>() {
+        return Ok(dict.values().iter().collect());
+    }
+    if out.is_instance_of::<PyList>() {
+        return out.try_iter()?.collect();
+    }
+    Ok(smallvec![out.clone()])
+}
+
 /// Makes tensors for outputs: of one block of memory where there are several.
 #[inline]
-pub fn make<'py, 'p>(
+fn make<'py, 'p>(
     py: Python<'py>,
     family: Family,
     device: Device,
     wanted: impl Iterator<Item = &'p OutPort> + Clone,
     extents: &[u64],
-) -> PyResult<Made<'py>> {
-    let mut made = Made::new();
+    made: &mut Made<'py>,
+) -> PyResult<()> {
     let exchange = match family {
         Family::Torch(torch) => torch.exchange(),
         Family::Array => None,
@@ -116,7 +269,7 @@ pub fn make<'py, 'p>(
             let (object, view) = match family {
                 Family::Array => {
                     let object = array::empty(py, port.dtype, &room[..rank])?;
-                    let view = array::read(&port.name, &object, true)?.as_dtype(port.dtype);
+                    let view = array::read(&port.name, &object, true)?.as_bits_of(port.dtype, family);
                     (object, view)
                 }
                 Family::Torch(torch) => {
@@ -127,7 +280,7 @@ pub fn make<'py, 'p>(
             };
             made.push((object, view));
         }
-        return Ok(made);
+        return Ok(());
     };
     let view = |ptr: *mut u8, port: &OutPort, shape: &[i64]| {
         let mut extents = [0u64; MAX_RANK];
@@ -144,7 +297,7 @@ pub fn make<'py, 'p>(
         view(std::ptr::null_mut(), port, &room[..rank])?;
         let (object, ptr) = exchange.tensor(py, device, port.dtype, &mut room[..rank])?;
         made.push((object, view(ptr, port, &room[..rank])?));
-        return Ok(made);
+        return Ok(());
     }
     let mut offsets = SmallVec::<[u64; 8]>::new();
     let mut bytes = 0u64;
@@ -156,7 +309,7 @@ pub fn make<'py, 'p>(
         bytes = bytes.saturating_add(size.next_multiple_of(ALIGN));
     }
     if offsets.is_empty() {
-        return Ok(made);
+        return Ok(());
     }
     let block = exchange.block(py, device, bytes.min(i64::MAX as u64))?;
     for (port, offset) in wanted.zip(offsets) {
@@ -165,5 +318,5 @@ pub fn make<'py, 'p>(
         let (object, ptr) = exchange.part(py, (&block, offset), device, port.dtype, &room[..rank])?;
         made.push((object, view(ptr, port, &room[..rank])?));
     }
-    Ok(made)
+    Ok(())
 }

@@ -4,7 +4,7 @@ use crate::results::Extent;
 use ::routefuse::DType;
 use ::routefuse::ir::Layout;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyType};
 
 /// An input.
 pub struct InPort {
@@ -59,8 +59,8 @@ pub struct Returns {
     pub leaves: Vec<Return>,
     /// One result is returned by itself.
     pub single: bool,
-    /// Makes a tuple with names of a tuple.
-    pub named: Option<Py<PyAny>>,
+    /// The class of the tuple, whose items have names.
+    pub named: Option<Py<PyType>>,
     /// Makes of the list of results what the function returned that was captured.
     pub unflatten: Option<Py<PyAny>>,
 }

@@ -11,6 +11,7 @@ use ::routefuse::exec::Device;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
+use smallvec::SmallVec;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -78,30 +79,36 @@ const CUDA: i32 = 2;
 const CUDA_HOST: i32 = 3;
 const ROCM: i32 = 10;
 
-/// Codes and bits of dtypes.
-const DTYPES: [(DType, u8, u8); 12] = [
-    (DType::F32, 2, 32),
-    (DType::I32, 0, 32),
-    (DType::Bf16, 4, 16),
-    (DType::I64, 0, 64),
-    (DType::F16, 2, 16),
-    (DType::Bool, 6, 8),
-    (DType::I8, 0, 8),
-    (DType::I16, 0, 16),
-    (DType::U8, 1, 8),
-    (DType::U16, 1, 16),
-    (DType::U32, 1, 32),
-    (DType::U64, 1, 64),
-];
-
+/// The dtype of a code and bits.
+#[inline]
 fn dtype_of(data: DataType) -> Option<DType> {
-    let found = DTYPES.iter().find(|d| (d.1, d.2, 1) == (data.code, data.bits, data.lanes));
-    found.map(|d| d.0)
+    Some(match (data.code, data.bits, data.lanes) {
+        (0, 8, 1) => DType::I8,
+        (0, 16, 1) => DType::I16,
+        (0, 32, 1) => DType::I32,
+        (0, 64, 1) => DType::I64,
+        (1, 8, 1) => DType::U8,
+        (1, 16, 1) => DType::U16,
+        (1, 32, 1) => DType::U32,
+        (1, 64, 1) => DType::U64,
+        (2, 16, 1) => DType::F16,
+        (2, 32, 1) => DType::F32,
+        (4, 16, 1) => DType::Bf16,
+        (6, 8, 1) => DType::Bool,
+        _ => return None,
+    })
 }
 
+#[inline]
 fn data_type(dtype: DType) -> DataType {
-    let (_, code, bits) = DTYPES.iter().find(|d| d.0 == dtype).copied().unwrap_or((dtype, 1, 8));
-    DataType { code, bits, lanes: 1 }
+    let code = match dtype {
+        DType::I8 | DType::I16 | DType::I32 | DType::I64 => 0,
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 => 1,
+        DType::F16 | DType::F32 => 2,
+        DType::Bf16 => 4,
+        DType::Bool => 6,
+    };
+    DataType { code, bits: 8 * dtype.size() as u8, lanes: 1 }
 }
 
 /// What a dtype that graphs lack is called.
@@ -197,19 +204,17 @@ impl Exchange {
         if rank > MAX_RANK {
             return Err(too_many_dims(name, tensor, rank));
         }
-        let (mut shape, mut strides) = ([0u64; MAX_RANK], [0i64; MAX_RANK]);
-        for d in 0..rank {
-            // SAFETY: `ndim` extents, which the tensor keeps; strides likewise, where there are any.
-            unsafe {
-                shape[d] = *dl.shape.add(d) as u64;
-                if !dl.strides.is_null() {
-                    strides[d] = *dl.strides.add(d);
-                }
-            }
-        }
         let data = dl.data.cast::<u8>().wrapping_add(dl.byte_offset as usize);
-        let given = (!dl.strides.is_null()).then_some(&strides[..rank]);
-        View::of(data, dtype, device, &shape[..rank], given).ok_or_else(|| too_large(name, tensor))
+        // SAFETY: `ndim` extents, which the tensor keeps.
+        let extent = |d: usize| unsafe { *dl.shape.add(d) } as u64;
+        let view = if dl.strides.is_null() {
+            let shape: SmallVec<[u64; MAX_RANK]> = (0..rank).map(extent).collect();
+            View::of(data, dtype, device, &shape, None)
+        } else {
+            // SAFETY: likewise strides, where there are any.
+            View::of_dims(data, dtype, device, rank, |d| (extent(d), unsafe { *dl.strides.add(d) }))
+        };
+        view.ok_or_else(|| too_large(name, tensor))
     }
 
     /// The stream that the library's work on this device goes to at present.

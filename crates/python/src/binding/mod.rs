@@ -46,20 +46,11 @@ impl Family {
         }
     }
 
-    /// Where an object's elements are. `name` is the argument's, for errors.
+    /// Where an object's elements are. `name` is the argument's, for errors. One that is written has to be writable.
     #[inline]
-    pub fn read(self, name: &str, object: &Bound<'_, PyAny>) -> PyResult<View> {
+    pub fn read(self, name: &str, object: &Bound<'_, PyAny>, written: bool) -> PyResult<View> {
         match self {
-            Family::Array => array::read(name, object, false),
-            Family::Torch(torch) => torch.read(name, object),
-        }
-    }
-
-    /// As [`Family::read`], of what is written.
-    #[inline]
-    pub fn read_writable(self, name: &str, object: &Bound<'_, PyAny>) -> PyResult<View> {
-        match self {
-            Family::Array => array::read(name, object, true),
+            Family::Array => array::read(name, object, written),
             Family::Torch(torch) => torch.read(name, object),
         }
     }

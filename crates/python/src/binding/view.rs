@@ -1,5 +1,6 @@
 //! An address with its extents, as a launch takes it.
 
+use super::Family;
 use ::routefuse::exec::Device;
 use ::routefuse::{DType, TensorMut, TensorRef};
 
@@ -37,31 +38,45 @@ impl View {
     /// `None` where its size does not fit 63 bits.
     #[inline]
     pub fn of(ptr: *mut u8, dtype: DType, device: Device, shape: &[u64], strides: Option<&[i64]>) -> Option<View> {
-        let rank = shape.len();
-        let mut view = View { ptr, device, rank: rank as u8, ..View::scalar(ptr, dtype) };
-        view.shape[..rank].copy_from_slice(shape);
-        let mut elements = 1u64;
         match strides {
-            Some(strides) => {
-                view.strides[..rank].copy_from_slice(strides);
-                for (n, stride) in shape.iter().zip(strides) {
-                    if *n == 0 {
-                        elements = 0;
-                        break;
-                    }
-                    let reach = (n - 1).checked_mul(u64::try_from(*stride).ok()?)?;
-                    elements = elements.checked_add(reach)?;
-                }
-            }
+            Some(strides) => View::of_dims(ptr, dtype, device, shape.len(), |d| (shape[d], strides[d])),
             None => {
-                for d in (0..rank).rev() {
+                let mut view = View { ptr, device, rank: shape.len() as u8, ..View::scalar(ptr, dtype) };
+                view.shape[..shape.len()].copy_from_slice(shape);
+                let mut elements = 1u64;
+                for d in (0..shape.len()).rev() {
                     view.strides[d] = i64::try_from(elements).ok()?;
                     elements = elements.checked_mul(shape[d])?;
                 }
+                view.sized(elements)
             }
         }
-        view.bytes = elements.checked_mul(dtype.size()).filter(|n| *n < 1 << 63)?;
-        Some(view)
+    }
+
+    /// As [`View::of`], of dims that are asked for one by one: each an extent and a stride.
+    #[inline]
+    pub fn of_dims(
+        ptr: *mut u8,
+        dtype: DType,
+        device: Device,
+        rank: usize,
+        dim: impl Fn(usize) -> (u64, i64),
+    ) -> Option<View> {
+        let mut view = View { ptr, device, rank: rank as u8, ..View::scalar(ptr, dtype) };
+        let (mut elements, mut empty) = (1u64, false);
+        for (d, (extent, step)) in view.shape.iter_mut().zip(&mut view.strides).enumerate().take(rank) {
+            (*extent, *step) = dim(d);
+            empty |= *extent == 0;
+            let reach = extent.saturating_sub(1).checked_mul(u64::try_from(*step).ok()?)?;
+            elements = elements.checked_add(reach)?;
+        }
+        view.sized(if empty { 0 } else { elements })
+    }
+
+    #[inline]
+    fn sized(mut self, elements: u64) -> Option<View> {
+        self.bytes = elements.checked_mul(self.dtype.size()).filter(|n| *n < 1 << 63)?;
+        Some(self)
     }
 
     #[inline]
@@ -86,6 +101,13 @@ impl View {
             self.dtype = dtype;
         }
         self
+    }
+
+    /// As a port of this dtype takes them: numpy has no dtype for bf16, whose bits come as u16.
+    #[inline]
+    pub fn as_bits_of(self, dtype: DType, family: Family) -> View {
+        let bits = dtype == DType::Bf16 && self.dtype == DType::U16 && matches!(family, Family::Array);
+        if bits { self.as_dtype(DType::Bf16) } else { self }
     }
 
     /// Whether both are the same elements in the same order.
