@@ -67,7 +67,9 @@ class Engine:
                 found = [f for f in self.functions if f.rsplit(".", 1)[1] == name]
                 if not found:
                     known = ", ".join(f.rsplit(".", 1)[1] for f in self.functions)
-                    raise Error(f"ROUTEFUSE_REPLACE: no function of {self.package} is known as {name!r}; they are {known}, or any dotted name")
+                    raise Error(
+                        f"ROUTEFUSE_REPLACE: no function of {self.package} is known as {name!r}; they are {known}, or any dotted name"
+                    )
                 names += found
         return list(dict.fromkeys(names))
 
@@ -97,50 +99,71 @@ class Replaced:
             return self.jit(*args, **kwargs)
         import copy
 
-        theirs = self.original(*copy.deepcopy(args), **copy.deepcopy(kwargs))
+        copied = copy.deepcopy((args, kwargs))
+        theirs = self.original(*copied[0], **copied[1])
         ours = self.jit(*args, **kwargs)
-        for difference in differences(ours, theirs):
+        # What a function changes in place is a result too.
+        for difference in differences((ours, args, kwargs), (theirs, *copied)):
             self.differences.append(difference)
             log.warning("%s: %s", self.__name__, difference)
         return ours
 
 
+#: By how much floats may differ that were computed in another order, of 16 bits and of 32.
+TOLERANCES = {2: 2e-2, 4: 1e-5}
+
+
 def differences(ours: typing.Any, theirs: typing.Any) -> list[str]:
     """Where two results differ, in words: rows in which ids differ, and the most by which floats do in the other rows.
 
-    Rows in which both have the same weights but other ids are ties: the ids were chosen among equal keys."""
+    Rows in which both have the same weights but other ids are ties: the ids were chosen among equal keys. Without weights nothing
+    is called a tie. Where any tensor is
+    of 16-bit floats, floats differ by what one rounding of those makes."""
     import torch
 
-    ours, theirs = ([r] if isinstance(r, torch.Tensor) else list(r or ()) for r in (ours, theirs))
+    ours, theirs = (
+        [t for t in torch.utils._pytree.tree_leaves(r) if isinstance(t, torch.Tensor)] for r in (ours, theirs)
+    )
+    if len(ours) != len(theirs):
+        return [f"{len(ours)} tensors instead of {len(theirs)}"]
     said = []
-    rows = next((t.shape[0] for t in ours if isinstance(t, torch.Tensor) and t.dim()), 0)
+    rows = next((t.shape[0] for t in ours if t.dim()), 0)
     other_ids = torch.zeros(rows, dtype=torch.bool)
     other_floats = torch.zeros(rows, dtype=torch.bool)
-    worst = 0.0
+    worst, has_weights = 0.0, False
+    tolerance = TOLERANCES[
+        min((t.element_size() for t in ours if t.dtype.is_floating_point and t.element_size() in TOLERANCES), default=4)
+    ]
     for a, b in zip(ours, theirs):
-        if not isinstance(a, torch.Tensor):
-            continue
         if a.shape != b.shape or a.dtype != b.dtype:
             said.append(f"{a.dtype}{list(a.shape)} instead of {b.dtype}{list(b.shape)}")
             continue
-        by_row = a.dim() and a.shape[0] == rows
+        by_row = a.dim() > 0 and a.shape[0] == rows
         if not a.dtype.is_floating_point:
             if by_row:
                 # Slots may come in another order where an engine sorts nothing.
-                ordered = [t.reshape(rows, -1).sort(-1).values for t in (a, b)]
+                ordered = [t.reshape(rows, -1).long().sort(-1).values for t in (a, b)]
                 other_ids |= (ordered[0] != ordered[1]).any(-1).cpu()
             elif not torch.equal(a, b):
                 said.append("other integers")
             continue
+        has_weights |= by_row
+        a, b = (t.reshape(rows if by_row else 1, -1).float().sort(-1).values for t in (a, b))
+        far = ~torch.isclose(a, b, rtol=tolerance, atol=1e-6, equal_nan=True).all(-1).cpu()
+        if not far.any():
+            continue
         if by_row:
-            a, b = (t.reshape(rows, -1).float().sort(-1).values for t in (a, b))
-            far = ~torch.isclose(a, b, rtol=2e-2 if ours[0].element_size() == 2 else 1e-5, atol=1e-6, equal_nan=True).all(-1).cpu()
             other_floats |= far
-            if far.any():
-                worst = max(worst, (a - b).abs().nan_to_num().max().item())
+            worst = max(worst, (a - b).abs().nan_to_num().max().item())
+        else:
+            said.append("other floats in a tensor without rows")
     ties = int((other_ids & ~other_floats).sum())
     if ties:
-        said.append(f"other ids with equal weights in {ties} of {rows} rows: ties")
+        said.append(
+            f"other ids with equal weights in {ties} of {rows} rows: ties"
+            if has_weights
+            else f"other ids in {ties} of {rows} rows"
+        )
     if (other_ids & other_floats).any():
         said.append(f"other ids and weights in {int((other_ids & other_floats).sum())} of {rows} rows")
     if (other_floats & ~other_ids).any():

@@ -30,10 +30,8 @@ def compiled_select(logits):
 def centred(x):
     return x - x.mean(0)
 
-def unsteady(x):
-    return x + calls.pop()
-
-calls = [0.0, 1.0, 0.0]
+def mask(ids, first: int):
+    ids.masked_fill_(ids >= first, -1)
 """
 
 
@@ -56,7 +54,9 @@ def engine_module(monkeypatch):
     return module
 
 
-ENGINE = _plugin.Engine("stand-in", ((1,), (2,)), ("stand_in_engine.topk.select", "stand_in_engine.topk.compiled_select"))
+ENGINE = _plugin.Engine(
+    "stand-in", ((1,), (2,)), ("stand_in_engine.topk.select", "stand_in_engine.topk.compiled_select")
+)
 
 
 def test_nothing_is_replaced_unless_it_is_named(engine_module):
@@ -113,21 +113,44 @@ def test_both_are_compared(engine_module, monkeypatch, caplog):
     assert all("ties" in d for d in made.differences)
 
 
+def test_what_is_changed_in_place_is_compared(engine_module, monkeypatch):
+    monkeypatch.setenv("ROUTEFUSE_REPLACE", "stand_in_engine.topk.mask")
+    monkeypatch.setenv("ROUTEFUSE_COMPARE", "1")
+    (made,) = _plugin.register(ENGINE)
+    ids = torch.arange(12).reshape(3, 4)
+    assert made(ids, 9) is None and ids[2].tolist() == [8, -1, -1, -1] and made.differences == []
+    # A kernel of another function, in its place.
+    made.jit = lambda ids, first: engine_module.mask.original(ids, first - 1)
+    made(torch.arange(12).reshape(3, 4), 9)
+    assert made.differences == ["other ids in 1 of 3 rows"]
+
+
 def test_differences_are_told_apart():
     weights, ids = torch.tensor([[0.6, 0.4], [0.7, 0.3]]), torch.tensor([[1, 2], [3, 4]])
     assert _plugin.differences((weights, ids), (weights, ids)) == []
     assert _plugin.differences((weights, ids), (weights.flip(-1), ids.flip(-1))) == []
     tied = _plugin.differences((weights, ids), (weights, torch.tensor([[1, 5], [3, 4]])))
     assert tied == ["other ids with equal weights in 1 of 2 rows: ties"]
-    wrong = _plugin.differences((weights, ids), (torch.tensor([[0.6, 0.4], [0.5, 0.5]]), torch.tensor([[1, 2], [3, 9]])))
+    wrong = _plugin.differences(
+        (weights, ids), (torch.tensor([[0.6, 0.4], [0.5, 0.5]]), torch.tensor([[1, 2], [3, 9]]))
+    )
     assert wrong == ["other ids and weights in 1 of 2 rows"]
     floats = _plugin.differences(weights, weights + torch.tensor([[0.0, 0.0], [0.1, 0.0]]))
     assert len(floats) == 1 and floats[0].startswith("other floats in 1 of 2 rows, by 0.1")
     assert "instead of" in _plugin.differences(ids, ids.int())[0]
+    assert _plugin.differences((weights, None, 3), (weights, None, 4)) == []
+    assert _plugin.differences((weights, ids), weights) == ["2 tensors instead of 1"]
+    assert _plugin.differences((weights, {"scale": torch.tensor(1.0)}), (weights, {"scale": torch.tensor(2.0)})) == [
+        "other floats in a tensor without rows"
+    ]
 
 
 def test_names_that_are_not_there(engine_module, monkeypatch):
-    for wanted, said in [("selec", "known as"), ("stand_in_engine.topk.selec", "no function"), ("not_there.f", "not_there")]:
+    for wanted, said in [
+        ("selec", "known as"),
+        ("stand_in_engine.topk.selec", "no function"),
+        ("not_there.f", "not_there"),
+    ]:
         monkeypatch.setenv("ROUTEFUSE_REPLACE", wanted)
         with pytest.raises(routefuse.Error, match=said):
             _plugin.register(ENGINE)
