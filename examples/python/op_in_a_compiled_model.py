@@ -24,7 +24,9 @@ class Layer(torch.nn.Module):
 
 
 layer = Layer().eval().requires_grad_(False)
-compiled = torch.compile(layer, backend="aot_eager", fullgraph=True, dynamic=True)  # or Inductor, which needs a C++ compiler
+compiled = torch.compile(
+    layer, backend="aot_eager", fullgraph=True, dynamic=True
+)  # or Inductor, which needs a C++ compiler
 for tokens in (16, 3):
     hidden = torch.randn(tokens, 64)
     for made, expected in zip(compiled(hidden), layer(hidden)):

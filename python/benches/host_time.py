@@ -69,6 +69,7 @@ def main() -> None:
         ways |= {"eager": lambda: chain(*args)}
         compiled = torch.compile(chain, dynamic=True)
         ways |= {"torch.compile": lambda: compiled(*args)}
+
         def launches() -> float:
             best = float("inf")
             for _ in range(20):

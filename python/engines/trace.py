@@ -36,7 +36,14 @@ def extract(file: pathlib.Path, name: str, given: dict[str, typing.Any]) -> typi
     }  # fmt: skip
     off = MagicMock(name="off")
     off.__bool__.return_value = False  # type: ignore[attr-defined]
-    space: dict[str, typing.Any] = {"torch": torch, "F": torch.nn.functional, "Optional": typing.Optional, "Callable": typing.Callable, "Any": typing.Any, **given}
+    space: dict[str, typing.Any] = {
+        "torch": torch,
+        "F": torch.nn.functional,
+        "Optional": typing.Optional,
+        "Callable": typing.Callable,
+        "Any": typing.Any,
+        **given,
+    }
     taken: list[ast.stmt] = []
     waiting = [name]
     while waiting:
@@ -81,34 +88,176 @@ PLATFORM = {
     "current_platform": types.SimpleNamespace(is_cuda=lambda: False, is_xpu=lambda: False, is_rocm=lambda: False),
 }
 #: File, function, arguments for so many rows, arguments by keyword, names that the function is given.
-CASES: list[tuple[str, str, typing.Callable[[int], tuple[typing.Any, ...]], dict[str, typing.Any], dict[str, typing.Any]]] = [
-    (TOPK, "grouped_topk_gpu", lambda t: (floats(t, 32), floats(t, E)), dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4), {}),
-    (TOPK, "grouped_topk_gpu", lambda t: (floats(t, 32), floats(t, E, dtype=BF16)), dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4), {}),
-    (TOPK, "grouped_topk_gpu", lambda t: (floats(t, 32), floats(t, E)), dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4, num_fused_shared_experts=1, routed_scaling_factor=2.5), {}),
-    (TOPK, "grouped_topk_gpu", lambda t: (floats(t, 32), floats(t, E)), dict(topk=K, renormalize=False, num_expert_group=8, topk_group=4, scoring_func="sigmoid"), {}),
-    (TOPK, "kimi_k2_biased_topk_impl", lambda t: (floats(t, 32), floats(t, E), floats(E)), dict(topk=K, renormalize=True, routed_scaling_factor=2.8, apply_routed_scaling_factor_on_output=True), {}),
-    (TOPK, "kimi_k2_biased_topk_impl", lambda t: (floats(t, 32), floats(t, E, dtype=BF16), floats(E)), dict(topk=K, renormalize=True), {}),
+CASES: list[
+    tuple[str, str, typing.Callable[[int], tuple[typing.Any, ...]], dict[str, typing.Any], dict[str, typing.Any]]
+] = [
+    (
+        TOPK,
+        "grouped_topk_gpu",
+        lambda t: (floats(t, 32), floats(t, E)),
+        dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4),
+        {},
+    ),
+    (
+        TOPK,
+        "grouped_topk_gpu",
+        lambda t: (floats(t, 32), floats(t, E, dtype=BF16)),
+        dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4),
+        {},
+    ),
+    (
+        TOPK,
+        "grouped_topk_gpu",
+        lambda t: (floats(t, 32), floats(t, E)),
+        dict(
+            topk=K,
+            renormalize=True,
+            num_expert_group=8,
+            topk_group=4,
+            num_fused_shared_experts=1,
+            routed_scaling_factor=2.5,
+        ),
+        {},
+    ),
+    (
+        TOPK,
+        "grouped_topk_gpu",
+        lambda t: (floats(t, 32), floats(t, E)),
+        dict(topk=K, renormalize=False, num_expert_group=8, topk_group=4, scoring_func="sigmoid"),
+        {},
+    ),
+    (
+        TOPK,
+        "kimi_k2_biased_topk_impl",
+        lambda t: (floats(t, 32), floats(t, E), floats(E)),
+        dict(topk=K, renormalize=True, routed_scaling_factor=2.8, apply_routed_scaling_factor_on_output=True),
+        {},
+    ),
+    (
+        TOPK,
+        "kimi_k2_biased_topk_impl",
+        lambda t: (floats(t, 32), floats(t, E, dtype=BF16), floats(E)),
+        dict(topk=K, renormalize=True),
+        {},
+    ),
     (TOPK, "biased_topk_impl", lambda t: (floats(t, 32), floats(t, E), floats(E)), dict(topk=K, renormalize=True), {}),
-    (TOPK, "biased_topk_impl", lambda t: (floats(t, 32), floats(t, E), floats(E)), dict(topk=K, renormalize=True, scoring_func="sqrtsoftplus", routed_scaling_factor=1.5, apply_routed_scaling_factor_on_output=True), {}),
-    (TOPK, "biased_topk_impl", lambda t: (floats(t, 32), floats(t, E), floats(E)), dict(topk=K, renormalize=True, num_fused_shared_experts=1, routed_scaling_factor=2.5), {}),
-    (TOPK, "biased_grouped_topk_impl", lambda t: (floats(t, 32), floats(t, E), floats(E)), dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4), {}),
-    (TOPK, "biased_grouped_topk_impl", lambda t: (floats(t, 32), floats(t, E), floats(E)), dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4, routed_scaling_factor=2.5, apply_routed_scaling_factor_on_output=True), {}),
-    (TOPK, "biased_grouped_topk_impl", lambda t: (floats(t, 32), floats(t, E), floats(E)), dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4, num_fused_shared_experts=1, routed_scaling_factor=2.5), {}),
+    (
+        TOPK,
+        "biased_topk_impl",
+        lambda t: (floats(t, 32), floats(t, E), floats(E)),
+        dict(
+            topk=K,
+            renormalize=True,
+            scoring_func="sqrtsoftplus",
+            routed_scaling_factor=1.5,
+            apply_routed_scaling_factor_on_output=True,
+        ),
+        {},
+    ),
+    (
+        TOPK,
+        "biased_topk_impl",
+        lambda t: (floats(t, 32), floats(t, E), floats(E)),
+        dict(topk=K, renormalize=True, num_fused_shared_experts=1, routed_scaling_factor=2.5),
+        {},
+    ),
+    (
+        TOPK,
+        "biased_grouped_topk_impl",
+        lambda t: (floats(t, 32), floats(t, E), floats(E)),
+        dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4),
+        {},
+    ),
+    (
+        TOPK,
+        "biased_grouped_topk_impl",
+        lambda t: (floats(t, 32), floats(t, E), floats(E)),
+        dict(
+            topk=K,
+            renormalize=True,
+            num_expert_group=8,
+            topk_group=4,
+            routed_scaling_factor=2.5,
+            apply_routed_scaling_factor_on_output=True,
+        ),
+        {},
+    ),
+    (
+        TOPK,
+        "biased_grouped_topk_impl",
+        lambda t: (floats(t, 32), floats(t, E), floats(E)),
+        dict(
+            topk=K,
+            renormalize=True,
+            num_expert_group=8,
+            topk_group=4,
+            num_fused_shared_experts=1,
+            routed_scaling_factor=2.5,
+        ),
+        {},
+    ),
     (TOPK, "fused_topk_torch_native", lambda t: (floats(t, 32), floats(t, E)), dict(topk=K, renormalize=True), {}),
-    (TOPK, "fused_topk_torch_native", lambda t: (floats(t, 32), floats(t, E)), dict(topk=K, renormalize=True, correction_bias=floats(E), scoring_func="sigmoid"), {}),
-    (TOPK, "fused_topk_softmax_torch_raw_logits", lambda t: (floats(t, 32), floats(t, E)), dict(topk=K, renormalize=True), {}),
+    (
+        TOPK,
+        "fused_topk_torch_native",
+        lambda t: (floats(t, 32), floats(t, E)),
+        dict(topk=K, renormalize=True, correction_bias=floats(E), scoring_func="sigmoid"),
+        {},
+    ),
+    (
+        TOPK,
+        "fused_topk_softmax_torch_raw_logits",
+        lambda t: (floats(t, 32), floats(t, E)),
+        dict(topk=K, renormalize=True),
+        {},
+    ),
     (TOPK, "_mask_topk_ids_padded_region", lambda t: (ids(t), torch.tensor(t // 2)), {}, {}),
     (TOPK, "_zero_topk_weights_padded_region", lambda t: (floats(t, K), torch.tensor(t // 2)), {}, {}),
-    (TOPK, "remap_topk_for_per_rank_shared_slots", lambda t: (ids(t), floats(t, K), 1, E, CONFIG), {},
-     {"get_parallel": lambda: types.SimpleNamespace(moe_ep_size=4, moe_ep_rank=1), "fused_shared_expert_weight": lambda **_: 0.4, "is_routed_scaling_factor_fused_in_topk": lambda _: False}),
+    (
+        TOPK,
+        "remap_topk_for_per_rank_shared_slots",
+        lambda t: (ids(t), floats(t, K), 1, E, CONFIG),
+        {},
+        {
+            "get_parallel": lambda: types.SimpleNamespace(moe_ep_size=4, moe_ep_rank=1),
+            "fused_shared_expert_weight": lambda **_: 0.4,
+            "is_routed_scaling_factor_fused_in_topk": lambda _: False,
+        },
+    ),
     (MOE, "moe_sum_reduce_torch_compile", lambda t: (floats(t, K, 48), torch.zeros(t, 48), 2.5), {}, {}),
     (MOE, "_swiglu_silu_clamp_mul", lambda t: (floats(t, 64, dtype=BF16), 7.0), {}, {}),
     (MOE, "swiglu_gpt_oss_sigmoid_alpha", lambda t: (floats(t, 64), 1.702, 7.0), {}, {}),
     (MOE, "swiglu_no_interleaved_with_alpha_and_limit", lambda t: (floats(t, 64), 1.702, 7.0), {}, {}),
-    (f"{VMOE}/router/grouped_topk_router.py", "grouped_topk", lambda t: (floats(t, 32), floats(t, E)), dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4), PLATFORM),
-    (f"{VMOE}/router/grouped_topk_router.py", "grouped_topk", lambda t: (floats(t, 32), floats(t, E)), dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4, scoring_func="sigmoid", routed_scaling_factor=2.5, e_score_correction_bias=floats(E)), PLATFORM),
+    (
+        f"{VMOE}/router/grouped_topk_router.py",
+        "grouped_topk",
+        lambda t: (floats(t, 32), floats(t, E)),
+        dict(topk=K, renormalize=True, num_expert_group=8, topk_group=4),
+        PLATFORM,
+    ),
+    (
+        f"{VMOE}/router/grouped_topk_router.py",
+        "grouped_topk",
+        lambda t: (floats(t, 32), floats(t, E)),
+        dict(
+            topk=K,
+            renormalize=True,
+            num_expert_group=8,
+            topk_group=4,
+            scoring_func="sigmoid",
+            routed_scaling_factor=2.5,
+            e_score_correction_bias=floats(E),
+        ),
+        PLATFORM,
+    ),
     (f"{VMOE}/utils.py", "_swiglu_limit_torch", lambda t: (torch.zeros(t, 32), floats(t, 64), 7.0), {}, {}),
-    ("vllm/model_executor/models/gemma4.py", "gemma4_routing_function_torch", lambda t: (floats(t, E), K, floats(E).abs()), {}, {}),
+    (
+        "vllm/model_executor/models/gemma4.py",
+        "gemma4_routing_function_torch",
+        lambda t: (floats(t, E), K, floats(E).abs()),
+        {},
+        {},
+    ),
     ("vllm/model_executor/models/phimoe.py", "sparsemixer", lambda t: (floats(t, 16),), {}, {}),
 ]
 
@@ -131,9 +280,15 @@ def agree(kernel: typing.Any, function: typing.Any, make: typing.Any, static: di
         made = kernel(*[a for a in ours if isinstance(a, torch.Tensor)], *bound)
         expected = function(*theirs, **static)
         said += differences(tensors(made), tensors(expected))
-        said += differences([a for a in ours if isinstance(a, torch.Tensor)], [a for a in theirs if isinstance(a, torch.Tensor)])
+        said += differences(
+            [a for a in ours if isinstance(a, torch.Tensor)], [a for a in theirs if isinstance(a, torch.Tensor)]
+        )
     wrong = [s for s in said if "ties" not in s]
-    if wrong and any(isinstance(a, torch.Tensor) and a.dtype == BF16 for a in make(1)) and all("ids and weights" in s for s in wrong):
+    if (
+        wrong
+        and any(isinstance(a, torch.Tensor) and a.dtype == BF16 for a in make(1))
+        and all("ids and weights" in s for s in wrong)
+    ):
         # Keys of 16 bits tie in many rows; where groups tie, other experts are chosen.
         return f"{wrong[0]}: keys of 16 bits"
     return wrong[0] if wrong else "equal, but for ties" if said else "equal"

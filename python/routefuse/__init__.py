@@ -57,7 +57,9 @@ _COMPILER = (*_LAZY, "jit", "Graph", "GraphBuilder", "Value")
 
 def __getattr__(name: str) -> typing.Any:
     if name in _COMPILER and not has_compiler:
-        raise Error(f"routefuse.{name} needs the compiler, and this build only loads bundles: install the package with the compiler")
+        raise Error(
+            f"routefuse.{name} needs the compiler, and this build only loads bundles: install the package with the compiler"
+        )
     if name in _LAZY:
         return importlib.import_module(f".{name}", __name__)
     if name == "jit":

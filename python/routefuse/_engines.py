@@ -33,7 +33,9 @@ def configure(**settings: typing.Any) -> Engine:
 
 def _needs_compiler(what: str) -> None:
     if not has_compiler:
-        raise Error(f"{what} needs the compiler, and this build only loads bundles: install the package with the compiler")
+        raise Error(
+            f"{what} needs the compiler, and this build only loads bundles: install the package with the compiler"
+        )
 
 
 def compile(graph: typing.Any, *, device: typing.Any = None, fuse: bool = True, engine: Engine | None = None) -> Kernel:

@@ -27,7 +27,9 @@ def _quoted(name: str, plain: re.Pattern[str]) -> str:
     if plain.match(name):
         return name
     escaped = "".join(
-        {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(c, c if c.isprintable() else f"\\u{{{ord(c):x}}}")
+        {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(
+            c, c if c.isprintable() else f"\\u{{{ord(c):x}}}"
+        )
         for c in name
     )
     return f'"{escaped}"'
@@ -157,7 +159,9 @@ class GraphBuilder:
         self._write(f"dim {_quoted(name, _WORD)}")
         return Dim(name)
 
-    def input(self, name: str, dtype: str, shape: typing.Sequence[int | str] = (), *, layout: str = "contiguous") -> Value:
+    def input(
+        self, name: str, dtype: str, shape: typing.Sequence[int | str] = (), *, layout: str = "contiguous"
+    ) -> Value:
         """Declares an input. `layout` is "contiguous", "rows" (a row stride of the launch's own) or "strided"."""
         self._names.add(name)
         suffix = "" if layout == "contiguous" else f" {layout}"
@@ -177,7 +181,15 @@ class GraphBuilder:
         """A scalar."""
         return self.op("const", dtype=dtype, value=value)
 
-    def op(self, op: str, /, *operands: typing.Any, name: str | None = None, place: str | None = None, **attributes: typing.Any) -> Value:
+    def op(
+        self,
+        op: str,
+        /,
+        *operands: typing.Any,
+        name: str | None = None,
+        place: str | None = None,
+        **attributes: typing.Any,
+    ) -> Value:
         """Any operation. `name` names its result; `place` is where errors say that it stands, the calling line if not given."""
         written = []
         for operand in operands:
@@ -188,7 +200,9 @@ class GraphBuilder:
             elif isinstance(operand, (bool, int, float)):
                 written.append(_number(operand))
             else:
-                raise Error(f"`{op}` is given a {type(operand).__name__}: an operand is a value of the graph, or a number")
+                raise Error(
+                    f"`{op}` is given a {type(operand).__name__}: an operand is a value of the graph, or a number"
+                )
         if name is None:
             name = f"v{self._values}"
             while name in self._names:

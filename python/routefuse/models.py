@@ -49,7 +49,9 @@ def graph(name: str, **options: typing.Any) -> Graph:
     """The graph of a preset. Raises Error: RF1001 for an unknown preset, RF1002 for an option that the model has not, RF1003
     for a value that is none of the option's, RF1004 for options that exclude each other."""
     known = _presets().get(_identifier(name))
-    return preset_graph(known["name"] if known else name, [(option, _written(value)) for option, value in options.items()])
+    return preset_graph(
+        known["name"] if known else name, [(option, _written(value)) for option, value in options.items()]
+    )
 
 
 def _make(preset: dict[str, typing.Any]) -> typing.Callable[..., Kernel]:

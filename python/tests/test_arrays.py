@@ -16,7 +16,9 @@ DTYPES = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_goes_through(engine, dtype):
-    kernel = engine.compile(f"route 1\ngraph @copy {{\n  dim T\n  input %x : {dtype}[T, 3]\n  %y = copy %x\n  output y = %y\n}}")
+    kernel = engine.compile(
+        f"route 1\ngraph @copy {{\n  dim T\n  input %x : {dtype}[T, 3]\n  %y = copy %x\n  output y = %y\n}}"
+    )
     x = numpy.arange(6).reshape(2, 3).astype(DTYPES[dtype])
     y = kernel(x)
     assert y.dtype == x.dtype and numpy.array_equal(x, y) and y is not x
@@ -26,7 +28,9 @@ def test_every_dtype_goes_through(engine, dtype):
 
 
 def test_bf16_is_its_bits(engine):
-    kernel = engine.compile("route 1\ngraph @c {\n  dim T\n  input %x : bf16[T]\n  %y = cast %x {dtype = f32}\n  output y = %y\n  output z = %x\n}")
+    kernel = engine.compile(
+        "route 1\ngraph @c {\n  dim T\n  input %x : bf16[T]\n  %y = cast %x {dtype = f32}\n  output y = %y\n  output z = %x\n}"
+    )
     y, z = kernel(numpy.array([0x3F80, 0x4000], numpy.uint16))
     assert y.tolist() == [1.0, 2.0] and z.dtype.itemsize == 2
 
@@ -114,7 +118,9 @@ graph @g {
 
 
 def test_dims_that_no_input_has(engine):
-    kernel = engine.compile("route 1\ngraph @g {\n  dim T\n  %y = iota {dtype = i32, shape = [T, 2], axis = 0}\n  output y = %y\n}")
+    kernel = engine.compile(
+        "route 1\ngraph @g {\n  dim T\n  %y = iota {dtype = i32, shape = [T, 2], axis = 0}\n  output y = %y\n}"
+    )
     assert kernel(dims={"T": 3}).tolist() == [[0, 0], [1, 1], [2, 2]]
     with pytest.raises(routefuse.Error, match="dims="):
         kernel()

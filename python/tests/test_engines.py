@@ -104,7 +104,9 @@ def test_bundles_carry_kernels(tmp_path):
         kernel.text  # noqa: B018
     engine.bundle(tmp_path / "two.rfb", {"a": double(2), "b": double(3).text}, targets=["host", "sm_90"])
     bundle = routefuse.Bundle(tmp_path / "two.rfb", trust="anyone")
-    assert bundle.names == ["a", "b"] and bundle.targets("a") == ["host", "sm_90"] and "b" in bundle and len(bundle) == 2
+    assert (
+        bundle.names == ["a", "b"] and bundle.targets("a") == ["host", "sm_90"] and "b" in bundle and len(bundle) == 2
+    )
     assert (bundle["b"](numpy.ones((2, 4), numpy.float32)) == 3).all()
     with pytest.raises(routefuse.Error, match="RF0812"):
         bundle.kernel()

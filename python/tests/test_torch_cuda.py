@@ -29,7 +29,9 @@ def same_bits(a, b):
     a, b = a.cpu().contiguous(), b.cpu().contiguous()
     if a.dtype.is_floating_point:
         kind = {4: torch.int32, 2: torch.int16}[a.element_size()]
-        return torch.equal(torch.where(a.isnan(), torch.nan, a).view(kind), torch.where(b.isnan(), torch.nan, b).view(kind))
+        return torch.equal(
+            torch.where(a.isnan(), torch.nan, a).view(kind), torch.where(b.isnan(), torch.nan, b).view(kind)
+        )
     return torch.equal(a, b)
 
 

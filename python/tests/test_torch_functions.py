@@ -48,7 +48,9 @@ def compare(case, args, expected, actual):
         for row in rows.nonzero().flatten().tolist():
             ours, theirs = keys[row][a[row].long().flatten()], keys[row][e[row].long().flatten()]
             assert keys[row].unique().numel() < keys.shape[1], f"{case.name}: row {row} has no tie"
-            assert torch.equal(ours.sort().values, theirs.sort().values) or "grouped" in case.name, f"{case.name}: row {row}"
+            assert torch.equal(ours.sort().values, theirs.sort().values) or "grouped" in case.name, (
+                f"{case.name}: row {row}"
+            )
         tied = rows
     for e, a in zip(expected, actual):
         if not e.dtype.is_floating_point:

@@ -47,11 +47,29 @@ def test_results_are_numpys(post):
             assert tensor.is_contiguous() and not tensor.requires_grad and torch.equal(tensor, torch.from_numpy(array))
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "bfloat16", "float32"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "bfloat16",
+        "float32",
+    ],
+)
 def test_every_dtype_goes_through(engine, dtype):
     names = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "bool": "bool"}
     ours = names.get(dtype) or dtype.replace("uint", "u").replace("int", "i")
-    kernel = engine.compile(f"route 1\ngraph @copy {{\n  dim T\n  input %x : {ours}[T, 3]\n  %y = copy %x\n  output y = %y\n}}")
+    kernel = engine.compile(
+        f"route 1\ngraph @copy {{\n  dim T\n  input %x : {ours}[T, 3]\n  %y = copy %x\n  output y = %y\n}}"
+    )
     x = torch.tensor([[0, 1, 2], [3, 0, 5]]).to(getattr(torch, dtype))
     y = kernel(x)
     assert y.dtype == x.dtype and y.tolist() == x.tolist()
@@ -97,11 +115,16 @@ def test_out(post):
 
 def test_numbers_stand_for_scalars_on_the_host(post):
     ids, weights, table, _, shared = arguments(5)
-    assert torch.equal(post(ids, weights, table, 2, shared)[1], post(ids, weights, table, torch.tensor(2, dtype=torch.int32), shared)[1])
+    assert torch.equal(
+        post(ids, weights, table, 2, shared)[1],
+        post(ids, weights, table, torch.tensor(2, dtype=torch.int32), shared)[1],
+    )
 
 
 def test_strides(engine):
-    kernel = engine.compile("route 1\ngraph @g {\n  dim T\n  input %x : f32[T, 4] rows\n  %y = add %x, 1.0\n  output y = %y\n}")
+    kernel = engine.compile(
+        "route 1\ngraph @g {\n  dim T\n  input %x : f32[T, 4] rows\n  %y = add %x, 1.0\n  output y = %y\n}"
+    )
     wide = torch.rand(3, 6)
     assert torch.equal(kernel(wide[:, 1:5]), wide[:, 1:5] + 1)
     assert torch.equal(kernel(wide[::2, 1:5]), wide[::2, 1:5] + 1)
@@ -149,7 +172,9 @@ def test_nothing_is_written_when_it_is_refused(post):
 
 
 def test_gradients_are_refused_where_they_would_be_lost(engine):
-    kernel = engine.compile("route 1\ngraph @g {\n  dim T\n  input %x : f32[T, 4]\n  %y = add %x, 1.0\n  output y = %y\n}")
+    kernel = engine.compile(
+        "route 1\ngraph @g {\n  dim T\n  input %x : f32[T, 4]\n  %y = add %x, 1.0\n  output y = %y\n}"
+    )
     x = torch.rand(3, 4, requires_grad=True)
     with pytest.raises(routefuse.Error, match="requires grad"):
         kernel(x)
@@ -180,7 +205,9 @@ def test_subclasses_and_fake_tensors_are_refused(post):
 
 
 def test_in_place(engine):
-    kernel = engine.compile("route 1\ngraph @g {\n  dim T\n  input %x : f32[T, 4] rows\n  %y = add %x, 1.0\n  output y = %y rows in_place(x)\n}")
+    kernel = engine.compile(
+        "route 1\ngraph @g {\n  dim T\n  input %x : f32[T, 4] rows\n  %y = add %x, 1.0\n  output y = %y rows in_place(x)\n}"
+    )
     wide = torch.zeros(3, 6)
     part = wide[:, 1:5]
     assert kernel(part) is part

@@ -40,7 +40,11 @@ REFUSED = {
     "rows by index": (lambda a: a[torch.tensor([1, 0])] * 2, "aten.index", "by an index"),
     "rows by mask": (lambda a: a[a[:, 0] > 0], None, "depends on"),
     "nonzero": (lambda a: a.nonzero(), None, "depends on"),
-    "rows written by index": (lambda a: a.index_put((torch.tensor([1]),), torch.tensor(1.0)), "aten.index_put", "by an index"),
+    "rows written by index": (
+        lambda a: a.index_put((torch.tensor([1]),), torch.tensor(1.0)),
+        "aten.index_put",
+        "by an index",
+    ),
     "number of rows": (lambda a: a / a.shape[0], "aten.div", "number of rows"),
     "number of rows returned": (lambda a: (a + 1, a.shape[0]), None, "number of rows"),
     "path by rows": (lambda a: a * 2 if a.shape[0] > 32 else a * 3, None, "depends on the number of rows"),
@@ -130,7 +134,6 @@ def test_examples_that_are_none(engine):
         capture(lambda a: (a + 1, a + 2), x(), outputs=["y", "y"], engine=engine)
 
 
-
 def test_counts_are_integers_of_an_argument(engine):
     ids = torch.zeros(T, 2, dtype=torch.int64)
 
@@ -140,7 +143,13 @@ def test_counts_are_integers_of_an_argument(engine):
     with pytest.raises(CaptureError, match="integers of 32 or 64 bits"):
         capture(count, ids, torch.zeros(E), engine=engine)
     with pytest.raises(CaptureError, match="no argument of one dim"):
-        capture(lambda ids: torch.zeros(E, dtype=torch.int32).scatter_add(0, ids.flatten(), torch.ones_like(ids, dtype=torch.int32).flatten()), ids, engine=engine)
+        capture(
+            lambda ids: torch.zeros(E, dtype=torch.int32).scatter_add(
+                0, ids.flatten(), torch.ones_like(ids, dtype=torch.int32).flatten()
+            ),
+            ids,
+            engine=engine,
+        )
 
 
 def test_tensors_inside_objects_are_refused(engine):

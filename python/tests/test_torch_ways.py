@@ -74,9 +74,13 @@ def test_as_many_rows_as_experts(engine):
     assert kernel.info["rows"] == ["logits"]
     close(kernel(*inputs(5)), route(*inputs(5)))
     assert capture(lambda a, b: a + b, torch.zeros(8, 8), torch.zeros(8, 8), engine=engine).info["rows"] == ["a", "b"]
-    table = capture(lambda ids, table: table[ids.long()], torch.zeros(8, 2, dtype=torch.int32), torch.zeros(8), engine=engine)
+    table = capture(
+        lambda ids, table: table[ids.long()], torch.zeros(8, 2, dtype=torch.int32), torch.zeros(8), engine=engine
+    )
     assert table.info["rows"] == ["ids"]
-    assert capture(lambda a, b: a + b, torch.zeros(8, 8), torch.zeros(8), rows=["a"], engine=engine).info["rows"] == ["a"]
+    assert capture(lambda a, b: a + b, torch.zeros(8, 8), torch.zeros(8), rows=["a"], engine=engine).info["rows"] == [
+        "a"
+    ]
     fixed = capture(lambda a: a.sum(0), torch.zeros(8, 4), rows=None, engine=engine)
     assert fixed(torch.ones(8, 4)).tolist() == [8.0] * 4
     with pytest.raises(routefuse.Error, match="RF0605"):
@@ -138,10 +142,18 @@ def test_numbers_that_each_call_gives(engine):
 @pytest.mark.parametrize("name", [c.name for c in CASES if c.name.endswith("16")])
 def test_fused_rounding_is_near(name, engine):
     case = next(c for c in CASES if c.name == name)
-    kernel = capture(case.function, *case.make(16, torch.Generator().manual_seed(1)), static=case.static, rounding="fused", engine=engine)
+    kernel = capture(
+        case.function,
+        *case.make(16, torch.Generator().manual_seed(1)),
+        static=case.static,
+        rounding="fused",
+        engine=engine,
+    )
     args = case.make(64, torch.Generator().manual_seed(2))
     made, expected = kernel(*args), case.function(*args, **case.static)
-    for a, b in zip(made if isinstance(made, tuple) else [made], expected if isinstance(expected, tuple) else [expected]):
+    for a, b in zip(
+        made if isinstance(made, tuple) else [made], expected if isinstance(expected, tuple) else [expected]
+    ):
         assert a.dtype == b.dtype and a.shape == b.shape
         if a.dtype.is_floating_point and "grouped" not in name and case.keys is None:
             torch.testing.assert_close(a.float(), b.float(), rtol=4e-2, atol=4e-2)

@@ -21,7 +21,12 @@ class EagerWarning(UserWarning):
     """A graph runs eagerly, and why."""
 
 
-def backend(module: torch.fx.GraphModule, inputs: typing.Sequence[typing.Any], *, options: typing.Mapping[str, typing.Any] | None = None) -> typing.Any:
+def backend(
+    module: torch.fx.GraphModule,
+    inputs: typing.Sequence[typing.Any],
+    *,
+    options: typing.Mapping[str, typing.Any] | None = None,
+) -> typing.Any:
     """The backend "routefuse" of torch.compile. `options` may have `rounding` ("eager" or "fused") and `fallback` ("eager", or
     "error" to have CaptureError raised for what does not become a kernel).
 
@@ -31,7 +36,9 @@ def backend(module: torch.fx.GraphModule, inputs: typing.Sequence[typing.Any], *
     settings = {"rounding": "eager", "fallback": "eager", **(options or {})}
     unknown = set(settings) - {"rounding", "fallback"}
     if unknown:
-        raise CaptureError(f"the backend has no option {sorted(unknown)[0]!r}", help="its options are rounding and fallback")
+        raise CaptureError(
+            f"the backend has no option {sorted(unknown)[0]!r}", help="its options are rounding and fallback"
+        )
 
     def compile_graph(graph: torch.fx.GraphModule, examples: typing.Sequence[typing.Any]) -> typing.Any:
         try:
@@ -58,9 +65,13 @@ def _eager(graph: torch.fx.GraphModule) -> typing.Callable[[list[typing.Any]], t
 
 def _kernel(graph: torch.fx.GraphModule, rounding: str) -> typing.Callable[[list[typing.Any]], typing.Any]:
     if torch.is_grad_enabled() and any(
-        isinstance(v := n.meta.get("val"), torch.Tensor) and v.requires_grad for n in graph.graph.nodes if n.op == "placeholder"
+        isinstance(v := n.meta.get("val"), torch.Tensor) and v.requires_grad
+        for n in graph.graph.nodes
+        if n.op == "placeholder"
     ):
-        raise CaptureError("an argument requires grad, and a kernel has no gradient", help="compile under torch.no_grad()")
+        raise CaptureError(
+            "an argument requires grad, and a kernel has no gradient", help="compile under torch.no_grad()"
+        )
     if results_of_metadata():
         raise CaptureError("the function changes the shape or the strides of an argument")
     found = [n for n in graph.graph.nodes if n.op == "placeholder"]
@@ -86,7 +97,10 @@ def _kernel(graph: torch.fx.GraphModule, rounding: str) -> typing.Callable[[list
         placeholders.append(Input(node.name, layout_of(value.shape, value.stride())) if is_tensor else None)
     converted = convert(graph, _graph_name("compiled"), placeholders, rounding=rounding, rows=rows)
     kernel = _engines.engine().compile(converted.graph, device=device)
-    parameters = [(p.name if p else f"number{i}", converted.inputs.index(i) if i in converted.inputs else None) for i, p in enumerate(placeholders)]
+    parameters = [
+        (p.name if p else f"number{i}", converted.inputs.index(i) if i in converted.inputs else None)
+        for i, p in enumerate(placeholders)
+    ]
     leaves = [("argument", value) if kind == "input" else (kind, value) for kind, value in converted.leaves]
     ready = kernel._returning(leaves, converted.shapes, None, {"notes": converted.notes}, False, parameters, {})
 

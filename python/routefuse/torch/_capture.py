@@ -93,7 +93,10 @@ class _Arguments:
                 for i in range(len(bound.arguments.get(parameter.name, ()))):
                     self.names[position] = f"{parameter.name}{i}"
                     position += 1
-            elif position < len(examples) and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            elif position < len(examples) and parameter.kind in (
+                parameter.POSITIONAL_ONLY,
+                parameter.POSITIONAL_OR_KEYWORD,
+            ):
                 self.names[position] = parameter.name
                 position += 1
         for i in range(position, len(examples)):
@@ -118,8 +121,12 @@ class _Arguments:
             key, value = keys.get(name, (None, None))
             if not isinstance(value, (bool, int, float)):
                 numbers = [n for n, (_, v) in keys.items() if isinstance(v, (bool, int, float))]
-                raise CaptureError(f"the argument `{name}` is no number", help=f"the numbers are {', '.join(numbers) or 'none'}")
-            dtype = torch.float32 if isinstance(value, float) else torch.bool if isinstance(value, bool) else torch.int64
+                raise CaptureError(
+                    f"the argument `{name}` is no number", help=f"the numbers are {', '.join(numbers) or 'none'}"
+                )
+            dtype = (
+                torch.float32 if isinstance(value, float) else torch.bool if isinstance(value, bool) else torch.int64
+            )
             made = torch.tensor(value, dtype=dtype, device=device)
             if isinstance(key, int):
                 self.args[key] = made
@@ -131,10 +138,14 @@ class _Arguments:
             raise CaptureError(f"the example `{name}` is a {type(tensor).__name__}", help="give a plain tensor")
         first = self.tensors[0][1]
         if tensor.device != first.device:
-            message = f"the example `{name}` is on {tensor.device}, and `{self.names[self.tensors[0][0]]}` on {first.device}"
+            message = (
+                f"the example `{name}` is on {tensor.device}, and `{self.names[self.tensors[0][0]]}` on {first.device}"
+            )
             raise CaptureError(message, help="give all on the device on which the kernel is to run")
         if tensor.device.type not in ("cpu", "cuda"):
-            raise CaptureError(f"the example `{name}` is on {tensor.device}", help="give it on the CPU or on an NVIDIA GPU")
+            raise CaptureError(
+                f"the example `{name}` is on {tensor.device}", help="give it on the CPU or on an NVIDIA GPU"
+            )
         if tensor.layout is not torch.strided:
             raise CaptureError(f"the example `{name}` is of {tensor.layout}", help="give a dense tensor")
 
@@ -231,7 +242,9 @@ def _kernel(
 
     flat, structure = traced.returned
     leaves = [leaf(what) for what in flat]
-    plain = isinstance(structure.type, type) and structure.type is tuple and all(c.is_leaf() for c in _children(structure))
+    plain = (
+        isinstance(structure.type, type) and structure.type is tuple and all(c.is_leaf() for c in _children(structure))
+    )
     single = structure.is_leaf()
     unflatten = None if plain or single else functools.partial(_unflatten, structure)
     info = {
@@ -300,7 +313,9 @@ class Jit:
                 return kernel
         return self._capture(key, args, kwargs)
 
-    def _split(self, args: tuple[typing.Any, ...], kwargs: dict[str, typing.Any]) -> tuple[typing.Any, list[torch.Tensor]]:
+    def _split(
+        self, args: tuple[typing.Any, ...], kwargs: dict[str, typing.Any]
+    ) -> tuple[typing.Any, list[torch.Tensor]]:
         tensors = [a for a in args if isinstance(a, torch.Tensor)]
         key: list[typing.Any] = [None if isinstance(a, torch.Tensor) else (type(a), _hashable(a)) for a in args]
         if kwargs:

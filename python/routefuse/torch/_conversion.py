@@ -169,7 +169,10 @@ class Conversion:
         """The dtype in which torch computes with operands of the node."""
         of = [o.meta["val"] if isinstance(o, torch.fx.Node) else o for o in operands]
         if any(isinstance(o, (torch.SymInt, torch.SymFloat, torch.SymBool)) for o in of):
-            self.refuse("a number that depends on the number of rows is an operand", "graphs have no value for the number of rows")
+            self.refuse(
+                "a number that depends on the number of rows is an operand",
+                "graphs have no value for the number of rows",
+            )
         found = torch.result_type(of[0], of[1]) if len(of) > 1 else of[0].dtype
         for other in of[2:]:
             found = torch.result_type(torch.empty((), dtype=found, device="meta"), other)
@@ -188,7 +191,10 @@ class Conversion:
         if isinstance(operand, float):
             return Value("f64", (), const=operand)
         if isinstance(operand, (Rows, torch.SymInt, torch.SymFloat)):
-            self.refuse("a number that depends on the number of rows is an operand", "graphs have no value for the number of rows")
+            self.refuse(
+                "a number that depends on the number of rows is an operand",
+                "graphs have no value for the number of rows",
+            )
         self.refuse(f"an operand that is a {type(operand).__name__}")
 
     def _dims(self, dims: tuple[int | str, ...]) -> list[int | str]:
@@ -283,7 +289,11 @@ class Conversion:
 
     def compute(self, value: Value, dtype: str) -> Value:
         """For a computation in this dtype: 16-bit floats in f32."""
-        return self.widen(value) if dtype in HALVES and value.dtype in FLOATS else self.cast(value, "f32" if dtype in HALVES else dtype)
+        return (
+            self.widen(value)
+            if dtype in HALVES and value.dtype in FLOATS
+            else self.cast(value, "f32" if dtype in HALVES else dtype)
+        )
 
     # Shapes
 
@@ -338,7 +348,9 @@ class Conversion:
         """A dim that is not of rows."""
         dim = self.axis(value, dim)
         if value.shape and isinstance(value.shape[dim], Rows):
-            self.refuse(f"{does} over rows: dim {dim} of {_shapes.text(value.shape)}", "a kernel computes each row by itself")
+            self.refuse(
+                f"{does} over rows: dim {dim} of {_shapes.text(value.shape)}", "a kernel computes each row by itself"
+            )
         return dim
 
     def merged(self, value: Value, dim: int) -> tuple[Value, Shape, Shape]:
@@ -362,7 +374,12 @@ class Conversion:
         flat, before, after = self.merged(value, dim)
         each = _shapes.count(after)
         part = self.emit(
-            "slice", flat, dtype=value.dtype, shape=before + ((stop - start) * each,), start=start * each, stop=stop * each
+            "slice",
+            flat,
+            dtype=value.dtype,
+            shape=before + ((stop - start) * each,),
+            start=start * each,
+            stop=stop * each,
         )
         part.wide, part.source = value.wide, value.source
         return self.reshape(part, shape)
@@ -399,7 +416,9 @@ class Conversion:
 
     # Elementwise
 
-    def pointwise(self, op: str, operands: typing.Sequence[Value], dtype: str, shape: Shape, **attributes: typing.Any) -> Value:
+    def pointwise(
+        self, op: str, operands: typing.Sequence[Value], dtype: str, shape: Shape, **attributes: typing.Any
+    ) -> Value:
         """An operation on single elements, of operands that it takes as they are. `shape` is the result's."""
         ready = []
         for value in operands:

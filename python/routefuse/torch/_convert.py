@@ -26,7 +26,20 @@ BOOKKEEPING = frozenset(
     "view _unsafe_view reshape expand unsqueeze squeeze slice select clone alias detach lift_fresh_copy permute transpose t"
     " getitem scalar_tensor split split_with_sizes unbind".split()
 )
-_ALIASES = ("view", "slice", "select", "expand", "permute", "transpose", "unsqueeze", "squeeze", "alias", "detach", "t", "reshape")
+_ALIASES = (
+    "view",
+    "slice",
+    "select",
+    "expand",
+    "permute",
+    "transpose",
+    "unsqueeze",
+    "squeeze",
+    "alias",
+    "detach",
+    "t",
+    "reshape",
+)
 
 
 @dataclasses.dataclass
@@ -172,7 +185,9 @@ class _Walk:
                 self.g.refuse(f"the argument `{given.name}` is of float64, which graphs lack", "give it as float32")
             dims = _shapes.layout(shape).dims
             if len(dims) != len(shape):
-                self.g.refuse(f"the argument `{given.name}` is {_shapes.text(shape)}", "its leading dim has to be the rows")
+                self.g.refuse(
+                    f"the argument `{given.name}` is {_shapes.text(shape)}", "its leading dim has to be the rows"
+                )
             if ROWS in dims:
                 self.g.declare_rows()
             if any(d == 0 for d in dims):
@@ -252,7 +267,12 @@ class _Walk:
         """Only views of an input are in its memory."""
         plain = packet.split(".")[1]
         for value in made if isinstance(made, tuple) else (made,):
-            if isinstance(value, Value) and value.source is not None and not plain.startswith(_ALIASES) and plain != "_unsafe_view":
+            if (
+                isinstance(value, Value)
+                and value.source is not None
+                and not plain.startswith(_ALIASES)
+                and plain != "_unsafe_view"
+            ):
                 value.source = None
 
     def mutate(self, node: torch.fx.Node) -> Value:
@@ -302,7 +322,9 @@ class _Walk:
                 name += "_"
             taken.add(name)
             result = g.real(g.narrow(value))
-            if value.source is not None or any(result.ir is self.values[n].ir for n in self.position if n in self.values):
+            if value.source is not None or any(
+                result.ir is self.values[n].ir for n in self.position if n in self.values
+            ):
                 result = g.emit("copy", result, dtype=result.dtype, shape=result.shape)
             g.builder.output(name, result.ir)
             if result.dims != tuple(ROWS if d == Rows(1) else d for d in result.shape):
@@ -320,7 +342,9 @@ class _Walk:
             while name in taken:
                 name += "_"
             taken.add(name)
-            g.builder.output(name, ready.ir, layout=given.layout if target.dims else "contiguous", alias=("in_place", target.ir))
+            g.builder.output(
+                name, ready.ir, layout=given.layout if target.dims else "contiguous", alias=("in_place", target.ir)
+            )
             made += 1
         if made == 0:
             raise CaptureError("the function computes nothing: there is no result, and no argument that it changes")
@@ -329,4 +353,3 @@ class _Walk:
         except Error as error:
             raise CaptureError(f"the graph that it becomes is not valid\n{error}") from error
         return Converted(graph, self.inputs, leaves, shapes, g.notes, self.operations())
-

@@ -21,7 +21,20 @@ NAMES: dict[torch.dtype, str] = {
 TORCH: dict[str, torch.dtype] = {name: dtype for dtype, name in NAMES.items()}
 FLOATS = frozenset({"f32", "bf16", "f16"})
 HALVES = frozenset({"bf16", "f16"})
-SIZES = {"bool": 1, "i8": 1, "u8": 1, "i16": 2, "u16": 2, "bf16": 2, "f16": 2, "i32": 4, "u32": 4, "f32": 4, "i64": 8, "u64": 8}
+SIZES = {
+    "bool": 1,
+    "i8": 1,
+    "u8": 1,
+    "i16": 2,
+    "u16": 2,
+    "bf16": 2,
+    "f16": 2,
+    "i32": 4,
+    "u32": 4,
+    "f32": 4,
+    "i64": 8,
+    "u64": 8,
+}
 
 
 def is_int(dtype: str) -> bool:

@@ -12,7 +12,9 @@ class CaptureError(Error):
     user's source, as "router.py:12 in route: `x.sort()`", or None.
     """
 
-    def __init__(self, reason: str, *, op: str | None = None, place: str | None = None, help: str | None = None) -> None:
+    def __init__(
+        self, reason: str, *, op: str | None = None, place: str | None = None, help: str | None = None
+    ) -> None:
         self.op, self.reason, self.place, self.help = op, reason, place, help
         text = f"{op}: {reason}" if op else reason
         if place:

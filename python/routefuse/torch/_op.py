@@ -20,7 +20,14 @@ class Op:
     `op.overload` is the op itself, which takes the tensors and gives a list of the results that are new.
     """
 
-    def __init__(self, name: str, kernel: Kernel, overload: torch._ops.OpOverload, leaves: list[tuple[str, typing.Any]], single: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        kernel: Kernel,
+        overload: torch._ops.OpOverload,
+        leaves: list[tuple[str, typing.Any]],
+        single: bool,
+    ) -> None:
         self.__name__ = name
         self.kernel = kernel
         self.overload = overload
@@ -31,7 +38,8 @@ class Op:
         made = self.overload(*tensors)
         made = (made,) if isinstance(made, torch.Tensor) else made
         results = tuple(
-            made[what] if kind == "output" else tensors[what] if kind == "argument" else what for kind, what in self._leaves
+            made[what] if kind == "output" else tensors[what] if kind == "argument" else what
+            for kind, what in self._leaves
         )
         return results[0] if self._single else results
 
@@ -48,7 +56,7 @@ def as_op(kernel: Kernel, name: str) -> Op:
     """
     namespace, separator, plain = name.partition("::")
     if not separator or not namespace.isidentifier() or not plain.isidentifier():
-        raise Error(f"{name!r} is no name of an op: two names, as in \"routefuse::router\"")
+        raise Error(f'{name!r} is no name of an op: two names, as in "routefuse::router"')
     if name in _kernels:
         raise Error(f"there is an op {name} already: choose another name")
     described = kernel._signature()
@@ -60,7 +68,9 @@ def as_op(kernel: Kernel, name: str) -> Op:
     leaves = []
     for kind, what in described["leaves"]:
         if kind == "output" and what not in position:
-            argument = described["arguments"][next(i for i, p in enumerate(inputs) if p["name"] == outputs[what]["in_place"])]
+            argument = described["arguments"][
+                next(i for i, p in enumerate(inputs) if p["name"] == outputs[what]["in_place"])
+            ]
             leaves.append(("argument", argument))
         else:
             leaves.append((kind, position[what]) if kind == "output" else (kind, what))
@@ -75,14 +85,22 @@ def as_op(kernel: Kernel, name: str) -> Op:
         rows = next((tensors[a].shape[0] for a in described["rows"]), None)
         made = []
         for i in new:
-            shape = [d if isinstance(d, int) else (1 if d == d.split("*")[-1] else int(d.split("*")[0])) * rows for d in outputs[i]["shape"]]
+            shape = [_extent(dim, rows) for dim in outputs[i]["shape"]]
             made.append(tensors[0].new_empty(shape, dtype=TORCH[outputs[i]["dtype"]]))
         return made[0] if len(made) == 1 else tuple(made) if made else None
 
-    library.impl(plain, by_output if len(new) != 0 else _nothing(by_output), "CompositeExplicitAutograd")
+    library.impl(plain, by_output if new else _nothing(by_output), "CompositeExplicitAutograd")
     torch.library.register_fake(name, fake, lib=library)
     overload = getattr(getattr(torch.ops, namespace), plain).default
     return Op(name, kernel, overload, leaves, described["single"])
+
+
+def _extent(dim: int | str, rows: typing.Any) -> typing.Any:
+    """A dim of a kernel's output, as "T" or "8*T", with so many rows."""
+    if isinstance(dim, int):
+        return dim
+    factor, separator, _ = dim.partition("*")
+    return int(factor) * rows if separator else rows
 
 
 def _nothing(kernel: Kernel) -> typing.Callable[..., None]:

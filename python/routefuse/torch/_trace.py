@@ -51,7 +51,9 @@ class Marker(torch.Tensor):
     """Stands for a result while the function is traced."""
 
 
-def aten_backend(receive: typing.Callable[[torch.fx.GraphModule, typing.Sequence[typing.Any]], typing.Any]) -> typing.Any:
+def aten_backend(
+    receive: typing.Callable[[torch.fx.GraphModule, typing.Sequence[typing.Any]], typing.Any],
+) -> typing.Any:
     """A backend that gets a graph of core aten operations, with mutations of inputs as `copy_` at its end."""
     return aot_autograd(
         fw_compiler=receive, decompositions=_decompositions(), keep_inference_input_mutations=True
@@ -61,7 +63,16 @@ def aten_backend(receive: typing.Callable[[torch.fx.GraphModule, typing.Sequence
 def _decompositions() -> dict[typing.Any, typing.Any]:
     """torch's own, but for operations that are converted as they are, because taken apart they would mean something else."""
     table = dict(core_aten_decompositions())
-    keep = ("aten::floor_divide", "aten::clamp", "aten::clamp_min", "aten::clamp_max", "aten::masked_fill", "aten::rsub", "aten::sum", "aten::mean")
+    keep = (
+        "aten::floor_divide",
+        "aten::clamp",
+        "aten::clamp_min",
+        "aten::clamp_max",
+        "aten::masked_fill",
+        "aten::rsub",
+        "aten::sum",
+        "aten::mean",
+    )
     return {op: how for op, how in table.items() if getattr(op, "name", lambda: "")().split(".")[0] not in keep}
 
 
@@ -100,7 +111,19 @@ def check_path(env: typing.Any, rows: set[typing.Any]) -> None:
 
 
 _STORES = ("STORE_ATTR", "STORE_SUBSCR", "STORE_GLOBAL", "DELETE_ATTR", "DELETE_SUBSCR", "STORE_SLICE")
-_CHANGES = {"__setattr__", "setattr", "append", "extend", "insert", "update", "clear", "setdefault", "add", "discard", "pop"}
+_CHANGES = {
+    "__setattr__",
+    "setattr",
+    "append",
+    "extend",
+    "insert",
+    "update",
+    "clear",
+    "setdefault",
+    "add",
+    "discard",
+    "pop",
+}
 
 
 def _side_effects(code: types.CodeType) -> str | None:
@@ -108,7 +131,10 @@ def _side_effects(code: types.CodeType) -> str | None:
     for instruction in dis.get_instructions(code):
         if instruction.opname in _STORES:
             return instruction.opname
-        if instruction.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_CONST") and instruction.argval in _CHANGES:
+        if (
+            instruction.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_CONST")
+            and instruction.argval in _CHANGES
+        ):
             return str(instruction.argval)
     return None
 
@@ -224,7 +250,9 @@ def trace(
     module = seen["module"]
     found = [n for n in module.graph.nodes if n.op == "placeholder"]
     if len(found) != len(sources):
-        raise CaptureError("arguments of the function share memory, and one of them is changed", help="give tensors of their own")
+        raise CaptureError(
+            "arguments of the function share memory, and one of them is changed", help="give tensors of their own"
+        )
     rows = set()
     for node, (kind, key) in zip(found, sources):
         if kind == "arg" and key in with_rows:
@@ -246,7 +274,9 @@ def trace(
         return ("constant", value)
 
     leaves, structure = torch.utils._pytree.tree_flatten(returned)
-    return Traced(module, sources, rows, seen["first"], len(seen["results"]), ([leaf(v) for v in leaves], structure), seen["env"])
+    return Traced(
+        module, sources, rows, seen["first"], len(seen["results"]), ([leaf(v) for v in leaves], structure), seen["env"]
+    )
 
 
 def _never(args: typing.Any) -> typing.NoReturn:

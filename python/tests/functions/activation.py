@@ -36,7 +36,14 @@ def swiglu_into(x: torch.Tensor, out: torch.Tensor) -> None:
 
 
 @case(lambda rows, g: (floats(rows, 16, dtype=torch.float32, generator=g), floats(rows, 16, generator=g)), "mul")
-@case(lambda rows, g: (floats(rows, 16, dtype=torch.bfloat16, generator=g), floats(rows, 16, dtype=torch.bfloat16, generator=g)), "mul", name="head_gates.bf16")
+@case(
+    lambda rows, g: (
+        floats(rows, 16, dtype=torch.bfloat16, generator=g),
+        floats(rows, 16, dtype=torch.bfloat16, generator=g),
+    ),
+    "mul",
+    name="head_gates.bf16",
+)
 def head_gates(gates: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
     """Three factors, two of them constants."""
     return gates * (64**-0.5) * scales * 0.25
@@ -48,14 +55,25 @@ def scaled_queries(weights: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     return weights.unsqueeze(-1) * scale * 0.125
 
 
-@case(lambda rows, g: (floats(rows, 16, dtype=torch.bfloat16, generator=g), floats(rows, 16, 1, generator=g)), "_to_copy mul")
+@case(
+    lambda rows, g: (floats(rows, 16, dtype=torch.bfloat16, generator=g), floats(rows, 16, 1, generator=g)),
+    "_to_copy mul",
+)
 def head_gate_logits(product: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """Behind a matrix product that is torch's own."""
     return product.float() * 0.25 * scale.squeeze(-1) * 64**-0.5
 
 
-@case(lambda rows, g: (floats(rows, 4, 16, generator=g), floats(rows, 8, generator=g), floats(rows, 8, generator=g)), "add cat mul neg", name="rotate_halves")
-@case(lambda rows, g: tuple(floats(*s, generator=g, dtype=torch.bfloat16) for s in ((rows, 4, 16), (rows, 8), (rows, 8))), "add cat mul neg", name="rotate_halves.bf16")
+@case(
+    lambda rows, g: (floats(rows, 4, 16, generator=g), floats(rows, 8, generator=g), floats(rows, 8, generator=g)),
+    "add cat mul neg",
+    name="rotate_halves",
+)
+@case(
+    lambda rows, g: tuple(floats(*s, generator=g, dtype=torch.bfloat16) for s in ((rows, 4, 16), (rows, 8), (rows, 8))),
+    "add cat mul neg",
+    name="rotate_halves.bf16",
+)
 def rotate_halves(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """A rotary embedding whose halves are columns apart."""
     cos, sin = torch.cat([cos, cos], -1)[:, None, :], torch.cat([sin, sin], -1)[:, None, :]
@@ -63,7 +81,11 @@ def rotate_halves(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torc
     return x * cos + torch.cat([-b, a], -1) * sin
 
 
-@case(lambda rows, g: (floats(rows, 4, 16, generator=g), floats(rows, 8, generator=g), floats(rows, 8, generator=g)), "add cat mul sub", name="rotate_pairs")
+@case(
+    lambda rows, g: (floats(rows, 4, 16, generator=g), floats(rows, 8, generator=g), floats(rows, 8, generator=g)),
+    "add cat mul sub",
+    name="rotate_pairs",
+)
 def rotate_pairs(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """A rotary embedding of neighbouring columns."""
     a, b = x[..., 0::2], x[..., 1::2]
@@ -93,14 +115,33 @@ def special(rows, g):
 @case(special, "amax clamp eq isnan maximum minimum where", name="not_a_number")
 def not_a_number(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """A NaN goes through, as torch has it."""
-    return torch.maximum(x, y), torch.minimum(x, y), x.clamp(-1, 1), y.amax(-1), x.isnan(), x == x, torch.nan_to_num(x, nan=0.0, posinf=9.0)
+    return (
+        torch.maximum(x, y),
+        torch.minimum(x, y),
+        x.clamp(-1, 1),
+        y.amax(-1),
+        x.isnan(),
+        x == x,
+        torch.nan_to_num(x, nan=0.0, posinf=9.0),
+    )
 
 
-@case(lambda rows, g: (torch.randint(-99, 99, (rows, 8), generator=g, dtype=torch.int32), torch.randint(1, 9, (rows, 8), generator=g, dtype=torch.int32)), "div floor_divide fmod remainder", name="integer_division")
+@case(
+    lambda rows, g: (
+        torch.randint(-99, 99, (rows, 8), generator=g, dtype=torch.int32),
+        torch.randint(1, 9, (rows, 8), generator=g, dtype=torch.int32),
+    ),
+    "div floor_divide fmod remainder",
+    name="integer_division",
+)
 def integer_division(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return a // b, a % b, torch.fmod(a, b), torch.div(a, b, rounding_mode="trunc"), a / b
 
 
-@case(lambda rows, g: (floats(rows, 4, 6, generator=g),), "add constant_pad_nd flip mul repeat sub", name="columns_in_other_order")
+@case(
+    lambda rows, g: (floats(rows, 4, 6, generator=g),),
+    "add constant_pad_nd flip mul repeat sub",
+    name="columns_in_other_order",
+)
 def other_order(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return x.transpose(1, 2) * 2, x.flip(-1) + 1, torch.nn.functional.pad(x, (1, 2), value=7.0), x.repeat(1, 2, 1) - 1

@@ -55,11 +55,15 @@ def case(
     return register
 
 
-def floats(*shape: int, dtype: torch.dtype = torch.float32, generator: torch.Generator, scale: float = 1.0) -> torch.Tensor:
+def floats(
+    *shape: int, dtype: torch.dtype = torch.float32, generator: torch.Generator, scale: float = 1.0
+) -> torch.Tensor:
     return (torch.randn(shape, generator=generator) * scale).to(dtype)
 
 
-def ids(rows: int, k: int, experts: int, generator: torch.Generator, dtype: torch.dtype = torch.int32, padding: bool = False) -> torch.Tensor:
+def ids(
+    rows: int, k: int, experts: int, generator: torch.Generator, dtype: torch.dtype = torch.int32, padding: bool = False
+) -> torch.Tensor:
     """Ids of experts, all different in a row; with padding some are -1."""
     made = torch.rand(rows, experts, generator=generator).argsort(-1)[:, :k].to(dtype)
     if padding and rows:

@@ -26,7 +26,10 @@ def pack_sign_extended(expert_ids: torch.Tensor, weights: torch.Tensor) -> torch
     return (expert_ids << 16) | weights.to(torch.bfloat16).view(torch.int16)
 
 
-@case(lambda rows, g: (*routed(rows, g), torch.tensor(rows // 2)), "__lshift__ _to_copy arange bitcast bitwise_and bitwise_or lt where")
+@case(
+    lambda rows, g: (*routed(rows, g), torch.tensor(rows // 2)),
+    "__lshift__ _to_copy arange bitcast bitwise_and bitwise_or lt where",
+)
 def pack_valid(expert_ids: torch.Tensor, weights: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Rows of padding become one word."""
     bits = weights.bfloat16().view(torch.int16).int() & 0xFFFF
@@ -45,7 +48,11 @@ def other_dtypes(weights: torch.Tensor, expert_ids: torch.Tensor) -> tuple[torch
     return weights.half(), weights.bfloat16(), expert_ids.long(), expert_ids.to(torch.uint8), expert_ids.to(torch.int16)
 
 
-@case(lambda rows, g: (floats(rows, 2 * K, generator=g)[:, :K], floats(rows, K, generator=g)), "_to_copy add", name="strided_input")
+@case(
+    lambda rows, g: (floats(rows, 2 * K, generator=g)[:, :K], floats(rows, K, generator=g)),
+    "_to_copy add",
+    name="strided_input",
+)
 def strided_input(wide: torch.Tensor, narrow: torch.Tensor) -> torch.Tensor:
     """Columns of a wider buffer."""
     return (wide + narrow).to(torch.bfloat16)

@@ -14,8 +14,16 @@ def chosen(rows, g, dtype=torch.int64):
 
 
 @case(lambda rows, g: (chosen(rows, g), table(E, P, g), torch.tensor(rows // 2)), "arange ge index where")
-@case(lambda rows, g: (chosen(rows, g), table(E, P, g, torch.int64), torch.tensor(rows // 2)), "arange ge index where", name="static_balance.i64")
-@case(lambda rows, g: (chosen(rows, g, torch.int32), table(E, P, g), torch.tensor(rows // 2, dtype=torch.int32)), "arange ge index where", name="static_balance.i32")
+@case(
+    lambda rows, g: (chosen(rows, g), table(E, P, g, torch.int64), torch.tensor(rows // 2)),
+    "arange ge index where",
+    name="static_balance.i64",
+)
+@case(
+    lambda rows, g: (chosen(rows, g, torch.int32), table(E, P, g), torch.tensor(rows // 2, dtype=torch.int32)),
+    "arange ge index where",
+    name="static_balance.i32",
+)
 def static_balance(expert_ids: torch.Tensor, to_physical: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Logical experts to physical ones; rows of padding become -1."""
     physical = to_physical[expert_ids]
@@ -24,10 +32,17 @@ def static_balance(expert_ids: torch.Tensor, to_physical: torch.Tensor, valid: t
 
 
 @case(
-    lambda rows, g: (chosen(rows, g), torch.randint(0, P, (E, 4), generator=g).int(), torch.randint(1, 5, (E,), generator=g).int(), torch.tensor(rows)),
+    lambda rows, g: (
+        chosen(rows, g),
+        torch.randint(0, P, (E, 4), generator=g).int(),
+        torch.randint(1, 5, (E,), generator=g).int(),
+        torch.tensor(rows),
+    ),
     "arange ge index remainder where",
 )
-def hashed_balance(expert_ids: torch.Tensor, replicas: torch.Tensor, count: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+def hashed_balance(
+    expert_ids: torch.Tensor, replicas: torch.Tensor, count: torch.Tensor, valid: torch.Tensor
+) -> torch.Tensor:
     """One of an expert's copies, by the slot's own number."""
     rows = expert_ids.shape[0]
     number = torch.arange(rows * K, dtype=torch.int32, device=expert_ids.device).view(rows, K)
@@ -35,7 +50,10 @@ def hashed_balance(expert_ids: torch.Tensor, replicas: torch.Tensor, count: torc
     return torch.where((torch.arange(rows, device=expert_ids.device) >= valid)[:, None], -1, picked)
 
 
-@case(lambda rows, g: (chosen(rows, g), torch.randint(0, P, (E, 4), generator=g).int()), "_to_copy add arange floor_divide index remainder")
+@case(
+    lambda rows, g: (chosen(rows, g), torch.randint(0, P, (E, 4), generator=g).int()),
+    "_to_copy add arange floor_divide index remainder",
+)
 def rank_invariant(expert_ids: torch.Tensor, replicas: torch.Tensor) -> torch.Tensor:
     """The copy depends on the token and the slot alone."""
     token = torch.arange(expert_ids.shape[0], device=expert_ids.device)[:, None]
@@ -87,7 +105,9 @@ def counted(expert_ids: torch.Tensor, seen: torch.Tensor) -> None:
     seen += (expert_ids == 3).to(torch.int64)
 
 
-@case(lambda rows, g: (chosen(rows, g, torch.int32), floats(rows, K, generator=g)), "_to_copy mul sub", name="flat_views")
+@case(
+    lambda rows, g: (chosen(rows, g, torch.int32), floats(rows, K, generator=g)), "_to_copy mul sub", name="flat_views"
+)
 def flat_views(expert_ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """All slots of all rows in one dim, as permutation kernels want them."""
     return (expert_ids - 1).view(-1), (weights.reshape(-1) * 0.5).to(torch.bfloat16)
@@ -99,11 +119,22 @@ def source_rows(expert_ids: torch.Tensor) -> torch.Tensor:
     return torch.arange(expert_ids.numel(), device=expert_ids.device) + expert_ids.flatten() * 1000
 
 
-@case(lambda rows, g: (ids(rows, K, E, g, padding=True), floats(rows, K, generator=g)), "amax amin any ge le logical_and logical_not sum where", absolute=1e-6, ulp=2)
+@case(
+    lambda rows, g: (ids(rows, K, E, g, padding=True), floats(rows, K, generator=g)),
+    "amax amin any ge le logical_and logical_not sum where",
+    absolute=1e-6,
+    ulp=2,
+)
 def checks(expert_ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """What a test asks of a row."""
     good = torch.logical_and(expert_ids >= 0, expert_ids <= E)
-    return good.all(-1), good.any(-1, keepdim=True), expert_ids.amin(-1), weights.amax(-1), torch.where(good, weights, 0).sum(-1)
+    return (
+        good.all(-1),
+        good.any(-1, keepdim=True),
+        expert_ids.amin(-1),
+        weights.amax(-1),
+        torch.where(good, weights, 0).sum(-1),
+    )
 
 
 @case(lambda rows, g: (ids(rows, K, E, g),), "__lshift__ __rshift__ bitwise_and bitwise_xor", name="hash_bits")
@@ -119,7 +150,11 @@ def recorded(expert_ids: torch.Tensor, counts: torch.Tensor) -> None:
     counts.scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.int32))
 
 
-@case(lambda rows, g: (chosen(rows, g), torch.ones(E, dtype=torch.int64), torch.tensor(rows // 2)), "add arange copy_ index_put lt where", name="recorded.masked")
+@case(
+    lambda rows, g: (chosen(rows, g), torch.ones(E, dtype=torch.int64), torch.tensor(rows // 2)),
+    "add arange copy_ index_put lt where",
+    name="recorded.masked",
+)
 def recorded_masked(expert_ids: torch.Tensor, counts: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """The same without padding; and the ids go on."""
     here = torch.arange(expert_ids.shape[0], device=expert_ids.device) < valid

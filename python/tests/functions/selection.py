@@ -10,7 +10,10 @@ E, K, G, KEEP = 64, 8, 8, 4
 
 
 def logits_and_bias(dtype=torch.float32, bias_dtype=torch.float32, e=E):
-    return lambda rows, g: (floats(rows, e, dtype=dtype, generator=g), floats(e, dtype=bias_dtype, generator=g, scale=0.1))
+    return lambda rows, g: (
+        floats(rows, e, dtype=dtype, generator=g),
+        floats(e, dtype=bias_dtype, generator=g, scale=0.1),
+    )
 
 
 def logits(dtype=torch.float32, e=E):
@@ -18,7 +21,14 @@ def logits(dtype=torch.float32, e=E):
 
 
 @case(logits(), "_softmax _to_copy amax bitwise_not div full_like masked_fill scatter sum topk", ulp=6, unordered=True)
-@case(logits(torch.bfloat16), "_softmax _to_copy amax bitwise_not div full_like masked_fill scatter sum topk", name="grouped_softmax.bf16", ulp=1, unordered=True, keys=lambda x: x.float().softmax(-1).bfloat16())
+@case(
+    logits(torch.bfloat16),
+    "_softmax _to_copy amax bitwise_not div full_like masked_fill scatter sum topk",
+    name="grouped_softmax.bf16",
+    ulp=1,
+    unordered=True,
+    keys=lambda x: x.float().softmax(-1).bfloat16(),
+)
 def grouped_softmax(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The best groups by their best expert, and the best experts of those."""
     scores = torch.softmax(x, dim=-1)
@@ -31,7 +41,9 @@ def grouped_softmax(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return weights.float(), chosen.indices.int()
 
 
-@case(logits(), "_softmax _to_copy add amax arange bitwise_not div eq full_like masked_fill scatter sum topk where", ulp=6)
+@case(
+    logits(), "_softmax _to_copy add amax arange bitwise_not div eq full_like masked_fill scatter sum topk where", ulp=6
+)
 def grouped_softmax_with_shared(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """A shared expert in a slot of its own, with a weight of the routed ones' sum."""
     scores = torch.softmax(x, dim=-1)
@@ -48,8 +60,22 @@ def grouped_softmax_with_shared(x: torch.Tensor) -> tuple[torch.Tensor, torch.Te
 
 
 @case(logits_and_bias(), "_to_copy add div gather mul sigmoid sum topk", ulp=6, unordered=True)
-@case(logits_and_bias(torch.bfloat16), "_to_copy add div gather mul sigmoid sum topk", ulp=6, unordered=True, name="biased.bf16", keys=lambda x, b: x.float().sigmoid() + b)
-@case(logits_and_bias(torch.float16), "_to_copy add div gather mul sigmoid sum topk", ulp=6, unordered=True, name="biased.f16", keys=lambda x, b: x.float().sigmoid() + b)
+@case(
+    logits_and_bias(torch.bfloat16),
+    "_to_copy add div gather mul sigmoid sum topk",
+    ulp=6,
+    unordered=True,
+    name="biased.bf16",
+    keys=lambda x, b: x.float().sigmoid() + b,
+)
+@case(
+    logits_and_bias(torch.float16),
+    "_to_copy add div gather mul sigmoid sum topk",
+    ulp=6,
+    unordered=True,
+    name="biased.f16",
+    keys=lambda x, b: x.float().sigmoid() + b,
+)
 def biased(x: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The best by score and bias, weighted by the scores alone."""
     scores = x.float().sigmoid()
@@ -59,7 +85,12 @@ def biased(x: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
     return weights, ids.to(torch.int32)
 
 
-@case(logits_and_bias(torch.bfloat16, torch.bfloat16), "_to_copy add div gather mul sigmoid sum topk", name="biased_rounding.bf16", keys=lambda x, b: x.sigmoid() + b)
+@case(
+    logits_and_bias(torch.bfloat16, torch.bfloat16),
+    "_to_copy add div gather mul sigmoid sum topk",
+    name="biased_rounding.bf16",
+    keys=lambda x, b: x.sigmoid() + b,
+)
 def biased_rounding(x: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """All of it in bf16: every operation rounds."""
     scores = x.sigmoid()
@@ -94,9 +125,23 @@ def _group_scores(biased: torch.Tensor) -> torch.Tensor:
 
 
 @case(logits_and_bias(), "_to_copy add bitwise_not div full_like gather masked_fill scatter sigmoid sum topk", ulp=6)
-@case(logits_and_bias(), "_to_copy add bitwise_not div full_like gather masked_fill mul scatter sigmoid sum topk", ulp=6, name="biased_grouped.scaled", scale=2.5)
-@case(logits_and_bias(torch.bfloat16), "_to_copy add bitwise_not div full_like gather masked_fill scatter sigmoid sum topk", ulp=6, name="biased_grouped.bf16", keys=lambda x, b: x.float().sigmoid() + b)
-def biased_grouped(x: torch.Tensor, bias: torch.Tensor, scale: float | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+@case(
+    logits_and_bias(),
+    "_to_copy add bitwise_not div full_like gather masked_fill mul scatter sigmoid sum topk",
+    ulp=6,
+    name="biased_grouped.scaled",
+    scale=2.5,
+)
+@case(
+    logits_and_bias(torch.bfloat16),
+    "_to_copy add bitwise_not div full_like gather masked_fill scatter sigmoid sum topk",
+    ulp=6,
+    name="biased_grouped.bf16",
+    keys=lambda x, b: x.float().sigmoid() + b,
+)
+def biased_grouped(
+    x: torch.Tensor, bias: torch.Tensor, scale: float | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The best groups by the two best of each."""
     scores = x.float().sigmoid()
     biased = scores + bias
@@ -113,7 +158,9 @@ def biased_grouped(x: torch.Tensor, bias: torch.Tensor, scale: float | None = No
 
 
 @case(logits(), "_softmax add div sum topk", ulp=6)
-@case(logits(torch.bfloat16), "_softmax add div sum topk", name="softmax_topk.bf16", ulp=1, keys=lambda x: x.softmax(-1))
+@case(
+    logits(torch.bfloat16), "_softmax add div sum topk", name="softmax_topk.bf16", ulp=1, keys=lambda x: x.softmax(-1)
+)
 def softmax_topk(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     weights, ids = torch.topk(x.softmax(dim=-1), K, dim=-1)
     return weights / (weights.sum(dim=-1, keepdim=True) + 1e-20), ids
@@ -186,7 +233,11 @@ def sigmoid_of_chosen(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return scores / scores.sum(-1, keepdim=True), ids.int()
 
 
-@case(lambda rows, g: (floats(rows, E, generator=g), floats(E, generator=g).abs()), "_softmax arange div eq gather gt index mul sum topk where", ulp=6)
+@case(
+    lambda rows, g: (floats(rows, E, generator=g), floats(E, generator=g).abs()),
+    "_softmax arange div eq gather gt index mul sum topk where",
+    ulp=6,
+)
 def scaled_experts(x: torch.Tensor, scales: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """A mask of the chosen by comparison, and a scale of each expert."""
     _, ids = torch.topk(x, K, dim=-1)
@@ -241,7 +292,11 @@ def top_p(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.where(before < 0.9, weights, 0.0), ids.int()
 
 
-@case(lambda rows, g: (floats(rows, E, generator=g), floats(rows, generator=g)), "_to_copy add bitwise_and div gather ge lt mul sigmoid sum topk where", ulp=6)
+@case(
+    lambda rows, g: (floats(rows, E, generator=g), floats(rows, generator=g)),
+    "_to_copy add bitwise_and div gather ge lt mul sigmoid sum topk where",
+    ulp=6,
+)
 def image_bias(x: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """A second score in rows whose position is of an image."""
     scores = x.sigmoid()

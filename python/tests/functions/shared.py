@@ -13,8 +13,14 @@ def routed(rows, g, dtype=torch.int32, padding=False):
     return ids(rows, K, E, g, dtype, padding), floats(rows, K, generator=g).abs()
 
 
-@case(lambda rows, g: (*routed(rows, g), floats(rows, 1, generator=g, dtype=torch.bfloat16)), "_to_copy cat full mul sigmoid", ulp=6)
-def append_gated(expert_ids: torch.Tensor, weights: torch.Tensor, gate: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+@case(
+    lambda rows, g: (*routed(rows, g), floats(rows, 1, generator=g, dtype=torch.bfloat16)),
+    "_to_copy cat full mul sigmoid",
+    ulp=6,
+)
+def append_gated(
+    expert_ids: torch.Tensor, weights: torch.Tensor, gate: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """A shared expert behind the routed ones, weighted by a gate of each token."""
     extra = torch.full((expert_ids.shape[0], 1), E, dtype=expert_ids.dtype, device=expert_ids.device)
     share = torch.sigmoid(gate.float()) * 0.5
@@ -25,7 +31,9 @@ def append_gated(expert_ids: torch.Tensor, weights: torch.Tensor, gate: torch.Te
 def append_constant(expert_ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rows = expert_ids.shape[0]
     shared = torch.full((rows, 2), 0.4, dtype=weights.dtype, device=expert_ids.device)
-    return torch.cat((expert_ids, torch.full((rows, 2), E, dtype=torch.int32, device=expert_ids.device)), 1), torch.cat((weights, shared), 1)
+    return torch.cat((expert_ids, torch.full((rows, 2), E, dtype=torch.int32, device=expert_ids.device)), 1), torch.cat(
+        (weights, shared), 1
+    )
 
 
 @case(lambda rows, g: (ids(rows, K, E, g),), "add arange cat div mul")
@@ -37,7 +45,10 @@ def per_rank(expert_ids: torch.Tensor) -> torch.Tensor:
     return torch.cat([moved, shared.expand(expert_ids.shape[0], 2)], dim=1)
 
 
-@case(lambda rows, g: (ids(rows, K, E, g, padding=True),), "add any arange copy empty eq floor_divide ge mul slice_scatter where")
+@case(
+    lambda rows, g: (ids(rows, K, E, g, padding=True),),
+    "add any arange copy empty eq floor_divide ge mul slice_scatter where",
+)
 def waterfill(expert_ids: torch.Tensor) -> torch.Tensor:
     """The shared expert's copy on the rank that the token visits anyway; else on the token's own."""
     visited = torch.where(expert_ids >= 0, expert_ids // 16, -1)
@@ -48,7 +59,12 @@ def waterfill(expert_ids: torch.Tensor) -> torch.Tensor:
     return wide
 
 
-@case(lambda rows, g: (ids(rows, K, E + 8, g), floats(rows, K, generator=g)), "copy copy_ ge sum where", ulp=6, absolute=2e-6)
+@case(
+    lambda rows, g: (ids(rows, K, E + 8, g), floats(rows, K, generator=g)),
+    "copy copy_ ge sum where",
+    ulp=6,
+    absolute=2e-6,
+)
 def zero_experts(expert_ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Expert slots with a zero expert: id 0, weight 0, in place; and their weight."""
     zero = expert_ids >= E
@@ -58,13 +74,23 @@ def zero_experts(expert_ids: torch.Tensor, weights: torch.Tensor) -> torch.Tenso
     return given
 
 
-@case(lambda rows, g: (floats(rows, 3, 48, generator=g), torch.zeros(rows, 48)), "copy copy_ mul sum", absolute=2e-6, ulp=6)
+@case(
+    lambda rows, g: (floats(rows, 3, 48, generator=g), torch.zeros(rows, 48)),
+    "copy copy_ mul sum",
+    absolute=2e-6,
+    ulp=6,
+)
 def combine(parts: torch.Tensor, into: torch.Tensor) -> None:
     """The sum over a token's expert slots, into a buffer."""
     into.copy_(parts.sum(dim=1) * 2.5)
 
 
-@case(lambda rows, g: (ids(rows, K, E, g), floats(rows, K, generator=g), torch.tensor(5)), "_to_copy add bitwise_and full ge lt remainder scatter_add sum where", ulp=6, absolute=2e-6)
+@case(
+    lambda rows, g: (ids(rows, K, E, g), floats(rows, K, generator=g), torch.tensor(5)),
+    "_to_copy add bitwise_and full ge lt remainder scatter_add sum where",
+    ulp=6,
+    absolute=2e-6,
+)
 def substituted(expert_ids: torch.Tensor, weights: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
     """Weights of experts that are not here go to the expert that stands in for them."""
     here = (expert_ids >= first) & (expert_ids < first + 32)

@@ -37,7 +37,14 @@ def ones(g: Conversion, *args: Operand, **options: Operand) -> Value:
     return _filled(g, 1)
 
 
-@converts("aten.empty", "aten.empty_like", "aten.new_empty", "aten.empty_strided", "aten.new_empty_strided", "aten.empty_permuted")
+@converts(
+    "aten.empty",
+    "aten.empty_like",
+    "aten.new_empty",
+    "aten.empty_strided",
+    "aten.new_empty_strided",
+    "aten.empty_permuted",
+)
 def empty(g: Conversion, *args: Operand, **options: Operand) -> Value:
     """Memory of any content: zeros here."""
     return _filled(g, 0)
@@ -87,7 +94,15 @@ def randint(g: Conversion, *args: Operand, **options: Operand) -> Value:
     random(g)
 
 
-@converts("aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.bernoulli", "aten.multinomial", "aten.randperm")
+@converts(
+    "aten.rand",
+    "aten.randn",
+    "aten.rand_like",
+    "aten.randn_like",
+    "aten.bernoulli",
+    "aten.multinomial",
+    "aten.randperm",
+)
 def random(g: Conversion, *args: Operand, **options: Operand) -> typing.NoReturn:
     g.refuse(
         "random numbers of torch's generator, which a replayed kernel would draw again and again",

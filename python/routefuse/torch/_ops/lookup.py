@@ -71,7 +71,10 @@ def index(g: Conversion, x: Operand, indices: Operand) -> Value:
             g.refuse("columns that differ by the row are taken of every row")
         wide = table.shape[:-1] + columns.shape
         return _wrapped(g, table, g.repeat(g.real(columns), wide))
-    g.refuse(f"rows are found by an index in {_shapes.text(table.shape)}", "a kernel computes each row by itself; see torch.gather")
+    g.refuse(
+        f"rows are found by an index in {_shapes.text(table.shape)}",
+        "a kernel computes each row by itself; see torch.gather",
+    )
 
 
 def _own_row(g: Conversion, table: Value, given: list[Value], shape: Shape) -> Value:
@@ -102,7 +105,9 @@ def index_select(g: Conversion, x: Operand, dim: int, indices: Operand) -> Value
     if dim == len(table.shape) - 1 and _shapes.row_dim(where.shape) is None:
         wide = table.shape[:-1] + where.shape
         return take(g, table, g.repeat(g.real(where), wide))
-    g.refuse(f"dim {dim} of {_shapes.text(table.shape)} is indexed", "the first dim of a table, or the last of rows, is")
+    g.refuse(
+        f"dim {dim} of {_shapes.text(table.shape)} is indexed", "the first dim of a table, or the last of rows, is"
+    )
 
 
 @converts("aten.embedding")
@@ -195,11 +200,18 @@ def _counts(g: Conversion, value: Value, where: Value, added: Value) -> Value | 
     if len(value.shape) != 1 or _shapes.row_dim(value.shape) is not None or _shapes.row_dim(where.shape) is None:
         return None
     if value.source is None or value.ir is None:
-        g.refuse("rows are added up in a tensor that is no argument of one dim", "add to an argument, in place; give a row of a matrix by itself")
+        g.refuse(
+            "rows are added up in a tensor that is no argument of one dim",
+            "add to an argument, in place; give a row of a matrix by itself",
+        )
     if value.dtype not in ("i32", "i64", "u32", "u64"):
         g.refuse(f"rows are added up in {value.dtype}", "count in integers of 32 or 64 bits, whose sum has no order")
     amounts = g.cast(added, value.dtype)
-    amounts = g.repeat(g.real(amounts), where.shape) if amounts.const is None else g.real(Value(value.dtype, where.shape, const=amounts.const))
+    amounts = (
+        g.repeat(g.real(amounts), where.shape)
+        if amounts.const is None
+        else g.real(Value(value.dtype, where.shape, const=amounts.const))
+    )
     made = g.emit("atomic_add", value, g.real(where), amounts, dtype=value.dtype, shape=value.shape)
     made.origin = ("counts", value.source)
     return made
@@ -226,7 +238,9 @@ def scatter_add(g: Conversion, x: Operand, dim: int, indices: Operand, source: O
     total = g.compute(value, dtype)
     for slot, part in zip(slots, _parts(g, added, where.shape, value)):
         here = g.pointwise("eq", [columns, slot], "bool", value.shape)
-        more = g.compute(g.rounded(g.pointwise("add", [total, g.compute(part, dtype)], total.dtype, value.shape), dtype), dtype)
+        more = g.compute(
+            g.rounded(g.pointwise("add", [total, g.compute(part, dtype)], total.dtype, value.shape), dtype), dtype
+        )
         total = choose(g, here, more, total, total.dtype, value.shape)
     return g.rounded(total, dtype)
 
@@ -256,7 +270,16 @@ def no_fixed_shape(g: Conversion, *args: Operand, **options: Operand) -> typing.
     g.refuse("its result depends on all rows, or its shape on the data", "a kernel computes each row by itself")
 
 
-@converts("aten.mm", "aten.addmm", "aten.bmm", "aten.matmul", "aten.linear", "aten.convolution", "aten.searchsorted", "aten.bucketize")
+@converts(
+    "aten.mm",
+    "aten.addmm",
+    "aten.bmm",
+    "aten.matmul",
+    "aten.linear",
+    "aten.convolution",
+    "aten.searchsorted",
+    "aten.bucketize",
+)
 def no_product(g: Conversion, *args: Operand, **options: Operand) -> typing.NoReturn:
     name = str(g.op_name()).split(".")[1]
     g.refuse(f"graphs have no `{name}`", "leave it to torch, and capture what comes before or behind it")

@@ -56,7 +56,15 @@ def repeat(g: Conversion, x: Operand, times: Operand) -> Value:
     return g.reshape(g.repeat(g.reshape(value, tuple(apart)), tuple(wanted)), shape)
 
 
-@converts("aten.permute", "aten.transpose", "aten.t", "aten.permute_copy", "aten.transpose_copy", "aten.numpy_T", "aten.swapaxes")
+@converts(
+    "aten.permute",
+    "aten.transpose",
+    "aten.t",
+    "aten.permute_copy",
+    "aten.transpose_copy",
+    "aten.numpy_T",
+    "aten.swapaxes",
+)
 def permute(g: Conversion, x: Operand, *args: Operand) -> Value:
     value, (_, shape) = g.value(x), g.result()
     rank = len(value.shape)
@@ -74,7 +82,9 @@ def permute(g: Conversion, x: Operand, *args: Operand) -> Value:
         return g.reshape(value, shape)
     row = _shapes.row_dim(value.shape)
     if row is not None and order[row] != row:
-        g.refuse(f"{_shapes.text(value.shape)} is transposed to {_shapes.text(shape)}", "graphs have their rows in front")
+        g.refuse(
+            f"{_shapes.text(value.shape)} is transposed to {_shapes.text(shape)}", "graphs have their rows in front"
+        )
     # Columns in another order: a gather within the row, by columns that are computed of an iota.
     first = 0 if row is None else row + 1
     inner = value.shape[first:]
@@ -89,7 +99,9 @@ def permute(g: Conversion, x: Operand, *args: Operand) -> Value:
     for d in target:
         extent = typing.cast(int, inner[d])
         behind //= extent
-        digit = g.pointwise("rem", [g.pointwise("div", [column, number(behind)], "i32", flat), number(extent)], "i32", flat)
+        digit = g.pointwise(
+            "rem", [g.pointwise("div", [column, number(behind)], "i32", flat), number(extent)], "i32", flat
+        )
         term = g.pointwise("mul", [digit, number(strides[d])], "i32", flat)
         index = term if index is None else g.pointwise("add", [index, term], "i32", flat)
     assert index is not None

@@ -46,7 +46,9 @@ def add(g: Conversion, a: Operand, b: Operand, *, alpha: typing.Any = 1) -> Valu
         return arithmetic(g, op, [a, b], dtype)
     factor = alpha if op == "add" else -alpha
     if is_int(dtype):
-        scaled = g.pointwise("mul", [g.cast(g.value(b), dtype), g.cast(g.value(factor), dtype)], dtype, g.value(b).shape)
+        scaled = g.pointwise(
+            "mul", [g.cast(g.value(b), dtype), g.cast(g.value(factor), dtype)], dtype, g.value(b).shape
+        )
         return arithmetic(g, "add", [a, scaled], dtype)
     # Eager multiplies and adds in one step here, with one rounding.
     ready = [g.compute(g.value(o), dtype) for o in (b, factor, a)]
@@ -75,7 +77,9 @@ def div(g: Conversion, a: Operand, b: Operand, *, rounding_mode: str | None = No
     if is_int(dtype):
         return arithmetic(g, "div_floor" if rounding_mode == "floor" else "div", [a, b], dtype)
     if rounding_mode == "trunc":
-        return in_f32(g, lambda x, y: g.pointwise("trunc", [g.pointwise("div", [x, y], "f32", shape)], "f32", shape), a, b)
+        return in_f32(
+            g, lambda x, y: g.pointwise("trunc", [g.pointwise("div", [x, y], "f32", shape)], "f32", shape), a, b
+        )
     g.refuse("floor division of floats", "write torch.floor(a / b), which rounds the quotient first")
 
 
@@ -152,7 +156,9 @@ def _log1p(g: Conversion, x: Value, shape: _shapes.Shape) -> Value:
     """log(1 + x) without the loss at small x: x·log(u)/(u − 1) with u = 1 + x rounded (Higham, Accuracy and Stability, 1.14.1)."""
     one = g.cast(g.value(1.0), "f32")
     u = g.pointwise("add", [x, one], "f32", shape)
-    quotient = g.pointwise("div", [g.pointwise("log", [u], "f32", shape), g.pointwise("sub", [u, one], "f32", shape)], "f32", shape)
+    quotient = g.pointwise(
+        "div", [g.pointwise("log", [u], "f32", shape), g.pointwise("sub", [u, one], "f32", shape)], "f32", shape
+    )
     exact = g.pointwise("eq", [u, one], "bool", shape)
     infinite = g.pointwise("eq", [u, g.cast(g.value(math.inf), "f32")], "bool", shape)
     near = g.pointwise("select", [exact, x, g.pointwise("mul", [x, quotient], "f32", shape)], "f32", shape)
@@ -182,7 +188,9 @@ def expm1(g: Conversion, x: Operand) -> Value:
         near = g.pointwise("select", [g.pointwise("eq", [u, one], "bool", shape), v, product], "f32", shape)
         # Where u is 0 or infinite, u − 1 is exact.
         ends = g.pointwise("eq", [less, g.cast(g.value(-1.0), "f32")], "bool", shape)
-        ends = g.pointwise("or", [ends, g.pointwise("eq", [u, g.cast(g.value(math.inf), "f32")], "bool", shape)], "bool", shape)
+        ends = g.pointwise(
+            "or", [ends, g.pointwise("eq", [u, g.cast(g.value(math.inf), "f32")], "bool", shape)], "bool", shape
+        )
         return g.pointwise("select", [ends, less, near], "f32", shape)
 
     return in_f32(g, build, x)
@@ -216,7 +224,9 @@ def minimum(g: Conversion, a: Operand, b: Operand) -> Value:
 
 
 @converts("aten.clamp", "aten.clamp_min", "aten.clamp_max", "aten.hardtanh")
-def clamp(g: Conversion, x: Operand, low: Operand = None, high: Operand = None, *, min: Operand = None, max: Operand = None) -> Value:
+def clamp(
+    g: Conversion, x: Operand, low: Operand = None, high: Operand = None, *, min: Operand = None, max: Operand = None
+) -> Value:
     name = str(g.op_name())
     if "clamp_max" in name:
         low, high = None, low if high is None else high
@@ -238,7 +248,9 @@ def sign(g: Conversion, x: Operand) -> Value:
         return g.cast(g.cast(g.value(x), "bool"), dtype)
     v = g.compute(g.value(x), dtype)
     number = lambda n: g.cast(g.value(n), v.dtype)  # noqa: E731
-    below = g.pointwise("select", [g.pointwise("lt", [v, number(0)], "bool", shape), number(-1), number(0)], v.dtype, shape)
+    below = g.pointwise(
+        "select", [g.pointwise("lt", [v, number(0)], "bool", shape), number(-1), number(0)], v.dtype, shape
+    )
     above = g.pointwise("gt", [v, number(0)], "bool", shape)
     return g.rounded(g.pointwise("select", [above, number(1), below], v.dtype, shape), dtype)
 

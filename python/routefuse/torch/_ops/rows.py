@@ -82,7 +82,9 @@ def _extremum(g: Conversion, value: Value, axes: list[int], op: str, dtype: str)
     if dtype in FLOATS and value.const is None:
         nan = g.pointwise("is_nan", [value], "bool", value.shape)
         some = reduce(g, "reduce_max", g.cast(nan, "u8"), axes, "u8")
-        best = g.pointwise("select", [g.cast(some, "bool"), g.cast(g.value(float("nan")), "f32"), best], "f32", best.shape)
+        best = g.pointwise(
+            "select", [g.cast(some, "bool"), g.cast(g.value(float("nan")), "f32"), best], "f32", best.shape
+        )
     return g.rounded(best, dtype)
 
 
@@ -119,7 +121,10 @@ def _inner(g: Conversion, value: Value, dim: int, does: str) -> Value:
     """With a dim as the last one, behind which there is nothing."""
     after = value.shape[dim + 1 :]
     if any(isinstance(d, Rows) or d != 1 for d in after):
-        g.refuse(f"{does} along dim {dim} of {_shapes.text(value.shape)}, which is not the last", "graphs have it along the last dim")
+        g.refuse(
+            f"{does} along dim {dim} of {_shapes.text(value.shape)}, which is not the last",
+            "graphs have it along the last dim",
+        )
     return g.reshape(value, value.shape[: dim + 1])
 
 
@@ -160,7 +165,9 @@ def take(g: Conversion, value: Value, index: Value) -> Value:
 
 
 @converts("aten.topk")
-def topk(g: Conversion, x: Operand, k: Operand, dim: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Value, Value]:
+def topk(
+    g: Conversion, x: Operand, k: Operand, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> tuple[Value, Value]:
     value = g.value(x)
     dim = g.constant_axis(value, dim, "a top-k")
     if not isinstance(k, int):
@@ -245,7 +252,9 @@ def argmax(g: Conversion, x: Operand, dim: Operand = None, keepdim: bool = False
     return g.cast(g.reshape(ids, g.result()[1]), "i64")
 
 
-@converts("aten.prod", "aten.var", "aten.std", "aten.var_mean", "aten.cumprod", "aten.median", "aten.kthvalue", "aten.mode")
+@converts(
+    "aten.prod", "aten.var", "aten.std", "aten.var_mean", "aten.cumprod", "aten.median", "aten.kthvalue", "aten.mode"
+)
 def no_reduction(g: Conversion, *args: Operand, **options: Operand) -> typing.NoReturn:
     name = str(g.op_name()).split(".")[1]
     g.refuse(f"graphs have no `{name}`", "they sum, and find extrema and the k best")
