@@ -96,7 +96,7 @@ lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny,
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(LOCKED) --manifest-path fuzz/Cargo.toml --target-dir target/fuzz-lint --all-targets -- -D warnings
 	@# Every combination of features that a user has a reason for.
-	for features in "" signatures cuda graphs graphs,signatures,cuda remote remote,cuda,graphs compiler; do \
+	for features in "" signatures cuda hip graphs graphs,signatures,cuda,hip remote remote,cuda,hip,graphs compiler; do \
 		echo "features: $$features"; \
 		cargo clippy $(LOCKED) -p routefuse --no-default-features --features "$$features" --lib --examples -- -D warnings; \
 	done
@@ -105,7 +105,7 @@ lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny,
 		cargo clippy $(LOCKED) -p routefuse-python --no-default-features --features "$$features" -- -D warnings; \
 	done
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --lib
-	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) -p routefuse --no-deps --no-default-features --features cuda,remote,svg
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) -p routefuse --no-deps --no-default-features --features cuda,hip,remote,svg
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
 	else echo "lint: no cargo-deny; the tests check licences and versions (cargo install cargo-deny --locked looks closer)"; fi
 

@@ -27,7 +27,8 @@
 //!
 //! # GPUs
 //! The module [`gpu`] has plans on GPUs, launched on a stream with the same [`Args`] and the same checks, for any vendor's
-//! driver that implements [`gpu::Driver`]. With the feature `cuda`, the module `cuda` is the driver for NVIDIA's GPUs.
+//! driver that implements [`gpu::Driver`]. With the feature `cuda`, the module `cuda` is the driver for NVIDIA's GPUs; with
+//! `hip`, the module `hip` is the one for AMD's.
 //!
 //! # Caches
 //! A [`KernelCache`] holds loaded kernels; behind it are bundles, a directory ([`DiskCache`]) and, with the feature
@@ -35,6 +36,7 @@
 
 mod args;
 mod cache;
+mod elf;
 pub mod gpu;
 mod host;
 mod plan;
@@ -50,5 +52,7 @@ pub use cache::{
 pub use cache::{RemoteCache, RemoteCounters, RemoteOptions};
 #[cfg(feature = "cuda")]
 pub use gpu::cuda;
+#[cfg(feature = "hip")]
+pub use gpu::hip;
 pub use host::HostPlan;
 pub use plan::{Plan, Progress};

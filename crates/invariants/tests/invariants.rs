@@ -127,15 +127,23 @@ fn unsafe_says_why() {
     none(wrong, "Above every unsafe block and impl stands `// SAFETY:` with what makes it sound there.");
 }
 
-/// The driver of a GPU is called in one folder of the runtime, and by the stopwatch of the program, which compares with a launch
-/// without this runtime. The runtime asks for the feature that brings a driver where it includes that folder, and nowhere else.
+/// The driver of a vendor's GPUs is called in one folder of the runtime, and by the stopwatch of the program, which compares
+/// with a launch without this runtime. The runtime asks for the feature that brings a driver where it includes that folder, and
+/// nowhere else.
 #[test]
 fn driver_calls_stay_in_their_folder() {
-    const FOLDER: &str = "runtime/src/gpu/cuda/";
+    const FOLDER: &str = "runtime/src/gpu/";
     const STOPWATCH: &str = "crates/cli/src/gpu/timer.rs";
     let mut wrong = vec![];
     for member in WORKSPACE.members.iter().filter(|m| m.name != "routefuse-tests") {
-        for source in member.shipped().filter(|s| !s.path.starts_with(FOLDER) && s.path != STOPWATCH) {
+        let outside = |s: &&Source, vendor: &str| !s.path.starts_with(&format!("{FOLDER}{vendor}/"));
+        for source in member.shipped().filter(|s| outside(s, "hip")) {
+            let called = |(_, word): &(usize, &str)| {
+                word.strip_prefix("hip").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+            };
+            wrong.extend(source.words().filter(called).map(|(at, word)| format!("{}: `{word}`", source.place(at))));
+        }
+        for source in member.shipped().filter(|s| outside(s, "cuda") && s.path != STOPWATCH) {
             for path in ["cudarc::driver::sys", "cudarc::driver::result", "driver::sys::", "driver::result::"] {
                 wrong.extend(source.places(path).map(|at| format!("{at}: `{path}`")));
             }
@@ -147,17 +155,28 @@ fn driver_calls_stay_in_their_folder() {
             wrong.extend(source.words().filter(called).map(|(at, word)| format!("{}: `{word}(`", source.place(at))));
         }
     }
-    for source in WORKSPACE.member("routefuse-runtime").shipped().filter(|s| !s.path.starts_with(FOLDER)) {
-        wrong.extend(source.places("cudarc").map(|at| format!("{at}: `cudarc`")));
-        let includes = ["runtime/src/lib.rs", "runtime/src/gpu/mod.rs"].contains(&source.path.as_str());
-        let asked = source.text_without_comments().matches("cfg(feature = \"cuda\")").count();
-        if asked > usize::from(includes) {
-            wrong.push(format!("{}: asks for the feature `cuda`", source.path));
+    for source in WORKSPACE.member("routefuse-runtime").shipped() {
+        for vendor in ["cuda", "hip"] {
+            if source.path.starts_with(&format!("{FOLDER}{vendor}/")) {
+                continue;
+            }
+            if vendor == "cuda" {
+                wrong.extend(source.places("cudarc").map(|at| format!("{at}: `cudarc`")));
+            }
+            let includes = ["runtime/src/lib.rs", "runtime/src/gpu/mod.rs"].contains(&source.path.as_str());
+            let asked = source.text_without_comments().matches(&format!("cfg(feature = \"{vendor}\")")).count();
+            if asked > usize::from(includes) {
+                wrong.push(format!("{}: asks for the feature `{vendor}`", source.path));
+            }
         }
     }
     wrong.sort();
     wrong.dedup();
-    none(wrong, "What is CUDA's belongs into runtime/src/gpu/cuda; the rest of the runtime asks the trait `Driver`.");
+    none(
+        wrong,
+        "What is CUDA's belongs into runtime/src/gpu/cuda, and what is HIP's into runtime/src/gpu/hip; the rest of the runtime \
+         asks the trait `Driver`.",
+    );
 }
 
 /// One concept a file.

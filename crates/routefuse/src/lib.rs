@@ -2,8 +2,8 @@
 //! single fused loops, and runs them.
 //!
 //! A [`Graph`] comes from [`text`], [`json`], the [builder](ir::GraphBuilder), or one of the ready [`chains`] and [`models`].
-//! An [`Engine`] makes a [`Plan`] of it, once, at model load. The plan is launched where its target runs, as a [`HostPlan`]
-//! or a `CudaPlan`, with the caller's memory, at any number of rows, from any number of threads. A launch checks all of its
+//! An [`Engine`] makes a [`Plan`] of it, once, at model load. The plan is launched where its target runs, as a [`HostPlan`],
+//! a `CudaPlan` or a `HipPlan`, with the caller's memory, at any number of rows, from any number of threads. A launch checks all of its
 //! arguments before anything runs, and neither compiles nor allocates.
 //!
 //! ```
@@ -63,7 +63,7 @@
 //! | [`cache`] | where compiled kernels are kept: memory, bundles, directories, object stores; keys and signatures |
 //! | [`inspect`] | what becomes of a graph and why: stages as text, keys, reports, single compiles |
 //! | [`exec`] | owned execution: buffers for all arguments, on the host or a GPU, and results as named tensors |
-//! | `cuda` | plans on NVIDIA GPUs, in the caller's context, on the caller's streams |
+//! | `cuda`, `hip` | plans on NVIDIA's and on AMD's GPUs, on the caller's streams |
 //!
 //! # Meaning
 //! The interpreter ([`ir::interp`]) is the definition: host, NVIDIA and AMD code agree with it bit for bit. What each op means
@@ -77,6 +77,7 @@
 //! | `compiler` (default) | the compiler, which links LLVM and MLIR; with `graphs` | |
 //! | `signatures` (default) | bundles and kernels that are signed: ed25519 | 19 more |
 //! | `cuda` | the module of that name. It needs nothing to build; the driver is loaded when a GPU is first asked for | 2 more |
+//! | `hip` | the module of that name, in the same way | |
 //! | `remote` | caches that machines share (`cache::RemoteCache`): S3, Google Cloud Storage, Azure, WebDAV; with `signatures` | |
 //! | `svg` | pictures of graphs as SVG documents ([`inspect::Picture`]); with `graphs` | |
 //!
@@ -108,6 +109,8 @@ mod picture;
 pub use routefuse_ir::{json, text};
 #[cfg(feature = "cuda")]
 pub use routefuse_runtime::cuda;
+#[cfg(feature = "hip")]
+pub use routefuse_runtime::hip;
 
 pub use engine::Engine;
 pub use error::Error;

@@ -4,10 +4,12 @@
 //! [`Gpu`] is a driver with the code that is loaded on it, a [`GpuPlan`] is a [`Plan`](crate::Plan) on such a GPU, and a
 //! [`Launch`] says where and how one launch of it runs. Binding, every check, the choice among a kernel's variants, the
 //! quick way of a launch, machine code that is kept, sealing and artifacts are the same for all drivers and stand here or
-//! in front of here. `cuda` is the driver for NVIDIA's GPUs.
+//! in front of here. `cuda` is the driver for NVIDIA's GPUs, `hip` the one for AMD's.
 
 #[cfg(feature = "cuda")]
 pub mod cuda;
+#[cfg(feature = "hip")]
+pub mod hip;
 mod launch;
 mod plan;
 mod residency;

@@ -1,18 +1,22 @@
 //! A device that runs plans with memory of their own, whichever it is.
 
-#[cfg(feature = "cuda")]
-use super::CudaExecution;
+#[cfg(any(feature = "cuda", feature = "hip"))]
+use super::gpu::{GpuExecution, Room};
 use super::{HostExecution, Input, Outcome};
 use crate::error::Error;
 use rayon::ThreadPool;
 use routefuse_ir::target::Target;
 use routefuse_ir::{Code, Diagnostic, Tensor};
 #[cfg(feature = "cuda")]
-use routefuse_runtime::cuda::{CudaPlan, Gpu, cudarc::driver::CudaStream};
+use routefuse_runtime::cuda::Cuda;
+#[cfg(any(feature = "cuda", feature = "hip"))]
+use routefuse_runtime::gpu::{Gpu, GpuPlan};
+#[cfg(feature = "hip")]
+use routefuse_runtime::hip::Hip;
 use routefuse_runtime::{Device, HostPlan, Plan};
 use std::sync::Arc;
 
-/// A device: the host, or an NVIDIA GPU with a stream of the executor's own.
+/// A device: the host, or a GPU with a stream of the executor's own.
 #[derive(Debug)]
 pub struct Executor {
     on: On,
@@ -22,10 +26,43 @@ pub struct Executor {
 enum On {
     Host,
     #[cfg(feature = "cuda")]
-    Cuda {
-        gpu: Gpu,
-        stream: Arc<CudaStream>,
-    },
+    Cuda(OnGpu<Cuda>),
+    #[cfg(feature = "hip")]
+    Hip(OnGpu<Hip>),
+}
+
+/// A GPU and a stream there.
+#[cfg(any(feature = "cuda", feature = "hip"))]
+struct OnGpu<D: Room> {
+    gpu: Gpu<D>,
+    stream: Arc<D::Own>,
+}
+
+#[cfg(any(feature = "cuda", feature = "hip"))]
+impl<D: Room> OnGpu<D> {
+    fn new(gpu: Gpu<D>) -> Result<OnGpu<D>, Diagnostic> {
+        let stream = D::stream(&gpu)?;
+        Ok(OnGpu { gpu, stream })
+    }
+
+    fn load(
+        &self,
+        plan: Arc<Plan>,
+        pool: Option<&ThreadPool>,
+        inputs: &[Input<'_>],
+        given: &[(&str, u64)],
+    ) -> Result<GpuExecution<D>, Error> {
+        let plan = GpuPlan::new(plan, &self.gpu)?;
+        pool.map_or_else(|| plan.prepare(), |pool| plan.prepare_on(pool))?;
+        GpuExecution::with(Arc::new(plan), &self.stream, inputs, given)
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "hip"))]
+impl<D: Room> std::fmt::Debug for OnGpu<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.gpu.fmt(f)
+    }
 }
 
 impl Executor {
@@ -37,23 +74,14 @@ impl Executor {
         match device {
             Device::Host => Ok(Executor { on: On::Host }),
             #[cfg(feature = "cuda")]
-            Device::Cuda(ordinal) => {
-                let gpu = Gpu::open(ordinal)?;
-                // One stream has nothing to wait for, and events that are recorded outside would break a capture.
-                // SAFETY: an executor uses its context's memory on the one stream that it makes.
-                unsafe { gpu.context().disable_event_tracking() };
-                let failed = |e| Diagnostic::new(Code::DriverFailed, format!("a stream: {e}"));
-                let stream = gpu.context().new_stream().map_err(failed)?;
-                Ok(Executor { on: On::Cuda { gpu, stream } })
-            }
-            #[cfg(not(feature = "cuda"))]
-            Device::Cuda(_) => Err(Diagnostic::new(Code::NoDevice, "this build of routefuse runs on the host only")
-                .help("build it with the feature `cuda`")
-                .into()),
+            Device::Cuda(ordinal) => Ok(Executor { on: On::Cuda(OnGpu::new(Gpu::<Cuda>::open(ordinal)?)?) }),
+            #[cfg(feature = "hip")]
+            Device::Hip(ordinal) => Ok(Executor { on: On::Hip(OnGpu::new(Gpu::<Hip>::open(ordinal)?)?) }),
             other => {
+                let feature = if matches!(other, Device::Cuda(_)) { "cuda" } else { "hip" };
                 let message = format!("this build of routefuse does not run on {other}");
                 Err(Diagnostic::new(Code::NoDevice, message)
-                    .help("compile for its target, and load the code object by other means")
+                    .help(format!("build it with the feature `{feature}`"))
                     .into())
             }
         }
@@ -67,7 +95,9 @@ impl Executor {
         match &self.on {
             On::Host => Ok(Target::host()),
             #[cfg(feature = "cuda")]
-            On::Cuda { gpu, .. } => Ok(gpu.target()?),
+            On::Cuda(on) => Ok(on.gpu.target()?),
+            #[cfg(feature = "hip")]
+            On::Hip(on) => Ok(on.gpu.target()?),
         }
     }
 
@@ -106,11 +136,9 @@ impl Executor {
                 Ok(Execution { with: With::Host(HostExecution::with(plan, inputs, given)?) })
             }
             #[cfg(feature = "cuda")]
-            On::Cuda { gpu, stream } => {
-                let plan = CudaPlan::new(plan, gpu)?;
-                pool.map_or_else(|| plan.prepare(), |pool| plan.prepare_on(pool))?;
-                Ok(Execution { with: With::Cuda(CudaExecution::with(Arc::new(plan), stream, inputs, given)?) })
-            }
+            On::Cuda(on) => Ok(Execution { with: With::Cuda(on.load(plan, pool, inputs, given)?) }),
+            #[cfg(feature = "hip")]
+            On::Hip(on) => Ok(Execution { with: With::Hip(on.load(plan, pool, inputs, given)?) }),
         }
     }
 
@@ -144,7 +172,9 @@ pub struct Execution {
 enum With {
     Host(HostExecution),
     #[cfg(feature = "cuda")]
-    Cuda(CudaExecution),
+    Cuda(GpuExecution<Cuda>),
+    #[cfg(feature = "hip")]
+    Hip(GpuExecution<Hip>),
 }
 
 impl Execution {
@@ -157,6 +187,8 @@ impl Execution {
             With::Host(e) => e.launch(times)?,
             #[cfg(feature = "cuda")]
             With::Cuda(e) => e.launch(times)?,
+            #[cfg(feature = "hip")]
+            With::Hip(e) => e.launch(times)?,
         }
         Ok(())
     }
@@ -170,6 +202,8 @@ impl Execution {
             With::Host(e) => Ok(e.outcome()),
             #[cfg(feature = "cuda")]
             With::Cuda(e) => Ok(e.outcome()?),
+            #[cfg(feature = "hip")]
+            With::Hip(e) => Ok(e.outcome()?),
         }
     }
 
@@ -179,6 +213,8 @@ impl Execution {
             With::Host(e) => e.bytes(),
             #[cfg(feature = "cuda")]
             With::Cuda(e) => e.bytes(),
+            #[cfg(feature = "hip")]
+            With::Hip(e) => e.bytes(),
         }
     }
 }

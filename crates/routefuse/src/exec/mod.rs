@@ -3,8 +3,8 @@
 //! A serving engine binds its own memory by [`Args`](crate::Args). This module is for everyone else: programs that read
 //! tensors from files, tests, benchmarks, bindings to other languages.
 //!
-//! [`Executor`] stands for a device, [`Execution`] for a plan with the buffers of its launches there. [`HostExecution`] and
-//! `CudaExecution` are the two kinds, for who needs what only one of them has.
+//! [`Executor`] stands for a device, [`Execution`] for a plan with the buffers of its launches there. [`HostExecution`],
+//! `CudaExecution` and `HipExecution` are the kinds, for who needs what only one of them has.
 //!
 //! ```
 //! # #[cfg(feature = "compiler")]
@@ -28,12 +28,20 @@ mod arguments;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod executor;
+#[cfg(any(feature = "cuda", feature = "hip"))]
+mod gpu;
+#[cfg(feature = "hip")]
+mod hip;
 mod host;
 
 pub use arguments::Input;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaExecution;
 pub use executor::{Execution, Executor};
+#[cfg(any(feature = "cuda", feature = "hip"))]
+pub use gpu::{GpuExecution, Room};
+#[cfg(feature = "hip")]
+pub use hip::HipExecution;
 pub use host::HostExecution;
 pub use routefuse_runtime::{Device, Element, WORKSPACE_ALIGN, Workspace};
 

@@ -64,7 +64,7 @@ impl Gpu<Cuda> {
     /// # Errors
     /// `RF0809` if there is none, or no driver; `RF0808` if the driver fails.
     pub fn open(ordinal: u32) -> Result<Gpu<Cuda>, Diagnostic> {
-        let count = Gpu::count()?;
+        let count = Gpu::<Cuda>::count()?;
         if ordinal >= count {
             let message = format!("there is no GPU {ordinal}: the driver sees {count}");
             return Err(Diagnostic::new(Code::NoDevice, message).help("the first is `cuda:0`"));

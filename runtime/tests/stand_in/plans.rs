@@ -1,6 +1,7 @@
 //! Plans whose code is a note of what it is, and the memory of their launches.
 
-use routefuse_ir::artifact::{Artifact, CodeFormat};
+use crate::vendor::Vendor;
+use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::abi::{self, Slot};
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::program::{Buffer, Program};
@@ -8,34 +9,40 @@ use routefuse_ir::target::Target;
 use routefuse_ir::{Alias, DType, Diagnostic, Graph, Layout, TensorType, Verified, text};
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::schedule_of;
-use routefuse_runtime::cuda::cudarc::driver::CudaStream;
-use routefuse_runtime::cuda::{CudaPlan, Gpu, Launch};
+use routefuse_runtime::gpu::{Gpu, GpuPlan, Launch};
 use routefuse_runtime::{Args, Compiler, Device, KernelCache, Plan, TensorMut, TensorRef};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Makes "PTX" that the stand-in understands.
-#[derive(Default)]
-pub struct Notes {
+/// Makes code that the vendor's stand-in understands.
+pub struct Notes<V> {
     pub calls: AtomicU64,
+    vendor: PhantomData<fn() -> V>,
 }
 
-// SAFETY: the stand-in runs nothing.
-unsafe impl Compiler for Notes {
+impl<V> Default for Notes<V> {
+    fn default() -> Notes<V> {
+        Notes { calls: AtomicU64::new(0), vendor: PhantomData }
+    }
+}
+
+// SAFETY: the stand-in runs nothing of it.
+unsafe impl<V: Vendor> Compiler for Notes<V> {
     fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let slots = abi::slots(&kernel.kernel);
         let name = &kernel.kernel.name;
-        let code = format!(".version 8.0\n// kernel {name} {variant}\n// parameters {}\n", slots.len());
+        let code = V::code(name, variant, slots.len());
         Ok(Artifact {
             target: kernel.target,
             variant,
             schedule: kernel.schedule.clone(),
             slots,
             entry: abi::ENTRY.to_owned(),
-            format: CodeFormat::Ptx,
-            code: code.into_bytes(),
+            format: V::COMPILED,
+            code,
         })
     }
 
@@ -67,16 +74,16 @@ pub fn example(name: &str) -> Verified<Graph> {
     examples().into_iter().find(|(n, _)| n == name).unwrap().1
 }
 
-pub fn plan(g: &Verified<Graph>, compiler: &Arc<Notes>, cache: &Arc<KernelCache>) -> Arc<Plan> {
+pub fn plan<V: Vendor>(g: &Verified<Graph>, compiler: &Arc<Notes<V>>, cache: &Arc<KernelCache>) -> Arc<Plan> {
     let program = compile_graph(g.clone(), &Options::default()).unwrap().program;
-    let target = Target::named("sm_90").unwrap();
+    let target = Target::named(V::TARGET).unwrap();
     let schedules = program.steps.iter().map(|s| schedule_of(&s.kernel, target)).collect();
     Arc::new(Plan::new(program, schedules, target, compiler.clone(), cache.clone()).unwrap())
 }
 
 /// Prepared.
-pub fn on_gpu(g: &Verified<Graph>, gpu: &Gpu) -> CudaPlan {
-    let plan = CudaPlan::new(plan(g, &Arc::default(), &Arc::default()), gpu).unwrap();
+pub fn on_gpu<V: Vendor>(g: &Verified<Graph>, gpu: &Gpu<V>) -> GpuPlan<V> {
+    let plan = GpuPlan::new(plan::<V>(g, &Arc::default(), &Arc::default()), gpu).unwrap();
     plan.prepare().unwrap();
     plan
 }
@@ -171,14 +178,14 @@ pub fn args<'a>(tensors: &'a [Tensor], manner: Manner, on: Device) -> Args<'a> {
 }
 
 /// A launch with a workspace that is large enough.
-pub fn with_workspace<'l>(plan: &CudaPlan, stream: &'l CudaStream, extents: &[u64]) -> Launch<'l> {
+pub fn with_workspace<'l, V: Vendor>(plan: &GpuPlan<V>, stream: &'l V::Own, extents: &[u64]) -> Launch<'l, V> {
     let bytes = plan.plan().workspace_size(extents).unwrap();
     // SAFETY: nothing touches the memory.
-    unsafe { Launch::on(stream).workspace(1 << 30, bytes) }
+    unsafe { V::on(stream).workspace(1 << 30, bytes) }
 }
 
 /// What a step's kernel is to be called with: worked out from the calling convention, slot by slot.
-pub fn expected(plan: &CudaPlan, step: usize, tensors: &[Tensor], extents: &[u64]) -> Vec<u64> {
+pub fn expected<V: Vendor>(plan: &GpuPlan<V>, step: usize, tensors: &[Tensor], extents: &[u64]) -> Vec<u64> {
     let program = plan.plan().program();
     let step = &program.steps[step];
     let tensor = |p: routefuse_ir::kernel::ParamId| match step.buffers[p.0 as usize] {
@@ -196,7 +203,7 @@ pub fn expected(plan: &CudaPlan, step: usize, tensors: &[Tensor], extents: &[u64
 }
 
 /// The variant to be launched, by the rules of the documentation.
-pub fn variant(plan: &CudaPlan, step: usize, tensors: &[Tensor], rows: u64) -> Variant {
+pub fn variant<V: Vendor>(plan: &GpuPlan<V>, step: usize, tensors: &[Tensor], rows: u64) -> Variant {
     let kernel = &plan.plan().kernels()[step];
     let buffers = &plan.plan().program().steps[step].buffers;
     let inputs = plan.plan().program().inputs.len();

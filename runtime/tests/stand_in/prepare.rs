@@ -1,42 +1,48 @@
 //! What is compiled, assembled and loaded when a plan is prepared, and what a sealed cache refuses.
 
 use crate::plans::*;
-use crate::stand_in::Driver;
+use crate::vendor::{StandIn, Vendor};
 use routefuse_ir::Code;
-use routefuse_runtime::cuda::{CudaPlan, Gpu};
+use routefuse_runtime::cuda::Cuda;
+use routefuse_runtime::gpu::{Gpu, GpuPlan};
 use routefuse_runtime::{Bundle, BundleWriter, Compiler, DiskCache, DiskOptions, KernelCache, Trust, TrustedBundle};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// A process of its own, as far as memory goes: a new compiler, a new cache, a new handle of the GPU.
-struct Process {
-    compiler: Arc<Notes>,
+struct Process<V: Vendor> {
+    compiler: Arc<Notes<V>>,
     cache: Arc<KernelCache>,
-    gpu: Gpu,
+    gpu: Gpu<V>,
 }
 
-impl Process {
-    fn of(cache: KernelCache) -> Process {
-        Process { compiler: Arc::default(), cache: Arc::new(cache), gpu: Gpu::open(0).unwrap() }
+impl<V: Vendor> Process<V> {
+    fn of(cache: KernelCache) -> Process<V> {
+        Process { compiler: Arc::default(), cache: Arc::new(cache), gpu: V::open(0) }
     }
 
-    fn on_disk(folder: &Path) -> Process {
+    fn on_disk(folder: &Path) -> Process<V> {
         let options = DiskOptions::default().with(|o| o.locks = Some(folder.join("locks")));
-        Process::of(KernelCache::on_disk(DiskCache::open(folder.join("cache"), options)))
+        Process::<V>::of(KernelCache::on_disk(DiskCache::open(folder.join("cache"), options)))
     }
 
-    fn plan(&self, name: &str) -> CudaPlan {
-        CudaPlan::new(plan(&example(name), &self.compiler, &self.cache), &self.gpu).unwrap()
+    fn plan(&self, name: &str) -> GpuPlan<V> {
+        GpuPlan::new(plan(&example(name), &self.compiler, &self.cache), &self.gpu).unwrap()
     }
 
     /// A launch of it is right.
-    fn launches(&self, driver: &Driver, plan: &CudaPlan) {
-        let stream = self.gpu.context().new_stream().unwrap();
+    fn launches(&self, driver: &StandIn<V>, plan: &GpuPlan<V>) {
+        let stream = V::stream(&self.gpu);
         let tensors = tensors(plan.plan().program(), &[9], Manner::USUAL);
-        plan.launch(&stream, &args(&tensors, Manner::USUAL, self.gpu.device())).unwrap();
+        plan.launch(V::on(&stream), &args(&tensors, Manner::USUAL, self.gpu.device())).unwrap();
         let launch = driver.launch(driver.launched() - 1);
         assert_eq!(launch.values(), expected(plan, 0, &tensors, &[9]));
+    }
+
+    /// What an assembler has to do: nothing where the compiler makes machine code.
+    fn assembled(count: u64) -> u64 {
+        if V::SOURCE.is_some() { count } else { 0 }
     }
 
     /// Compiled, assembled, loaded.
@@ -47,25 +53,35 @@ impl Process {
     }
 }
 
-/// The second process neither compiles nor assembles; one with another driver assembles PTX that is there; machine code that
-/// the driver refuses, though it is of the same name, is made anew.
-#[test]
-fn machine_code_is_kept() {
-    let driver = Driver::new();
+/// Another process, as far as memory goes, prepares a plan out of this folder; so much is compiled, assembled and loaded.
+fn prepared<V: Vendor>(driver: &StandIn<V>, folder: &Path, counts: (u64, u64, u64)) -> Process<V> {
+    let process = Process::<V>::on_disk(folder);
+    let links = driver.count("links");
+    let plan = process.plan("e_post_chain");
+    plan.prepare().unwrap();
+    assert_eq!(process.counts(), counts);
+    assert_eq!(driver.count("links") - links, counts.1);
+    process.launches(driver, &plan);
+    process
+}
+
+/// The second process neither compiles nor assembles.
+pub fn machine_code_is_kept<V: Vendor>() {
+    let driver = StandIn::<V>::new();
     let folder = tempfile::tempdir().unwrap();
-    let prepare = |counts: (u64, u64, u64)| {
-        let process = Process::on_disk(folder.path());
-        let links = driver.count("links");
-        let plan = process.plan("e_post_chain");
-        plan.prepare().unwrap();
-        assert_eq!(process.counts(), counts);
-        assert_eq!(driver.count("links") - links, counts.1);
-        process.launches(&driver, &plan);
-        process
-    };
-    prepare((4, 4, 4));
-    let second = prepare((0, 0, 4));
+    prepared(&driver, folder.path(), (4, Process::<V>::assembled(4), 4));
+    let second = prepared(&driver, folder.path(), (0, 0, 4));
     assert_eq!(second.cache.disk().unwrap().counters().hits, 4);
+}
+
+/// A process with another driver assembles PTX that is there; machine code that the driver refuses, though it is of the same
+/// name, is made anew.
+#[test]
+fn machine_code_is_of_a_driver() {
+    let driver = StandIn::<Cuda>::new();
+    let folder = tempfile::tempdir().unwrap();
+    let prepare = |counts| prepared(&driver, folder.path(), counts);
+    prepare((4, 4, 4));
     driver.set("version", 13_010);
     prepare((0, 4, 4));
     prepare((0, 0, 4));
@@ -81,16 +97,15 @@ fn machine_code_is_kept() {
     assert_eq!(after.cache.disk().unwrap().counters().troubles, 0);
 }
 
-/// Machine code in a bundle, and PTX in another.
-#[test]
-fn bundles() {
-    let driver = Driver::new();
-    let first = Process::of(KernelCache::new());
+/// Machine code in a bundle, and compiled code in another.
+pub fn bundles<V: Vendor>() {
+    let driver = StandIn::<V>::new();
+    let first = Process::<V>::of(KernelCache::new());
     let made = first.plan("deepseek-v3-post");
     assert!(made.machine_code().is_empty());
     made.prepare().unwrap();
-    assert_eq!(made.machine_code().len(), 4);
-    let compiler = Notes::default();
+    assert_eq!(made.machine_code().len() as u64, Process::<V>::assembled(4));
+    let compiler = Notes::<V>::default();
     let write = |machine_code: bool| {
         let mut writer = BundleWriter::new(compiler.version(), compiler.host_cpu());
         for (kernel, variant) in made.plan().kernels().iter().flat_map(|k| k.variants().iter().map(move |v| (k, *v))) {
@@ -102,8 +117,8 @@ fn bundles() {
         }
         TrustedBundle::new(Bundle::decode(writer.finish()).unwrap(), &Trust::anyone()).unwrap()
     };
-    for (machine_code, counts) in [(true, (0, 0, 4)), (false, (0, 4, 4))] {
-        let process = Process::of(KernelCache::new().with_bundles(vec![write(machine_code)]));
+    for (machine_code, counts) in [(true, (0, 0, 4)), (false, (0, Process::<V>::assembled(4), 4))] {
+        let process = Process::<V>::of(KernelCache::new().with_bundles(vec![write(machine_code)]));
         let plan = process.plan("deepseek-v3-post");
         plan.prepare().unwrap();
         assert_eq!(process.counts(), counts);
@@ -114,29 +129,27 @@ fn bundles() {
         let program = plan.plan().program().clone();
         // SAFETY: nothing runs.
         let again = unsafe { routefuse_runtime::Plan::from_artifacts(program, plan.plan().target(), artifacts) };
-        let again = CudaPlan::new(Arc::new(again.unwrap()), &process.gpu).unwrap();
+        let again = GpuPlan::new(Arc::new(again.unwrap()), &process.gpu).unwrap();
         again.prepare().unwrap();
         assert_eq!(driver.count("links"), links);
         process.launches(&driver, &again);
     }
-    // Another driver's assembler: the machine code of the bundle is not for it, the PTX is.
-    driver.set("version", 12_000);
-    let process = Process::of(KernelCache::new().with_bundles(vec![write(true)]));
+    // Another driver's assembler: the machine code of the bundle is not for it, the compiled code is.
+    driver.set("version", V::AT_FIRST.iter().find(|v| v.0 == "version").unwrap().1 - 80);
+    let process = Process::<V>::of(KernelCache::new().with_bundles(vec![write(true)]));
     process.plan("deepseek-v3-post").prepare().unwrap();
-    assert_eq!(process.counts(), (0, 4, 4));
-    driver.set("version", 12_080);
+    assert_eq!(process.counts(), (0, Process::<V>::assembled(4), 4));
 }
 
 /// After sealing, what is loaded goes on, equal kernels are found, and whatever is missing is an error that names it: nothing
 /// is compiled, assembled or loaded.
-#[test]
-fn sealed() {
-    let driver = Driver::new();
+pub fn sealed<V: Vendor>() {
+    let driver = StandIn::<V>::new();
     let folder = tempfile::tempdir().unwrap();
-    let other = Process::on_disk(folder.path());
+    let other = Process::<V>::on_disk(folder.path());
     other.plan("c_pack").prepare().unwrap();
 
-    let process = Process::on_disk(folder.path());
+    let process = Process::<V>::on_disk(folder.path());
     let (ready, part) = (process.plan("e_post_chain"), process.plan("a_remap_static"));
     ready.prepare().unwrap();
     part.prepare_where(|_, v| !v.aligned).unwrap();
@@ -158,9 +171,9 @@ fn sealed() {
         assert_eq!(e.code, Code::Sealed);
         assert!(e.to_string().contains(&format!("the engine is sealed, and kernel {name} is not loaded")), "{e}");
     }
-    let stream = process.gpu.context().new_stream().unwrap();
+    let stream = V::stream(&process.gpu);
     let tensors = tensors(packed.plan().program(), &[9], Manner::USUAL);
-    let e = packed.launch(&stream, &args(&tensors, Manner::USUAL, process.gpu.device())).unwrap_err();
+    let e = packed.launch(V::on(&stream), &args(&tensors, Manner::USUAL, process.gpu.device())).unwrap_err();
     assert!(e.code == Code::NotPrepared && e.to_string().contains("`pack` align16/i32"), "{e}");
     let after = process.cache.counters();
     assert_eq!((after.compiles, after.assembled, after.loads), (before.compiles, before.assembled, before.loads));
@@ -170,10 +183,9 @@ fn sealed() {
 }
 
 /// With a pool, too; equal kernels of many plans are loaded once; what fails is told and not kept.
-#[test]
-fn on_a_pool() {
-    let driver = Driver::new();
-    let process = Process::of(KernelCache::new());
+pub fn on_a_pool<V: Vendor>() {
+    let driver = StandIn::<V>::new();
+    let process = Process::<V>::of(KernelCache::new());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(6).build().unwrap();
     let unloads = driver.count("unloads");
     for _ in 0..5 {
@@ -181,14 +193,14 @@ fn on_a_pool() {
         plan.prepare_on(&pool).unwrap();
         process.launches(&driver, &plan);
     }
-    assert_eq!(process.counts(), (4, 4, 4));
-    driver.set("link_fails", 1);
+    assert_eq!(process.counts(), (4, Process::<V>::assembled(4), 4));
+    driver.set(V::LOAD_FAILS, 1);
     let plan = process.plan("c_pack");
     let e = plan.prepare_on(&pool).unwrap_err();
     assert!(e.code == Code::DriverFailed && e.to_string().contains("`pack` align16/i32"), "{e}");
-    driver.set("link_fails", 0);
+    driver.set(V::LOAD_FAILS, 0);
     plan.prepare_on(&pool).unwrap();
-    assert_eq!(process.counts(), (8, 8, 8));
+    assert_eq!(process.counts(), (8, Process::<V>::assembled(8), 8));
     drop(plan);
     drop(process);
     assert_eq!(driver.count("unloads") - unloads, 8);

@@ -1,11 +1,11 @@
 //! What a launch asks of the driver: one call a kernel, with the right kernel, grid and parameters, and nothing else.
 
 use crate::plans::*;
-use crate::stand_in::Driver;
+use crate::vendor::{StandIn, Vendor};
 use routefuse_allocations::{self as allocations, Counting};
 use routefuse_ir::{Code, Diagnostic};
 use routefuse_runtime::Device;
-use routefuse_runtime::cuda::{CudaPlan, Gpu, Launch};
+use routefuse_runtime::gpu::{GpuPlan, Launch};
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -23,11 +23,10 @@ fn manners() -> Vec<Manner> {
     all
 }
 
-#[test]
-fn every_launch_is_one_call_with_the_right_parameters() {
-    let driver = Driver::new();
-    let gpu = Gpu::open(0).unwrap();
-    let stream = gpu.context().new_stream().unwrap();
+pub fn every_launch_is_one_call_with_the_right_parameters<V: Vendor>() {
+    let driver = StandIn::<V>::new();
+    let gpu = V::open(0);
+    let stream = V::stream(&gpu);
     let (mut launches, mut variants) = (0, std::collections::BTreeSet::new());
     for (name, g) in examples() {
         let plan = on_gpu(&g, &gpu);
@@ -66,7 +65,7 @@ fn every_launch_is_one_call_with_the_right_parameters() {
                 assert_eq!(got.values(), expected(&plan, 0, &tensors, &extents), "{}", what());
                 assert_eq!(u64::from(got.blocks), schedule.blocks(rows, variant).unwrap(), "{}", what());
                 assert_eq!(got.threads, schedule.threads(variant), "{}", what());
-                assert_eq!((got.stream, got.dependent, got.device), (stream.cu_stream().cast(), 0, 0), "{}", what());
+                assert_eq!((got.stream, got.dependent, got.device), (V::raw(&stream), 0, 0), "{}", what());
             }
         }
     }
@@ -76,10 +75,9 @@ fn every_launch_is_one_call_with_the_right_parameters() {
 }
 
 /// The plans that engines launch most do not go the thorough way.
-#[test]
-fn the_usual_launch_is_quick() {
-    let driver = Driver::new();
-    let gpu = Gpu::open(0).unwrap();
+pub fn the_usual_launch_is_quick<V: Vendor>() {
+    let driver = StandIn::<V>::new();
+    let gpu = V::open(0);
     for name in ["a_remap_static", "b_append_shared", "c_pack", "d_head_gate", "e_post_chain", "deepseek-v3-post"] {
         assert!(format!("{:?}", on_gpu(&example(name), &gpu)).contains("quick: true"), "{name}");
     }
@@ -89,15 +87,14 @@ fn the_usual_launch_is_quick() {
 }
 
 /// What is wrong is refused before the driver is called.
-#[test]
-fn refusals_call_nothing() {
-    let driver = Driver::new();
-    let gpu = Gpu::open(0).unwrap();
-    let stream = gpu.context().new_stream().unwrap();
+pub fn refusals_call_nothing<V: Vendor>() {
+    let driver = StandIn::<V>::new();
+    let gpu = V::open(0);
+    let stream = V::stream(&gpu);
     let plan = on_gpu(&example("e_post_chain"), &gpu);
     let program = plan.plan().program();
     let good = tensors(program, &[33], Manner::USUAL);
-    let launch = |tensors: &[Tensor], on: Device, launch: Launch<'_>| {
+    let launch = |tensors: &[Tensor], on: Device, launch: Launch<'_, V>| {
         let calls = driver.count("calls");
         let result = plan.launch(launch, &args(tensors, Manner::USUAL, on));
         (result, driver.count("calls") - calls)
@@ -105,10 +102,10 @@ fn refusals_call_nothing() {
     let refused = |change: &dyn Fn(&mut Vec<Tensor>), code: Code| {
         let mut tensors = good.clone();
         change(&mut tensors);
-        let (result, calls) = launch(&tensors, gpu.device(), Launch::on(&stream));
+        let (result, calls) = launch(&tensors, gpu.device(), V::on(&stream));
         assert_eq!((result.unwrap_err().code, calls), (code, 0));
     };
-    assert_eq!(launch(&good, gpu.device(), Launch::on(&stream)), (Ok(()), 1));
+    assert_eq!(launch(&good, gpu.device(), V::on(&stream)), (Ok(()), 1));
     let out = good.iter().position(|t| t.writable).unwrap();
     let rows = good.iter().position(|t| t.shape.len() == 2 && !t.writable).unwrap();
     refused(&|t| t[rows].address += 1, Code::Misaligned);
@@ -123,81 +120,78 @@ fn refusals_call_nothing() {
     refused(&|t| t[out].address = t[rows].address, Code::PartialOverlap);
     refused(&|t| t[out + 1].address = t[out].address, Code::PartialOverlap);
     let code = |(result, calls): (Result<(), Diagnostic>, u64)| (result.map_err(|e| e.code), calls);
-    assert_eq!(code(launch(&good, Device::Host, Launch::on(&stream))), (Err(Code::WrongDevice), 0));
-    assert_eq!(code(launch(&good, Device::Cuda(1), Launch::on(&stream))), (Err(Code::WrongDevice), 0));
-    let other = Gpu::open(1).unwrap();
-    let foreign = other.context().new_stream().unwrap();
-    assert_eq!(code(launch(&good, gpu.device(), Launch::on(&foreign))), (Err(Code::WrongDevice), 0));
+    assert_eq!(code(launch(&good, Device::Host, V::on(&stream))), (Err(Code::WrongDevice), 0));
+    assert_eq!(code(launch(&good, V::number(1), V::on(&stream))), (Err(Code::WrongDevice), 0));
+    let other = V::open(1);
+    let foreign = V::stream(&other);
+    assert_eq!(code(launch(&good, gpu.device(), V::on(&foreign))), (Err(Code::WrongDevice), 0));
 }
 
-#[test]
-fn nothing_is_launched_for_no_rows() {
-    let driver = Driver::new();
-    let gpu = Gpu::open(0).unwrap();
-    let stream = gpu.context().new_stream().unwrap();
+pub fn nothing_is_launched_for_no_rows<V: Vendor>() {
+    let driver = StandIn::<V>::new();
+    let gpu = V::open(0);
+    let stream = V::stream(&gpu);
     for name in ["a_remap_static", "e_post_chain", "deepseek-v3-post", "d_copy_back"] {
         let plan = on_gpu(&example(name), &gpu);
         let tensors = tensors(plan.plan().program(), &[0], Manner::USUAL);
         let calls = driver.count("calls");
-        plan.launch(&stream, &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
+        plan.launch(V::on(&stream), &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
         assert_eq!(driver.count("calls"), calls, "{name}");
     }
 }
 
 /// Up to as many blocks as there are multiprocessors, of which the stand-in has 4.
-#[test]
-fn small_launches_may_be_dependents() {
-    let driver = Driver::new();
-    let gpu = Gpu::open(0).unwrap();
-    let stream = gpu.context().new_stream().unwrap();
+pub fn small_launches_may_be_dependents<V: Vendor>() {
+    let driver = StandIn::<V>::new();
+    let gpu = V::open(0);
+    let stream = V::stream(&gpu);
     let plan = on_gpu(&example("e_post_chain"), &gpu);
     let blocks = |rows: u64, dependent: bool| {
         let tensors = tensors(plan.plan().program(), &[rows], Manner::USUAL);
         let args = args(&tensors, Manner::USUAL, gpu.device());
-        plan.launch(Launch::on(&stream).dependent(dependent), &args).unwrap();
+        plan.launch(V::on(&stream).dependent(dependent), &args).unwrap();
         let launch = driver.launch(driver.launched() - 1);
         (launch.blocks, launch.dependent)
     };
-    assert_eq!((blocks(1, true), blocks(1, false)), ((1, 1), (1, 0)));
+    let yes = u32::from(V::DEPENDENT);
+    assert_eq!((blocks(1, true), blocks(1, false)), ((1, yes), (1, 0)));
     let last = (1..).take_while(|rows| blocks(*rows, true).0 <= 4).last().unwrap();
-    assert_eq!((blocks(last, true), blocks(last + 1, true)), ((4, 1), (5, 0)));
+    assert_eq!((blocks(last, true), blocks(last + 1, true)), ((4, yes), (5, 0)));
 }
 
 /// A thread without a context gets the plan's, and the launch is tried again; another failure is an error with the call, the
 /// code and the kernel.
-#[test]
-fn what_the_driver_refuses() {
-    let driver = Driver::new();
-    let gpu = Gpu::open(0).unwrap();
-    let stream = gpu.context().new_stream().unwrap();
+pub fn what_the_driver_refuses<V: Vendor>() {
+    let driver = StandIn::<V>::new();
+    let gpu = V::open(0);
+    let stream = V::stream(&gpu);
     let plan = on_gpu(&example("e_post_chain"), &gpu);
     let tensors = tensors(plan.plan().program(), &[5], Manner::USUAL);
     std::thread::scope(|scope| {
         let launch = || {
             let launched = driver.launched();
-            plan.launch(&stream, &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
+            plan.launch(V::on(&stream), &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
             assert_eq!(driver.launched(), launched + 1);
         };
         scope.spawn(launch).join().unwrap();
     });
     driver.set("launch_fails", 1);
-    let e = plan.launch(&stream, &args(&tensors, Manner::USUAL, gpu.device())).unwrap_err();
+    let e = plan.launch(V::on(&stream), &args(&tensors, Manner::USUAL, gpu.device())).unwrap_err();
     let text = e.to_string();
     assert_eq!(e.code, Code::DriverFailed);
-    for part in ["cuLaunchKernelEx", "CUDA_ERROR_INVALID_VALUE (1)", "`post_chain` align16/i32"] {
+    for part in [V::LAUNCH, V::INVALID_VALUE, "`post_chain` align16/i32"] {
         assert!(text.contains(part), "{text}");
     }
 }
 
 /// One plan on two GPUs, threads and streams on each; every launch is where its plan is.
-#[test]
-fn two_gpus() {
-    let driver = Driver::new();
+pub fn two_gpus<V: Vendor>() {
+    let driver = StandIn::<V>::new();
     let g = example("e_post_chain");
-    let shared = plan(&g, &Default::default(), &Default::default());
-    let gpus = [0, 1].map(|n| Gpu::open(n).unwrap());
+    let shared = plan::<V>(&g, &Default::default(), &Default::default());
+    let gpus = [0, 1].map(|n| V::open(n));
     let plans = gpus.each_ref().map(|gpu| {
-        let plan = CudaPlan::new(shared.clone(), gpu).unwrap();
+        let plan = GpuPlan::new(shared.clone(), gpu).unwrap();
         plan.prepare().unwrap();
         plan
     });
@@ -205,11 +199,10 @@ fn two_gpus() {
     std::thread::scope(|scope| {
         for (gpu, plan) in gpus.iter().zip(&plans).chain(gpus.iter().zip(&plans)) {
             scope.spawn(move || {
-                gpu.context().bind_to_thread().unwrap();
-                let stream = gpu.context().new_stream().unwrap();
+                let stream = V::stream(gpu);
                 for rows in 1..=16 {
                     let tensors = tensors(plan.plan().program(), &[rows], Manner::USUAL);
-                    plan.launch(&stream, &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
+                    plan.launch(V::on(&stream), &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
                 }
             });
         }

@@ -3,43 +3,22 @@
 // a line that says for whom, and the PTX. A kernel's parameters are counted by a line `// parameters N` of the PTX.
 //
 // Built by the tests; `stand_in_*` are theirs.
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "notes.h"
 
 typedef int Result;
 enum { SUCCESS, INVALID_VALUE = 1, INVALID_CONTEXT = 201, INVALID_PTX = 218, INVALID_IMAGE = 200, NOT_FOUND = 500 };
-enum { DEVICES = 2, PARAMETERS = 128, LAUNCHES = 64 };
+enum { DEVICES = 2 };
 
 // What the tests set.
 int stand_in_version = 12080;
 int stand_in_sm[DEVICES] = {90, 90};
-// 0, or what the next launch says.
-int stand_in_launch_fails = 0;
 // What the linker says of everything, if not 0.
 int stand_in_link_fails = 0;
 // Part of the machine code: other drivers refuse it.
 int stand_in_build = 1;
 
-// What the tests look at.
-typedef struct {
-    char kernel[128];
-    unsigned blocks, threads, parameters, dependent, device;
-    void *stream;
-    unsigned long values[PARAMETERS];
-} Launch;
-Launch stand_in_launches[LAUNCHES];
-unsigned stand_in_launched = 0;
-// Calls of every kind but those below.
-_Atomic unsigned long stand_in_calls = 0;
-_Atomic unsigned long stand_in_links = 0, stand_in_loads = 0, stand_in_unloads = 0;
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local void *current = NULL;
 static int contexts[DEVICES];
-
-#define CALL stand_in_calls++
 
 Result cuInit(unsigned flags) { CALL; return SUCCESS; }
 Result cuDriverGetVersion(int *version) { CALL; *version = stand_in_version; return SUCCESS; }
@@ -181,19 +160,17 @@ Result cuLaunchKernelEx(const Config *config, Module *module, void **parameters,
     CALL;
     if (!current) return INVALID_CONTEXT;
     if (stand_in_launch_fails) return stand_in_launch_fails;
-    pthread_mutex_lock(&lock);
-    Launch *launch = &stand_in_launches[stand_in_launched++ % LAUNCHES];
-    memcpy(launch->kernel, module->kernel, sizeof launch->kernel);
-    launch->blocks = config->grid[0] * config->grid[1] * config->grid[2];
-    launch->threads = config->block[0] * config->block[1] * config->block[2];
-    launch->parameters = module->parameters;
-    launch->stream = config->stream;
-    launch->device = module->device;
-    launch->dependent = 0;
+    Launch launch = {0};
+    memcpy(launch.kernel, module->kernel, sizeof launch.kernel);
+    launch.blocks = config->grid[0] * config->grid[1] * config->grid[2];
+    launch.threads = config->block[0] * config->block[1] * config->block[2];
+    launch.parameters = module->parameters;
+    launch.stream = config->stream;
+    launch.device = module->device;
     for (unsigned i = 0; i < config->count; ++i)
-        if (config->attributes[i].id == 6) launch->dependent = config->attributes[i].value[0];
+        if (config->attributes[i].id == 6) launch.dependent = config->attributes[i].value[0];
     for (unsigned i = 0; i < module->parameters && i < PARAMETERS; ++i)
-        launch->values[i] = *(unsigned long *)parameters[i];
-    pthread_mutex_unlock(&lock);
+        launch.values[i] = *(unsigned long *)parameters[i];
+    note(&launch);
     return SUCCESS;
 }

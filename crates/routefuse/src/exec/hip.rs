@@ -1,0 +1,42 @@
+//! Streams and memory of AMD's GPUs.
+
+use super::gpu::Room;
+use routefuse_ir::Diagnostic;
+use routefuse_runtime::hip::{Gpu, Hip, Launch, Memory, Stream};
+use std::sync::Arc;
+
+/// A plan on a GPU of AMD's with the memory of its launches.
+pub type HipExecution = super::gpu::GpuExecution<Hip>;
+
+/// The message begins with what was done.
+fn with(what: &str) -> impl FnOnce(Diagnostic) -> Diagnostic {
+    move |mut e| {
+        e.message = format!("{what}: {}", e.message);
+        e
+    }
+}
+
+impl Room for Hip {
+    type Own = Stream;
+    type Memory = Memory;
+
+    fn stream(gpu: &Gpu) -> Result<Arc<Stream>, Diagnostic> {
+        Stream::new(gpu).map(Arc::new)
+    }
+
+    fn store(gpu: &Gpu, stream: &Arc<Stream>, bytes: &[u8], what: &str) -> Result<Memory, Diagnostic> {
+        Memory::of(gpu, stream, bytes).map_err(with(what))
+    }
+
+    fn read(stream: &Arc<Stream>, memory: &Memory, what: &str) -> Result<Vec<u8>, Diagnostic> {
+        memory.read(stream).map_err(with(what))
+    }
+
+    fn region(_: &Arc<Stream>, memory: &Memory) -> (u64, u64) {
+        (memory.address(), memory.bytes() as u64)
+    }
+
+    fn launch_on(stream: &Arc<Stream>) -> Launch<'_> {
+        Launch::on(stream)
+    }
+}

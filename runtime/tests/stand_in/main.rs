@@ -1,0 +1,42 @@
+//! Plans on GPUs on a machine without one: stand-ins for the drivers of both vendors note every call. A test that is generic
+//! over the vendor runs for each.
+
+mod cuda;
+mod hip;
+mod hip_only;
+mod launch;
+mod plans;
+mod prepare;
+mod vendor;
+
+/// Runs tests for both vendors.
+macro_rules! for_both {
+    ($($module:ident::$test:ident;)*) => {
+        mod on_cuda {$(
+            #[test]
+            fn $test() {
+                crate::$module::$test::<routefuse_runtime::cuda::Cuda>();
+            }
+        )*}
+        mod on_hip {$(
+            #[test]
+            fn $test() {
+                crate::$module::$test::<routefuse_runtime::hip::Hip>();
+            }
+        )*}
+    };
+}
+
+for_both! {
+    launch::every_launch_is_one_call_with_the_right_parameters;
+    launch::the_usual_launch_is_quick;
+    launch::refusals_call_nothing;
+    launch::nothing_is_launched_for_no_rows;
+    launch::small_launches_may_be_dependents;
+    launch::what_the_driver_refuses;
+    launch::two_gpus;
+    prepare::machine_code_is_kept;
+    prepare::bundles;
+    prepare::sealed;
+    prepare::on_a_pool;
+}
