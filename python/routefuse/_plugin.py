@@ -113,7 +113,7 @@ class Replaced:
 TOLERANCES = {2: 2e-2, 4: 1e-5}
 
 
-def differences(ours: typing.Any, theirs: typing.Any) -> list[str]:
+def differences(ours: typing.Any, theirs: typing.Any, absolute: float = 1e-6) -> list[str]:
     """Where two results differ, in words: rows in which ids differ, and the most by which floats do in the other rows.
 
     Rows in which both have the same weights but other ids are ties: the ids were chosen among equal keys. Without weights nothing
@@ -149,7 +149,7 @@ def differences(ours: typing.Any, theirs: typing.Any) -> list[str]:
             continue
         has_weights |= by_row
         a, b = (t.reshape(rows if by_row else 1, -1).float().sort(-1).values for t in (a, b))
-        far = ~torch.isclose(a, b, rtol=tolerance, atol=1e-6, equal_nan=True).all(-1).cpu()
+        far = ~torch.isclose(a, b, rtol=tolerance, atol=absolute, equal_nan=True).all(-1).cpu()
         if not far.any():
             continue
         if by_row:
