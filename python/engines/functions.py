@@ -34,6 +34,8 @@ class Function:
     around: typing.Callable[[typing.Any], typing.Any] | None = None
     #: What is particular about these arguments.
     what: str = ""
+    #: It draws random numbers, and is compared by shapes alone.
+    random: bool = False
     #: By how much floats may differ whose sum cancels.
     absolute: float = 1e-6
 
@@ -281,7 +283,13 @@ FUNCTIONS = [
         what="static, i64 map",
     ),
     Function(
-        TOPK, "_biased_grouped_topk_postprocess", replicated, elsewhere=POST, around=placed("at random"), what="dynamic"
+        TOPK,
+        "_biased_grouped_topk_postprocess",
+        replicated,
+        elsewhere=POST,
+        around=placed("at random"),
+        random=True,
+        what="dynamic",
     ),
     Function(
         TOPK,
@@ -452,6 +460,7 @@ FUNCTIONS = [
         "DistributionBasedRouting._sample_expert_ids",
         lambda t: (floats(t, 32),),
         around=simulated,
+        random=True,
     ),
     Function(
         f"{VMOE}/expert_substitution.py",

@@ -6,6 +6,7 @@ environment names it:
     ROUTEFUSE_REPLACE=all                          every function that is known of the engine
     ROUTEFUSE_REPLACE=biased_topk_impl,my.module.f  some of them, by name, or any function by its dotted name
     ROUTEFUSE_COMPARE=1                            runs both, and says where they differ; ties are told apart
+    ROUTEFUSE_RANDOM=philox                        takes random numbers from a seed of torch's generator
     ROUTEFUSE_FALLBACK=error                       raises for what does not become a kernel, instead of running it as it was
 
 A function that is replaced is captured at its first call with arguments of each kind (`routefuse.jit`), and called as it was
@@ -84,7 +85,7 @@ class Replaced:
         self.compare = compare
         # What an engine compiled by itself is captured as it was written.
         plain = getattr(original, "_torchdynamo_orig_callable", original)
-        self.jit = Jit(plain, "T", fallback, "eager", None)
+        self.jit = Jit(plain, "T", fallback, "eager", None, os.environ.get("ROUTEFUSE_RANDOM") or "refuse")
         self.calls = 0
         self.differences: list[str] = []
         functools.update_wrapper(self, plain)
@@ -200,6 +201,9 @@ def register(engine: Engine) -> list[Replaced]:
     engine.check()
     compare = os.environ.get("ROUTEFUSE_COMPARE", "") not in ("", "0")
     fallback = os.environ.get("ROUTEFUSE_FALLBACK", "eager")
+    random = os.environ.get("ROUTEFUSE_RANDOM") or "refuse"
+    if random not in ("refuse", "philox"):
+        raise Error(f"ROUTEFUSE_RANDOM={random}: it is refuse or philox")
     made = []
     for dotted in engine.named(wanted):
         try:

@@ -30,6 +30,9 @@ def compiled_select(logits):
 def centred(x):
     return x - x.mean(0)
 
+def shuffled(ids):
+    return ids + torch.randint(0, 4, ids.shape, dtype=ids.dtype)
+
 def mask(ids, first: int):
     ids.masked_fill_(ids >= first, -1)
 """
@@ -49,7 +52,7 @@ def engine_module(monkeypatch):
     user.select = module.select
     for m in (package, module, user):
         monkeypatch.setitem(sys.modules, m.__name__, m)
-    for name in ("ROUTEFUSE_REPLACE", "ROUTEFUSE_COMPARE", "ROUTEFUSE_FALLBACK"):
+    for name in ("ROUTEFUSE_REPLACE", "ROUTEFUSE_COMPARE", "ROUTEFUSE_FALLBACK", "ROUTEFUSE_RANDOM"):
         monkeypatch.delenv(name, raising=False)
     return module
 
@@ -100,6 +103,17 @@ def test_what_is_no_kernel_runs_as_it_was_or_fails(engine_module, monkeypatch):
     strict = _plugin.Replaced(made.original, False, "error")
     with pytest.raises(CaptureError, match="over rows"):
         strict(x)
+
+
+def test_random_numbers_are_taken_where_the_environment_says_so(engine_module, monkeypatch):
+    monkeypatch.setenv("ROUTEFUSE_REPLACE", "stand_in_engine.topk.shuffled")
+    monkeypatch.setenv("ROUTEFUSE_RANDOM", "philox")
+    (made,) = _plugin.register(ENGINE)
+    drawn = made(torch.zeros(64, 4, dtype=torch.int32))
+    assert drawn.unique().tolist() == [0, 1, 2, 3] and made.jit.captures == 1
+    monkeypatch.setenv("ROUTEFUSE_RANDOM", "mersenne")
+    with pytest.raises(routefuse.Error, match="refuse or philox"):
+        _plugin.register(ENGINE)
 
 
 def test_both_are_compared(engine_module, monkeypatch, caplog):

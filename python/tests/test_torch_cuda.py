@@ -86,6 +86,23 @@ def test_a_cuda_graph_replays_it(post, engine, allocates):
         assert same_bits(doubled, expected[2] * 2)
 
 
+def test_a_cuda_graph_draws_anew(engine):
+    """The seed is drawn by torch's own operation, whose generator a replayed graph moves on."""
+    x = torch.zeros(64, 8, device="cuda")
+    kernel = capture(lambda x: x + torch.rand_like(x), x, random="philox", engine=engine)
+    kernel(x)
+    graph = torch.cuda.CUDAGraph()
+    torch.cuda.synchronize()
+    with torch.cuda.graph(graph):
+        made = kernel(x)
+    drawn = []
+    for _ in range(2):
+        graph.replay()
+        torch.cuda.synchronize()
+        drawn.append(made.clone())
+    assert not torch.equal(*drawn) and all(((d >= 0) & (d < 1)).all() for d in drawn)
+
+
 def test_it_runs_on_the_current_stream(post, engine):
     host = engine.compile(routefuse.chains.graph("e_post_chain"))
     args = arguments(4096)

@@ -223,6 +223,49 @@ def test_jit_of_a_method(engine):
     assert torch.equal(gate.scale(a), a * 2 + 1)
 
 
+def test_one_row_of_a_matrix_is_changed_in_place(engine):
+    """Counts of a layer, in a buffer of all layers: the row is the kernel's input."""
+
+    def record(ids, counts):
+        ids = ids.flatten()
+        there = (ids >= 0) & (ids < 12)
+        counts[-2].scatter_add_(0, ids.masked_fill(~there, 0).long(), there.int())
+
+    kernel = capture(
+        record, torch.zeros(16, 4, dtype=torch.int32), torch.zeros(3, 12, dtype=torch.int32), engine=engine
+    )
+    assert kernel.inputs[1]["shape"] == [12] and kernel.inputs[1]["matrix_row"] == 1 and kernel.launches == 1
+    g = torch.Generator().manual_seed(1)
+    for rows, buffer in (
+        (5, torch.zeros(3, 12, dtype=torch.int32)),
+        (4096, torch.zeros(5, 20, dtype=torch.int32)[:3, :12]),
+    ):
+        ids = torch.randint(-2, 14, (rows, 4), generator=g, dtype=torch.int32)
+        ours, theirs = buffer.clone(memory_format=torch.preserve_format), buffer.clone()
+        kernel(ids, ours)
+        record(ids, theirs)
+        assert torch.equal(ours, theirs) and ours[1].sum() > 0
+    with pytest.raises(routefuse.Error, match="RF0605.*row 1 of it"):
+        kernel(ids, torch.zeros(1, 12, dtype=torch.int32))
+    with pytest.raises(routefuse.Error, match="RF0605"):
+        kernel(ids, torch.zeros(3, 11, dtype=torch.int32))
+
+    def two_rows(ids, counts):
+        record(ids, counts)
+        return counts[0] + 1
+
+    with pytest.raises(CaptureError):
+        capture(two_rows, torch.zeros(16, 4, dtype=torch.int32), torch.zeros(3, 12, dtype=torch.int32), engine=engine)
+
+    def overwritten(x, rows):
+        rows[2] = rows[2] * 2 + x
+
+    kernel = capture(overwritten, torch.zeros(4), torch.zeros(3, 4), rows=None, engine=engine)
+    ours = torch.arange(12.0).reshape(3, 4)
+    kernel(torch.ones(4), ours)
+    assert ours.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [17, 19, 21, 23]]
+
+
 # ops
 
 

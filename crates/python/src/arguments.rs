@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use smallvec::SmallVec;
 
-/// The arguments of a call, by parameter.
+/// The arguments of a call, by parameter, and behind them what is drawn for it.
 pub type Arguments<'py> = SmallVec<[Bound<'py, PyAny>; 12]>;
 
 /// Where the elements of each input are.
@@ -35,7 +35,7 @@ pub struct Keywords<'a, 'py> {
 const OWN: [&str; 3] = ["out", "dims", "error_word"];
 
 impl Kernel {
-    /// Which object is which parameter's.
+    /// Which object is which parameter's; and what is drawn.
     #[inline]
     pub(crate) fn assign<'py>(
         &self,
@@ -47,9 +47,13 @@ impl Kernel {
         let by_name = keywords.inputs.is_some_and(|named| !named.is_empty());
         if positional.len() == self.parameters.len() && !by_name {
             arguments.extend(positional.iter_borrowed().map(|object| object.to_owned()));
-            return Ok(());
+        } else {
+            self.assign_by_name(py, positional, keywords, arguments)?;
         }
-        self.assign_by_name(py, positional, keywords, arguments)
+        for draw in &self.drawn {
+            arguments.push(draw.bind(py).call0()?);
+        }
+        Ok(())
     }
 
     #[inline(never)]
@@ -169,10 +173,20 @@ impl Kernel {
                 views.push(self.other(py, port, object, numbers)?);
                 continue;
             }
-            let view = family.read(&port.name, object, port.written)?;
+            let mut view = family.read(&port.name, object, port.written)?;
+            if let Some(row) = port.matrix_row {
+                view = self.matrix_row(py, port, view, row)?;
+            }
             views.push(view.as_bits_of(port.dtype, family));
         }
         Ok(())
+    }
+
+    fn matrix_row(&self, py: Python<'_>, port: &InPort, view: View, row: u64) -> PyResult<View> {
+        view.matrix_row(row).ok_or_else(|| {
+            let message = format!("`{}` is {:?}, and row {row} of it is an input", port.name, view.shape());
+            wrong(py, Code::ArgumentExtent, message, format!("give a tensor with more than {row} rows"))
+        })
     }
 
     /// What is no tensor of the family: a number, or an error.

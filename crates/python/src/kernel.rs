@@ -37,6 +37,8 @@ pub struct Kernel {
     pub(crate) place: Place,
     /// What a call takes, in order: the inputs, unless it is a captured function's.
     pub(crate) parameters: Vec<Parameter>,
+    /// What makes the tensors that each call has anew, behind its arguments: seeds of random numbers.
+    pub(crate) drawn: Vec<Py<PyAny>>,
     pub(crate) inputs: Vec<InPort>,
     pub(crate) outputs: Vec<OutPort>,
     /// Some output lies, or may lie, in an input's memory.
@@ -73,6 +75,7 @@ impl Kernel {
                 shared: shared(i),
                 written: program.outputs.iter().any(|o| matches!(o.alias, Alias::InPlace(a) if a == i)),
                 layout: port.layout,
+                matrix_row: None,
                 shape: seen.shape,
             }
         };
@@ -95,6 +98,7 @@ impl Kernel {
             shares: inputs.iter().any(|port| port.shared.is_some()),
             rows_of: (0..program.symbols.len()).map(rows_of).collect(),
             parameters,
+            drawn: Vec::new(),
             inputs,
             outputs,
             returns,
@@ -214,13 +218,14 @@ impl Kernel {
         self.plan.target().name()
     }
 
-    /// Its inputs in order, as dicts with `name`, `dtype`, `shape`, `layout` and `written`. A dim without a fixed extent is its
-    /// name.
+    /// Its inputs in order, as dicts with `name`, `dtype`, `shape`, `layout`, `written` and `matrix_row`: which row of the
+    /// argument it is, or None for all of it. A dim without a fixed extent is its name.
     #[getter(inputs)]
     fn get_inputs<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let one = |p: &InPort| {
             let port = self.port(py, (&p.name, p.dtype, &p.shape), p.layout)?;
             port.set_item("written", p.written)?;
+            port.set_item("matrix_row", p.matrix_row)?;
             Ok(port)
         };
         self.inputs.iter().map(one).collect()
@@ -343,9 +348,10 @@ impl Kernel {
     ///
     /// `leaves` are the results, pairs of a kind ("output", "argument" or "constant") and which, or the constant. `shapes` gives
     /// for some outputs the shape that is seen, with pairs of a factor and a dim's name for a multiple of it. `parameters` are
-    /// what a call takes, pairs of a name and the input, or None where the tensor is not used; `bound` are the tensors of the
-    /// other inputs.
-    #[pyo3(signature = (leaves, shapes, unflatten, info, single, parameters, bound))]
+    /// what a call takes, pairs of a name and the input, or None where the tensor is not used; `bound` are the tensors of other
+    /// inputs, and `drawn` the functions that give each call the tensors of the rest. An input in `matrix_rows`
+    /// is that row of its argument.
+    #[pyo3(signature = (leaves, shapes, unflatten, info, single, parameters, bound, drawn, matrix_rows))]
     #[allow(clippy::too_many_arguments)] // keywords of one call
     fn _returning(
         &self,
@@ -357,6 +363,8 @@ impl Kernel {
         single: bool,
         parameters: Vec<(String, Option<usize>)>,
         bound: &Bound<'_, PyDict>,
+        drawn: &Bound<'_, PyDict>,
+        matrix_rows: &Bound<'_, PyDict>,
     ) -> PyResult<Kernel> {
         let leaf = |(kind, what): (String, Bound<'_, PyAny>)| match kind.as_str() {
             "output" | "argument" => {
@@ -391,11 +399,16 @@ impl Kernel {
             port.seen = seen;
         }
         for (i, port) in kernel.inputs.iter_mut().enumerate() {
+            port.matrix_row = matrix_rows.get_item(i)?.map(|row| row.extract()).transpose()?;
             let argument = parameters.iter().position(|p| p.1 == Some(i));
-            port.of = match (argument, bound.get_item(i)?) {
-                (Some(at), _) => Source::Argument(at),
-                (None, Some(tensor)) => Source::Bound(tensor.unbind()),
-                (None, None) => return Err(refused(py, format!("nothing is said of input `{}`", port.name))),
+            port.of = match (argument, bound.get_item(i)?, drawn.get_item(i)?) {
+                (Some(at), ..) => Source::Argument(at),
+                (None, Some(tensor), _) => Source::Bound(tensor.unbind()),
+                (None, None, Some(draw)) => {
+                    kernel.drawn.push(draw.unbind());
+                    Source::Argument(parameters.len() + kernel.drawn.len() - 1)
+                }
+                (None, None, None) => return Err(refused(py, format!("nothing is said of input `{}`", port.name))),
             };
         }
         kernel.parameters = parameters.iter().map(|p| Parameter::new(py, &p.0)).collect();
@@ -423,12 +436,14 @@ impl Kernel {
         }
         let mut kernel = Kernel::new(py, &self.engine, Arc::clone(&self.plan), self.place.again(), self.fused)?;
         for (port, of) in kernel.inputs.iter_mut().zip(&self.inputs) {
+            port.matrix_row = of.matrix_row;
             port.of = match &of.of {
                 Source::Argument(at) => Source::Argument(*at),
                 Source::Bound(tensor) => Source::Bound(tensor.clone_ref(py)),
             };
         }
         kernel.parameters = self.parameters.iter().map(|p| Parameter::new(py, &p.name)).collect();
+        kernel.drawn = self.drawn.iter().map(|draw| draw.clone_ref(py)).collect();
         kernel.outputs.clone_from(&self.outputs);
         kernel.returns = Returns {
             leaves: outputs.into_iter().map(Return::Output).collect(),
@@ -441,11 +456,11 @@ impl Kernel {
 
     /// How a call's arguments and results stand to inputs and outputs, for `routefuse.torch.as_op`: a dict with `parameters`,
     /// `arguments` (for each input the parameter, or None), `rows` (the parameters whose leading extent is the rows), `leaves`,
-    /// `single` and `unflatten`.
+    /// `single`, `unflatten` and `drawn`.
     fn _signature<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         let argument = |port: &InPort| match port.of {
-            Source::Argument(at) => Some(at),
+            Source::Argument(at) => Some(at).filter(|at| *at < self.parameters.len()),
             Source::Bound(_) => None,
         };
         let rows: Vec<usize> = self.inputs.iter().filter(|p| p.symbol.is_some()).filter_map(argument).collect();
@@ -460,6 +475,7 @@ impl Kernel {
         dict.set_item("leaves", self.returns.leaves.iter().map(leaf).collect::<PyResult<Vec<_>>>()?)?;
         dict.set_item("single", self.returns.single && self.returns.leaves.len() == 1)?;
         dict.set_item("unflatten", self.returns.unflatten.is_some())?;
+        dict.set_item("drawn", !self.drawn.is_empty())?;
         Ok(dict)
     }
 

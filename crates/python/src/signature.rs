@@ -20,6 +20,8 @@ pub struct InPort {
     /// An output lies in its memory.
     pub written: bool,
     pub layout: Layout,
+    /// It is this row of a matrix that is given.
+    pub matrix_row: Option<u64>,
     pub shape: Vec<Extent>,
 }
 

@@ -102,7 +102,9 @@ def _kernel(graph: torch.fx.GraphModule, rounding: str) -> typing.Callable[[list
         for i, p in enumerate(placeholders)
     ]
     leaves = [("argument", value) if kind == "input" else (kind, value) for kind, value in converted.leaves]
-    ready = kernel._returning(leaves, converted.shapes, None, {"notes": converted.notes}, False, parameters, {})
+    ready = kernel._returning(
+        leaves, converted.shapes, None, {"notes": converted.notes}, False, parameters, {}, {}, converted.matrix_rows
+    )
 
     def run(args: list[typing.Any]) -> typing.Any:
         given, args[:] = list(args), []

@@ -26,6 +26,8 @@ def capture(
     static: typing.Mapping[str, typing.Any] | None = None,
     scalars: typing.Collection[str] = (),
     rounding: str = "eager",
+    random: str = "refuse",
+    generator: torch.Generator | None = None,
     outputs: typing.Sequence[str] | None = None,
     name: str | None = None,
     engine: Engine | None = None,
@@ -47,22 +49,39 @@ def capture(
     With `rounding="eager"` 16-bit floats are rounded after each operation, as eager torch does; with "fused" where they reach
     memory. `outputs` names the results that are new, `name` the graph.
 
+    Random numbers are refused unless `random="philox"`: then each call draws a seed from torch's generator on the device (or
+    from `generator`), and the kernel makes of it numbers that are distributed as torch's are, and are others.
+
     Where torch means something else than routefuse, `docs/python.md` has the list. Raises CaptureError for a function that does
     not become a kernel, with the operation, the reason and the line of its source.
     """
     arguments = _Arguments(function, examples, dict(static or {}), scalars)
     if rounding not in ("eager", "fused"):
         raise CaptureError(f"rounding={rounding!r}", help='it is "eager" or "fused"')
+    if random not in ("refuse", "philox"):
+        raise CaptureError(f"random={random!r}", help='it is "refuse" or "philox"')
+    options = _Options(rounding, random, generator, outputs, name, engine)
     failure: CaptureError | None = None
     for with_rows in itertools.islice(arguments.guesses(rows), MOST_GUESSES):
         try:
             traced = trace(function, arguments.args, arguments.kwargs, with_rows)
-            return _kernel(arguments, traced, with_rows, rounding, outputs, name, engine)
+            return _kernel(arguments, traced, with_rows, options)
         except CaptureError as error:
             # The first reading is the plain one; its reason is the one to tell.
             failure = failure or error
     assert failure is not None
     raise failure
+
+
+class _Options(typing.NamedTuple):
+    """What `capture` is asked for, besides the arguments."""
+
+    rounding: str
+    random: str
+    generator: torch.Generator | None
+    outputs: typing.Sequence[str] | None
+    name: str | None
+    engine: Engine | None
 
 
 class _Arguments:
@@ -186,15 +205,7 @@ def _graph_name(name: str) -> str:
     return "".join(c if c.isalnum() or c in "_." else "_" for c in name) or "captured"
 
 
-def _kernel(
-    arguments: _Arguments,
-    traced: Traced,
-    with_rows: frozenset[typing.Any],
-    rounding: str,
-    outputs: typing.Sequence[str] | None,
-    name: str | None,
-    engine: Engine | None,
-) -> Kernel:
+def _kernel(arguments: _Arguments, traced: Traced, with_rows: frozenset[typing.Any], options: _Options) -> Kernel:
     examples = dict(arguments.tensors)
     placeholders: list[Input | None] = []
     names = set(arguments.names.values())
@@ -211,18 +222,19 @@ def _kernel(
             placeholders.append(None)
     converted = convert(
         traced.module,
-        _graph_name(name or arguments.called),
+        _graph_name(options.name or arguments.called),
         placeholders,
-        rounding=rounding,
+        rounding=options.rounding,
         rows=traced.rows,
-        outputs=outputs,
+        random=options.random,
+        outputs=options.outputs,
         first_result=traced.first_result,
         results=traced.results,
     )
     # Last, because what cannot be converted is the plainer reason.
     traced.check_path()
     device = arguments.tensors[0][1].device
-    kernel = (engine or _engines.engine()).compile(converted.graph, device=device)
+    kernel = (options.engine or _engines.engine()).compile(converted.graph, device=device)
     inputs = {placeholder: position for position, placeholder in enumerate(converted.inputs)}
     of_argument = {key: i for i, (kind, key) in enumerate(traced.sources) if kind == "arg"}
     parameters = [(arguments.names[k], inputs.get(of_argument.get(k, -1))) for k, _ in arguments.tensors]
@@ -252,11 +264,24 @@ def _kernel(
         "parameters": [name for name, _ in parameters],
         "rows": [arguments.names[k] for k in positions if k in with_rows],
         "static": {arguments.names.get(k, str(k)): v for k, v in _constants(arguments)},
-        "rounding": rounding,
+        "rounding": options.rounding,
+        "random": options.random,
         "operations": converted.operations,
         "notes": converted.notes,
     }
-    return kernel._returning(leaves, converted.shapes, unflatten, info, single, parameters, bound)
+    drawn = {} if converted.seed is None else {converted.seed: _seeds(device, options.generator)}
+    rows = converted.matrix_rows
+    return kernel._returning(leaves, converted.shapes, unflatten, info, single, parameters, bound, drawn, rows)
+
+
+def _seeds(device: torch.device, generator: torch.Generator | None) -> typing.Callable[[], torch.Tensor]:
+    """What draws a seed for each call, on the device: a CUDA graph that is replayed draws anew."""
+
+    def draw() -> torch.Tensor:
+        seed = torch.randint(0, (1 << 63) - 1, (), dtype=torch.int64, device=device, generator=generator)
+        return seed.view(torch.uint64)
+
+    return draw
 
 
 def _children(structure: typing.Any) -> list[typing.Any]:
@@ -289,11 +314,12 @@ class Jit:
         fallback: str,
         rounding: str,
         engine: Engine | None,
+        random: str = "refuse",
     ) -> None:
         if fallback not in ("error", "eager"):
             raise CaptureError(f"fallback={fallback!r}", help='it is "error" or "eager"')
         self.function = function
-        self.rows, self.fallback, self.rounding, self.engine = rows, fallback, rounding, engine
+        self.rows, self.fallback, self.rounding, self.engine, self.random = rows, fallback, rounding, engine, random
         #: Kernels by the arguments that are no tensors, the latest used first.
         self.kernels: dict[typing.Any, list[Kernel]] = {}
         #: Why calls of a kind are run eagerly.
@@ -335,7 +361,15 @@ class Jit:
                 f"`{self.__name__}` has no kernel for these arguments, and a CUDA graph is being captured",
                 help="call it once with such arguments before, or its method `kernel`",
             )
-        made = capture(self.function, *args, rows=self.rows, static=kwargs, rounding=self.rounding, engine=self.engine)
+        made = capture(
+            self.function,
+            *args,
+            rows=self.rows,
+            static=kwargs,
+            rounding=self.rounding,
+            random=self.random,
+            engine=self.engine,
+        )
         made.info["kind"] = _kind(tensors, made)
         self.kernels.setdefault(key, []).insert(0, made)
         return made
@@ -397,6 +431,7 @@ def jit(
     rows: str | typing.Collection[str] | None = "T",
     fallback: str = "error",
     rounding: str = "eager",
+    random: str = "refuse",
     engine: Engine | None = None,
 ) -> typing.Any:
     """A decorator: the function is captured at its first call with arguments of each kind, and its kernel called from then on.
@@ -406,5 +441,5 @@ def jit(
     that raises CaptureError. `.kernel(*args)` captures without calling. The other arguments are those of `capture`.
     """
     if function is None:
-        return functools.partial(jit, rows=rows, fallback=fallback, rounding=rounding, engine=engine)
-    return Jit(function, rows, fallback, rounding, engine)
+        return functools.partial(jit, rows=rows, fallback=fallback, rounding=rounding, random=random, engine=engine)
+    return Jit(function, rows, fallback, rounding, engine, random)

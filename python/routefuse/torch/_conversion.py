@@ -101,6 +101,9 @@ class Conversion:
         self.rows = rows
         self.node: torch.fx.Node | None = None
         self.notes: list[str] = []
+        #: The seed of random numbers, where they are taken; and how many operations drew some.
+        self.seed: Value | None = None
+        self.draws = 0
         self._consts: dict[tuple[str, str], IrValue] = {}
         self._dim_declared = False
 

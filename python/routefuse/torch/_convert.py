@@ -26,6 +26,8 @@ BOOKKEEPING = frozenset(
     "view _unsafe_view reshape expand unsqueeze squeeze slice select clone alias detach lift_fresh_copy permute transpose t"
     " getitem scalar_tensor split split_with_sizes unbind".split()
 )
+#: Operations that draw random numbers.
+RANDOM = ("aten.rand", "aten.rand_like", "aten.randint", "aten.randint_like", "aten.bernoulli")
 _ALIASES = (
     "view",
     "slice",
@@ -62,6 +64,10 @@ class Converted:
     #: Outputs whose shape torch sees otherwise: position to dims, those of rows as pairs (factor, "T").
     shapes: dict[int, list[typing.Any]]
     notes: list[str]
+    #: The input of the graph that is a seed of random numbers, which each call draws.
+    seed: int | None
+    #: Inputs that are a row of their placeholder, and which.
+    matrix_rows: dict[int, int]
     #: The operations of torch's graph, each once, but for those that compute nothing.
     operations: list[str]
 
@@ -89,13 +95,14 @@ def convert(
     *,
     rounding: str,
     rows: typing.Iterable[typing.Any],
+    random: str = "refuse",
     outputs: typing.Sequence[str] | None = None,
     first_result: int = 0,
     results: int | None = None,
 ) -> Converted:
     """Converts a graph of aten operations. `placeholders` are its inputs in order, None for those that are no tensors; `rows`
-    are the symbols that are the number of rows. Raises CaptureError for what cannot be converted."""
-    walk = _Walk(module, name, placeholders, rounding, frozenset(rows))
+    are the symbols that are the number of rows; `random` is "philox" or "refuse". Raises CaptureError for what cannot be converted."""
+    walk = _Walk(module, name, placeholders, rounding, frozenset(rows), random)
     return walk.run(outputs, first_result, results)
 
 
@@ -113,6 +120,7 @@ class _Walk:
         placeholders: typing.Sequence[Input | None],
         rounding: str,
         rows: frozenset[typing.Any],
+        random: str,
     ) -> None:
         self.module = module
         self.placeholders = placeholders
@@ -122,6 +130,9 @@ class _Walk:
         self.inputs: list[int] = []
         self.mutated: dict[int, Value] = {}
         self.position: dict[torch.fx.Node, int] = {}
+        #: Of placeholders of which one row is written, and nothing else looked at: that row.
+        self.matrix_row: dict[torch.fx.Node, int] = {}
+        self.random = random
 
     def run(self, outputs: typing.Sequence[str] | None, first_result: int, results: int | None) -> Converted:
         self.declare()
@@ -181,6 +192,10 @@ class _Walk:
             assert given is not None
             value = node.meta["val"]
             dtype, shape = self.g.dtype(value.dtype), self.input_shape(node)
+            row = self.written_row(node, shape)
+            if row is not None:
+                self.matrix_row[node] = row
+                shape, given = shape[1:], Input(given.name)
             if dtype == "f64":
                 self.g.refuse(f"the argument `{given.name}` is of float64, which graphs lack", "give it as float32")
             dims = _shapes.layout(shape).dims
@@ -197,6 +212,36 @@ class _Walk:
             made.source = i
             self.values[node] = made
             self.inputs.append(i)
+        if self.random == "philox" and any(_packet(n) in RANDOM for n in self.module.graph.nodes):
+            name = "seed"
+            while any(p is not None and p.name == name for p in self.placeholders):
+                name += "_"
+            self.g.seed = Value("u64", (), ir=self.g.builder.input(name, "u64", ()))
+
+    def written_row(self, node: torch.fx.Node, shape: _shapes.Shape) -> int | None:
+        """The row of a matrix without rows, if the function changes this one and asks for no other: it is the input then."""
+        if len(shape) < 2 or not isinstance(shape[0], int) or not any(_packet(u) == "aten.copy_" for u in node.users):
+            return None
+        found = set()
+        for user in node.users:
+            packet, args = _packet(user), user.args
+            if (
+                packet == "aten.copy_"
+                and args[0] is node
+                and _packet(typing.cast(torch.fx.Node, args[1])) == "aten.select_scatter"
+            ):
+                continue
+            at = {"aten.select": 1, "aten.select_scatter": 2}.get(packet or "")
+            if (
+                at is None
+                or args[0] is not node
+                or node in args[1:]
+                or args[at] != 0
+                or not isinstance(args[at + 1], int)
+            ):
+                return None
+            found.add(typing.cast(int, args[at + 1]) % shape[0])
+        return found.pop() if len(found) == 1 else None
 
     def is_needed(self, node: torch.fx.Node) -> bool:
         return bool(node.users) or any(not isinstance(d, int) for d in node.meta["val"].shape)
@@ -240,6 +285,8 @@ class _Walk:
         full = f"{packet}.{target._overloadname}"
         if packet == "aten.copy_":
             return self.mutate(node)
+        if node.args and node.args[0] in self.matrix_row:
+            return self.of_matrix_row(node, packet)
         value = node.meta.get("val")
         if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)) or packet.startswith("aten.sym_"):
             return value
@@ -261,6 +308,15 @@ class _Walk:
         except Exception as problem:  # the conversion is total: whatever was not thought of has a name and a line
             self.g.refuse(f"it is called in a way that is not converted ({type(problem).__name__}: {problem})")
         self.follow_source(packet, made)
+        return made
+
+    def of_matrix_row(self, node: torch.fx.Node, packet: str) -> Value:
+        """A row of a matrix of which only that row is an input: taken out, or written back."""
+        if packet == "aten.select_scatter":
+            return self.operand(node.args[1])
+        row = self.values[typing.cast(torch.fx.Node, node.args[0])]
+        made = Value(row.dtype, row.shape, ir=row.ir)
+        made.source = row.source
         return made
 
     def follow_source(self, packet: str, made: typing.Any) -> None:
@@ -352,4 +408,6 @@ class _Walk:
             graph = g.builder.finish()
         except Error as error:
             raise CaptureError(f"the graph that it becomes is not valid\n{error}") from error
-        return Converted(graph, self.inputs, leaves, shapes, g.notes, self.operations())
+        seed = len(self.inputs) if g.seed is not None else None
+        matrix_rows = {self.inputs.index(self.position[node]): row for node, row in self.matrix_row.items()}
+        return Converted(graph, self.inputs, leaves, shapes, g.notes, seed, matrix_rows, self.operations())

@@ -76,8 +76,10 @@ def as_op(kernel: Kernel, name: str) -> Op:
             leaves.append((kind, position[what]) if kind == "output" else (kind, what))
     schema = _schema(described, inputs, len(new))
     library = _libraries.setdefault(namespace, torch.library.Library(namespace, "FRAGMENT"))
-    tags = (torch.Tag.needs_fixed_stride_order,) if hasattr(torch.Tag, "needs_fixed_stride_order") else ()
-    library.define(plain + schema, tags=tags)
+    tags = [torch.Tag.needs_fixed_stride_order] if hasattr(torch.Tag, "needs_fixed_stride_order") else []
+    if described["drawn"]:
+        tags.append(torch.Tag.nondeterministic_seeded)
+    library.define(plain + schema, tags=tuple(tags))
     by_output = kernel._giving_outputs(new)
     _kernels[name] = by_output
 

@@ -61,7 +61,7 @@ def aten_backend(
 
 
 def _decompositions() -> dict[typing.Any, typing.Any]:
-    """torch's own, but for operations that are converted as they are, because taken apart they would mean something else."""
+    """torch's own, but for operations that are converted as they are: taken apart they would mean something else, or more."""
     table = dict(core_aten_decompositions())
     keep = (
         "aten::floor_divide",
@@ -72,6 +72,7 @@ def _decompositions() -> dict[typing.Any, typing.Any]:
         "aten::rsub",
         "aten::sum",
         "aten::mean",
+        "aten::select_scatter",
     )
     return {op: how for op, how in table.items() if getattr(op, "name", lambda: "")().split(".")[0] not in keep}
 

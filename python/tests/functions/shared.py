@@ -47,7 +47,7 @@ def per_rank(expert_ids: torch.Tensor) -> torch.Tensor:
 
 @case(
     lambda rows, g: (ids(rows, K, E, g, padding=True),),
-    "add any arange copy empty eq floor_divide ge mul slice_scatter where",
+    "add any copy empty floor_divide ge mul select_scatter slice_scatter where",
 )
 def waterfill(expert_ids: torch.Tensor) -> torch.Tensor:
     """The shared expert's copy on the rank that the token visits anyway; else on the token's own."""

@@ -110,6 +110,18 @@ impl View {
         if bits { self.as_dtype(DType::Bf16) } else { self }
     }
 
+    /// One row of a matrix, or of a tensor of more dims; none if it has not so many.
+    pub fn matrix_row(&self, row: u64) -> Option<View> {
+        let (extent, step) = (*self.shape().first()?, *self.strides().first()?);
+        let bytes = row.checked_mul(u64::try_from(step).ok()?)?.checked_mul(self.dtype.size())?;
+        if row >= extent {
+            return None;
+        }
+        let ptr = self.ptr.wrapping_add(usize::try_from(bytes).ok()?);
+        let dim = |d: usize| (self.shape[d + 1], self.strides[d + 1]);
+        View::of_dims(ptr, self.dtype, self.device, usize::from(self.rank) - 1, dim)
+    }
+
     /// Whether both are the same elements in the same order.
     #[inline]
     pub fn is_same(&self, other: &View) -> bool {

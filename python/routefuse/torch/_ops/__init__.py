@@ -1,5 +1,5 @@
 """What converts each operation, by kind."""
 
-from . import creation, lookup, movement, pointwise, rows
+from . import creation, lookup, movement, pointwise, random, rows
 
-__all__ = ["creation", "lookup", "movement", "pointwise", "rows"]
+__all__ = ["creation", "lookup", "movement", "pointwise", "random", "rows"]

@@ -15,10 +15,11 @@ Operand = typing.Any
 @converts("aten.full", "aten.full_like", "aten.new_full")
 def full(g: Conversion, of: Operand, size_or_value: Operand, value: Operand = None, **options: Operand) -> Value:
     fill = size_or_value if value is None else value
-    return _filled(g, fill)
+    return filled(g, fill)
 
 
-def _filled(g: Conversion, fill: Operand) -> Value:
+def filled(g: Conversion, fill: Operand) -> Value:
+    """The node's result, every element of which is this number."""
     dtype, shape = g.result()
     constant = fill.const if isinstance(fill, Value) else fill
     if not isinstance(constant, (bool, int, float)):
@@ -29,12 +30,12 @@ def _filled(g: Conversion, fill: Operand) -> Value:
 
 @converts("aten.zeros", "aten.zeros_like", "aten.new_zeros")
 def zeros(g: Conversion, *args: Operand, **options: Operand) -> Value:
-    return _filled(g, 0)
+    return filled(g, 0)
 
 
 @converts("aten.ones", "aten.ones_like", "aten.new_ones")
 def ones(g: Conversion, *args: Operand, **options: Operand) -> Value:
-    return _filled(g, 1)
+    return filled(g, 1)
 
 
 @converts(
@@ -47,12 +48,12 @@ def ones(g: Conversion, *args: Operand, **options: Operand) -> Value:
 )
 def empty(g: Conversion, *args: Operand, **options: Operand) -> Value:
     """Memory of any content: zeros here."""
-    return _filled(g, 0)
+    return filled(g, 0)
 
 
 @converts("aten.scalar_tensor")
 def scalar_tensor(g: Conversion, value: Operand, **options: Operand) -> Value:
-    return _filled(g, value)
+    return filled(g, value)
 
 
 @converts("aten.lift_fresh_copy", "aten.lift_fresh")
@@ -83,31 +84,6 @@ def arange(g: Conversion, *args: Operand, **options: Operand) -> Value:
     if start != 0:
         made = g.pointwise("add", [made, g.cast(g.value(start), dtype)], dtype, shape)
     return made
-
-
-@converts("aten.randint")
-def randint(g: Conversion, *args: Operand, **options: Operand) -> Value:
-    """Of a range of one number, that number."""
-    low, high = (args[0], args[1]) if "low" in str(g.op_name()) else (0, args[0])
-    if isinstance(low, int) and isinstance(high, int) and high == low + 1:
-        return _filled(g, low)
-    random(g)
-
-
-@converts(
-    "aten.rand",
-    "aten.randn",
-    "aten.rand_like",
-    "aten.randn_like",
-    "aten.bernoulli",
-    "aten.multinomial",
-    "aten.randperm",
-)
-def random(g: Conversion, *args: Operand, **options: Operand) -> typing.NoReturn:
-    g.refuse(
-        "random numbers of torch's generator, which a replayed kernel would draw again and again",
-        "draw them outside and give them as an argument",
-    )
 
 
 @converts("get_attr")
