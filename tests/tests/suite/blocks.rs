@@ -275,9 +275,9 @@ fn r14_what_else_blocks_meet_has_the_same_bits() {
 fn r14_the_tail_of_a_block_has_a_row_in_each_lane() {
     let engine = Engine::builder().build().expect("an engine");
     // Quotients by their lanes: of the block's chosen experts, and of Mixtral's eight experts, one vector a column; and of a row
-    // that is done by itself one vector for all its columns.
+    // that is done by itself one vector for all its columns. Mixtral's code has a whole block, and one whose last row is repeated.
     let quotients = [
-        ("mixtral", vec![("vector<2xf32>", 1), ("vector<8xf32>", 8 + 2 + 1)]),
+        ("mixtral", vec![("vector<2xf32>", 1), ("vector<8xf32>", 2 * (8 + 2) + 1)]),
         ("gpt-oss", vec![("vector<4xf32>", 1), ("vector<8xf32>", 4)]),
         ("qwen3-moe", vec![("vector<32xf32>", 1), ("vector<8xf32>", 8 + 1)]),
     ];

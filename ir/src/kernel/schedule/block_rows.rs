@@ -20,6 +20,13 @@ pub const BLOCK_ROWS: u32 = 8;
 /// The most columns of what has a row in each lane. Code is written out for every column.
 pub const NARROW: u64 = 16;
 
+/// The most rows left over of which what has a row in each lane is done one by one even where the last could be repeated.
+pub const MOST_ONE_BY_ONE: u32 = 1;
+
+/// The most bytes of all that has a row in each lane, of a block, where there is code for a block in which the last row is
+/// repeated: code grows with it, and of what is longer a launch of few rows is no great part.
+const MOST_REPEATED: u64 = 2 << 10;
+
 /// Which of a kernel's values are computed row by row where rows are done in blocks.
 #[derive(Clone, Debug)]
 pub struct Division<'k> {
@@ -127,6 +134,17 @@ impl<'k> Division<'k> {
     /// Whether a value is a long top-k whose rounds are done for several rows at a time.
     pub fn goes_round(&self, id: ValueId) -> bool {
         self.is_by_row(id) && goes_round(self.kernel, id)
+    }
+
+    /// Whether rows that are left over, if there are more than [`MOST_ONE_BY_ONE`], are done as a block in whose further lanes
+    /// is the last row again. So they are where that is little, all work has a row in each lane and nothing is added to memory:
+    /// then it costs no more than a whole block, and what is written twice is equal.
+    pub fn repeats_last_row(&self) -> bool {
+        let reached = reached(self.kernel);
+        let has_wide =
+            self.kernel.values().any(|(id, value)| reached[id.0 as usize] && self.is_by_row(id) && value.space.per_row);
+        let stores_once = |s: &Store| s.add_at.is_some() || Self::stores_by_row(self.kernel.store_cols(s));
+        !has_wide && !self.kernel.stores.iter().any(stores_once) && self.upright_bytes() <= MOST_REPEATED
     }
 
     /// Bytes of all that has a row in each lane: what a block needs at once at most.

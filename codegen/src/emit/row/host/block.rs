@@ -2,7 +2,8 @@
 //!
 //! A block is as many rows as a vector has lanes, or the rows that are left at the end. In each phase what is wide is computed
 //! row by row, and the rounds of a top-k that ends the phase are done for several rows at a time. What is narrow has a row in
-//! each lane ([`super::upright`]) in a whole block; of rows that are left over it is done row by row.
+//! each lane ([`super::upright`]) in a whole block. Of rows that are left over it is done row by row; but where nothing else is
+//! done of them, and they are many, as a block in whose further lanes is the last row again ([`Division::repeats_last_row`]).
 
 use super::stack::{Columns, OfBlock, OnStack};
 use super::topk::Ranked;
@@ -14,7 +15,7 @@ use crate::emit::pull::known::Lanes;
 use crate::emit::row::{Segments, Selection};
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::kernel::schedule::Domain;
-use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division};
+use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division, MOST_ONE_BY_ONE};
 use routefuse_ir::kernel::schedule::key_blocks::key_blocks;
 use routefuse_ir::kernel::{RowOp, RowValue, ValueId};
 use routefuse_ir::op::TopKOrder;
@@ -55,6 +56,8 @@ pub(super) struct Block<'f, 'm> {
     /// What is stored row by row.
     wide_stores: Vec<&'f Domain>,
     narrow_stores: Vec<&'f Domain>,
+    /// Many rows that are left over are a block in which the last is repeated.
+    repeats_last_row: bool,
 }
 
 impl<'m> RowHost<'_, 'm> {
@@ -87,7 +90,8 @@ impl<'m> RowHost<'_, 'm> {
         let phases = phases.collect();
         let narrow: Vec<ValueId> = held.iter().filter(|id| !division.is_by_row(**id)).copied().collect();
         let (wide_stores, narrow_stores) = domains.iter().partition(|d| Division::stores_by_row(d.cols));
-        Block { phases, narrow: self.tasks(&narrow, holdings, &|_| (1, 1)), wide_stores, narrow_stores }
+        let narrow = self.tasks(&narrow, holdings, &|_| (1, 1));
+        Block { phases, narrow, wide_stores, narrow_stores, repeats_last_row: division.repeats_last_row() }
     }
 
     /// The loop over blocks of rows.
@@ -105,20 +109,43 @@ impl<'m> RowHost<'_, 'm> {
                 }
                 let is_whole = b.cmpi(IntPredicate::Eq, rows, whole);
                 let upright = |_: &_| {
-                    self.pull.scopes.scoped(|| self.upright(block, first));
+                    let rows = (0..u64::from(BLOCK_ROWS)).map(|lane| Ix::value(first, 1).offset(lane)).collect();
+                    self.pull.scopes.scoped(|| self.upright(block, first, rows));
                     vec![]
                 };
-                let one_by_one = |_: &_| {
-                    self.rows_of_block((first, rows), |row, number| {
-                        self.hold_of_row(block, block.phases.len(), number);
-                        block.narrow.iter().for_each(|task| self.carry_out(task, &row));
-                        store_row(&self.pull, &block.narrow_stores, self.ix.materialise(row.row[0]), false);
-                    });
+                let left_over = |_: &_| {
+                    self.left_over(block, (first, rows));
                     vec![]
                 };
-                b.if_then_else(is_whole, &[], upright, one_by_one);
+                b.if_then_else(is_whole, &[], upright, left_over);
             });
         });
+    }
+
+    /// What is narrow of the rows that are left over.
+    fn left_over(&self, block: &Block<'_, 'm>, (first, rows): (Val<'m>, Val<'m>)) {
+        let (b, i64) = (self.b, self.b.int(64));
+        let one_by_one = |_: &_| {
+            self.rows_of_block((first, rows), |row, number| {
+                self.hold_of_row(block, block.phases.len(), number);
+                block.narrow.iter().for_each(|task| self.carry_out(task, &row));
+                store_row(&self.pull, &block.narrow_stores, self.ix.materialise(row.row[0]), false);
+            });
+            vec![]
+        };
+        if !block.repeats_last_row {
+            one_by_one(b);
+            return;
+        }
+        let repeated = |_: &_| {
+            let last = b.addi(first, b.subi(rows, b.const_int(i64, 1)));
+            let row = |lane| Ix::value(b.minsi(b.addi(first, b.const_int(i64, lane)), last), 1);
+            let rows = (0..i64::from(BLOCK_ROWS)).map(row).collect();
+            self.pull.scopes.scoped(|| self.upright(block, first, rows));
+            vec![]
+        };
+        let are_few = b.cmpi(IntPredicate::Sle, rows, b.const_int(i64, i64::from(MOST_ONE_BY_ONE)));
+        b.if_then_else(are_few, &[], one_by_one, repeated);
     }
 
     /// Runs `body` with the index and the number of each row of a block.
@@ -246,9 +273,8 @@ impl<'m> RowHost<'_, 'm> {
         }
     }
 
-    /// What is narrow, of a whole block from this row on.
-    fn upright(&self, block: &Block<'_, 'm>, first: Val<'m>) {
-        let rows = (0..u64::from(BLOCK_ROWS)).map(|lane| Ix::value(first, 1).offset(lane)).collect();
+    /// What is narrow, of these rows of the block that begins with this row, one a lane.
+    fn upright(&self, block: &Block<'_, 'm>, first: Val<'m>, rows: Vec<Ix<'m>>) {
         let at = Index::new(rows, vec![Ix::constant(0)], None);
         for Left { id, columns, .. } in
             self.left_before(block, block.phases.len()).into_iter().filter(|left| !left.keys)

@@ -25,7 +25,13 @@ impl<'m> RowHost<'_, 'm> {
         }
         self.pull.hold(
             id,
-            Rc::new(InColumns { b: self.b, ix: Rc::clone(&self.ix), lanewise: Rc::clone(&self.lanewise), columns }),
+            Rc::new(InColumns {
+                b: self.b,
+                ix: Rc::clone(&self.ix),
+                lanewise: Rc::clone(&self.lanewise),
+                rows: at.row.clone(),
+                columns,
+            }),
         );
     }
 }
@@ -35,6 +41,8 @@ struct InColumns<'a, 'm> {
     b: &'a Builder<'m>,
     ix: Rc<Indexing<'a, 'm>>,
     lanewise: Rc<Lanewise<'a, 'm>>,
+    /// The row of each lane.
+    rows: Vec<Ix<'m>>,
     columns: Vec<Lanes<'m>>,
 }
 
@@ -44,16 +52,17 @@ impl<'m> Held<'m> for InColumns<'_, 'm> {
         if index.row.len() == BLOCK_ROWS as usize {
             return Some(self.chosen(&self.columns, &index.column));
         }
-        // Some rows of the block, whose rows differ by constants.
+        // Some rows of the block.
         let of_lane = |lane: usize| {
-            let row = index.row_of(lane).plus as u32;
+            let row = self.rows.iter().position(|row| row.key() == index.row_of(lane).key())? as u32;
             let one = |x: &Lanes<'m>| {
                 let of = |v: Val<'m>| self.b.extract(v, if self.b.lanes(self.b.type_of(v)) == 1 { 0 } else { row });
                 Lanes { value: of(x.value), lanes: 1, trap: x.trap.map(of), ..*x }
             };
-            self.chosen(&self.columns.iter().map(one).collect::<Vec<_>>(), &[index.column_of(lane)])
+            Some(self.chosen(&self.columns.iter().map(one).collect::<Vec<_>>(), &[index.column_of(lane)]))
         };
-        Some(self.lanewise.joined(&(0..index.lanes() as usize).map(of_lane).collect::<Vec<_>>()))
+        let lanes: Option<Vec<Lanes<'m>>> = (0..index.lanes() as usize).map(of_lane).collect();
+        Some(self.lanewise.joined(&lanes?))
     }
 }
 

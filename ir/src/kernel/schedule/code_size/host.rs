@@ -40,12 +40,20 @@ pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, division: Option<&
     }
     walk.hold_for_stores(domain.cols, widest);
     let narrow = |cols: u64| division.is_some() && !Division::stores_by_row(cols);
+    // Rows that are left over may be a block of their own.
+    let blocks = match division {
+        Some(division) if division.repeats_last_row() => &BLOCKS[..],
+        Some(_) => &BLOCKS[..1],
+        None => &[],
+    };
     if narrow(domain.cols) {
-        for column in 0..domain.cols {
-            store.operands().for_each(|id| walk.ask(id, &run(column, 1), BLOCK));
+        for block in blocks {
+            for column in 0..domain.cols {
+                store.operands().for_each(|id| walk.ask(id, &run(column, 1), *block));
+            }
+            // Columns become rows by shuffles.
+            walk.count(store.value, if store.add_at.is_some() { 64 } else { 5 } * domain.cols);
         }
-        // Columns become rows by shuffles.
-        walk.count(store.value, if store.add_at.is_some() { 64 } else { 5 } * domain.cols);
     }
     while walk.goes_on()
         && let Some(id) = walk.to_compute.pop()
@@ -55,17 +63,19 @@ pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, division: Option<&
             Some(row) => {
                 row_value(walk, id, row);
                 if upright {
-                    upright_row_value(walk, id, row);
+                    blocks.iter().for_each(|block| upright_row_value(walk, id, row, *block));
                 }
             }
             None => {
                 // In a block it is not kept, but pulled wherever it is asked for.
                 let cols = kernel.value(id).space.cols;
-                if upright && narrow(cols) {
-                    (0..cols).for_each(|column| walk.ask_for_kept(id, &run(column, 1), BLOCK));
-                } else if upright {
-                    let gathered = looped(walk, u64::from(id.0) << 1, BLOCK.rows);
-                    walk.ask_for_kept(id, &gathered, BLOCK);
+                for block in blocks.iter().filter(|_| upright) {
+                    if narrow(cols) {
+                        (0..cols).for_each(|column| walk.ask_for_kept(id, &run(column, 1), *block));
+                        continue;
+                    }
+                    let gathered = looped(walk, u64::from(id.0) << 1, block.rows);
+                    walk.ask_for_kept(id, &gathered, *block);
                 }
                 for (columns, scope) in columns(walk, kernel.value(id).space.cols) {
                     walk.ask_for_kept(id, &columns, scope);
@@ -76,14 +86,15 @@ pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, division: Option<&
     }
 }
 
-/// The scope of a block of rows, with one in each lane.
-const BLOCK: Scope = Scope { number: u32::MAX, rows: BLOCK_ROWS as u64 };
+/// The scopes of a whole block of rows, with one in each lane, and of a block in which the last row is repeated.
+const BLOCKS: [Scope; 2] =
+    [Scope { number: u32::MAX, rows: BLOCK_ROWS as u64 }, Scope { number: u32::MAX - 1, rows: BLOCK_ROWS as u64 }];
 
 /// A row value of a block of rows, with one in each lane.
-fn upright_row_value(walk: &mut Walk, id: ValueId, row: RowValue) {
+fn upright_row_value(walk: &mut Walk, id: ValueId, row: RowValue, block: Scope) {
     let cols = walk.kernel.value(row.value).space.cols;
     for column in 0..cols {
-        walk.ask(row.value, &run(column, 1), BLOCK);
+        walk.ask(row.value, &run(column, 1), block);
     }
     let each = match row.op {
         RowOp::Reduce(ReduceOp::Sum) => 2,
