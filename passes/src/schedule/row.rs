@@ -154,7 +154,9 @@ pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<S
         if *block_rows == 1 {
             why.push("each row is done by itself, 16 columns at a time".to_owned());
         } else {
-            why.push(format!("{block_rows} rows are done together, and rows that are left over one by one"));
+            let repeats = Division::of(kernel, held).is_some_and(|division| division.repeats_last_row());
+            let left = if repeats { "as a block that repeats the last of them" } else { "one by one" };
+            why.push(format!("{block_rows} rows are done together, and rows that are left over {left}"));
             why.push(format!(
                 "of them, values of at most {NARROW} columns that no wide one needs have a row in each lane; the rest is done row by \
                  row, 16 columns at a time"
