@@ -179,15 +179,19 @@ impl<D: Driver> GpuPlan<D> {
         Ok(())
     }
 
-    /// Code whose machine code is not kept: known by its hash. `counted` calls what loads it.
+    /// Code whose machine code is not kept: known by the hash of it and of how it is launched, because two variants of a kernel
+    /// may have the same code. `counted` calls what loads it.
     fn load_as_it_is(
         &self,
         artifact: &Artifact,
         about: &str,
         counted: impl FnOnce(&dyn Fn() -> Result<GpuKernel<D>, Diagnostic>) -> Result<GpuKernel<D>, Diagnostic>,
     ) -> Result<Arc<GpuKernel<D>>, Diagnostic> {
+        let Artifact { target, variant, schedule, slots, entry, format, code } = artifact;
         let mut hasher = blake3::Hasher::new();
-        hasher.update(artifact.entry.as_bytes()).update(&[0]).update(&artifact.code);
+        hasher
+            .update(format!("{target} {variant} {schedule:?} {slots:?} {format:?} {entry}\0").as_bytes())
+            .update(code);
         let load = || GpuKernel::load(&self.gpu, self.gpu.assemble(artifact, about)?, about);
         self.gpu.loaded(*hasher.finalize().as_bytes(), || counted(&load))
     }
