@@ -164,6 +164,7 @@ pub const TARGETS: &[TargetInfo] = &[
     nv("sm_80", 80, "+ptx70", AMPERE, "Ampere (A100)"),
     nv("sm_86", 86, "+ptx71", AMPERE_8, "Ampere (A10, RTX 30)"),
     nv("sm_87", 87, "+ptx74", AMPERE, "Ampere (Orin)"),
+    nv("sm_88", 88, "+ptx90", AMPERE_8, "Ampere (8.8)"),
     nv("sm_89", 89, "+ptx78", AMPERE_8, "Ada (L4, L40, RTX 40)"),
     nv("sm_90", 90, "+ptx80", HOPPER, "Hopper (H100, H200)"),
     nv("sm_100", 100, "+ptx86", HOPPER, "Blackwell (B200)"),

@@ -156,7 +156,7 @@ macro_rules! processors {
     };
 }
 
-processors! { sm_70 sm_75 sm_80 sm_86 sm_87 sm_89 sm_90 sm_100 sm_103 sm_110 sm_120 sm_121 }
+processors! { sm_70 sm_75 sm_80 sm_86 sm_87 sm_88 sm_89 sm_90 sm_100 sm_103 sm_110 sm_120 sm_121 }
 
 #[test]
 fn every_processor_is_assembled() {

@@ -211,7 +211,7 @@ mod tests {
     fn a_gpu_runs_what_is_not_newer() {
         let best = |sm| best_target(|t| suits(sm, t)).map(Target::name);
         assert_eq!([best(90), best(72), best(99), best(61)], [Some("sm_90"), Some("sm_70"), Some("sm_90"), None]);
-        assert_eq!([best(110), best(87), best(88)], [Some("sm_110"), Some("sm_87"), Some("sm_87")]);
+        assert_eq!([best(110), best(87), best(88)], [Some("sm_110"), Some("sm_87"), Some("sm_88")]);
         // Of a generation that the table does not have, the newest before it.
         assert_eq!([best(107), best(130)], [Some("sm_103"), Some("sm_121")]);
     }
