@@ -60,6 +60,16 @@ impl Counts {
     }
 }
 
+/// A Python that has numpy, and the folder of the emulator for AMD code; none where either is missing.
+pub fn python_and_folder() -> Option<(PathBuf, PathBuf)> {
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("amdemu");
+    let emulator = std::env::var_os("AMDEMU").map_or_else(own, PathBuf::from);
+    let local = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+    let python = std::env::var_os("ROUTEFUSE_PYTHON").map_or_else(local, PathBuf::from);
+    let numpy = Command::new(&python).args(["-c", "import numpy"]).stderr(Stdio::null()).status();
+    (emulator.join("run.py").exists() && numpy.is_ok_and(|s| s.success())).then_some((python, emulator))
+}
+
 /// A process that emulates one kernel after another.
 pub struct Emulator {
     child: Child,
@@ -76,14 +86,7 @@ impl Emulator {
     /// # Panics
     /// If it is there and does not start.
     pub fn find() -> Option<Emulator> {
-        let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("amdemu");
-        let emulator = std::env::var_os("AMDEMU").map_or_else(own, PathBuf::from);
-        let local = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-        let python = std::env::var_os("ROUTEFUSE_PYTHON").map_or_else(local, PathBuf::from);
-        let numpy = Command::new(&python).args(["-c", "import numpy"]).stderr(Stdio::null()).status();
-        if !emulator.join("run.py").exists() || !numpy.is_ok_and(|s| s.success()) {
-            return None;
-        }
+        let (python, emulator) = python_and_folder()?;
         let mut command = Command::new(python);
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("emulate.py")).env("AMDEMU", emulator);
         if std::env::var_os("LLVM_OBJDUMP").is_none() {

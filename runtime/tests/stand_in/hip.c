@@ -6,7 +6,7 @@
 // AMD's runtime where CUDA is: a launch wants the stream's device to be current, and nothing is loaded or allocated while
 // the thread captures. An image is compared with what it was at every launch, as the runtime reads it then.
 //
-// Built by the tests; `stand_in_*` are theirs. In the environment:
+// Built by the tests; `stand_in_*` are theirs. In the environment, or in the variable of that name before the first call:
 //   ROUTEFUSE_STAND_IN_GPUS      what the devices are: "gfx942:sramecc+:xnack-,gfx1100" (two of the first if not set)
 //   ROUTEFUSE_STAND_IN_VERSION   HIP's version (70100000 if not set)
 //   ROUTEFUSE_STAND_IN_EMULATOR  the path of serve.py; none: nothing runs
@@ -38,6 +38,10 @@ int stand_in_load_fails = 0, stand_in_malloc_fails = 0;
 int stand_in_strict = 1;
 int stand_in_devices = 2;
 char stand_in_architecture[DEVICES][64] = {"gfx942:sramecc+:xnack-", "gfx942:sramecc+:xnack-"};
+
+// What the environment says, for a process that cannot change its own.
+const char *stand_in_gpus = NULL, *stand_in_emulator = NULL, *stand_in_python = NULL;
+const char *stand_in_objdump = NULL;
 
 // Work of a stream.
 typedef struct Work {
@@ -92,8 +96,10 @@ static char *ask(const char *request, const void *bytes, size_t count) {
 }
 
 static void begin(void) {
-    const char *gpus = getenv("ROUTEFUSE_STAND_IN_GPUS"), *version = getenv("ROUTEFUSE_STAND_IN_VERSION");
-    const char *serve = getenv("ROUTEFUSE_STAND_IN_EMULATOR"), *python = getenv("ROUTEFUSE_PYTHON");
+    const char *version = getenv("ROUTEFUSE_STAND_IN_VERSION");
+    const char *gpus = stand_in_gpus ? stand_in_gpus : getenv("ROUTEFUSE_STAND_IN_GPUS");
+    const char *serve = stand_in_emulator ? stand_in_emulator : getenv("ROUTEFUSE_STAND_IN_EMULATOR");
+    const char *python = stand_in_python ? stand_in_python : getenv("ROUTEFUSE_PYTHON");
     if (version) stand_in_version = atoi(version);
     if (gpus) {
         stand_in_devices = 0;
@@ -118,7 +124,11 @@ static void begin(void) {
     if (child == 0) {
         char number[16];
         snprintf(number, sizeof number, "%d", dup(ends[1])); // without close-on-exec
+        // It may live a little longer than who started it, and must keep nobody's pipe open. Errors are answers.
+        int nowhere = open("/dev/null", O_RDWR);
+        for (int fd = 0; fd < 3; ++fd) dup2(nowhere, fd);
         if (!python) python = "python3";
+        if (stand_in_objdump) setenv("LLVM_OBJDUMP", stand_in_objdump, 1);
         execlp(python, python, serve, "--fd", number, (char *)NULL);
         _exit(127);
     }
@@ -421,7 +431,7 @@ Result hipModuleLoadData(Module **module, const char *image) {
         char *answer = ask(request, image, size);
         if (!answer || sscanf(answer, "%ld %63s", &number, target) != 2) return INVALID_IMAGE;
     }
-    if (!runs(stand_in_architecture[current], target)) return NO_BINARY;
+    if (*target && !runs(stand_in_architecture[current], target)) return NO_BINARY;
     stand_in_loads++;
     *module = calloc(1, sizeof(Module));
     **module = (Module){.image = image, .copy = malloc(size), .size = size, .device = current, .number = number};

@@ -3,12 +3,14 @@
 mod aarch64;
 mod amd;
 mod amd_counts;
+mod amd_everything;
 mod blocks;
 mod chains;
 mod combinations;
 mod corpus;
 mod differential;
 mod gpu;
+mod hip;
 mod hsaco;
 mod models;
 mod models_amd;
