@@ -88,6 +88,24 @@ gpu-bench: setup ## Compare with PyTorch, torch.compile and Triton on this machi
 gpu-pack: setup ## One archive for a machine with an NVIDIA GPU and neither Rust nor LLVM: gpu/run test, gpu/run bench
 	@scripts/gpu-pack --archive
 
+.PHONY: test-amd
+test-amd: setup $(PYTHON_ENV) ## Execute every example and preset, in every variant, as code for every AMD target in the emulator (an hour)
+	@ROUTEFUSE_AMD_ALL=1 REQUIRE_AMDEMU=1 cargo test $(LOCKED) -p routefuse-tests --test suite -- amd_everything hip:: $(ARGS)
+
+.PHONY: hip-test
+hip-test: setup ## Every example and preset on this machine's AMD GPU, bit by bit (skipped without one; REQUIRE_GPU=1 makes that a failure)
+	@scripts/hip-pack
+	@$(or $(CARGO_TARGET_DIR),target)/hip/run test $(ARGS)
+
+.PHONY: hip-bench
+hip-bench: setup ## Time every example and preset on this machine's AMD GPU: table, JSON
+	@scripts/hip-pack
+	@OUT=$(or $(CARGO_TARGET_DIR),target)/hip-bench $(or $(CARGO_TARGET_DIR),target)/hip/run bench $(ARGS)
+
+.PHONY: hip-pack
+hip-pack: setup ## One archive for a machine with an AMD GPU and neither Rust nor LLVM: hip/run test, hip/run bench
+	@scripts/hip-pack --archive
+
 .PHONY: lint
 lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny, the dependencies: no warnings
 	cargo fmt --all --check

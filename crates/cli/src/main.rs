@@ -14,6 +14,11 @@ mod gpu;
 #[cfg(not(feature = "cuda"))]
 #[path = "gpu/absent.rs"]
 mod gpu;
+#[cfg(feature = "hip")]
+mod hip;
+#[cfg(not(feature = "hip"))]
+#[path = "hip/absent.rs"]
+mod hip;
 mod input_file;
 mod interrupt;
 mod kernel_cache;

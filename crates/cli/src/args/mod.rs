@@ -311,18 +311,20 @@ pub struct Run {
 /// Where to run.
 #[derive(Debug, Args)]
 pub struct On {
-    /// `host`, or an NVIDIA GPU: cuda:0.
+    /// `host`, an NVIDIA GPU (cuda:0) or an AMD GPU (hip:0).
     #[arg(long, default_value = "host", value_parser = device)]
     pub device: DeviceChoice,
 }
 
-/// `host` or `cuda:N`.
+/// `host`, `cuda:N` or `hip:N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// This process.
     Host,
-    /// The GPU of this number.
+    /// The NVIDIA GPU of this number.
     Cuda(u32),
+    /// The AMD GPU of this number.
+    Hip(u32),
 }
 
 impl From<DeviceChoice> for Device {
@@ -330,6 +332,7 @@ impl From<DeviceChoice> for Device {
         match choice {
             DeviceChoice::Host => Device::Host,
             DeviceChoice::Cuda(ordinal) => Device::Cuda(ordinal),
+            DeviceChoice::Hip(ordinal) => Device::Hip(ordinal),
         }
     }
 }
@@ -365,7 +368,7 @@ pub struct Bench {
     pub seed: u64,
     #[command(flatten)]
     pub on: On,
-    /// On a GPU: time replays of a CUDA graph of many launches instead of launches on a stream.
+    /// On a GPU: time replays of a CUDA or HIP graph of many launches instead of launches on a stream.
     #[arg(long)]
     pub graph_replay: bool,
     /// What to compare with.
@@ -435,17 +438,20 @@ fn extent(text: &str) -> Result<(String, u64), String> {
         .ok_or_else(|| "write NAME=N, as in T=64".to_owned())
 }
 
-/// `host`, `cuda:0`.
+/// `host`, `cuda:0`, `hip:0`.
 fn device(text: &str) -> Result<DeviceChoice, String> {
-    let gpu = |text: &str| match text.strip_prefix("cuda") {
+    let gpu = |vendor: &str| match text.strip_prefix(vendor) {
         Some("") => Some(0),
         Some(number) => number.strip_prefix(':')?.parse().ok(),
         None => None,
     };
-    match text {
-        "host" => Ok(DeviceChoice::Host),
-        _ => gpu(text).map(DeviceChoice::Cuda).ok_or_else(|| "write host, or cuda:N as in cuda:0".to_owned()),
+    if text == "host" {
+        return Ok(DeviceChoice::Host);
     }
+    gpu("cuda")
+        .map(DeviceChoice::Cuda)
+        .or_else(|| gpu("hip").map(DeviceChoice::Hip))
+        .ok_or_else(|| "write host, cuda:N as in cuda:0, or hip:N as in hip:0".to_owned())
 }
 
 /// `cuda:0`.
@@ -494,6 +500,8 @@ mod tests {
         assert_eq!(gpu_number("cuda:1"), Ok(1));
         assert!(gpu_number("host").is_err() && gpu_number("1").is_err());
         assert_eq!((device("cuda"), device("cuda:3")), (Ok(DeviceChoice::Cuda(0)), Ok(DeviceChoice::Cuda(3))));
+        assert_eq!((device("hip"), device("hip:1")), (Ok(DeviceChoice::Hip(0)), Ok(DeviceChoice::Hip(1))));
+        assert!(gpu_number("hip:0").is_err() && device("hip1").is_err());
         assert!(device("cuda3").is_err() && device("gpu").is_err() && device("cuda:-1").is_err());
         assert_eq!(two_stages("graph, asm"), Ok((Stage::Graph, Stage::Asm)));
         assert!(two_stages("graph").is_err() && two_stages("graph,ptx").unwrap_err().contains("canonical, fused"));

@@ -3,7 +3,7 @@
 use crate::args::{Bench, CacheOptions, DeviceChoice};
 use crate::commands::run::check_size;
 use crate::failure::Failure;
-use crate::{gpu, interrupt, output, progress, random, source, timing};
+use crate::{gpu, hip, interrupt, output, progress, random, source, timing};
 use routefuse::diag::{Code, Diagnostic, visible};
 use routefuse::exec::HostExecution;
 use routefuse::{Engine, Graph, HostPlan, Options, Plan, Target};
@@ -22,9 +22,12 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     if let DeviceChoice::Cuda(ordinal) = a.on.device {
         return gpu::bench(a, cache, &graph, &values, ordinal);
     }
+    if let DeviceChoice::Hip(ordinal) = a.on.device {
+        return hip::bench(a, cache, &graph, &values, ordinal);
+    }
     if a.graph_replay {
-        let message = "`--graph-replay` times CUDA graphs, which the host has not";
-        return Err(Diagnostic::new(Code::NoDevice, message).help("add `--device cuda:0`").into());
+        let message = "`--graph-replay` times CUDA and HIP graphs, which the host has not";
+        return Err(Diagnostic::new(Code::NoDevice, message).help("add `--device cuda:0` or `--device hip:0`").into());
     }
     let engine = Engine::builder().cancel(interrupt::cancel()).build()?;
     let plans = progress::compiling(|bar| {

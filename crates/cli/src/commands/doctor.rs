@@ -11,6 +11,7 @@ pub fn run(a: &Json) -> Result<(), Failure> {
     let (driver, gpus) = (driver(), gpus());
     // Without a driver there is nothing to say beyond that.
     let cuda = crate::gpu::describe().unwrap_or_default();
+    let hip = crate::hip::describe();
     let mut out = output::stdout(a.json);
     if a.json {
         let json = serde_json::json!({
@@ -19,6 +20,8 @@ pub fn run(a: &Json) -> Result<(), Failure> {
             "host_supported": compiler.missing.is_empty(), "host_missing": compiler.missing,
             "nvidia_driver": driver, "gpus": gpus,
             "cuda": cuda.iter().map(|(_, json)| json).collect::<Vec<_>>(),
+            "hip": hip.as_ref().map_or_else(|_| vec![], |all| all.iter().map(|(_, json)| json.clone()).collect()),
+            "hip_problem": hip.as_ref().err().map(ToString::to_string),
         });
         writeln!(out, "{json:#}")?;
         return Ok(());
@@ -40,7 +43,14 @@ pub fn run(a: &Json) -> Result<(), Failure> {
     for (text, _) in &cuda {
         writeln!(out, "CUDA       {text}")?;
     }
-    if gpus.is_empty() && cuda.is_empty() {
+    for (text, _) in hip.iter().flatten() {
+        writeln!(out, "HIP        {text}")?;
+    }
+    // A machine with an AMD GPU and no runtime that this program can use is told why.
+    if let (Err(e), true) = (&hip, gpus.iter().any(|g| g.starts_with("AMD "))) {
+        writeln!(out, "HIP        {e}")?;
+    }
+    if gpus.is_empty() && cuda.is_empty() && hip.iter().all(Vec::is_empty) {
         writeln!(out, "GPU        none found; PTX and HSACO can be compiled here all the same")?;
     }
     Ok(())

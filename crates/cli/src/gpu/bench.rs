@@ -9,7 +9,7 @@ use crate::{interrupt, kernel_cache, output, random};
 use routefuse::cuda::{CudaPlan, Gpu, GpuInfo, cudarc::driver::CudaStream};
 use routefuse::diag::Diagnostic;
 use routefuse::exec::CudaExecution;
-use routefuse::{Engine, Graph, Options, Plan, Tensor, Verified};
+use routefuse::{Engine, Graph, Options, Plan, Verified};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
@@ -141,7 +141,7 @@ impl<'a> Launches<'a> {
         let timer = Timer { stream: &self.stream, replay: self.options.graph_replay };
         let count = if value > 100_000 { 5 } else { 50 };
         let given: Vec<(&str, u64)> = self.graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = inputs(self.graph, value, self.options.seed);
+        let inputs = random::counted_inputs(self.graph, value, self.options.seed);
         let execution = |plan: &Arc<CudaPlan>| CudaExecution::new(Arc::clone(plan), &self.stream, &inputs, &given);
         let fused = execution(&self.plans.fused)?;
         let (read, written) = fused.bytes();
@@ -246,13 +246,4 @@ impl Row {
             "above_driver_us": self.host_us.map(|h| h[2]),
         })
     }
-}
-
-/// Random inputs. A device scalar is a number of rows: all but an eighth.
-fn inputs(graph: &Verified<Graph>, rows: u64, seed: u64) -> Vec<Tensor> {
-    let mut inputs = random::ordinary_inputs(graph, &vec![rows; graph.symbols.len()], seed);
-    for input in inputs.iter_mut().filter(|t| t.shape().is_empty() && t.dtype().is_int() && t.dtype().size() >= 4) {
-        input.set_bits(0, rows - rows / 8);
-    }
-    inputs
 }

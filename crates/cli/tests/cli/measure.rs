@@ -31,8 +31,10 @@ fn gpus_that_are_not_there() {
     for command in ["run", "bench"] {
         let mut args = vec![command, &path, "--dim", "T=4", "--device", "cuda:63", "--seed", "1"];
         routefuse(&args).fails(1, &["RF0809"]);
+        args[5] = "hip:63";
+        routefuse(&args).fails(1, &["RF0809"]);
         args[5] = "gpu";
-        routefuse(&args).fails(2, &["cuda:0"]);
+        routefuse(&args).fails(2, &["cuda:0", "hip:0"]);
     }
     routefuse(&["bench", &path, "--graph-replay"]).fails(1, &["RF0809", "--device cuda:0"]);
 }
