@@ -38,6 +38,8 @@ pub struct Abilities {
     pub signed_offsets: bool,
     /// KiB of memory that the blocks on one multiprocessor share among them.
     pub shared_kib: u32,
+    /// A lane has many registers and little of that memory: what it selects from stays in registers.
+    pub keys_in_registers: bool,
 }
 
 /// How the lanes of AMD's wavefronts get each other's words as operands of an instruction, beyond what all of them can do: among
@@ -92,16 +94,17 @@ const NONE: Abilities = Abilities {
     clusters: false,
     signed_offsets: false,
     shared_kib: 64,
+    keys_in_registers: false,
 };
 const VOLTA: Abilities = Abilities { shared_kib: 96, ..NONE };
 const AMPERE: Abilities = Abilities { nan_min: true, warp_max: true, shared_kib: 164, ..NONE };
 const AMPERE_8: Abilities = Abilities { shared_kib: 100, ..AMPERE };
 const HOPPER: Abilities = Abilities { dependent_launch: true, shared_kib: 228, ..AMPERE };
 const BLACKWELL_12: Abilities = Abilities { shared_kib: 100, ..HOPPER };
-const CDNA_2: Abilities =
-    Abilities { warp_scalars: true, lane_moves: LaneMoves::Broadcast, preloaded_words: 14, ..NONE };
+const AMD: Abilities = Abilities { warp_scalars: true, keys_in_registers: true, ..NONE };
+const CDNA_2: Abilities = Abilities { lane_moves: LaneMoves::Broadcast, preloaded_words: 14, ..AMD };
 const CDNA_4: Abilities = Abilities { lane_moves: LaneMoves::BroadcastAndSwap, shared_kib: 160, ..CDNA_2 };
-const RDNA_2: Abilities = Abilities { warp_scalars: true, lane_moves: LaneMoves::Xor, ..NONE };
+const RDNA_2: Abilities = Abilities { lane_moves: LaneMoves::Xor, ..AMD };
 const CDNA_5: Abilities =
     Abilities { preloaded_words: 14, clusters: true, signed_offsets: true, shared_kib: 320, ..RDNA_2 };
 

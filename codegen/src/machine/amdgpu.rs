@@ -16,6 +16,9 @@ use routefuse_ir::target::Target;
 /// The address space of constants.
 const CONSTANT_SPACE: u32 = 4;
 
+/// Instructions that [`Machine::finish`] does not hold, as `llvm.amdgcn.sched.barrier` numbers them: scalar ones and loads.
+const SCHEDULED_ANYWHERE: i64 = 0x4 | 0x20;
+
 /// An AMD GPU. A warp is a wavefront of 32 or 64 lanes.
 pub(crate) struct Amdgpu {
     target: Target,
@@ -145,6 +148,23 @@ impl Machine for Amdgpu {
         b.divf(b.mulf(x, scale), b.mulf(y, scale))
     }
 
+    /// Two packed operations of which every step has two beside it, so that none waits for another. More would take registers of
+    /// waves that hide what is waited for.
+    fn lanes_at_once(&self) -> Option<u32> {
+        Some(8)
+    }
+
+    fn finish(&self, b: &Builder<'_>) {
+        let mask = b.const_int(b.int(32), SCHEDULED_ANYWHERE);
+        let context = b.context();
+        let attributes = [
+            ("intrin", StringAttribute::new(context, "llvm.amdgcn.sched.barrier").into()),
+            ("op_bundle_sizes", DenseI32ArrayAttribute::new(context, &[]).into()),
+            ("operandSegmentSizes", DenseI32ArrayAttribute::new(context, &[1, 0]).into()),
+        ];
+        b.append("llvm.call_intrinsic", &[mask], &attributes, &[], vec![]);
+    }
+
     /// The short quotient, two of which are one instruction where there are packed floats; LLVM's own division takes two and a half
     /// times as many, one quotient after the other. The divisor is 1 to 2.
     fn divide_logistic<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
@@ -228,6 +248,10 @@ impl Warps for Amdgpu {
     fn ballot<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m> {
         let lanes = Warps::lanes(self);
         b.call_intrinsic(&format!("llvm.amdgcn.ballot.i{lanes}"), &[bit], b.int(lanes))
+    }
+
+    fn keeps_keys(&self) -> bool {
+        self.target.abilities().keys_in_registers
     }
 
     /// A wavefront runs in lock step, so only the order of what it does has to be kept.

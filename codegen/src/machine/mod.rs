@@ -176,6 +176,17 @@ pub(crate) trait Machine {
         b.select(condition, x, y)
     }
 
+    // Registers.
+
+    /// Lanes of 32 bits of which a function that takes many instructions is computed at once, where more of them are computed one
+    /// piece after the other, with [`Self::finish`] between them. None: all at once.
+    fn lanes_at_once(&self) -> Option<u32> {
+        None
+    }
+
+    /// What is computed before this is computed before what is behind, so that the registers of the one are free for the other.
+    fn finish(&self, _b: &Builder<'_>) {}
+
     // Out of the optimiser's sight.
 
     /// A scalar of 32 or 64 bits itself, in a register, out of the optimiser's sight.
@@ -347,6 +358,11 @@ pub(crate) trait Warps {
     /// What all lanes of a warp agree on without memory, if there is such a way: then a lane that others wait for is soon found.
     fn scalars(&self) -> Option<&dyn Scalars> {
         None
+    }
+
+    /// What lanes select from stays in their registers, and not in shared memory.
+    fn keeps_keys(&self) -> bool {
+        false
     }
 
     /// What any lane of the warp reads and writes of shared memory before this comes before what any of them does behind.

@@ -18,11 +18,23 @@ pub(crate) struct SharedMemory {
     pub pairs: u32,
     /// Words of a lane for its keys, which any lane of the row may read; a multiple of four.
     pub keys: u32,
+    /// Places of a row, for a chosen column with its key, which any of its lanes may give and take: two words each. Where there
+    /// are some, each lane has one more, for what is not chosen.
+    pub places: u32,
 }
 
 impl SharedMemory {
     /// Words that a block of this shape needs.
     pub fn words(self, shape: RowShape, warps: &dyn Warps) -> u32 {
+        let unchosen = if self.places > 0 { 2 * shape.threads } else { 0 };
+        self.words_before_unchosen(shape, warps) + unchosen
+    }
+
+    fn words_before_unchosen(self, shape: RowShape, warps: &dyn Warps) -> u32 {
+        self.words_before_places(shape, warps) + 2 * self.places * shape.rows()
+    }
+
+    fn words_before_places(self, shape: RowShape, warps: &dyn Warps) -> u32 {
         self.words_before_keys(shape, warps) + self.keys * shape.threads
     }
 
@@ -65,6 +77,8 @@ pub(crate) struct Team<'a, 'm> {
     keys: Option<Val<'m>>,
     /// Words between the first keys of two lanes.
     keys_apart: u32,
+    /// The row's first place, and the lane's own for what is not chosen.
+    places: Option<[Val<'m>; 2]>,
     /// Whether some lane may still have to read a cell, as far as it is emitted: see [`Self::giving`].
     taken: Cell<bool>,
     /// Threads of the block.
@@ -120,6 +134,23 @@ impl<'t, 'a, 'm> Giving<'t, 'a, 'm> {
         keys
     }
 
+    /// The place of this number, which begins the lane's own part of them.
+    pub fn place(&self, number: Val<'m>) -> Place<'m> {
+        let (b, [places, _]) = (self.team.b, self.team.places());
+        Place { next: b.gep(places, b.extui(b.shli(number, self.team.word(1)), b.int(64)), b.int(32)) }
+    }
+
+    /// Writes a column and its key to the next place of the lane where the condition holds. Elsewhere they go where nobody looks,
+    /// which takes fewer instructions than a branch.
+    pub fn give_place(&self, condition: Val<'m>, column: Val<'m>, key: Val<'m>, place: &mut Place<'m>) {
+        let (b, [_, unchosen]) = (self.team.b, self.team.places());
+        let at = b.select(condition, place.next, unchosen);
+        b.store(column, at, 4);
+        b.store(key, b.gep_const(at, 1, b.int(32)), 4);
+        let words = b.select(condition, b.const_int(b.int(64), 2), b.const_int(b.int(64), 0));
+        place.next = b.gep(place.next, words, b.int(32));
+    }
+
     /// What was written before this is overwritten by what is written behind, whichever lanes do.
     pub fn overwriting(&self) {
         self.team.settle_memory();
@@ -130,6 +161,11 @@ impl<'t, 'a, 'm> Giving<'t, 'a, 'm> {
         self.team.settle_memory();
         Taking { team: self.team }
     }
+}
+
+/// Where a lane writes what it has chosen.
+pub(crate) struct Place<'m> {
+    next: Val<'m>,
 }
 
 /// While the lanes of a row read its cells, and none writes one: [`Giving::settled`].
@@ -152,6 +188,14 @@ impl<'t, 'a, 'm> Taking<'t, 'a, 'm> {
         let lanes = b.muli(b.subi(member, own), team.word(team.keys_apart));
         let at = b.addi(lanes, key);
         b.load(b.gep(first, b.extsi(at, b.int(64)), b.int(32)), b.int(32), 4, false)
+    }
+
+    /// Reads the column and the key in the place of this number.
+    pub fn take_place(&self, number: Val<'m>) -> [Val<'m>; 2] {
+        let (b, [places, _]) = (self.team.b, self.team.places());
+        self.team.taken.set(true);
+        let at = b.gep(places, b.extui(b.shli(number, self.team.word(1)), b.int(64)), b.int(32));
+        [0, 1].map(|word| b.load(b.gep_const(at, word, b.int(32)), b.int(32), 4, false))
     }
 
     /// From here on the lanes write cells again.
@@ -184,6 +228,18 @@ impl<'a, 'm> Team<'a, 'm> {
             let own = b.muli(thread, b.const_int(i32, i64::from(memory.keys)));
             b.gep(first, b.extui(own, b.int(64)), i32)
         });
+        let places = (memory.places > 0).then(|| {
+            let at = |words: u32, number: Val<'m>, apart: u32| {
+                let first = b.gep_const(b.shared_words(), words as i32, i32);
+                let own = b.muli(number, b.const_int(i32, i64::from(apart)));
+                b.gep(first, b.extui(own, b.int(64)), i32)
+            };
+            let row = b.shrui(thread, b.const_int(i32, i64::from(shape.lanes.trailing_zeros())));
+            [
+                at(memory.words_before_places(shape, warps), row, 2 * memory.places),
+                at(memory.words_before_unchosen(shape, warps), thread, 2),
+            ]
+        });
         let warp = warps.lanes();
         let below = |n: u32| b.andi(thread, b.const_int(b.int(32), i64::from(n) - 1));
         Team {
@@ -200,6 +256,7 @@ impl<'a, 'm> Team<'a, 'm> {
             pair_count: memory.pairs,
             keys,
             keys_apart: memory.keys,
+            places,
             taken: Cell::new(false),
             threads: shape.threads,
             before: RefCell::default(),
@@ -302,6 +359,15 @@ impl<'a, 'm> Team<'a, 'm> {
     fn cell(&self, cell: Val<'m>) -> Val<'m> {
         let cells = self.cells.expect("the kernel says how many cells it needs");
         self.b.gep(cells, self.b.extui(cell, self.b.int(64)), self.b.int(32))
+    }
+
+    /// Whether a row has places, instead of keys of its lanes in memory.
+    pub fn has_places(&self) -> bool {
+        self.places.is_some()
+    }
+
+    fn places(&self) -> [Val<'m>; 2] {
+        self.places.expect("the kernel says how many places it needs")
     }
 
     /// Emits what [`Self::is_first`] needs of a span, to be called before any loop.

@@ -36,6 +36,13 @@ const MANY_THREADS: u32 = 128;
 /// 53 µs for 65,536 rows by 4 lanes and 49 by 8, 160 columns 24 by 4 and 30 by 8, 256 columns 41 by 4 and 40 by 8.
 const SORTED_COLUMNS: u64 = 48;
 
+/// The same where a lane keeps them in registers: with the lists that are made of them, they leave an AMD GPU room for seven of the
+/// eight waves that a SIMD may have, of 72 registers each.
+const SORTED_IN_REGISTERS: u64 = 24;
+
+/// And where 16-bit floats are chosen by, whose keys are not needed once the lists are made.
+const SORTED_HALVES_IN_REGISTERS: u64 = 32;
+
 /// Sorted lists are quicker than a warp a row from about so many warps on. On an H100 256 columns take 3.7 µs for 2,048 rows by a
 /// warp each and 4.0 by eight lanes each, and 5.6 and 4.7 for 4,096. Of a softmax of 16-bit logits 128 columns take 2.1 and 2.4
 /// by four lanes, and 3.0 and 2.5; 512 columns take 9.2 and 9.3 for 8,192 by sixteen, and 69 and 65 for 65,536.
@@ -86,7 +93,7 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
             // Rows for as many warps of that shape; where neither way votes, two rows a warp are few.
             let rows_a_warp = u64::from(target.info().warp / many.lanes);
             let rows = match (chooses_by_halves(kernel, false), rows_a_warp) {
-                (true, ..=2) => MOST_FEW_ROWS,
+                (true, ..=2) if !target.abilities().keys_in_registers => MOST_FEW_ROWS,
                 (true, _) => FEW_ROWS,
                 (false, _) => SORTED_WARPS * rows_a_warp,
             };
@@ -211,7 +218,13 @@ fn has_topk(kernel: &Kernel) -> bool {
 fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
     let rows = || kernel.values.iter().filter_map(|v| v.kind.row_value());
     let segments = rows().map(|row| segments_of(kernel, row)).max()?;
-    let lanes = widest(kernel).div_ceil(SORTED_COLUMNS).max(segments).next_power_of_two();
+    let in_registers = target.abilities().keys_in_registers;
+    let most = match (in_registers, chooses_by_halves(kernel, false)) {
+        (false, _) => SORTED_COLUMNS,
+        (true, false) => SORTED_IN_REGISTERS,
+        (true, true) => SORTED_HALVES_IN_REGISTERS,
+    };
+    let lanes = widest(kernel).div_ceil(most).max(segments).next_power_of_two();
     let sums = rows().any(|row| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == widest(kernel));
     let selections = rows().filter(|row| matches!(row.op, RowOp::TopK { .. })).count();
     let sums = sums && !(selections == 1 && chooses_by_halves(kernel, true));
@@ -226,7 +239,7 @@ fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
             return None;
         }
     }
-    let words = sorted::words_of_block(kernel, shape);
+    let words = sorted::words_of_block(kernel, shape, in_registers);
     let room = u64::from(target.abilities().shared_kib << 10);
     (words <= sorted::MOST_WORDS && 4 * words * RESIDENT_BLOCKS <= room).then_some(shape)
 }

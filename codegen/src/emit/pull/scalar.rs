@@ -29,7 +29,7 @@ impl<'m> Lanewise<'_, 'm> {
         let (x, y) = (operands[0], operands.get(1).copied());
         let y = y.unwrap_or(x);
         let result = match op {
-            ScalarOp::Unary(op) if dtype == DType::F32 => self.unary_float(op, x),
+            ScalarOp::Unary(op) if dtype == DType::F32 => self.unary_float_in_pieces(op, x),
             ScalarOp::Unary(op) => Lanes::exact(self.unary_integer(op, x.value, dtype), lanes),
             ScalarOp::Binary(op) if dtype == DType::F32 => self.free(self.binary_float(op, x.value, y.value), lanes),
             ScalarOp::Binary(op) => Lanes::exact(self.binary_integer(op, x.value, y.value, dtype), lanes),
@@ -51,6 +51,27 @@ impl<'m> Lanewise<'_, 'm> {
     /// What `f32` arithmetic made.
     fn free(&self, value: Val<'m>, lanes: u32) -> Lanes<'m> {
         Lanes { nans: Nans::Free, ..Lanes::exact(value, lanes) }
+    }
+
+    /// As [`Self::unary_float`]. What takes many registers on the way is done of as many lanes at a time as the machine has
+    /// registers for.
+    fn unary_float_in_pieces(&self, op: UnaryOp, x: Lanes<'m>) -> Lanes<'m> {
+        let is_long = !matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Trunc);
+        let Some(most) = self.machine.lanes_at_once().filter(|most| is_long && x.lanes > *most) else {
+            return self.unary_float(op, x);
+        };
+        let b = self.b;
+        let lanes: Vec<Val<'m>> = (0..x.lanes).map(|lane| b.extract(x.value, lane)).collect();
+        let (mut done, mut nans) = (vec![], Nans::Exact);
+        for piece in lanes.chunks(most as usize) {
+            self.machine.finish(b);
+            let piece = Lanes { value: b.gather_lanes(piece), lanes: piece.len() as u32, ..x };
+            let of_piece = self.unary_float(op, piece);
+            done.extend((0..piece.lanes).map(|lane| b.extract(of_piece.value, lane)));
+            nans = of_piece.nans;
+        }
+        self.machine.finish(b);
+        Lanes { value: b.gather_lanes(&done), nans, ..x }
     }
 
     fn unary_float(&self, op: UnaryOp, x: Lanes<'m>) -> Lanes<'m> {

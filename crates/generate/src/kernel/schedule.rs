@@ -27,7 +27,8 @@ impl Growing<'_> {
             // Sorted lists are for the lanes of a warp, of any GPU's.
             let selecting = self.c.of(if lanes > 32 { &ways[..2] } else { &ways });
             let shape = RowShape { persistent: self.c.one_in(2), selecting, ..RowShape::of(lanes, lanes.max(64)) };
-            let fits = selecting != Selecting::Sorted || words_of_block(&self.kernel, shape) <= MOST_WORDS;
+            let fits = |in_registers| words_of_block(&self.kernel, shape, in_registers) <= MOST_WORDS;
+            let fits = selecting != Selecting::Sorted || fits(false) && fits(true);
             if fits { shape } else { RowShape { selecting: Selecting::InRegisters, ..shape } }
         };
         let held = self.kernel.values().filter(|(_, v)| !v.kind.is_row_value()).map(|(id, _)| id);

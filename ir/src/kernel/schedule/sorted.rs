@@ -32,8 +32,9 @@ pub fn words_of_keys(keys: u64) -> u32 {
 }
 
 /// Words of shared memory that a block of a shape that sorts lists takes at most: cells for the chosen columns of its rows,
-/// and its lanes' keys.
-pub fn words_of_block(kernel: &Kernel, shape: RowShape) -> u64 {
+/// and its lanes' keys. Where keys are `in_registers`, it takes in their place two words for each of the chosen columns, and two
+/// for each lane.
+pub fn words_of_block(kernel: &Kernel, shape: RowShape, in_registers: bool) -> u64 {
     let keys = |row: &RowValue| {
         let RowOp::TopK { k, .. } = row.op else { return 0 };
         let segments = (kernel.value(row.value).space.cols / row.width).next_power_of_two();
@@ -42,7 +43,12 @@ pub fn words_of_block(kernel: &Kernel, shape: RowShape) -> u64 {
         if applies(shape, keys, k) { u64::from(words_of_keys(keys)) } else { 0 }
     };
     let keys = kernel.values.iter().filter_map(|v| v.kind.row_value()).map(keys).max().unwrap_or(0);
-    u64::from(shape.rows()) * chosen_columns(kernel) + u64::from(shape.threads) * keys
+    let cells = u64::from(shape.rows()) * chosen_columns(kernel);
+    match (keys, in_registers) {
+        (0, _) => cells,
+        (_, true) => 3 * cells + 2 * u64::from(shape.threads),
+        (_, false) => cells + u64::from(shape.threads) * keys,
+    }
 }
 
 #[cfg(test)]

@@ -96,7 +96,9 @@ impl Scheduled {
             if *selecting == Selecting::Sorted && *lanes > warp {
                 return Err(self.unfit(&format!("lists are exchanged by {lanes} lanes, but a warp has {warp}")));
             }
-            let words = if *selecting == Selecting::Sorted { words_of_block(&self.kernel, *shape) } else { 0 };
+            let in_registers = self.target.abilities().keys_in_registers;
+            let sorts = *selecting == Selecting::Sorted;
+            let words = if sorts { words_of_block(&self.kernel, *shape, in_registers) } else { 0 };
             if words > MOST_WORDS {
                 return Err(self.unfit(&format!("a block of `{shape}` shares {words} words, and may {MOST_WORDS}")));
             }

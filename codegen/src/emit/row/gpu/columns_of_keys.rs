@@ -2,7 +2,8 @@
 //!
 //! Every lane marks its keys that reach the last of the best, and puts their columns into the row's cells, behind those of the
 //! lanes before it. Then the lanes share out the cells: the rank of a column is how many of the best keys are larger than its
-//! own, and that is the cell where it belongs.
+//! own, and that is the cell where it belongs. A lane finds the key of a column in shared memory: among the keys that the lanes
+//! keep there, or [beside the column](super::places) where they keep them in registers.
 //!
 //! Two things are seldom, and each is a branch of the whole warp. More marks than there are cells mean that several columns tie
 //! for the last ones, or with quick keys nearly do: the lowest of the equal ones stay. Twins among the best have one rank: the lower column comes first.
@@ -23,9 +24,9 @@ pub(super) struct Marks<'m> {
     /// How many the lane has, `i32`.
     own: Val<'m>,
     /// How many the segment's lanes before it have, `i32`.
-    before: Val<'m>,
+    pub before: Val<'m>,
     /// How many the segment has, `i32`.
-    all: Val<'m>,
+    pub all: Val<'m>,
 }
 
 /// What is selected, and how.
@@ -39,6 +40,8 @@ pub(super) struct Wanted<'m> {
     pub by_column: bool,
     /// Whether the lane's keys count, if some do not.
     pub mask: Option<Val<'m>>,
+    /// The keys are of floats: none is the largest word.
+    pub of_floats: bool,
 }
 
 impl<'m> RowGpu<'_, 'm> {
@@ -52,15 +55,21 @@ impl<'m> RowGpu<'_, 'm> {
         (spread, turn): (&Spread<'m>, u32),
     ) -> Giving<'t, 'a, 'm> {
         let b = self.b;
-        giving.give_keys(keys);
-        let once = |giving, list: Vec<Val<'m>>, slack| {
-            self.give_once(giving, (keys.len(), list), slack, wanted, (spread, turn))
+        let in_registers = self.team.has_places();
+        if !in_registers {
+            giving.give_keys(keys);
+        }
+        let once = |giving, keys: &[Val<'m>], list: Vec<Val<'m>>, slack| {
+            self.give_once(giving, (keys, list), slack, wanted, (spread, turn))
         };
         let Some(doubt) = doubt else {
-            return once(giving, sorted.map_or_else(|| self.best_of_lane(keys, wanted.k), <[Val<'m>]>::to_vec), None).0;
+            let list = sorted.map_or_else(|| self.best_of_lane(keys, wanted.k), <[Val<'m>]>::to_vec);
+            return once(giving, keys, list, None).0;
         };
         let giving = Cell::new(Some(giving));
-        let first = [&[b.const_bool(true)], sorted.unwrap_or(&[])].concat();
+        // Keys in registers go through the loop as well.
+        let carried = if in_registers { keys } else { &[] };
+        let first = [&[b.const_bool(true)], sorted.unwrap_or(&[]), carried].concat();
         b.repeat_while(
             &first,
             |_, state| {
@@ -70,39 +79,44 @@ impl<'m> RowGpu<'_, 'm> {
                         Doubt::Dividends { .. } => Some(b.select(state[0], self.word(NEAR), self.word(0))),
                     };
                     let given = giving.take().expect("the cells are to be written");
+                    let (listed, carried) = state[1..].split_at(state.len() - 1 - carried.len());
                     let list = match sorted {
-                        Some(_) => state[1..].to_vec(),
+                        Some(_) => listed.to_vec(),
+                        None if in_registers => self.best_of_lane(carried, wanted.k),
                         None => self.best_of_lane(&given.kept_keys(keys.len()), wanted.k),
                     };
-                    let (given, best, near) = once(given, list, slack);
+                    let (given, best, near) = once(given, if in_registers { carried } else { keys }, list, slack);
                     giving.set(Some(given));
                     let doubtful = self.quick_keys_are_doubtful(doubt, &best);
                     let doubtful = near.map_or(doubtful, |near| b.ori(doubtful, near));
-                    (b.andi(state[0], self.team.any(doubtful)), vec![])
+                    (b.andi(state[0], self.team.any(doubtful)), carried.to_vec())
                 })
             },
-            |_, _| {
+            |_, carried| {
                 self.pull.scopes.scoped(|| {
                     let given = giving.take().expect("the cells were written");
-                    let keys = given.kept_keys(keys.len());
+                    let keys = if in_registers { carried.to_vec() } else { given.kept_keys(keys.len()) };
                     let keys = self.rank_keys_of(doubt, &keys, (spread, turn), wanted.candidates);
                     given.overwriting();
-                    given.give_keys(&keys);
+                    if !in_registers {
+                        given.give_keys(&keys);
+                    }
                     giving.set(Some(given));
                     let list = sorted.map_or(vec![], |_| self.best_of_lane(&keys, wanted.k));
-                    [&[b.const_bool(false)], &list[..]].concat()
+                    let carried = if in_registers { &keys[..] } else { &[] };
+                    [&[b.const_bool(false)], &list[..], carried].concat()
                 })
             },
         );
         giving.take().expect("the cells were written")
     }
 
-    /// As [`Self::give_sorted`], by as many keys as the lane has written, and its best of them. Also the best of the segment; and
-    /// with a slack, whether others are within that of the last.
+    /// As [`Self::give_sorted`], by the lane's keys, which it has written if they are not in registers, and its best of them. Also
+    /// the best of the segment; and with a slack, whether others are within that of the last.
     fn give_once<'t, 'a>(
         &self,
         giving: Giving<'t, 'a, 'm>,
-        (count, of_lane): (usize, Vec<Val<'m>>),
+        (keys, of_lane): (&[Val<'m>], Vec<Val<'m>>),
         slack: Option<Val<'m>>,
         wanted: Wanted<'m>,
         (spread, turn): (&Spread<'m>, u32),
@@ -119,22 +133,34 @@ impl<'m> RowGpu<'_, 'm> {
         };
         let wanted = Wanted { mask: both(wanted.mask, own), ..wanted };
         let best = self.best_keys(&of_lane, wanted.mask, k, spread);
-        let (marks, near) = self.marks(&giving.kept_keys(count), &best, slack, wanted, spread);
-        let first = self.ix.to_word(self.ix.times(spread.owned[turn as usize], k));
-        self.give_marked(&giving, marks, b.addi(first, marks.before), spread);
+        let in_places = self.team.has_places() && !by_column;
+        let cells_of = || self.ix.to_word(self.ix.times(spread.owned[turn as usize], k));
+        let (first, all, near) = if in_places {
+            let (reaching, near) = self.reaching(keys, (&of_lane, &best), slack, wanted, spread);
+            let first = cells_of();
+            self.give_reaching(&giving, &reaching, b.addi(first, reaching.before), spread);
+            (first, reaching.all, near)
+        } else {
+            let keys = if self.team.has_places() { keys.to_vec() } else { giving.kept_keys(keys.len()) };
+            let (marks, near) = self.marks(&keys, &best, slack, wanted, spread);
+            let first = cells_of();
+            self.give_marked(&giving, marks, b.addi(first, marks.before), spread);
+            (first, marks.all, near)
+        };
         let taking = giving.settled();
         let cells: Vec<LookedInto<'m>> = (0..k.div_ceil(u64::from(spread.span)))
             .map(|turn| {
                 let number = b.addi(spread.member, self.word(turn as u32 * spread.span));
                 let there = ((turn + 1) * u64::from(spread.span) > k)
                     .then(|| b.cmpi(IntPredicate::Ult, number, self.word(k as u32)));
-                let filled = may_run_out.then(|| b.cmpi(IntPredicate::Ult, number, marks.all));
+                let filled = may_run_out.then(|| b.cmpi(IntPredicate::Ult, number, all));
                 let writes = both(there, own);
                 let safe = there.map_or(number, |there| b.select(there, number, self.word(0)));
-                LookedInto { number, filled, writes, column: taking.take(b.addi(first, safe)) }
+                let (column, key) = self.look_into(&taking, b.addi(first, safe), in_places);
+                LookedInto { number, filled, writes, column, key }
             })
             .collect();
-        let ranks = (!by_column).then(|| self.ranks(&taking, &cells, (&best, first, marks.all), wanted, spread));
+        let ranks = (!by_column).then(|| self.ranks(&taking, &cells, (&best, first, all), wanted, spread));
         let giving = taking.giving();
         if by_column && !may_run_out {
             return (giving, best, near);
@@ -209,9 +235,14 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// A bit for each of the lane's keys.
-    fn marked(&self, keys: &[Val<'m>], holds: impl Fn(Val<'m>) -> Val<'m>) -> Val<'m> {
+    pub(super) fn marked(&self, keys: &[Val<'m>], holds: impl Fn(Val<'m>) -> Val<'m>) -> Val<'m> {
         let b = self.b;
         let word = |keys: &[Val<'m>]| {
+            if self.team.has_places() {
+                // Without a constant for each, which would take a register from the keys.
+                let put = |word, key: &Val<'m>| b.ori(b.shli(word, self.word(1)), b.extui(holds(*key), b.int(32)));
+                return keys.iter().rev().fold(self.word(0), put);
+            }
             let add = |word, (i, key): (u32, &Val<'m>)| self.warps.add_where(b, holds(*key), word, 1 << i);
             (0..).zip(keys).fold(self.word(0), add)
         };
@@ -224,7 +255,7 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// These marks, counted over the segment.
-    fn counted(&self, bits: Val<'m>, spread: &Spread<'m>) -> Marks<'m> {
+    pub(super) fn counted(&self, bits: Val<'m>, spread: &Spread<'m>) -> Marks<'m> {
         let own = self.ones(bits);
         let (before, all) = self.sum_before(own, spread);
         Marks { bits, own, before, all }
@@ -237,12 +268,12 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// The sum of a number over the segment's lanes before this one, and over all of them.
-    fn sum_before(&self, own: Val<'m>, spread: &Spread<'m>) -> (Val<'m>, Val<'m>) {
+    pub(super) fn sum_before(&self, own: Val<'m>, spread: &Spread<'m>) -> (Val<'m>, Val<'m>) {
         let (b, team) = (self.b, &self.team);
         let (mut before, mut all) = (self.word(0), own);
         let mut mask = 1;
         while mask < spread.span {
-            let theirs = team.xor(all, mask);
+            let theirs = team.across(all, mask);
             before = b.select(team.has(mask), b.addi(before, theirs), before);
             all = b.addi(all, theirs);
             mask *= 2;
@@ -251,7 +282,7 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// Of marks that may be more than k, those that stay: of the ones that are `equal` to the last key, the lowest columns.
-    fn without_ties(&self, marks: Marks<'m>, equal: Val<'m>, k: Val<'m>, spread: &Spread<'m>) -> Marks<'m> {
+    pub(super) fn without_ties(&self, marks: Marks<'m>, equal: Val<'m>, k: Val<'m>, spread: &Spread<'m>) -> Marks<'m> {
         let b = self.b;
         let ty = b.type_of(equal);
         let all_equal = self.sum_before(self.ones(equal), spread).1;
@@ -312,7 +343,8 @@ impl<'m> RowGpu<'_, 'm> {
         spread: &Spread<'m>,
     ) -> Vec<Val<'m>> {
         let b = self.b;
-        let keys: Vec<Val<'m>> = cells.iter().map(|cell| self.key_of_column(taking, cell.column, spread)).collect();
+        let key_of = |column, key: Option<Val<'m>>| key.unwrap_or_else(|| self.key_of_column(taking, column, spread));
+        let keys: Vec<Val<'m>> = cells.iter().map(|cell| key_of(cell.column, cell.key)).collect();
         // None is larger than itself or less than the last.
         let larger = |key: &Val<'m>| {
             best[..best.len() - 1].iter().fold(self.word(0), |rank, other| {
@@ -330,8 +362,8 @@ impl<'m> RowGpu<'_, 'm> {
                 self.pull.scopes.scoped(|| {
                     let range = (self.word(0), self.word(wanted.k as u32), self.word(1));
                     b.for_loop_carrying(range, &ranks, |_, number, ranks| {
-                        let column = taking.take(b.addi(first, number));
-                        let key = self.key_of_column(taking, column, spread);
+                        let (column, key) = self.look_into(taking, b.addi(first, number), self.team.has_places());
+                        let key = key_of(column, key);
                         let filled = wanted.may_run_out.then(|| b.cmpi(IntPredicate::Ult, number, all));
                         let behind = |(rank, (cell, own)): (&Val<'m>, (&LookedInto<'m>, &Val<'m>))| {
                             let same = b.cmpi(IntPredicate::Eq, key, *own);
@@ -345,6 +377,15 @@ impl<'m> RowGpu<'_, 'm> {
             },
             |_| ranks.clone(),
         )
+    }
+
+    /// The column in a cell, or in a place, which has its key as well.
+    fn look_into(&self, taking: &Taking<'_, '_, 'm>, at: Val<'m>, place: bool) -> (Val<'m>, Option<Val<'m>>) {
+        if !place {
+            return (taking.take(at), None);
+        }
+        let [column, key] = taking.take_place(at);
+        (column, Some(key))
     }
 
     /// The key of a column of the segment, which its lane wrote. A cell that was not filled may hold anything.
@@ -373,6 +414,8 @@ struct LookedInto<'m> {
     writes: Option<Val<'m>>,
     /// What is in it.
     column: Val<'m>,
+    /// The key beside it, if there is one.
+    key: Option<Val<'m>>,
 }
 
 /// A word of so many ones.

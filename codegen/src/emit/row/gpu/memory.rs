@@ -14,10 +14,13 @@ const PAIRS: std::ops::RangeInclusive<u32> = 5..=12;
 
 /// What a block of this shape shares for one kernel.
 pub(super) fn shared(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> SharedMemory {
+    let (cells, keys) = (chosen_columns(kernel) as u32, keys_of_a_lane(kernel, shape));
+    let in_registers = warps.keeps_keys();
     SharedMemory {
-        cells: chosen_columns(kernel) as u32,
+        cells,
         pairs: pairs_of_a_lane(kernel, warps, shape),
-        keys: keys_of_a_lane(kernel, shape),
+        keys: if in_registers { 0 } else { keys },
+        places: if in_registers && keys > 0 { cells } else { 0 },
     }
 }
 

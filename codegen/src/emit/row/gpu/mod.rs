@@ -15,6 +15,7 @@ mod cumsum;
 mod in_lanes;
 mod memory;
 mod merge;
+mod places;
 mod quick_keys;
 mod rank;
 mod reduce;

@@ -39,7 +39,7 @@ impl<'m> RowGpu<'_, 'm> {
         }
         let mut other = 1;
         while other < spread.span {
-            let theirs: Vec<Val<'m>> = best.iter().map(|key| self.team.xor(*key, other)).collect();
+            let theirs: Vec<Val<'m>> = best.iter().map(|key| self.team.across(*key, other)).collect();
             best = self.merged(&best, &theirs, k);
             other *= 2;
         }
@@ -68,8 +68,20 @@ impl<'m> RowGpu<'_, 'm> {
     /// The best `k` of a lane's keys, best first; all of them if there are no more.
     pub(super) fn best_of_lane(&self, keys: &[Val<'m>], k: u64) -> Vec<Val<'m>> {
         let size = (k as usize).next_power_of_two();
-        let lists = keys.chunks(size).map(|keys| self.in_order(keys, k));
-        lists.reduce(|best, list| self.merged(&best, &list, k)).expect("a lane has a key")
+        let mut best: Option<Vec<Val<'m>>> = None;
+        for keys in keys.chunks(size) {
+            let list = self.in_order(keys, k);
+            let merged = match best {
+                Some(best) => {
+                    let merged = self.merged(&best, &list, k);
+                    self.pull.machine.finish(self.b);
+                    merged
+                }
+                None => list,
+            };
+            best = Some(merged);
+        }
+        best.expect("a lane has a key")
     }
 
     /// The best `k` of these keys, best first.

@@ -82,7 +82,8 @@ impl<'m> RowGpu<'_, 'm> {
                 let of_all = matches!(doubt, Some(Doubt::NegInf)) || doubt.is_none() && candidates == Candidates::All;
                 let known = self.lists.get(&((of, Candidates::All, index.key()), k));
                 let known = known.filter(|_| of_all && spread.turns == 1);
-                let wanted = Wanted { k, candidates, may_run_out, by_column, mask };
+                let of_floats = self.pull.kernel.value(value).dtype.is_float();
+                let wanted = Wanted { k, candidates, may_run_out, by_column, mask, of_floats };
                 giving = self.give_sorted(giving, (keys, known.as_deref()), doubt, wanted, (spread, turn));
             } else {
                 self.give_best(&giving, (keys, mask), (k, may_run_out), spread, turn);
@@ -117,7 +118,8 @@ impl<'m> RowGpu<'_, 'm> {
         let may_run_out = self.may_run_out(value, candidates);
         let mut giving = self.team.giving();
         if self.sorts(spread, k) {
-            let wanted = Wanted { k, candidates, may_run_out, by_column: false, mask: None };
+            let of_floats = self.pull.kernel.value(value).dtype.is_float();
+            let wanted = Wanted { k, candidates, may_run_out, by_column: false, mask: None, of_floats };
             giving = self.give_sorted(giving, (&keys, None), None, wanted, (spread, 0));
         } else {
             self.rounds_seldom(&keys, k, spread, |round, found| self.give_found(&giving, found, round, may_run_out));
@@ -347,7 +349,8 @@ impl<'m> RowGpu<'_, 'm> {
                 let may_run_out =
                     self.may_run_out(value, candidates) || own.len() as u64 * u64::from(spread.span) > spread.width;
                 let best = self.best_keys(&self.best_of_lane(own, k), None, k, spread);
-                let wanted = Wanted { k, candidates, may_run_out, by_column: true, mask: None };
+                let of_floats = false;
+                let wanted = Wanted { k, candidates, may_run_out, by_column: true, mask: None, of_floats };
                 let (marks, _) = self.marks(own, &best, None, wanted, spread);
                 mask.extend((0..own.len() as u32).map(|i| self.is_marked(marks, i)));
             } else {

@@ -20,6 +20,7 @@ pub(super) fn add_store(walk: &mut Walk, (schedule, variant): (&Schedule, Varian
         shape,
         lanes: u64::from(shape.lanes),
         warp: u64::from(target.info().warp),
+        in_registers: target.abilities().keys_in_registers,
     });
     let (columns, rows) = match &team {
         None => piece(walk, domain),
@@ -60,6 +61,8 @@ struct Team {
     shape: RowShape,
     lanes: u64,
     warp: u64,
+    /// Keys of sorted lists stay in registers.
+    in_registers: bool,
 }
 
 /// How segments lie over a team's lanes.
@@ -136,7 +139,8 @@ impl Team {
         let (lists, exchanges) = (registers.div_ceil(size), size * steps * (steps + 1) / 4);
         let merge = size * (2 + steps);
         let sort = lists * 2 * exchanges + lists * merge + 2 * u64::from(spread.span.max(1).ilog2()) * merge;
-        let columns = 6 * registers + 150 + k.div_ceil(spread.span) * (3 * k + 30);
+        // Keys in registers are gone through once more, each on its own.
+        let columns = if self.in_registers { 20 } else { 6 } * registers + 150 + k.div_ceil(spread.span) * (3 * k + 30);
         20 * registers + 2 * sort + columns
     }
 
