@@ -1,10 +1,10 @@
 //! Kernels: a plan that is prepared on a device, and called with tensors.
 
 use crate::arguments::Keywords;
+use crate::captured::Function;
 use crate::engine::Shared;
 #[cfg(feature = "compiler")]
-use crate::failure::raised;
-use crate::failure::refused;
+use crate::failure::{raised, refused};
 #[cfg(feature = "compiler")]
 use crate::graph::Graph;
 use crate::results::{Extent, OutPort};
@@ -13,7 +13,7 @@ use ::routefuse::exec::Device;
 use ::routefuse::ir::{Alias, Dim, Layout, Port};
 use ::routefuse::{DType, HostPlan, Plan};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use std::sync::Arc;
 
 /// Where a kernel runs.
@@ -46,11 +46,11 @@ pub struct Kernel {
     /// For each symbol, the input whose leading extent it is.
     pub(crate) rows_of: Vec<Option<usize>>,
     pub(crate) returns: Returns,
-    engine: Arc<Shared>,
+    pub(crate) engine: Arc<Shared>,
     #[cfg(feature = "compiler")]
-    graph: Option<Arc<::routefuse::Verified<::routefuse::Graph>>>,
-    fused: bool,
-    info: Py<PyDict>,
+    pub(crate) graph: Option<Arc<::routefuse::Verified<::routefuse::Graph>>>,
+    pub(crate) fused: bool,
+    pub(crate) info: Py<PyDict>,
 }
 
 impl Kernel {
@@ -366,60 +366,8 @@ impl Kernel {
         drawn: &Bound<'_, PyDict>,
         matrix_rows: &Bound<'_, PyDict>,
     ) -> PyResult<Kernel> {
-        let leaf = |(kind, what): (String, Bound<'_, PyAny>)| match kind.as_str() {
-            "output" | "argument" => {
-                let at: usize = what.extract()?;
-                let most = if kind == "output" { self.outputs.len() } else { parameters.len() };
-                if at >= most {
-                    return Err(refused(py, format!("there is no {kind} {at}")));
-                }
-                Ok(if kind == "output" { Return::Output(at) } else { Return::Argument(at) })
-            }
-            _ => Ok(Return::Constant(what.unbind())),
-        };
-        let mut kernel = Kernel::new(py, &self.engine, Arc::clone(&self.plan), self.place.again(), self.fused)?;
-        for (at, shape) in shapes.iter() {
-            let at: usize = at.extract()?;
-            let mut seen = Vec::new();
-            for dim in shape.cast::<PyList>()?.iter() {
-                seen.push(match dim.extract::<u64>() {
-                    Ok(n) => Extent::Const(n),
-                    Err(_) => {
-                        let (factor, name): (u64, String) = dim.extract()?;
-                        let symbol = self.plan.program().symbols.iter().position(|s| *s == name);
-                        let symbol = symbol.ok_or_else(|| refused(py, format!("there is no dim {name}")))?;
-                        Extent::Rows(factor, symbol as u32)
-                    }
-                });
-            }
-            let port = kernel.outputs.get_mut(at).ok_or_else(|| refused(py, format!("there is no output {at}")))?;
-            if seen.len() > crate::binding::view::MAX_RANK || !same_count(&seen, &port.shape) {
-                return Err(refused(py, format!("output {at} has other elements than {shape}")));
-            }
-            port.seen = seen;
-        }
-        for (i, port) in kernel.inputs.iter_mut().enumerate() {
-            port.matrix_row = matrix_rows.get_item(i)?.map(|row| row.extract()).transpose()?;
-            let argument = parameters.iter().position(|p| p.1 == Some(i));
-            port.of = match (argument, bound.get_item(i)?, drawn.get_item(i)?) {
-                (Some(at), ..) => Source::Argument(at),
-                (None, Some(tensor), _) => Source::Bound(tensor.unbind()),
-                (None, None, Some(draw)) => {
-                    kernel.drawn.push(draw.unbind());
-                    Source::Argument(parameters.len() + kernel.drawn.len() - 1)
-                }
-                (None, None, None) => return Err(refused(py, format!("nothing is said of input `{}`", port.name))),
-            };
-        }
-        kernel.parameters = parameters.iter().map(|p| Parameter::new(py, &p.0)).collect();
-        kernel.returns =
-            Returns { leaves: leaves.into_iter().map(leaf).collect::<PyResult<_>>()?, single, named: None, unflatten };
-        kernel.info = info;
-        #[cfg(feature = "compiler")]
-        {
-            kernel.graph.clone_from(&self.graph);
-        }
-        Ok(kernel)
+        let function = Function { leaves, shapes, unflatten, info, single, parameters, bound, drawn, matrix_rows };
+        self.of_function(py, function)
     }
 
     /// Seconds that one launch takes the host, of so many with these arguments and without Python in between: what a call adds
@@ -431,52 +379,14 @@ impl Kernel {
 
     /// The same kernel, whose calls return these outputs: one by itself, several as a tuple.
     fn _giving_outputs(&self, py: Python<'_>, outputs: Vec<usize>) -> PyResult<Kernel> {
-        if let Some(at) = outputs.iter().find(|o| **o >= self.outputs.len()) {
-            return Err(refused(py, format!("there is no output {at}")));
-        }
-        let mut kernel = Kernel::new(py, &self.engine, Arc::clone(&self.plan), self.place.again(), self.fused)?;
-        for (port, of) in kernel.inputs.iter_mut().zip(&self.inputs) {
-            port.matrix_row = of.matrix_row;
-            port.of = match &of.of {
-                Source::Argument(at) => Source::Argument(*at),
-                Source::Bound(tensor) => Source::Bound(tensor.clone_ref(py)),
-            };
-        }
-        kernel.parameters = self.parameters.iter().map(|p| Parameter::new(py, &p.name)).collect();
-        kernel.drawn = self.drawn.iter().map(|draw| draw.clone_ref(py)).collect();
-        kernel.outputs.clone_from(&self.outputs);
-        kernel.returns = Returns {
-            leaves: outputs.into_iter().map(Return::Output).collect(),
-            single: true,
-            named: None,
-            unflatten: None,
-        };
-        Ok(kernel)
+        self.giving_outputs(py, outputs)
     }
 
     /// How a call's arguments and results stand to inputs and outputs, for `routefuse.torch.as_op`: a dict with `parameters`,
     /// `arguments` (for each input the parameter, or None), `rows` (the parameters whose leading extent is the rows), `leaves`,
     /// `single`, `unflatten` and `drawn`.
     fn _signature<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dict = PyDict::new(py);
-        let argument = |port: &InPort| match port.of {
-            Source::Argument(at) => Some(at).filter(|at| *at < self.parameters.len()),
-            Source::Bound(_) => None,
-        };
-        let rows: Vec<usize> = self.inputs.iter().filter(|p| p.symbol.is_some()).filter_map(argument).collect();
-        let leaf = |leaf: &Return| match leaf {
-            Return::Output(o) => Ok(("output", o.into_pyobject(py)?.into_any())),
-            Return::Argument(a) => Ok(("argument", a.into_pyobject(py)?.into_any())),
-            Return::Constant(object) => Ok(("constant", object.bind(py).clone())),
-        };
-        dict.set_item("parameters", self.get_parameters())?;
-        dict.set_item("arguments", self.inputs.iter().map(argument).collect::<Vec<_>>())?;
-        dict.set_item("rows", rows)?;
-        dict.set_item("leaves", self.returns.leaves.iter().map(leaf).collect::<PyResult<Vec<_>>>()?)?;
-        dict.set_item("single", self.returns.single && self.returns.leaves.len() == 1)?;
-        dict.set_item("unflatten", self.returns.unflatten.is_some())?;
-        dict.set_item("drawn", !self.drawn.is_empty())?;
-        Ok(dict)
+        self.described(py)
     }
 
     fn __repr__(&self) -> String {
@@ -493,29 +403,10 @@ impl Kernel {
 
 impl Place {
     /// Another handle of the same.
-    fn again(&self) -> Place {
+    pub(crate) fn again(&self) -> Place {
         match self {
             Place::Host(plan) => Place::Host(plan.clone()),
             Place::Cuda(plan) => Place::Cuda(Arc::clone(plan)),
         }
     }
-}
-
-/// Whether two shapes have equally many elements for every number of rows.
-fn same_count(a: &[Extent], b: &[Extent]) -> bool {
-    let count = |shape: &[Extent]| {
-        let mut symbols = Vec::new();
-        let mut factor = 1u64;
-        for d in shape {
-            match d {
-                Extent::Const(n) => factor = factor.saturating_mul(*n),
-                Extent::Rows(n, s) => {
-                    factor = factor.saturating_mul(*n);
-                    symbols.push(*s);
-                }
-            }
-        }
-        (symbols, factor)
-    };
-    count(a) == count(b)
 }

@@ -7,6 +7,7 @@
 mod arguments;
 mod binding;
 mod bundle;
+mod captured;
 #[cfg(feature = "compiler")]
 mod chains;
 mod engine;
