@@ -93,6 +93,31 @@ def rotate_pairs(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch
     return torch.stack([a * c - b * s, b * c + a * s], dim=-1).flatten(-2)
 
 
+@case(
+    lambda rows, g: (floats(rows, 4, 16, generator=g), floats(rows, 8, generator=g), floats(rows, 8, generator=g)),
+    "add copy empty_permuted mul slice_scatter sub",
+)
+@case(
+    lambda rows, g: tuple(floats(*s, generator=g, dtype=torch.bfloat16) for s in ((rows, 4, 16), (rows, 8), (rows, 8))),
+    "add copy empty_permuted mul slice_scatter sub",
+    name="rotate_pairs_into.bf16",
+)
+def rotate_pairs_into(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """The same, every second column written by itself."""
+    a, b = x[..., 0::2], x[..., 1::2]
+    c, s = cos.unsqueeze(1), sin.unsqueeze(1)
+    made = torch.empty_like(x)
+    made[..., 0::2] = a * c - b * s
+    made[..., 1::2] = b * c + a * s
+    return made
+
+
+@case(lambda rows, g: (floats(rows, 7, 3, generator=g), floats(rows, 2, 3, generator=g)), "copy copy_ slice_scatter")
+def third_heads(x: torch.Tensor, y: torch.Tensor) -> None:
+    """Every third of the dims in the middle, from the second up to the last but one, in place."""
+    x[:, 1:6:3] = y
+
+
 @case(hidden(torch.float32), "abs add exp exp2 expm1 log log1p log2 mul sqrt tanh", ulp=6, name="functions")
 def functions(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     y = x.abs() + 0.5

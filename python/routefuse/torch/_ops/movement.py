@@ -7,6 +7,7 @@ import typing
 from .. import _shapes
 from .._conversion import Conversion, Value, converts
 from .._shapes import Rows, Shape
+from .rows import take
 
 Operand = typing.Any
 _END = 1 << 62
@@ -267,7 +268,7 @@ def slice_scatter(
         g.refuse("some of the rows are written", "a kernel writes all rows; mask them instead")
     start, end = _bounds(g, extent, start, end)
     if step != 1:
-        g.refuse(f"every {step}th column is written", "write the columns in pieces")
+        return _every(g, value, part, dim, range(start, end, step))
     pieces = []
     if start > 0:
         pieces.append(g.slice(value, dim, 0, start))
@@ -276,6 +277,38 @@ def slice_scatter(
     if end < extent:
         pieces.append(g.slice(value, dim, end, extent))
     return g.concat(pieces, dim, value.dtype)
+
+
+def _every(g: Conversion, value: Value, part: Value, dim: int, places: range) -> Value:
+    """A part's elements at places that lie apart: each column asks whether it is one of them, and which."""
+    wide = value.wide or part.wide
+    dtype = value.dtype
+    value, part = (g.real(g.widen(v) if wide else v) for v in (value, part))
+    (flat, _, after), (source, _, _) = g.merged(value, dim), g.merged(part, dim)
+    each = _shapes.count(after)
+    number = lambda n: g.cast(g.value(n), "i32")  # noqa: E731
+
+    def integer(op: str, a: Value, b: int) -> Value:
+        return g.pointwise(op, [a, number(b)], "i32", flat.shape)
+
+    def holds(op: str, a: Value, b: int) -> Value:
+        return g.pointwise(op, [a, number(b)], "bool", flat.shape)
+
+    column = g.iota("i32", flat.shape, len(flat.shape) - 1)
+    at = column if each == 1 else integer("div", column, each)
+    distance = integer("sub", at, places.start)
+    here = [
+        holds("ge", at, places.start),
+        holds("lt", at, places.stop),
+        holds("eq", integer("rem", distance, places.step), 0),
+    ]
+    chosen = g.pointwise("and", [g.pointwise("and", here[:2], "bool", flat.shape), here[2]], "bool", flat.shape)
+    index = integer("div", distance, places.step)
+    if each != 1:
+        index = g.pointwise("add", [integer("mul", index, each), integer("rem", column, each)], "i32", flat.shape)
+    made = g.pointwise("select", [chosen, take(g, source, index), flat], flat.dtype, flat.shape)
+    made.dtype, made.wide = dtype, wide
+    return g.reshape(made, value.shape)
 
 
 @converts("aten.select_scatter")
