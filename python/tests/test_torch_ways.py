@@ -223,6 +223,19 @@ def test_jit_of_a_method(engine):
     assert torch.equal(gate.scale(a), a * 2 + 1)
 
 
+def test_an_argument_may_be_asked_for_its_rows_alone(engine):
+    """torch keeps the number then, and not the tensor."""
+
+    def numbers(hidden, k: int):
+        return torch.arange(hidden.shape[0] * k, dtype=torch.int32).view(hidden.shape[0], k)
+
+    kernel = capture(numbers, torch.zeros(16, 4), 3, engine=engine)
+    assert kernel.parameters == ["hidden"] and kernel.info["rows"] == ["hidden"]
+    for rows in (16, 1, 5, 0):
+        hidden = torch.zeros(rows, 4)
+        assert torch.equal(kernel(hidden), numbers(hidden, 3))
+
+
 def test_one_row_of_a_matrix_is_changed_in_place(engine):
     """Counts of a layer, in a buffer of all layers: the row is the kernel's input."""
 

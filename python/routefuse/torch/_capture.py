@@ -220,12 +220,17 @@ def _kernel(arguments: _Arguments, traced: Traced, with_rows: frozenset[typing.A
             placeholders.append(Input(own, layout_of(key.shape, key.stride())))
         else:
             placeholders.append(None)
+    counted = None
+    if traced.counted is not None:
+        example = examples[traced.counted]
+        counted = Input(arguments.names[traced.counted], layout_of(example.shape, example.stride())), example
     converted = convert(
         traced.module,
         _graph_name(options.name or arguments.called),
         placeholders,
         rounding=options.rounding,
         rows=traced.rows,
+        counted=counted,
         random=options.random,
         outputs=options.outputs,
         first_result=traced.first_result,
@@ -236,7 +241,11 @@ def _kernel(arguments: _Arguments, traced: Traced, with_rows: frozenset[typing.A
     device = arguments.tensors[0][1].device
     kernel = (options.engine or _engines.engine()).compile(converted.graph, device=device)
     inputs = {placeholder: position for position, placeholder in enumerate(converted.inputs)}
-    of_argument = {key: i for i, (kind, key) in enumerate(traced.sources) if kind == "arg"}
+    of_argument: dict[typing.Any, int | None] = {
+        key: i for i, (kind, key) in enumerate(traced.sources) if kind == "arg"
+    }
+    if traced.counted is not None:
+        of_argument[traced.counted] = None
     parameters = [(arguments.names[k], inputs.get(of_argument.get(k, -1))) for k, _ in arguments.tensors]
     bound = {inputs[i]: key.detach() for i, (kind, key) in enumerate(traced.sources) if kind == "bound" and i in inputs}
     positions = [k for k, _ in arguments.tensors]

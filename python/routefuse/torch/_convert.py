@@ -57,8 +57,8 @@ class Converted:
     """A graph, and how it stands to the function."""
 
     graph: Graph
-    #: For each input of the graph, the placeholder that it is.
-    inputs: list[int]
+    #: For each input of the graph, the placeholder that it is; None for the one that is only there for its rows.
+    inputs: list[int | None]
     #: For each result of torch's graph: ("output", position), ("input", placeholder) or ("constant", object).
     leaves: list[tuple[str, typing.Any]]
     #: Outputs whose shape torch sees otherwise: position to dims, those of rows as pairs (factor, "T").
@@ -95,14 +95,16 @@ def convert(
     *,
     rounding: str,
     rows: typing.Iterable[typing.Any],
+    counted: tuple[Input, torch.Tensor] | None = None,
     random: str = "refuse",
     outputs: typing.Sequence[str] | None = None,
     first_result: int = 0,
     results: int | None = None,
 ) -> Converted:
     """Converts a graph of aten operations. `placeholders` are its inputs in order, None for those that are no tensors; `rows`
-    are the symbols that are the number of rows; `random` is "philox" or "refuse". Raises CaptureError for what cannot be converted."""
-    walk = _Walk(module, name, placeholders, rounding, frozenset(rows), random)
+    are the symbols that are the number of rows; `counted` is an argument that is no input of the graph, and whose
+    leading extent is that number; `random` is "philox" or "refuse". Raises CaptureError for what cannot be converted."""
+    walk = _Walk(module, name, placeholders, rounding, frozenset(rows), counted, random)
     return walk.run(outputs, first_result, results)
 
 
@@ -120,6 +122,7 @@ class _Walk:
         placeholders: typing.Sequence[Input | None],
         rounding: str,
         rows: frozenset[typing.Any],
+        counted: tuple[Input, torch.Tensor] | None,
         random: str,
     ) -> None:
         self.module = module
@@ -127,12 +130,12 @@ class _Walk:
         self.g = Conversion(name, rounding, rows)
         self.values: dict[torch.fx.Node, typing.Any] = {}
         self.nodes: list[torch.fx.Node] = []
-        self.inputs: list[int] = []
+        self.inputs: list[int | None] = []
         self.mutated: dict[int, Value] = {}
         self.position: dict[torch.fx.Node, int] = {}
         #: Of placeholders of which one row is written, and nothing else looked at: that row.
         self.matrix_row: dict[torch.fx.Node, int] = {}
-        self.random = random
+        self.counted, self.random = counted, random
 
     def run(self, outputs: typing.Sequence[str] | None, first_result: int, results: int | None) -> Converted:
         self.declare()
@@ -212,6 +215,13 @@ class _Walk:
             made.source = i
             self.values[node] = made
             self.inputs.append(i)
+        if self.counted is not None:
+            given, example = self.counted
+            self.g.declare_rows()
+            self.g.builder.input(
+                given.name, self.g.dtype(example.dtype), [ROWS, *example.shape[1:]], layout=given.layout
+            )
+            self.inputs.append(None)
         if self.random == "philox" and any(_packet(n) in RANDOM for n in self.module.graph.nodes):
             name = "seed"
             while any(p is not None and p.name == name for p in self.placeholders):

@@ -36,6 +36,8 @@ class Traced:
     #: For each placeholder: ("arg", position or keyword), ("bound", tensor) or ("number", None).
     sources: list[tuple[str, typing.Any]]
     rows: set[typing.Any]
+    #: The argument that says how many rows there are, where no tensor of the graph does.
+    counted: typing.Any
     first_result: int
     results: int
     #: What the function returned: leaves, each ("result", position), ("arg", key) or ("constant", object), and their structure.
@@ -216,7 +218,7 @@ def trace(
     hook = register_bytecode_hook(lambda old, new: codes.append(new) if old is own.__code__ else None)
     try:
         with torch.no_grad(), _quiet():
-            returned = torch.compile(own, backend=backend, fullgraph=True, dynamic=False)(*made_args, **made_kwargs)
+            result = torch.compile(own, backend=backend, fullgraph=True, dynamic=False)(*made_args, **made_kwargs)
     except CaptureError:
         raise
     except Exception as error:
@@ -260,6 +262,14 @@ def trace(
             extent = node.meta["val"].shape[0]
             if not isinstance(extent, int):
                 rows |= extent.node.expr.free_symbols
+    # Of arguments of which only the rows are asked for, torch keeps that number.
+    counted = None
+    if not rows:
+        numbers = (n.meta.get("val") for n, (kind, _) in zip(found, sources) if kind == "number")
+        for number in numbers:
+            if isinstance(number, torch.SymInt) and number.node.hint == prime:
+                rows |= number.node.expr.free_symbols
+                counted = next((k for k in [*range(len(args)), *kwargs] if k in with_rows), None)
     markers = {id(m): i for i, m in enumerate(seen["results"])}
     by_identity = {id(a): k for k, a in [*enumerate(made_args), *made_kwargs.items()] if isinstance(a, torch.Tensor)}
 
@@ -274,10 +284,9 @@ def trace(
             raise CaptureError("the function returns the number of rows", help="return tensors")
         return ("constant", value)
 
-    leaves, structure = torch.utils._pytree.tree_flatten(returned)
-    return Traced(
-        module, sources, rows, seen["first"], len(seen["results"]), ([leaf(v) for v in leaves], structure), seen["env"]
-    )
+    leaves, structure = torch.utils._pytree.tree_flatten(result)
+    returned = ([leaf(v) for v in leaves], structure)
+    return Traced(module, sources, rows, counted, seen["first"], len(seen["results"]), returned, seen["env"])
 
 
 def _never(args: typing.Any) -> typing.NoReturn:
