@@ -110,6 +110,45 @@ fn sorted_routers_with_bias() {
     );
 }
 
+/// Routers in the code that they have for many rows, on rows in which all logits are equal, or none is a candidate: everything
+/// ties.
+fn many_rows_that_tie(target: &str) {
+    const FILES: [&str; 5] = ["deepseek-v3", "kimi-k2", "glm-4.5", "gpt-oss", "qwen3.5-397b"];
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, 2 * FILES.len() as u64, REQUIRED) };
+    for file in FILES {
+        let example = models::examples().into_iter().find(|e| e.file == file).expect("an example");
+        let graph = example.graph().unwrap_or_else(|e| panic!("{file}: {e}"));
+        let compiled = compile(&graph, target);
+        let artifacts = compiled.of_variant(compiled.kernels()[0].variants().len() - 1);
+        for kind in [Kind::Ties, Kind::NegInf] {
+            // More rows than a block has, and not a multiple of it.
+            let rows = 19;
+            let tensors = router_inputs(&graph, rows, kind, rows);
+            launch_on(&mut emulator, &graph, &compiled, &artifacts, &[rows], &tensors, rows);
+        }
+    }
+}
+
+#[test]
+fn many_rows_that_tie_on_gfx90a() {
+    many_rows_that_tie("gfx90a");
+}
+
+#[test]
+fn many_rows_that_tie_on_gfx950() {
+    many_rows_that_tie("gfx950");
+}
+
+#[test]
+fn many_rows_that_tie_on_gfx1030() {
+    many_rows_that_tie("gfx1030");
+}
+
+#[test]
+fn many_rows_that_tie_on_gfx1200() {
+    many_rows_that_tie("gfx1200");
+}
+
 /// All columns of a softmax are chosen, in whose last row all powers but one are 0: what lies behind that row's columns, the keys
 /// of the first one, stays as it is.
 #[test]
