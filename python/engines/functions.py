@@ -87,40 +87,25 @@ def logits(dtype: torch.dtype = torch.float32, bias: bool = False) -> typing.Cal
     return lambda t: (floats(t, 32), floats(t, E, dtype=dtype), *([floats(E)] if bias else []))
 
 
+@dataclasses.dataclass
 class Placement:
-    """Where experts are, as sglang's object of that has it."""
+    """Where experts are, as sglang's own class of that has it."""
 
-    def __init__(self, algorithm: str, to_rank: typing.Any, replicas: typing.Any, count: typing.Any) -> None:
-        self.ep_dispatch_algorithm = algorithm
-        self.partial_logical_to_rank_dispatch_physical_map = to_rank
-        self.partial_logical_to_all_physical_map = replicas
-        self.partial_logical_to_all_physical_map_num_valid = count
-        self.num_physical_experts = 80
-        self.rank_invariant = False
-
-
-def placed(algorithm: str) -> typing.Callable[[typing.Any], typing.Any]:
-    def around(function: typing.Any) -> typing.Any:
-        def static(ids: typing.Any, to_rank: typing.Any, valid: typing.Any) -> typing.Any:
-            return function(ids, Placement("static", to_rank, None, None), valid)
-
-        def dynamic(ids: typing.Any, replicas: typing.Any, count: typing.Any, valid: typing.Any) -> typing.Any:
-            info = Placement("dynamic", None, replicas, count)
-            info.rank_invariant = algorithm == "by row"
-            return function(ids, info, valid)
-
-        return static if algorithm == "static" else dynamic
-
-    return around
+    ep_dispatch_algorithm: str
+    partial_logical_to_rank_dispatch_physical_map: torch.Tensor | None = None
+    partial_logical_to_all_physical_map: torch.Tensor | None = None
+    partial_logical_to_all_physical_map_num_valid: torch.Tensor | None = None
+    num_physical_experts: int = 80
+    rank_invariant: bool = False
 
 
-def replicated(t: int) -> Args:
-    return (
-        ids(t),
-        torch.randint(0, 80, (E, 4), dtype=torch.int32),
-        torch.randint(1, 5, (E,), dtype=torch.int32),
-        torch.tensor(t // 2),
-    )
+def replicated(by_row: bool) -> typing.Callable[[int], Args]:
+    def make(t: int) -> Args:
+        replicas, count = torch.randint(0, 80, (E, 4), dtype=torch.int32), torch.randint(1, 5, (E,), dtype=torch.int32)
+        info = Placement("dynamic", None, replicas, count, rank_invariant=by_row)
+        return ids(t), info, torch.tensor(t // 2)
+
+    return make
 
 
 POST = {"topk_ids_logical_to_physical": DISPATCH}
@@ -269,34 +254,30 @@ FUNCTIONS = [
     Function(
         TOPK,
         "_biased_grouped_topk_postprocess",
-        lambda t: (ids(t), table(E, 80), torch.tensor(t // 2)),
+        lambda t: (ids(t), Placement("static", table(E, 80)), torch.tensor(t // 2)),
         elsewhere=POST,
-        around=placed("static"),
         what="static",
     ),
     Function(
         TOPK,
         "_biased_grouped_topk_postprocess",
-        lambda t: (ids(t), table(E, 80, torch.int64), torch.tensor(t // 2)),
+        lambda t: (ids(t), Placement("static", table(E, 80, torch.int64)), torch.tensor(t // 2)),
         elsewhere=POST,
-        around=placed("static"),
         what="static, i64 map",
     ),
     Function(
         TOPK,
         "_biased_grouped_topk_postprocess",
-        replicated,
+        replicated(by_row=False),
         elsewhere=POST,
-        around=placed("at random"),
         random=True,
         what="dynamic",
     ),
     Function(
         TOPK,
         "_biased_grouped_topk_postprocess",
-        replicated,
+        replicated(by_row=True),
         elsewhere=POST,
-        around=placed("by row"),
         what="dynamic, by row",
     ),
     Function(

@@ -22,6 +22,7 @@ import torch
 from functions import BF16, FUNCTIONS, Function
 from routefuse._plugin import differences
 from routefuse.torch import CaptureError, capture
+from routefuse.torch._opened import tensor_fields
 
 
 def extract(folder: pathlib.Path, function: Function) -> typing.Any:
@@ -86,13 +87,18 @@ def tensors(args: typing.Iterable[typing.Any]) -> list[torch.Tensor]:
     return [a for a in args if isinstance(a, torch.Tensor)]
 
 
+def inside(args: typing.Iterable[typing.Any]) -> list[torch.Tensor]:
+    """The tensors of dataclasses."""
+    return [getattr(a, field) for a in args for field in tensor_fields(a)]
+
+
 def agree(kernel: typing.Any, function: typing.Any, case: Function) -> str:
     """How a kernel compares with its function at several numbers of rows."""
     said: list[str] = []
     for rows in (16, 7, 1, 2, 4096):
         ours = case.make(rows)
         theirs = copy.deepcopy(ours)
-        made = kernel(*tensors(ours), *tensors(case.static.values()))
+        made = kernel(*tensors(ours), *tensors(case.static.values()), *inside(ours))
         expected = function(*theirs, **case.static)
         if case.random:
             made, expected = ([t * 0 for t in torch.utils._pytree.tree_leaves(r)] for r in (made, expected))

@@ -19,7 +19,9 @@ SGLANG = Engine(
         f"{_TOPK}.biased_grouped_topk_impl",
         f"{_TOPK}.fused_topk_torch_native",
         f"{_TOPK}.fused_topk_softmax_torch_raw_logits",
+        f"{_TOPK}._biased_grouped_topk_postprocess",
         f"{_TOPK}.remap_topk_for_per_rank_shared_slots",
+        "sglang.srt.layers.moe.waterfill.expand_topk_with_shared_expert",
         "sglang.srt.layers.moe.moe_runner.triton_utils.fused_moe.moe_sum_reduce_torch_compile",
     ),
 )

@@ -68,7 +68,7 @@ def test_nothing_is_replaced_unless_it_is_named(engine_module):
     from routefuse import sglang, vllm
 
     assert sglang.register() == [] and vllm.register() == []
-    assert len(sglang.SGLANG.functions) >= 8 and len(vllm.VLLM.functions) >= 4
+    assert len(sglang.SGLANG.functions) >= 10 and len(vllm.VLLM.functions) >= 4
 
 
 def test_what_is_named_is_replaced_everywhere(engine_module, monkeypatch):

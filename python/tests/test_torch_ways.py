@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import pytest
@@ -221,6 +222,46 @@ def test_jit_of_a_method(engine):
 
     gate, a = Gate(), torch.rand(5, 3)
     assert torch.equal(gate.scale(a), a * 2 + 1)
+
+
+@dataclasses.dataclass
+class Placement:
+    """Where experts are, as an engine hands it around."""
+
+    algorithm: str
+    table: torch.Tensor | None
+    experts: int
+    counts: torch.Tensor | None = None
+
+
+def placed(ids, info: Placement | None, valid=None):
+    if info is None:
+        return ids
+    physical = info.table[ids.long()] if info.algorithm == "static" else info.table[ids.long()] + 1
+    if info.counts is not None:
+        physical = physical % info.counts[ids.long()]
+    return physical if valid is None else torch.where(torch.arange(ids.shape[0])[:, None] >= valid, -1, physical)
+
+
+def test_tensors_of_a_dataclass_are_arguments(engine):
+    ids = torch.tensor([[0, 2], [1, 1], [2, 0]], dtype=torch.int32)
+    table, counts = torch.tensor([5, 6, 7]), torch.tensor([1, 2, 3])
+    info = Placement("static", table, 3, counts)
+    kernel = capture(placed, ids, info, static={"valid": torch.tensor(2)}, engine=engine)
+    assert kernel.parameters == ["ids", "valid", "info.table", "info.counts"]
+    assert torch.equal(kernel(ids, torch.tensor(1), table, counts), placed(ids, info, torch.tensor(1)))
+    jitted = routefuse.jit(placed, fallback="eager", engine=engine)
+    for given in (
+        info,
+        Placement("static", table + 1, 3),
+        Placement("dynamic", table, 3),
+        None,
+        Placement("static", counts, 3),
+    ):
+        assert torch.equal(jitted(ids, given), placed(ids, given))
+        assert torch.equal(jitted(ids, info=given), placed(ids, given))
+    # With counts, without, and the other algorithm, each by position and by keyword; without a placement nothing is computed.
+    assert jitted.captures == 6 and len(jitted.refused) == 2
 
 
 def test_an_argument_may_be_asked_for_its_rows_alone(engine):

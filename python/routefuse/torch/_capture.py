@@ -13,6 +13,7 @@ from .. import _engines
 from .._routefuse import Engine, Error, Kernel
 from ._convert import Input, convert, layout_of
 from ._errors import CaptureError
+from ._opened import Opened, constant_fields, rebuilding, tensor_fields
 from ._trace import Traced, trace
 
 #: How many ways of telling rows from other dims are tried.
@@ -37,7 +38,7 @@ def capture(
     `examples` are arguments as the function takes them: of tensors only dtype, shape, strides and device matter, and nothing is
     computed. Arguments that are no tensors, and those of `static` (by name), are constants of the kernel. The kernel takes the
     tensors among the arguments, in their order or by name, and returns what the function returns; an argument that the function
-    changes in place is changed in place.
+    changes in place is changed in place. The tensors of an argument that is a dataclass come last, by names as "info.table".
 
     `rows` says which tensors have a row for each token in their leading dim: the names of these arguments, or None for no such
     dim. With "T", those whose leading extent is that of the first tensor; where that is ambiguous (as many rows as experts), the
@@ -64,7 +65,7 @@ def capture(
     failure: CaptureError | None = None
     for with_rows in itertools.islice(arguments.guesses(rows), MOST_GUESSES):
         try:
-            traced = trace(function, arguments.args, arguments.kwargs, with_rows)
+            traced = trace(arguments.function, arguments.args, arguments.kwargs, with_rows)
             return _kernel(arguments, traced, with_rows, options)
         except CaptureError as error:
             # The first reading is the plain one; its reason is the one to tell.
@@ -121,6 +122,7 @@ class _Arguments:
         for i in range(position, len(examples)):
             self.names[i] = f"arg{i}"
         self.make_scalars(scalars)
+        self.function = self.open(function)
         self.tensors = [(k, v) for k, v in [*enumerate(self.args), *self.kwargs.items()] if isinstance(v, torch.Tensor)]
         if not self.tensors:
             raise CaptureError(f"`{self.called}` is given no tensor", help="give an example of each tensor")
@@ -130,6 +132,23 @@ class _Arguments:
                 raise CaptureError(f"the argument `{self.names[key]}` holds tensors", help="give tensors by themselves")
         for key, tensor in self.tensors:
             self.check(self.names[key], tensor)
+
+    def open(self, function: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:
+        """Arguments that are dataclasses are taken apart: the function of what they are made of."""
+        opened: dict[typing.Any, Opened] = {}
+        for key, value in [*enumerate(self.args), *self.kwargs.items()]:
+            fields = tensor_fields(value)
+            if not fields:
+                continue
+            names = {field: f"{self.names[key]}.{field}" for field in fields}
+            opened[key] = Opened(type(value), constant_fields(value), names)
+            for field, name in names.items():
+                self.kwargs[name], self.names[name] = getattr(value, field), name
+            if isinstance(key, int):
+                self.args[key] = None
+            else:
+                self.kwargs[key] = None
+        return rebuilding(function, opened) if opened else function
 
     def make_scalars(self, scalars: typing.Collection[str]) -> None:
         """Numbers as tensors of rank 0."""
@@ -352,13 +371,15 @@ class Jit:
         self, args: tuple[typing.Any, ...], kwargs: dict[str, typing.Any]
     ) -> tuple[typing.Any, list[torch.Tensor]]:
         tensors = [a for a in args if isinstance(a, torch.Tensor)]
-        key: list[typing.Any] = [None if isinstance(a, torch.Tensor) else (type(a), _hashable(a)) for a in args]
-        if kwargs:
-            for name, a in kwargs.items():
-                key.append((name, None if isinstance(a, torch.Tensor) else (type(a), _hashable(a))))
-                if isinstance(a, torch.Tensor):
-                    tensors.append(a)
-        return tuple(key), tensors
+        inside: list[torch.Tensor] = []
+        key: list[typing.Any] = [None if isinstance(a, torch.Tensor) else _constant(a, inside) for a in args]
+        for name, a in kwargs.items():
+            if isinstance(a, torch.Tensor):
+                tensors.append(a)
+                key.append((name, None))
+            else:
+                key.append((name, _constant(a, inside)))
+        return tuple(key), tensors + inside
 
     def _fits(self, kernel: Kernel, tensors: list[torch.Tensor]) -> bool:
         return _kind(tensors, kernel) == kernel.info.get("kind")
@@ -414,6 +435,16 @@ class Jit:
 
     def __repr__(self) -> str:
         return f"<routefuse.jit of {self.__name__}: {self.captures} kernels>"
+
+
+def _constant(value: typing.Any, inside: list[torch.Tensor]) -> typing.Any:
+    """What an argument that is no tensor is known by. The tensors inside a dataclass are added to those of the call."""
+    fields = tensor_fields(value)
+    if not fields:
+        return type(value), _hashable(value)
+    inside += [getattr(value, field) for field in fields]
+    constants = constant_fields(value)
+    return type(value), tuple(fields), tuple((name, type(held), _hashable(held)) for name, held in constants.items())
 
 
 def _hashable(value: typing.Any) -> typing.Any:
