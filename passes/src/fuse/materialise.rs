@@ -73,13 +73,20 @@ pub(super) fn materialise(
 /// The value that a chain of movements moves: what is worth storing. A gather within the row is one of them if others ask for
 /// the row too, which then need not compute it either.
 pub(super) fn source(rowwise: &Rowwise, memory: &[Option<Buffer>], id: NodeId) -> NodeId {
+    let of_shared = |at: NodeId| rowwise.graph.users(rowwise.at(at).operands[0]).len() > 1;
+    let gathers = |at: NodeId| matches!(rowwise.node(at).op, Op::GatherRow { .. });
+    behind(rowwise, memory, id, |at| rowwise.is_movement(at) || gathers(at) && of_shared(at))
+}
+
+/// As [`source`], where a gather is a value of its own.
+pub(super) fn moved(rowwise: &Rowwise, memory: &[Option<Buffer>], id: NodeId) -> NodeId {
+    behind(rowwise, memory, id, |at| rowwise.is_movement(at))
+}
+
+/// The first value on the way back that is no movement, or lies in memory.
+fn behind(rowwise: &Rowwise, memory: &[Option<Buffer>], id: NodeId, is_movement: impl Fn(NodeId) -> bool) -> NodeId {
     let mut at = id;
-    while memory[at.index()].is_none() {
-        let gathers = matches!(rowwise.node(at).op, Op::GatherRow { .. });
-        let of_shared = || rowwise.graph.users(rowwise.at(at).operands[0]).len() > 1;
-        if !(rowwise.is_movement(at) || gathers && of_shared()) {
-            break;
-        }
+    while memory[at.index()].is_none() && is_movement(at) {
         at = rowwise.at(at).operands[0];
     }
     at

@@ -5,7 +5,7 @@
 
 use super::cluster::Clusters;
 use super::cut::{Cut, Reason};
-use super::materialise::source;
+use super::materialise::{moved, source};
 use super::size::{self, MOST, size};
 use super::{Item, Plan, intermediate, own_output, stores};
 use crate::lower::cone::{cone, pulled};
@@ -112,8 +112,13 @@ impl Plan<'_> {
     /// The values behind an operand's movements.
     fn operands(&self, user: NodeId) -> Vec<NodeId> {
         let mut found: Vec<NodeId> = self.without(user, |memory| pulled(&self.rowwise, memory, user).collect());
-        found.iter_mut().for_each(|id| *id = source(&self.rowwise, &self.memory, *id));
-        found.retain(|id| self.memory[id.index()].is_none() && self.rowwise.is_op(*id));
+        let has_none = |id: &NodeId| self.memory[id.index()].is_none() && self.rowwise.is_op(*id);
+        for id in &mut found {
+            let source = source(&self.rowwise, &self.memory, *id);
+            // Of what is gathered from memory, the columns may be what is large.
+            *id = if has_none(&source) { source } else { moved(&self.rowwise, &self.memory, *id) };
+        }
+        found.retain(has_none);
         found.sort_unstable();
         found.dedup();
         found

@@ -69,6 +69,22 @@ fn r8_chains_of_selections_fit_every_target() {
     }
 }
 
+/// What is gathered by a selection is large by its columns, also where the row that it is gathered from lies in memory.
+#[test]
+fn r8_chains_of_gathered_selections_fit_every_target() {
+    for columns in [8, 33, 60] {
+        for count in 1..=14 {
+            let mut lines = format!("  input %g0 : f32[T, {columns}]\n");
+            for n in 0..count {
+                let next = n + 1;
+                writeln!(lines, "  %s{n} = topk %g{n} {{k = {columns}, order = column}}").unwrap();
+                writeln!(lines, "  %g{next} = gather_row %g{n}, %s{n}").unwrap();
+            }
+            fits(&format!("{lines}  %most = reduce_max %g{count} {{axis = 1}}\n  output out = %most\n"));
+        }
+    }
+}
+
 /// An input that is an output as well is copied in whatever kernel has room.
 #[test]
 fn r8_a_copied_input_beside_what_is_too_large() {
