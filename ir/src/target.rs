@@ -30,6 +30,8 @@ pub struct Abilities {
     pub warp_scalars: bool,
     /// How lanes of a warp that are near each other get each other's words without memory.
     pub lane_moves: LaneMoves,
+    /// Many threads with little work each are as quick as fewer with more: blocks of 64 fill a multiprocessor.
+    pub small_blocks: bool,
     /// Words of 32 bits of a kernel's first arguments that are in registers when it begins; others are loaded.
     pub preloaded_words: u32,
     /// Blocks may be launched in clusters. A kernel that is not says so, or it looks at each launch where in a cluster it is.
@@ -90,6 +92,7 @@ const NONE: Abilities = Abilities {
     warp_max: false,
     warp_scalars: false,
     lane_moves: LaneMoves::None,
+    small_blocks: false,
     preloaded_words: 0,
     clusters: false,
     signed_offsets: false,
@@ -101,7 +104,7 @@ const AMPERE: Abilities = Abilities { nan_min: true, warp_max: true, shared_kib:
 const AMPERE_8: Abilities = Abilities { shared_kib: 100, ..AMPERE };
 const HOPPER: Abilities = Abilities { dependent_launch: true, shared_kib: 228, ..AMPERE };
 const BLACKWELL_12: Abilities = Abilities { shared_kib: 100, ..HOPPER };
-const AMD: Abilities = Abilities { warp_scalars: true, keys_in_registers: true, ..NONE };
+const AMD: Abilities = Abilities { warp_scalars: true, small_blocks: true, keys_in_registers: true, ..NONE };
 const CDNA_2: Abilities = Abilities { lane_moves: LaneMoves::Broadcast, preloaded_words: 14, ..AMD };
 const CDNA_4: Abilities = Abilities { lane_moves: LaneMoves::BroadcastAndSwap, shared_kib: 160, ..CDNA_2 };
 const RDNA_2: Abilities = Abilities { lane_moves: LaneMoves::Xor, ..AMD };

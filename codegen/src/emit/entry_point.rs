@@ -49,7 +49,8 @@ pub(super) fn host<'m>(
 
 /// A kernel for blocks of `threads` threads that share `shared_words` words of 32 bits.
 pub(super) fn gpu<'m>(job: Job<'_, 'm>, threads: u32, shared_words: u32, body: impl FnOnce(Arguments<'m>)) {
-    job.b.gpu_kernel(ENTRY, threads, shared_words, &parameters(job), |_, arguments| {
+    job.b.gpu_kernel(ENTRY, threads, shared_words, &parameters(job), |b, arguments| {
+        job.machine.take_arguments(b, arguments);
         body(Arguments::new(job.kernel, arguments));
     });
 }

@@ -5,9 +5,10 @@ use super::wavefront::{self, Wavefront};
 use super::{Machine, Processor, Product, Scalars, Threads, Warps};
 use crate::ffi;
 use crate::mlir::builder::{Builder, FloatPredicate, Val};
-use inkwell::attributes::AttributeLoc;
+use inkwell::attributes::{Attribute as LlvmAttribute, AttributeLoc};
 use inkwell::module::FlagBehavior;
 use melior::dialect::DialectRegistry;
+use melior::ir::Attribute;
 use melior::ir::attribute::{DenseI32ArrayAttribute, StringAttribute};
 use mlir_sys as sys;
 use routefuse_ir::artifact::CodeFormat;
@@ -17,7 +18,10 @@ use routefuse_ir::target::Target;
 const CONSTANT_SPACE: u32 = 4;
 
 /// Instructions that [`Machine::finish`] does not hold, as `llvm.amdgcn.sched.barrier` numbers them: scalar ones and loads.
-const SCHEDULED_ANYWHERE: i64 = 0x4 | 0x20;
+const SCHEDULED_ANYWHERE: u32 = 0x4 | 0x20;
+
+/// Arguments that are loaded together at most, beside the last: two scalar registers each.
+const MOST_TAKEN: usize = 16;
 
 /// An AMD GPU. A warp is a wavefront of 32 or 64 lanes.
 pub(crate) struct Amdgpu {
@@ -27,6 +31,11 @@ pub(crate) struct Amdgpu {
 impl Amdgpu {
     pub fn new(target: Target) -> Amdgpu {
         Amdgpu { target }
+    }
+
+    /// How many of a kernel's arguments, of eight bytes each, are in registers when it begins.
+    fn preloaded(&self, arguments: usize) -> usize {
+        arguments.min(self.target.abilities().preloaded_words as usize / 2)
     }
 
     fn wavefront(&self) -> Wavefront {
@@ -42,6 +51,28 @@ fn word<'m>(b: &Builder<'m>, value: u32) -> Val<'m> {
 fn rough_reciprocal<'m>(b: &Builder<'m>, y: Val<'m>) -> Val<'m> {
     let rough = |lane| b.call_intrinsic("llvm.amdgcn.rcp.f32", &[b.extract(y, lane)], b.f32());
     b.gather_lanes(&(0..b.lanes(b.type_of(y))).map(rough).collect::<Vec<_>>())
+}
+
+fn intrinsic_without_result<'m>(b: &Builder<'m>, name: &str, operands: &[Val<'m>]) {
+    let context = b.context();
+    let segments = DenseI32ArrayAttribute::new(context, &[operands.len() as i32, 0]).into();
+    let attributes = [
+        ("intrin", StringAttribute::new(context, name).into()),
+        ("op_bundle_sizes", DenseI32ArrayAttribute::new(context, &[]).into()),
+        ("operandSegmentSizes", segments),
+    ];
+    b.append("llvm.call_intrinsic", operands, &attributes, &[], vec![]);
+}
+
+/// An empty piece of assembly that needs these values: they are there before it.
+fn consume<'m>(b: &Builder<'m>, values: &[Val<'m>], constraints: &[&str]) {
+    let context = b.context();
+    let attributes = [
+        ("asm_string", StringAttribute::new(context, "").into()),
+        ("constraints", StringAttribute::new(context, &constraints.join(",")).into()),
+        ("has_side_effects", Attribute::unit(context)),
+    ];
+    b.append("llvm.inline_asm", values, &attributes, &[], vec![]);
 }
 
 impl Machine for Amdgpu {
@@ -90,11 +121,40 @@ impl Machine for Amdgpu {
         let version = if self.target.info().processors.is_empty() { 500 } else { 600 };
         let version = context.i32_type().const_int(version, false);
         module.add_basic_value_flag("amdhsa_code_object_version", FlagBehavior::Error, version);
+        let in_register = context.create_enum_attribute(LlvmAttribute::get_named_enum_kind_id("inreg"), 0);
+        for function in module.get_functions().filter(|f| f.count_basic_blocks() > 0) {
+            for argument in 0..self.preloaded(function.count_params() as usize) {
+                function.add_attribute(AttributeLoc::Param(argument as u32), in_register);
+            }
+        }
         if self.target.abilities().clusters {
             let alone = context.create_string_attribute("amdgpu-cluster-dims", "0,0,0");
             for function in module.get_functions().filter(|f| f.count_basic_blocks() > 0) {
                 function.add_attribute(AttributeLoc::Function, alone);
             }
+        }
+    }
+
+    /// Those that are not in registers already are loaded before anything else: LLVM would load each where it is first used, behind
+    /// the branch that waits for the extent of the rows.
+    fn take_arguments<'m>(&self, b: &Builder<'m>, arguments: &[Val<'m>]) {
+        let loaded = &arguments[self.preloaded(arguments.len())..];
+        let Some(last) = loaded.len().checked_sub(1) else { return };
+        // The last ones are extents.
+        let some = [&loaded[..last.min(MOST_TAKEN)], &loaded[last..]].concat();
+        consume(b, &some, &vec!["s"; some.len()]);
+    }
+
+    /// LLVM's scheduler would put a load behind the first wait if that took a register less.
+    fn ask_first(&self, b: &Builder<'_>) {
+        intrinsic_without_result(b, "llvm.amdgcn.sched.barrier", &[word(b, 0)]);
+    }
+
+    fn receive<'m>(&self, b: &Builder<'m>, words: &[(Val<'m>, bool)]) {
+        let (words, constraints): (Vec<_>, Vec<_>) =
+            words.iter().take(MOST_TAKEN).map(|(word, uniform)| (*word, if *uniform { "s" } else { "v" })).unzip();
+        if !words.is_empty() {
+            consume(b, &words, &constraints);
         }
     }
 
@@ -155,14 +215,7 @@ impl Machine for Amdgpu {
     }
 
     fn finish(&self, b: &Builder<'_>) {
-        let mask = b.const_int(b.int(32), SCHEDULED_ANYWHERE);
-        let context = b.context();
-        let attributes = [
-            ("intrin", StringAttribute::new(context, "llvm.amdgcn.sched.barrier").into()),
-            ("op_bundle_sizes", DenseI32ArrayAttribute::new(context, &[]).into()),
-            ("operandSegmentSizes", DenseI32ArrayAttribute::new(context, &[1, 0]).into()),
-        ];
-        b.append("llvm.call_intrinsic", &[mask], &attributes, &[], vec![]);
+        intrinsic_without_result(b, "llvm.amdgcn.sched.barrier", &[word(b, SCHEDULED_ANYWHERE)]);
     }
 
     /// The short quotient, two of which are one instruction where there are packed floats; LLVM's own division takes two and a half
@@ -256,13 +309,7 @@ impl Warps for Amdgpu {
 
     /// A wavefront runs in lock step, so only the order of what it does has to be kept.
     fn settle_memory(&self, b: &Builder<'_>) {
-        let context = b.context();
-        let attributes = [
-            ("intrin", StringAttribute::new(context, "llvm.amdgcn.wave.barrier").into()),
-            ("op_bundle_sizes", DenseI32ArrayAttribute::new(context, &[]).into()),
-            ("operandSegmentSizes", DenseI32ArrayAttribute::new(context, &[0, 0]).into()),
-        ];
-        b.append("llvm.call_intrinsic", &[], &attributes, &[], vec![]);
+        intrinsic_without_result(b, "llvm.amdgcn.wave.barrier", &[]);
     }
 }
 

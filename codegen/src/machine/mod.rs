@@ -121,6 +121,16 @@ pub(crate) trait Machine {
     /// Marks a module in LLVM IR with what its code generator looks for.
     fn mark<'l>(&self, _context: &'l inkwell::context::Context, _module: &inkwell::module::Module<'l>) {}
 
+    /// Begins a kernel of these arguments.
+    fn take_arguments<'m>(&self, _b: &Builder<'m>, _arguments: &[Val<'m>]) {}
+
+    /// What was asked of memory before this is asked for before what comes behind.
+    fn ask_first(&self, _b: &Builder<'_>) {}
+
+    /// Waits for words of 32 bits that were asked of memory, each with whether it is the same on all lanes, where the compiler
+    /// would ask for them behind a branch that follows.
+    fn receive<'m>(&self, _b: &Builder<'m>, _words: &[(Val<'m>, bool)]) {}
+
     /// What becomes of a module.
     fn product(&self) -> Product;
 

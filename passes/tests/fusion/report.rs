@@ -38,7 +38,7 @@ fn the_long_chain_is_explained() {
     ] {
         assert!(text.lines().any(|l| l == line), "no line {line:?} in\n{text}");
     }
-    let schedule = text.lines().find(|l| l.contains("schedule every GPU")).unwrap_or_else(|| panic!("{text}"));
+    let schedule = text.lines().find(|l| l.contains("schedule sm_70")).unwrap_or_else(|| panic!("{text}"));
     assert!(schedule.contains("flat threads=256 [cols=9 across=2 stores=0,1,2]"), "{schedule}");
     assert!(schedule.contains("align16/i32, align1/i32, align16/i64, align1/i64"), "{schedule}");
     assert!(text.contains("\n      store v") && text.contains(" to p5\n"), "{text}");

@@ -47,12 +47,16 @@ impl<'m> Pull<'_, 'm> {
                 self.memory.table_offset(table, &checked.iter().map(at).collect::<Vec<_>>())
             })
             .collect();
+        let held = self.held_tables.get(&table).filter(|_| lanes == 1);
         let may_be_empty = bounds != Bounds::Proved && param.ty.row_symbol().is_some();
-        let element = match inside {
-            Some(inside) if may_be_empty => self.load_inside(table, &offsets, inside),
-            _ => self.memory.load_at(table, &offsets),
-        };
-        let element = Lanes::exact(element, lanes as u32);
+        let element = held.and_then(|held| held.read(&Index::new(vec![Ix::constant(0)], offsets.clone(), None)));
+        let element = element.unwrap_or_else(|| {
+            let element = match inside {
+                Some(inside) if may_be_empty => self.load_inside(table, &offsets, inside),
+                _ => self.memory.load_at(table, &offsets),
+            };
+            Lanes::exact(element, lanes as u32)
+        });
         let result = self.or_replacement(element, inside, bounds.policy(), param.ty.dtype);
         // An index that trapped has trapped wherever it leads.
         Lanes { trap: self.lanewise.either(trap, result.trap), ..result }

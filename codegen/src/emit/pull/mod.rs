@@ -120,6 +120,8 @@ pub(in crate::emit) struct Pull<'a, 'm> {
     shortcuts: &'a [&'a dyn Shortcut<'m>],
     values: ScopedMap<(ValueId, IndexKey), Lanes<'m>>,
     held: ScopedMap<ValueId, Rc<dyn Held<'m> + 'a>>,
+    /// Tables that the owner has loaded, and holds.
+    held_tables: ScopedMap<ParamId, Rc<dyn Held<'m> + 'a>>,
     /// By value and where it is asked for, elements of another value at the columns that it is.
     at_columns: ScopedMap<(ValueId, IndexKey), (ValueId, Lanes<'m>)>,
     /// By value, whether a store depends on it.
@@ -141,6 +143,7 @@ impl<'a, 'm> Pull<'a, 'm> {
             shortcuts: ways.shortcuts,
             values: ScopedMap::new(&scopes),
             held: ScopedMap::new(&scopes),
+            held_tables: ScopedMap::new(&scopes),
             at_columns: ScopedMap::new(&scopes),
             scopes,
             reached: analysis::reached(kernel),
@@ -180,6 +183,17 @@ impl<'a, 'm> Pull<'a, 'm> {
     /// Whoever asks for the value from now on, in this scope, is given what is held.
     pub fn hold(&self, id: ValueId, held: Rc<dyn Held<'m> + 'a>) {
         self.held.insert(id, held);
+    }
+
+    /// The value at this index, if it was emitted.
+    pub fn known(&self, id: ValueId, index: &Index<'m>) -> Option<Lanes<'m>> {
+        self.values.get(&(id, self.seen_by(id, index).key()))
+    }
+
+    /// Whoever asks for an element of the table from now on, in this scope, is given what is held of it: it has one dim, of which
+    /// an index names the column.
+    pub fn hold_table(&self, table: ParamId, held: Rc<dyn Held<'m> + 'a>) {
+        self.held_tables.insert(table, held);
     }
 
     /// Whether the value is held.

@@ -91,6 +91,29 @@ impl<'m> InLanes<'_, 'm> {
     }
 }
 
+impl<'m> InLanes<'_, 'm> {
+    /// One column, of which all lanes that may have it are asked before any answer is waited for: `together` is called in between.
+    pub fn at_once(&self, column: Ix<'m>, together: impl Fn()) -> Lanes<'m> {
+        let (b, team, lanes) = (self.b, &self.team, self.registers.lanes);
+        let (lane, register) = self.home_of(column);
+        let lane = self.ix.to_word(lane);
+        let one = |vector: Val<'m>| {
+            let own = registers(b, vector, lanes.lanes as usize);
+            let moved: Vec<Val<'m>> = own.iter().map(|x| team.moved(*x, |word| team.from(word, lane))).collect();
+            together();
+            if let (None, plus) = (register.base, register.plus) {
+                return moved[plus as usize];
+            }
+            let register = self.ix.to_word(register);
+            (1..moved.len()).fold(moved[0], |found, i| {
+                let here = b.cmpi(IntPredicate::Eq, register, b.const_int(b.int(32), i as i64));
+                b.select(here, moved[i], found)
+            })
+        };
+        Lanes { value: one(lanes.value), lanes: 1, nans: lanes.nans, trap: lanes.trap.map(one) }
+    }
+}
+
 impl<'m> Held<'m> for InLanes<'_, 'm> {
     fn read(&self, index: &Index<'m>) -> Option<Lanes<'m>> {
         let columns = &index.column;

@@ -10,6 +10,7 @@
 //! How many lanes a row has is asked of the [`Team`] and of the [`Spread`]s: another shape (several rows a warp, several warps a
 //! row) is theirs, and the algorithms beside them do not notice.
 
+mod asked_early;
 mod columns_of_keys;
 mod cumsum;
 mod in_lanes;
@@ -47,6 +48,7 @@ use routefuse_ir::kernel::schedule::{Domain, RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, RowValue, ValueId, ValueKind, analysis};
 use routefuse_ir::op::{ReduceOp, TopKOrder};
 use spread::{Spread, Spreads};
+use std::cell::RefCell;
 use std::rc::Rc;
 use unique_keys::{Chosen, UniqueKeys};
 
@@ -88,6 +90,7 @@ pub(in crate::emit) fn emit(
             no_negative_zero: analysis::no_negative_zero(job.kernel),
             peepholes,
             unique: ScopedMap::new(&scopes),
+            asked: RefCell::default(),
         };
         owner.compute_row_values(false, Ix::constant(0));
         owner.pull.evaluate_uniforms();
@@ -115,6 +118,8 @@ struct RowGpu<'a, 'm> {
     peepholes: Peepholes,
     /// Unique keys that were emitted.
     unique: ScopedMap<(KeysOf, u64), UniqueKeys<'m>>,
+    /// Words of a row that were asked for early and that nothing has waited for, each with whether it is the same in all lanes.
+    asked: RefCell<Vec<(Val<'m>, bool)>>,
 }
 
 impl<'a, 'm> RowGpu<'a, 'm> {
@@ -216,12 +221,16 @@ impl<'a, 'm> RowGpu<'a, 'm> {
     /// Computes and holds all row values of one row, or those that are the same in all rows.
     fn compute_row_values(&self, per_row: bool, row: Ix<'m>) {
         let at = Index::new(vec![row], vec![Ix::constant(0)], None);
+        if per_row {
+            self.ask_early(row);
+        }
         for (id, value) in self.pull.kernel.values() {
             if value.space.per_row == per_row
                 && self.pull.is_reached(id)
                 && let Some(row_value) = value.kind.row_value()
             {
                 self.hold(id, super::compute(self, *row_value, &(), &at), row);
+                self.hold_what_is_gathered(id, row);
             }
         }
     }

@@ -14,7 +14,7 @@ use routefuse_ir::op::{BinaryOp, Candidates, NanRule, ReduceOp, ScalarOp};
 
 /// Times that the registers of a sum are halved at most for which it is shorter to read the sums of all groups of lanes than to
 /// exchange them by way of memory.
-const MOST_HALVED: usize = 2;
+const MOST_HALVED: usize = 4;
 
 impl<'m> RowGpu<'_, 'm> {
     /// One reduction of each segment: a register a turn, the same on all lanes of the segment.

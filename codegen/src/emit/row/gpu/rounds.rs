@@ -230,6 +230,7 @@ impl<'m> RowGpu<'_, 'm> {
             let behind = b.cmpi(IntPredicate::Uge, team.lane, found);
             vec![b.select(behind, self.word(u32::MAX), columns)]
         };
+        self.receive();
         b.if_then_else(none(largest[largest.len() - 1]), &[b.int(32)], without, |_| vec![columns])[0]
     }
 

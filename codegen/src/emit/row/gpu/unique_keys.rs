@@ -198,6 +198,7 @@ impl<'m> RowGpu<'_, 'm> {
             })
         };
         let types = [vec![b.int(32); cells.len()], vec![b.f32(); cells.len()]].concat();
+        self.receive();
         let found = b.if_then_else(self.team.any(doubtful), &types, by_the_letter, |_| [columns, elements].concat());
         let (columns, elements) = found.split_at(cells.len());
         Some(Chosen { columns: lanes(columns), elements: Some((ordered.source, lanes(elements))) })
