@@ -328,6 +328,8 @@ def _unflatten(structure: typing.Any, leaves: list[typing.Any]) -> typing.Any:
     return torch.utils._pytree.tree_unflatten(leaves, structure)
 
 
+#: Nearly every call is given nothing but tensors.
+_PLAIN = {torch.Tensor}
 # What an argument does not fit by: another kernel of the function may fit.
 _MISFITS = frozenset({"RF0603", "RF0604", "RF0605", "RF0606", "RF0610", "RF0611"})
 
@@ -369,7 +371,9 @@ class Jit:
 
     def _split(
         self, args: tuple[typing.Any, ...], kwargs: dict[str, typing.Any]
-    ) -> tuple[typing.Any, list[torch.Tensor]]:
+    ) -> tuple[typing.Any, typing.Sequence[torch.Tensor]]:
+        if not kwargs and set(map(type, args)) == _PLAIN:
+            return (None,) * len(args), args
         tensors = [a for a in args if isinstance(a, torch.Tensor)]
         inside: list[torch.Tensor] = []
         key: list[typing.Any] = [None if isinstance(a, torch.Tensor) else _constant(a, inside) for a in args]
@@ -381,7 +385,7 @@ class Jit:
                 key.append((name, _constant(a, inside)))
         return tuple(key), tensors + inside
 
-    def _fits(self, kernel: Kernel, tensors: list[torch.Tensor]) -> bool:
+    def _fits(self, kernel: Kernel, tensors: typing.Sequence[torch.Tensor]) -> bool:
         return _kind(tensors, kernel) == kernel.info.get("kind")
 
     def _capture(self, key: typing.Any, args: tuple[typing.Any, ...], kwargs: dict[str, typing.Any]) -> Kernel:
@@ -455,7 +459,7 @@ def _hashable(value: typing.Any) -> typing.Any:
     return value
 
 
-def _kind(tensors: list[torch.Tensor], kernel: Kernel) -> tuple[typing.Any, ...]:
+def _kind(tensors: typing.Sequence[torch.Tensor], kernel: Kernel) -> tuple[typing.Any, ...]:
     """All of the tensors that a kernel is for, but their rows."""
     with_rows = set(kernel.info["rows"])
     names = kernel.info["parameters"]
