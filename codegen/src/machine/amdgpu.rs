@@ -208,7 +208,7 @@ impl Machine for Amdgpu {
         b.divf(b.mulf(x, scale), b.mulf(y, scale))
     }
 
-    /// Two packed operations of which every step has two beside it, so that none waits for another. More would take registers of
+    /// Four packed operations, none of which waits for another. More would take registers of
     /// waves that hide what is waited for.
     fn lanes_at_once(&self) -> Option<u32> {
         Some(8)

@@ -188,8 +188,8 @@ pub(crate) trait Machine {
 
     // Registers.
 
-    /// Lanes of 32 bits of which a function that takes many instructions is computed at once, where more of them are computed one
-    /// piece after the other, with [`Self::finish`] between them. None: all at once.
+    /// Lanes of 32 bits, a power of two, of which a function that takes many instructions is computed at once at most; more of them
+    /// are computed one piece after the other, with [`Self::finish`] between them. Every piece is a power of two. None: all at once.
     fn lanes_at_once(&self) -> Option<u32> {
         None
     }

@@ -57,20 +57,28 @@ impl<'m> Lanewise<'_, 'm> {
     /// registers for.
     fn unary_float_in_pieces(&self, op: UnaryOp, x: Lanes<'m>) -> Lanes<'m> {
         let is_long = !matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Trunc);
-        let Some(most) = self.machine.lanes_at_once().filter(|most| is_long && x.lanes > *most) else {
+        let whole = |most: u32| x.lanes <= most && x.lanes.is_power_of_two();
+        let Some(most) = self.machine.lanes_at_once().filter(|most| is_long && !whole(*most)) else {
             return self.unary_float(op, x);
         };
         let b = self.b;
         let lanes: Vec<Val<'m>> = (0..x.lanes).map(|lane| b.extract(x.value, lane)).collect();
         let (mut done, mut nans) = (vec![], Nans::Exact);
-        for piece in lanes.chunks(most as usize) {
-            self.machine.finish(b);
+        let finish = || {
+            if x.lanes > most {
+                self.machine.finish(b)
+            }
+        };
+        while done.len() < lanes.len() {
+            finish();
+            let left = &lanes[done.len()..];
+            let piece = &left[..1 << left.len().min(most as usize).ilog2()];
             let piece = Lanes { value: b.gather_lanes(piece), lanes: piece.len() as u32, ..x };
             let of_piece = self.unary_float(op, piece);
             done.extend((0..piece.lanes).map(|lane| b.extract(of_piece.value, lane)));
             nans = of_piece.nans;
         }
-        self.machine.finish(b);
+        finish();
         Lanes { value: b.gather_lanes(&done), nans, ..x }
     }
 
