@@ -17,8 +17,8 @@ use crate::emit::row::Selection;
 use crate::machine::Scalars;
 use crate::machine::team::{Giving, Taking};
 use crate::mlir::builder::{IntPredicate, Val};
-use routefuse_ir::kernel::ValueId;
 use routefuse_ir::kernel::schedule::code_size::UNROLLED;
+use routefuse_ir::kernel::{Kernel, RowOp, ValueId};
 use routefuse_ir::op::{Candidates, TopKOrder};
 
 /// Segments of so many columns at most, one a lane, rank a column by asking all others.
@@ -68,6 +68,7 @@ impl<'m> RowGpu<'_, 'm> {
             && (order == TopKOrder::Value || k == 1)
         {
             let columns = self.rounds_by_scalars((&keys, mask), (k, may_run_out), spread, scalars);
+            let columns = self.repeated(columns, result);
             // The traps of one segment are those of all chosen columns.
             return Lanes { trap: self.trap_of_segments(trap, spread), ..Lanes::exact(columns, 1) };
         }
@@ -103,6 +104,17 @@ impl<'m> RowGpu<'_, 'm> {
     /// number.
     pub(super) fn scalars_of(&self, result: &Spread<'m>) -> Option<&dyn Scalars> {
         self.team.scalars().filter(|_| self.few() && result.segments == 1 && result.registers == 1)
+    }
+
+    /// Words that the first lanes have, one a column of the result, on every group of as many lanes that may ask for something of
+    /// the whole result, such as its sum, which each group finds for itself.
+    pub(super) fn repeated(&self, words: Val<'m>, result: &Spread<'m>) -> Val<'m> {
+        let (b, lanes) = (self.b, widest_beside(self.pull.kernel).next_power_of_two().min(u64::from(self.team.lanes)));
+        let masks = std::iter::successors(Some(result.span), |mask| Some(mask * 2));
+        masks.take_while(|mask| u64::from(*mask) < lanes).fold(words, |words, mask| {
+            let behind = b.cmpi(IntPredicate::Ne, b.andi(self.team.lane, self.word(mask)), self.word(0));
+            b.select(behind, self.team.xor(words, mask), words)
+        })
     }
 
     /// As [`Self::select_columns`] of one segment, best first, by rank keys alone: where it is seldom done, little code is what
@@ -436,4 +448,32 @@ impl<'m> RowGpu<'_, 'm> {
         });
         Lanes { trap, ..Lanes::exact(chosen, 1) }
     }
+}
+
+/// How many columns the widest value has for which something of several chosen columns at once is asked; 0 if there is none.
+fn widest_beside(kernel: &Kernel) -> u64 {
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    enum Of {
+        Nothing,
+        /// Its columns are of chosen columns.
+        Chosen,
+        /// One of its columns may be of several.
+        Several,
+    }
+    let mut of = vec![Of::Nothing; kernel.values.len()];
+    let mut widest = 0;
+    for (id, value) in kernel.values() {
+        let cols = value.space.cols;
+        let through = value.kind.operands().into_iter().map(|operand| {
+            let (from, width) = (of[operand.0 as usize], kernel.value(operand).space.cols);
+            if from == Of::Chosen && width > cols { Of::Several } else { from }
+        });
+        let selects = value.kind.row_value().is_some_and(|row| matches!(row.op, RowOp::TopK { .. }));
+        let most = through.fold(if selects { Of::Chosen } else { Of::Nothing }, Of::max);
+        if most == Of::Several {
+            widest = widest.max(cols);
+        }
+        of[id.0 as usize] = most;
+    }
+    widest
 }

@@ -301,6 +301,9 @@ impl<'m> RowGpu<'_, 'm> {
                 list[at] = b.select(goes_on, next, list[at]);
             }
         }
+        if scalars.is_some() {
+            best.iter_mut().for_each(|best| *best = self.repeated(*best, result));
+        }
         best
     }
 
