@@ -42,35 +42,41 @@ impl Plan<'_> {
     /// # Errors
     /// Only by a defect of this crate.
     fn relieve(&mut self, kernel: &Kernel, items: &[Item], members: &[usize]) -> Result<bool, Diagnostics> {
-        let mut cut = false;
         // An input that is an output too is but copied.
         let computed = |item: &&Item| item.copies.is_none() && self.rowwise.is_op(item.node);
         let roots: Vec<NodeId> = members.iter().map(|m| &items[*m]).filter(computed).map(|item| item.node).collect();
-        for root in roots {
-            cut |= self.relieve_value(root)?;
+        let mut cut = false;
+        for root in &roots {
+            cut |= self.relieve_value(*root, false)?;
         }
         // Memory on the way may be relief enough.
-        if cut || members.len() < 2 {
-            return Ok(cut);
+        if cut {
+            return Ok(true);
+        }
+        let groups = size::groups(kernel);
+        if let [_] = groups[..] {
+            // Each value by itself just fits, but not with all of its stores.
+            for root in &roots {
+                if self.relieve_value(*root, true)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
         }
         let stores = stores(items, members);
-        let mut groups = size::groups(kernel).into_iter();
         // What the first one keeps needs no new number.
-        groups.next();
-        let mut split = false;
-        for group in groups {
+        for group in &groups[1..] {
             self.groups += 1;
-            split = true;
-            group.into_iter().for_each(|s| self.group[stores[s].0.index()] = self.groups);
+            group.iter().for_each(|s| self.group[stores[*s].0.index()] = self.groups);
         }
-        Ok(split)
+        Ok(true)
     }
 
-    /// Gives memory to what makes one stored value too large.
-    fn relieve_value(&mut self, root: NodeId) -> Result<bool, Diagnostics> {
+    /// Gives memory to what makes one stored value too large, or to what weighs most in it where it is too large `anyway`.
+    fn relieve_value(&mut self, root: NodeId, mut anyway: bool) -> Result<bool, Diagnostics> {
         let mut sizes = Sizes::default();
         let mut cut = false;
-        while sizes.of(self, root)? > MOST {
+        while std::mem::take(&mut anyway) || sizes.of(self, root)? > MOST {
             let on_the_way = self.on_the_way(root);
             // Not the first of all that are too large, but one whose operands are not.
             let (mut from, mut to) = (0, on_the_way.len());

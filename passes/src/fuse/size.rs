@@ -5,7 +5,9 @@
 
 use crate::schedule::schedule_of;
 use routefuse_ir::kernel::Kernel;
-use routefuse_ir::kernel::schedule::code_size::{CodeSize, MOST_DEPTH, MOST_INSTRUCTIONS, MOST_STORED, depths};
+use routefuse_ir::kernel::schedule::code_size::{
+    CodeSize, MOST_DEPTH, MOST_INSTRUCTIONS, MOST_STORED, depths, stores_by_domain,
+};
 use routefuse_ir::kernel::schedule::room::{Taken, needs};
 use routefuse_ir::kernel::schedule::{Schedule, Variant};
 use routefuse_ir::target::{Target, TargetKind};
@@ -27,7 +29,7 @@ pub(super) fn size(kernel: &Kernel) -> u64 {
                 return most;
             }
             let mut size = CodeSize::new(kernel, &schedule, target, variant);
-            (0..kernel.stores.len()).for_each(|store| size.add_store(store));
+            size.add_stores();
             most = most.max((size.instructions() * MOST).div_ceil(MOST_INSTRUCTIONS));
             most = most.max((size.stored_at_once() * MOST).div_ceil(MOST_STORED));
         }
@@ -41,10 +43,8 @@ pub(crate) fn fits(kernel: &Kernel) -> bool {
 }
 
 /// The stores of a kernel in groups, each of as many neighbours as fit one kernel, as positions. Stores of one number of
-/// columns, which share a loop, are neighbours.
+/// columns are neighbours, as they are where the kernel's own size is counted; all stores of one value are in one group.
 pub(super) fn groups(kernel: &Kernel) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..kernel.stores.len()).collect();
-    order.sort_by_key(|s| (kernel.store_cols(&kernel.stores[*s]), *s));
     let schedules: Vec<(Schedule, Target)> = schedules(kernel).collect();
     let empty = || -> Vec<CodeSize<'_>> {
         let of = |(schedule, target)| shapes(schedule, target).map(move |v| CodeSize::new(kernel, schedule, target, v));
@@ -54,10 +54,13 @@ pub(super) fn groups(kernel: &Kernel) -> Vec<Vec<usize>> {
     let nothing = || Taken::new(kernel, host.map_or(&[][..], |(schedule, _)| schedule.held()));
     let mut groups: Vec<Vec<usize>> = vec![];
     let (mut group, mut sizes, mut taken) = (vec![], empty(), nothing());
-    for store in order {
+    let order = stores_by_domain(kernel);
+    for of_value in order.chunk_by(|one, other| kernel.stores[*one].value == kernel.stores[*other].value) {
         let grow = |sizes: &mut Vec<CodeSize<'_>>, taken: &mut Taken<'_>| {
-            sizes.iter_mut().for_each(|s| s.add_store(store));
-            taken.add_store(store);
+            for store in of_value {
+                sizes.iter_mut().for_each(|s| s.add_store(*store));
+                taken.add_store(*store);
+            }
             sizes.iter().any(CodeSize::is_too_large) || taken.is_too_much()
         };
         if grow(&mut sizes, &mut taken) && !group.is_empty() {
@@ -65,7 +68,7 @@ pub(super) fn groups(kernel: &Kernel) -> Vec<Vec<usize>> {
             (sizes, taken) = (empty(), nothing());
             grow(&mut sizes, &mut taken);
         }
-        group.push(store);
+        group.extend(of_value);
     }
     groups.push(group);
     groups

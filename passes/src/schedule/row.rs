@@ -8,7 +8,7 @@ use super::{HOST_WIDTH, domains};
 use routefuse_ir::DType;
 use routefuse_ir::kernel::analysis::cost_with_operands;
 use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division, NARROW};
-use routefuse_ir::kernel::schedule::code_size::CodeSize;
+use routefuse_ir::kernel::schedule::code_size::{CodeSize, stores_by_domain};
 use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, columns_of_a_lane, kept_bytes};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
@@ -119,7 +119,7 @@ fn in_blocks(kernel: &Kernel, target: Target, by_row: &Schedule) -> Option<Sched
         return None;
     }
     let mut size = CodeSize::new(kernel, &schedule, target, Variant::HOST[0]);
-    for store in 0..kernel.stores.len() {
+    for store in stores_by_domain(kernel) {
         if size.instructions() > MOST_IN_BLOCKS {
             return None;
         }

@@ -85,6 +85,23 @@ fn r8_chains_of_gathered_selections_fit_every_target() {
     }
 }
 
+/// A value that just fits by itself may not fit with all the outputs that it is.
+#[test]
+fn r8_many_outputs_of_one_value_fit_every_target() {
+    for columns in [33, 60] {
+        for count in 1..=6 {
+            let (mut lines, last) = selections(columns, count);
+            // Each more is a few instructions, so that with some number the limit is just passed.
+            for output in 0..64 {
+                writeln!(lines, "  output out{output} = %{last}").unwrap();
+                if output % 3 == 0 {
+                    scheduled(&lines, &Options::default());
+                }
+            }
+        }
+    }
+}
+
 /// An input that is an output as well is copied in whatever kernel has room.
 #[test]
 fn r8_a_copied_input_beside_what_is_too_large() {

@@ -74,11 +74,17 @@ impl<'k> CodeSize<'k> {
     pub fn up_to(limit: u64, scheduled: &'k Scheduled, variant: Variant) -> CodeSize<'k> {
         let Scheduled { kernel, schedule, target } = scheduled;
         let mut size = CodeSize::with_limit(limit, kernel, (schedule, *target), variant);
-        (0..kernel.stores.len()).for_each(|store| size.add_store(store));
+        size.add_stores();
         size
     }
 
-    /// Adds what a store needs beyond what is there for the others. Stores of one domain come one after the other.
+    /// Adds all stores.
+    pub fn add_stores(&mut self) {
+        stores_by_domain(self.walk.kernel).into_iter().for_each(|store| self.add_store(store));
+    }
+
+    /// Adds what a store needs beyond what is there for the others. Stores of one domain come one after the other: see
+    /// [`stores_by_domain`].
     pub fn add_store(&mut self, position: usize) {
         match self.target.kind() {
             TargetKind::Host => host::add_store(&mut self.walk, self.schedule, self.division.as_ref(), position),
@@ -108,6 +114,18 @@ impl<'k> CodeSize<'k> {
         let (position, count) = self.walk.of_value.iter().enumerate().max_by_key(|(_, n)| **n)?;
         (*count > 0).then_some((ValueId(position as u32), *count))
     }
+}
+
+/// The stores of a kernel as positions, with those of one number of columns, which share a loop, one after the other; among them
+/// those of one value.
+pub fn stores_by_domain(kernel: &Kernel) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..kernel.stores.len()).collect();
+    order.sort_by_cached_key(|position| {
+        let store = &kernel.stores[*position];
+        let first = kernel.stores.iter().position(|other| other.value == store.value);
+        (kernel.store_cols(store), first, *position)
+    });
+    order
 }
 
 /// Of every value, how many values lie one behind the other on the longest way from it to what is read; a held value or a row
