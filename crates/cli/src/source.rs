@@ -4,8 +4,9 @@ use crate::args::GraphSource;
 use crate::failure::Failure;
 use crate::input_file;
 use routefuse::diag::{Code, Diagnostic, Diagnostics};
+use routefuse::ir::json;
 use routefuse::models::{self, ModelOptions};
-use routefuse::{Graph, Verified, json, text};
+use routefuse::{Graph, Verified, text};
 use std::path::Path;
 
 /// The most bytes of a graph that are read: more than its text or its JSON form may have.

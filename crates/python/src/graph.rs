@@ -1,8 +1,8 @@
 //! Graphs, from text and JSON.
 
 use crate::failure::raised;
-use ::routefuse::ir::{Alias, Dim, Layout, TensorType};
-use ::routefuse::{Verified, json, text};
+use ::routefuse::ir::{Alias, Dim, Layout, TensorType, json};
+use ::routefuse::{Verified, text};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::Arc;

@@ -11,4 +11,4 @@ pub use routefuse_ir::program::{Port, Program};
 pub use routefuse_ir::target::TargetKind;
 pub use routefuse_ir::{Alias, Dim, Layout, Literal, Op, SymbolId, TensorType, interp, op};
 #[cfg(feature = "graphs")]
-pub use routefuse_ir::{GraphBuilder, NodeId};
+pub use routefuse_ir::{GraphBuilder, NodeId, json};

@@ -1,7 +1,7 @@
 //! routefuse compiles the small tensor programs between a Mixture-of-Experts router's logits and the expert GEMMs into
 //! single fused loops, and runs them.
 //!
-//! A [`Graph`] comes from [`text`], [`json`], the [builder](ir::GraphBuilder), or one of the ready [`chains`] and [`models`].
+//! A [`Graph`] comes from [`text`], [JSON](ir::json), the [builder](ir::GraphBuilder), or one of the ready [`chains`] and [`models`].
 //! An [`Engine`] makes a [`Plan`] of it, once, at model load. The plan is launched where its target runs, as a [`HostPlan`],
 //! a `CudaPlan` or a `HipPlan`, with the caller's memory, at any number of rows, from any number of threads. A launch checks all of its
 //! arguments before anything runs, and neither compiles nor allocates.
@@ -55,7 +55,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`guide`] | three lessons, each a program that is compiled and run by the tests |
-//! | [`text`], [`json`] | the two written forms of a graph |
+//! | [`text`], [`ir::json`] | the two written forms of a graph |
 //! | [`chains`], [`models`] | ready graphs: single chains, and the routers of models with what follows them |
 //! | [`ir`] | what a graph is made of (types, operations, the builder), what it means (the interpreter), and what it becomes (programs, kernels, schedules, artifacts) |
 //! | [`diag`] | what an [`Error`] is made of: codes, messages, places, help |
@@ -106,7 +106,7 @@ pub mod models;
 mod picture;
 
 #[cfg(feature = "graphs")]
-pub use routefuse_ir::{json, text};
+pub use routefuse_ir::text;
 #[cfg(feature = "cuda")]
 pub use routefuse_runtime::cuda;
 #[cfg(feature = "hip")]
