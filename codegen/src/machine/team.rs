@@ -416,7 +416,7 @@ impl<'a, 'm> Team<'a, 'm> {
         self.b.cmpi(IntPredicate::Ne, bits, self.b.const_int(self.b.type_of(bits), 0))
     }
 
-    /// Whether [`Self::max`] of so many lanes is one instruction.
+    /// Whether the machine has a way of its own to [`Self::max`] of so many lanes, which are all of a warp.
     pub fn has_max(&self, span: u32) -> bool {
         span == self.warp && self.warps.has_max()
     }

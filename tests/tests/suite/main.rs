@@ -6,6 +6,7 @@ mod amd_counts;
 mod amd_everything;
 mod blocks;
 mod chains;
+mod chosen_amd;
 mod combinations;
 mod corpus;
 mod differential;

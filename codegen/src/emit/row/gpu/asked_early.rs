@@ -101,7 +101,9 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         let index = spread.index(row);
         for (_, value) in self.pull.kernel.values() {
             let ValueKind::GatherRow { value: of, index: by, .. } = value.kind else { continue };
+            // A wider row has other columns too, which the lanes do not know.
             if by == chosen
+                && self.pull.kernel.value(of).space.cols == spread.width
                 && !self.pull.holds(of)
                 && let Some(known) = self.pull.known(of, &index)
             {
