@@ -14,7 +14,7 @@ const NAME: &str = "libamdhip64.so.7";
 ///
 /// # Panics
 /// If there is no C compiler.
-pub fn build(folder: &Path) -> PathBuf {
+fn build(folder: &Path) -> PathBuf {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/tests/stand_in");
     let library = folder.join(NAME);
     let flags = ["-std=gnu11", "-O1", "-shared", "-fPIC", "-pthread", "-Wl,-Bsymbolic"];
@@ -27,20 +27,6 @@ pub fn build(folder: &Path) -> PathBuf {
         .status();
     assert!(status.is_ok_and(|s| s.success()), "the stand-in for HIP is built");
     library
-}
-
-/// The environment of a process that finds the stand-in, built in this folder, by itself: its devices are these. None without
-/// an emulator.
-pub fn environment(folder: &Path, gpus: &str) -> Option<Vec<(&'static str, PathBuf)>> {
-    let (python, emulator) = python_and_folder()?;
-    build(folder);
-    Some(vec![
-        ("LD_LIBRARY_PATH", folder.to_owned()),
-        ("ROUTEFUSE_STAND_IN_GPUS", gpus.into()),
-        ("ROUTEFUSE_STAND_IN_EMULATOR", emulator.join("serve.py")),
-        ("ROUTEFUSE_PYTHON", python),
-        ("LLVM_OBJDUMP", objdump()),
-    ])
 }
 
 fn objdump() -> PathBuf {
@@ -61,12 +47,16 @@ pub fn load(gpus: &str) -> bool {
 
 fn loaded(gpus: &str) -> Option<Library> {
     let (python, emulator) = python_and_folder()?;
+    let serve = emulator.join("serve.py");
+    if !serve.exists() {
+        return None;
+    }
     let folder = tempfile::tempdir().expect("a temporary folder");
     // SAFETY: its initialisers do nothing.
     let library = unsafe { Library::open(Some(build(folder.path())), RTLD_NOW | RTLD_LOCAL) }.expect("it is loaded");
     let texts = [
         ("stand_in_gpus", PathBuf::from(gpus)),
-        ("stand_in_emulator", emulator.join("serve.py")),
+        ("stand_in_emulator", serve),
         ("stand_in_python", python),
         ("stand_in_objdump", objdump()),
     ];

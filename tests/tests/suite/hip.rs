@@ -180,7 +180,7 @@ fn a_captured_launch_is_replayed() {
     }
 }
 
-/// What fails on the GPU is said by whoever waits: a launch whose memory was freed before it ran.
+/// What fails on the GPU is said by whoever waits: here a launch whose memory is nowhere.
 #[test]
 fn a_kernel_that_faults() {
     if !load(1) {
@@ -220,8 +220,8 @@ fn another_processors_code() {
     }
     let graph = example("c_pack");
     let gpus = [1, 4].map(|n| Gpu::open(n).unwrap());
-    let artifacts = on(&graph, &gpus[0]).artifacts().unwrap();
-    let program = on(&graph, &gpus[0]).plan().program().clone();
+    let made = on(&graph, &gpus[0]);
+    let (artifacts, program) = (made.artifacts().unwrap(), made.plan().program().clone());
     let target = gpus[0].target().unwrap();
     // SAFETY: what the compiler made for this program.
     let plan = Arc::new(unsafe { routefuse::Plan::from_artifacts(program, target, artifacts) }.unwrap());

@@ -14,7 +14,8 @@ fn driver(what: &str) -> impl FnOnce(DriverError) -> Diagnostic {
     move |e| Diagnostic::new(Code::DriverFailed, format!("{what}: {e}"))
 }
 
-impl Room for Cuda {
+// SAFETY: the allocation's own address and size, freed behind what uses it.
+unsafe impl Room for Cuda {
     type Own = CudaStream;
     type Memory = CudaSlice<u8>;
 

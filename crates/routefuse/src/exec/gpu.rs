@@ -10,7 +10,10 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What an execution needs of a vendor beside its [`Driver`]: streams, and memory that copies go to and from on a stream.
-pub trait Room: Driver {
+///
+/// # Safety
+/// [`Self::region`] says where the memory is, all of which stays allocated until it is dropped; dropping waits for what uses it.
+pub unsafe trait Room: Driver {
     /// A stream of one's own.
     type Own: Send + Sync;
     /// Memory of the GPU, freed when dropped.
@@ -43,7 +46,6 @@ pub trait Room: Driver {
 
 /// A plan on a GPU and the arguments of its launches, on one stream.
 pub struct GpuExecution<D: Room> {
-    // Dropped in this order: what a launch uses stays while the plan waits for it to end.
     plan: Arc<GpuPlan<D>>,
     stream: Arc<D::Own>,
     inputs: Vec<OnGpu<D>>,

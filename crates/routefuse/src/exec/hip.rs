@@ -16,7 +16,8 @@ fn with(what: &str) -> impl FnOnce(Diagnostic) -> Diagnostic {
     }
 }
 
-impl Room for Hip {
+// SAFETY: the allocation's own address and size, freed behind what uses it.
+unsafe impl Room for Hip {
     type Own = Stream;
     type Memory = Memory;
 

@@ -122,7 +122,7 @@ impl Hip {
         Ok(Hip {
             runtime,
             ordinal,
-            nothing: nothing.addr() as u64,
+            nothing: nothing.expose_provenance() as u64,
             id: TargetId::parse(&architecture),
             compute_units: u32::try_from(compute_units).unwrap_or(0),
             identity: format!("{architecture} {version}"),

@@ -14,7 +14,7 @@ pub type RawStream = *mut c_void;
 
 /// `hipStreamPerThread`. This one, and what is less (the null stream and `hipStreamLegacy`), are streams of whichever device
 /// is current.
-const PER_THREAD: usize = 2;
+pub(super) const PER_THREAD: usize = 2;
 
 /// Code that is loaded on a device; dropping it waits for the device to finish, and unloads.
 pub struct Module {
@@ -161,7 +161,7 @@ unsafe impl Driver for Hip {
             let mut failed = runtime.failed("hipModuleLoadData", e, about);
             if e == Status::NO_BINARY_FOR_GPU {
                 failed.code = Code::TargetNotHere;
-                failed = failed.help(format!("compile the graph for `{}`", self.id.processor));
+                failed = failed.help(format!("compile the graph for `{}`", self.id.to_compile_for()));
             }
             failed
         })?;

@@ -123,6 +123,7 @@ unsafe fn begin_copy(stream: &Stream, to: *mut c_void, from: *const c_void, byte
     if bytes == 0 {
         return Ok(());
     }
+    let _entered = stream.enter()?;
     // SAFETY: the caller vouches for the addresses; the stream lives.
     let begun = unsafe { (stream.runtime.hipMemcpyAsync)(to, from, bytes, EITHER_WAY, stream.raw) };
     begun.result().map_err(|e| stream.failed("hipMemcpyAsync", e))

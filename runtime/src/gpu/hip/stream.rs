@@ -1,8 +1,8 @@
 //! Streams, graphs of captured launches, and events, for who has none: programs without another library on HIP.
 
 use super::device::Hip;
-use super::driver::{Context, RawStream};
-use super::library::{Runtime, Status};
+use super::driver::{Context, PER_THREAD, RawStream};
+use super::library::{Entered, Runtime, Status};
 use super::{Gpu, Launch};
 use crate::args::Device;
 use routefuse_ir::Diagnostic;
@@ -74,6 +74,7 @@ impl Stream {
     /// # Errors
     /// `RF0808` if something of that failed.
     pub fn synchronize(&self) -> Result<(), Diagnostic> {
+        let _entered = self.enter()?;
         // SAFETY: the stream lives.
         let waited = unsafe { (self.runtime.hipStreamSynchronize)(self.raw) };
         waited.result().map_err(|e| self.failed("hipStreamSynchronize", e))
@@ -93,8 +94,16 @@ impl Stream {
         let (mut graph, mut exec, none) = (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: the stream lives and is being captured; the pointer is to a live handle.
         let ended = unsafe { (runtime.hipStreamEndCapture)(self.raw, &raw mut graph) };
-        given?;
-        ended.result().map_err(|e| self.failed("hipStreamEndCapture", e))?;
+        let right = given.and_then(|()| ended.result().map_err(|e| self.failed("hipStreamEndCapture", e)));
+        if let Err(e) = right {
+            if !graph.is_null() {
+                // SAFETY: made above, and nobody else has it.
+                if let Err(e) = unsafe { (runtime.hipGraphDestroy)(graph) }.result() {
+                    runtime.log("hipGraphDestroy", e, "a capture that failed");
+                }
+            }
+            return Err(e);
+        }
         // SAFETY: a live graph; the pointer is to a live handle; no log is asked for.
         let made = unsafe { (runtime.hipGraphInstantiate)(&raw mut exec, graph, none, std::ptr::null_mut(), 0) };
         // SAFETY: made above, and what was instantiated does not need it.
@@ -103,6 +112,11 @@ impl Stream {
         let graph = Graph { exec, runtime };
         freed.result().map_err(|e| self.failed("hipGraphDestroy", e))?;
         Ok(graph)
+    }
+
+    /// For a call on the stream: the null stream and its like are those of whichever device is current.
+    pub(super) fn enter(&self) -> Result<Option<Entered>, Diagnostic> {
+        (self.raw.addr() <= PER_THREAD).then(|| self.runtime.enter(self.ordinal, "a stream")).transpose()
     }
 
     #[cold]
@@ -142,6 +156,7 @@ impl Graph {
     /// Plans and memory of the captured launches are alive until the stream has run the replay, and the memory is used as at
     /// a launch.
     pub unsafe fn launch(&self, stream: &Stream) -> Result<(), Diagnostic> {
+        let _entered = stream.enter()?;
         // SAFETY: graph and stream live.
         let launched = unsafe { (self.runtime.hipGraphLaunch)(self.exec, stream.raw) };
         launched.result().map_err(|e| stream.failed("hipGraphLaunch", e))
