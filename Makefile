@@ -90,7 +90,7 @@ gpu-pack: setup ## One archive for a machine with an NVIDIA GPU and neither Rust
 
 .PHONY: test-amd
 test-amd: setup $(PYTHON_ENV) ## Execute every example and preset, in every variant, as code for every AMD target in the emulator (an hour)
-	@ROUTEFUSE_AMD_ALL=1 REQUIRE_AMDEMU=1 cargo test $(LOCKED) -p routefuse-tests --test suite -- amd_everything hip:: $(ARGS)
+	@ROUTEFUSE_AMD_ALL=1 REQUIRE_AMDEMU=1 cargo test $(LOCKED) -p routefuse-tests --test suite -- $(or $(ARGS),amd_everything hip::)
 
 .PHONY: hip-test
 hip-test: setup ## Every example and preset on this machine's AMD GPU, bit by bit (skipped without one; REQUIRE_GPU=1 makes that a failure)
@@ -117,6 +117,10 @@ lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny,
 	for features in "" signatures cuda hip graphs graphs,signatures,cuda,hip remote remote,cuda,hip,graphs compiler; do \
 		echo "features: $$features"; \
 		cargo clippy $(LOCKED) -p routefuse --no-default-features --features "$$features" --lib --examples -- -D warnings; \
+	done
+	for features in "" cuda hip remote; do \
+		echo "features of the program: $$features"; \
+		cargo clippy $(LOCKED) -p routefuse-cli --no-default-features --features "$$features" -- -D warnings; \
 	done
 	for features in abi3 abi3,compiler; do \
 		echo "features of the Python module: $$features"; \
@@ -145,4 +149,4 @@ engines: setup ## Trace sglang's and vLLM's own functions, and compare each kern
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf target .venv .venv-torch-* fuzz/target
+	rm -rf target .venv .venv-torch-* python/routefuse/*.so fuzz/target

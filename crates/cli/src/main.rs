@@ -14,6 +14,8 @@ mod gpu;
 #[cfg(not(feature = "cuda"))]
 #[path = "gpu/absent.rs"]
 mod gpu;
+#[cfg(any(feature = "cuda", feature = "hip"))]
+mod gpu_bench;
 #[cfg(feature = "hip")]
 mod hip;
 #[cfg(not(feature = "hip"))]

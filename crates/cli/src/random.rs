@@ -61,15 +61,6 @@ pub fn ordinary_inputs(graph: &Verified<Graph>, extents: &[u64], seed: u64) -> V
     made(graph, extents, seed, Random::ordinary)
 }
 
-/// Ordinary inputs for so many rows. A device scalar is a number of rows: all but an eighth.
-pub fn counted_inputs(graph: &Verified<Graph>, rows: u64, seed: u64) -> Vec<Tensor> {
-    let mut inputs = ordinary_inputs(graph, &vec![rows; graph.symbols.len()], seed);
-    for input in inputs.iter_mut().filter(|t| t.shape().is_empty() && t.dtype().is_int() && t.dtype().size() >= 4) {
-        input.set_bits(0, rows - rows / 8);
-    }
-    inputs
-}
-
 fn made(graph: &Verified<Graph>, extents: &[u64], seed: u64, element: fn(&mut Random, DType) -> u64) -> Vec<Tensor> {
     (0..graph.inputs.len())
         .map(|i| {

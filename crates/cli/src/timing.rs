@@ -1,5 +1,6 @@
 //! Host timings: medians of batches long enough for the clock.
 
+use routefuse::Graph;
 use routefuse::diag::Diagnostic;
 use routefuse::exec::HostExecution;
 use std::convert::Infallible;
@@ -44,7 +45,13 @@ fn sample<E>(calls: u64, mut run: impl FnMut(u64) -> Result<(), E>) -> Result<f6
     Ok(start.elapsed().as_secs_f64() * 1e6 / calls as f64)
 }
 
-fn median(mut samples: Vec<f64>) -> f64 {
+/// What the values that are timed are called.
+pub fn dim(graph: &Graph) -> &str {
+    graph.symbols.first().map_or("rows", String::as_str)
+}
+
+/// The sample in the middle.
+pub fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_unstable_by(f64::total_cmp);
     samples[samples.len() / 2]
 }

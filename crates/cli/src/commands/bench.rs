@@ -39,7 +39,7 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     let [fused, unfused] = plans.map(HostPlan::new);
     let (fused, unfused) = (fused?, unfused?);
     let (kernels, unfused_kernels) = (fused.plan().kernels().len(), unfused.plan().kernels().len());
-    let dim = graph.symbols.first().map_or("rows", String::as_str);
+    let dim = timing::dim(&graph);
     let heading = visible(dim);
     let mut out = output::stdout(a.json);
     let mut rows = Vec::new();

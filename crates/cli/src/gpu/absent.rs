@@ -4,10 +4,10 @@ use crate::args::{Bench, CacheOptions};
 use crate::failure::Failure;
 use routefuse::cache::BundleWriter;
 use routefuse::diag::{Code, Diagnostic};
-use routefuse::{Engine, Graph, Options, Tensor, Verified};
+use routefuse::{Engine, Graph, Options, Verified};
 
 fn none() -> Failure {
-    Diagnostic::new(Code::NoDevice, "this build of routefuse runs on the host only")
+    Diagnostic::new(Code::NoDevice, "this build of routefuse does not run on NVIDIA GPUs")
         .help("build it with the feature `cuda`")
         .into()
 }

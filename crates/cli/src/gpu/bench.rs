@@ -1,22 +1,21 @@
 //! `routefuse bench --device cuda:0`.
 
 use super::timer::{Bare, Timer};
-use super::{driver, open, pool};
+use super::{driver, open};
 use crate::args::{Bench, CacheOptions, Versus};
 use crate::failure::Failure;
+use crate::gpu_bench::{self, MOST_ROWS_FOR_HOST};
+use crate::output;
 use crate::progress::{self, Bar};
-use crate::{interrupt, kernel_cache, output, random};
+use crate::timing::dim;
 use routefuse::cuda::{CudaPlan, Gpu, GpuInfo, cudarc::driver::CudaStream};
 use routefuse::diag::Diagnostic;
 use routefuse::exec::CudaExecution;
-use routefuse::{Engine, Graph, Options, Plan, Verified};
+use routefuse::{Graph, Options, Plan, Verified};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// With more rows than this a stream fills up and a launch waits for room: the host's time says nothing.
-const MOST_ROWS_FOR_HOST: u64 = 4096;
 
 /// Times every extent.
 ///
@@ -75,13 +74,8 @@ impl Plans {
     ) -> Result<Plans, Failure> {
         let gpu = open(ordinal)?;
         let info = gpu.info()?;
-        // Without a directory of its own, a bench compiles.
-        let engine = if cache.cache_dir.is_some() {
-            kernel_cache::engine(cache)?
-        } else {
-            Engine::builder().cancel(interrupt::cancel()).build()?
-        };
-        let pool = pool()?;
+        let engine = gpu_bench::engine(cache)?;
+        let pool = gpu_bench::pool()?;
         let plan = |fuse: bool| -> Result<Arc<CudaPlan>, Failure> {
             let options = Options::default().fuse(fuse).shape(a.forced.shape);
             let plan = CudaPlan::new(engine.compile(graph, &gpu.target()?, &options)?, &gpu)?;
@@ -139,9 +133,9 @@ impl<'a> Launches<'a> {
 
     fn measure(&self, value: u64) -> Result<Row, Failure> {
         let timer = Timer { stream: &self.stream, replay: self.options.graph_replay };
-        let count = if value > 100_000 { 5 } else { 50 };
+        let count = gpu_bench::launches(value);
         let given: Vec<(&str, u64)> = self.graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = random::counted_inputs(self.graph, value, self.options.seed);
+        let inputs = gpu_bench::inputs(self.graph, value, self.options.seed);
         let execution = |plan: &Arc<CudaPlan>| CudaExecution::new(Arc::clone(plan), &self.stream, &inputs, &given);
         let fused = execution(&self.plans.fused)?;
         let (read, written) = fused.bytes();
@@ -166,10 +160,6 @@ impl<'a> Launches<'a> {
         Ok(Row { value, bytes, fused_us, dependent_us, unfused_us, copy_us, host_us })
     }
 
-    fn dim(&self) -> &str {
-        self.graph.symbols.first().map_or("rows", String::as_str)
-    }
-
     fn head(&self, out: &mut impl Write) -> std::io::Result<()> {
         let Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, gpu: _ } = self.plans;
         let how = if self.options.graph_replay { "replays of a CUDA graph" } else { "launches on a stream" };
@@ -185,7 +175,7 @@ impl<'a> Launches<'a> {
         writeln!(
             out,
             "{:>9} {:>11} {:>9} {:>9} {:>9} {:>9} {:>8} {:>9} {:>9} {:>7}",
-            self.dim(),
+            dim(self.graph),
             "bytes",
             "fused",
             "dependent",
@@ -203,7 +193,7 @@ impl<'a> Launches<'a> {
         json!({
             "graph": self.graph.name, "device": format!("cuda:{ordinal}"), "card": info.name,
             "cuda": info.driver.to_string(), "target": fused.plan().target().name(),
-            "graph_replay": self.options.graph_replay, "dim": self.dim(), "kernels": kernels(fused),
+            "graph_replay": self.options.graph_replay, "dim": dim(self.graph), "kernels": kernels(fused),
             "unfused_kernels": unfused.as_ref().map(kernels), "cold_ms": cold_ms, "compiled": compiled,
             "assembled": assembled, "prepare_ms": prepare_ms, "empty_us": self.empty_us, "results": rows,
         })

@@ -26,12 +26,6 @@ fn open(ordinal: u32) -> Result<Gpu, Diagnostic> {
     Ok(gpu)
 }
 
-/// Threads that share the variants of a plan when it is prepared.
-fn pool() -> Result<rayon::ThreadPool, Diagnostic> {
-    let wrong = |e| Diagnostic::new(Code::Internal, format!("no threads can be started: {e}"));
-    rayon::ThreadPoolBuilder::new().build().map_err(wrong)
-}
-
 /// Adds the GPU's machine code of these graphs to a bundle.
 ///
 /// # Errors

@@ -1,22 +1,15 @@
 //! Times on a GPU: between events around launches on a stream, or around replays of a CUDA graph of them.
 
 use super::driver;
+use crate::gpu_bench::{BURST, SAMPLES, WARM_UP};
+use crate::timing::median;
 use routefuse::cuda::cudarc::driver::sys::{self, CUevent_flags, CUstreamCaptureMode};
 use routefuse::cuda::cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, result};
 use routefuse::diag::{Code, Diagnostic};
 use routefuse::ir::{Artifact, Slot};
 use std::ffi::{CString, c_void};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Samples of everything; the median counts.
-const SAMPLES: usize = 30;
-
-/// Launches of which the host's time is taken together: fewer than a stream holds, so that no launch waits.
-const BURST: u64 = 100;
-
-/// Work before the first time is taken.
-const WARM_UP: Duration = Duration::from_millis(300);
+use std::time::Instant;
 
 /// Takes times on one stream.
 pub struct Timer<'s> {
@@ -126,11 +119,6 @@ impl Timer<'_> {
     fn wait(&self) -> Result<(), Diagnostic> {
         self.stream.synchronize().map_err(driver("the stream"))
     }
-}
-
-fn median(mut samples: Vec<f64>) -> f64 {
-    samples.sort_unstable_by(f64::total_cmp);
-    samples[samples.len() / 2]
 }
 
 /// A kernel launched by the driver's call and nothing else: what a launch costs at least, on the GPU and on the host.

@@ -4,20 +4,19 @@ mod timer;
 
 use crate::args::{Bench, CacheOptions, Versus};
 use crate::failure::Failure;
+use crate::gpu_bench::{self, MOST_ROWS_FOR_HOST};
+use crate::output;
 use crate::progress::{self, Bar};
-use crate::{interrupt, kernel_cache, output, random};
-use routefuse::diag::{Code, Diagnostic, visible};
+use crate::timing::dim;
+use routefuse::diag::{Diagnostic, visible};
 use routefuse::exec::HipExecution;
 use routefuse::hip::{Gpu, GpuInfo, HipPlan, Stream};
-use routefuse::{Engine, Graph, Options, Verified};
+use routefuse::{Graph, Options, Verified};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 use timer::Timer;
-
-/// With more rows than this a stream fills up and a launch waits for room: the host's time says nothing.
-const MOST_ROWS_FOR_HOST: u64 = 4096;
 
 /// Every GPU in words and as JSON.
 ///
@@ -100,14 +99,8 @@ impl Plans {
     ) -> Result<Plans, Failure> {
         let gpu = Gpu::open(ordinal)?;
         let info = gpu.info()?;
-        // Without a directory of its own, a bench compiles.
-        let engine = if cache.cache_dir.is_some() {
-            kernel_cache::engine(cache)?
-        } else {
-            Engine::builder().cancel(interrupt::cancel()).build()?
-        };
-        let wrong = |e| Diagnostic::new(Code::Internal, format!("no threads can be started: {e}"));
-        let pool = rayon::ThreadPoolBuilder::new().build().map_err(wrong)?;
+        let engine = gpu_bench::engine(cache)?;
+        let pool = gpu_bench::pool()?;
         let plan = |fuse: bool| -> Result<Arc<HipPlan>, Failure> {
             let options = Options::default().fuse(fuse).shape(a.forced.shape);
             let plan = HipPlan::new(engine.compile(graph, &gpu.target()?, &options)?, &gpu)?;
@@ -123,9 +116,9 @@ impl Plans {
     }
 
     fn measure(&self, a: &Bench, graph: &Verified<Graph>, timer: &Timer<'_>, value: u64) -> Result<Row, Failure> {
-        let count = if value > 100_000 { 5 } else { 50 };
+        let count = gpu_bench::launches(value);
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = random::counted_inputs(graph, value, a.seed);
+        let inputs = gpu_bench::inputs(graph, value, a.seed);
         let execution = |plan: &Arc<HipPlan>| HipExecution::new(Arc::clone(plan), timer.stream, &inputs, &given);
         let fused = execution(&self.fused)?;
         let (read, written) = fused.bytes();
@@ -169,10 +162,6 @@ impl Plans {
             "compiled": compiled, "results": rows,
         })
     }
-}
-
-fn dim(graph: &Graph) -> &str {
-    graph.symbols.first().map_or("rows", String::as_str)
 }
 
 fn kernels(plan: &Arc<HipPlan>) -> usize {

@@ -1,18 +1,11 @@
 //! Times on an AMD GPU: between events around launches on a stream, or around replays of a HIP graph of them.
 
+use crate::gpu_bench::{BURST, SAMPLES, WARM_UP};
+use crate::timing::median;
 use routefuse::diag::Diagnostic;
 use routefuse::hip::{Event, Gpu, Memory, Stream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Samples of everything; the median counts.
-const SAMPLES: usize = 30;
-
-/// Launches of which the host's time is taken together: fewer than a stream holds, so that no launch waits.
-const BURST: u64 = 100;
-
-/// Work before the first time is taken.
-const WARM_UP: Duration = Duration::from_millis(300);
+use std::time::Instant;
 
 /// Takes times on one stream.
 pub struct Timer<'s> {
@@ -96,9 +89,4 @@ impl Timer<'_> {
             Ok(())
         })
     }
-}
-
-fn median(mut samples: Vec<f64>) -> f64 {
-    samples.sort_unstable_by(f64::total_cmp);
-    samples[samples.len() / 2]
 }
