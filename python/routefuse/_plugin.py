@@ -78,14 +78,16 @@ class Engine:
 class Replaced:
     """A function in the place of another, which it calls where there is no kernel."""
 
-    def __init__(self, original: typing.Callable[..., typing.Any], compare: bool, fallback: str) -> None:
+    def __init__(
+        self, original: typing.Callable[..., typing.Any], compare: bool, fallback: str, random: str = "refuse"
+    ) -> None:
         from .torch import Jit
 
         self.original = original
         self.compare = compare
         # What an engine compiled by itself is captured as it was written.
         plain = getattr(original, "_torchdynamo_orig_callable", original)
-        self.jit = Jit(plain, "T", fallback, "eager", None, os.environ.get("ROUTEFUSE_RANDOM") or "refuse")
+        self.jit = Jit(plain, "T", fallback, "eager", None, random)
         self.calls = 0
         self.differences: list[str] = []
         functools.update_wrapper(self, plain)
@@ -118,8 +120,7 @@ def differences(ours: typing.Any, theirs: typing.Any, absolute: float = 1e-6) ->
     """Where two results differ, in words: rows in which ids differ, and the most by which floats do in the other rows.
 
     Rows in which both have the same weights but other ids are ties: the ids were chosen among equal keys. Without weights nothing
-    is called a tie. Where any tensor is
-    of 16-bit floats, floats differ by what one rounding of those makes."""
+    is called a tie. Where any tensor is of 16-bit floats, floats differ by what one rounding of those makes."""
     import torch
 
     ours, theirs = (
@@ -172,7 +173,7 @@ def differences(ours: typing.Any, theirs: typing.Any, absolute: float = 1e-6) ->
     return said
 
 
-def replace(dotted: str, *, compare: bool = False, fallback: str = "eager") -> Replaced:
+def replace(dotted: str, *, compare: bool = False, fallback: str = "eager", random: str = "refuse") -> Replaced:
     """Puts a kernel of a function in its place, in its module and wherever it was imported to by name. Raises Error if there is no
     such function."""
     module_name, _, name = dotted.rpartition(".")
@@ -185,7 +186,7 @@ def replace(dotted: str, *, compare: bool = False, fallback: str = "eager") -> R
         raise Error(f"ROUTEFUSE_REPLACE: {module_name} has no function {name}")
     if isinstance(original, Replaced):
         return original
-    made = Replaced(original, compare, fallback)
+    made = Replaced(original, compare, fallback, random)
     for other in list(sys.modules.values()):
         for key, value in list(getattr(other, "__dict__", {}).items()):
             if value is original:
@@ -200,14 +201,16 @@ def register(engine: Engine) -> list[Replaced]:
         return []
     engine.check()
     compare = os.environ.get("ROUTEFUSE_COMPARE", "") not in ("", "0")
-    fallback = os.environ.get("ROUTEFUSE_FALLBACK", "eager")
+    fallback = os.environ.get("ROUTEFUSE_FALLBACK") or "eager"
+    if fallback not in ("eager", "error"):
+        raise Error(f"ROUTEFUSE_FALLBACK={fallback}: it is eager or error")
     random = os.environ.get("ROUTEFUSE_RANDOM") or "refuse"
     if random not in ("refuse", "philox"):
         raise Error(f"ROUTEFUSE_RANDOM={random}: it is refuse or philox")
     made = []
     for dotted in engine.named(wanted):
         try:
-            made.append(replace(dotted, compare=compare, fallback=fallback))
+            made.append(replace(dotted, compare=compare, fallback=fallback, random=random))
         except Error as error:
             # A known function that this version has no more is no reason to end a server; one that was asked for by name is.
             if wanted.strip() != "all":

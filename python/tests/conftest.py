@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-if not os.environ.get("ROUTEFUSE_INSTALLED"):
-    sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import routefuse  # noqa: E402

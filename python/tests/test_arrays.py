@@ -154,3 +154,38 @@ def test_several_kernels_and_large_tensors(engine):
     )  # fmt: skip
     for a, b in zip(kernel(*args), fused(*args)):
         assert numpy.array_equal(a, b)
+
+
+def test_scalars_of_numpy_are_numbers(engine):
+    """Each by its value: what their interface points to is gone with the answer."""
+    kernel = engine.compile("""route 1
+graph @g {
+  dim T
+  input %x : f32[T, 2]
+  input %a : f32[]
+  input %b : f32[]
+  %wide_a = broadcast %a {shape = [T, 2]}
+  %wide_b = broadcast %b {shape = [T, 2]}
+  %y = mul %x, %wide_a
+  %z = mul %x, %wide_b
+  output y = %y
+  output z = %z
+}""")
+    y, z = kernel(numpy.ones((3, 2), numpy.float32), numpy.float32(2), numpy.float32(3))
+    assert (y == 2).all() and (z == 3).all()
+
+
+def test_a_number_that_is_written(engine):
+    kernel = engine.compile("""route 1
+graph @g {
+  input %a : i32[]
+  %y = add %a, 1
+  output y = %y in_place(a)
+}""")
+    given = numpy.array(5, numpy.int32)
+    assert kernel(given) == 6 and given == 6
+    for number in (5, numpy.int32(5)):
+        with pytest.raises(routefuse.Error, match="RF0612"):
+            kernel(number)
+    with pytest.raises(routefuse.Error, match="RF0603"):
+        engine.compile("route 1\ngraph @g {\n  input %a : i32[]\n  %y = add %a, 1\n  output y = %y\n}")(1.5)

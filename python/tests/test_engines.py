@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import routefuse
@@ -65,6 +66,10 @@ def test_many_graphs_share_the_work():
     assert len(kernels) == 58 and engine.counters["compiles"] == 3
     assert {t[1] for t in told} == {3} and sorted(t[0] for t in told) == [1, 2, 3]
     assert len(routefuse.compile_all([double(2)], progress=True, engine=engine)) == 1
+
+    # A callback that lets go of Python's lock while other threads are about to call it.
+    slow = [double(20 + i) for i in range(6)]
+    assert len(engine.compile_all(slow, threads=4, progress=lambda *p: time.sleep(0.01))) == 6
 
     def fails(done, total, kernel):
         raise KeyError(kernel)

@@ -182,6 +182,14 @@ def test_gradients_are_refused_where_they_would_be_lost(engine):
         kernel(torch.nn.Parameter(x.detach()))
     with pytest.raises(routefuse.Error, match="requires grad"):
         kernel(x.detach(), out=torch.empty(3, 4, requires_grad=True))
+    both = engine.compile(
+        "route 1\ngraph @g {\n  dim T\n  input %x : f32[T, 4]\n  %y = add %x, 1.0\n  %z = cast %x {dtype = i32}\n"
+        "  output z = %z\n  output y = %y\n}"
+    )
+    wanting, ids = torch.empty(3, 4, requires_grad=True), torch.empty(3, 4, dtype=torch.int32)
+    for out in ({"z": ids, "y": wanting}, {"y": wanting, "z": ids}):
+        with pytest.raises(routefuse.Error, match="requires grad"):
+            both(x.detach(), out=out)
     with torch.no_grad():
         assert torch.equal(kernel(torch.nn.Parameter(x.detach())), x + 1)
         assert torch.equal(kernel(x), x + 1)

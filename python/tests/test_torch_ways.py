@@ -200,6 +200,15 @@ def test_jit_captures_each_kind_once(engine):
     assert routed.kernel(*inputs(3)) in routed.kernels[(None, None)] and routed.captures == 4
 
 
+def test_jit_tells_constants_apart_that_are_equal(engine):
+    @routefuse.jit(engine=engine)
+    def scaled(x, factors):
+        return x * factors[0]
+
+    x = torch.ones(3, 4, dtype=torch.int32)
+    assert scaled(x, (2,)).dtype == torch.int32 and scaled(x, (2.0,)).dtype == torch.float32
+
+
 def test_jit_falls_back_or_fails(engine):
     def over_rows(a):
         return a - a.mean(0)

@@ -9,6 +9,7 @@ use crate::signature::{InPort, Source};
 use ::routefuse::DType;
 use ::routefuse::diag::Code;
 use ::routefuse::exec::Device;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use smallvec::SmallVec;
@@ -203,6 +204,10 @@ impl Kernel {
             return Err(wrong(py, Code::WrongDevice, message, "give all as torch tensors, or all as arrays"));
         }
         if port.rank == 0 && is_number(object) {
+            if port.written {
+                let message = format!("`{}` is written, and a number cannot be", port.name);
+                return Err(wrong(py, Code::NotInPlace, message, "give an array or a tensor of rank 0"));
+            }
             return self.number(py, &port.name, port.dtype, object, numbers);
         }
         Err(no_tensor(&port.name, object))
@@ -222,10 +227,13 @@ impl Kernel {
                 format!("`{name}` is a number, and kernels on {} read scalars from its memory", self.device());
             return Err(wrong(py, Code::WrongDevice, message, "give a tensor of rank 0 there"));
         }
+        // Of a scalar of numpy's the Python number.
+        let plain = object.call_method0("item");
+        let plain = plain.as_ref().unwrap_or(object);
         let literal = if dtype.is_float() {
-            ::routefuse::ir::Literal::from_f64(dtype, object.extract()?)
+            plain.extract().ok().and_then(|number| ::routefuse::ir::Literal::from_f64(dtype, number))
         } else {
-            ::routefuse::ir::Literal::from_int(dtype, object.extract()?)
+            plain.extract().ok().and_then(|number| ::routefuse::ir::Literal::from_int(dtype, number))
         };
         let Some(literal) = literal else {
             let message = format!("`{name}` is {object}, which does not fit {dtype}");
@@ -253,13 +261,8 @@ impl Kernel {
             }
         }
         let Some(out) = out else { return Ok(()) };
-        let floats = self.outputs.iter().filter(|port| port.in_place.is_none()).map(|port| port.dtype.is_float());
-        for (object, is_float) in objects_of(out)?.iter().zip(floats) {
-            if is_float {
-                wants("out", object)?;
-            }
-        }
-        Ok(())
+        // A dict has them in any order.
+        objects_of(out)?.iter().try_for_each(|object| wants("out", object))
     }
 
     /// The extents of symbolic dims: those of the inputs, or else what `dims` says.
@@ -292,8 +295,13 @@ impl Kernel {
     }
 }
 
-/// Whether it is a Python number.
+/// Whether it is a Python number, or a scalar of numpy's.
 fn is_number(object: &Bound<'_, PyAny>) -> bool {
     use pyo3::types::{PyBool, PyFloat, PyInt};
-    object.is_instance_of::<PyInt>() || object.is_instance_of::<PyFloat>() || object.is_instance_of::<PyBool>()
+    let py = object.py();
+    let has = |name| object.hasattr(name).unwrap_or(false);
+    object.is_instance_of::<PyInt>()
+        || object.is_instance_of::<PyFloat>()
+        || object.is_instance_of::<PyBool>()
+        || has(intern!(py, "__array_interface__")) && !has(intern!(py, "__setitem__"))
 }

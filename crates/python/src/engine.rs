@@ -238,11 +238,12 @@ impl Engine {
             let tell = |p: ::routefuse::engine::Progress<'_>| {
                 let Some(progress) = &progress else { return };
                 Python::attach(|py| {
-                    let mut failure = failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    if failure.is_none()
+                    // Not held during the call, which may let go of Python's lock to a thread that would wait for this one.
+                    let failed = || failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    if failed().is_none()
                         && let Err(e) = progress.call1(py, (p.done, p.total, p.kernel))
                     {
-                        *failure = Some(e);
+                        failed().get_or_insert(e);
                     }
                 });
             };

@@ -30,7 +30,7 @@ pub enum Place {
 /// in the order of the outputs, or a dict by their names. An input that an output overwrites is overwritten, and returned as
 /// that output. `dims` gives the extents of dims that no input has; `error_word` is needed on a GPU where a gather may trap.
 ///
-/// Raises Error, before anything is written: RF0601 to RF0614 for arguments that do not fit, RF0808 if the GPU's driver fails.
+/// Raises Error, before anything is written (but for a gather that traps on the host, which is known only then): RF0601 to RF0614 for arguments that do not fit, RF0808 if the GPU's driver fails.
 #[pyclass(frozen, weakref, module = "routefuse")]
 pub struct Kernel {
     pub(crate) plan: Arc<Plan>,

@@ -1,7 +1,7 @@
 //! A call of a kernel: arguments are read, results are made, and the plan is launched.
 
 use crate::arguments::{Arguments, Inputs, Keywords, Numbers};
-use crate::binding::{Family, View};
+use crate::binding::{Family, View, no_tensor};
 use crate::failure::{raised, refused, wrong};
 use crate::kernel::{Kernel, Place};
 use crate::results::Made;
@@ -99,7 +99,12 @@ impl Kernel {
         let has_trap = self.plan.program().has_trap;
         if has_trap {
             let view = match error_word {
-                Some(object) => family.read("error_word", object, true)?.as_dtype(DType::U32),
+                Some(object) if !family.has(object)? => return Err(no_tensor("error_word", object)),
+                Some(object) => {
+                    let view = family.read("error_word", object, true)?;
+                    // torch has had unsigned words of 32 bits since 2.3 only.
+                    if view.dtype == DType::I32 { view.as_dtype(DType::U32) } else { view }
+                }
                 None if self.device() == Device::Host => View::scalar((&raw mut word).cast(), DType::U32),
                 None => {
                     let message = format!("`{}` has a gather that may trap, and no error word", self.name());
@@ -170,14 +175,16 @@ impl Kernel {
         if workspace == 0 {
             return (0..times).try_for_each(|_| plan.launch(launch, args)).map_err(|e| raised(py, e));
         }
-        let block = match torch.exchange() {
-            Some(exchange) => Here((Some(exchange.block(py, self.device(), workspace)?), None)),
-            None => Here((None, Some(torch.empty(py, self.device(), DType::U8, &[workspace as i64])?))),
-        };
-        let address = match block.get() {
-            (Some(block), _) => block.data(),
-            (None, Some(tensor)) => torch.read("workspace", tensor)?.ptr,
-            (None, None) => std::ptr::null_mut(),
+        let (block, tensor);
+        let address = match torch.exchange() {
+            Some(exchange) => {
+                block = exchange.block(py, self.device(), workspace)?;
+                block.data()
+            }
+            None => {
+                tensor = torch.empty(py, self.device(), DType::U8, &[workspace as i64])?;
+                torch.read("workspace", &tensor)?.ptr
+            }
         };
         // SAFETY: torch's allocator gives the memory to other work only behind what this stream has been given.
         let launch = unsafe { launch.workspace(address.expose_provenance() as u64, workspace) };

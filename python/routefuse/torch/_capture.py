@@ -452,6 +452,13 @@ def _constant(value: typing.Any, inside: list[torch.Tensor]) -> typing.Any:
 
 
 def _hashable(value: typing.Any) -> typing.Any:
+    """What tells a constant from every other one: `2` and `2.0` are equal, and so are `0.0` and `-0.0`."""
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, (tuple, list)):
+        return tuple((type(v), _hashable(v)) for v in value)
+    if isinstance(value, dict):
+        return tuple((k, type(v), _hashable(v)) for k, v in value.items())
     try:
         hash(value)
     except TypeError:

@@ -28,7 +28,6 @@ class Case:
     unordered: bool
     static: dict[str, typing.Any]
     kernels: int
-    oldest: tuple[int, int]
 
 
 def case(
@@ -40,7 +39,6 @@ def case(
     keys: typing.Callable[..., torch.Tensor] | None = None,
     unordered: bool = False,
     kernels: int = 1,
-    oldest: tuple[int, int] = (2, 8),
     name: str | None = None,
     **static: typing.Any,
 ) -> typing.Callable[[typing.Callable[..., typing.Any]], typing.Callable[..., typing.Any]]:
@@ -49,7 +47,7 @@ def case(
     def register(function: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:
         called = name or function.__name__
         assert all(c.name != called for c in CASES), called
-        CASES.append(Case(called, function, make, ops, ulp, absolute, keys, unordered, static, kernels, oldest))
+        CASES.append(Case(called, function, make, ops, ulp, absolute, keys, unordered, static, kernels))
         return function
 
     return register

@@ -12,9 +12,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
-/// Whether it has the interface.
+/// Whether it has the interface, of memory that stays where it is. That of numpy's scalars, which have no elements to set, is
+/// gone with the answer.
 pub fn is_array(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    object.hasattr(intern!(object.py(), "__array_interface__"))
+    let py = object.py();
+    Ok(object.hasattr(intern!(py, "__array_interface__"))? && object.hasattr(intern!(py, "__setitem__"))?)
 }
 
 /// The dtype of a type string of the interface, as in "<f4". The bits of a `bf16` are a type of their own (`V2`), or `u16`.
