@@ -123,7 +123,8 @@ pub enum Schedule {
         /// instructions, the last ones few instructions a row.
         shapes: Vec<RowShape>,
         /// On the host, rows that are done together: [`block_rows::BLOCK_ROWS`], of which what is narrow has one in each lane
-        /// and the rest is as [`block_rows`] says; the rows that are left over are done one by one. 1: all are.
+        /// and the rest is as [`block_rows`] says; the rows that are left over are done one by one, or as
+        /// [`block_rows::Division::repeats_last_row`] says. 1: all are done one by one.
         block_rows: u32,
         /// Ascending; without the row values themselves.
         held: Vec<ValueId>,
