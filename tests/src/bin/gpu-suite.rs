@@ -7,7 +7,7 @@ use routefuse_ir::target::Target;
 use routefuse_ir::text;
 use routefuse_runtime::cuda::Gpu;
 use routefuse_tests::gpu::pack::Pack;
-use routefuse_tests::gpu::{Code, Scope, run};
+use routefuse_tests::gpu::{Code, Random, Scope, run};
 use routefuse_tests::skips::skip;
 use std::path::Path;
 use std::process::ExitCode;
@@ -57,7 +57,10 @@ fn suite() -> Result<bool, String> {
     let index = std::fs::read_to_string(&index).map_err(|e| format!("{}: {e}", index.display()))?;
     let index: serde_json::Value = serde_json::from_str(&index).map_err(|e| format!("index.json: {e}"))?;
     let list = |name: &str| index[name].as_array().into_iter().flatten();
-    let seeds: Vec<u64> = list("seeds").filter_map(serde_json::Value::as_u64).collect();
+    let drawn = |list_name: &str, rows: bool| {
+        list(list_name).filter_map(serde_json::Value::as_u64).map(|seed| Random { rows, seed }).collect::<Vec<_>>()
+    };
+    let random = [drawn("seeds", false), drawn("seeds_of_rows", true)].concat();
     let target = index["target"].as_str().ok_or("index.json has no target")?;
     let mut graphs = Vec::new();
     for name in list("graphs").filter_map(|n| n.as_str()) {
@@ -67,17 +70,17 @@ fn suite() -> Result<bool, String> {
         graphs.push((name.to_owned(), graph));
     }
     let pack = Pack::read(folder)?;
-    println!("{} graphs, {} random graphs, {} kernels for {target}", graphs.len(), seeds.len(), pack.len());
+    println!("{} graphs, {} random graphs, {} kernels for {target}", graphs.len(), random.len(), pack.len());
     let refused: Vec<String> = list("refused").map(ToString::to_string).collect();
     if !refused.is_empty() {
         skip(&format!("refused by the compiler: {}", refused.join(", ")), refused.len() as u64, Some("REQUIRE_GPU"));
     }
     let code =
-        Code { graphs, seeds, compiler: Arc::new(pack), target: Target::named(target).map_err(|e| e.to_string())? };
+        Code { graphs, random, compiler: Arc::new(pack), target: Target::named(target).map_err(|e| e.to_string())? };
     let gpu = match Gpu::open(0) {
         Ok(gpu) => gpu,
         Err(e) => {
-            let cases = code.graphs.len() * scope.extents.len() + code.seeds.len();
+            let cases = code.graphs.len() * scope.extents.len() + code.random.len();
             skip(&format!("no NVIDIA GPU ({e})"), cases as u64, Some("REQUIRE_GPU"));
             return Ok(true);
         }

@@ -11,4 +11,4 @@ mod rules;
 mod streams;
 mod suite;
 
-pub use suite::{Code, Counts, Scope, run};
+pub use suite::{Code, Counts, Random, Scope, run};

@@ -15,6 +15,7 @@ use routefuse_passes::schedule::{candidate_shapes, schedule_of};
 use routefuse_runtime::cuda::cudarc::driver::CudaStream;
 use routefuse_runtime::cuda::{CudaPlan, Gpu, Launch};
 use routefuse_runtime::{Compiler, KernelCache, Plan};
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,12 +23,41 @@ use std::time::Instant;
 pub struct Code {
     /// By name.
     pub graphs: Vec<(String, Verified<Graph>)>,
-    /// Seeds of random graphs.
-    pub seeds: Vec<u64>,
+    /// Random graphs.
+    pub random: Vec<Random>,
     /// The compiler, or a pack.
     pub compiler: Arc<dyn Compiler>,
     /// What the code is for.
     pub target: Target,
+}
+
+/// A random graph, by what it is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Random {
+    /// Half of its operations are on rows; in one of the others nothing crosses columns.
+    pub rows: bool,
+    /// Of the choices.
+    pub seed: u64,
+}
+
+impl Random {
+    /// The graph, if the verifier takes it.
+    pub fn graph(self) -> Option<Verified<Graph>> {
+        let profile = if self.rows { &Profile::ROWS } else { &Profile::FLAT };
+        graph::of_seed(self.seed, profile).graph.ok()
+    }
+
+    /// The shape that it is tried in, of those it may have; none for the schedule's own, which one of three has.
+    pub fn shape(self, shapes: &[RowShape]) -> Option<RowShape> {
+        let forced = !self.seed.is_multiple_of(3) && !shapes.is_empty();
+        forced.then(|| shapes[(self.seed / 3) as usize % shapes.len()])
+    }
+}
+
+impl Display for Random {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "random {} {}", if self.rows { "graph of rows" } else { "graph" }, self.seed)
+    }
 }
 
 /// Each shape is forced for this many rows at most: several blocks of any.
@@ -52,7 +82,7 @@ pub struct Scope {
 impl Scope {
     /// Everything.
     pub fn full() -> Scope {
-        let extents = vec![0, 1, 2, 31, 33, 512, 4097, 65_536];
+        let extents = vec![0, 1, 2, 7, 31, 33, 127, 512, 2049, 4097, 65_536];
         Scope { extents, only: None, allocations: None, watched: false, part: (0, 1) }
     }
 
@@ -122,11 +152,6 @@ impl Code {
             [step] => candidate_shapes(&step.kernel, self.target),
             _ => vec![],
         })
-    }
-
-    /// The random graph of a seed, if the verifier takes it.
-    pub fn random(seed: u64) -> Option<Verified<Graph>> {
-        graph::of_seed(seed, &Profile::FLAT).graph.ok()
     }
 
     fn on_gpu(&self, g: &Verified<Graph>, gpu: &Gpu) -> Outcomes<CudaPlan> {
@@ -218,16 +243,16 @@ pub fn run(code: &Code, gpu: &Gpu, scope: &Scope) -> Result<Counts, String> {
     }
 
     let before = counts.checks;
-    let seeds = scope.mine(code.seeds.iter().filter(|_| scope.only.is_none()));
-    let done = shared(gpu, &seeds, |seed, stream, _| random(code, gpu, **seed, stream, scope))?;
-    for (seed, result) in seeds.iter().zip(done) {
+    let drawn = scope.mine(code.random.iter().filter(|_| scope.only.is_none()));
+    let done = shared(gpu, &drawn, |one, stream, _| random(code, gpu, **one, stream, scope))?;
+    for (one, result) in drawn.iter().zip(done) {
         match result {
             Ok(None) => {}
             Ok(Some(checks)) => {
                 counts.graphs += 1;
                 counts.checks += checks;
             }
-            Err(e) => report(&mut counts, &format!("random graph {seed}"), Err(e)),
+            Err(e) => report(&mut counts, &one.to_string(), Err(e)),
         }
     }
     println!("random graphs: {} launches, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
@@ -318,17 +343,18 @@ fn every_variant(
 }
 
 /// A random graph with three choices of extents; none if the verifier refuses it.
-fn random(code: &Code, gpu: &Gpu, seed: u64, stream: &Arc<CudaStream>, scope: &Scope) -> Outcomes<Option<u64>> {
-    let Some(g) = Code::random(seed) else { return Ok(None) };
-    let plan = code.on_gpu(&g, gpu)?;
-    let mut rng = Choices::seeded(seed);
+fn random(code: &Code, gpu: &Gpu, one: Random, stream: &Arc<CudaStream>, scope: &Scope) -> Outcomes<Option<u64>> {
+    let Some(g) = one.graph() else { return Ok(None) };
+    let shape = one.shape(&code.shapes(&g)?);
+    let plan = code.on_gpu_in(&g, shape, gpu)?;
+    let mut rng = Choices::seeded(one.seed);
     for launch in 0..3 {
         let extents = graph::extents(&g, &mut rng);
-        let expected = Expected::new(&g, &plan, &extents, inputs(&g, &extents, Rule::Mixed, seed))?;
+        let expected = Expected::new(&g, &plan, &extents, inputs(&g, &extents, Rule::Mixed, one.seed))?;
         let alignment = if launch == 0 { Alignment::Sixteen } else { Alignment::Element };
         let dependent = Launch::on(stream).dependent(launch == 2);
         agree(&plan, stream, &expected, scope.place(alignment), dependent, &mut rng)
-            .map_err(|e| format!("extents {extents:?}: {e}\n{}", text::print(&g)))?;
+            .map_err(|e| format!("shape {shape:?}, extents {extents:?}: {e}\n{}", text::print(&g)))?;
     }
     Ok(Some(3))
 }

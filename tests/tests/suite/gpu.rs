@@ -4,12 +4,12 @@ use routefuse::cuda::{CudaPlan, Gpu};
 use routefuse::diag::Diagnostic;
 use routefuse::engine::Compiler;
 use routefuse::inspect;
-use routefuse::ir::{Artifact, Scheduled, Variant};
+use routefuse::ir::{Artifact, RowShape, Scheduled, Variant};
 use routefuse::{Graph, Target, Verified, text};
 use routefuse_tests::corpus::{Test, cases, root};
 use routefuse_tests::differential::shard;
 use routefuse_tests::gpu::pack::{Pack, Recorder};
-use routefuse_tests::gpu::{Code, Scope, run};
+use routefuse_tests::gpu::{Code, Random, Scope, run};
 use routefuse_tests::skips::skip;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,11 @@ unsafe impl Compiler for BuiltIn {
     }
 }
 
-/// Random graphs of a whole suite, unless `ROUTEFUSE_GRAPHS` says otherwise.
+/// Random graphs of a whole suite in which nothing crosses columns, unless `ROUTEFUSE_GRAPHS` says otherwise.
 const GRAPHS: u64 = 1000;
+
+/// Random graphs of rows for each of them.
+const OF_ROWS: u64 = 2;
 
 /// Every example, every model's file, and every graph of the corpus that runs.
 fn graphs() -> Vec<(String, Verified<Graph>)> {
@@ -64,19 +67,19 @@ fn graphs() -> Vec<(String, Verified<Graph>)> {
 }
 
 /// Writes a pack for `target`, with the graphs and random graphs that the compiler takes; gives the names of the others.
-fn pack(folder: &Path, target: &str, graphs: &[(String, Verified<Graph>)], seeds: std::ops::Range<u64>) -> Vec<String> {
+fn pack(folder: &Path, target: &str, graphs: &[(String, Verified<Graph>)], random: &[Random]) -> Vec<String> {
     let recorder = Arc::new(Recorder::new(Arc::new(BuiltIn)));
     let target = Target::named(target).expect("a known target");
     let compiler = Arc::clone(&recorder) as Arc<dyn Compiler>;
-    let code = Code { graphs: vec![], seeds: vec![], compiler, target };
-    let prepared = |g: &Verified<Graph>| {
-        let shapes = code.shapes(g)?.into_iter().map(Some);
-        shapes.chain([None]).try_for_each(|shape| code.plan_in(g, shape)?.prepare().map_err(|e| e.to_string()))
+    let code = Code { graphs: vec![], random: vec![], compiler, target };
+    let prepared = |g: &Verified<Graph>, shapes: &[Option<RowShape>]| {
+        shapes.iter().try_for_each(|shape| code.plan_in(g, *shape)?.prepare().map_err(|e| e.to_string()))
     };
     std::fs::create_dir_all(folder.join("graphs")).expect("a folder");
-    let (mut names, mut refused, mut taken) = (vec![], vec![], vec![]);
+    let (mut names, mut refused, mut drawn) = (vec![], vec![], vec![]);
     for (name, g) in graphs {
-        match prepared(g) {
+        let shapes = code.shapes(g).map(|shapes| shapes.into_iter().map(Some).chain([None]).collect::<Vec<_>>());
+        match shapes.and_then(|shapes| prepared(g, &shapes)) {
             Ok(()) => {
                 std::fs::write(folder.join(format!("graphs/{name}.route")), text::print(g)).expect("written");
                 names.push(name.clone());
@@ -87,20 +90,24 @@ fn pack(folder: &Path, target: &str, graphs: &[(String, Verified<Graph>)], seeds
             }
         }
     }
-    for seed in seeds {
-        let Some(g) = Code::random(seed) else { continue };
-        match prepared(&g) {
-            Ok(()) => taken.push(seed),
+    for one in random {
+        let Some(g) = one.graph() else { continue };
+        let done = code.shapes(&g).and_then(|shapes| prepared(&g, &[one.shape(&shapes)]));
+        match done {
+            Ok(()) => drawn.push(*one),
             Err(e) => {
-                println!("random graph {seed}: {e}");
-                refused.push(format!("random graph {seed}"));
+                println!("{one}: {e}");
+                refused.push(one.to_string());
             }
         }
     }
     let kernels = recorder.write(folder).expect("written");
-    let index = json!({ "target": target.name(), "graphs": names, "seeds": taken, "refused": refused });
+    let seeds = |rows: bool| drawn.iter().filter(|r| r.rows == rows).map(|r| r.seed).collect::<Vec<_>>();
+    let index = json!({
+        "target": target.name(), "graphs": names, "seeds": seeds(false), "seeds_of_rows": seeds(true), "refused": refused,
+    });
     std::fs::write(folder.join("index.json"), format!("{index:#}\n")).expect("written");
-    println!("{}: {} graphs, {} random graphs, {kernels} kernels", folder.display(), names.len(), taken.len());
+    println!("{}: {} graphs, {} random graphs, {kernels} kernels", folder.display(), names.len(), drawn.len());
     refused
 }
 
@@ -111,16 +118,20 @@ fn packs() {
     let (all, few) = (graphs(), 3);
     if let Some(folder) = std::env::var_os("ROUTEFUSE_GPU_PACK") {
         let target = std::env::var("ROUTEFUSE_GPU_TARGET").unwrap_or_else(|_| "sm_90".to_owned());
-        let refused = pack(Path::new(&folder), &target, &all, shard(GRAPHS, 0, 1));
+        let seeds = shard(GRAPHS, 0, 1);
+        let of_rows = seeds.start..seeds.start + OF_ROWS * (seeds.end - seeds.start);
+        let flat = seeds.map(|seed| Random { rows: false, seed });
+        let random: Vec<Random> = flat.chain(of_rows.map(|seed| Random { rows: true, seed })).collect();
+        let refused = pack(Path::new(&folder), &target, &all, &random);
         println!("{} refused", refused.len());
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    pack(folder.path(), "sm_90", &all[..few], 1..2);
+    pack(folder.path(), "sm_90", &all[..few], &[Random { rows: false, seed: 1 }, Random { rows: true, seed: 1 }]);
     let packed = Arc::new(Pack::read(folder.path()).expect("it was just written"));
     assert!(packed.len() >= 4 * few, "{} kernels", packed.len());
     let code =
-        |compiler| Code { graphs: vec![], seeds: vec![], compiler, target: Target::named("sm_90").expect("known") };
+        |compiler| Code { graphs: vec![], random: vec![], compiler, target: Target::named("sm_90").expect("known") };
     let (from_pack, fresh) = (code(packed as Arc<dyn Compiler>), code(Arc::new(BuiltIn)));
     for (name, g) in &all[..few] {
         let (a, b) = (from_pack.plan(g).expect("a plan"), fresh.plan(g).expect("a plan"));
@@ -142,7 +153,12 @@ fn on_this_machine() {
         Err(e) => return skip(&format!("no NVIDIA GPU ({e})"), all.len() as u64, Some("REQUIRE_GPU")),
     };
     let target = gpu.target().expect("a target for this GPU");
-    let code = Code { graphs: all, seeds: (1..20).collect(), compiler: Arc::new(BuiltIn), target };
+    let code = Code {
+        graphs: all,
+        random: [false, true].into_iter().flat_map(|rows| (1..20).map(move |seed| Random { rows, seed })).collect(),
+        compiler: Arc::new(BuiltIn),
+        target,
+    };
     let counts = run(&code, &gpu, &Scope::quick()).expect("the suite runs");
     assert_eq!(counts.failures, 0);
     assert!(counts.checks > 100);
@@ -155,7 +171,7 @@ fn only_for_nvidia() {
     let (_, g) = &graphs()[0];
     for target in ["host", "gfx942"] {
         let target = Target::named(target).expect("a known target");
-        let code = Code { graphs: vec![], seeds: vec![], compiler: Arc::new(BuiltIn), target };
+        let code = Code { graphs: vec![], random: vec![], compiler: Arc::new(BuiltIn), target };
         let refused = CudaPlan::new(code.plan(g).expect("a plan"), &gpu).expect_err("it is for another machine");
         assert_eq!(refused.code, routefuse::diag::Code::TargetNotHere);
     }
