@@ -1,11 +1,7 @@
 // How fast a router can be, not bit-exact (the card's own exp2 and reciprocal, unless TABLE): several rows a warp, LPR
 // lanes a row, keys alone through min/max networks (two instructions an exchange), the columns found afterwards by
 // comparing with the K-th key. Exact in what it picks, ties included.
-#include <cuda_runtime.h>
-#include <cstdint>
-
-#include "abi.h"
-#define D __device__ __forceinline__
+#include "networks.cuh"
 D float sig(float x) {
   float e, r;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(x * -1.4426950408889634f));
@@ -22,41 +18,6 @@ D void mark(unsigned& m, float a, float b, unsigned bit) {
 }
 D void more(int& n, float a, float b) {
   asm("{ .reg .pred p; setp.gt.f32 p, %1, %2; @p add.s32 %0, %0, 1; }" : "+r"(n) : "f"(a), "f"(b));
-}
-D void ce(float& a, float& b) {
-  float h = fmaxf(a, b), l = fminf(a, b);
-  a = h;
-  b = l;
-}
-D void sort8(float* v) {
-  ce(v[0], v[2]);
-  ce(v[1], v[3]);
-  ce(v[4], v[6]);
-  ce(v[5], v[7]);
-  ce(v[0], v[4]);
-  ce(v[1], v[5]);
-  ce(v[2], v[6]);
-  ce(v[3], v[7]);
-  ce(v[0], v[1]);
-  ce(v[2], v[3]);
-  ce(v[4], v[5]);
-  ce(v[6], v[7]);
-  ce(v[2], v[4]);
-  ce(v[3], v[5]);
-  ce(v[1], v[4]);
-  ce(v[3], v[6]);
-  ce(v[1], v[2]);
-  ce(v[3], v[4]);
-  ce(v[5], v[6]);
-}
-D void merge8(float* a, const float* b) {  // a, b sorted descending: a = the eight largest, sorted
-#pragma unroll
-  for (int i = 0; i < 8; i++) a[i] = fmaxf(a[i], b[7 - i]);
-#pragma unroll
-  for (int s = 4; s; s /= 2)
-#pragma unroll
-    for (int i = 0; i < 8; i++)
-      if (!(i & s)) ce(a[i], a[i + s]);
 }
 // the sigmoid of every bf16: 0x3300 = 2^-25 and below is 1/2, 0x42D0 = 104 and above is 0 or 1
 constexpr unsigned LO = 0x3300, HI = 0x42D0;
@@ -139,7 +100,7 @@ __global__ void __launch_bounds__(TABLE ? 256 : 128)
 #pragma unroll
       for (int i = 0; i < 8; i++) d[i] = k[c * 8 + i];
       sort8(d);
-      if (c) merge8(best, o);
+      if (c) mergef<8>(best, o);
     }
     bool keep = true;
     if (GROUPS) {
@@ -158,7 +119,7 @@ __global__ void __launch_bounds__(TABLE ? 256 : 128)
     for (int s = 1; s < LPR; s *= 2) {
 #pragma unroll
       for (int i = 0; i < 8; i++) o[i] = __shfl_xor_sync(~0u, best[i], s);
-      merge8(best, o);
+      mergef<8>(best, o);
     }
     const float last = best[7];
     unsigned hit[(R + 31) / 32];
@@ -297,10 +258,6 @@ __global__ void __launch_bounds__(TABLE ? 256 : 128)
     __syncwarp();
   }
 }
-static int g_variant = 0;
-extern "C" void variant(int v) {
-  g_variant = v;
-}
 template <typename T, int E, int G, int TG, int LPR, bool SM, int POST, bool TB, bool PDL>
 static int go(const RouteArgs* a) {
   constexpr int TH = TB ? 256 : 128;
@@ -313,17 +270,8 @@ static int go(const RouteArgs* a) {
   }
   long grid = (a->T * LPR + TH - 1) / TH;
   if (TB && grid > 132 * 4) grid = 132 * 4;
-  cudaLaunchConfig_t c{};
-  c.gridDim = (unsigned)grid;
-  c.blockDim = TH;
-  c.stream = (cudaStream_t)a->stream;
-  cudaLaunchAttribute at{};
-  at.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  at.val.programmaticStreamSerializationAllowed = PDL;
-  c.attrs = &at;
-  c.numAttrs = 1;
-  return (int)cudaLaunchKernelEx(&c, route_v2<T, E, G, TG, LPR, SM, POST, TB, PDL>, a->x, a->bias, a->map, a->valid,
-                                 (const uint16_t*)a->shared_w, a->packed, a->ids, a->w, (int)a->T, a->scale);
+  return start(route_v2<T, E, G, TG, LPR, SM, POST, TB, PDL>, grid, TH, a, a->x, a->bias, a->map, a->valid,
+               (const uint16_t*)a->shared_w, a->packed, a->ids, a->w, (int)a->T, a->scale);
 }
 template <typename T, bool PDL>
 static int pick(const RouteArgs* a) {
