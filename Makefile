@@ -93,7 +93,7 @@ test-amd: setup $(PYTHON_ENV) ## Execute every example and preset, in every vari
 	@ROUTEFUSE_AMD_ALL=1 REQUIRE_AMDEMU=1 cargo test $(LOCKED) -p routefuse-tests --test suite -- $(or $(ARGS),amd_everything hip::)
 
 .PHONY: hip-test
-hip-test: setup ## Every example and preset on this machine's AMD GPU, bit by bit (skipped without one; REQUIRE_GPU=1 makes that a failure)
+hip-test: setup ## The GPU's suite on this machine's AMD GPU (skipped without one; REQUIRE_GPU=1 makes that a failure)
 	@scripts/hip-pack
 	@$(or $(CARGO_TARGET_DIR),target)/hip/run test $(ARGS)
 
@@ -103,7 +103,7 @@ hip-bench: setup ## Time every example and preset on this machine's AMD GPU: tab
 	@OUT=$(or $(CARGO_TARGET_DIR),target)/hip-bench $(or $(CARGO_TARGET_DIR),target)/hip/run bench $(ARGS)
 
 .PHONY: hip-pack
-hip-pack: setup ## One archive for a machine with an AMD GPU and neither Rust nor LLVM: hip/run test, hip/run bench
+hip-pack: setup ## One archive for a machine with an AMD GPU (ROUTEFUSE_HIP_TARGETS) and neither Rust nor LLVM: hip/run test, hip/run bench
 	@scripts/hip-pack --archive
 
 .PHONY: lint

@@ -173,7 +173,13 @@ class Hsaco:
             if tag == 0:
                 break
             d[tag] = val
-        self.target = self.meta.get("amdhsa.target", self.mcpu).split("--")[-1]  # as in the metadata: gfx942:sramecc+
+        # As the loader takes it, from the header and not from the metadata: gfx942:sramecc+
+        settings = {2: "-", 3: "+"}
+        self.target = self.mcpu + "".join(
+            f":{name}{settings[flags >> shift & 3]}"
+            for name, shift in (("sramecc", 10), ("xnack", 8))
+            if flags >> shift & 3 in settings
+        )
         self._dynsyms(d)
         self._relocs(d)
         # full symbol table when it is not stripped, else dynsym is enough (.kd symbols are dynamic)

@@ -1,17 +1,16 @@
 //! One launch of a plan on guarded GPU memory, against what the interpreter gives.
 
+use super::vendor::Vendor;
 use crate::memory::{Alignment, Arrangement, Buffer, POISON};
 use rand::Rng;
 use routefuse_ir::interp::{self, Outcome};
 use routefuse_ir::{Graph, Tensor};
-use routefuse_runtime::cuda::cudarc::driver::{CudaSlice, CudaStream};
-use routefuse_runtime::cuda::{CudaPlan, Launch};
+use routefuse_runtime::gpu::{GpuPlan, Launch};
 use routefuse_runtime::{Args, TensorMut, TensorRef};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// What every function here fails with: a text that names the place.
-pub(super) type Outcomes<T> = Result<T, String>;
+pub type Outcomes<T> = Result<T, String>;
 
 /// Any error, with what was being done.
 pub(super) fn at<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Outcomes<T> {
@@ -28,7 +27,7 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    pub fn new(g: &Graph, plan: &CudaPlan, extents: &[u64], inputs: Vec<Tensor>) -> Outcomes<Expected> {
+    pub fn new<D: Vendor>(g: &Graph, plan: &GpuPlan<D>, extents: &[u64], inputs: Vec<Tensor>) -> Outcomes<Expected> {
         let given: Vec<(&str, u64)> = g.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
         let verified = at("the graph", g.clone().verify())?;
         let Outcome { outputs, .. } = at("the interpreter", interp::run(&verified, &inputs, &given))?;
@@ -40,12 +39,12 @@ impl Expected {
 }
 
 /// The memory of a launch, on the host and on the GPU.
-pub(super) struct OnGpu<'p> {
-    plan: &'p CudaPlan,
-    stream: Arc<CudaStream>,
+pub(super) struct OnGpu<'p, D: Vendor> {
+    plan: &'p GpuPlan<D>,
+    stream: &'p D::Own,
     pub memory: Arrangement,
-    device: Vec<CudaSlice<u8>>,
-    workspace: CudaSlice<u8>,
+    device: Vec<D::Memory>,
+    workspace: (D::Memory, u64),
     bands: Bands,
 }
 
@@ -81,28 +80,28 @@ impl Bands {
     }
 }
 
-impl<'p> OnGpu<'p> {
+impl<'p, D: Vendor> OnGpu<'p, D> {
     /// Filled with the inputs, poisoned elsewhere, and on its way to the GPU.
     pub fn new(
-        plan: &'p CudaPlan,
-        stream: &Arc<CudaStream>,
+        plan: &'p GpuPlan<D>,
+        stream: &'p D::Own,
         expected: &Expected,
         place: impl Into<Place>,
         rng: &mut impl Rng,
-    ) -> Outcomes<OnGpu<'p>> {
+    ) -> Outcomes<OnGpu<'p, D>> {
         let Place { alignment, bands } = place.into();
         let program = plan.plan().program();
         let memory = Arrangement::new(program, &expected.extents, &expected.inputs, alignment, rng);
         let size = at("the workspace", plan.plan().workspace_size(&expected.extents))? as usize;
         let poison = vec![POISON; size.max(1)];
-        let workspace = at("the workspace", stream.clone_htod(&poison))?;
-        let copy = |b: &Buffer| -> Outcomes<CudaSlice<u8>> {
+        let workspace = (at("the workspace", D::store(plan.gpu(), stream, &poison))?, poison.len() as u64);
+        let copy = |b: &Buffer| -> Outcomes<D::Memory> {
             let bytes = &b.bytes()[bands.of(b)];
             // There is no allocation of no bytes.
-            at("a copy to the GPU", stream.clone_htod(if bytes.is_empty() { &[POISON][..] } else { bytes }))
+            D::store(plan.gpu(), stream, if bytes.is_empty() { &[POISON][..] } else { bytes })
         };
         let device = memory.buffers.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
-        Ok(OnGpu { plan, stream: Arc::clone(stream), memory, device, workspace, bands })
+        Ok(OnGpu { plan, stream, memory, device, workspace, bands })
     }
 
     /// New contents of the inputs, in the memory that is there, and poison elsewhere.
@@ -117,19 +116,22 @@ impl<'p> OnGpu<'p> {
             self.memory.buffers[word].fill(&Tensor::zeros(routefuse_ir::DType::U32, &[]));
         }
         for (buffer, device) in self.memory.buffers.iter().zip(&mut self.device) {
-            at("a copy to the GPU", self.stream.memcpy_htod(&buffer.bytes()[self.bands.of(buffer)], device))?;
+            let bytes = &buffer.bytes()[self.bands.of(buffer)];
+            if !bytes.is_empty() {
+                D::write(self.stream, device, bytes)?;
+            }
         }
         Ok(())
     }
 
     /// Launches with these arguments, as `launch` says.
-    pub fn launch(&self, launch: Launch<'_>) -> Outcomes<()> {
+    pub fn launch(&self, launch: Launch<'_, D>) -> Outcomes<()> {
         at("the launch", self.plan.launch(self.workspace(launch), &self.args()))
     }
 
     /// The launch with this memory's workspace.
-    pub fn workspace<'l>(&'l self, launch: Launch<'l>) -> Launch<'l> {
-        let (address, bytes) = (address(&self.workspace, &self.stream), self.workspace.len() as u64);
+    pub fn workspace<'l>(&'l self, launch: Launch<'l, D>) -> Launch<'l, D> {
+        let (address, bytes) = (D::address(self.stream, &self.workspace.0), self.workspace.1);
         // SAFETY: the workspace is this memory's own, and its launches are of one stream.
         unsafe { launch.workspace(address, bytes) }
     }
@@ -141,7 +143,7 @@ impl<'p> OnGpu<'p> {
         let place = |i: usize| {
             let b = &self.memory.buffers[i];
             let on_gpu = self.bands.of(b);
-            let base = address(&self.device[i], &self.stream) as usize + b.base() - on_gpu.start;
+            let base = D::address(self.stream, &self.device[i]) as usize + b.base() - on_gpu.start;
             (base, (on_gpu.end - b.base()) as u64, b)
         };
         for i in &self.memory.inputs {
@@ -162,7 +164,7 @@ impl<'p> OnGpu<'p> {
     /// Where a tensor's first element is on the GPU.
     pub fn base(&self, buffer: usize) -> u64 {
         let b = &self.memory.buffers[buffer];
-        address(&self.device[buffer], &self.stream) + (b.base() - self.bands.of(b).start) as u64
+        D::address(self.stream, &self.device[buffer]) + (b.base() - self.bands.of(b).start) as u64
     }
 
     /// Waits, and compares all of the memory: outputs bit for bit, everything else with what it was.
@@ -171,27 +173,21 @@ impl<'p> OnGpu<'p> {
         for (buffer, device) in self.memory.buffers.iter_mut().zip(&self.device) {
             let on_gpu = self.bands.of(buffer);
             if !on_gpu.is_empty() {
-                at("a copy from the GPU", self.stream.memcpy_dtoh(device, &mut buffer.bytes_mut()[on_gpu]))?;
+                D::read(self.stream, device, &mut buffer.bytes_mut()[on_gpu])?;
             }
         }
-        at("the stream", self.stream.synchronize())?;
+        D::wait(self.stream)?;
         self.memory.check(self.plan.plan().program(), &want)
     }
 }
 
-/// The address of device memory.
-pub(super) fn address(slice: &CudaSlice<u8>, stream: &CudaStream) -> u64 {
-    use routefuse_runtime::cuda::cudarc::driver::DevicePtr;
-    slice.device_ptr(stream).0
-}
-
 /// One launch on new memory.
-pub(super) fn agree(
-    plan: &CudaPlan,
-    stream: &Arc<CudaStream>,
+pub(super) fn agree<D: Vendor>(
+    plan: &GpuPlan<D>,
+    stream: &D::Own,
     expected: &Expected,
     place: impl Into<Place>,
-    launch: Launch<'_>,
+    launch: Launch<'_, D>,
     rng: &mut impl Rng,
 ) -> Outcomes<()> {
     let mut on = OnGpu::new(plan, stream, expected, place, rng)?;

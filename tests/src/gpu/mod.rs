@@ -1,14 +1,18 @@
-//! The GPU's suite: everything that is launched gives the interpreter's bits.
+//! The GPUs' suite: everything that is launched gives the interpreter's bits. It is one for every vendor: [`Vendor`] says what
+//! differs.
 //!
 //! It needs no LLVM. What compiles is handed in: the compiler itself, or a [`pack`] of code that was compiled elsewhere, so
 //! that a machine with a GPU needs neither Rust nor LLVM.
 
 mod agreement;
 mod control;
-mod dependent;
+mod cuda;
+mod hip;
 pub mod pack;
 mod rules;
 mod streams;
 mod suite;
+mod vendor;
 
 pub use suite::{Code, Counts, Random, Scope, run};
+pub use vendor::Vendor;

@@ -3,6 +3,7 @@
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::target::TargetKind;
 use routefuse_ir::{Code, Diagnostic, Verified};
 use routefuse_runtime::{Compiler, Key};
 use std::collections::BTreeMap;
@@ -125,7 +126,7 @@ unsafe impl Compiler for Pack {
             schedule: kernel.schedule.clone(),
             slots: abi::slots(&kernel.kernel),
             entry: abi::ENTRY.to_owned(),
-            format: CodeFormat::Ptx,
+            format: if kernel.target.kind() == TargetKind::Amdgpu { CodeFormat::Hsaco } else { CodeFormat::Ptx },
             code: code.clone(),
         })
     }

@@ -1,44 +1,24 @@
-//! What streams do with launches: capture and replay in CUDA graphs, many threads and streams at once.
+//! What streams do with launches: capture and replay in graphs, many threads and streams at once.
 
 use super::agreement::{Expected, OnGpu, Outcomes, agree, at};
+use super::vendor::Vendor;
 use crate::memory::Alignment;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::{Graph, Verified};
-use routefuse_runtime::cuda::cudarc::driver::sys::{self, CUstreamCaptureMode_enum};
-use routefuse_runtime::cuda::cudarc::driver::{CudaGraph, CudaStream};
-use routefuse_runtime::cuda::{CudaPlan, Gpu, Launch};
+use routefuse_runtime::gpu::GpuPlan;
 use std::sync::Arc;
 
-/// What is launched by `body`, as a CUDA graph: nothing runs. Any call of the driver that is unsafe then breaks it.
-pub(super) fn capture(stream: &Arc<CudaStream>, body: impl FnOnce() -> Outcomes<()>) -> Outcomes<Option<CudaGraph>> {
-    // Thread-local, because other threads of the suite allocate meanwhile.
-    at("the capture", stream.begin_capture(CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))?;
-    let launched = body();
-    let graph = stream.end_capture(sys::CUgraphInstantiate_flags(0));
-    launched?;
-    at("the end of the capture", graph)
-}
-
-/// The number of nodes of a CUDA graph.
-pub(super) fn nodes(graph: &CudaGraph) -> Outcomes<usize> {
-    let mut count = 0;
-    // SAFETY: a live graph; without a list the driver says how many there are.
-    let result = unsafe { sys::cuGraphGetNodes(graph.cu_graph(), std::ptr::null_mut(), &raw mut count) };
-    at("the graph's nodes", result.result())?;
-    Ok(count)
-}
-
 /// A captured launch, replayed with other contents of every input, device scalars among them.
-pub(super) fn replay(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStream>, rows: u64) -> Outcomes<u64> {
+pub(super) fn replay<D: Vendor>(g: &Verified<Graph>, plan: &GpuPlan<D>, stream: &D::Own, rows: u64) -> Outcomes<u64> {
     let extents = vec![rows; g.symbols.len()];
     let mut rng = SmallRng::seed_from_u64(rows);
     let first = Expected::new(g, plan, &extents, inputs(g, &extents, Rule::Ids, 1))?;
     let mut on = OnGpu::new(plan, stream, &first, Alignment::Element, &mut rng)?;
-    at("the stream", stream.synchronize())?;
-    let graph = capture(stream, || on.launch(Launch::on(stream)))?;
-    let launched = graph.as_ref().map_or(Ok(0), nodes)?;
+    D::wait(stream)?;
+    let graph = D::capture(stream, || on.launch(D::on(stream)))?;
+    let launched = graph.as_ref().map_or(Ok(Some(0)), D::nodes)?.unwrap_or(0);
     let steps = plan.plan().program().steps.len();
     if rows > 0 && launched > steps || rows == 0 && !g.symbols.is_empty() && launched > 0 && every_step_has_rows(plan) {
         return Err(format!("{launched} nodes are captured of {steps} kernels over {rows} rows"));
@@ -49,7 +29,7 @@ pub(super) fn replay(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStre
         let expected = Expected::new(g, plan, &extents, inputs(g, &extents, Rule::Ids, seed))?;
         on.refill(&expected.inputs)?;
         if let Some(graph) = &graph {
-            at("the replay", graph.launch())?;
+            D::replay(graph, stream)?;
         }
         on.check(&expected).map_err(|e| format!("replay {seed}: {e}"))?;
         replays += 1;
@@ -58,21 +38,20 @@ pub(super) fn replay(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStre
 }
 
 /// No kernel is of one row whatever the extents.
-fn every_step_has_rows(plan: &CudaPlan) -> bool {
+fn every_step_has_rows<D: Vendor>(plan: &GpuPlan<D>) -> bool {
     plan.plan().kernels().iter().all(|k| k.kernel.rows.is_some())
 }
 
 /// Threads that launch one plan at once, each on a stream of its own.
-pub(super) fn threads(g: &Verified<Graph>, plan: &CudaPlan, count: u64, launches: u64) -> Outcomes<u64> {
+pub(super) fn threads<D: Vendor>(g: &Verified<Graph>, plan: &GpuPlan<D>, count: u64, launches: u64) -> Outcomes<u64> {
     let worker = |thread: u64| -> Outcomes<u64> {
-        let context = plan.gpu().context();
-        at("the context", context.bind_to_thread())?;
-        let stream = at("a stream", context.new_stream())?;
+        D::enter(plan.gpu())?;
+        let stream = D::stream(plan.gpu())?;
         let mut rng = SmallRng::seed_from_u64(thread);
         for launch in 0..launches {
             let extents = vec![thread * 7 + launch; g.symbols.len()];
             let expected = Expected::new(g, plan, &extents, inputs(g, &extents, Rule::Mixed, thread * 100 + launch))?;
-            agree(plan, &stream, &expected, Alignment::Element, Launch::on(&stream), &mut rng)
+            agree(plan, &stream, &expected, Alignment::Element, D::on(&stream), &mut rng)
                 .map_err(|e| format!("thread {thread}, launch {launch}: {e}"))?;
         }
         Ok(launches)
@@ -84,17 +63,22 @@ pub(super) fn threads(g: &Verified<Graph>, plan: &CudaPlan, count: u64, launches
     })
 }
 
-/// Every other GPU of the machine of this kind, beside this one: one plan on each, threads and streams on each, all at once.
+/// Every other GPU of the machine of this kind, beside this one: one plan on each, half of `count` threads and streams with
+/// so many launches on each, all at once.
 /// None if there is no other.
-pub(super) fn devices(g: &Verified<Graph>, plan: &CudaPlan) -> Outcomes<Option<u64>> {
+pub(super) fn devices<D: Vendor>(
+    g: &Verified<Graph>,
+    plan: &GpuPlan<D>,
+    (count, launches): (u64, u64),
+) -> Outcomes<Option<u64>> {
     let own = at("the target", plan.gpu().target())?;
     let mut plans = Vec::new();
-    for ordinal in 0..at("the driver", Gpu::count())? {
-        let gpu = at("a GPU", Gpu::open(ordinal))?;
+    for ordinal in 0..at("the driver", D::count())? {
+        let gpu = at("a GPU", D::open(ordinal))?;
         if at("its target", gpu.target())? == own {
-            // SAFETY: each thread below has a stream and memory of its own.
-            unsafe { gpu.context().disable_event_tracking() };
-            let other = at("its plan", CudaPlan::new(Arc::clone(plan.plan()), &gpu))?;
+            // Each thread below has a stream and memory of its own.
+            D::share_nothing(&gpu);
+            let other = at("its plan", GpuPlan::new(Arc::clone(plan.plan()), &gpu))?;
             at("prepare", other.prepare())?;
             plans.push(other);
         }
@@ -104,35 +88,35 @@ pub(super) fn devices(g: &Verified<Graph>, plan: &CudaPlan) -> Outcomes<Option<u
     }
     // Memory of one GPU is refused on another, before it gets there.
     let (first, second) = (&plans[0], &plans[1]);
-    at("the context", first.gpu().context().bind_to_thread())?;
-    let stream = at("a stream", first.gpu().context().new_stream())?;
+    D::enter(first.gpu())?;
+    let stream = D::stream(first.gpu())?;
     let extents = vec![33; g.symbols.len()];
     let expected = Expected::new(g, first, &extents, inputs(g, &extents, Rule::Mixed, 3))?;
     let on = OnGpu::new(first, &stream, &expected, Alignment::Element, &mut SmallRng::seed_from_u64(3))?;
-    if second.launch(&stream, &on.args()).is_ok() {
+    if second.launch(D::on(&stream), &on.args()).is_ok() {
         return Err("a launch on another GPU's stream and memory is not refused".to_owned());
     }
     let counts = std::thread::scope(|scope| {
-        let handles: Vec<_> = plans.iter().map(|plan| scope.spawn(move || threads(g, plan, 4, 25))).collect();
+        let handles: Vec<_> =
+            plans.iter().map(|plan| scope.spawn(move || threads(g, plan, count.div_ceil(2), launches))).collect();
         let counts = handles.into_iter().map(|h| h.join().unwrap_or_else(|_| Err("a thread panicked".to_owned())));
         counts.sum::<Outcomes<u64>>()
     });
-    at("the context", plan.gpu().context().bind_to_thread())?;
+    D::enter(plan.gpu())?;
     Ok(Some(counts? + 1))
 }
 
 /// A thread that has no context of its own launches all the same.
-pub(super) fn bare_thread(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStream>) -> Outcomes<u64> {
+pub(super) fn bare_thread<D: Vendor>(g: &Verified<Graph>, plan: &GpuPlan<D>, stream: &D::Own) -> Outcomes<u64> {
     let extents = vec![33; g.symbols.len()];
     let expected = Expected::new(g, plan, &extents, inputs(g, &extents, Rule::Mixed, 3))?;
     let mut on = OnGpu::new(plan, stream, &expected, Alignment::Element, &mut SmallRng::seed_from_u64(3))?;
-    at("the stream", stream.synchronize())?;
+    D::wait(stream)?;
     let launched = std::thread::scope(|scope| {
         let bare = || {
-            // SAFETY: takes this thread's current context away; nothing here needs it.
-            at("no context", unsafe { sys::cuCtxSetCurrent(std::ptr::null_mut()) }.result())?;
+            D::leave()?;
             let args = on.args();
-            at("the launch", plan.launch(stream, &args))
+            at("the launch", plan.launch(D::on(stream), &args))
         };
         scope.spawn(bare).join().unwrap_or_else(|_| Err("the thread panicked".to_owned()))
     });

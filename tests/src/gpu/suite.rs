@@ -1,6 +1,7 @@
 //! The whole of it, on as many threads as there are processors.
 
 use super::agreement::{Bands, Expected, Outcomes, Place, agree, at};
+use super::vendor::Vendor;
 use super::{control, streams};
 use crate::memory::Alignment;
 use routefuse_generate::Choices;
@@ -12,8 +13,7 @@ use routefuse_ir::target::Target;
 use routefuse_ir::{Graph, Verified, text};
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::{candidate_shapes, schedule_of};
-use routefuse_runtime::cuda::cudarc::driver::CudaStream;
-use routefuse_runtime::cuda::{CudaPlan, Gpu, Launch};
+use routefuse_runtime::gpu::{Gpu, GpuPlan};
 use routefuse_runtime::{Compiler, KernelCache, Plan};
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
@@ -77,13 +77,18 @@ pub struct Scope {
     pub watched: bool,
     /// Of all graphs only those whose number leaves the first when divided by the second.
     pub part: (usize, usize),
+    /// Threads that launch one plan at once, and launches of each.
+    pub threads: (u64, u64),
+    /// Kinds of inputs, the most hostile first; of many rows the first alone.
+    pub rules: &'static [Rule],
 }
 
 impl Scope {
     /// Everything.
     pub fn full() -> Scope {
         let extents = vec![0, 1, 2, 7, 31, 33, 127, 512, 2049, 4097, 65_536];
-        Scope { extents, only: None, allocations: None, watched: false, part: (0, 1) }
+        let rules = &[Rule::Hostile, Rule::Mixed, Rule::Ids, Rule::Rows, Rule::Close];
+        Scope { extents, only: None, allocations: None, watched: false, part: (0, 1), threads: (8, 25), rules }
     }
 
     /// A first look.
@@ -91,9 +96,14 @@ impl Scope {
         Scope { extents: vec![0, 1, 33, 512], ..Scope::full() }
     }
 
+    /// What an emulator gets through in seconds.
+    pub fn emulated() -> Scope {
+        Scope { extents: vec![0, 1, 33], threads: (2, 3), rules: &[Rule::Hostile], ..Scope::full() }
+    }
+
     /// What a tool that runs a hundred times slower can watch.
     pub fn watched() -> Scope {
-        Scope { extents: vec![1, 33], watched: true, ..Scope::full() }
+        Scope { extents: vec![1, 33], watched: true, rules: &[Rule::Hostile], ..Scope::full() }
     }
 
     fn place(&self, alignment: Alignment) -> Place {
@@ -154,12 +164,12 @@ impl Code {
         })
     }
 
-    fn on_gpu(&self, g: &Verified<Graph>, gpu: &Gpu) -> Outcomes<CudaPlan> {
+    fn on_gpu<D: Vendor>(&self, g: &Verified<Graph>, gpu: &Gpu<D>) -> Outcomes<GpuPlan<D>> {
         self.on_gpu_in(g, None, gpu)
     }
 
-    fn on_gpu_in(&self, g: &Verified<Graph>, shape: Option<RowShape>, gpu: &Gpu) -> Outcomes<CudaPlan> {
-        let plan = at("the plan", CudaPlan::new(self.plan_in(g, shape)?, gpu))?;
+    fn on_gpu_in<D: Vendor>(&self, g: &Verified<Graph>, shape: Option<RowShape>, gpu: &Gpu<D>) -> Outcomes<GpuPlan<D>> {
+        let plan = at("the plan", GpuPlan::new(self.plan_in(g, shape)?, gpu))?;
         at("prepare", plan.prepare())?;
         Ok(plan)
     }
@@ -169,10 +179,8 @@ impl Code {
 ///
 /// # Errors
 /// If the GPU cannot be used at all. What is wrong in a check is printed and counted.
-pub fn run(code: &Code, gpu: &Gpu, scope: &Scope) -> Result<Counts, String> {
-    // Every stream here has memory of its own, and events may not be recorded into captures.
-    // SAFETY: nothing is shared between streams without waiting for them.
-    unsafe { gpu.context().disable_event_tracking() };
+pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts, String> {
+    D::share_nothing(gpu);
     let mut counts = Counts::default();
     let start = Instant::now();
     let wanted = |name: &str| scope.only.as_ref().is_none_or(|only| name.contains(only));
@@ -223,14 +231,14 @@ pub fn run(code: &Code, gpu: &Gpu, scope: &Scope) -> Result<Counts, String> {
     );
 
     let before = counts.checks;
-    let replayed: &[Prepared<'_>] = if scope.watched { &[] } else { &plans };
+    let replayed: &[Prepared<'_, D>] = if scope.watched { &[] } else { &plans };
     let done = shared(gpu, replayed, |(_, g, plan), stream, _| {
         Ok(streams::replay(g, plan, stream, 33)? + streams::replay(g, plan, stream, 0)?)
     })?;
     for ((name, ..), result) in replayed.iter().zip(done) {
         report(&mut counts, &format!("{name}, replayed"), result);
     }
-    println!("CUDA graphs: {} replays, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
+    println!("graphs of launches: {} replays, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
 
     if scope.only.is_none() && !scope.watched && scope.part.1 == 1 {
         let before = counts.checks;
@@ -271,16 +279,16 @@ pub(super) fn report(counts: &mut Counts, what: &str, result: Outcomes<u64>) {
 }
 
 /// Work shared by threads, each with a stream; results in order.
-pub(super) fn shared<W: Sync, R: Send>(
-    gpu: &Gpu,
+pub(super) fn shared<D: Vendor, W: Sync, R: Send>(
+    gpu: &Gpu<D>,
     work: &[W],
-    each: impl Fn(&W, &Arc<CudaStream>, usize) -> R + Sync,
+    each: impl Fn(&W, &D::Own, usize) -> R + Sync,
 ) -> Result<Vec<R>, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len().max(1));
     let next = std::sync::atomic::AtomicUsize::new(0);
     let worker = || -> Result<Vec<(usize, R)>, String> {
-        at("the context", gpu.context().bind_to_thread())?;
-        let stream = at("a stream", gpu.context().new_stream())?;
+        D::enter(gpu)?;
+        let stream = D::stream(gpu)?;
         let mut done = Vec::new();
         loop {
             let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -300,20 +308,16 @@ pub(super) fn shared<W: Sync, R: Send>(
 }
 
 /// Every variant of the plan's kernels, on memory as that variant wants it, and what the launch itself chooses.
-fn every_variant(
+fn every_variant<D: Vendor>(
     g: &Verified<Graph>,
-    plan: &CudaPlan,
-    stream: &Arc<CudaStream>,
+    plan: &GpuPlan<D>,
+    stream: &D::Own,
     t: u64,
     scope: &Scope,
 ) -> Outcomes<u64> {
     let extents = vec![t; g.symbols.len()];
     // Interpreting many rows takes longest.
-    let rules: &[Rule] = if t > 10_000 || scope.watched {
-        &[Rule::Hostile]
-    } else {
-        &[Rule::Hostile, Rule::Mixed, Rule::Ids, Rule::Rows, Rule::Close]
-    };
+    let rules = &scope.rules[..if t > 10_000 { 1 } else { scope.rules.len() }];
     let mut variants: Vec<Option<Variant>> = vec![None];
     if let [kernel] = plan.plan().kernels() {
         variants.extend(kernel.variants().iter().copied().map(Some));
@@ -324,7 +328,7 @@ fn every_variant(
         let expected = Expected::new(g, plan, &extents, inputs(g, &extents, *rule, seed))?;
         let mut rng = Choices::seeded(seed);
         for variant in &variants {
-            let mut launch = Launch::on(stream);
+            let mut launch = D::on(stream);
             if let Some(variant) = variant {
                 launch = launch.variant(*variant);
             }
@@ -343,7 +347,7 @@ fn every_variant(
 }
 
 /// A random graph with three choices of extents; none if the verifier refuses it.
-fn random(code: &Code, gpu: &Gpu, one: Random, stream: &Arc<CudaStream>, scope: &Scope) -> Outcomes<Option<u64>> {
+fn random<D: Vendor>(code: &Code, gpu: &Gpu<D>, one: Random, stream: &D::Own, scope: &Scope) -> Outcomes<Option<u64>> {
     let Some(g) = one.graph() else { return Ok(None) };
     let shape = one.shape(&code.shapes(&g)?);
     let plan = code.on_gpu_in(&g, shape, gpu)?;
@@ -352,7 +356,7 @@ fn random(code: &Code, gpu: &Gpu, one: Random, stream: &Arc<CudaStream>, scope: 
         let extents = graph::extents(&g, &mut rng);
         let expected = Expected::new(&g, &plan, &extents, inputs(&g, &extents, Rule::Mixed, one.seed))?;
         let alignment = if launch == 0 { Alignment::Sixteen } else { Alignment::Element };
-        let dependent = Launch::on(stream).dependent(launch == 2);
+        let dependent = D::on(stream).dependent(launch == 2);
         agree(&plan, stream, &expected, scope.place(alignment), dependent, &mut rng)
             .map_err(|e| format!("shape {shape:?}, extents {extents:?}: {e}\n{}", text::print(&g)))?;
     }
@@ -360,10 +364,13 @@ fn random(code: &Code, gpu: &Gpu, one: Random, stream: &Arc<CudaStream>, scope: 
 }
 
 /// A graph of this name among the plans.
-pub(super) fn named<'p>(plans: &'p [Prepared<'_>], name: &str) -> Outcomes<(&'p Verified<Graph>, &'p CudaPlan)> {
+pub(super) fn named<'p, D: Vendor>(
+    plans: &'p [Prepared<'_, D>],
+    name: &str,
+) -> Outcomes<(&'p Verified<Graph>, &'p GpuPlan<D>)> {
     let found = plans.iter().find(|(n, ..)| *n == name);
     found.map(|(_, g, plan)| (*g, plan)).ok_or_else(|| format!("there is no graph `{name}`"))
 }
 
 /// A graph and its plan, by name.
-pub(super) type Prepared<'a> = (&'a String, &'a Verified<Graph>, CudaPlan);
+pub type Prepared<'a, D> = (&'a String, &'a Verified<Graph>, GpuPlan<D>);

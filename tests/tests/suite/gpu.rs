@@ -1,15 +1,18 @@
 //! The GPU's suite with the built-in compiler, where there is a GPU; and the packs that take it to machines without one.
 
-use routefuse::cuda::{CudaPlan, Gpu};
+use crate::amd::{NO_EMULATOR, REQUIRED};
+use routefuse::cuda::{Cuda, CudaPlan};
 use routefuse::diag::Diagnostic;
 use routefuse::engine::Compiler;
+use routefuse::hip::Hip;
 use routefuse::inspect;
 use routefuse::ir::{Artifact, RowShape, Scheduled, Variant};
 use routefuse::{Graph, Target, Verified, text};
 use routefuse_tests::corpus::{Test, cases, root};
 use routefuse_tests::differential::shard;
 use routefuse_tests::gpu::pack::{Pack, Recorder};
-use routefuse_tests::gpu::{Code, Random, Scope, run};
+use routefuse_tests::gpu::{Code, Random, Scope, Vendor, run};
+use routefuse_tests::hip_stand_in;
 use routefuse_tests::skips::skip;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -126,48 +129,114 @@ fn packs() {
         println!("{} refused", refused.len());
         return;
     }
+    for target in ["sm_90", "gfx942"] {
+        gives_back(target, &all[..few], &all[few].1);
+    }
+}
+
+/// A pack of these graphs gives back what was compiled for this target, and not what was not.
+fn gives_back(target: &str, graphs: &[(String, Verified<Graph>)], other: &Verified<Graph>) {
     let folder = tempfile::tempdir().expect("a folder");
-    pack(folder.path(), "sm_90", &all[..few], &[Random { rows: false, seed: 1 }, Random { rows: true, seed: 1 }]);
+    pack(folder.path(), target, graphs, &[Random { rows: false, seed: 1 }, Random { rows: true, seed: 1 }]);
     let packed = Arc::new(Pack::read(folder.path()).expect("it was just written"));
-    assert!(packed.len() >= 4 * few, "{} kernels", packed.len());
+    assert!(packed.len() >= 4 * graphs.len(), "{} kernels", packed.len());
     let code =
-        |compiler| Code { graphs: vec![], random: vec![], compiler, target: Target::named("sm_90").expect("known") };
+        |compiler| Code { graphs: vec![], random: vec![], compiler, target: Target::named(target).expect("known") };
     let (from_pack, fresh) = (code(packed as Arc<dyn Compiler>), code(Arc::new(BuiltIn)));
-    for (name, g) in &all[..few] {
+    for (name, g) in graphs {
         let (a, b) = (from_pack.plan(g).expect("a plan"), fresh.plan(g).expect("a plan"));
         assert_eq!(a.artifacts().expect("packed"), b.artifacts().expect("compiled"), "{name}");
     }
-    let other = from_pack.plan(&all[few].1).expect("a plan").prepare().expect_err("it is not in the pack");
+    let other = from_pack.plan(other).expect("a plan").prepare().expect_err("it is not in the pack");
     assert!(other.to_string().contains("the pack has no kernel"), "{other}");
     std::fs::write(folder.path().join("kernels.bin"), b"something else").expect("written");
     assert!(Pack::read(folder.path()).is_err());
 }
 
-/// A few graphs of each kind in this process; `make gpu-test` runs all of them.
-#[test]
-fn on_this_machine() {
+/// The examples that are no model's.
+fn chains() -> Vec<(String, Verified<Graph>)> {
     let mut all = graphs();
     all.retain(|(name, _)| name.as_bytes().get(1) == Some(&b'_'));
-    let gpu = match Gpu::open(0) {
+    all
+}
+
+/// These graphs and a few random ones on this GPU: so many checks at least, and nothing is wrong.
+fn checked<D: Vendor>(
+    ordinal: u32,
+    graphs: Vec<(String, Verified<Graph>)>,
+    seeds: std::ops::Range<u64>,
+    scope: &Scope,
+) -> u64 {
+    let gpu = match D::open(ordinal) {
         Ok(gpu) => gpu,
-        Err(e) => return skip(&format!("no NVIDIA GPU ({e})"), all.len() as u64, Some("REQUIRE_GPU")),
+        Err(e) => {
+            skip(&format!("no {} GPU ({e})", D::VENDOR), graphs.len() as u64, Some("REQUIRE_GPU"));
+            return u64::MAX;
+        }
     };
     let target = gpu.target().expect("a target for this GPU");
-    let code = Code {
-        graphs: all,
-        random: [false, true].into_iter().flat_map(|rows| (1..20).map(move |seed| Random { rows, seed })).collect(),
-        compiler: Arc::new(BuiltIn),
-        target,
-    };
-    let counts = run(&code, &gpu, &Scope::quick()).expect("the suite runs");
+    let random =
+        [false, true].into_iter().flat_map(|rows| seeds.clone().map(move |seed| Random { rows, seed })).collect();
+    let code = Code { graphs, random, compiler: Arc::new(BuiltIn), target };
+    let counts = run(&code, &gpu, scope).expect("the suite runs");
     assert_eq!(counts.failures, 0);
-    assert!(counts.checks > 100);
+    counts.checks
+}
+
+/// A few graphs of each kind in this process; `make gpu-test` runs all of them.
+#[test]
+fn on_this_machines_nvidia_gpu() {
+    assert!(checked::<Cuda>(0, chains(), 1..20, &Scope::quick()) > 100);
+}
+
+/// As above; `make hip-test` runs all of them.
+#[test]
+fn on_this_machines_amd_gpu() {
+    assert!(checked::<Hip>(0, chains(), 1..20, &Scope::quick()) > 100);
+}
+
+/// Devices of the stand-in for AMD's runtime, which executes the machine code: two of a kind, and one of each other family.
+const EMULATED: &str = "gfx942:sramecc+:xnack-,gfx942:sramecc+:xnack-,gfx950:sramecc+:xnack+,gfx1100,gfx1200";
+
+/// The suite on the stand-in: what is checked once too, where `graphs` has what that takes.
+fn emulated(
+    ordinal: u32,
+    graphs: Vec<(String, Verified<Graph>)>,
+    seeds: std::ops::Range<u64>,
+    only: Option<&str>,
+    least: u64,
+) {
+    if !hip_stand_in::load(EMULATED) {
+        return skip(NO_EMULATOR, least, REQUIRED);
+    }
+    let scope = Scope { only: only.map(str::to_owned), ..Scope::emulated() };
+    let checks = checked::<Hip>(ordinal, graphs, seeds, &scope);
+    assert!(checks >= least, "{checks} checks");
+}
+
+/// Chains with everything that is checked once: threads, captures, refusals, several GPUs.
+#[test]
+fn on_an_emulated_gfx942() {
+    emulated(0, chains(), 1..4, None, 200);
+}
+
+#[test]
+fn on_an_emulated_gfx1100() {
+    emulated(3, chains(), 1..4, None, 200);
+}
+
+/// A router in every shape that a kernel may be tried in.
+#[test]
+fn a_router_on_an_emulated_gfx950() {
+    let mut all = graphs();
+    all.retain(|(name, _)| name == "gpt-oss");
+    emulated(2, all, 0..0, Some("gpt-oss"), 60);
 }
 
 /// A plan for another kind of machine is refused before a GPU is looked at.
 #[test]
 fn only_for_nvidia() {
-    let Ok(gpu) = Gpu::open(0) else { return skip("no NVIDIA GPU", 1, Some("REQUIRE_GPU")) };
+    let Ok(gpu) = Cuda::open(0) else { return skip("no NVIDIA GPU", 1, Some("REQUIRE_GPU")) };
     let (_, g) = &graphs()[0];
     for target in ["host", "gfx942"] {
         let target = Target::named(target).expect("a known target");

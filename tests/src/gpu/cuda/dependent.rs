@@ -1,14 +1,14 @@
 //! Programmatic dependent launch: kernels behind a producer that finishes late.
 
-use super::agreement::{Expected, OnGpu, Outcomes, address, at};
-use super::streams::capture;
+use crate::gpu::agreement::{Expected, OnGpu, Outcomes, at};
+use crate::gpu::vendor::Vendor;
 use crate::memory::Alignment;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::{Graph, Verified};
 use routefuse_runtime::cuda::cudarc::driver::{CudaSlice, CudaStream, result, sys};
-use routefuse_runtime::cuda::{CudaPlan, Launch};
+use routefuse_runtime::cuda::{Cuda, CudaPlan, Launch};
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -120,9 +120,9 @@ pub(super) fn producer_is_late(stream: &Arc<CudaStream>) -> Outcomes<bool> {
     let from = at("memory", stream.clone_htod(&[1u8; 4]))?;
     let (to, seen) = (at("memory", stream.alloc_zeros::<u8>(4))?, at("memory", stream.alloc_zeros::<u8>(4))?);
     at("the stream", stream.synchronize())?;
-    let (from, written) = (address(&from, stream), address(&to, stream));
+    let (from, written) = (Cuda::address(stream, &from), Cuda::address(stream, &to));
     producer.copy(producer.late, stream, from, written, 4, false)?;
-    producer.copy(producer.early, stream, written, address(&seen, stream), 4, true)?;
+    producer.copy(producer.early, stream, written, Cuda::address(stream, &seen), 4, true)?;
     let seen = at("a copy", stream.clone_dtoh(&seen))?;
     at("the stream", stream.synchronize())?;
     Ok(seen == [0; 4])
@@ -150,12 +150,12 @@ pub(super) fn chain(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStrea
         let body = || -> Outcomes<()> {
             for (buffer, bytes) in &right {
                 let begin = on.base(*buffer) - on.memory.buffers[*buffer].base() as u64;
-                producer.copy(producer.late, stream, address(bytes, stream), begin, bytes.len() as u64, true)?;
+                producer.copy(producer.late, stream, Cuda::address(stream, bytes), begin, bytes.len() as u64, true)?;
             }
             on.launch(Launch::on(stream).dependent(true))
         };
         if captured {
-            if let Some(graph) = capture(stream, body)? {
+            if let Some(graph) = Cuda::capture(stream, body)? {
                 at("the replay", graph.launch())?;
                 at("the stream", stream.synchronize())?;
             }
@@ -190,12 +190,12 @@ pub(super) fn in_turn(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStr
     let (a, b, map, n) = (upload(&ids)?, upload(&ids)?, upload(&map)?, upload(&n)?);
     let on = plan.gpu().device();
     let read = |slice: &CudaSlice<u8>, shape: &[u64]| {
-        let ptr = std::ptr::with_exposed_provenance(address(slice, stream) as usize);
+        let ptr = std::ptr::with_exposed_provenance(Cuda::address(stream, slice) as usize);
         // SAFETY: the memory lives to the end of the function, which waits for the stream.
         unsafe { TensorRef::contiguous(ptr, slice.len() as u64, DType::I32, shape) }.on(on)
     };
     let write = |slice: &CudaSlice<u8>| {
-        let ptr = std::ptr::with_exposed_provenance_mut(address(slice, stream) as usize);
+        let ptr = std::ptr::with_exposed_provenance_mut(Cuda::address(stream, slice) as usize);
         // SAFETY: as above.
         unsafe { TensorMut::contiguous(ptr, slice.len() as u64, DType::I32, &[rows, k]) }.on(on)
     };
