@@ -57,7 +57,7 @@ fn artifact(kernel: &Scheduled, variant: Variant) -> Artifact {
         target: kernel.target,
         variant,
         schedule: kernel.schedule.clone(),
-        slots: abi::slots(&kernel.kernel),
+        slots: abi::slots(&kernel.kernel, kernel.target),
         entry: "routefuse_kernel".to_owned(),
         format: CodeFormat::Ptx,
         code: b"// code".to_vec(),

@@ -38,7 +38,7 @@ unsafe impl Compiler for Fake {
 }
 
 fn artifact(kernel: &Scheduled, variant: Variant, code: &[u8]) -> Artifact {
-    let slots = abi::slots(&kernel.kernel);
+    let slots = abi::slots(&kernel.kernel, kernel.target);
     let (schedule, entry) = (kernel.schedule.clone(), "routefuse_kernel".to_owned());
     Artifact { target: kernel.target, variant, schedule, slots, entry, format: CodeFormat::Ptx, code: code.to_vec() }
 }

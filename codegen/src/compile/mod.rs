@@ -114,7 +114,7 @@ pub(crate) fn mlir_with(
     variant: Variant,
     peepholes: Peepholes,
 ) -> Result<String, CodegenError> {
-    let machine = machine::of(scheduled.target, None, abi::slots(&scheduled.kernel).len())?;
+    let machine = machine::of(scheduled.target, None, abi::slots(&scheduled.kernel, scheduled.target).len())?;
     let session = MlirSession::new(&*machine);
     let module = Module::new(Location::unknown(session.context()));
     emit::emit(&Builder::new(session.context(), &module), &*machine, scheduled, variant, peepholes)?;
@@ -129,7 +129,7 @@ fn compile_on(
     (host, cancel): (Option<&HostProcessor>, &Cancel),
 ) -> Result<Compiled, CodegenError> {
     let target = scheduled.target;
-    let slots = abi::slots(&scheduled.kernel);
+    let slots = abi::slots(&scheduled.kernel, scheduled.target);
     let machine = machine::of(target, host, slots.len())?;
     let code = compile_module(&*machine, dump, cancel, |builder| {
         emit::emit(builder, &*machine, scheduled, variant, Peepholes::default())

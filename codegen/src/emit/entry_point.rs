@@ -17,7 +17,7 @@ pub(super) fn host<'m>(
     body: impl FnOnce(Arguments<'m>, [Val<'m>; 2], Option<Val<'m>>),
 ) {
     let (b, i64) = (job.b, job.b.int(64));
-    let slots = slots(job.kernel);
+    let slots = slots(job.kernel, job.machine.target());
     let mut parameters = parameters(job);
     parameters.extend([Parameter::plain(i64), Parameter::plain(i64)]);
     let scratch = Parameter { noalias: true, align: LINE as u32, ..Parameter::plain(b.pointer()) };
@@ -26,7 +26,7 @@ pub(super) fn host<'m>(
     }
     b.function(BODY, true, &parameters, |_, arguments| {
         let (given, rows) = arguments.split_at(slots.len());
-        body(Arguments::new(job.kernel, given), [rows[0], rows[1]], rows.get(2).copied());
+        body(Arguments::new(job, given), [rows[0], rows[1]], rows.get(2).copied());
     });
     let mut entry = vec![
         Parameter { readonly: true, ..Parameter::plain(b.pointer()) },
@@ -51,6 +51,6 @@ pub(super) fn host<'m>(
 pub(super) fn gpu<'m>(job: Job<'_, 'm>, threads: u32, shared_words: u32, body: impl FnOnce(Arguments<'m>)) {
     job.b.gpu_kernel(ENTRY, threads, shared_words, &parameters(job), |b, arguments| {
         job.machine.take_arguments(b, arguments);
-        body(Arguments::new(job.kernel, arguments));
+        body(Arguments::new(job, arguments));
     });
 }

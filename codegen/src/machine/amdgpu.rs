@@ -135,13 +135,16 @@ impl Machine for Amdgpu {
         }
     }
 
-    /// Those that are not in registers already are loaded before anything else: LLVM would load each where it is first used, behind
-    /// the branch that waits for the extent of the rows.
+    /// Where none is in a register already, they are loaded before anything else: LLVM would load each where it is first used,
+    /// behind the branch that waits for the extent of the rows. Where some are, the extents are, so that nothing waits for others
+    /// before the first of a row is asked for.
     fn take_arguments<'m>(&self, b: &Builder<'m>, arguments: &[Val<'m>]) {
-        let loaded = &arguments[self.preloaded(arguments.len())..];
-        let Some(last) = loaded.len().checked_sub(1) else { return };
+        if self.preloaded(arguments.len()) > 0 {
+            return;
+        }
+        let Some(last) = arguments.len().checked_sub(1) else { return };
         // The last ones are extents.
-        let some = [&loaded[..last.min(MOST_TAKEN)], &loaded[last..]].concat();
+        let some = [&arguments[..last.min(MOST_TAKEN)], &arguments[last..]].concat();
         consume(b, &some, &vec!["s"; some.len()]);
     }
 

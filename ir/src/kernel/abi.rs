@@ -8,6 +8,7 @@
 use super::{Kernel, Param, ParamId};
 use crate::dim::SymbolId;
 use crate::layout::Layout;
+use crate::target::Target;
 
 /// One 8-byte argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,15 +21,26 @@ pub enum Slot {
     Extent(SymbolId),
 }
 
-/// The slots of a kernel: for each parameter its pointer and strides, then every symbol's extent.
-pub fn slots(kernel: &Kernel) -> Vec<Slot> {
+/// The slots of a kernel in code for a target: for each parameter its pointer and strides, then every symbol's extent.
+///
+/// Where a kernel's first arguments are in registers when it begins, and the others are in memory
+/// ([`Abilities::preloaded_words`](crate::target::Abilities::preloaded_words)), the extents come first: nothing of a row can
+/// be asked for before they are known.
+pub fn slots(kernel: &Kernel, target: Target) -> Vec<Slot> {
     let mut slots = Vec::new();
+    let extents = (0..kernel.symbols.len() as u32).map(|s| Slot::Extent(SymbolId(s)));
+    let extents_first = target.abilities().preloaded_words > 0;
+    if extents_first {
+        slots.extend(extents.clone());
+    }
     for (i, p) in kernel.params.iter().enumerate() {
         let id = ParamId(i as u32);
         slots.push(Slot::Pointer(id));
         slots.extend((0..strides(p)).map(|d| Slot::Stride(id, d)));
     }
-    slots.extend((0..kernel.symbols.len() as u32).map(|s| Slot::Extent(SymbolId(s))));
+    if !extents_first {
+        slots.extend(extents);
+    }
     slots
 }
 

@@ -3,7 +3,7 @@
 use crate::agreement::agree;
 use routefuse_generate::Choices;
 use routefuse_ir::kernel::schedule::room::MOST_SLOTS;
-use routefuse_ir::program::Program;
+use routefuse_ir::program::{Program, Step};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Code, text};
 use routefuse_passes::fuse::Fusion;
@@ -195,7 +195,8 @@ fn r8_what_takes_too_much_room_together_is_cut() {
         lines
     };
     let program = scheduled(&sums(1000), &Options::default());
-    let slots = |p: &Program| p.steps.iter().map(|s| routefuse_ir::kernel::abi::slots(&s.kernel).len() as u64).max();
+    let of = |s: &Step| routefuse_ir::kernel::abi::slots(&s.kernel, Target::host()).len() as u64;
+    let slots = |p: &Program| p.steps.iter().map(of).max();
     assert!(program.steps.len() > 1 && slots(&program) <= Some(MOST_SLOTS), "{:?}", slots(&program));
 }
 

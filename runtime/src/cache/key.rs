@@ -112,7 +112,7 @@ impl KeyText {
         line("processor", processor);
         line("variant", &variant.to_string());
         line("schedule", &canonical_schedule(schedule, kernel).to_string());
-        line("slots", &slots_text(&abi::slots(kernel)));
+        line("slots", &slots_text(&abi::slots(kernel, *target)));
         text.push_str(&kernel.canonical_text());
         KeyText { key: Key::of_text(&text), text }
     }

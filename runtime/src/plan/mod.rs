@@ -130,7 +130,7 @@ impl Plan {
             return Err(defect("has not one schedule a kernel"));
         }
         let ports = ports::ports(&program);
-        let steps = program.steps.iter().map(|s| StepSlots::new(s, &program)).collect::<Option<Vec<_>>>();
+        let steps = program.steps.iter().map(|s| StepSlots::new(s, &program, target)).collect::<Option<Vec<_>>>();
         let mut steps = steps.ok_or_else(|| defect("names a buffer that it does not have"))?;
         let known = |s: u32| ports.iter().any(|p| p.symbol == Some(s));
         if steps.iter().any(|s| !s.symbols().all(known)) {
@@ -168,7 +168,7 @@ impl Plan {
         }
         let fits = artifact.variant == variant
             && launches_alike(&artifact.schedule, &kernel.schedule)
-            && artifact.slots == abi::slots(&kernel.kernel);
+            && artifact.slots == abi::slots(&kernel.kernel, kernel.target);
         if !fits {
             let name = &kernel.kernel.name;
             let message = format!("an artifact's variant or arguments are not those of kernel `{name}` {variant}");

@@ -86,26 +86,26 @@ unsafe fn element<T>(address: u64, at: i64) -> *mut T {
     std::ptr::with_exposed_provenance_mut::<T>(address as usize).wrapping_offset(at as isize)
 }
 
-/// `out = map[ids]`, −1 outside; slots: ids, its row stride, map, out, its row stride, rows.
+/// `out = map[ids]`, −1 outside; slots, of which gfx942 has extents first: rows, ids, its row stride, map, out, its row stride.
 unsafe fn remap_body(s: &[u64]) {
-    for t in 0..s[5] as i64 {
+    for t in 0..s[0] as i64 {
         for j in 0..K as i64 {
             // SAFETY: the launch checked that all of these elements are there.
             unsafe {
-                let id = *element::<i32>(s[0], t * s[1] as i64 + j);
+                let id = *element::<i32>(s[1], t * s[2] as i64 + j);
                 let inside = (0..E as i32).contains(&id);
-                let value = if inside { *element::<i32>(s[2], i64::from(id)) } else { -1 };
-                *element::<i32>(s[3], t * s[4] as i64 + j) = value;
+                let value = if inside { *element::<i32>(s[3], i64::from(id)) } else { -1 };
+                *element::<i32>(s[4], t * s[5] as i64 + j) = value;
             }
         }
     }
 }
 
-/// `y = x + 1`; slots: x, y, rows.
+/// `y = x + 1`; slots: rows, x, y.
 unsafe fn increment_body(s: &[u64]) {
-    for i in 0..(s[2] * K) as i64 {
+    for i in 0..(s[0] * K) as i64 {
         // SAFETY: the launch checked that all of these elements are there.
-        unsafe { *element::<i32>(s[1], i) = (*element::<i32>(s[0], i)).wrapping_add(1) };
+        unsafe { *element::<i32>(s[2], i) = (*element::<i32>(s[1], i)).wrapping_add(1) };
     }
 }
 

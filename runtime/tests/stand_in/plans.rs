@@ -32,7 +32,7 @@ impl<V> Default for Notes<V> {
 unsafe impl<V: Vendor> Compiler for Notes<V> {
     fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        let slots = abi::slots(&kernel.kernel);
+        let slots = abi::slots(&kernel.kernel, kernel.target);
         let name = &kernel.kernel.name;
         let code = V::code(name, variant, slots.len());
         Ok(Artifact {
@@ -199,7 +199,7 @@ pub fn expected<V: Vendor>(plan: &GpuPlan<V>, step: usize, tensors: &[Tensor], e
         Slot::Stride(p, d) => tensor(p).strides[d as usize] as u64,
         Slot::Extent(s) => extents[step.symbols[s.0 as usize].0 as usize],
     };
-    abi::slots(&step.kernel).into_iter().map(value).collect()
+    abi::slots(&step.kernel, plan.plan().target()).into_iter().map(value).collect()
 }
 
 /// The variant to be launched, by the rules of the documentation.

@@ -124,7 +124,7 @@ unsafe impl Compiler for Pack {
             target: kernel.target,
             variant,
             schedule: kernel.schedule.clone(),
-            slots: abi::slots(&kernel.kernel),
+            slots: abi::slots(&kernel.kernel, kernel.target),
             entry: abi::ENTRY.to_owned(),
             format: if kernel.target.kind() == TargetKind::Amdgpu { CodeFormat::Hsaco } else { CodeFormat::Ptx },
             code: code.clone(),

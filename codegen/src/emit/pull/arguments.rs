@@ -4,7 +4,7 @@ use super::job::Job;
 use crate::mlir::builder::{Parameter, Val};
 use routefuse_ir::dim::SymbolId;
 use routefuse_ir::kernel::abi::{Slot, slots};
-use routefuse_ir::kernel::{Kernel, ParamId, Role};
+use routefuse_ir::kernel::{ParamId, Role};
 
 /// One parameter for each slot, with what is promised of its memory.
 pub(in crate::emit) fn parameters<'m>(job: Job<'_, 'm>) -> Vec<Parameter<'m>> {
@@ -24,7 +24,7 @@ pub(in crate::emit) fn parameters<'m>(job: Job<'_, 'm>) -> Vec<Parameter<'m>> {
         }
         Slot::Stride(..) | Slot::Extent(_) => Parameter::plain(b.int(64)),
     };
-    slots(kernel).iter().map(parameter).collect()
+    slots(kernel, machine.target()).iter().map(parameter).collect()
 }
 
 /// The arguments, one for each slot.
@@ -35,8 +35,8 @@ pub(in crate::emit) struct Arguments<'m> {
 
 impl<'m> Arguments<'m> {
     /// `values` are the function's arguments for the slots of the kernel, in their order.
-    pub fn new(kernel: &Kernel, values: &[Val<'m>]) -> Arguments<'m> {
-        Arguments { slots: slots(kernel), values: values.to_vec() }
+    pub fn new(job: Job<'_, 'm>, values: &[Val<'m>]) -> Arguments<'m> {
+        Arguments { slots: slots(job.kernel, job.machine.target()), values: values.to_vec() }
     }
 
     fn of(&self, slot: Slot) -> Val<'m> {

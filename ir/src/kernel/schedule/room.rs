@@ -69,7 +69,7 @@ pub fn needs(kernel: &Kernel, schedule: &Schedule, target: Target) -> Vec<Need> 
         needs.push(Need { amount: columns, most: MOST_COLUMNS, unit: "columns of a row in a lane" });
         needs.push(Need { amount: chosen_columns(kernel), most: MOST_CHOSEN, unit: "chosen columns of a row" });
     }
-    needs.push(Need { amount: slots(kernel).len() as u64, most: MOST_SLOTS, unit: "arguments" });
+    needs.push(Need { amount: slots(kernel, target).len() as u64, most: MOST_SLOTS, unit: "arguments" });
     needs
 }
 

@@ -4,6 +4,7 @@ use crate::args::WORKSPACE_ALIGN;
 use routefuse_ir::dim::SymbolId;
 use routefuse_ir::kernel::abi::{self, Slot};
 use routefuse_ir::program::{Buffer, Program, Step};
+use routefuse_ir::target::Target;
 use routefuse_ir::{Alias, TensorType};
 use smallvec::SmallVec;
 
@@ -44,7 +45,7 @@ pub(crate) struct StepSlots {
 
 impl StepSlots {
     /// `None` if the step names what the program does not have.
-    pub(crate) fn new(step: &Step, program: &Program) -> Option<StepSlots> {
+    pub(crate) fn new(step: &Step, program: &Program, target: Target) -> Option<StepSlots> {
         let (inputs, outputs) = (program.inputs.len(), program.outputs.len());
         let kernel = &*step.kernel;
         let symbol = |s: SymbolId| step.symbols.get(s.0 as usize).map(|s| s.0);
@@ -59,8 +60,9 @@ impl StepSlots {
             Buffer::Intermediate(i) => (i < program.intermediates.len()).then_some(None),
             Buffer::ErrorWord => program.has_trap.then_some(Some((inputs + outputs) as u32)),
         };
-        let sources = abi::slots(kernel).into_iter().map(|slot| {
-            Some(match slot {
+        let slots = abi::slots(kernel, target);
+        let sources = slots.iter().map(|slot| {
+            Some(match *slot {
                 Slot::Pointer(p) => match (port(step.buffers[p.0 as usize])?, step.buffers[p.0 as usize]) {
                     (Some(port), _) => Source::Port(port),
                     (None, Buffer::Intermediate(i)) => Source::Intermediate(i as u32),
@@ -80,7 +82,7 @@ impl StepSlots {
             }
             _ => true,
         };
-        let fixed_aligned = abi::slots(kernel).iter().zip(&sources).all(|(slot, source)| aligned(slot, source));
+        let fixed_aligned = slots.iter().zip(&sources).all(|(slot, source)| aligned(slot, source));
         let row_bytes = kernel
             .params
             .iter()
