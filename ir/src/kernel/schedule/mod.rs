@@ -38,6 +38,7 @@ mod shape_text;
 pub mod sorted;
 #[cfg(test)]
 mod tests;
+pub mod tuning;
 mod verify;
 
 use super::{Kernel, ValueId};
@@ -245,9 +246,14 @@ impl Schedule {
     }
 
     /// The same with this shape alone, for any number of rows; a flat schedule as it is.
-    pub fn with_shape(mut self, shape: RowShape) -> Schedule {
+    pub fn with_shape(self, shape: RowShape) -> Schedule {
+        self.with_shapes(vec![RowShape { most_rows: None, ..shape }])
+    }
+
+    /// The same with these shapes; a flat schedule as it is.
+    pub fn with_shapes(mut self, list: Vec<RowShape>) -> Schedule {
         if let Schedule::Row { shapes, .. } = &mut self {
-            *shapes = vec![RowShape { most_rows: None, ..shape }];
+            *shapes = list;
         }
         self
     }
