@@ -18,11 +18,13 @@ pub struct Options {
     pub fuse: bool,
     /// Row schedules of GPUs have this shape alone, for any number of rows: to measure or to test it. The bits are the same.
     pub shape: Option<RowShape>,
+    /// Where an engine's cache has the record of a tuning, the shapes are those that were measured. The bits are the same.
+    pub records: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { fuse: true, shape: None }
+        Options { fuse: true, shape: None, records: true }
     }
 }
 
@@ -45,15 +47,23 @@ impl Options {
         self.shape = shape;
         self
     }
+
+    /// Whether records of tunings are followed; else the shapes are the built-in ones.
+    #[must_use]
+    pub fn records(mut self, yes: bool) -> Options {
+        self.records = yes;
+        self
+    }
 }
 
 /// The text for keys.
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Destructured so that a new option cannot be forgotten here.
-        let Options { fuse, shape } = self;
+        let Options { fuse, shape, records } = self;
         write!(f, "fuse={fuse}")?;
-        shape.map_or(Ok(()), |shape| write!(f, " shape=[{shape}]"))
+        shape.map_or(Ok(()), |shape| write!(f, " shape=[{shape}]"))?;
+        if *records { Ok(()) } else { write!(f, " records=false") }
     }
 }
 

@@ -5,6 +5,11 @@
 
 mod flat;
 pub(crate) mod row;
+mod search;
+mod tuned;
+
+pub use search::{Found, choose, search};
+pub use tuned::{follow, other_blocks, tunable_shapes};
 
 use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Scheduled};
