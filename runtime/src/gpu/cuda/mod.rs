@@ -40,12 +40,14 @@
 mod device;
 mod driver;
 mod link;
+mod replay;
 mod stream;
 mod tensor;
 mod version;
 
 pub use cudarc;
 pub use device::{Cuda, GpuInfo};
+pub use replay::Replay;
 pub use version::DriverVersion;
 
 use crate::gpu;
