@@ -62,7 +62,7 @@ fn entry(bytes: &[u8]) {
         let signed = read.to_signed_bytes(&KEY).expect("it was one");
         let again = Entry::decode(&signed).expect("it was just written");
         assert_eq!((again.signer(), again.origin), (Some(KEY.public()), Origin::Elsewhere));
-        assert_eq!((again.key, again.text, again.artifact), (read.key, read.text, read.artifact));
+        assert_eq!((again.key, again.text, again.content), (read.key, read.text, read.content));
     }
 }
 

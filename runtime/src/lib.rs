@@ -45,8 +45,9 @@ pub use args::{Args, Device, Element, TensorMut, TensorRef, WORKSPACE_ALIGN, Wor
 #[cfg(feature = "signatures")]
 pub use cache::{BadKey, PublicKey, SigningKey};
 pub use cache::{
-    Bundle, BundleWriter, BundledGraph, Collected, Compiler, Counters, DiskCache, DiskCounters, DiskOptions, Entry,
-    KernelCache, Key, KeyText, Listed, LoadedKernel, Malformed, Origin, Trouble, Trust, TrustedBundle, Untrusted,
+    Bundle, BundleWriter, BundledGraph, Collected, Compiler, Content, Counters, DiskCache, DiskCounters, DiskOptions,
+    Entry, KeptTuning, KernelCache, Key, KeyText, Listed, LoadedKernel, Malformed, Origin, Trouble, Trust,
+    TrustedBundle, Untrusted,
 };
 #[cfg(feature = "remote")]
 pub use cache::{RemoteCache, RemoteCounters, RemoteOptions};

@@ -1,7 +1,8 @@
 //! What an entry of a cache or of a bundle is, in words and as JSON.
 
-use routefuse::cache::{Entry, Origin};
+use routefuse::cache::{Content, Entry, Origin};
 use routefuse::diag::visible;
+use routefuse::ir::shapes_text;
 use serde_json::{Value, json};
 
 /// Where an entry is from: `here`, `elsewhere`, or the first digits of who signed it.
@@ -13,13 +14,24 @@ fn origin(entry: &Entry) -> String {
     }
 }
 
+/// The target that an entry is for.
+pub fn target(entry: &Entry) -> &str {
+    match entry.artifact() {
+        Some(artifact) => artifact.target.name(),
+        None => entry.ingredient("target").split(' ').next().unwrap_or_default(),
+    }
+}
+
 /// What an entry is, in one line.
 pub fn line(entry: &Entry) -> String {
-    let target = entry.artifact.target;
-    let (key, bytes) = (&entry.key.to_string()[..16], entry.artifact.code.len());
-    let (variant, from, compiler) =
-        (entry.artifact.variant.to_string(), origin(entry), visible(entry.ingredient("compiler")));
-    format!("{key} {target:<8} {variant:<15} {bytes:>8}  {from:<9}  {compiler}")
+    let (what, bytes) = match &entry.content {
+        Content::Kernel(artifact) => (artifact.variant.to_string(), artifact.code.len()),
+        Content::Tuning(tuning) => ("tuning".to_owned(), tuning.to_string().len()),
+        _ => (String::new(), 0),
+    };
+    let (key, target) = (&entry.key.to_string()[..16], visible(target(entry)));
+    let (from, compiler) = (origin(entry), visible(entry.ingredient("compiler")));
+    format!("{key} {target:<8} {what:<15} {bytes:>8}  {from:<9}  {compiler}")
 }
 
 /// The heading over [`line`].
@@ -27,10 +39,34 @@ pub const HEADING: &str = "key              target   variant            bytes  f
 
 /// As [`line`].
 pub fn machine(entry: &Entry) -> Value {
-    json!({
-        "key": entry.key.to_string(), "target": entry.artifact.target.name(),
-        "variant": entry.artifact.variant.to_string(), "code_bytes": entry.artifact.code.len(),
+    let mut json = json!({
+        "key": entry.key.to_string(), "target": target(entry),
         "origin": if entry.origin == Origin::Here { "here" } else { "elsewhere" },
         "signer": entry.signer().map(|key| key.to_string()), "compiler": entry.ingredient("compiler"), "schedule": entry.ingredient("schedule"),
-    })
+    });
+    match &entry.content {
+        Content::Kernel(artifact) => {
+            json["kind"] = "kernel".into();
+            json["variant"] = artifact.variant.to_string().into();
+            json["code_bytes"] = artifact.code.len().into();
+        }
+        Content::Tuning(tuning) => {
+            json["kind"] = "tuning".into();
+            json["shapes"] = shapes_text(&tuning.shapes).into();
+            json["card"] = tuning.card.as_str().into();
+            json["driver"] = tuning.driver.as_str().into();
+        }
+        _ => {}
+    }
+    json
+}
+
+/// `3 kernels`, `3 kernels and 1 tuning`, of so many entries.
+pub fn contents(entries: usize, tunings: usize) -> String {
+    let kernels = entries - tunings.min(entries);
+    match tunings {
+        0 => format!("{kernels} kernels"),
+        1 => format!("{kernels} kernels and 1 tuning"),
+        n => format!("{kernels} kernels and {n} tunings"),
+    }
 }

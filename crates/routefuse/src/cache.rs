@@ -6,11 +6,12 @@
 //! with the feature `remote`, an object store that machines share (`RemoteCache`). `docs/cache.md` has all of it in order;
 //! [`EngineBuilder`](crate::engine::EngineBuilder) is where an engine is given them.
 
+pub use routefuse_ir::kernel::schedule::tuning::{Trial, Tuning};
 #[cfg(feature = "signatures")]
 pub use routefuse_runtime::{BadKey, PublicKey, SigningKey};
 pub use routefuse_runtime::{
-    Bundle, BundleWriter, BundledGraph, Collected, Counters, DiskCache, DiskCounters, DiskOptions, Entry, KernelCache,
-    Key, KeyText, Listed, Malformed, Origin, Trouble, Trust, TrustedBundle, Untrusted,
+    Bundle, BundleWriter, BundledGraph, Collected, Content, Counters, DiskCache, DiskCounters, DiskOptions, Entry,
+    KeptTuning, KernelCache, Key, KeyText, Listed, Malformed, Origin, Trouble, Trust, TrustedBundle, Untrusted,
 };
 #[cfg(feature = "remote")]
 pub use routefuse_runtime::{RemoteCache, RemoteCounters, RemoteOptions};

@@ -10,9 +10,7 @@
 //! | the last 112 | 112 | if it is signed: see `signature` |
 
 use super::directory;
-#[cfg(feature = "signatures")]
-use super::entry;
-use super::entry::Entry;
+use super::entry::{self, Content, Entry};
 use super::key::{Key, KeyText};
 use super::program_form;
 use super::reader::{Malformed, Reader, Writer};
@@ -23,6 +21,7 @@ use super::trouble::Trouble;
 use crate::host::processor;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::Schedule;
+use routefuse_ir::kernel::schedule::tuning::Tuning;
 use routefuse_ir::program::Program;
 use routefuse_ir::target::{Target, TargetKind};
 use std::collections::{BTreeMap, HashMap};
@@ -198,12 +197,17 @@ impl Bundle {
         &self.graphs
     }
 
-    /// Number of kernels: variants of kernels, that is.
+    /// Number of entries: variants of kernels, and records of tunings.
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// No kernel is in it.
+    /// Of them, records of tunings.
+    pub fn tunings(&self) -> usize {
+        self.order.iter().filter(|key| self.part(**key).is_some_and(entry::is_tuning)).count()
+    }
+
+    /// No entry is in it.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
@@ -221,10 +225,21 @@ impl Bundle {
 
     /// The kernel of this key. Host code is only found where it runs.
     pub fn find(&self, key: &KeyText) -> Option<Artifact> {
+        let Content::Kernel(artifact) = self.content(key)? else { return None };
+        let here = artifact.target.kind() != TargetKind::Host || self.lacking().is_empty();
+        here.then_some(artifact)
+    }
+
+    /// The record of a tuning under this key.
+    pub fn find_tuning(&self, key: &KeyText) -> Option<Tuning> {
+        let Content::Tuning(tuning) = self.content(key)? else { return None };
+        Some(tuning)
+    }
+
+    fn content(&self, key: &KeyText) -> Option<Content> {
         // The signature of the whole was checked.
         let entry = Entry::decode_within(self.part(key.key())?).ok().filter(|e| e.key == key.key())?;
-        let here = entry.artifact.target.kind() != TargetKind::Host || self.lacking().is_empty();
-        (here && entry.text == key.text()).then_some(entry.artifact)
+        (entry.text == key.text()).then_some(entry.content)
     }
 
     /// The entry of this key.
@@ -295,17 +310,27 @@ impl BundleWriter {
         bytes.map(|b| self.entries.insert(key.key(), b)).is_some()
     }
 
+    /// Adds the record of a tuning; one of the same key is replaced.
+    pub fn tuning(&mut self, key: &KeyText, tuning: &Tuning) {
+        self.entries.insert(key.key(), Entry::encode_tuning(key, tuning));
+    }
+
     /// Adds an entry, with its signature if it has one; `false` as for [`BundleWriter::kernel`].
     pub fn entry(&mut self, entry: &Entry) -> bool {
         entry.to_bytes().map(|b| self.entries.insert(entry.key, b)).is_some()
     }
 
-    /// Number of kernels so far.
+    /// Number of entries so far: variants of kernels, and records of tunings.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// No kernel so far.
+    /// Of them, records of tunings.
+    pub fn tunings(&self) -> usize {
+        self.entries.values().filter(|bytes| entry::is_tuning(bytes)).count()
+    }
+
+    /// No entry so far.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -1,16 +1,16 @@
-//! One kernel as bytes: what a cache's files and a bundle are made of.
+//! One kernel, or the record of a tuning, as bytes: what a cache's files and a bundle are made of.
 //!
 //! | offset | bytes | what |
 //! |---:|---:|---|
-//! | 0 | 8 | `RFKERNEL` |
+//! | 0 | 8 | `RFKERNEL`, or `RFTUNING` |
 //! | 8 | 4 | version of the format |
 //! | 12 | 4 | 1 if the kernel was compiled for the directory it lies in, 0 if it came or goes elsewhere |
 //! | 16 | 32 | the key: blake3 of the key text |
 //! | 48 | 8 | length of the key text |
-//! | 56 | 8 | length of the artifact's fields |
-//! | 64 | 8 | length of the code |
+//! | 56 | 8 | length of the artifact's fields, or of the record |
+//! | 64 | 8 | length of the code; 0 for a record |
 //! | 72 | 32 | blake3 of the bytes before it and after it, but for a signature |
-//! | 104 | | key text, fields, code |
+//! | 104 | | key text, fields and code, or the record as text |
 //! | | 112 | if it is signed: see `signature` |
 //!
 //! Integers are little-endian. There is no path, time, name or pointer in it, and nothing is executed to read it.
@@ -22,10 +22,13 @@ use super::signature::{self, LENGTH};
 #[cfg(feature = "signatures")]
 use super::signature::{PublicKey, SigningKey, Subject};
 use routefuse_ir::artifact::Artifact;
+use routefuse_ir::kernel::schedule::tuning::Tuning;
 
 /// The version that this build reads and writes.
 pub(crate) const VERSION: u32 = 3;
 const MAGIC: &[u8; 8] = b"RFKERNEL";
+/// How the record of a tuning begins.
+const TUNING: &[u8; 8] = b"RFTUNING";
 /// Where the lengths are.
 const LENGTHS: usize = 48;
 /// Where the hash is.
@@ -43,17 +46,27 @@ pub enum Origin {
     Elsewhere,
 }
 
-/// A kernel that was read from bytes, whole and as it was written.
+/// What an entry holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Content {
+    /// Compiled code.
+    Kernel(Artifact),
+    /// The record of a tuning: no code, and nothing that changes a bit.
+    Tuning(Tuning),
+}
+
+/// A kernel, or the record of a tuning, that was read from bytes, whole and as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
     /// The hash of the key text.
     pub key: Key,
-    /// What the kernel was made from: see [`KeyText`].
+    /// What the kernel was made from, or what was tuned: see [`KeyText`].
     pub text: String,
-    /// The code.
-    pub artifact: Artifact,
-    /// Where it was compiled. What is [`Here`](Origin::Here) is not signed.
+    /// What is kept under this key.
+    pub content: Content,
+    /// Where it was made. What is [`Here`](Origin::Here) is not signed.
     pub origin: Origin,
     /// As it is written: [`LENGTH`] bytes.
     signature: Option<Vec<u8>>,
@@ -63,30 +76,54 @@ impl Entry {
     /// The bytes of a kernel for a bundle or a remote cache, not signed; `None` if its schedule is of a kind that the format
     /// does not have.
     pub fn encode(key: &KeyText, artifact: &Artifact) -> Option<Vec<u8>> {
-        Entry::bytes(Origin::Elsewhere, key.key(), key.text(), artifact)
+        Entry::kernel_bytes(Origin::Elsewhere, key.key(), key.text(), artifact)
+    }
+
+    /// The bytes of a tuning's record for a bundle or a remote cache, not signed.
+    pub fn encode_tuning(key: &KeyText, tuning: &Tuning) -> Vec<u8> {
+        Entry::tuning_bytes(Origin::Elsewhere, key.key(), key.text(), tuning)
     }
 
     /// The bytes of a kernel that was compiled for the directory in which they will lie; `None` as for [`Entry::encode`].
     pub(crate) fn encode_here(key: &KeyText, artifact: &Artifact) -> Option<Vec<u8>> {
-        Entry::bytes(Origin::Here, key.key(), key.text(), artifact)
+        Entry::kernel_bytes(Origin::Here, key.key(), key.text(), artifact)
     }
 
-    fn bytes(origin: Origin, key: Key, text: &str, artifact: &Artifact) -> Option<Vec<u8>> {
-        let fields = form::encode(artifact)?;
-        let lengths = [text.len(), fields.len(), artifact.code.len()];
-        let mut w = Writer(Vec::with_capacity(BODY + lengths.iter().sum::<usize>() + LENGTH));
-        w.0.extend_from_slice(MAGIC);
-        w.u32(VERSION);
-        w.u32((origin == Origin::Here).into());
-        w.0.extend_from_slice(key.as_bytes());
-        lengths.iter().for_each(|&n| w.u64(n as u64));
-        w.0.extend_from_slice(&[0; 32]);
-        for part in [text.as_bytes(), &fields, &artifact.code] {
-            w.0.extend_from_slice(part);
+    /// The bytes of the record of a tuning that was done on this machine.
+    pub(crate) fn encode_tuning_here(key: &KeyText, tuning: &Tuning) -> Vec<u8> {
+        Entry::tuning_bytes(Origin::Here, key.key(), key.text(), tuning)
+    }
+
+    fn kernel_bytes(origin: Origin, key: Key, text: &str, artifact: &Artifact) -> Option<Vec<u8>> {
+        Some(bytes(MAGIC, origin, key, text, &form::encode(artifact)?, &artifact.code))
+    }
+
+    fn tuning_bytes(origin: Origin, key: Key, text: &str, tuning: &Tuning) -> Vec<u8> {
+        bytes(TUNING, origin, key, text, tuning.to_string().as_bytes(), &[])
+    }
+
+    /// As it would be read elsewhere, not signed.
+    fn own_bytes(&self) -> Option<Vec<u8>> {
+        match &self.content {
+            Content::Kernel(artifact) => Entry::kernel_bytes(Origin::Elsewhere, self.key, &self.text, artifact),
+            Content::Tuning(tuning) => Some(Entry::tuning_bytes(Origin::Elsewhere, self.key, &self.text, tuning)),
         }
-        let hash = hash(&w.0);
-        w.0[HASH..BODY].copy_from_slice(&hash);
-        Some(w.0)
+    }
+
+    /// The code, if it is a kernel.
+    pub fn artifact(&self) -> Option<&Artifact> {
+        match &self.content {
+            Content::Kernel(artifact) => Some(artifact),
+            Content::Tuning(_) => None,
+        }
+    }
+
+    /// The record, if it is one of a tuning.
+    pub fn tuning(&self) -> Option<&Tuning> {
+        match &self.content {
+            Content::Kernel(_) => None,
+            Content::Tuning(tuning) => Some(tuning),
+        }
     }
 
     /// Reads what [`Entry::encode`] and [`Entry::to_bytes`] wrote. No change of any bit goes unseen, and a signature that is
@@ -125,7 +162,8 @@ impl Entry {
 
     fn decode_body(bytes: &[u8]) -> Result<Entry, Malformed> {
         let mut r = Reader::new(bytes);
-        r.version(MAGIC, VERSION, "compiled kernel")?;
+        let is_tuning = bytes.starts_with(TUNING);
+        r.version(if is_tuning { TUNING } else { MAGIC }, VERSION, "compiled kernel")?;
         let origin = r.u32("header")?;
         let key = Key::from_bytes(r.hash("header")?);
         let [text, fields, code] = [r.u64("header")?, r.u64("header")?, r.u64("header")?];
@@ -146,7 +184,12 @@ impl Entry {
         if Key::of_text(text) != key {
             return Err(Malformed::Key);
         }
-        Ok(Entry { key, text: text.to_owned(), artifact: form::decode(fields, code)?, origin, signature: None })
+        let content = if is_tuning {
+            Content::Tuning(tuning(fields, code)?)
+        } else {
+            Content::Kernel(form::decode(fields, code)?)
+        };
+        Ok(Entry { key, text: text.to_owned(), content, origin, signature: None })
     }
 
     /// Of bytes that came from elsewhere, whatever they say.
@@ -193,7 +236,7 @@ impl Entry {
     /// The bytes that [`Entry::decode`] reads, for a bundle, a remote cache or another machine's directory: with its signature,
     /// if it has one.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
-        let mut bytes = Entry::bytes(Origin::Elsewhere, self.key, &self.text, &self.artifact)?;
+        let mut bytes = self.own_bytes()?;
         bytes.extend_from_slice(self.signature.as_deref().unwrap_or_default());
         Some(bytes)
     }
@@ -201,7 +244,7 @@ impl Entry {
     /// As [`Entry::to_bytes`], signed with this key and no other. Who signs vouches for the code, whoever compiled it.
     #[cfg(feature = "signatures")]
     pub fn to_signed_bytes(&self, by: &SigningKey) -> Option<Vec<u8>> {
-        Entry::bytes(Origin::Elsewhere, self.key, &self.text, &self.artifact).map(|bytes| signed(bytes, by))
+        self.own_bytes().map(|bytes| signed(bytes, by))
     }
 
     /// The value of an ingredient of the key text, such as `compiler` or `schedule`.
@@ -209,6 +252,37 @@ impl Entry {
         let line = self.text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_default()
     }
+}
+
+/// Whether bytes that are an entry are the record of a tuning.
+pub(super) fn is_tuning(bytes: &[u8]) -> bool {
+    bytes.starts_with(TUNING)
+}
+
+fn bytes(magic: &[u8; 8], origin: Origin, key: Key, text: &str, fields: &[u8], code: &[u8]) -> Vec<u8> {
+    let lengths = [text.len(), fields.len(), code.len()];
+    let mut w = Writer(Vec::with_capacity(BODY + lengths.iter().sum::<usize>() + LENGTH));
+    w.0.extend_from_slice(magic);
+    w.u32(VERSION);
+    w.u32((origin == Origin::Here).into());
+    w.0.extend_from_slice(key.as_bytes());
+    lengths.iter().for_each(|&n| w.u64(n as u64));
+    w.0.extend_from_slice(&[0; 32]);
+    for part in [text.as_bytes(), fields, code] {
+        w.0.extend_from_slice(part);
+    }
+    let hash = hash(&w.0);
+    w.0[HASH..BODY].copy_from_slice(&hash);
+    w.0
+}
+
+/// The record of these bytes, which no code follows.
+fn tuning(fields: &[u8], code: &[u8]) -> Result<Tuning, Malformed> {
+    if !code.is_empty() {
+        return Err(Malformed::TooLong { bytes: code.len() as u64 });
+    }
+    let text = std::str::from_utf8(fields).map_err(|_| Malformed::NotText { what: "record" })?;
+    text.parse().map_err(|why| Malformed::Tuning { why: format!("{why}") })
 }
 
 /// An entry's bytes with this signature, in the place of one that is there.

@@ -79,6 +79,8 @@ impl fmt::Debug for Key {
 ///   …
 /// }
 /// ```
+/// Under a key whose text has the line `tuning` instead of a variant lies the record of a tuning; its schedule is the built-in
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyText {
     key: Key,
@@ -94,6 +96,16 @@ impl KeyText {
 
     /// The text of one variant of a kernel as machine code: `processor` says of which GPU, and by which assembler.
     pub fn on(processor: &str, scheduled: &Scheduled, variant: Variant, compiler: &dyn Compiler) -> KeyText {
+        KeyText::with(processor, scheduled, &format!("variant {variant}"), compiler)
+    }
+
+    /// The text of the record of a tuning: that of the kernel with its built-in schedule, whichever the variant.
+    pub fn of_tuning(built_in: &Scheduled, compiler: &dyn Compiler) -> KeyText {
+        KeyText::with("", built_in, "tuning", compiler)
+    }
+
+    /// `of` is the line that says of what it is.
+    fn with(processor: &str, scheduled: &Scheduled, of: &str, compiler: &dyn Compiler) -> KeyText {
         // Destructured so that a new field cannot be forgotten.
         let Scheduled { kernel, schedule, target } = scheduled;
         let info = target.info();
@@ -110,7 +122,7 @@ impl KeyText {
         line("compiler", compiler.version());
         line("target", [info.name, info.triple, info.features].join(" ").trim_end());
         line("processor", processor);
-        line("variant", &variant.to_string());
+        line(of, "");
         line("schedule", &canonical_schedule(schedule, kernel).to_string());
         line("slots", &slots_text(&abi::slots(kernel, *target)));
         text.push_str(&kernel.canonical_text());

@@ -1,8 +1,9 @@
 //! The in-memory cache of loaded kernels, and the tiers behind it.
 
-#[cfg(feature = "remote")]
-use super::RemoteCache;
 use super::disk::Found;
+use super::tunings::Tunings;
+#[cfg(feature = "remote")]
+use super::{Content, RemoteCache};
 use super::{DiskCache, Key, KeyText, TrustedBundle};
 use crate::host::HostCode;
 use routefuse_ir::artifact::Artifact;
@@ -86,6 +87,7 @@ pub struct KernelCache {
     sealed: AtomicBool,
     refused: AtomicU64,
     cells: papaya::HashMap<Key, Arc<Cell>>,
+    tunings: Tunings,
     compiles: AtomicU64,
     hits: AtomicU64,
     loads: AtomicU64,
@@ -322,7 +324,11 @@ impl KernelCache {
     ) -> Option<(Found, T)> {
         let remote = self.remote.as_ref().filter(|_| reach == Reach::Network)?;
         let entry = remote.find(key)?;
-        let loaded = load(entry.artifact.clone()).inspect_err(|e| remote.unusable(key.key(), e.to_string())).ok()?;
+        let Content::Kernel(artifact) = &entry.content else {
+            remote.unusable(key.key(), "it is the record of a tuning, not a kernel".to_owned());
+            return None;
+        };
+        let loaded = load(artifact.clone()).inspect_err(|e| remote.unusable(key.key(), e.to_string())).ok()?;
         tracing::debug!(key = %key.key(), "found a kernel in the remote cache");
         Some((Found::Brought(entry), loaded))
     }
@@ -330,6 +336,11 @@ impl KernelCache {
     #[cfg(not(feature = "remote"))]
     fn look_afar<T, E>(&self, _: Reach, _: &KeyText, _: impl Fn(Artifact) -> Result<T, E>) -> Option<(Found, T)> {
         None
+    }
+
+    /// What this process knows of tunings.
+    pub(super) fn known_tunings(&self) -> &Tunings {
+        &self.tunings
     }
 
     /// Number of kernels held.
@@ -342,9 +353,10 @@ impl KernelCache {
         self.cells.is_empty()
     }
 
-    /// Lets go of every kernel; plans keep those that they use.
+    /// Lets go of every kernel, and of what is known of tunings; plans keep the kernels that they use.
     pub fn clear(&self) {
         self.cells.pin().clear();
+        self.tunings.clear();
     }
 
     /// What happened so far.

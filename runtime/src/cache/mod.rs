@@ -19,11 +19,12 @@ mod remote;
 mod signature;
 mod trouble;
 mod trust;
+mod tunings;
 
 pub use bundle::{Bundle, BundleWriter, BundledGraph};
 pub use compiler::Compiler;
 pub use disk::{Collected, DiskCache, DiskCounters, DiskOptions, Listed};
-pub use entry::{Entry, Origin};
+pub use entry::{Content, Entry, Origin};
 pub use key::{Key, KeyText};
 pub use memory::{Counters, KernelCache, LoadedKernel};
 pub(crate) use memory::{Reach, sealed};
@@ -34,3 +35,4 @@ pub use remote::{RemoteCache, RemoteCounters, RemoteOptions};
 pub use signature::{BadKey, PublicKey, SigningKey};
 pub use trouble::Trouble;
 pub use trust::{Trust, TrustedBundle, Untrusted};
+pub use tunings::KeptTuning;

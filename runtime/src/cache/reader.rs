@@ -55,6 +55,12 @@ pub enum Malformed {
         /// The name.
         name: String,
     },
+    /// The text of a tuning's record that is none.
+    #[error("{why}")]
+    Tuning {
+        /// Why not.
+        why: String,
+    },
     /// A kernel that breaks the rules of its level.
     #[error("one of its kernels is not valid: {why}")]
     Kernel {

@@ -24,6 +24,13 @@ pub struct Progress<'a> {
     pub variant: Variant,
 }
 
+impl<'a> Progress<'a> {
+    /// So many of so many variants, this one the last.
+    pub fn of(done: usize, total: usize, kernel: &'a str, variant: Variant) -> Progress<'a> {
+        Progress { done, total, kernel, variant }
+    }
+}
+
 impl Plan {
     /// [`Plan::prepare`] for many plans: what several of them need is compiled and loaded once. With a pool, by its
     /// threads. `progress` is called, from any of them, for each variant of a kernel that became ready.

@@ -3,7 +3,9 @@
 use crate::fake::{Fake, disk, get, has, kernel, key, options, put};
 use crate::fixture::{CCompiler, E, K, ids, plan_for, remap_program, remapped, squares};
 use routefuse_ir::target::Target;
-use routefuse_runtime::{Args, Compiler, DiskCache, Entry, HostPlan, KernelCache, Origin, TensorMut, TensorRef};
+use routefuse_runtime::{
+    Args, Compiler, Content, DiskCache, Entry, HostPlan, KernelCache, Origin, TensorMut, TensorRef,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -55,7 +57,8 @@ fn what_does_not_load_is_compiled() {
     plan.prepare().unwrap();
     let listed = cache.disk().unwrap().list().unwrap();
     let mut entry = cache.disk().unwrap().read(listed[0].key).unwrap().unwrap();
-    entry.artifact.code = b"no machine code".to_vec();
+    let Content::Kernel(artifact) = &mut entry.content else { panic!("a kernel") };
+    artifact.code = b"no machine code".to_vec();
     std::fs::write(cache.disk().unwrap().path(entry.key), entry.to_bytes().unwrap()).unwrap();
     let cache = Arc::new(KernelCache::on_disk(disk(dir.path())));
     let plan = plan_for(remap_program(), Target::host(), Arc::clone(&compiler), Arc::clone(&cache));

@@ -14,3 +14,4 @@ mod remote;
 mod signed;
 mod spoilt;
 mod trouble;
+mod tunings;

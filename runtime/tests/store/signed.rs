@@ -82,7 +82,7 @@ fn a_signed_kernel() {
     let (ours, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let bytes = entry(1, &ours);
     let read = Entry::decode(&bytes).unwrap();
-    assert_eq!((read.key, &read.artifact, read.signer()), (key(1).key(), &artifact(1), Some(ours.public())));
+    assert_eq!((read.key, read.artifact(), read.signer()), (key(1).key(), Some(&artifact(1)), Some(ours.public())));
     assert_eq!((read.to_bytes().unwrap(), read.to_signed_bytes(&ours).unwrap()), (bytes.clone(), bytes.clone()));
     assert_eq!(read.to_signed_bytes(&other).unwrap(), entry(1, &other), "one signature, the last");
     let plain = bytes[..bytes.len() - SIGNATURE].to_vec();

@@ -2,7 +2,7 @@
 
 use crate::args::{Bundle as Command, BundleBuild, BundleFile, CacheOptions, Keygen};
 use crate::atomic_file::{self, Over};
-use crate::entry_text::{HEADING, line, machine};
+use crate::entry_text::{HEADING, contents, line, machine};
 use crate::failure::Failure;
 use crate::remote;
 use crate::signing;
@@ -80,12 +80,13 @@ fn build(a: &BundleBuild, cache: &CacheOptions) -> Result<(), Failure> {
     if a.json {
         let compiled = engine.counters().compiles;
         let json = json!({
-            "bundle": a.out, "graphs": graphs.len(), "kernels": bundle.len(), "bytes": bytes.len(), "compiled": compiled,
+            "bundle": a.out, "graphs": graphs.len(), "kernels": bundle.len() - bundle.tunings(), "tunings": bundle.tunings(),
+            "bytes": bytes.len(), "compiled": compiled,
         });
         return Ok(writeln!(out, "{json:#}")?);
     }
-    let (graphs, kernels) = (graphs.len(), bundle.len());
-    Ok(writeln!(out, "{} ({graphs} graphs, {kernels} kernels, {} bytes)", a.out.display(), bytes.len())?)
+    let (graphs, contents) = (graphs.len(), contents(bundle.len(), bundle.tunings()));
+    Ok(writeln!(out, "{} ({graphs} graphs, {contents}, {} bytes)", a.out.display(), bytes.len())?)
 }
 
 fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
@@ -98,9 +99,11 @@ fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
             .iter()
             .map(|g| json!({ "name": g.name, "targets": g.targets, "fused": g.fused, "text": g.text }))
             .collect();
+        let (kernels, tunings): (Vec<_>, Vec<_>) = entries.partition(|e| e.artifact().is_some());
+        let [kernels, tunings] = [kernels, tunings].map(|list| list.iter().map(machine).collect::<Vec<_>>());
         let json = json!({
             "bytes": bundle.size(), "compiler": bundle.compiler(), "processor": bundle.processor(),
-            "processor_lacks": bundle.lacking(), "signer": bundle.signer().map(|k| k.to_string()), "graphs": graphs, "kernels": entries.map(|e| machine(&e)).collect::<Vec<_>>(),
+            "processor_lacks": bundle.lacking(), "signer": bundle.signer().map(|k| k.to_string()), "graphs": graphs, "kernels": kernels, "tunings": tunings,
         });
         return Ok(writeln!(out, "{json:#}")?);
     }
@@ -165,14 +168,14 @@ fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
         writeln!(
             out,
             "{:#}",
-            json!({ "kernels": bundle.len(), "graphs": graphs.len(), "signer": signer, "wrong": list })
+            json!({ "kernels": bundle.len() - bundle.tunings(), "tunings": bundle.tunings(), "graphs": graphs.len(), "signer": signer, "wrong": list })
         )?;
     } else if wrong.is_empty() {
-        let n = bundle.len();
+        let all = contents(bundle.len(), bundle.tunings());
         writeln!(out, "{}", bundle_file::whose(&bundle))?;
         writeln!(
             out,
-            "{n} kernels, no byte changed since the bundle was made; {} graphs have all of their {kernels}",
+            "{all}, no byte changed since the bundle was made; {} graphs have all of their {kernels}",
             graphs.len()
         )?;
     }

@@ -2,10 +2,11 @@
 
 mod bounds;
 mod flight;
+mod tunings;
 mod uses;
 
 use super::directory;
-use super::entry::{Entry, Origin, VERSION};
+use super::entry::{Content, Entry, Origin, VERSION};
 use super::key::{Key, KeyText};
 use super::reader::Malformed;
 #[cfg(feature = "signatures")]
@@ -271,12 +272,22 @@ impl DiskCache {
     }
 
     fn find(&self, key: &KeyText) -> Option<Artifact> {
+        match self.find_content(key)? {
+            Content::Kernel(artifact) => Some(artifact),
+            _ => {
+                self.put_aside(&Trouble::OtherKernel { path: self.path(key.key()) });
+                None
+            }
+        }
+    }
+
+    fn find_content(&self, key: &KeyText) -> Option<Content> {
         if self.unusable {
             return None;
         }
         match self.read(key.key()) {
             Ok(Some(entry)) if entry.text == key.text() => match self.trusted(&entry) {
-                Ok(()) => Some(entry.artifact),
+                Ok(()) => Some(entry.content),
                 // Not moved away: who requires no signature, or another, may use it.
                 Err(trouble) => {
                     self.troubles.tell(&trouble);

@@ -8,7 +8,7 @@ mod location;
 mod patience;
 mod worker;
 
-use super::entry::{Entry, VERSION};
+use super::entry::{self, Entry, VERSION};
 use super::key::{Key, KeyText};
 use super::reader::Malformed;
 use super::signature::{PublicKey, SigningKey};
@@ -19,6 +19,7 @@ use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStoreExt, PutPayload};
 use patience::Patience;
 use routefuse_ir::artifact::Artifact;
+use routefuse_ir::kernel::schedule::tuning::Tuning;
 use std::fmt;
 use std::io::{Error as IoError, ErrorKind};
 use std::path::PathBuf;
@@ -295,6 +296,18 @@ impl RemoteCache {
                 None => Entry::encode(key, artifact),
             }
         {
+            self.write(key.key(), bytes);
+        }
+    }
+
+    /// As [`RemoteCache::publish`], for the record of a tuning that was done here.
+    pub fn publish_tuning(&self, key: &KeyText, tuning: &Tuning) {
+        if self.options.write {
+            let bytes = Entry::encode_tuning(key, tuning);
+            let bytes = match &self.options.sign {
+                Some(by) => entry::signed(bytes, by),
+                None => bytes,
+            };
             self.write(key.key(), bytes);
         }
     }

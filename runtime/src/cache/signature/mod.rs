@@ -7,7 +7,8 @@
 //! 91b2…
 //! ```
 //! The hash of a kernel covers its key, its key text and all of its code; that of a bundle covers its graphs and kernels. The
-//! first line keeps a signature of one from being one of the other.
+//! first line keeps a signature of one from being one of the other. The record of a tuning is signed as a kernel is; its hash
+//! covers the letters that it begins with, so that its signature is none of a kernel.
 //!
 //! A signature follows what it signs:
 //!

@@ -9,7 +9,8 @@ use crate::trouble::Warnings;
 use proxy::{Fault, Proxy};
 use routefuse_ir::target::Target;
 use routefuse_runtime::{
-    Args, Compiler, Entry, HostPlan, KernelCache, Origin, RemoteCache, RemoteOptions, SigningKey, TensorMut, TensorRef,
+    Args, Compiler, Content, Entry, HostPlan, KernelCache, Origin, RemoteCache, RemoteOptions, SigningKey, TensorMut,
+    TensorRef,
 };
 use servers::{KINDS, Kind, Server, reader, writer};
 use std::net::TcpListener;
@@ -92,7 +93,7 @@ fn a_shared_folder() {
     get(&cache, &Fake::default(), 1);
     assert_eq!(cache.counters().compiles, 0, "without a disk, too");
     let entry = cache.remote().unwrap().read(key(1).key()).unwrap().unwrap();
-    assert_eq!(entry.artifact.code, code(&kernel(1)));
+    assert_eq!(entry.artifact().unwrap().code, code(&kernel(1)));
     assert!(cache.remote().unwrap().read(key(2).key()).unwrap().is_none());
 }
 
@@ -299,7 +300,8 @@ fn what_does_not_load_is_compiled() {
     assert!(cache.remote().unwrap().flush(Duration::from_secs(20)));
     let (file, bytes) = server.objects().remove(0);
     let mut entry = Entry::decode(&bytes).unwrap();
-    entry.artifact.code = b"no machine code".to_vec();
+    let Content::Kernel(artifact) = &mut entry.content else { panic!("a kernel") };
+    artifact.code = b"no machine code".to_vec();
     servers::put(&file, &entry.to_bytes().unwrap());
     let cache = Arc::new(KernelCache::new().with_remote(server.cache(reader())));
     plan(&cache).prepare().unwrap();

@@ -5,7 +5,7 @@ mod why_miss;
 use crate::args::{BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect};
 use crate::atomic_file::{self, Over};
 use crate::bundle_file;
-use crate::entry_text::{HEADING, line, machine};
+use crate::entry_text::{HEADING, contents, line, machine};
 use crate::failure::Failure;
 use crate::kernel_cache::required;
 use crate::output;
@@ -68,18 +68,20 @@ fn stat(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<(), 
     let remote = remote::stat(options)?;
     let listed = cache.list()?;
     let (entries, bytes) = (listed.len(), listed.iter().map(|l| l.bytes).sum::<u64>());
+    let tunings = cache.tunings()?.len();
     let (options, quarantined) = (cache.options(), cache.quarantined().len());
     let mut out = output::stdout(as_json);
     if as_json {
         let json = json!({
-            "directory": cache.root(), "entries": entries, "bytes": bytes, "max_entries": options.max_entries,
+            "directory": cache.root(), "entries": entries, "tunings": tunings, "bytes": bytes, "max_entries": options.max_entries,
             "max_bytes": options.max_bytes, "quarantined": quarantined, "trouble": cache.last_trouble(),
             "remote": remote.map(|r| r.1),
         });
         return Ok(writeln!(out, "{json:#}")?);
     }
     writeln!(out, "directory    {}", cache.root().display())?;
-    writeln!(out, "kernels      {entries} of at most {}", options.max_entries)?;
+    writeln!(out, "kernels      {} of at most {}", entries - tunings.min(entries), options.max_entries)?;
+    writeln!(out, "tunings      {tunings}, within the same bound")?;
     writeln!(out, "bytes        {bytes} of at most {}", options.max_bytes)?;
     writeln!(out, "quarantined  {quarantined}")?;
     writeln!(out, "trouble      {}", cache.last_trouble().as_deref().unwrap_or("none"))?;
@@ -101,7 +103,8 @@ fn verify(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
     if as_json {
         writeln!(out, "{:#}", json!({ "good": good, "spoilt": spoilt }))?;
     } else if spoilt.is_empty() {
-        writeln!(out, "{good} kernels, every byte as it was written")?;
+        let tunings = entries.iter().flatten().filter(|e| e.tuning().is_some()).count();
+        writeln!(out, "{}, every byte as it was written", contents(good, tunings))?;
     }
     let help = "they are passed over when they are met; `routefuse cache clear` takes all away";
     let wrong = spoilt.iter().map(|s| Diagnostic::new(Code::CacheTrouble, s.clone()).help(help));
@@ -136,7 +139,13 @@ fn export(cache: &DiskCache, options: &CacheOptions, a: &CacheExport) -> Result<
     }
     let bytes = signing::finish(&bundle, options)?;
     atomic_file::write(&a.out, &bytes, Over::forced(a.force, bundle_file::FORMER))?;
-    Ok(writeln!(output::stdout(false), "{} ({} kernels, {} bytes)", a.out.display(), bundle.len(), bytes.len())?)
+    Ok(writeln!(
+        output::stdout(false),
+        "{} ({}, {} bytes)",
+        a.out.display(),
+        contents(bundle.len(), bundle.tunings()),
+        bytes.len()
+    )?)
 }
 
 fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(), Failure> {
@@ -157,7 +166,7 @@ fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(
         writeln!(out, "{:#}", json!({ "imported": kept, "failed": wrong.len() }))?;
     } else if wrong.is_empty() {
         writeln!(out, "{}", bundle_file::whose(&bundle))?;
-        writeln!(out, "{kept} kernels imported")?;
+        writeln!(out, "{} imported", contents(kept, bundle.tunings()))?;
     }
     Ok(Diagnostics::from(wrong).into_result(())?)
 }

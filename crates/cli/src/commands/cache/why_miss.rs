@@ -2,12 +2,13 @@
 
 use crate::args::{CacheOptions, WhyMiss};
 use crate::failure::Failure;
+use crate::kernel_cache;
 use crate::output;
 use crate::remote::Lookup;
 use crate::source;
 use routefuse::cache::{DiskCache, Entry};
 use routefuse::diag::visible;
-use routefuse::{Engine, Options, Target};
+use routefuse::{Options, Target};
 use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
 use std::io::Write;
@@ -19,10 +20,11 @@ pub fn run(cache: &DiskCache, options: &CacheOptions, a: &WhyMiss) -> Result<(),
     let mut remote = Lookup::of(options)?;
     let graph = source::graph(&a.graph)?;
     let target = Target::named(&a.target)?;
-    let keys = Engine::builder().build()?.keys(&graph, &target, &Options::default())?;
+    // With the records of tunings that a run would follow.
+    let keys = kernel_cache::engine(options)?.keys(&graph, &target, &Options::default())?;
     let listed = cache.list()?;
-    let entries: Vec<Entry> =
-        listed.iter().rev().take(COMPARED).filter_map(|l| cache.read(l.key).ok().flatten()).collect();
+    let entries = listed.iter().rev().take(COMPARED).filter_map(|l| cache.read(l.key).ok().flatten());
+    let entries: Vec<Entry> = entries.filter(|e| e.artifact().is_some()).collect();
     let mut out = output::stdout(a.json);
     let mut list: Vec<Value> = Vec::new();
     for k in &keys {
