@@ -1,10 +1,10 @@
 //! What `routefuse bench` on GPUs of every vendor has in common.
 
-use crate::args::CacheOptions;
+use crate::args::{Bench, CacheOptions};
 use crate::failure::Failure;
-use crate::{interrupt, kernel_cache, random};
+use crate::{interrupt, kernel_cache};
 use routefuse::diag::{Code, Diagnostic};
-use routefuse::{Engine, Graph, Tensor, Verified};
+use routefuse::{Engine, Graph, Options, Target, Verified};
 use std::time::Duration;
 
 /// With more rows than this a stream fills up and a launch waits for room: the host's time says nothing.
@@ -44,11 +44,17 @@ pub fn pool() -> Result<rayon::ThreadPool, Diagnostic> {
     rayon::ThreadPoolBuilder::new().build().map_err(wrong)
 }
 
-/// Ordinary inputs for so many rows. A device scalar is a number of rows: all but an eighth.
-pub fn inputs(graph: &Verified<Graph>, rows: u64, seed: u64) -> Vec<Tensor> {
-    let mut inputs = random::ordinary_inputs(graph, &vec![rows; graph.symbols.len()], seed);
-    for input in inputs.iter_mut().filter(|t| t.shape().is_empty() && t.dtype().is_int() && t.dtype().size() >= 4) {
-        input.set_bits(0, rows - rows / 8);
-    }
-    inputs
+/// How many kernels of the plan that is timed have the shapes of a record.
+///
+/// # Errors
+/// Those of [`Engine::tuned_kernels`].
+pub fn tuned(engine: &Engine, graph: &Verified<Graph>, target: Target, a: &Bench) -> Result<usize, Failure> {
+    let options = Options::default().shape(a.forced.shape);
+    let kernels = engine.tuned_kernels(graph, &target, &options)?;
+    Ok(kernels.iter().filter(|kernel| kernel.tuning.is_some()).count())
+}
+
+/// ` (1 tuned)` behind the number of kernels.
+pub fn tuned_text(tuned: usize) -> String {
+    if tuned == 0 { String::new() } else { format!(" ({tuned} tuned)") }
 }

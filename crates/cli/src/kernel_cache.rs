@@ -16,6 +16,28 @@ pub fn open(options: &CacheOptions) -> Option<DiskCache> {
     Some(DiskCache::open(directory, DiskOptions::default()))
 }
 
+/// The cache, if there is one already: to look at, and nothing is written.
+pub fn to_look_at(options: &CacheOptions) -> Option<DiskCache> {
+    if options.no_cache {
+        return None;
+    }
+    let directory = options.cache_dir.clone().or_else(DiskCache::default_dir).filter(|d| d.is_dir())?;
+    Some(DiskCache::open(directory, DiskOptions::default().with(|o| o.read_only = true)))
+}
+
+/// An engine with this cache alone, which trusts whom the options trust.
+///
+/// # Errors
+/// `RF0814` if a file of keys cannot be used.
+pub fn looking_at(cache: DiskCache, options: &CacheOptions) -> Result<Engine, Failure> {
+    let builder = Engine::builder().disk_cache(cache);
+    Ok(match signing::required(options)? {
+        Some(keys) => builder.require_signed(keys),
+        None => builder,
+    }
+    .build()?)
+}
+
 /// The cache, for commands about it.
 ///
 /// # Errors

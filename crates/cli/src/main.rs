@@ -27,7 +27,6 @@ mod kernel_cache;
 mod log;
 mod output;
 mod progress;
-mod random;
 #[cfg(feature = "remote")]
 mod remote;
 #[cfg(not(feature = "remote"))]
@@ -56,11 +55,12 @@ fn main() -> ExitCode {
         Command::Dump(a) => commands::dump::run(a, cli.colour),
         Command::Compile(a) => commands::compile::run(a),
         Command::Run(a) => commands::run::run(a, &cli.cache),
-        Command::Explain(a) => commands::explain::run(a),
+        Command::Explain(a) => commands::explain::run(a, &cli.cache),
         Command::Bench(a) => commands::bench::run(a, &cli.cache),
+        Command::Tune(a) => commands::tune::run(a, &cli.cache),
         Command::Models(a) => commands::models::run(a),
         Command::Targets(a) => commands::targets::run(a),
-        Command::Doctor(a) => commands::doctor::run(a),
+        Command::Doctor(a) => commands::doctor::run(a, &cli.cache),
         Command::Demo(a) => commands::demo::run(a),
         Command::Code { code } => commands::code::run(*code),
         Command::Cache(a) => commands::cache::run(a, &cli.cache),

@@ -1,11 +1,13 @@
 //! Graph to plan to numbers, through the facade.
 #![cfg(feature = "compiler")]
 
+use routefuse::cache::{Bundle, DiskCache, DiskOptions, Trust, TrustedBundle, Tuning};
 use routefuse::diag::Code;
-use routefuse::engine::{Cancel, Progress};
-use routefuse::exec::{HostExecution, Workspace};
+use routefuse::engine::{Cancel, Progress, TuneOptions};
+use routefuse::exec::{Device, HostExecution, Workspace};
 use routefuse::inspect;
-use routefuse::ir::{Alias, CodeFormat, Layout, interp};
+use routefuse::ir::{Alias, CodeFormat, Layout, RowShape, interp};
+use routefuse::models::{self, ModelOptions};
 use routefuse::{
     Args, DType, Engine, Graph, HostPlan, Options, Plan, Target, Tensor, TensorMut, TensorRef, Verified, chains, text,
 };
@@ -377,4 +379,125 @@ fn inputs_are_views_of_slices() {
     let mut args = Args::new();
     args.input(TensorRef::new(&packed, &shape));
     assert_eq!(HostPlan::new(plan).unwrap().launch(&args).unwrap_err().code, Code::MissingArgument);
+}
+
+/// The record of a tuning of `gpt-oss` for a target, with these shapes, and the key under which it is kept.
+fn tuned(engine: &Engine, target: Target, shapes: &[(&str, Option<u64>)]) -> (routefuse::cache::KeyText, Tuning) {
+    let kernels = engine.tuned_kernels(&router(), &target, &Options::default()).unwrap();
+    assert_eq!((kernels.len(), kernels[0].tuning.is_none()), (1, true));
+    let shape = |(text, most_rows): &(&str, Option<u64>)| RowShape { most_rows: *most_rows, ..text.parse().unwrap() };
+    let (card, driver) = ("A card".to_owned(), "CUDA 13.0".to_owned());
+    let shapes = shapes.iter().map(shape).collect();
+    (kernels[0].key.clone(), Tuning { card, driver, shapes, rows: vec![1], trials: vec![] })
+}
+
+fn router() -> Verified<Graph> {
+    models::named("gpt-oss").unwrap().graph(&ModelOptions::default()).unwrap()
+}
+
+fn schedule(engine: &Engine, target: Target) -> String {
+    let plan = engine.compile(&router(), &target, &Options::default()).unwrap();
+    plan.kernels()[0].schedule.to_string()
+}
+
+/// A record is followed by every engine of the cache from then on, for its target alone, unless it is not to be.
+#[test]
+fn records_of_tunings_are_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = || Engine::builder().disk_cache(DiskCache::open(dir.path(), DiskOptions::default())).build().unwrap();
+    let [h100, other] = ["sm_90", "sm_80"].map(|name| Target::named(name).unwrap());
+    let (first, second) = (engine(), engine());
+    let built_in = schedule(&first, h100);
+    assert!(
+        built_in.starts_with("row up to 2048 rows: lanes=32 threads=64; more: lanes=4 threads=128 sorted"),
+        "{built_in}"
+    );
+    let (key, tuning) =
+        tuned(&first, h100, &[("lanes=16 threads=64 sorted", Some(100)), ("lanes=2 threads=128 sorted", None)]);
+    assert!(first.cache().keep_tuning(&key, tuning).on_disk);
+    let wanted = "row up to 100 rows: lanes=16 threads=64 sorted; more: lanes=2 threads=128 sorted held=";
+    for engine in [&first, &second, &engine()] {
+        let schedule = schedule(engine, h100);
+        assert!(schedule.starts_with(wanted), "{schedule}");
+    }
+    assert_eq!(schedule(&first, other).split(" held").next(), built_in.split(" held").next(), "another target");
+    let kept = first.tuned_kernels(&router(), &h100, &Options::default()).unwrap();
+    assert_eq!((kept[0].tuning.is_some(), kept[0].built_in.len(), kept[0].key.key()), (true, 2, key.key()));
+    for options in [Options::default().records(false), Options::default().shape("lanes=8 threads=64".parse().ok())] {
+        let plan = first.compile(&router(), &h100, &options).unwrap();
+        assert!(!plan.kernels()[0].schedule.to_string().contains("up to 100 rows"));
+        assert!(first.tuned_kernels(&router(), &h100, &options).unwrap().is_empty());
+    }
+    // Other shapes are other code under other keys.
+    let keys = |options: &Options| first.keys(&router(), &h100, options).unwrap()[0].key.key();
+    assert_ne!(keys(&Options::default()), keys(&Options::default().records(false)));
+    assert!(engine().tuned_kernels(&router(), &Target::host(), &Options::default()).unwrap().is_empty());
+}
+
+/// A record that names shapes which a kernel cannot have, or that no tuning would choose, is passed over and told of.
+#[test]
+fn records_that_do_not_fit_are_not_followed() {
+    let target = Target::named("sm_90").unwrap();
+    for (shape, why) in [
+        (
+            "lanes=3 threads=96 sorted",
+            "the shape `lanes=3 threads=96 sorted` is none that kernel `gpt_oss` may have on `sm_90`",
+        ),
+        ("lanes=1 threads=2048", "is none that kernel"),
+        ("lanes=4 threads=128 persistent sorted", "is none that kernel"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let engine =
+            || Engine::builder().disk_cache(DiskCache::open(dir.path(), DiskOptions::default())).build().unwrap();
+        let (key, tuning) = tuned(&engine(), target, &[(shape, None)]);
+        assert!(engine().cache().disk().unwrap().publish_tuning(&key, &tuning));
+        let engine = engine();
+        let schedule = schedule(&engine, target);
+        assert!(schedule.starts_with("row up to 2048 rows: "), "{schedule}");
+        let told = engine.cache().disk().unwrap().last_trouble().unwrap();
+        assert!(told.contains(why), "{told}");
+    }
+}
+
+/// Plans of a bundle have the shapes that it was built with, and code for them, whatever a record says beside it.
+#[test]
+fn bundles_have_the_code_of_their_records() {
+    let (dir, target) = (tempfile::tempdir().unwrap(), Target::named("sm_90").unwrap());
+    let graphs = [("router".to_owned(), router())];
+    let build = |engine: &Engine| engine.bundle(&graphs, &[target], &Options::default(), None, &|_| ()).unwrap();
+    let maker = Engine::builder().build().unwrap();
+    let (key, tuning) = tuned(&maker, target, &[("lanes=2 threads=128 sorted", None)]);
+    let plain = build(&maker);
+    maker.cache().keep_tuning(&key, tuning.clone());
+    let with = build(&maker);
+    assert_eq!((plain.len(), plain.tunings(), with.len(), with.tunings()), (4, 0, 3, 1));
+    for (bundle, wanted) in [(plain, "row up to 2048 rows: "), (with, "row lanes=2 threads=128 sorted held=")] {
+        let path = dir.path().join("model.rfb");
+        std::fs::write(&path, bundle.finish()).unwrap();
+        let engine = Engine::from_bundle(&path, &Trust::anyone()).unwrap();
+        let by_name = engine.plan_for("router", &target).unwrap();
+        for plan in [by_name, engine.compile(&router(), &target, &Options::default()).unwrap()] {
+            assert!(plan.kernels()[0].schedule.to_string().starts_with(wanted), "{}", plan.kernels()[0].schedule);
+            plan.prepare().unwrap();
+        }
+        // Who has a compiler follows the record of the bundle, and compiles nothing.
+        let bundle = TrustedBundle::new(Bundle::read(&path).unwrap(), &Trust::anyone()).unwrap();
+        let engine = Engine::builder().bundle(bundle).build().unwrap();
+        engine.compile(&router(), &target, &Options::default()).unwrap().prepare().unwrap();
+        assert_eq!(engine.counters().compiles, 0);
+    }
+}
+
+#[test]
+fn what_cannot_be_tuned() {
+    let engine = Engine::builder().build().unwrap();
+    let tune = |device| {
+        let tuned = engine.tune(&router(), device, &TuneOptions::default(), None, &|_| ());
+        tuned.unwrap_err().to_string()
+    };
+    assert!(tune(Device::Host).contains("RF0809: the host has nothing to tune"));
+    let _sealed = engine.sealed();
+    assert!(
+        tune(Device::Cuda(0)).contains("RF0810: the engine is sealed, and tuning `gpt_oss` would compile and load")
+    );
 }

@@ -1,12 +1,16 @@
 // A stand-in for NVIDIA's driver: the calls that routefuse makes, counted and noted, on a machine without a GPU. Memory is
 // the host's, kernels do not run. Its linker takes any PTX that has no word `nonsense`, and makes "machine code" of it:
-// a line that says for whom, and the PTX. A kernel's parameters are counted by a line `// parameters N` of the PTX.
+// a line that says for whom, and the PTX. A kernel's parameters are counted by a line `// parameters N` of the PTX. Launches
+// take time of a clock that stands still otherwise: see ROUTEFUSE_STAND_IN_CLOCK in notes.h.
 //
 // Built by the tests; `stand_in_*` are theirs.
 #include "notes.h"
 
 typedef int Result;
-enum { SUCCESS, INVALID_VALUE = 1, INVALID_CONTEXT = 201, INVALID_PTX = 218, INVALID_IMAGE = 200, NOT_FOUND = 500 };
+enum {
+    SUCCESS, INVALID_VALUE = 1, INVALID_CONTEXT = 201, INVALID_PTX = 218, INVALID_IMAGE = 200, NOT_FOUND = 500,
+    CAPTURE_UNSUPPORTED = 900
+};
 enum { DEVICES = 2 };
 
 // What the tests set.
@@ -47,9 +51,49 @@ Result cuDevicePrimaryCtxRelease(int device) { CALL; return SUCCESS; }
 Result cuCtxSetCurrent(void *context) { CALL; current = context; return SUCCESS; }
 Result cuCtxGetCurrent(void **context) { CALL; *context = current; return SUCCESS; }
 Result cuCtxSynchronize(void) { CALL; return SUCCESS; }
-Result cuStreamCreate(void **stream, unsigned flags) { CALL; *stream = malloc(8); return SUCCESS; }
+// What a captured graph, or all that ran, takes of the devices' clock, in nanoseconds.
+typedef struct {
+    double ns;
+} Graph;
+typedef struct {
+    Graph *capture;
+} Stream;
+typedef struct {
+    double ns;
+} Event;
+static double clock_ns = 0;
+
+Result cuStreamCreate(Stream **stream, unsigned flags) { CALL; *stream = calloc(1, sizeof(Stream)); return SUCCESS; }
 Result cuStreamDestroy_v2(void *stream) { CALL; free(stream); return SUCCESS; }
-Result cuStreamSynchronize(void *stream) { CALL; return SUCCESS; }
+Result cuStreamSynchronize(Stream *stream) { CALL; return stream && stream->capture ? CAPTURE_UNSUPPORTED : SUCCESS; }
+Result cuStreamBeginCapture_v2(Stream *stream, int mode) {
+    CALL;
+    if (!stream || stream->capture) return CAPTURE_UNSUPPORTED;
+    stream->capture = calloc(1, sizeof(Graph));
+    return SUCCESS;
+}
+Result cuStreamEndCapture(Stream *stream, Graph **graph) {
+    CALL;
+    *graph = stream->capture;
+    stream->capture = NULL;
+    return *graph ? SUCCESS : INVALID_VALUE;
+}
+// What was captured is its own executable.
+Result cuGraphInstantiateWithFlags(Graph **exec, Graph *graph, unsigned long flags) { CALL; *exec = graph; return SUCCESS; }
+Result cuGraphLaunch(Graph *exec, Stream *stream) { CALL; clock_ns += exec->ns; return SUCCESS; }
+Result cuGraphExecDestroy(Graph *exec) { CALL; return SUCCESS; }
+Result cuGraphDestroy(Graph *graph) { CALL; free(graph); return SUCCESS; }
+Result cuEventCreate(Event **event, unsigned flags) { CALL; *event = calloc(1, sizeof(Event)); return SUCCESS; }
+Result cuEventRecord(Event *event, Stream *stream) { CALL; event->ns = clock_ns; return SUCCESS; }
+Result cuEventSynchronize(Event *event) { CALL; return SUCCESS; }
+Result cuEventElapsedTime(float *ms, Event *from, Event *to) { CALL; *ms = (to->ns - from->ns) * 1e-6; return SUCCESS; }
+Result cuEventElapsedTime_v2(float *ms, Event *from, Event *to) { return cuEventElapsedTime(ms, from, to); }
+Result cuEventDestroy_v2(Event *event) { CALL; free(event); return SUCCESS; }
+Result cuMemcpyHtoDAsync_v2(unsigned long to, const void *from, size_t bytes, Stream *stream) {
+    CALL;
+    memcpy((void *)to, from, bytes);
+    return SUCCESS;
+}
 Result cuMemAlloc_v2(unsigned long *address, size_t bytes) {
     CALL;
     *address = (unsigned long)aligned_alloc(256, (bytes + 255) / 256 * 256);
@@ -66,6 +110,10 @@ Result cuGetErrorName(Result error, const char **name) {
     return SUCCESS;
 }
 Result cuGetErrorString(Result error, const char **text) { CALL; *text = "said by the stand-in"; return SUCCESS; }
+
+// What a copy or a fill does on a device, nobody looks at.
+Result cuMemcpyDtoDAsync_v2(unsigned long to, unsigned long from, size_t bytes, Stream *stream) { CALL; return SUCCESS; }
+Result cuMemsetD8Async(unsigned long to, unsigned char value, size_t bytes, Stream *stream) { CALL; return SUCCESS; }
 
 typedef struct {
     char *log;
@@ -112,14 +160,17 @@ typedef struct {
     char kernel[128];
     unsigned parameters;
     int device;
+    int is_source; // PTX, whose entry points have any name
 } Module;
 
 Result cuModuleLoadData(Module **module, const char *image) {
     CALL;
     int build;
-    if (sscanf(image, "machine code %d\n", &build) != 1 || build != stand_in_build) return INVALID_IMAGE;
+    int is_source = !strncmp(image, ".version", 8);
+    if (!is_source && (sscanf(image, "machine code %d\n", &build) != 1 || build != stand_in_build)) return INVALID_IMAGE;
     stand_in_loads++;
     *module = calloc(1, sizeof(Module));
+    (*module)->is_source = is_source;
     (*module)->device = (int *)current - contexts;
     const char *line = strstr(image, "// kernel ");
     if (line) sscanf(line, "// kernel %127[^\n]", (*module)->kernel);
@@ -130,7 +181,7 @@ Result cuModuleLoadData(Module **module, const char *image) {
 Result cuModuleGetFunction(void **function, Module *module, const char *name) {
     CALL;
     *function = module;
-    return strcmp(name, "routefuse_kernel") ? NOT_FOUND : SUCCESS;
+    return !module->is_source && strcmp(name, "routefuse_kernel") ? NOT_FOUND : SUCCESS;
 }
 Result cuModuleUnload(Module *module) {
     CALL;
@@ -172,5 +223,8 @@ Result cuLaunchKernelEx(const Config *config, Module *module, void **parameters,
     for (unsigned i = 0; i < module->parameters && i < PARAMETERS; ++i)
         launch.values[i] = *(unsigned long *)parameters[i];
     note(&launch);
+    double ns = launch_ns(launch.blocks, launch.threads);
+    Stream *stream = config->stream;
+    *(stream && stream->capture ? &stream->capture->ns : &clock_ns) += ns;
     return SUCCESS;
 }

@@ -11,6 +11,7 @@
 //   ROUTEFUSE_STAND_IN_VERSION   HIP's version (70100000 if not set)
 //   ROUTEFUSE_STAND_IN_EMULATOR  the path of serve.py; none: nothing runs
 //   ROUTEFUSE_PYTHON             the Python for it (python3)
+//   ROUTEFUSE_STAND_IN_CLOCK     what a launch takes: see notes.h (the real time if not set)
 #define _GNU_SOURCE
 #include "notes.h"
 #include <fcntl.h>
@@ -46,11 +47,12 @@ const char *stand_in_objdump = NULL;
 // Work of a stream.
 typedef struct Work {
     struct Work *next;
-    enum { KERNEL, COPY, RECORD } kind;
+    enum { KERNEL, COPY, RECORD, TAKE } kind;
     char *request; // KERNEL: a line for the emulator
     void *to;      // COPY; RECORD: the event
     const void *from;
     size_t bytes;
+    double ns; // TAKE: of the devices' clock
 } Work;
 typedef struct {
     Work *first, **end;
@@ -75,6 +77,7 @@ static _Thread_local int captures = 0;
 static FILE *emulator = NULL, *answers = NULL;
 static int arena = -1;
 static size_t arena_end = 0;
+static double clock_ns = 0;
 static pthread_mutex_t talk = PTHREAD_MUTEX_INITIALIZER, queues = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -158,10 +161,12 @@ static Result drain(Stream *s) {
         if (!s->failed) switch (work->kind) {
             case KERNEL: s->failed = !ask(work->request, NULL, 0); break;
             case COPY: memcpy(work->to, work->from, work->bytes); break;
+            case TAKE: clock_ns += work->ns; break;
             case RECORD: {
                 struct timespec now;
                 clock_gettime(CLOCK_MONOTONIC, &now);
-                ((Event *)work->to)->time = now.tv_sec * 1e3 + now.tv_nsec * 1e-6;
+                double real = now.tv_sec * 1e3 + now.tv_nsec * 1e-6;
+                ((Event *)work->to)->time = has_clock ? clock_ns * 1e-6 : real;
             }
             }
         free(work->request);
@@ -497,6 +502,8 @@ Result hipModuleLaunchKernel(Function *function, unsigned gx, unsigned gy, unsig
     for (unsigned i = 0; i < function->parameters && i < PARAMETERS; ++i)
         launch.values[i] = *(unsigned long *)parameters[i];
     note(&launch);
+    double ns = launch_ns(launch.blocks, launch.threads);
+    if (ns > 0) give(s, (Work){.kind = TAKE, .ns = ns});
     if (!module->number) return SUCCESS;
     size_t room = 256 + 20 * function->parameters;
     char *request = malloc(room);

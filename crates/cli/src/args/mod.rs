@@ -2,8 +2,11 @@
 
 mod cache;
 mod model_name;
+mod tune;
 
 pub use cache::{Bundle, BundleBuild, BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect, Keygen, WhyMiss};
+
+pub use tune::Tune;
 
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use model_name::ModelName;
@@ -83,6 +86,10 @@ pub enum Command {
     /// Time a graph, fused and unfused, on this machine or a GPU of it.
     #[command(after_help = "Example: routefuse bench examples/e_post_chain.route --dim T=1,64,4096,65536")]
     Bench(Bench),
+    /// Measure on a GPU how its lanes best share the rows of a graph's routers, and keep the answer in the cache.
+    #[command(after_help = "Example: routefuse tune --model deepseek-v3 --device cuda:0\n\
+                      Example: routefuse tune examples/e_post_chain.route --device hip:0 --dry-run")]
+    Tune(Tune),
     /// List the model presets, or the options of one.
     #[command(after_help = "Example: routefuse models deepseek-v3")]
     Models(Models),

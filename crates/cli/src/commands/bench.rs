@@ -1,11 +1,11 @@
 //! `routefuse bench`.
 
-use crate::args::{Bench, CacheOptions, DeviceChoice};
+use crate::args::{Bench, CacheOptions, DeviceChoice, Extents};
 use crate::commands::run::check_size;
 use crate::failure::Failure;
-use crate::{gpu, hip, interrupt, output, progress, random, source, timing};
+use crate::{gpu, hip, interrupt, output, progress, source, timing};
 use routefuse::diag::{Code, Diagnostic, visible};
-use routefuse::exec::HostExecution;
+use routefuse::exec::{HostExecution, ordinary_inputs};
 use routefuse::{Engine, Graph, HostPlan, Options, Plan, Target};
 use serde_json::json;
 use std::io::Write;
@@ -15,7 +15,7 @@ const EXTENTS: [u64; 4] = [1, 64, 4096, 65_536];
 
 pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
-    let values = extents(&graph, a)?;
+    let values = extents(&graph, a.dim.as_ref())?.unwrap_or_else(|| default_extents(&graph));
     for &value in &values {
         check_size(&graph, &vec![value; graph.symbols.len()])?;
     }
@@ -59,7 +59,7 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     }
     for value in values {
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = random::ordinary_inputs(&graph, &vec![value; graph.symbols.len()], a.seed);
+        let inputs = ordinary_inputs(&graph, value, a.seed);
         let mut one = HostExecution::new(fused.clone(), &inputs, &given)?;
         let mut many = HostExecution::new(unfused.clone(), &inputs, &given)?;
         let (f, u) = timing::launches_us(&mut one, &mut many)?;
@@ -86,9 +86,17 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The values that every dim of the graph takes in turn.
-fn extents(graph: &Graph, a: &Bench) -> Result<Vec<u64>, Diagnostic> {
-    match (&a.dim, graph.symbols.first()) {
+/// The extents that are timed unless others are given.
+fn default_extents(graph: &Graph) -> Vec<u64> {
+    if graph.symbols.is_empty() { vec![1] } else { EXTENTS.to_vec() }
+}
+
+/// The values that are given, which every dim of the graph takes in turn.
+///
+/// # Errors
+/// `RF0203` if the graph has no dim of this name.
+pub fn extents(graph: &Graph, given: Option<&(String, Extents)>) -> Result<Option<Vec<u64>>, Diagnostic> {
+    match (given, graph.symbols.first()) {
         (Some((name, _)), first) if !graph.symbols.contains(name) => {
             let help = match first {
                 Some(dim) => format!("write `--dim {dim}=1,64,4096`"),
@@ -96,8 +104,6 @@ fn extents(graph: &Graph, a: &Bench) -> Result<Vec<u64>, Diagnostic> {
             };
             Err(Diagnostic::new(Code::UndefinedDim, format!("`@{}` has no dim `{name}`", graph.name)).help(help))
         }
-        (Some((_, values)), _) => Ok(values.0.clone()),
-        (None, Some(_)) => Ok(EXTENTS.to_vec()),
-        (None, None) => Ok(vec![1]),
+        (given, _) => Ok(given.map(|(_, values)| values.0.clone())),
     }
 }

@@ -1,17 +1,21 @@
 //! `routefuse doctor`.
 
-use crate::args::Json;
+use crate::args::{CacheOptions, Json};
+use crate::entry_text;
 use crate::failure::Failure;
-use crate::output;
+use crate::{kernel_cache, output};
+use routefuse::diag::visible;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Command;
 
-pub fn run(a: &Json) -> Result<(), Failure> {
+pub fn run(a: &Json, cache: &CacheOptions) -> Result<(), Failure> {
     let compiler = routefuse::inspect::compiler_info();
     let (driver, gpus) = (driver(), gpus());
     // Without a driver there is nothing to say beyond that.
     let cuda = crate::gpu::describe().unwrap_or_default();
     let hip = crate::hip::describe();
+    let tuned = tuned(cache)?;
     let mut out = output::stdout(a.json);
     if a.json {
         let json = serde_json::json!({
@@ -21,6 +25,8 @@ pub fn run(a: &Json) -> Result<(), Failure> {
             "nvidia_driver": driver, "gpus": gpus,
             "cuda": cuda.iter().map(|(_, json)| json).collect::<Vec<_>>(),
             "hip": hip.as_ref().map_or_else(|_| vec![], |all| all.iter().map(|(_, json)| json.clone()).collect()),
+            "tuned": tuned.iter().map(|(target, card, n)| serde_json::json!({ "target": target, "card": card, "kernels": n }))
+                .collect::<Vec<_>>(),
             "hip_problem": hip.as_ref().err().map(ToString::to_string),
         });
         writeln!(out, "{json:#}")?;
@@ -46,6 +52,10 @@ pub fn run(a: &Json) -> Result<(), Failure> {
     for (text, _) in hip.iter().flatten() {
         writeln!(out, "HIP        {text}")?;
     }
+    for (target, card, n) in &tuned {
+        let s = if *n == 1 { "" } else { "s" };
+        writeln!(out, "tuned      {n} kernel{s} for {}, measured on {}", visible(target), visible(card))?;
+    }
     // A machine with an AMD GPU and no runtime that this program can use is told why.
     if let (Err(e), true) = (&hip, gpus.iter().any(|g| g.starts_with("AMD "))) {
         writeln!(out, "HIP        {e}")?;
@@ -54,6 +64,18 @@ pub fn run(a: &Json) -> Result<(), Failure> {
         writeln!(out, "GPU        none found; PTX and HSACO can be compiled here all the same")?;
     }
     Ok(())
+}
+
+/// The records of tunings in the cache: for which target, on which card they were measured, and how many there are.
+fn tuned(cache: &CacheOptions) -> Result<Vec<(String, String, usize)>, Failure> {
+    let records = kernel_cache::to_look_at(cache).map(|disk| disk.tunings()).transpose()?.unwrap_or_default();
+    let mut tuned = BTreeMap::new();
+    for entry in &records {
+        if let Some(tuning) = entry.tuning() {
+            *tuned.entry((entry_text::target(entry).to_owned(), tuning.card.clone())).or_insert(0) += 1;
+        }
+    }
+    Ok(tuned.into_iter().map(|((target, card), n)| (target, card, n)).collect())
 }
 
 /// Words in lines of at most `width` characters.

@@ -1,25 +1,77 @@
 //! `routefuse explain`.
 
-use crate::args::Explain;
+use crate::args::{CacheOptions, Explain};
 use crate::failure::Failure;
-use crate::output;
-use crate::source;
+use crate::{entry_text, kernel_cache, output, source};
+use routefuse::cache::Tuning;
+use routefuse::diag::visible;
+use routefuse::ir::shapes_text;
 use routefuse::{Engine, Graph, Options, Target, Verified};
 use std::io::Write;
+use std::sync::Arc;
 
-pub fn run(a: &Explain) -> Result<(), Failure> {
+pub fn run(a: &Explain, cache: &CacheOptions) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
     if a.key {
         return keys(a, &graph);
     }
     let report = Engine::builder().build()?.explain(&graph, &Options::default())?;
+    let tuned = tuned(&graph, cache)?;
     let mut out = output::stdout(a.json);
     if a.json {
-        writeln!(out, "{:#}", serde_json::json!(report))?;
-    } else {
-        write!(out, "{report}")?;
+        let mut json = serde_json::json!(report);
+        json["tuned"] = tuned.iter().map(Tuned::machine).collect();
+        writeln!(out, "{json:#}")?;
+        return Ok(());
+    }
+    write!(out, "{report}")?;
+    if !tuned.is_empty() {
+        writeln!(out, "\ntuned, by records of the cache")?;
+    }
+    for Tuned { target, kernel, tuning } in &tuned {
+        let (kernel, shapes) = (visible(kernel), shapes_text(&tuning.shapes));
+        writeln!(out, "  {target}  kernel {kernel}: {shapes}")?;
+        writeln!(
+            out,
+            "  {:width$}  measured on {}, {}",
+            "",
+            visible(&tuning.card),
+            visible(&tuning.driver),
+            width = target.name().len()
+        )?;
     }
     Ok(())
+}
+
+/// A kernel whose shapes on a target are those of a record.
+struct Tuned {
+    target: Target,
+    kernel: String,
+    tuning: Arc<Tuning>,
+}
+
+impl Tuned {
+    fn machine(&self) -> serde_json::Value {
+        let Tuned { target, kernel, tuning } = self;
+        serde_json::json!({
+            "target": target.name(), "kernel": kernel, "shapes": shapes_text(&tuning.shapes), "card": tuning.card,
+            "driver": tuning.driver,
+        })
+    }
+}
+
+/// The records of the cache that are followed for the graph, on every target that there are any for.
+fn tuned(graph: &Verified<Graph>, cache: &CacheOptions) -> Result<Vec<Tuned>, Failure> {
+    let Some(disk) = kernel_cache::to_look_at(cache) else { return Ok(vec![]) };
+    let records = disk.tunings()?;
+    let engine = kernel_cache::looking_at(disk, cache)?;
+    let mut tuned = Vec::new();
+    for target in Target::all().filter(|t| records.iter().any(|e| entry_text::target(e) == t.name())) {
+        for kernel in engine.tuned_kernels(graph, &target, &Options::default())? {
+            tuned.extend(kernel.tuning.map(|tuning| Tuned { target, kernel: kernel.kernel, tuning }));
+        }
+    }
+    Ok(tuned)
 }
 
 /// The key of each kernel and variant, with its text.

@@ -15,3 +15,4 @@ pub mod fmt;
 pub mod models;
 pub mod run;
 pub mod targets;
+pub mod tune;

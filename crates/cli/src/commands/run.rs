@@ -5,9 +5,9 @@ use crate::atomic_file::{self, Over};
 use crate::difference;
 use crate::failure::Failure;
 use crate::file_name::file_name;
-use crate::{kernel_cache, output, progress, random, remote, source, tensor_file};
+use crate::{kernel_cache, output, progress, remote, source, tensor_file};
 use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
-use routefuse::exec::{Executor, Input, Outcome};
+use routefuse::exec::{Executor, Input, Outcome, random_inputs};
 use routefuse::ir::interp;
 use routefuse::{Graph, Options, Plan, Tensor, Verified};
 use std::io::Write;
@@ -117,7 +117,7 @@ fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool, over: Over) -> Result<
             interp::check_size(graph, &extents)?;
         }
         let drawn: Vec<(String, Tensor)> =
-            names.iter().map(|n| (*n).to_owned()).zip(random::inputs(graph, &extents, seed)).collect();
+            names.iter().map(|n| (*n).to_owned()).zip(random_inputs(graph, &extents, seed)).collect();
         if let Some(folder) = &a.save_inputs {
             let made: Vec<(String, Tensor)> =
                 drawn.iter().zip(&files).filter(|(_, file)| file.is_none()).map(|(drawn, _)| drawn.clone()).collect();

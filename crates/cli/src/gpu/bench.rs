@@ -10,7 +10,7 @@ use crate::progress::{self, Bar};
 use crate::timing::dim;
 use routefuse::cuda::{CudaPlan, Gpu, GpuInfo, cudarc::driver::CudaStream};
 use routefuse::diag::Diagnostic;
-use routefuse::exec::CudaExecution;
+use routefuse::exec::{CudaExecution, ordinary_inputs};
 use routefuse::{Graph, Options, Plan, Verified};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -61,6 +61,8 @@ struct Plans {
     /// Milliseconds of loading its machine code once more.
     prepare_ms: f64,
     compiled: u64,
+    /// Kernels whose shapes are those of a record.
+    tuned: usize,
     assembled: u64,
 }
 
@@ -86,10 +88,11 @@ impl Plans {
         let fused = plan(true)?;
         let cold_ms = start.elapsed().as_secs_f64() * 1e3;
         let counters = engine.counters();
+        let tuned = gpu_bench::tuned(&engine, graph, fused.plan().target(), a)?;
         let prepare_ms = prepare_ms(&fused)?;
         let unfused = if a.vs == Versus::Unfused { Some(plan(false)?) } else { None };
         let (compiled, assembled) = (counters.compiles, counters.assembled);
-        Ok(Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, gpu })
+        Ok(Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, tuned, gpu })
     }
 }
 
@@ -135,7 +138,7 @@ impl<'a> Launches<'a> {
         let timer = Timer { stream: &self.stream, replay: self.options.graph_replay };
         let count = gpu_bench::launches(value);
         let given: Vec<(&str, u64)> = self.graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = gpu_bench::inputs(self.graph, value, self.options.seed);
+        let inputs = ordinary_inputs(self.graph, value, self.options.seed);
         let execution = |plan: &Arc<CudaPlan>| CudaExecution::new(Arc::clone(plan), &self.stream, &inputs, &given);
         let fused = execution(&self.plans.fused)?;
         let (read, written) = fused.bytes();
@@ -161,13 +164,15 @@ impl<'a> Launches<'a> {
     }
 
     fn head(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, gpu: _ } = self.plans;
+        let Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, tuned, gpu: _ } =
+            self.plans;
         let how = if self.options.graph_replay { "replays of a CUDA graph" } else { "launches on a stream" };
         writeln!(out, "@{} on cuda:{ordinal}, {}, driver for {}: {how}", self.graph.name, info.name, info.driver)?;
         let others = unfused.as_ref().map_or_else(String::new, |u| format!(", unfused {}", kernels(u)));
+        let tuned = gpu_bench::tuned_text(*tuned);
         writeln!(
             out,
-            "kernels {}{others}; {compiled} compiled, {assembled} assembled, loaded in {cold_ms:.1} ms",
+            "kernels {}{tuned}{others}; {compiled} compiled, {assembled} assembled, loaded in {cold_ms:.1} ms",
             kernels(fused)
         )?;
         writeln!(out, "loaded again from machine code in {prepare_ms:.2} ms; µs of one launch")?;
@@ -189,12 +194,13 @@ impl<'a> Launches<'a> {
     }
 
     fn machine(&self, rows: Vec<Value>) -> Value {
-        let Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, gpu: _ } = self.plans;
+        let Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, tuned, gpu: _ } =
+            self.plans;
         json!({
             "graph": self.graph.name, "device": format!("cuda:{ordinal}"), "card": info.name,
             "cuda": info.driver.to_string(), "target": fused.plan().target().name(),
             "graph_replay": self.options.graph_replay, "dim": dim(self.graph), "kernels": kernels(fused),
-            "unfused_kernels": unfused.as_ref().map(kernels), "cold_ms": cold_ms, "compiled": compiled,
+            "tuned_kernels": tuned, "unfused_kernels": unfused.as_ref().map(kernels), "cold_ms": cold_ms, "compiled": compiled,
             "assembled": assembled, "prepare_ms": prepare_ms, "empty_us": self.empty_us, "results": rows,
         })
     }

@@ -9,7 +9,7 @@ use crate::output;
 use crate::progress::{self, Bar};
 use crate::timing::dim;
 use routefuse::diag::{Diagnostic, visible};
-use routefuse::exec::HipExecution;
+use routefuse::exec::{HipExecution, ordinary_inputs};
 use routefuse::hip::{Gpu, GpuInfo, HipPlan, Stream};
 use routefuse::{Graph, Options, Verified};
 use serde_json::{Value, json};
@@ -87,6 +87,8 @@ struct Plans {
     /// Milliseconds from the graph to the loaded fused plan.
     cold_ms: f64,
     compiled: u64,
+    /// Kernels whose shapes are those of a record.
+    tuned: usize,
 }
 
 impl Plans {
@@ -111,14 +113,15 @@ impl Plans {
         let fused = plan(true)?;
         let cold_ms = start.elapsed().as_secs_f64() * 1e3;
         let compiled = engine.counters().compiles;
+        let tuned = gpu_bench::tuned(&engine, graph, fused.plan().target(), a)?;
         let unfused = if a.vs == Versus::Unfused { Some(plan(false)?) } else { None };
-        Ok(Plans { gpu, info, fused, unfused, cold_ms, compiled })
+        Ok(Plans { gpu, info, fused, unfused, cold_ms, compiled, tuned })
     }
 
     fn measure(&self, a: &Bench, graph: &Verified<Graph>, timer: &Timer<'_>, value: u64) -> Result<Row, Failure> {
         let count = gpu_bench::launches(value);
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = gpu_bench::inputs(graph, value, a.seed);
+        let inputs = ordinary_inputs(graph, value, a.seed);
         let execution = |plan: &Arc<HipPlan>| HipExecution::new(Arc::clone(plan), timer.stream, &inputs, &given);
         let fused = execution(&self.fused)?;
         let (read, written) = fused.bytes();
@@ -137,12 +140,13 @@ impl Plans {
     }
 
     fn head(&self, a: &Bench, graph: &Graph, out: &mut impl Write) -> std::io::Result<()> {
-        let Plans { info, fused, unfused, cold_ms, compiled, gpu } = self;
+        let Plans { info, fused, unfused, cold_ms, compiled, tuned, gpu } = self;
         let how = if a.graph_replay { "replays of a HIP graph" } else { "launches on a stream" };
         let (name, device) = (visible(&graph.name), gpu.device());
         writeln!(out, "@{name} on {device}, {}, {}, runtime {}: {how}", info.name, info.architecture, info.driver)?;
         let others = unfused.as_ref().map_or_else(String::new, |u| format!(", unfused {}", kernels(u)));
-        writeln!(out, "kernels {}{others}; {compiled} compiled, loaded in {cold_ms:.1} ms", kernels(fused))?;
+        let tuned = gpu_bench::tuned_text(*tuned);
+        writeln!(out, "kernels {}{tuned}{others}; {compiled} compiled, loaded in {cold_ms:.1} ms", kernels(fused))?;
         writeln!(out, "µs of one launch; a copy reads and writes as many bytes in all\n")?;
         let dim = visible(dim(graph));
         writeln!(
@@ -153,12 +157,12 @@ impl Plans {
     }
 
     fn machine(&self, a: &Bench, graph: &Graph, rows: Vec<Value>) -> Value {
-        let Plans { info, fused, unfused, cold_ms, compiled, gpu } = self;
+        let Plans { info, fused, unfused, cold_ms, compiled, tuned, gpu } = self;
         json!({
             "graph": graph.name, "device": gpu.device().to_string(), "card": info.name,
             "architecture": info.architecture, "hip": info.driver.to_string(),
             "target": fused.plan().target().name(), "graph_replay": a.graph_replay, "dim": dim(graph),
-            "kernels": kernels(fused), "unfused_kernels": unfused.as_ref().map(kernels), "cold_ms": cold_ms,
+            "kernels": kernels(fused), "tuned_kernels": tuned, "unfused_kernels": unfused.as_ref().map(kernels), "cold_ms": cold_ms,
             "compiled": compiled, "results": rows,
         })
     }

@@ -46,6 +46,11 @@ pub fn with(builder: EngineBuilder, options: &CacheOptions) -> Result<EngineBuil
     })
 }
 
+/// Whether an engine writes to a remote cache.
+pub fn writes(engine: &Engine) -> bool {
+    engine.cache().remote().is_some_and(|remote| remote.options().write)
+}
+
 /// Waits for what is being written.
 pub fn settle(engine: &Engine) {
     if let Some(remote) = engine.cache().remote() {

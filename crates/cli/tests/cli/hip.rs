@@ -10,14 +10,18 @@ use std::process::{Command, Stdio};
 const GPUS: &str = "gfx942:sramecc+:xnack-,gfx1100,gfx906";
 
 /// The stand-in in a folder of its own.
-fn stand_in() -> tempfile::TempDir {
+pub fn stand_in() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let source = root().join("runtime/tests/stand_in/hip.c");
-    let library = folder.path().join("libamdhip64.so.7");
+    build("hip.c", &folder.path().join("libamdhip64.so.7"));
+    folder
+}
+
+/// Builds a stand-in.
+pub fn build(source: &str, library: &Path) {
+    let source = root().join("runtime/tests/stand_in").join(source);
     let flags = ["-std=gnu11", "-O1", "-shared", "-fPIC", "-pthread", "-o"];
     let built = Command::new("cc").args(flags).arg(library).arg(source).status();
     assert!(built.is_ok_and(|s| s.success()), "the stand-in is built");
-    folder
 }
 
 fn root() -> PathBuf {
@@ -25,7 +29,7 @@ fn root() -> PathBuf {
 }
 
 /// Runs the program, which finds the stand-in.
-fn ran(folder: &Path, args: &[&str], more: &[(&str, &Path)]) -> Ran {
+pub fn ran(folder: &Path, args: &[&str], more: &[(&str, &Path)]) -> Ran {
     let mut command = command(args);
     command.env("LD_LIBRARY_PATH", folder).env("ROUTEFUSE_STAND_IN_GPUS", GPUS).envs(more.iter().copied());
     let output = command.output().unwrap();
@@ -80,29 +84,38 @@ fn a_line_for_each_extent() {
 /// `run --check` executes the machine code.
 #[test]
 fn every_bit() {
+    let Some(emulator) = emulator(2) else { return };
+    let (folder, path) = (stand_in(), example("e_post_chain"));
+    for device in ["hip:0", "hip:1"] {
+        let args = ["run", &path, "--dim", "T=5", "--seed", "3", "--device", device, "--check"];
+        let text = ran(folder.path(), &args, &borrowed(&emulator)).ok();
+        assert!(text.contains("every bit as the interpreter's"), "{text}");
+    }
+}
+
+/// What [`ran`] takes.
+pub fn borrowed<'a>(variables: &'a [(&'static str, PathBuf)]) -> Vec<(&'static str, &'a Path)> {
+    variables.iter().map(|(name, value)| (*name, value.as_path())).collect()
+}
+
+/// What tells the stand-in of the emulator; `None` if there is no Python for it, and so many cases are skipped.
+pub fn emulator(cases: usize) -> Option<Vec<(&'static str, PathBuf)>> {
     let local = root().join(".venv/bin/python");
     let python = std::env::var_os("ROUTEFUSE_PYTHON").map_or(local, PathBuf::from);
     let numpy = Command::new(&python).args(["-c", "import numpy"]).stderr(Stdio::null()).status();
     if !numpy.is_ok_and(|s| s.success()) {
         assert!(!std::env::var("REQUIRE_AMDEMU").is_ok_and(|v| v != "0"), "no Python with numpy");
-        println!("skipped: 2 cases: no Python with numpy");
+        println!("skipped: {cases} cases: no Python with numpy");
         if let Some(counted) = std::env::var_os("ROUTEFUSE_SKIPS") {
             let mut file = std::fs::OpenOptions::new().create(true).append(true).open(counted).unwrap();
-            file.write_all(&b"no Python with numpy\n".repeat(2)).unwrap();
+            file.write_all(&b"no Python with numpy\n".repeat(cases)).unwrap();
         }
-        return;
+        return None;
     }
-    let folder = stand_in();
-    let (serve, path) = (root().join("tests/amdemu/serve.py"), example("e_post_chain"));
     let objdump = std::env::var_os("LLVM_OBJDUMP").unwrap_or("/usr/lib/llvm-22/bin/llvm-objdump".into());
-    let emulator = [
-        ("ROUTEFUSE_STAND_IN_EMULATOR", serve.as_path()),
-        ("ROUTEFUSE_PYTHON", python.as_path()),
-        ("LLVM_OBJDUMP", Path::new(&objdump)),
-    ];
-    for device in ["hip:0", "hip:1"] {
-        let args = ["run", &path, "--dim", "T=5", "--seed", "3", "--device", device, "--check"];
-        let text = ran(folder.path(), &args, &emulator).ok();
-        assert!(text.contains("every bit as the interpreter's"), "{text}");
-    }
+    Some(vec![
+        ("ROUTEFUSE_STAND_IN_EMULATOR", root().join("tests/amdemu/serve.py")),
+        ("ROUTEFUSE_PYTHON", python),
+        ("LLVM_OBJDUMP", PathBuf::from(objdump)),
+    ])
 }

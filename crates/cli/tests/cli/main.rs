@@ -17,3 +17,4 @@ mod output;
 mod program;
 mod run;
 mod tensors;
+mod tune;

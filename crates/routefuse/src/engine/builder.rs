@@ -20,6 +20,8 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct EngineBuilder {
     compiler: Option<Arc<dyn Compiler>>,
+    /// The compiler has a bundle's name and makes nothing.
+    bundled: bool,
     cancel: Cancel,
     kernels: Option<Arc<KernelCache>>,
     bundles: Vec<TrustedBundle>,
@@ -36,6 +38,11 @@ impl EngineBuilder {
     pub fn compiler(mut self, compiler: Arc<dyn Compiler>) -> EngineBuilder {
         self.compiler = Some(compiler);
         self
+    }
+
+    /// A bundle's name in the place of a compiler.
+    pub(super) fn bundled(self, bundle: &TrustedBundle) -> EngineBuilder {
+        EngineBuilder { bundled: true, ..self.compiler(Bundled::of(bundle)) }
     }
 
     /// A handle that ends what the engine compiles, its plans' [`Plan::prepare`](crate::Plan::prepare) included, with the error
@@ -103,8 +110,9 @@ impl EngineBuilder {
                 trust.permits(bundle).map_err(|u| untrusted(&u))?;
             }
         }
-        let EngineBuilder { compiler, cancel, kernels, bundles, disk, .. } = self;
+        let EngineBuilder { compiler, bundled, cancel, kernels, bundles, disk, .. } = self;
         let compiler = compiler.map(|c| Cancellable::of(c, &cancel)).or_else(|| built_in(&cancel));
+        let compiles = compiler.is_some() && !bundled;
         let compiler = compiler.or_else(|| bundles.first().map(|b| Bundled::of(b)));
         let kernels = match kernels {
             Some(_) if own => {
@@ -137,7 +145,7 @@ impl EngineBuilder {
                 Arc::new(cache)
             }
         };
-        Ok(Engine { compiler, kernels, plans: papaya::HashMap::new(), cancel })
+        Ok(Engine { compiler, compiles, kernels, plans: papaya::HashMap::new(), cancel })
     }
 
     /// Whether there is a disk, a bundle or a remote cache.

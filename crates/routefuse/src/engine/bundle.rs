@@ -54,7 +54,7 @@ unsafe impl Compiler for Bundled {
 pub(super) fn builder(path: &Path, trust: &Trust) -> Result<EngineBuilder, Error> {
     let bundle = Bundle::read(path).map_err(|t| unreadable(&t))?;
     let bundle = TrustedBundle::new(bundle, trust).map_err(|u| untrusted(&u))?;
-    Ok(Engine::builder().compiler(Bundled::of(&bundle)).bundle(bundle))
+    Ok(Engine::builder().bundled(&bundle).bundle(bundle))
 }
 
 /// `RF0814` for a bundle.
@@ -159,6 +159,13 @@ mod make {
                 for ((kernel, variant), artifact) in jobs.zip(plan.artifacts()?) {
                     if !bundle.kernel(&KeyText::of(kernel, variant, &**compiler), artifact) {
                         return Err(unstorable(&kernel.kernel.name).into());
+                    }
+                }
+            }
+            for (_, graph) in graphs {
+                for kernel in engine.tuned_kernels(graph, target, options)? {
+                    if let Some(tuning) = &kernel.tuning {
+                        bundle.tuning(&kernel.key, tuning);
                     }
                 }
             }

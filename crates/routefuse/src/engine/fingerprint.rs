@@ -23,6 +23,14 @@ impl Fingerprint {
         Fingerprint(*blake3::hash(&bytes.0).as_bytes())
     }
 
+    /// The same of a time when so often what is known of tunings had changed.
+    #[cfg(feature = "graphs")]
+    pub(crate) fn after(self, changes: u64) -> Fingerprint {
+        let mut bytes = Bytes(self.0.to_vec());
+        changes.hash(&mut bytes);
+        if changes == 0 { self } else { Fingerprint(*blake3::hash(&bytes.0).as_bytes()) }
+    }
+
     #[cfg(feature = "graphs")]
     pub(crate) fn of(graph: &Graph, target: Target, options: &Options) -> Fingerprint {
         // Destructured so that a new field cannot be forgotten.

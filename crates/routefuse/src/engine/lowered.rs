@@ -18,7 +18,9 @@ pub(crate) struct Lowered {
 }
 
 impl Lowered {
-    /// Canonicalises, fuses and schedules, until it is cancelled. The only place of the facade that does.
+    /// Canonicalises, fuses and schedules, until it is cancelled. The only place of the facade that does. `tuned` gives the
+    /// kernel with other shapes than the built-in ones, where there is a record of them; it is asked unless the options force
+    /// shapes or want the built-in ones.
     ///
     /// # Errors
     /// `RF0815` if an operation is larger than a kernel may be; `RF0816` if it was cancelled.
@@ -27,12 +29,15 @@ impl Lowered {
         target: Target,
         options: &Options,
         cancel: &Cancel,
+        tuned: &dyn Fn(&Verified<Scheduled>) -> Option<Verified<Scheduled>>,
     ) -> Result<Lowered, Diagnostics> {
         let start = Instant::now();
         let compiled = compile_graph_until(graph.clone(), options, cancel)?;
         let kernels = compiled.program.steps.iter().map(|step| {
             cancel.check()?;
-            schedule_in(step.kernel.clone(), target, options.shape)
+            let built_in = schedule_in(step.kernel.clone(), target, options.shape)?;
+            let records = options.records && options.shape.is_none();
+            Ok(if records { tuned(&built_in) } else { None }.unwrap_or(built_in))
         });
         let kernels = kernels.collect::<Result<_, Diagnostic>>()?;
         Ok(Lowered { compiled, kernels, time: start.elapsed() })

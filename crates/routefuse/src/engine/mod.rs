@@ -11,12 +11,20 @@ mod fingerprint;
 mod layers;
 #[cfg(feature = "graphs")]
 mod lowered;
+#[cfg(feature = "graphs")]
+mod records;
 mod seal;
+#[cfg(feature = "graphs")]
+mod tune;
 
 pub use builder::EngineBuilder;
+#[cfg(feature = "graphs")]
+pub use records::TunedKernel;
 pub use routefuse_ir::cancel::Cancel;
 pub use routefuse_runtime::{Compiler, Progress};
 pub use seal::Sealed;
+#[cfg(feature = "graphs")]
+pub use tune::{KernelTuning, TuneOptions, TuneReport};
 
 #[cfg(feature = "graphs")]
 pub(crate) use lowered::Lowered;
@@ -47,6 +55,9 @@ use std::sync::Arc;
 /// shared by as many threads as one likes.
 pub struct Engine {
     compiler: Option<Arc<dyn Compiler>>,
+    /// The compiler makes code: it is more than the name of a bundle's.
+    #[cfg_attr(not(feature = "graphs"), allow(dead_code))]
+    compiles: bool,
     kernels: Arc<KernelCache>,
     plans: papaya::HashMap<Fingerprint, Arc<Plan>>,
     /// What ends compiling.
@@ -81,9 +92,9 @@ impl Engine {
     /// [cancelled](EngineBuilder::cancel). All others are defects of routefuse.
     #[cfg(feature = "graphs")]
     pub fn compile(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Arc<Plan>, Error> {
-        let fingerprint = Fingerprint::of(graph, *target, options);
+        let fingerprint = Fingerprint::of(graph, *target, options).after(self.kernels.tunings_changed());
         self.plan_of(fingerprint, || {
-            let (program, kernels) = Lowered::of(graph, *target, options, &self.cancel)?.into_parts();
+            let (program, kernels) = self.lowered(graph, *target, options)?.into_parts();
             let schedules = kernels.into_iter().map(|k| k.into_inner().schedule).collect();
             let (compiler, cache) = (Arc::clone(self.compiler()?), Arc::clone(&self.kernels));
             Ok(Plan::new(program, schedules, *target, compiler, cache)?)
@@ -97,6 +108,44 @@ impl Engine {
     #[cfg(feature = "graphs")]
     pub fn compile_unfused(&self, graph: &Verified<Graph>, target: &Target) -> Result<Arc<Plan>, Error> {
         self.compile(graph, target, &Options::unfused())
+    }
+
+    /// Measures, on a GPU that is there, the shapes that the row schedules of a graph's kernels may have there, chooses the best
+    /// ones and from how many rows on, and keeps the answer as a record: in memory, in the engine's directory and in a remote
+    /// cache that it writes to. [`Engine::compile`] follows it from then on, here and in other processes and on machines that
+    /// share the caches, and bundles carry it. Any shape gives the same bits; a schedule without a record is the built-in one.
+    ///
+    /// Every candidate is compiled, by the threads of a pool if there is one, and kept nowhere. Nothing else should use the GPU
+    /// meanwhile. A graph without row schedules has nothing to choose: then the report has no kernels.
+    ///
+    /// # Errors
+    /// `RF0809` for the host, if there is no such GPU, or if this build does not run plans there; `RF0810` if the cache is sealed;
+    /// those of [`Engine::compile`], of preparing a plan and of its launches; `RF0816` if it was cancelled.
+    #[cfg(feature = "graphs")]
+    pub fn tune(
+        &self,
+        graph: &Verified<Graph>,
+        device: routefuse_runtime::Device,
+        options: &TuneOptions,
+        pool: Option<&ThreadPool>,
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<TuneReport, Error> {
+        tune::tune(self, graph, device, options, pool, progress)
+    }
+
+    /// The kernels of a graph that a tuning is possible for on a target, each with the record that is followed there, if there
+    /// is one.
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile`].
+    #[cfg(feature = "graphs")]
+    pub fn tuned_kernels(
+        &self,
+        graph: &Verified<Graph>,
+        target: &Target,
+        options: &Options,
+    ) -> Result<Vec<TunedKernel>, Error> {
+        records::tuned_kernels(self, graph, *target, options)
     }
 
     /// The plans of many graphs, such as a model's layers, prepared. Equal graphs are one plan, and equal kernels of
@@ -199,7 +248,7 @@ impl Engine {
     /// Those of [`Engine::compile`], but for the lack of a compiler.
     #[cfg(feature = "graphs")]
     pub fn stages(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Stages, Error> {
-        Ok(Stages::of(graph, &Lowered::of(graph, *target, options, &self.cancel)?))
+        Ok(Stages::of(graph, &self.lowered(graph, *target, options)?))
     }
 
     /// The keys under which the code of a graph's kernels is kept: for each kernel, one a variant.
@@ -209,7 +258,7 @@ impl Engine {
     #[cfg(feature = "graphs")]
     pub fn keys(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Vec<KernelKey>, Error> {
         let compiler = self.compiler()?;
-        Ok(KernelKey::all(Lowered::of(graph, *target, options, &self.cancel)?.kernels(), &**compiler))
+        Ok(KernelKey::all(self.lowered(graph, *target, options)?.kernels(), &**compiler))
     }
 
     /// What became of a graph and why: kernels, cuts, proofs, bytes.
@@ -219,7 +268,7 @@ impl Engine {
     #[cfg(feature = "graphs")]
     pub fn explain(&self, graph: &Verified<Graph>, options: &Options) -> Result<Report, Error> {
         // The report tells of the schedules of every target, whichever the lowering is for.
-        Ok(Lowered::of(graph, Target::host(), options, &self.cancel)?.report()?)
+        Ok(self.lowered(graph, Target::host(), options)?.report()?)
     }
 
     /// The graph as it was written beside the kernels that it becomes. No compiler is needed; the picture is the same in every
@@ -229,7 +278,7 @@ impl Engine {
     /// Those of [`Engine::compile`], but for the lack of a compiler.
     #[cfg(feature = "graphs")]
     pub fn picture(&self, graph: &Verified<Graph>, options: &Options) -> Result<Picture, Error> {
-        Picture::of(graph, &Lowered::of(graph, Target::host(), options, &self.cancel)?)
+        Picture::of(graph, &self.lowered(graph, Target::host(), options)?)
     }
 
     /// An artifact's metadata as JSON text: `format` (the version of this form), the key, the entry point, target, variant,
@@ -287,6 +336,17 @@ impl Engine {
     /// are prepared go on as before; so do new plans of kernels that are loaded.
     pub fn sealed(&self) -> Sealed {
         Sealed::seal(&self.kernels)
+    }
+
+    /// The graph on its way to the target, with the shapes of the records that there are.
+    #[cfg(feature = "graphs")]
+    fn lowered(
+        &self,
+        graph: &Verified<Graph>,
+        target: Target,
+        options: &Options,
+    ) -> Result<Lowered, routefuse_ir::Diagnostics> {
+        Lowered::of(graph, target, options, &self.cancel, &|built_in| records::followed(self, built_in))
     }
 
     fn compiler(&self) -> Result<&Arc<dyn Compiler>, Diagnostic> {

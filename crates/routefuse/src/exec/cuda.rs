@@ -3,7 +3,7 @@
 use super::gpu::Room;
 use routefuse_ir::{Code, Diagnostic};
 use routefuse_runtime::cuda::cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError};
-use routefuse_runtime::cuda::{Cuda, Gpu, Launch};
+use routefuse_runtime::cuda::{Cuda, Gpu, Launch, Replay};
 use std::sync::Arc;
 
 /// A plan on a GPU of NVIDIA's with the memory of its launches.
@@ -18,6 +18,7 @@ fn driver(what: &str) -> impl FnOnce(DriverError) -> Diagnostic {
 unsafe impl Room for Cuda {
     type Own = CudaStream;
     type Memory = CudaSlice<u8>;
+    type Replay = Replay;
 
     fn stream(gpu: &Gpu) -> Result<Arc<CudaStream>, Diagnostic> {
         // One stream has nothing to wait for, and events that are recorded outside would break a capture.
@@ -40,5 +41,19 @@ unsafe impl Room for Cuda {
 
     fn launch_on(stream: &Arc<CudaStream>) -> Launch<'_> {
         Launch::on(stream)
+    }
+
+    fn capture(stream: &Arc<CudaStream>, body: &dyn Fn() -> Result<(), Diagnostic>) -> Result<Replay, Diagnostic> {
+        Replay::capture(stream, body)
+    }
+
+    unsafe fn replay_us(_: &Arc<CudaStream>, replay: &Replay) -> Result<f64, Diagnostic> {
+        // SAFETY: the caller vouches for what was captured.
+        unsafe { replay.launch_us() }
+    }
+
+    fn names(gpu: &Gpu) -> Result<(String, String), Diagnostic> {
+        let info = gpu.info()?;
+        Ok((info.name, info.driver.to_string()))
     }
 }

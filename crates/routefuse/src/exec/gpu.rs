@@ -18,6 +18,8 @@ pub unsafe trait Room: Driver {
     type Own: Send + Sync;
     /// Memory of the GPU, freed when dropped.
     type Memory: Send + Sync;
+    /// Captured launches, to be replayed.
+    type Replay;
 
     /// A stream on this GPU.
     ///
@@ -42,6 +44,27 @@ pub unsafe trait Room: Driver {
 
     /// A launch on the stream.
     fn launch_on(stream: &Arc<Self::Own>) -> Launch<'_, Self>;
+
+    /// What `body` gives the stream, as a graph; none of it runs here.
+    ///
+    /// # Errors
+    /// Those of `body`; `RF0808` if the driver refuses the capture.
+    fn capture(stream: &Arc<Self::Own>, body: &dyn Fn() -> Result<(), Diagnostic>) -> Result<Self::Replay, Diagnostic>;
+
+    /// Microseconds of the GPU's time for one replay, which is waited for.
+    ///
+    /// # Errors
+    /// `RF0808` if the driver refuses it, or something of it failed.
+    ///
+    /// # Safety
+    /// Plans and memory of the captured launches are alive, and nobody else uses the memory meanwhile.
+    unsafe fn replay_us(stream: &Arc<Self::Own>, replay: &Self::Replay) -> Result<f64, Diagnostic>;
+
+    /// The card, as its driver calls it, and the driver, as it calls itself.
+    ///
+    /// # Errors
+    /// `RF0808` if the driver does not say.
+    fn names(gpu: &Gpu<Self>) -> Result<(String, String), Diagnostic>;
 }
 
 /// A plan on a GPU and the arguments of its launches, on one stream.
@@ -173,9 +196,44 @@ impl<D: Room> GpuExecution<D> {
         Ok(Outcome { outputs, trapped: word.is_some_and(|t| t.bits(0) != 0) })
     }
 
+    /// So many launches with the same arguments, captured to be timed again and again.
+    ///
+    /// # Errors
+    /// What a launch reports; `RF0808` if the driver refuses the capture.
+    pub fn captured(&self, times: u64) -> Result<Captured<'_, D>, Diagnostic> {
+        // Nothing runs now, but what a launch refuses is refused.
+        let replay = D::capture(&self.stream, &|| self.launch(times))?;
+        Ok(Captured { replay, times, execution: self })
+    }
+
     /// The bytes of all inputs, and of all outputs, as [`HostExecution::bytes`](super::HostExecution::bytes).
     pub fn bytes(&self) -> (u64, u64) {
         self.bytes
+    }
+}
+
+/// Launches of an execution, captured.
+pub struct Captured<'e, D: Room> {
+    replay: D::Replay,
+    times: u64,
+    execution: &'e GpuExecution<D>,
+}
+
+impl<D: Room> Captured<'_, D> {
+    /// Microseconds of the GPU's time for one of the launches, in one replay of all; it is waited for.
+    ///
+    /// # Errors
+    /// `RF0808` if the driver refuses it, or a kernel failed.
+    pub fn launch_us(&mut self) -> Result<f64, Diagnostic> {
+        // SAFETY: the execution, with its plan and its memory, is borrowed, and its launches are one after the other on its stream.
+        let us = unsafe { D::replay_us(&self.execution.stream, &self.replay)? };
+        Ok(us / self.times.max(1) as f64)
+    }
+}
+
+impl<D: Room> fmt::Debug for Captured<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Captured({} launches of {:?})", self.times, self.execution)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::gpu::Room;
 use routefuse_ir::Diagnostic;
-use routefuse_runtime::hip::{Gpu, Hip, Launch, Memory, Stream};
+use routefuse_runtime::hip::{Event, Gpu, Graph, Hip, Launch, Memory, Stream};
 use std::sync::Arc;
 
 /// A plan on a GPU of AMD's with the memory of its launches.
@@ -20,6 +20,7 @@ fn with(what: &str) -> impl FnOnce(Diagnostic) -> Diagnostic {
 unsafe impl Room for Hip {
     type Own = Stream;
     type Memory = Memory;
+    type Replay = Graph;
 
     fn stream(gpu: &Gpu) -> Result<Arc<Stream>, Diagnostic> {
         Stream::new(gpu).map(Arc::new)
@@ -39,5 +40,22 @@ unsafe impl Room for Hip {
 
     fn launch_on(stream: &Arc<Stream>) -> Launch<'_> {
         Launch::on(stream)
+    }
+
+    fn capture(stream: &Arc<Stream>, body: &dyn Fn() -> Result<(), Diagnostic>) -> Result<Graph, Diagnostic> {
+        stream.capture(body)
+    }
+
+    unsafe fn replay_us(stream: &Arc<Stream>, replay: &Graph) -> Result<f64, Diagnostic> {
+        let before = Event::on(stream)?;
+        // SAFETY: the caller vouches for what was captured.
+        unsafe { replay.launch(stream)? };
+        let after = Event::on(stream)?;
+        Ok(f64::from(before.milliseconds_to(&after)?) * 1e3)
+    }
+
+    fn names(gpu: &Gpu) -> Result<(String, String), Diagnostic> {
+        let info = gpu.info()?;
+        Ok((info.name, info.driver.to_string()))
     }
 }

@@ -33,16 +33,20 @@ mod gpu;
 #[cfg(feature = "hip")]
 mod hip;
 mod host;
+#[cfg(feature = "graphs")]
+mod random;
 
 pub use arguments::Input;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaExecution;
 pub use executor::{Execution, Executor};
 #[cfg(any(feature = "cuda", feature = "hip"))]
-pub use gpu::{GpuExecution, Room};
+pub use gpu::{Captured, GpuExecution, Room};
 #[cfg(feature = "hip")]
 pub use hip::HipExecution;
 pub use host::HostExecution;
+#[cfg(feature = "graphs")]
+pub use random::{ordinary_inputs, random_inputs};
 pub use routefuse_runtime::{Device, Element, WORKSPACE_ALIGN, Workspace};
 
 use routefuse_ir::Tensor;

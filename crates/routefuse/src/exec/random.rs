@@ -1,14 +1,13 @@
 //! Inputs from a seed: hostile in part, for what is compared; ordinary, for what is timed.
 
-use routefuse::ir::Literal;
-use routefuse::{DType, Graph, Tensor, Verified};
+use routefuse_ir::{DType, Graph, Literal, Tensor, Verified};
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, seedable, and the same everywhere.
-pub struct Random(pub u64);
+struct Random(u64);
 
 impl Random {
     /// The next 64 bits.
-    pub fn bits(&mut self) -> u64 {
+    fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -51,14 +50,21 @@ impl Random {
     }
 }
 
-/// Every input of a graph, with `extents[i]` for its i-th symbol, hostile in part.
-pub fn inputs(graph: &Verified<Graph>, extents: &[u64], seed: u64) -> Vec<Tensor> {
+/// Every input of a graph from a seed, with `extents[i]` for its i-th symbol: small integers, floats between −2 and 2, and one
+/// element in sixteen that is any bits at all. For what is compared.
+pub fn random_inputs(graph: &Verified<Graph>, extents: &[u64], seed: u64) -> Vec<Tensor> {
     made(graph, extents, seed, Random::element)
 }
 
-/// As [`inputs`], of elements as real launches have them: what is timed may depend on whether a row has a NaN.
-pub fn ordinary_inputs(graph: &Verified<Graph>, extents: &[u64], seed: u64) -> Vec<Tensor> {
-    made(graph, extents, seed, Random::ordinary)
+/// As [`random_inputs`], for so many rows of every symbol and of elements as real launches have them: floats of about normal
+/// distribution, small integers, and for an integer scalar, which is a number of rows, all of them but an eighth. For what is
+/// timed: code may depend on whether a row has a NaN.
+pub fn ordinary_inputs(graph: &Verified<Graph>, rows: u64, seed: u64) -> Vec<Tensor> {
+    let mut inputs = made(graph, &vec![rows; graph.symbols.len()], seed, Random::ordinary);
+    for input in inputs.iter_mut().filter(|t| t.shape().is_empty() && t.dtype().is_int() && t.dtype().size() >= 4) {
+        input.set_bits(0, rows - rows / 8);
+    }
+    inputs
 }
 
 fn made(graph: &Verified<Graph>, extents: &[u64], seed: u64, element: fn(&mut Random, DType) -> u64) -> Vec<Tensor> {

@@ -1,0 +1,148 @@
+//! `routefuse tune`.
+
+use super::bench::extents;
+use super::run::check_size;
+use crate::args::{CacheOptions, Tune};
+use crate::failure::Failure;
+use crate::{kernel_cache, output, progress, remote, source, timing};
+use routefuse::Engine;
+use routefuse::cache::Trial;
+use routefuse::diag::{Code, Diagnostic, visible};
+use routefuse::engine::{KernelTuning, TuneOptions, TuneReport};
+use routefuse::ir::{RowShape, shapes_text};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub fn run(a: &Tune, cache: &CacheOptions) -> Result<(), Failure> {
+    let graph = source::graph(&a.graph)?;
+    let given = extents(&graph, a.dim.as_ref())?;
+    let options = TuneOptions::default().with(|o| {
+        o.rows = given.unwrap_or_else(|| if graph.symbols.is_empty() { vec![1] } else { std::mem::take(&mut o.rows) });
+        o.margin = a.margin / 100.0;
+        o.samples = a.samples;
+        o.limit = Duration::from_secs(a.limit);
+        o.seed = a.seed;
+        o.keep = !a.dry_run;
+    });
+    for rows in &options.rows {
+        check_size(&graph, &vec![*rows; graph.symbols.len()])?;
+    }
+    let engine = kernel_cache::engine(cache)?;
+    if options.keep && engine.cache().disk().is_none() && !remote::writes(&engine) {
+        let message = "there is no cache to keep the answer in";
+        let help = "name its directory by --cache-dir or $ROUTEFUSE_CACHE_DIR, or add --dry-run";
+        return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
+    }
+    let pool = rayon::ThreadPoolBuilder::new().build();
+    let pool = pool.map_err(|e| Diagnostic::new(Code::Internal, format!("no threads can be started: {e}")))?;
+    let report =
+        progress::compiling(|bar| engine.tune(&graph, a.on.device.into(), &options, Some(&pool), &bar.report()))?;
+    remote::settle(&engine);
+    let mut out = output::stdout(a.json);
+    if a.json {
+        writeln!(out, "{:#}", machine(&engine, &report, timing::dim(&graph)))?;
+    } else {
+        text(&engine, &report, timing::dim(&graph), &mut out)?;
+    }
+    let lost = |k: &&KernelTuning| k.kept.as_ref().is_some_and(|kept| !kept.on_disk && !kept.remote);
+    if let Some(kernel) = report.tuned.iter().find(lost) {
+        let why = engine.cache().disk().and_then(|disk| disk.last_trouble()).unwrap_or_default();
+        let message = format!("the record of kernel `{}` was not kept: {why}", visible(&kernel.kernel));
+        return Err(Diagnostic::new(Code::CacheTrouble, message).help("name another directory by --cache-dir").into());
+    }
+    Ok(())
+}
+
+/// The file that holds a record.
+fn file(engine: &Engine, kernel: &KernelTuning) -> Option<PathBuf> {
+    let disk = engine.cache().disk().filter(|_| kernel.kept.as_ref().is_some_and(|kept| kept.on_disk))?;
+    Some(disk.path(kernel.key.key()))
+}
+
+fn text(engine: &Engine, report: &TuneReport, dim: &str, out: &mut impl Write) -> std::io::Result<()> {
+    let TuneReport { graph, device, card, driver, target, kernels, tuned, .. } = report;
+    writeln!(out, "@{} on {device}, {}, {}, target {target}", visible(graph), visible(card), visible(driver))?;
+    let s = if *kernels == 1 { "kernel" } else { "kernels" };
+    if tuned.is_empty() {
+        return writeln!(out, "nothing to choose: no lanes share a row in its {kernels} {s}");
+    }
+    writeln!(out, "{} of {kernels} {s} tuned; µs of one launch, the best of each column marked by *", tuned.len())?;
+    for kernel in tuned {
+        writeln!(out)?;
+        table(kernel, dim, out)?;
+        writeln!(out, "\nbuilt in  {}", shapes_text(&kernel.built_in))?;
+        let chosen = if kernel.is_built_in() { "the same".to_owned() } else { shapes_text(&kernel.tuning.shapes) };
+        writeln!(out, "chosen    {chosen}")?;
+        let kept = match (&kernel.kept, file(engine, kernel)) {
+            (None, _) => "nowhere".to_owned(),
+            (_, Some(file)) => file.display().to_string(),
+            (Some(kept), None) => if kept.remote { "in the remote cache" } else { "nowhere" }.to_owned(),
+        };
+        writeln!(out, "kept      {kept}")?;
+    }
+    Ok(())
+}
+
+/// A line for each shape, then the built-in choice and what was chosen.
+fn table(kernel: &KernelTuning, dim: &str, out: &mut impl Write) -> std::io::Result<()> {
+    let tuning = &kernel.tuning;
+    let name = |shape: &RowShape| shape.to_string();
+    let width = tuning.trials.iter().map(|t| name(&t.shape).chars().count()).max().unwrap_or(0).max(8);
+    let heading = format!("{} by {}", visible(&kernel.kernel), visible(dim));
+    write!(out, "{heading:<width$}")?;
+    for rows in &tuning.rows {
+        write!(out, " {rows:>9} ")?;
+    }
+    writeln!(out)?;
+    let best: Vec<u64> =
+        (0..tuning.rows.len()).map(|at| tuning.trials.iter().map(|t| t.ns[at]).min().unwrap_or(0)).collect();
+    for Trial { shape, ns } in &tuning.trials {
+        write!(out, "{:<width$}", name(shape))?;
+        for (ns, best) in ns.iter().zip(&best) {
+            write!(out, " {:>9.2}{}", us(*ns), if ns == best { '*' } else { ' ' })?;
+        }
+        writeln!(out)?;
+    }
+    let times = kernel.before_and_after();
+    for (what, of) in [("built in", 0), ("chosen", 1)] {
+        write!(out, "{what:<width$}")?;
+        for pair in &times {
+            write!(out, " {:>9.2} ", us([pair.0, pair.1][of]))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn us(ns: u64) -> f64 {
+    ns as f64 / 1e3
+}
+
+fn machine(engine: &Engine, report: &TuneReport, dim: &str) -> Value {
+    let TuneReport { graph, device, card, driver, target, kernels, tuned, .. } = report;
+    let shapes = |list: &[RowShape]| -> Vec<Value> {
+        list.iter().map(|s| json!({ "most_rows": s.most_rows, "shape": s.to_string() })).collect()
+    };
+    let tuned = tuned.iter().map(|kernel| {
+        let tuning = &kernel.tuning;
+        let trials = tuning.trials.iter().map(|t| {
+            let us: Vec<f64> = t.ns.iter().map(|ns| us(*ns)).collect();
+            json!({ "shape": t.shape.to_string(), "us": us })
+        });
+        let results = tuning.rows.iter().zip(kernel.before_and_after()).map(|(rows, (before, after))| {
+            json!({ "extent": rows, "built_in_us": us(before), "chosen_us": us(after) })
+        });
+        json!({
+            "kernel": kernel.kernel, "key": kernel.key.key().to_string(), "built_in": shapes(&kernel.built_in),
+            "chosen": shapes(&tuning.shapes), "is_built_in": kernel.is_built_in(), "results": results.collect::<Vec<_>>(),
+            "trials": trials.collect::<Vec<_>>(), "file": file(engine, kernel),
+            "remote": kernel.kept.as_ref().is_some_and(|kept| kept.remote),
+        })
+    });
+    json!({
+        "graph": graph, "device": device.to_string(), "card": card, "driver": driver, "target": target.name(), "dim": dim,
+        "kernels": kernels, "tuned": tuned.collect::<Vec<_>>(),
+    })
+}
