@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .case import case, floats
+from .case import Ties, case, floats
 
 E, K, G, KEEP = 64, 8, 8, 4
 
@@ -20,6 +20,16 @@ def logits(dtype=torch.float32, e=E):
     return lambda rows, g: (floats(rows, e, dtype=dtype, generator=g),)
 
 
+def share(scores: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """The scores of the chosen, as parts of their sum."""
+    weights = scores.gather(1, ids)
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def best_of_groups(keys: torch.Tensor) -> torch.Tensor:
+    return keys.view(-1, G, E // G).amax(-1)
+
+
 @case(logits(), "_softmax _to_copy amax bitwise_not div full_like masked_fill scatter sum topk", ulp=6, unordered=True)
 @case(
     logits(torch.bfloat16),
@@ -27,7 +37,7 @@ def logits(dtype=torch.float32, e=E):
     name="grouped_softmax.bf16",
     ulp=1,
     unordered=True,
-    keys=lambda x: x.float().softmax(-1).bfloat16(),
+    ties=Ties(lambda x: x.softmax(-1), lambda x, ids: share(x.softmax(-1), ids).float(), best_of_groups, KEEP),
 )
 def grouped_softmax(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The best groups by their best expert, and the best experts of those."""
@@ -59,6 +69,9 @@ def grouped_softmax_with_shared(x: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     return weights / (routed + 1e-20), ids.int()
 
 
+BIASED = Ties(lambda x, b: x.float().sigmoid() + b, lambda x, b, ids: share(x.float().sigmoid(), ids) * 2.446)
+
+
 @case(logits_and_bias(), "_to_copy add div gather mul sigmoid sum topk", ulp=6, unordered=True)
 @case(
     logits_and_bias(torch.bfloat16),
@@ -66,7 +79,7 @@ def grouped_softmax_with_shared(x: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     ulp=6,
     unordered=True,
     name="biased.bf16",
-    keys=lambda x, b: x.float().sigmoid() + b,
+    ties=BIASED,
 )
 @case(
     logits_and_bias(torch.float16),
@@ -74,7 +87,7 @@ def grouped_softmax_with_shared(x: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     ulp=6,
     unordered=True,
     name="biased.f16",
-    keys=lambda x, b: x.float().sigmoid() + b,
+    ties=BIASED,
 )
 def biased(x: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The best by score and bias, weighted by the scores alone."""
@@ -89,7 +102,7 @@ def biased(x: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
     logits_and_bias(torch.bfloat16, torch.bfloat16),
     "_to_copy add div gather mul sigmoid sum topk",
     name="biased_rounding.bf16",
-    keys=lambda x, b: x.sigmoid() + b,
+    ties=Ties(lambda x, b: x.sigmoid() + b, lambda x, b, ids: (share(x.sigmoid(), ids) * 2.446).float()),
 )
 def biased_rounding(x: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """All of it in bf16: every operation rounds."""
@@ -137,7 +150,12 @@ def _group_scores(biased: torch.Tensor) -> torch.Tensor:
     "_to_copy add bitwise_not div full_like gather masked_fill scatter sigmoid sum topk",
     ulp=6,
     name="biased_grouped.bf16",
-    keys=lambda x, b: x.float().sigmoid() + b,
+    ties=Ties(
+        lambda x, b: x.float().sigmoid() + b,
+        lambda x, b, ids: share(x.float().sigmoid(), ids),
+        lambda keys: _group_scores(keys),
+        KEEP,
+    ),
 )
 def biased_grouped(
     x: torch.Tensor, bias: torch.Tensor, scale: float | None = None
@@ -159,7 +177,11 @@ def biased_grouped(
 
 @case(logits(), "_softmax add div sum topk", ulp=6)
 @case(
-    logits(torch.bfloat16), "_softmax add div sum topk", name="softmax_topk.bf16", ulp=1, keys=lambda x: x.softmax(-1)
+    logits(torch.bfloat16),
+    "_softmax add div sum topk",
+    name="softmax_topk.bf16",
+    ulp=1,
+    ties=Ties(lambda x: x.softmax(-1), lambda x, ids: share(x.softmax(-1), ids)),
 )
 def softmax_topk(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     weights, ids = torch.topk(x.softmax(dim=-1), K, dim=-1)
@@ -174,7 +196,12 @@ def sigmoid_topk(x: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, tor
     return weights / (weights.sum(-1, keepdim=True) + 1e-9), ids
 
 
-@case(logits(torch.bfloat16), "_softmax _to_copy gather topk", ulp=6, keys=lambda x: x)
+@case(
+    logits(torch.bfloat16),
+    "_softmax _to_copy gather topk",
+    ulp=6,
+    ties=Ties(lambda x: x, lambda x, ids: x.float().gather(1, ids).softmax(-1)),
+)
 @case(logits(), "_softmax _to_copy gather topk", ulp=6, name="raw_logits_topk.f32")
 def raw_logits_topk(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Chosen by the logits; weighted by the softmax of the chosen."""
@@ -220,14 +247,25 @@ def grouped_scaled(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @case(logits(), "_to_copy max sigmoid", ulp=6, name="llama_one_expert")
-@case(logits(torch.bfloat16), "_to_copy max sigmoid", ulp=6, name="llama_one_expert.bf16", keys=lambda x: x)
+@case(
+    logits(torch.bfloat16),
+    "_to_copy max sigmoid",
+    ulp=6,
+    name="llama_one_expert.bf16",
+    ties=Ties(lambda x: x, lambda x, ids: x.gather(1, ids).float().sigmoid()),
+)
 def one_expert(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The largest logit alone, weighted by its sigmoid."""
     best, ids = torch.max(x, dim=-1, keepdim=True)
     return torch.sigmoid(best.float()), ids.to(torch.int32)
 
 
-@case(logits(torch.bfloat16), "_to_copy div sigmoid sum topk", ulp=6, keys=lambda x: x.float().sigmoid())
+@case(
+    logits(torch.bfloat16),
+    "_to_copy div sigmoid sum topk",
+    ulp=6,
+    ties=Ties(lambda x: x.float().sigmoid(), lambda x, ids: share(x.float().sigmoid(), ids)),
+)
 def sigmoid_of_chosen(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     scores, ids = x.float().sigmoid().topk(K, dim=-1)
     return scores / scores.sum(-1, keepdim=True), ids.int()
