@@ -192,3 +192,66 @@ def test_an_op_in_a_compiled_model(engine):
     for rows in (16, 5):
         logits = torch.randn(rows, 64, device="cuda")
         torch.testing.assert_close(compiled(logits, bias), route(logits + 1, bias)[0] * 2, rtol=1e-5, atol=1e-6)
+
+
+def scaled_softmax(x, ids):
+    """Written in place, and given: what an op says of both."""
+    ids.add_(1)
+    return x.softmax(-1) * 2
+
+
+def test_an_op_in_graphs_that_torch_captures(engine):
+    """`reduce-overhead` captures a CUDA graph for each number of rows, and replays it with other tensors."""
+    pytest.importorskip("triton")
+    example = torch.empty(16, 64, device="cuda"), torch.zeros(16, 8, dtype=torch.int32, device="cuda")
+    op = capture(scaled_softmax, *example, engine=engine).as_op("routefuse_tests::scaled_softmax")
+
+    def model(x, ids):
+        mine = ids * 2
+        return op(x + 1, mine) - 1, mine
+
+    compiled = torch.compile(model, fullgraph=True, mode="reduce-overhead")
+    for rows in (16, 16, 16, 5, 5, 5):
+        x = torch.randn(rows, 64, device="cuda")
+        ids = torch.arange(rows * 8, dtype=torch.int32, device="cuda").view(rows, 8)
+        torch.compiler.cudagraph_mark_step_begin()
+        made, expected = compiled(x, ids), ((x + 1).softmax(-1) * 2 - 1, ids * 2 + 1)
+        torch.testing.assert_close(made[0], expected[0], rtol=1e-5, atol=1e-6)
+        assert torch.equal(made[1], expected[1])
+
+
+def test_an_op_in_a_cuda_graph(engine):
+    example = torch.empty(16, 64, device="cuda"), torch.zeros(16, 8, dtype=torch.int32, device="cuda")
+    op = capture(scaled_softmax, *example, engine=engine).as_op("routefuse_tests::scaled_softmax_alone")
+    x, ids = torch.randn(7, 64, device="cuda"), torch.zeros(7, 8, dtype=torch.int32, device="cuda")
+    op(x, ids)
+    graph = torch.cuda.CUDAGraph()
+    torch.cuda.synchronize()
+    with torch.cuda.graph(graph):
+        made = op(x, ids)
+    for _ in range(3):
+        x.copy_(torch.randn(7, 64))
+        graph.replay()
+    torch.cuda.synchronize()
+    torch.testing.assert_close(made, x.softmax(-1) * 2, rtol=1e-5, atol=1e-6)
+    assert (ids == 4).all()
+
+
+def test_streams_do_not_wait_for_each_other(post, engine):
+    """One kernel on several streams at once, each with its own tensors; a stream that sleeps holds no other up."""
+    host = engine.compile(routefuse.chains.graph("e_post_chain"))
+    streams = [torch.cuda.Stream() for _ in range(4)]
+    given = [arguments(50 + i) for i in range(len(streams))]
+    torch.cuda.synchronize()
+    made = []
+    with torch.cuda.stream(streams[0]):
+        torch.cuda._sleep(2_000_000_000)
+        made.append(post(*given[0]))
+    for stream, args in list(zip(streams, given))[1:]:
+        with torch.cuda.stream(stream):
+            made.append(post(*args))
+        stream.synchronize()
+    assert not streams[0].query(), "another stream waited for the one that sleeps"
+    torch.cuda.synchronize()
+    for results, args in zip(made, given):
+        assert all(same_bits(a, b) for a, b in zip(results, host(*to("cpu", args))))
