@@ -27,7 +27,8 @@
 //!   integer to integer keeps the low bits, extending by the *source's* sign; anything to `bool` is `x != 0`.
 //! - `floor`, `ceil`, `round` (of a half, to even) and `trunc` are exact, and keep the sign of what becomes a zero. `rsqrt` is
 //!   1 / √x, rounded as a root and again as a quotient.
-//! - `exp`, `exp2`, `log`, `log2`, `sigmoid`, `softplus`, `tanh` are one fixed sequence of IEEE and integer operations each ([`math`]).
+//! - `exp`, `exp2`, `log`, `log2`, `sigmoid`, `softplus`, `tanh`, `erf` are one fixed sequence of IEEE and integer operations each ([`math`]).
+//! - `rem`, `div_floor` and `rem_floor` of `f32` are what the exact remainder makes them, however large the quotient.
 //! - An id is data: a gather whose index is out of range does what its [`OutOfRange`](op::OutOfRange) policy says.
 //!
 //! # Features

@@ -18,7 +18,7 @@ struct Subject {
     holds: fn(f32, f32) -> bool,
 }
 
-const SUBJECTS: [Subject; 8] = [
+const SUBJECTS: [Subject; 9] = [
     Subject { name: "exp", run: native::exp, reference: f64::exp, holds: |_, y| y.is_sign_positive() },
     Subject {
         name: "exp2",
@@ -62,7 +62,27 @@ const SUBJECTS: [Subject; 8] = [
         reference: f64::tanh,
         holds: |x, y| y.abs() <= 1.0 && y.to_bits() == (-native::tanh(-x)).to_bits(),
     },
+    Subject {
+        name: "erf",
+        run: native::erf,
+        reference: erf,
+        holds: |x, y| y.abs() <= 1.0 && y.to_bits() == (-native::erf(-x)).to_bits(),
+    },
 ];
+
+/// 2/√π e^−x² Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!, of which no term is negative (Abramowitz and Stegun, 7.1.6).
+fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum, mut n) = (x, x, 0.0);
+    while sum + term != sum {
+        n += 1.0;
+        term *= 2.0 * x * x / (2.0 * n + 1.0);
+        sum += term;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
 
 /// Whether to visit all arguments; the first answer of no is printed.
 fn exhaustive() -> bool {

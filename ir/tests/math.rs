@@ -158,6 +158,22 @@ fn edges_are_exact() {
             (INFINITY, 1.0),
         ],
     );
+    check(
+        "erf",
+        native::erf,
+        &[
+            (-INFINITY, -1.0),
+            (-3.92, -1.0),
+            (-0.0, -0.0),
+            (0.0, 0.0),
+            (LEAST_DENORMAL, LEAST_DENORMAL),
+            (LARGEST_DENORMAL, f32::from_bits(0x0090_6EB9)),
+            (1.0, 0.842_700_8),
+            (3.92, 1.0),
+            (f32::MAX, 1.0),
+            (INFINITY, 1.0),
+        ],
+    );
 }
 
 #[test]
@@ -182,7 +198,7 @@ fn sigmoid_follows_exp_to_the_last_denormal() {
     }
 }
 
-const FUNCTIONS: [(&str, Function); 8] = [
+const FUNCTIONS: [(&str, Function); 9] = [
     ("exp", native::exp),
     ("exp2", native::exp2),
     ("log", native::log),
@@ -191,6 +207,7 @@ const FUNCTIONS: [(&str, Function); 8] = [
     ("sigmoid", native::sigmoid),
     ("softplus", native::softplus),
     ("tanh", native::tanh),
+    ("erf", native::erf),
 ];
 
 /// The functions are published: a change of a single bit anywhere must be a decision, and shows here.
@@ -206,7 +223,7 @@ fn results_are_the_published_bits() {
     assert_eq!(digests, PUBLISHED, "{digests:#018X?}");
 }
 
-const PUBLISHED: [(&str, u64); 8] = [
+const PUBLISHED: [(&str, u64); 9] = [
     ("exp", 0x157F_A675_96C6_3293),
     ("exp2", 0x03DC_3016_429A_699E),
     ("log", 0x06CF_F145_BB89_3AFC),
@@ -215,6 +232,7 @@ const PUBLISHED: [(&str, u64); 8] = [
     ("sigmoid", 0xFDBD_4ADC_B6C7_77F7),
     ("softplus", 0x872D_34B4_4252_1EED),
     ("tanh", 0xDB9F_346C_C10F_F72D),
+    ("erf", 0x3098_5D49_F94C_7E47),
 ];
 
 /// A machine of four lanes that counts its operations, constants aside.
@@ -368,7 +386,7 @@ type OnLanes = fn(&mut Counting, Lanes<f32>) -> Lanes<f32>;
 /// These run for every expert of every token: an operation more is a decision. Lanes must not disturb one another.
 #[test]
 fn costs_and_lanes() {
-    let on_lanes: [(&str, OnLanes); 8] = [
+    let on_lanes: [(&str, OnLanes); 9] = [
         ("exp", math::exp),
         ("exp2", math::exp2),
         ("log", math::log),
@@ -377,6 +395,7 @@ fn costs_and_lanes() {
         ("sigmoid", math::sigmoid),
         ("softplus", math::softplus),
         ("tanh", math::tanh),
+        ("erf", math::erf),
     ];
     let mut costs = BTreeMap::new();
     for ((name, one), (lanes_name, four)) in FUNCTIONS.into_iter().zip(on_lanes) {
@@ -398,6 +417,7 @@ fn costs_and_lanes() {
         ("sigmoid", (15, 1, 1, 6)),
         ("softplus", (27, 0, 1, 9)),
         ("tanh", (21, 1, 3, 6)),
+        ("erf", (28, 0, 3, 6)),
     ];
     assert_eq!(costs, BTreeMap::from(expected));
 }

@@ -324,7 +324,7 @@ fn dtypes(op: &OpInfo) -> String {
     };
     match mnemonic {
         "const" => "any".to_owned(),
-        "iota" => set(&answers(&|d| given(mnemonic, &[], Some(d))).iter().map(|a| a.0).collect()),
+        "iota" | "rows" => set(&answers(&|d| given(mnemonic, &[], Some(d))).iter().map(|a| a.0).collect()),
         "cast" | "bitcast" => {
             let rule = if mnemonic == "cast" { "any to any" } else { "any but bool, of one width" };
             for (from, to) in DType::ALL.into_iter().flat_map(|f| DType::ALL.map(|t| (f, t))) {
@@ -379,7 +379,7 @@ fn given(mnemonic: &str, operands: &[DType], dtype: Option<DType>) -> Option<DTy
             add("shape", AttributeValue::Shape(vec![t, Dim::Const(4)]));
             add("axis", AttributeValue::Integer(1));
         }
-        "broadcast" => add("shape", AttributeValue::Shape(vec![t, Dim::Const(4)])),
+        "broadcast" | "rows" => add("shape", AttributeValue::Shape(vec![t, Dim::Const(4)])),
         "reshape" => add("shape", AttributeValue::Shape(vec![t, Dim::Const(2), Dim::Const(2)])),
         "slice" => {
             add("start", AttributeValue::Integer(0));

@@ -202,6 +202,11 @@ impl GraphBuilder {
         self.op(Op::Iota { dtype, shape: shape.into(), axis }, &[])
     }
 
+    /// The leading extent of a shape, as a scalar: of `[T]` the number of rows.
+    pub fn rows(&mut self, dtype: DType, shape: impl Into<Vec<Dim>>) -> NodeId {
+        self.op(Op::Rows { dtype, shape: shape.into() }, &[])
+    }
+
     /// Repeats dims of extent 1 and adds leading dims.
     pub fn broadcast(&mut self, x: NodeId, shape: impl Into<Vec<Dim>>) -> NodeId {
         self.op(Op::Broadcast { shape: shape.into() }, &[x])

@@ -2,7 +2,7 @@
 
 use super::GraphBuilder;
 use crate::graph::NodeId;
-use crate::op::{Candidates, Denominator, GroupFill, GroupScore, Op, ReduceOp, TopKOrder};
+use crate::op::{Candidates, Denominator, GroupFill, GroupScore, NanOrder, Op, ReduceOp, TopKOrder};
 
 impl GraphBuilder {
     /// One constant axis reduced to extent 1.
@@ -16,9 +16,9 @@ impl GraphBuilder {
         self.reduce(op, x, axis)
     }
 
-    /// The `i32` column of the best of the inner dim; `[…, 1]`.
+    /// The `i32` column of the best of the inner dim, a NaN the least; `[…, 1]`.
     pub fn argmax(&mut self, x: NodeId) -> NodeId {
-        self.op(Op::ArgMax, &[x])
+        self.op(Op::ArgMax { nan: NanOrder::Last }, &[x])
     }
 
     /// Running sums of the inner dim.
@@ -41,14 +41,15 @@ impl GraphBuilder {
         self.op(Op::Dot, &[a, b])
     }
 
-    /// The `i32` columns of the k best of the inner dim, −1 where candidates run out; `[…, k]`.
+    /// The `i32` columns of the k best of the inner dim, −1 where candidates run out; `[…, k]`. A NaN is the least: [`Op::TopK`]
+    /// by [`GraphBuilder::op`] has the other order too.
     pub fn topk(&mut self, x: NodeId, k: u64, candidates: Candidates, order: TopKOrder) -> NodeId {
-        self.op(Op::TopK { k, candidates, order }, &[x])
+        self.op(Op::TopK { k, candidates, order, nan: NanOrder::Last }, &[x])
     }
 
     /// Whether each column is among the k best of the inner dim; bool.
     pub fn topk_mask(&mut self, x: NodeId, k: u64, candidates: Candidates) -> NodeId {
-        self.op(Op::TopKMask { k, candidates }, &[x])
+        self.op(Op::TopKMask { k, candidates, nan: NanOrder::Last }, &[x])
     }
 
     /// `[T, E]` to `[T, G]`: the score of each of `groups` groups of neighbouring columns.

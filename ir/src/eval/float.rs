@@ -37,6 +37,7 @@ pub(super) fn unary(op: UnaryOp) -> Option<ScalarFn> {
         UnaryOp::Sigmoid => arithmetic!(|x| native::sigmoid(x)),
         UnaryOp::Softplus => arithmetic!(|x| native::softplus(x)),
         UnaryOp::Tanh => arithmetic!(|x| native::tanh(x)),
+        UnaryOp::Erf => arithmetic!(|x| native::erf(x)),
         UnaryOp::Floor => arithmetic!(|x| native::floor(x)),
         UnaryOp::Ceil => arithmetic!(|x| native::ceil(x)),
         UnaryOp::Round => arithmetic!(|x| native::round(x)),
@@ -67,8 +68,10 @@ pub(super) fn binary(op: BinaryOp) -> Option<ScalarFn> {
         BinaryOp::Min(NanRule::Propagate) => arithmetic!(|a, b| order::min(&mut Native, a, b, NanRule::Propagate)),
         BinaryOp::Max(NanRule::Number) => arithmetic!(|a, b| order::max(&mut Native, a, b, NanRule::Number)),
         BinaryOp::Max(NanRule::Propagate) => arithmetic!(|a, b| order::max(&mut Native, a, b, NanRule::Propagate)),
-        BinaryOp::DivFloor | BinaryOp::RemFloor => None,
-        BinaryOp::Rem | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Shl | BinaryOp::Shr => None,
+        BinaryOp::Rem => arithmetic!(|a, b| native::fmod(a, b)),
+        BinaryOp::DivFloor => arithmetic!(|a, b| native::div_floor(a, b)),
+        BinaryOp::RemFloor => arithmetic!(|a, b| native::rem_floor(a, b)),
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Shl | BinaryOp::Shr => None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::literal::Literal;
 use crate::math::native::{self, Native};
 use crate::math::order;
 use crate::op::info::DTypes;
-use crate::op::{BinaryOp, Candidates, NanRule, ReduceOp, ScalarOp, TopKOrder};
+use crate::op::{BinaryOp, Candidates, NanOrder, NanRule, ReduceOp, ScalarOp, TopKOrder};
 
 pub use order::{NAN_KEY, NEG_INF_KEY};
 
@@ -38,9 +38,20 @@ pub fn ranked_float(key: u32) -> f32 {
 }
 
 /// The columns of the k best keys: `k` of them, −1 where candidates ran out.
-pub fn topk(dtype: DType, segment: &[u64], k: usize, candidates: Candidates, order: TopKOrder) -> Vec<i32> {
+pub fn topk(
+    dtype: DType,
+    segment: &[u64],
+    k: usize,
+    candidates: Candidates,
+    order: TopKOrder,
+    nan: NanOrder,
+) -> Vec<i32> {
+    let key = |bits: u64| match rank_key(dtype, bits, candidates) {
+        NAN_KEY if nan == NanOrder::First && dtype.is_float() => u32::MAX,
+        key => key,
+    };
     let mut ranked: Vec<(u32, usize)> =
-        segment.iter().enumerate().map(|(i, b)| (rank_key(dtype, *b, candidates), i)).filter(|r| r.0 > 0).collect();
+        segment.iter().enumerate().map(|(i, b)| (key(*b), i)).filter(|r| r.0 > 0).collect();
     ranked.sort_by_key(|(key, column)| (std::cmp::Reverse(*key), *column));
     ranked.truncate(k);
     if order == TopKOrder::Column {
@@ -52,9 +63,9 @@ pub fn topk(dtype: DType, segment: &[u64], k: usize, candidates: Candidates, ord
 }
 
 /// Whether each column is among the k best.
-pub fn topk_mask(dtype: DType, segment: &[u64], k: usize, candidates: Candidates) -> Vec<bool> {
+pub fn topk_mask(dtype: DType, segment: &[u64], k: usize, candidates: Candidates, nan: NanOrder) -> Vec<bool> {
     let mut mask = vec![false; segment.len()];
-    for column in topk(dtype, segment, k, candidates, TopKOrder::Column) {
+    for column in topk(dtype, segment, k, candidates, TopKOrder::Column, nan) {
         if let Ok(column) = usize::try_from(column) {
             mask[column] = true;
         }
@@ -75,7 +86,7 @@ pub fn reduce(op: ReduceOp, dtype: DType, segment: &[u64]) -> Option<u64> {
             Some(segment[1..].iter().fold(*first, |a, b| f(a, *b, 0)))
         }
         ReduceOp::TopTwoSum if dtype == DType::F32 => {
-            let best = topk(dtype, segment, 2, Candidates::All, TopKOrder::Value);
+            let best = topk(dtype, segment, 2, Candidates::All, TopKOrder::Value, NanOrder::Last);
             let float =
                 |c: i32| u64::from(ranked_float(rank_key(dtype, segment[c as usize], Candidates::All)).to_bits());
             Some(match best[..] {

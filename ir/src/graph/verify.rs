@@ -109,7 +109,12 @@ impl Graph {
                 help: Some(format!("write `: {}`, or leave the type out", ty.text(&self.symbols))),
             })),
             Ok(ty) => {
-                if let Err(p) = check_type(&ty, self.symbols.len()) {
+                // The shape of `rows` is that of no value.
+                let counted = match &node.op {
+                    Op::Rows { dtype, shape } => TensorType::new(*dtype, shape.clone()),
+                    _ => ty,
+                };
+                if let Err(p) = check_type(&counted, self.symbols.len()) {
                     d.push(report(p));
                 }
             }

@@ -42,6 +42,7 @@ pub fn infer(op: &Op, operands: &[TensorType], symbols: &[String]) -> Inferred {
         Op::Const(l) => cx.count(0).map(|()| TensorType::scalar(l.dtype())),
         Op::Scalar(s) => cx.scalar(*s),
         Op::Iota { dtype, shape, axis } => cx.iota(*dtype, shape, *axis),
+        Op::Rows { dtype, shape } => cx.rows(*dtype, shape),
         Op::Broadcast { shape } => cx.broadcast(shape),
         Op::Reshape { shape } => cx.reshape(shape),
         Op::Slice { start, stop } => cx.slice(*start, *stop),
@@ -54,7 +55,7 @@ pub fn infer(op: &Op, operands: &[TensorType], symbols: &[String]) -> Inferred {
         Op::UnpackWeight => cx.unpack(DType::Bf16),
         Op::Copy => cx.count(1).map(|()| operands[0].clone()),
         Op::Reduce { op, axis } => cx.reduce(*op, *axis),
-        Op::ArgMax => cx.argmax(),
+        Op::ArgMax { .. } => cx.argmax(),
         Op::CumSum => cx.cumsum(),
         Op::Softmax | Op::LogSoftmax => cx.row_of_f32(),
         Op::Renorm { denominator } => cx.renorm(*denominator),
@@ -190,6 +191,17 @@ impl Cx<'_> {
             return problem(Code::AxisOutOfRange, message, "axes count from 0");
         }
         Ok(TensorType::new(dtype, shape))
+    }
+
+    fn rows(&self, dtype: DType, shape: &[Dim]) -> Inferred {
+        self.count(0)?;
+        if !dtype.is_int() {
+            return self.unsupported(dtype, "an integer dtype");
+        }
+        if shape.is_empty() {
+            return problem(Code::RankMismatch, "`rows` of a shape without dims", "give a dim to count, as `[T]`");
+        }
+        Ok(TensorType::scalar(dtype))
     }
 
     fn broadcast(&self, shape: &[Dim]) -> Inferred {

@@ -33,7 +33,7 @@ pub fn run(graph: &Verified<Graph>, inputs: &[Tensor], given: &[(&str, u64)]) ->
         let operand_ids = graph.operands(id);
         let operands: Vec<Rc<Value>> = operand_ids.iter().filter_map(|o| values[o.index()].clone()).collect();
         let shape: Vec<u64> = node.ty.shape.iter().map(|d| d.resolve(&extents)).collect();
-        let call = Call { operands: &operands, dtype: node.ty.dtype, shape, trapped: &mut trapped };
+        let call = Call { operands: &operands, dtype: node.ty.dtype, shape, extents: &extents, trapped: &mut trapped };
         values[id.index()] = Some(call.evaluate(&node.op, inputs)?);
         for o in operand_ids {
             uses[o.index()] -= 1;
@@ -72,6 +72,8 @@ struct Call<'a> {
     operands: &'a [Rc<Value>],
     dtype: DType,
     shape: Vec<u64>,
+    /// Of each symbol.
+    extents: &'a [u64],
     trapped: &'a mut bool,
 }
 
@@ -85,6 +87,7 @@ impl Call<'_> {
             Op::Const(l) => vec![l.bits()],
             Op::Scalar(op) => self.scalar(*op)?,
             Op::Iota { dtype, axis, .. } => movement::iota(*dtype, &self.shape, *axis),
+            Op::Rows { dtype, shape } => vec![Literal::from_bits(*dtype, shape[0].resolve(self.extents)).bits()],
             Op::Broadcast { .. } => movement::broadcast(x(), &self.shape),
             Op::Reshape { .. } => x().bits.clone(),
             Op::Slice { start, stop } => movement::slice(x(), *start as usize, *stop as usize),
@@ -95,7 +98,7 @@ impl Call<'_> {
             Op::Pack { form } => self.pack(*form),
             Op::UnpackId => x().bits.iter().map(|&p| u64::from(eval::unpack_id(p as i32) as u32)).collect(),
             Op::Reduce { .. }
-            | Op::ArgMax
+            | Op::ArgMax { .. }
             | Op::CumSum
             | Op::Softmax
             | Op::LogSoftmax

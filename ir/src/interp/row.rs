@@ -5,8 +5,8 @@ use crate::dtype::DType;
 use crate::eval::{self, Evaluator, row};
 use crate::literal::Literal;
 use crate::op::{
-    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, NanRule, Op, ReduceOp, ScalarOp, TopKOrder,
-    UnaryOp,
+    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, NanOrder, NanRule, Op, ReduceOp, ScalarOp,
+    TopKOrder, UnaryOp,
 };
 use std::rc::Rc;
 
@@ -29,7 +29,7 @@ pub(super) fn evaluate(op: &Op, operands: &[Rc<Value>]) -> Option<Vec<u64>> {
     };
     match op {
         Op::Reduce { op, axis } => reduce(*op, *axis, x),
-        Op::ArgMax => all(&|s| Some(topk(dtype, s, 1, Candidates::All, TopKOrder::Value))),
+        Op::ArgMax { nan } => all(&|s| Some(topk(dtype, s, 1, Candidates::All, TopKOrder::Value, *nan))),
         Op::CumSum => all(&|s| row::cumsum(dtype, s)),
         Op::Softmax => all(&|s| {
             let e = shifted(s)?.into_iter().map(|d| f32_op(EXP, &[d])).collect::<Option<Vec<u64>>>()?;
@@ -47,9 +47,12 @@ pub(super) fn evaluate(op: &Op, operands: &[Rc<Value>]) -> Option<Vec<u64>> {
             let products = products.collect::<Option<Vec<u64>>>()?;
             products.chunks_exact(width).map(|s| row::reduce(ReduceOp::Sum, dtype, s)).collect()
         }
-        Op::TopK { k, candidates, order } => all(&|s| Some(topk(dtype, s, *k as usize, *candidates, *order))),
-        Op::TopKMask { k, candidates } => {
-            all(&|s| Some(row::topk_mask(dtype, s, *k as usize, *candidates).into_iter().map(u64::from).collect()))
+        Op::TopK { k, candidates, order, nan } => {
+            all(&|s| Some(topk(dtype, s, *k as usize, *candidates, *order, *nan)))
+        }
+        Op::TopKMask { k, candidates, nan } => {
+            let mask = |s: &[u64]| row::topk_mask(dtype, s, *k as usize, *candidates, *nan);
+            all(&|s| Some(mask(s).into_iter().map(u64::from).collect()))
         }
         Op::GroupScore { groups, score } => {
             let op = match score {
@@ -81,8 +84,8 @@ fn f32_op(op: ScalarOp, operands: &[u64]) -> Option<u64> {
     Some(f(operands[0], operands.get(1).copied().unwrap_or(0), 0))
 }
 
-fn topk(dtype: DType, segment: &[u64], k: usize, candidates: Candidates, order: TopKOrder) -> Vec<u64> {
-    row::topk(dtype, segment, k, candidates, order).into_iter().map(|c| u64::from(c as u32)).collect()
+fn topk(dtype: DType, segment: &[u64], k: usize, candidates: Candidates, order: TopKOrder, nan: NanOrder) -> Vec<u64> {
+    row::topk(dtype, segment, k, candidates, order, nan).into_iter().map(|c| u64::from(c as u32)).collect()
 }
 
 /// x − m, m the maximum of the segment.
@@ -110,7 +113,7 @@ fn group_mask(x: &Value, scores: &Value, keep: usize, fill: GroupFill) -> Option
     let rows = x.bits.chunks_exact(columns).zip(scores.bits.chunks_exact(groups));
     let mut result = Vec::with_capacity(x.bits.len());
     for (x, scores) in rows {
-        let kept = row::topk_mask(DType::F32, scores, keep, Candidates::All);
+        let kept = row::topk_mask(DType::F32, scores, keep, Candidates::All, NanOrder::Last);
         for (column, bits) in x.iter().enumerate() {
             let kept = kept[column / (columns / groups)];
             result.push(match fill {

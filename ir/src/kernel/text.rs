@@ -132,6 +132,7 @@ fn kind_text(kind: &ValueKind, dtype: DType, numbers: &Numbers, readable: bool) 
         ValueKind::Load(p) => format!("load p{}", p.0),
         ValueKind::Row => "row".to_owned(),
         ValueKind::Column => "column".to_owned(),
+        ValueKind::Extent(s) => format!("extent s{}", s.0),
         ValueKind::Scalar(op @ (ScalarOp::Cast(_) | ScalarOp::Bitcast(_)), operands) => {
             format!("{} {} to {dtype}", op.mnemonic(), numbers.list(operands))
         }

@@ -1,6 +1,7 @@
 //! What the values of a kernel are.
 
 use super::ids::{ParamId, ValueId};
+use crate::dim::SymbolId;
 use crate::dtype::DType;
 use crate::eval::row;
 use crate::literal::Literal;
@@ -166,6 +167,8 @@ pub enum ValueKind {
     Row,
     /// The column index `j`, as the value's integer dtype (wraps).
     Column,
+    /// The extent of a symbol, as the value's integer dtype (wraps).
+    Extent(SymbolId),
     /// One scalar op.
     Scalar(ScalarOp, Vec<ValueId>),
     /// The operand at another column.
@@ -213,7 +216,9 @@ impl ValueKind {
     /// The operands, in order.
     pub fn operands(&self) -> Vec<ValueId> {
         match self {
-            ValueKind::Const(_) | ValueKind::Load(_) | ValueKind::Row | ValueKind::Column => vec![],
+            ValueKind::Const(_) | ValueKind::Load(_) | ValueKind::Row | ValueKind::Column | ValueKind::Extent(_) => {
+                vec![]
+            }
             ValueKind::Scalar(_, operands) => operands.clone(),
             ValueKind::Remap(value, _) => vec![*value],
             ValueKind::Concat(parts) => parts.iter().map(|p| p.0).collect(),

@@ -68,6 +68,12 @@ impl Kernel {
             ValueKind::Load(p) => self.load(*p)?,
             ValueKind::Row if v.dtype.is_int() && self.rows.is_some() => (v.dtype, Space { per_row: true, cols: 1 }),
             ValueKind::Column if v.dtype.is_int() => (v.dtype, Space { per_row: false, cols: v.space.cols }),
+            ValueKind::Extent(s) if v.dtype.is_int() && (s.0 as usize) < self.symbols.len() => {
+                (v.dtype, Space { per_row: false, cols: 1 })
+            }
+            ValueKind::Extent(_) => {
+                return Err("an extent that there is not, or of a dtype that is no integer".to_owned());
+            }
             ValueKind::Row | ValueKind::Column => return Err("an index of a dtype that is no integer".to_owned()),
             ValueKind::Scalar(op, operands) => {
                 let types: Vec<TensorType> = operands.iter().map(|o| TensorType::scalar(dtype(*o))).collect();

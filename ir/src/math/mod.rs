@@ -11,9 +11,9 @@
 //! # NaN
 //! A NaN result is always the canonical quiet NaN of its format ([`F32_NAN`], [`BF16_NAN`], [`F16_NAN`]), positive and
 //! without payload, whatever NaN went in. Targets differ in the payloads their arithmetic makes, so no NaN that an
-//! operation produced ever reaches a result: each function ends in a selection of the constant. Only [`rsqrt`] and the
-//! roundings ([`floor`], [`ceil`], [`round`], [`trunc`]) do not, as IEEE operations do not: whoever uses them makes a NaN
-//! canonical, as after an addition.
+//! operation produced ever reaches a result: each function ends in a selection of the constant. Only [`rsqrt`], the
+//! roundings ([`floor`], [`ceil`], [`round`], [`trunc`]) and the divisions with a remainder ([`fmod`], [`rem_floor`],
+//! [`div_floor`]) do not, as IEEE operations do not: whoever uses them makes a NaN canonical, as after an addition.
 //!
 //! # Edges
 //! | | −∞ | < 0 | −0 | +0 | +∞ |
@@ -26,6 +26,7 @@
 //! | [`sigmoid`] | +0 | | 0.5 | 0.5 | 1 |
 //! | [`softplus`] | +0 | | ln 2 | ln 2 | +∞ |
 //! | [`tanh`] | −1 | | −0 | +0 | 1 |
+//! | [`erf`] | −1 | | −0 | +0 | 1 |
 //!
 //! Denormal arguments and results keep their full precision.
 //!
@@ -40,20 +41,24 @@
 //! sequence.
 
 mod casts;
+mod erf;
 mod exp;
 mod log;
 mod machine;
 pub mod native;
 pub mod order;
+mod remainder;
 mod rounding;
 mod sigmoid;
 mod softplus;
 mod tanh;
 
 pub use casts::{BF16_NAN, F16_NAN, bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
+pub use erf::erf;
 pub use exp::{exp, exp_not_above_0, exp2};
 pub use log::{log, log2};
 pub use machine::ScalarMachine;
+pub use remainder::{div_floor, fmod, rem_floor};
 pub use rounding::{ceil, floor, round, rsqrt, trunc};
 pub use sigmoid::sigmoid;
 pub use softplus::softplus;
@@ -64,7 +69,7 @@ pub const F32_NAN: f32 = f32::from_bits(0x7FC0_0000);
 
 /// The largest error of each function over all `f32` arguments, in units of the last place of the exact result,
 /// rounded up to four decimals. An overflow to +∞ counts as 2¹²⁸.
-pub const MAX_ULP: [(&str, f64); 8] = [
+pub const MAX_ULP: [(&str, f64); 9] = [
     ("exp", 0.9036),
     ("exp2", 0.9114),
     ("log", 0.9568),
@@ -73,4 +78,5 @@ pub const MAX_ULP: [(&str, f64); 8] = [
     ("sigmoid", 2.4019),
     ("softplus", 1.6532),
     ("tanh", 1.5614),
+    ("erf", 1.0142),
 ];

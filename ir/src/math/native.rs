@@ -206,6 +206,26 @@ pub fn tanh(x: f32) -> f32 {
     super::tanh(&mut Native, x)
 }
 
+/// [`erf`](super::erf()) of one number.
+pub fn erf(x: f32) -> f32 {
+    super::erf(&mut Native, x)
+}
+
+/// [`fmod`](super::fmod()) of two numbers, its NaN canonical.
+pub fn fmod(a: f32, b: f32) -> f32 {
+    canonical(super::fmod(&mut Native, a, b))
+}
+
+/// [`rem_floor`](super::rem_floor()) of two numbers, its NaN canonical.
+pub fn rem_floor(a: f32, b: f32) -> f32 {
+    canonical(super::rem_floor(&mut Native, a, b))
+}
+
+/// [`div_floor`](super::div_floor()) of two numbers, its NaN canonical.
+pub fn div_floor(a: f32, b: f32) -> f32 {
+    canonical(super::div_floor(&mut Native, a, b))
+}
+
 /// [`f32_to_bf16`](super::f32_to_bf16) of one number, as bits.
 pub fn f32_to_bf16(x: f32) -> u16 {
     super::f32_to_bf16(&mut Native, x) as u16

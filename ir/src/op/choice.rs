@@ -2,7 +2,7 @@
 
 use super::attribute::{Attribute, AttributeKind, AttributeValue};
 use super::row::Rule;
-use super::{Candidates, GroupFill, GroupScore, NanRule, PackForm, TopKOrder};
+use super::{Candidates, GroupFill, GroupScore, NanOrder, NanRule, PackForm, TopKOrder};
 
 /// The words of a choice, as text, JSON and dumps have them.
 macro_rules! choices {
@@ -32,6 +32,23 @@ macro_rules! choices {
             }
         }
     )+};
+}
+
+/// The usual order stands for no attribute: it is not written.
+impl Attribute for NanOrder {
+    const KIND: AttributeKind = AttributeKind::Word(&["last", "first"]);
+
+    fn value(&self) -> Option<AttributeValue> {
+        (*self == NanOrder::First).then(|| AttributeValue::Word("first".to_owned()))
+    }
+
+    fn of(value: &AttributeValue) -> Option<NanOrder> {
+        match value {
+            AttributeValue::Word(word) if word == "first" => Some(NanOrder::First),
+            AttributeValue::Word(word) if word == "last" => Some(NanOrder::Last),
+            _ => None,
+        }
+    }
 }
 
 choices! {

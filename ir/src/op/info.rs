@@ -190,6 +190,13 @@ impl Fact {
 pub enum Cost {
     /// So many.
     Each(u64),
+    /// As many of integers, and as many of floats.
+    EachOf {
+        /// Where the result is an integer.
+        integers: u64,
+        /// Where it is a float.
+        floats: u64,
+    },
     /// One for each operand.
     EachOperand,
     /// One for each element of this axis of operand 0.

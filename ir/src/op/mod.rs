@@ -14,7 +14,7 @@ mod row;
 mod scalar;
 pub mod table;
 
-pub use row::{Candidates, Denominator, GroupFill, GroupScore, ReduceOp, TopKOrder};
+pub use row::{Candidates, Denominator, GroupFill, GroupScore, NanOrder, ReduceOp, TopKOrder};
 pub use scalar::{NanRule, ScalarOp};
 pub use table::{BinaryOp, CompareOp, UnaryOp};
 
@@ -66,6 +66,13 @@ pub enum Op {
         shape: Vec<Dim>,
         /// The axis that is counted.
         axis: usize,
+    },
+    /// How many rows a tensor of `shape` has, its leading extent, as a scalar of an integer dtype (wraps).
+    Rows {
+        /// The integer dtype of the result.
+        dtype: DType,
+        /// The shape whose leading dim is meant, of rank 1 at least.
+        shape: Vec<Dim>,
     },
     /// The operand's dims, aligned to the right, are equal to the result's or 1.
     Broadcast {
@@ -123,7 +130,10 @@ pub enum Op {
         axis: usize,
     },
     /// The `i32` column of the best of the inner dim, in the order of `topk`; the inner dim becomes 1.
-    ArgMax,
+    ArgMax {
+        /// Where a NaN ranks.
+        nan: NanOrder,
+    },
     /// Running sums of the inner dim, by doubling: see [`crate::eval::row::cumsum`].
     CumSum,
     /// e^(x − m) / Σ e^(x − m) over the inner dim, m its maximum; `f32`.
@@ -140,6 +150,8 @@ pub enum Op {
         candidates: Candidates,
         /// How the chosen are arranged.
         order: TopKOrder,
+        /// Where a NaN ranks.
+        nan: NanOrder,
     },
     /// Whether a column of the inner dim is among the k best.
     TopKMask {
@@ -147,6 +159,8 @@ pub enum Op {
         k: u64,
         /// Which keys count.
         candidates: Candidates,
+        /// Where a NaN ranks.
+        nan: NanOrder,
     },
     /// Operand 0 is `[T, E]`; the result is `[T, G]`, the score of each of G groups of E / G neighbouring columns.
     GroupScore {

@@ -23,8 +23,17 @@ pub enum ReduceOp {
 pub enum Candidates {
     /// Every one.
     All,
-    /// Floats above −∞, and NaN, which comes last; every integer.
+    /// Floats above −∞, and NaN; every integer.
     AboveNegInf,
+}
+
+/// Where a top-k ranks a NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NanOrder {
+    /// Below every number: a score that is no number is chosen where nothing else is left. As an attribute it is not written.
+    Last,
+    /// Above every number, +∞ too (torch's `topk`, `max` and `sort`).
+    First,
 }
 
 /// How a top-k arranges what it chose. Slots that are left over are −1 and come last.

@@ -5,13 +5,14 @@ use super::attribute::{Attribute, AttributeError, AttributeValue, Given};
 use super::info::{AttributeInfo, Cost, DTypes, Fact, Gives, OpInfo, Operands};
 use super::row::Rule;
 use super::{
-    Candidates, Denominator, GroupFill, GroupScore, NanRule, Op, OutOfRange, PackForm, ReduceOp, ScalarOp, TopKOrder,
+    Candidates, Denominator, GroupFill, GroupScore, NanOrder, NanRule, Op, OutOfRange, PackForm, ReduceOp, ScalarOp,
+    TopKOrder,
 };
 use crate::dim::Dim;
 use crate::dtype::DType;
 use crate::literal::Literal;
 
-use Cost::{Each, EachOfAxis, EachOperand};
+use Cost::{Each, EachOf, EachOfAxis, EachOperand};
 use Fact::{Always, OfAll, OfFirst, OfRest, Unknown};
 use Gives::{Is, Operand};
 
@@ -54,6 +55,9 @@ super::declare::ops! {
         /// Hyperbolic tangent, `f32`: [`crate::math::tanh`].
         Tanh "tanh" (x: F32) -> Operand(0), cost Each(20), sign Unknown, nan Always,
             "Hyperbolic tangent, f32.";
+        /// The error function, `f32`: [`crate::math::erf`].
+        Erf "erf" (x: F32) -> Operand(0), cost Each(32), sign OfAll, nan Always,
+            "The error function 2/sqrt(pi) * integral of exp(-t^2) from 0 to x, f32, one fixed polynomial.";
         /// The largest integer that is not above x, `f32`: [`crate::math::floor`].
         Floor "floor" (x: F32) -> Operand(0), cost Each(8), sign OfAll, nan Always,
             "The largest integer that is not above x, f32; the sign of a zero is that of x.";
@@ -83,15 +87,18 @@ super::declare::ops! {
         /// Integers (truncates; by 0 all ones) and `f32`.
         Div "div" (a, b: INTEGERS_OR_F32) -> Operand(0), cost Each(8), sign OfAll, nan Always,
             "a / b; integers truncate, by 0 all ones; f32 is IEEE.";
-        /// Integers: the remainder of the truncated division; by 0 the dividend.
-        Rem "rem" (a, b: INTEGERS) -> Operand(0), cost Each(8), sign Unknown, nan Unknown,
-            "The remainder of truncated integer division; by 0 it is a.";
-        /// Integers: the quotient rounded down (wraps; by 0 all ones).
-        DivFloor "div_floor" (a, b: INTEGERS) -> Operand(0), cost Each(12), sign Unknown, nan Unknown,
-            "a / b rounded down, of integers (wraps); by 0 all ones. Of floats, it is floor of div.";
-        /// Integers: a less `b` times that quotient, with the sign of `b`; by 0 the dividend.
-        RemFloor "rem_floor" (a, b: INTEGERS) -> Operand(0), cost Each(12), sign Unknown, nan Unknown,
-            "The remainder of div_floor: 0, or of the sign of b; by 0 it is a.";
+        /// The remainder of the truncated division: of integers by 0 the dividend; of `f32` exact: [`crate::math::fmod`].
+        Rem "rem" (a, b: INTEGERS_OR_F32) -> Operand(0), cost EachOf { integers: 8, floats: 170 }, sign OfFirst, nan Always,
+            "The remainder of a truncated division, of the sign of a: of integers by 0 it is a; of f32 it is exact (C's `fmod`), by 0 a \
+             NaN.";
+        /// The quotient rounded down: of integers (wraps) by 0 all ones; of `f32` [`crate::math::div_floor`].
+        DivFloor "div_floor" (a, b: INTEGERS_OR_F32) -> Operand(0), cost EachOf { integers: 12, floats: 210 }, sign OfAll, nan Always,
+            "a / b rounded down: of integers (wraps) by 0 all ones; of f32 the quotient of what the exact remainder leaves (Python's \
+             `//`), by 0 the IEEE one.";
+        /// What is left of a by that quotient, with the sign of `b`: of integers by 0 the dividend; of `f32`
+        /// [`crate::math::rem_floor`].
+        RemFloor "rem_floor" (a, b: INTEGERS_OR_F32) -> Operand(0), cost EachOf { integers: 12, floats: 180 }, sign OfAll, nan Always,
+            "The remainder of div_floor: 0, or of the sign of b; of integers by 0 it is a; of f32 (Python's `%`) by 0 a NaN.";
         /// Integers, bool and `f32`: −0 before +0, and of a NaN what the rule says.
         Min {nan: NanRule = NanRule::Number} "min" (a, b: COMPUTED) -> Operand(0), cost Each(1), sign OfAll, nan Always,
             "The smaller; -0.0 before 0.0. Of a number and a NaN, as `nan` says, the number or the NaN.";
@@ -153,6 +160,9 @@ super::declare::ops! {
         "iota" [Op::Iota { dtype, shape, axis }] () {dtype: DType, shape: Vec<Dim>, axis: usize}
             -> Is(*dtype), cost Each(1), sign Unknown, nan Unknown,
             "The index along an axis, as an integer dtype (wraps).";
+        "rows" [Op::Rows { dtype, shape }] () {dtype: DType, shape: Vec<Dim>}
+            -> Is(*dtype), cost Each(1), sign Unknown, nan Unknown,
+            "The leading extent of this shape, as a scalar of an integer dtype (wraps): of `[T]` the number of rows.";
         "broadcast" [Op::Broadcast { shape }] (x: ANY) {shape: Vec<Dim>}
             -> Operand(0), cost Each(0), sign OfAll, nan OfAll,
             "Repeats dims of extent 1 and adds leading dims; aligned to the right.";
@@ -202,7 +212,7 @@ super::declare::ops! {
         "top2_sum" [Op::Reduce { op: ReduceOp::TopTwoSum, axis }] (x: F32) {axis: usize}
             -> Operand(0), cost EachOfAxis(*axis), sign OfAll, nan Always,
             "The sum of the two best of the inner axis, in the order of `topk`; the axis becomes 1.";
-        "argmax" [Op::ArgMax] (x: KEYS) {}
+        "argmax" [Op::ArgMax { nan }] (x: KEYS) {nan: NanOrder = NanOrder::Last}
             -> Is(DType::I32), cost Each(4), sign Unknown, nan Unknown,
             "The i32 column of the best of the inner dim, in the order of `topk`; the dim becomes 1.";
         "cumsum" [Op::CumSum] (x: INTEGERS_OR_F32) {}
@@ -218,11 +228,13 @@ super::declare::ops! {
         "dot" [Op::Dot] (a, b: F32) {}
             -> Operand(0), cost Each(4), sign Unknown, nan Always,
             "reduce_sum(a * b) over the inner dim, which becomes 1; f32.";
-        "topk" [Op::TopK { k, candidates, order }] (x: KEYS)
-            {k: u64, candidates: Candidates = Candidates::All, order: TopKOrder = TopKOrder::Value}
+        "topk" [Op::TopK { k, candidates, order, nan }] (x: KEYS)
+            {k: u64, candidates: Candidates = Candidates::All, order: TopKOrder = TopKOrder::Value, nan: NanOrder = NanOrder::Last}
             -> Is(DType::I32), cost Each(4), sign Unknown, nan Unknown,
-            "The i32 columns of the k best of the inner dim; -1 where candidates run out.";
-        "topk_mask" [Op::TopKMask { k, candidates }] (x: KEYS) {k: u64, candidates: Candidates = Candidates::All}
+            "The i32 columns of the k best of the inner dim; -1 where candidates run out. A NaN is the least, with `nan = first` the \
+             best.";
+        "topk_mask" [Op::TopKMask { k, candidates, nan }] (x: KEYS)
+            {k: u64, candidates: Candidates = Candidates::All, nan: NanOrder = NanOrder::Last}
             -> Is(DType::Bool), cost Each(4), sign Unknown, nan Unknown,
             "Whether a column is among the k best of the inner dim; bool.";
         "group_score" [Op::GroupScore { groups, score }] (x: F32) {groups: u64, score: GroupScore}
@@ -262,10 +274,17 @@ impl ScalarOp {
         Op::Scalar(self).mnemonic()
     }
 
-    /// What an element of the result costs: see [`Op::cost`].
-    pub fn cost(self) -> u64 {
+    /// What an element of the result, which is of this dtype, costs: see [`Op::cost`].
+    pub fn cost(self, dtype: DType) -> u64 {
         match Op::Scalar(self).cost() {
             Cost::Each(n) => n,
+            Cost::EachOf { integers, floats } => {
+                if dtype.is_float() {
+                    floats
+                } else {
+                    integers
+                }
+            }
             // Of one element, neither a list of operands nor an axis is a part.
             Cost::EachOperand | Cost::EachOfAxis(_) => 1,
         }
@@ -313,7 +332,7 @@ mod tests {
     fn rows_list_what_may_be_left_out_with_its_default() {
         let text = |name: &str| lookup(name).map(|o| (o.operands_text(), o.attributes_text()));
         let expected = |operands: &str, attributes: &str| Some((operands.to_owned(), attributes.to_owned()));
-        assert_eq!(text("topk"), expected("x", "k[, candidates = all, order = value]"));
+        assert_eq!(text("topk"), expected("x", "k[, candidates = all, order = value, nan]"));
         assert_eq!(text("gather"), expected("table, i0[, i1]", "[out_of_range = pass]"));
         assert_eq!(text("concat"), expected("x0[, x1, …]", ""));
         assert_eq!(text("renorm"), expected("w", "denominator[, epsilon]"));

@@ -79,21 +79,21 @@ graph @g {
   input %h : bf16[8]
   input %m : f32[8]
   %y = add %h, %h
-  %z = rem %m, %m
+  %z = shl %m, %m
   %g = gather %m, %m
   %b = bitcast %m {dtype = i64}
   %i = const {dtype = i32, value = 1}
   %l = log2 %i
   %f = floor %h
-  %d = div_floor %m, %m
+  %d = div_floor %h, %h
   output out = %y
 }
 "#,
         expected: r#"5:3 RF0304: `add` does not take bf16 here
   in: %y = add %h, %h
   help: cast to f32, compute, and cast back: the rounding points of 16-bit floats are explicit
-6:3 RF0304: `rem` does not take f32 here
-  in: %z = rem %m, %m
+6:3 RF0304: `shl` does not take f32 here
+  in: %z = shl %m, %m
   help: it needs integers; `cast` the operand
 7:3 RF0304: an index of `gather` is an integer, not f32
   in: %g = gather %m, %m
@@ -107,9 +107,34 @@ graph @g {
 11:3 RF0304: `floor` does not take bf16 here
   in: %f = floor %h
   help: cast to f32, compute, and cast back: the rounding points of 16-bit floats are explicit
-12:3 RF0304: `div_floor` does not take f32 here
-  in: %d = div_floor %m, %m
-  help: it needs integers; `cast` the operand"#,
+12:3 RF0304: `div_floor` does not take bf16 here
+  in: %d = div_floor %h, %h
+  help: cast to f32, compute, and cast back: the rounding points of 16-bit floats are explicit"#,
+    },
+    Case {
+        about: "what `rows` counts",
+        source: r#"route 1
+graph @g {
+  dim T
+  input %x : f32[T, 8]
+  %a = rows {dtype = f32, shape = [T]}
+  %b = rows {dtype = i32, shape = []}
+  %c = rows {dtype = i32, shape = [8, T]}
+  %d = topk %x {k = 2, nan = middle}
+  output out = %a
+}
+"#,
+        expected: r#"5:3 RF0304: `rows` does not take f32 here
+  in: %a = rows {dtype = f32, shape = [T]}
+  help: it needs an integer dtype; `cast` the operand
+6:3 RF0308: `rows` of a shape without dims
+  in: %b = rows {dtype = i32, shape = []}
+  help: give a dim to count, as `[T]`
+7:3 RF0307: only the leading dim may be symbolic
+  in: %c = rows
+  help: make the inner dims constants, or move the rows to the front
+8:30 RF0110: attribute `nan` of `topk` cannot be `middle`
+  help: it takes `last` or `first`"#,
     },
     Case {
         about: "RF0305 literals out of range",

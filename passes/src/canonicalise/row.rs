@@ -15,8 +15,8 @@ fn every_key(v: View, id: NodeId) -> Option<Expr> {
     }
     let all = Candidates::All;
     let op = match *v.op(id) {
-        Op::TopK { k, candidates: Candidates::AboveNegInf, order } => Op::TopK { k, candidates: all, order },
-        Op::TopKMask { k, candidates: Candidates::AboveNegInf } => Op::TopKMask { k, candidates: all },
+        Op::TopK { k, candidates: Candidates::AboveNegInf, order, nan } => Op::TopK { k, candidates: all, order, nan },
+        Op::TopKMask { k, candidates: Candidates::AboveNegInf, nan } => Op::TopKMask { k, candidates: all, nan },
         _ => return None,
     };
     Some(Expr::Op(op, vec![x.into()]))
@@ -26,16 +26,16 @@ fn every_key(v: View, id: NodeId) -> Option<Expr> {
 fn fewer_slots(v: View, id: NodeId) -> Option<Expr> {
     let Op::Slice { start: 0, stop } = *v.op(id) else { return None };
     let [chosen] = v.operands(id)?;
-    let Op::TopK { candidates, order: TopKOrder::Value, .. } = *v.op(chosen) else { return None };
+    let Op::TopK { candidates, order: TopKOrder::Value, nan, .. } = *v.op(chosen) else { return None };
     let [x] = v.operands(chosen)?;
     let stored = v.g.outputs.iter().any(|o| o.node == chosen);
     (v.g.users(chosen).len() == 1 && !stored)
-        .then(|| Expr::Op(Op::TopK { k: stop, candidates, order: TopKOrder::Value }, vec![x.into()]))
+        .then(|| Expr::Op(Op::TopK { k: stop, candidates, order: TopKOrder::Value, nan }, vec![x.into()]))
 }
 
 /// topk_mask(x) = true, if as many are kept as there are columns, and every key is a candidate
 fn every_column(v: View, id: NodeId) -> Option<Expr> {
-    let Op::TopKMask { k, candidates: Candidates::All } = *v.op(id) else { return None };
+    let Op::TopKMask { k, candidates: Candidates::All, .. } = *v.op(id) else { return None };
     let [x] = v.operands(id)?;
     let shape = &v.ty(x).shape;
     (shape.last()?.as_const()? == k)

@@ -155,7 +155,7 @@ impl Asking<'_> {
     /// What the value asks its operands for these columns of itself.
     fn ask_operands(&mut self, kind: &ValueKind, columns: &Asked) {
         match kind {
-            ValueKind::Const(_) | ValueKind::Row | ValueKind::Column | ValueKind::Load(_) => {}
+            ValueKind::Const(_) | ValueKind::Row | ValueKind::Column | ValueKind::Extent(_) | ValueKind::Load(_) => {}
             ValueKind::Scalar(_, operands) | ValueKind::Gather { indices: operands, .. } => {
                 operands.iter().for_each(|o| self.ask(*o, columns, Some));
             }

@@ -104,6 +104,10 @@ impl KernelBuilder {
         self.push(ValueKind::Row, dtype, Space { per_row: true, cols: 1 })
     }
 
+    pub(super) fn extent(&mut self, symbol: SymbolId, dtype: DType) -> ValueId {
+        self.push(ValueKind::Extent(symbol), dtype, Space { per_row: false, cols: 1 })
+    }
+
     pub(super) fn column(&mut self, dtype: DType, cols: u64) -> ValueId {
         if cols == 1 {
             return self.constant(Literal::zero(dtype));

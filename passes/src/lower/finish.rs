@@ -23,7 +23,7 @@ pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<Step, Diagnost
         params.error_word();
     }
     let Params { mut params, buffers } = params;
-    let symbols = number_symbols(rows, &mut params);
+    let symbols = number_symbols(rows, &mut params, &mut values);
     let kernel = Kernel {
         name: job.name.to_owned(),
         symbols: symbols.iter().map(|s| job.program.symbols[s.0 as usize].clone()).collect(),
@@ -105,18 +105,26 @@ impl Params {
     }
 }
 
-/// Numbers the symbols of the parameters; those of the program, by number. The row symbol comes first, so that kernels that
+/// Numbers the symbols of the parameters and of the values; those of the program, by number. The row symbol comes first, so that kernels that
 /// differ in names alone have one text.
-fn number_symbols(rows: Option<SymbolId>, params: &mut [Param]) -> Vec<SymbolId> {
+fn number_symbols(rows: Option<SymbolId>, params: &mut [Param], values: &mut [Value]) -> Vec<SymbolId> {
     let mut symbols: Vec<SymbolId> = rows.into_iter().collect();
+    let mut numbered = |symbol: SymbolId| {
+        let known = symbols.iter().position(|k| *k == symbol);
+        let number = known.unwrap_or_else(|| {
+            symbols.push(symbol);
+            symbols.len() - 1
+        });
+        SymbolId(number as u32)
+    };
     for d in params.iter_mut().flat_map(|p| &mut p.ty.shape) {
         if let Dim::Sym(s) = d {
-            let known = symbols.iter().position(|k| k == s);
-            let number = known.unwrap_or_else(|| {
-                symbols.push(*s);
-                symbols.len() - 1
-            });
-            *d = Dim::Sym(SymbolId(number as u32));
+            *d = Dim::Sym(numbered(*s));
+        }
+    }
+    for value in values {
+        if let ValueKind::Extent(s) = &mut value.kind {
+            *s = numbered(*s);
         }
     }
     symbols
@@ -135,7 +143,7 @@ fn renumber(kind: &mut ValueKind, values: &[ValueId], params: &[ParamId]) {
     let value = |v: &mut ValueId| *v = values[v.0 as usize];
     let param = |p: &mut ParamId| *p = params[p.0 as usize];
     match kind {
-        ValueKind::Const(_) | ValueKind::Row | ValueKind::Column => {}
+        ValueKind::Const(_) | ValueKind::Row | ValueKind::Column | ValueKind::Extent(_) => {}
         ValueKind::Load(p) => param(p),
         ValueKind::Scalar(_, operands) => operands.iter_mut().for_each(value),
         ValueKind::Remap(v, _) => value(v),

@@ -7,8 +7,8 @@ use super::{columns, index};
 use crate::canonicalise::expand::row::MAX_REDUCED;
 use crate::canonicalise::{Expand, Pass};
 use routefuse_ir::graph::{Graph, Input, Layout, Node, NodeId, Output};
-use routefuse_ir::kernel::{ColumnMap, Param, ParamId, Role, RowOp, Term, ValueId};
-use routefuse_ir::op::{BinaryOp, Op, OutOfRange, ReduceOp};
+use routefuse_ir::kernel::{Bounds, ColumnMap, Param, ParamId, Role, RowOp, Term, ValueId};
+use routefuse_ir::op::{BinaryOp, NanOrder, Op, OutOfRange, ReduceOp};
 use routefuse_ir::program::{Buffer, Program};
 use routefuse_ir::{Alias, DType, Diagnostics, Dim, Literal};
 
@@ -46,6 +46,10 @@ impl Lowering<'_> {
             Op::Const(l) => Ok(self.builder.constant(*l)),
             Op::Scalar(op) => Ok(self.builder.scalar(*op, values_of(values, &at.operands)?, node.ty.dtype)),
             Op::Iota { dtype, shape, axis } => Ok(self.iota(*dtype, shape, *axis, at.cols)),
+            Op::Rows { dtype, shape } => Ok(match shape[0] {
+                Dim::Sym(symbol) => self.builder.extent(symbol, *dtype),
+                Dim::Const(n) => self.builder.constant(Literal::from_bits(*dtype, n)),
+            }),
             Op::Broadcast { .. } | Op::Slice { .. } => {
                 let map = columns::movement(&node.op, &g.node(at.operands[0]).ty, &node.ty);
                 let map = map.ok_or_else(|| internal("a movement without a map"))?;
@@ -119,7 +123,7 @@ impl Lowering<'_> {
         out_of_range: OutOfRange,
         values: &Values,
     ) -> Result<ValueId, Diagnostics> {
-        let (at, bounds) = (g.at(id), self.job.bounds(id, out_of_range));
+        let (at, bounds) = (g.at(id), self.bounds(g, id, out_of_range));
         let x = at.operands[0];
         let (value, index) = (value_of(values, x)?, value_of(values, at.operands[1])?);
         let (extent, inner_rows) = (inner_extent(g, x), g.inner_rows(x));
@@ -135,6 +139,15 @@ impl Lowering<'_> {
         let scale = b.constant(Literal::i64(extent as i64));
         let begin = b.binary(BinaryOp::Mul, inner_row, scale);
         Ok(b.gather_columns(value, Some(begin), &[(index, extent)], bounds))
+    }
+
+    /// What a gather within the row has to check. Of the graph of an expansion nothing is proved.
+    fn bounds(&self, g: &Rowwise, id: NodeId, out_of_range: OutOfRange) -> Bounds {
+        if std::ptr::eq(g, self.job.rowwise) {
+            self.job.bounds(id, out_of_range)
+        } else {
+            Bounds::Checked(out_of_range)
+        }
     }
 
     /// A macro operation, by way of the graph that it expands to.
@@ -222,8 +235,8 @@ fn row_op(node: &Node, width: u64) -> Option<RowOp> {
             at_once.then_some(RowOp::Reduce(op))?
         }
         Op::CumSum => RowOp::CumSum,
-        Op::TopK { k, candidates, order } => RowOp::TopK { k, candidates, order },
-        Op::TopKMask { k, candidates } => RowOp::TopKMask { k, candidates },
+        Op::TopK { k, candidates, order, nan: NanOrder::Last } => RowOp::TopK { k, candidates, order },
+        Op::TopKMask { k, candidates, nan: NanOrder::Last } => RowOp::TopKMask { k, candidates },
         _ => return None,
     };
     (width > 1).then_some(op)

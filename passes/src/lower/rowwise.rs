@@ -2,8 +2,8 @@
 
 use routefuse_ir::dim::SymbolId;
 use routefuse_ir::graph::{Graph, Node, NodeId};
-use routefuse_ir::op::Op;
 use routefuse_ir::op::info::Cost;
+use routefuse_ir::op::{NanOrder, Op};
 
 /// A node's place among rows and columns.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +68,7 @@ impl<'g> Rowwise<'g> {
         let all = |from: usize| operands.iter().skip(from).all(|o| self.at(*o).uniform);
         match &node.op {
             Op::Input(_) => false,
-            Op::Const(_) => true,
+            Op::Const(_) | Op::Rows { .. } => true,
             Op::Iota { shape, axis, .. } => shape[*axis].as_const().is_none_or(|n| n <= 1),
             Op::Concat => {
                 let mut parts = operands.iter().filter(|o| self.at(**o).cols > 0);
@@ -124,6 +124,13 @@ impl<'g> Rowwise<'g> {
         }
         match self.node(id).op.cost() {
             Cost::Each(n) => n,
+            Cost::EachOf { integers, floats } => {
+                if self.node(id).ty.dtype.is_float() {
+                    floats
+                } else {
+                    integers
+                }
+            }
             Cost::EachOperand => self.at(id).operands.len() as u64,
             Cost::EachOfAxis(axis) => {
                 let operand = self.at(id).operands[0];
@@ -163,9 +170,15 @@ impl Reads {
     /// No arm is for the rest, so an operation that is forgotten here does not compile.
     fn of(op: &Op) -> Reads {
         match op {
-            Op::Dot | Op::ArgMax | Op::CumSum | Op::TopK { .. } | Op::TopKMask { .. } | Op::GroupScore { .. } => {
-                Reads::RowOnce
-            }
+            Op::TopK { nan: NanOrder::First, .. }
+            | Op::TopKMask { nan: NanOrder::First, .. }
+            | Op::ArgMax { nan: NanOrder::First } => Reads::RowInSteps,
+            Op::Dot
+            | Op::ArgMax { .. }
+            | Op::CumSum
+            | Op::TopK { .. }
+            | Op::TopKMask { .. }
+            | Op::GroupScore { .. } => Reads::RowOnce,
             Op::Reduce { .. } | Op::Softmax | Op::LogSoftmax | Op::GroupMask { .. } | Op::Renorm { .. } => {
                 Reads::RowInSteps
             }
@@ -173,6 +186,7 @@ impl Reads {
             | Op::Const(_)
             | Op::Scalar(_)
             | Op::Iota { .. }
+            | Op::Rows { .. }
             | Op::Broadcast { .. }
             | Op::Reshape { .. }
             | Op::Slice { .. }

@@ -61,13 +61,14 @@ fn described(g: &Graph, id: NodeId) -> String {
         Op::Input(_) => format!("an input of {}", node.ty.dtype),
         Op::Iota { axis: 0, shape, .. } if shape[0].as_sym().is_some() => "the row index".to_owned(),
         Op::Iota { axis, .. } => format!("the index along axis {axis}"),
+        Op::Rows { .. } => "the number of rows".to_owned(),
         Op::Const(l) => return format!("index {l}"),
         Op::TopK { k, candidates, .. } => {
             let x = operand(g, g.operands(id)[0]);
             let short = if *candidates == Candidates::All { "" } else { ", or -1 where candidates run out" };
             format!("one of the {k} best columns of {x}{short}")
         }
-        Op::ArgMax => format!("the best column of {}", operand(g, g.operands(id)[0])),
+        Op::ArgMax { .. } => format!("the best column of {}", operand(g, g.operands(id)[0])),
         Op::Gather { .. } => format!("looked up in `%{}`", g.node(g.operands(id)[0]).name),
         op => {
             let operands: Vec<String> = g.operands(id).iter().map(|o| operand(g, *o)).collect();

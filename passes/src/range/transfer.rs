@@ -20,6 +20,10 @@ pub(super) fn interval(ranges: &Ranges, g: &Graph, id: NodeId) -> Option<Interva
         Op::Scalar(ScalarOp::Select) => select(ranges, g, &operands),
         Op::Scalar(op) => scalar(*op, dtype, [known(0), known(1)]),
         Op::Iota { shape, axis, .. } => Some(Interval { lo: 0, hi: last_index(shape[*axis]) }),
+        Op::Rows { shape, .. } => Some(match shape[0].as_const() {
+            Some(n) => Interval::point(n.into()),
+            None => Interval { lo: 0, hi: LAST_ROW + 1 },
+        }),
         Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } | Op::Copy => known(0),
         Op::Concat => hull((0..operands.len()).map(known)),
         Op::Gather { out_of_range } => known(0).map(|table| {
@@ -41,7 +45,7 @@ pub(super) fn interval(ranges: &Ranges, g: &Graph, id: NodeId) -> Option<Interva
             let all = *candidates == Candidates::All || known(0).is_some();
             Some(Interval { lo: if all { 0 } else { -1 }, hi: last_inner(g, operands[0]) })
         }
-        Op::ArgMax => Some(Interval { lo: 0, hi: last_inner(g, operands[0]) }),
+        Op::ArgMax { .. } => Some(Interval { lo: 0, hi: last_inner(g, operands[0]) }),
         Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. } => known(0),
         // Sums wrap in any order alike: if the whole fits, what wrapped on the way has come back.
         Op::Reduce { op: ReduceOp::Sum, axis } => known(0).and_then(|x| summed(x, g.node(operands[0]).ty.shape[*axis])),

@@ -98,7 +98,7 @@ impl<'m> Shortcut<'m> for Forks<'m> {
         let value = pull.kernel.value(id);
         let is_cheap = match value.kind {
             ValueKind::Scalar(..) => value.dtype == DType::Bool,
-            ValueKind::Const(_) | ValueKind::Row | ValueKind::Column => true,
+            ValueKind::Const(_) | ValueKind::Row | ValueKind::Column | ValueKind::Extent(_) => true,
             _ => false,
         };
         if is_cheap || index.column.len() > 1 {

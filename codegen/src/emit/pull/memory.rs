@@ -58,6 +58,11 @@ impl<'a, 'm> Memory<'a, 'm> {
         self.ix.of_argument(self.arguments.extent(symbol))
     }
 
+    /// The extent of a symbol as it was given, `i64`.
+    pub fn extent_argument(&self, symbol: SymbolId) -> Val<'m> {
+        self.arguments.extent(symbol)
+    }
+
     /// The rows of the kernel, in the index type.
     pub fn rows(&self) -> Val<'m> {
         self.kernel.rows.map_or_else(|| self.ix.constant(1), |symbol| self.extent(symbol))

@@ -228,6 +228,11 @@ impl<'a, 'm> Pull<'a, 'm> {
             ValueKind::Load(param) => self.load(*param, index),
             ValueKind::Row => self.position(&index.row, value.dtype),
             ValueKind::Column => self.position(&index.column, value.dtype),
+            ValueKind::Extent(symbol) => {
+                let extent = self.memory.extent_argument(*symbol);
+                let ty = value_type(self.b, value.dtype);
+                Lanes::exact(if value.dtype.bits() < 64 { self.b.trunci(extent, ty) } else { extent }, 1)
+            }
             ValueKind::Scalar(op, operands) => {
                 let dtypes: Vec<DType> = operands.iter().map(|o| self.kernel.value(*o).dtype).collect();
                 let lanes: Vec<Lanes<'m>> = operands.iter().map(|o| self.evaluate(*o, index)).collect();

@@ -106,6 +106,7 @@ impl<'m> Lanewise<'_, 'm> {
             }
             UnaryOp::Softplus => settled(math::softplus(m, x.value)),
             UnaryOp::Tanh => settled(math::tanh(m, x.value)),
+            UnaryOp::Erf => settled(math::erf(m, x.value)),
             // `not` has no float form.
             UnaryOp::IsNan | UnaryOp::Not => Lanes::exact(self.b.cmpf(FloatPredicate::Uno, x.value, x.value), x.lanes),
         }
@@ -140,6 +141,7 @@ impl<'m> Lanewise<'_, 'm> {
                 | UnaryOp::Sigmoid
                 | UnaryOp::Softplus
                 | UnaryOp::Tanh
+                | UnaryOp::Erf
                 | UnaryOp::Floor
                 | UnaryOp::Ceil
                 | UnaryOp::Round
@@ -158,15 +160,11 @@ impl<'m> Lanewise<'_, 'm> {
             BinaryOp::Div => self.machine.divide(self.b, x, y),
             BinaryOp::Min(rule) => order::min(&mut self.math(lanes), x, y, rule),
             BinaryOp::Max(rule) => order::max(&mut self.math(lanes), x, y, rule),
+            BinaryOp::Rem => math::fmod(&mut self.math(lanes), x, y),
+            BinaryOp::DivFloor => math::div_floor(&mut self.math(lanes), x, y),
+            BinaryOp::RemFloor => math::rem_floor(&mut self.math(lanes), x, y),
             // No other binary op takes floats.
-            BinaryOp::Rem
-            | BinaryOp::DivFloor
-            | BinaryOp::RemFloor
-            | BinaryOp::And
-            | BinaryOp::Or
-            | BinaryOp::Xor
-            | BinaryOp::Shl
-            | BinaryOp::Shr => x,
+            BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Shl | BinaryOp::Shr => x,
         }
     }
 

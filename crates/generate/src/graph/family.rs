@@ -43,13 +43,17 @@ impl Family {
                 | ScalarOp::Bitcast(_)
                 | ScalarOp::Philox,
             ) => Family::Scalar,
-            Op::Iota { .. } | Op::Broadcast { .. } | Op::Reshape { .. } | Op::Slice { .. } | Op::Concat | Op::Copy => {
-                Family::Movement
-            }
+            Op::Iota { .. }
+            | Op::Rows { .. }
+            | Op::Broadcast { .. }
+            | Op::Reshape { .. }
+            | Op::Slice { .. }
+            | Op::Concat
+            | Op::Copy => Family::Movement,
             Op::Gather { .. } | Op::GatherRow { .. } | Op::MaskRows { .. } => Family::Lookup,
             Op::Pack { .. } | Op::UnpackId | Op::UnpackWeight => Family::Packing,
             Op::Reduce { .. }
-            | Op::ArgMax
+            | Op::ArgMax { .. }
             | Op::CumSum
             | Op::Softmax
             | Op::LogSoftmax

@@ -140,6 +140,11 @@ impl<'a> Growing<'a> {
             }
             2 => {
                 let dtype = self.c.of(&[DType::I32, DType::I64, DType::U16]);
+                if self.c.one_in(3) {
+                    let symbol = SymbolId(self.c.below(self.kernel.symbols.len()) as u32);
+                    self.push(ValueKind::Extent(symbol), dtype, Space { per_row: false, cols: 1 });
+                    return;
+                }
                 let cols = self.columns();
                 self.push(ValueKind::Column, dtype, Space { per_row: false, cols });
             }

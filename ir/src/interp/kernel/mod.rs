@@ -39,7 +39,7 @@ pub fn run(kernel: &Verified<Kernel>, extents: &[u64], inputs: &[&Tensor]) -> Re
     let mut row = Row { tracing: kernel.error_word().is_some(), ..Row::default() };
     let (mut uniform, mut per_row) = (vec![], vec![]);
     for (id, v) in kernel.values() {
-        let step = Step::compile(kernel, id, &row, &inputs)?;
+        let step = Step::compile(kernel, id, &row, &inputs, extents)?;
         row.push(v.space.cols as usize);
         if v.space.per_row { &mut per_row } else { &mut uniform }.push(step);
     }

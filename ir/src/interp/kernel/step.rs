@@ -7,6 +7,7 @@ use crate::eval::{self, Evaluator, Position, ScalarFn};
 use crate::interp::value::Elements;
 use crate::kernel::{Bounds, Kernel, RowOp, RowValue, ValueId, ValueKind};
 use crate::literal::Literal;
+use crate::op::NanOrder;
 
 /// An operand's columns: where they begin, and 1, or 0 where one column serves all.
 #[derive(Clone, Copy)]
@@ -68,6 +69,7 @@ impl<'a> Step<'a> {
         id: ValueId,
         row: &Row,
         params: &[Bound<'a>],
+        extents: &[u64],
     ) -> Result<Step<'a>, Diagnostics> {
         let value = kernel.value(id);
         let start = |v: ValueId| row.starts[v.0 as usize];
@@ -82,6 +84,7 @@ impl<'a> Step<'a> {
             }
             ValueKind::Row => Kind::RowIndex(value.dtype),
             ValueKind::Column => Kind::Column(value.dtype),
+            ValueKind::Extent(s) => Kind::Const(Literal::from_bits(value.dtype, extents[s.0 as usize]).bits()),
             ValueKind::Scalar(op, operands) => {
                 let dtypes: Vec<DType> = operands.iter().map(|o| kernel.value(*o).dtype).collect();
                 let evaluator = Evaluator::resolve(*op, &dtypes)
@@ -215,11 +218,11 @@ impl<'a> Step<'a> {
                 RowOp::Reduce(op) => eval::row::reduce(op, dtype, segment).map(|bits| vec![bits]),
                 RowOp::CumSum => eval::row::cumsum(dtype, segment),
                 RowOp::TopK { k, candidates, order } => {
-                    let columns = eval::row::topk(dtype, segment, k as usize, candidates, order);
+                    let columns = eval::row::topk(dtype, segment, k as usize, candidates, order, NanOrder::Last);
                     Some(columns.into_iter().map(|c| u64::from(c as u32)).collect())
                 }
                 RowOp::TopKMask { k, candidates } => {
-                    let mask = eval::row::topk_mask(dtype, segment, k as usize, candidates);
+                    let mask = eval::row::topk_mask(dtype, segment, k as usize, candidates, NanOrder::Last);
                     Some(mask.into_iter().map(u64::from).collect())
                 }
             };

@@ -1,8 +1,11 @@
 //! Operations on whole rows, by hand.
 
 use super::*;
+use crate::Dim;
 use crate::layout::{Alias, Layout};
-use crate::op::{Candidates, Denominator, GroupFill, GroupScore, OutOfRange, ReduceOp, TopKOrder};
+use crate::op::{
+    BinaryOp, Candidates, Denominator, GroupFill, GroupScore, NanOrder, Op, OutOfRange, ReduceOp, TopKOrder,
+};
 
 const INF: f32 = f32::INFINITY;
 const NAN: f32 = f32::NAN;
@@ -46,6 +49,55 @@ fn numbers_come_before_nan_and_ties_go_to_the_lower_column() {
     assert_eq!(values(&mask), [1, 0, 1, 0]);
     assert_eq!(values(&row_of(&[NAN, 2.0, 2.0], |b, x| b.argmax(x))), [1]);
     assert_eq!(values(&row_of(&[NAN, NAN], |b, x| b.argmax(x))), [0]);
+}
+
+#[test]
+fn a_nan_is_the_best_where_that_is_asked_for() {
+    let first = |x: &[f32], k, candidates, order| {
+        values(&row_of(x, |b, x| b.op(Op::TopK { k, candidates, order, nan: NanOrder::First }, &[x])))
+    };
+    use Candidates::{AboveNegInf, All};
+    use TopKOrder::{Column, Value};
+    // Of any sign and payload, and one as good as the other.
+    let (negative, loud) = (f32::from_bits(0xffc0_0001), f32::from_bits(0x7f80_0001));
+    assert_eq!(first(&[INF, negative, 1.0, NAN, loud], 4, All, Value), [1, 3, 4, 0]);
+    assert_eq!(first(&[1.0, 0.0, NAN, -0.0], 3, All, Column), [0, 1, 2]);
+    assert_eq!(first(&[-INF, NAN, -INF, -1.0], 4, All, Value), [1, 3, 0, 2]);
+    assert_eq!(first(&[-INF, NAN, -INF, -1.0], 4, AboveNegInf, Value), [1, 3, -1, -1]);
+    assert_eq!(first(&[1.0, -INF, NAN, -INF], 3, AboveNegInf, Column), [0, 2, -1]);
+    let mask =
+        |b: &mut GraphBuilder, x| b.op(Op::TopKMask { k: 2, candidates: AboveNegInf, nan: NanOrder::First }, &[x]);
+    assert_eq!(values(&row_of(&[2.0, -INF, NAN, 3.0], mask)), [0, 0, 1, 1]);
+    assert_eq!(values(&row_of(&[NAN, -INF, -INF], mask)), [1, 0, 0]);
+    let best = |b: &mut GraphBuilder, x| b.op(Op::ArgMax { nan: NanOrder::First }, &[x]);
+    assert_eq!(values(&row_of(&[2.0, INF, NAN, NAN], best)), [2]);
+}
+
+#[test]
+fn the_number_of_rows_is_a_value() {
+    let mut b = GraphBuilder::new("g");
+    let t = b.symbol("T");
+    let x = b.input("x", DType::I32, [t.into(), 2.into()]);
+    let n = b.rows(DType::I32, [t.into()]);
+    let sum = b.binary(BinaryOp::Add, x, n);
+    let sum = output(b, sum, &[ints(DType::I32, &[3, 2], &[0, 1, 2, 3, 4, 5])]);
+    assert_eq!(values(&sum), [3, 4, 5, 6, 7, 8]);
+    // As a scalar of its own, in a dtype in which it wraps, and of an extent that is known.
+    let of = |rows: u64, shape: fn(Dim) -> Vec<Dim>| {
+        let mut b = GraphBuilder::new("g");
+        let t = b.symbol("T");
+        let x = b.input("x", DType::U8, [t.into()]);
+        let n = b.rows(DType::U8, shape(t.into()));
+        b.output("n", n);
+        let copy = b.op(Op::Copy, &[x]);
+        b.output("y", copy);
+        let graph = b.finish().expect("it is a graph");
+        let outcome = crate::interp::graph::run(&graph, &[Tensor::zeros(DType::U8, &[rows])], &[]);
+        values(&outcome.expect("it runs").outputs[0])
+    };
+    assert_eq!(of(300, |t| vec![t, 7.into()]), [44]);
+    assert_eq!(of(0, |t| vec![t]), [0]);
+    assert_eq!(of(5, |_| vec![12.into(), 3.into()]), [12]);
 }
 
 #[test]

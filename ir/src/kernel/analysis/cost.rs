@@ -5,11 +5,12 @@ use crate::kernel::{Kernel, Value, ValueKind};
 /// Roughly the machine instructions that an element of the value takes, without its operands.
 pub fn cost(value: &Value) -> u64 {
     match &value.kind {
-        ValueKind::Scalar(op, _) => op.cost(),
+        ValueKind::Scalar(op, _) => op.cost(value.dtype),
         ValueKind::Const(_)
         | ValueKind::Load(_)
         | ValueKind::Row
         | ValueKind::Column
+        | ValueKind::Extent(_)
         | ValueKind::Remap(..)
         | ValueKind::Concat(_)
         | ValueKind::Gather { .. }

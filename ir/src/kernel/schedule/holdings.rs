@@ -25,7 +25,7 @@ impl<'k> Holdings<'k> {
             .values()
             .map(|(id, value)| match value.kind {
                 _ if holdings.users[id.0 as usize].is_empty() => false,
-                ValueKind::Const(_) | ValueKind::Row | ValueKind::Column => false,
+                ValueKind::Const(_) | ValueKind::Row | ValueKind::Column | ValueKind::Extent(_) => false,
                 ValueKind::Load(param) => kernel.is_aliased(param) && held.contains(&id),
                 ref kind => kind.is_row_value() || (held.contains(&id) && !holdings.pulled_once(id)),
             })

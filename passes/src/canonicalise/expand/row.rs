@@ -8,7 +8,8 @@ use super::super::view::View;
 use routefuse_ir::dim::const_product;
 use routefuse_ir::kernel::schedule::room::MOST_CHOSEN;
 use routefuse_ir::op::{
-    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, NanRule, ReduceOp, TopKOrder, UnaryOp,
+    BinaryOp, Candidates, CompareOp, Denominator, GroupFill, GroupScore, NanOrder, NanRule, OutOfRange, ReduceOp,
+    TopKOrder, UnaryOp,
 };
 use routefuse_ir::{DType, Dim, Literal, NodeId, Op};
 
@@ -28,6 +29,7 @@ pub(super) const RULES: &[Rule] = &[
     group_mask,
     renorm,
     argmax,
+    nans_first,
     reduce_one,
     reduce_halves,
     segments_apart,
@@ -107,7 +109,8 @@ fn group_mask(v: View, id: NodeId) -> Option<Expr> {
     let Op::GroupMask { keep, fill } = v.op(id) else { return None };
     let [x, scores] = v.operands(id)?;
     let (shape, groups) = (&v.ty(x).shape, inner(v, scores)?);
-    let mask = Expr::Op(Op::TopKMask { k: *keep, candidates: Candidates::All }, vec![scores.into()]);
+    let mask =
+        Expr::Op(Op::TopKMask { k: *keep, candidates: Candidates::All, nan: NanOrder::Last }, vec![scores.into()]);
     let repeated = broadcast(reshape(mask, &grouped(shape, groups, 1)), &grouped(shape, groups, inner(v, x)? / groups));
     let kept = reshape(repeated, shape);
     Some(match fill {
@@ -137,8 +140,66 @@ fn renorm(v: View, id: NodeId) -> Option<Expr> {
 
 /// argmax(x) = topk(x), k = 1
 fn argmax(v: View, id: NodeId) -> Option<Expr> {
-    let (Op::ArgMax, [x]) = (v.op(id), v.operands(id)?) else { return None };
-    Some(Expr::Op(Op::TopK { k: 1, candidates: Candidates::All, order: TopKOrder::Value }, vec![x.into()]))
+    let (Op::ArgMax { nan }, [x]) = (v.op(id), v.operands(id)?) else { return None };
+    Some(best(x, 1, *nan))
+}
+
+/// The k best, in their order.
+fn best(x: impl Into<Expr>, k: u64, nan: NanOrder) -> Expr {
+    Expr::Op(Op::TopK { k, candidates: Candidates::All, order: TopKOrder::Value, nan }, vec![x.into()])
+}
+
+/// topk(x, nan = first) = topk(key(x)), and so of topk_mask; of integers as with nan = last
+///
+/// The key is an i32: the place of x among all floats (`math::order`), of −0.0 that of 0.0, and above all of them for a NaN. Where −∞ is
+/// no candidate, it is taken out of what was chosen, where it comes last.
+fn nans_first(v: View, id: NodeId) -> Option<Expr> {
+    let (Op::TopK { nan: NanOrder::First, candidates, .. } | Op::TopKMask { nan: NanOrder::First, candidates, .. }) =
+        v.op(id)
+    else {
+        return None;
+    };
+    let [x] = v.operands(id)?;
+    if !v.dtype(x).is_float() {
+        return Some(Expr::Op(with_nans_last(v.op(id)), vec![x.into()]));
+    }
+    let wide = if v.dtype(x) == DType::F32 { x.into() } else { Expr::cast(x, DType::F32) };
+    let positive = Expr::binary(BinaryOp::Add, wide.clone(), Literal::f32(0.0));
+    let bits = Expr::bitcast(positive, DType::I32);
+    let sign = Expr::binary(BinaryOp::Shr, bits.clone(), Literal::i32(31));
+    let place = Expr::binary(BinaryOp::Xor, bits, Expr::binary(BinaryOp::And, sign, Literal::i32(i32::MAX)));
+    let keys = Expr::select(Expr::unary(UnaryOp::IsNan, wide), Literal::i32(i32::MAX), place);
+    if *candidates == Candidates::All {
+        return Some(Expr::Op(with_nans_last(v.op(id)), vec![keys]));
+    }
+    let least = Literal::i32(f32::NEG_INFINITY.to_bits().cast_signed() ^ i32::MAX);
+    let Op::TopK { k, order, .. } = *v.op(id) else {
+        let candidate = Expr::compare(CompareOp::Ne, keys.clone(), least);
+        return Some(Expr::binary(BinaryOp::And, Expr::Op(with_nans_last(v.op(id)), vec![keys]), candidate));
+    };
+    let gathered =
+        |x: Expr, columns: Expr| Expr::Op(Op::GatherRow { out_of_range: OutOfRange::Pass }, vec![x, columns]);
+    let columns = best(keys.clone(), k, NanOrder::Last);
+    let none = Expr::compare(CompareOp::Eq, gathered(keys, columns.clone()), least);
+    let columns = Expr::select(none, Literal::i32(-1), columns);
+    Some(match order {
+        TopKOrder::Value => columns,
+        // By ascending column, and −1 last: without its sign bit it is above all of them, and the order of ~x is the opposite.
+        TopKOrder::Column => {
+            let above = Expr::binary(BinaryOp::And, columns.clone(), Literal::i32(i32::MAX));
+            let descending = Expr::unary(UnaryOp::Not, above);
+            gathered(columns, best(descending, k, NanOrder::Last))
+        }
+    })
+}
+
+/// The operation, of keys that have no NaN.
+fn with_nans_last(op: &Op) -> Op {
+    match *op {
+        Op::TopK { k, order, .. } => Op::TopK { k, candidates: Candidates::All, order, nan: NanOrder::Last },
+        Op::TopKMask { k, .. } => Op::TopKMask { k, candidates: Candidates::All, nan: NanOrder::Last },
+        ref other => other.clone(),
+    }
 }
 
 /// reduce(x) = x, over an axis of one; and top2_sum(x) = x + 0.0, which makes −0.0 0.0 and a NaN canonical

@@ -399,6 +399,10 @@ fn value_kind(w: &mut Writer, kind: &ValueKind) -> Option<()> {
         }
         ValueKind::Row => w.u8(2),
         ValueKind::Column => w.u8(3),
+        ValueKind::Extent(symbol) => {
+            w.u8(10);
+            w.u32(symbol.0);
+        }
         ValueKind::Scalar(op, operands) => {
             w.u8(4);
             scalar_op(w, *op)?;
@@ -465,6 +469,7 @@ fn read_value_kind(r: &mut Reader<'_>) -> Result<ValueKind, Malformed> {
             let (value, width) = (ValueId(r.u32("row values")?), r.u64("row values")?);
             ValueKind::RowValue(RowValue { op: read_row_op(r)?, value, width })
         }
+        10 => ValueKind::Extent(SymbolId(r.u32("values")?)),
         other => return Err(Malformed::Unknown { what: "values", value: other.into() }),
     })
 }

@@ -24,6 +24,7 @@ pub(super) const WITHIN_COLUMNS: &[(usize, Proposal)] = &[
     (2, |g| g.cast()),
     (1, |g| g.philox()),
     (1, |g| g.iota()),
+    (1, |g| g.rows()),
     (2, |g| g.broadcast()),
     (2, |g| g.reshape()),
     (2, |g| g.slice()),

@@ -12,6 +12,13 @@ impl Growing<'_> {
         self.try_op(Op::Iota { dtype, shape, axis }, &[])
     }
 
+    /// How many rows a value has.
+    pub(super) fn rows(&mut self) -> Option<NodeId> {
+        let like = self.value();
+        let (shape, dtype) = (self.shape_of(like), self.integer());
+        self.try_op(Op::Rows { dtype, shape }, &[])
+    }
+
     pub(super) fn broadcast(&mut self) -> Option<NodeId> {
         let x = self.value();
         let mut shape = self.shape_of(x);

@@ -2,7 +2,7 @@
 
 use crate::graph::Growing;
 use crate::graph::values::inner;
-use routefuse_ir::op::{Candidates, Denominator, OutOfRange, ReduceOp, TopKOrder};
+use routefuse_ir::op::{Candidates, Denominator, NanOrder, OutOfRange, ReduceOp, TopKOrder};
 use routefuse_ir::{DType, NodeId, Op};
 
 impl Growing<'_> {
@@ -29,7 +29,8 @@ impl Growing<'_> {
 
     pub(super) fn argmax(&mut self) -> Option<NodeId> {
         let x = self.value_where(|t| inner(t).is_some())?;
-        self.try_op(Op::ArgMax, &[x])
+        let nan = self.nan_order();
+        self.try_op(Op::ArgMax { nan }, &[x])
     }
 
     pub(super) fn cumsum(&mut self) -> Option<NodeId> {
@@ -55,13 +56,19 @@ impl Growing<'_> {
         let x = self.value_where(|t| inner(t).is_some())?;
         let (k, candidates) = (self.how_many(x)?, self.candidates());
         let order = if self.c.one_in(3) { TopKOrder::Column } else { TopKOrder::Value };
-        self.try_op(Op::TopK { k, candidates, order }, &[x])
+        let nan = self.nan_order();
+        self.try_op(Op::TopK { k, candidates, order, nan }, &[x])
     }
 
     pub(super) fn topk_mask(&mut self) -> Option<NodeId> {
         let x = self.value_where(|t| inner(t).is_some())?;
         let (k, candidates) = (self.how_many(x)?, self.candidates());
-        self.try_op(Op::TopKMask { k, candidates }, &[x])
+        let nan = self.nan_order();
+        self.try_op(Op::TopKMask { k, candidates, nan }, &[x])
+    }
+
+    fn nan_order(&mut self) -> NanOrder {
+        if self.c.one_in(4) { NanOrder::First } else { NanOrder::Last }
     }
 
     pub(super) fn renorm(&mut self) -> Option<NodeId> {

@@ -193,6 +193,7 @@ impl<'k> Walk<'k> {
                 let one = columns.are_neighbours() && (scope.rows == 1 || value.space.cols == 1);
                 self.count(id, if one { 2 + wide } else { 3 * lanes });
             }
+            ValueKind::Extent(_) => self.count(id, 1),
             ValueKind::Row | ValueKind::Column => {
                 let known = matches!((&value.kind, &columns), (ValueKind::Column, Columns::Known(_)));
                 self.count(id, if known { 0 } else { 2 * lanes });
