@@ -5,8 +5,8 @@
 
 A layer is the router's projection, the choice of experts and what is behind it (`route`), and one operation that stands for the
 experts. The loop is timed with `route` eager, compiled by torch (`--compiled`), replaced by the plug-in, and left out: what the loop
-costs without it. Times are of one step, µs: of the host until all is queued, of both until the GPU is done, and of the GPU alone,
-which replays a CUDA graph of the step.
+costs without it. Times are of one step, µs, the best of some: of the host until all is queued, of both until the GPU is done, and of
+the GPU alone, which replays a CUDA graph of the step.
 """
 
 from __future__ import annotations
@@ -81,48 +81,48 @@ class Decoder:
         return hidden
 
 
-def best_of(runs: int, once: typing.Callable[[], float]) -> float:
-    return min(once() for _ in range(runs)) * 1e6
+Step = typing.Callable[[], torch.Tensor]
 
 
-def measure(step: typing.Callable[[], torch.Tensor], device: str, runs: int) -> dict[str, float]:
-    """The time of a step."""
-    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
-    for _ in range(3):
-        step()
+class Timed:
+    """A step, ready to be timed."""
 
-    def queued() -> float:
-        wait()
+    def __init__(self, step: Step, device: str) -> None:
+        self.step, self.cuda = step, device == "cuda"
+        self.best: dict[str, float] = {}
+        for _ in range(3):
+            step()
+        if self.cuda:
+            self.graph = torch.cuda.CUDAGraph()
+            torch.cuda.synchronize()
+            with torch.cuda.graph(self.graph):
+                step()
+            self.graph.replay()
+
+    def run(self) -> None:
+        """Times it once more. What counts is the best."""
+        self.wait()
         begin = time.perf_counter()
-        step()
-        return time.perf_counter() - begin
+        self.step()
+        queued = time.perf_counter() - begin
+        self.wait()
+        self.note("host" if self.cuda else "step", queued)
+        if self.cuda:
+            self.note("both", time.perf_counter() - begin)
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            for _ in range(4):
+                self.graph.replay()
+            end.record()
+            self.wait()
+            self.note("GPU", start.elapsed_time(end) / 4e3)
 
-    def done() -> float:
-        wait()
-        begin = time.perf_counter()
-        step()
-        wait()
-        return time.perf_counter() - begin
+    def wait(self) -> None:
+        if self.cuda:
+            torch.cuda.synchronize()
 
-    if device != "cuda":
-        return {"step": best_of(runs, done)}
-    times = {"host": best_of(runs, queued), "both": best_of(runs, done)}
-    graph = torch.cuda.CUDAGraph()
-    wait()
-    with torch.cuda.graph(graph):
-        step()
-
-    def replayed() -> float:
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        for _ in range(4):
-            graph.replay()
-        end.record()
-        wait()
-        return begin.elapsed_time(end) / 4e3
-
-    replayed()
-    return {**times, "GPU": best_of(runs, replayed)}
+    def note(self, what: str, seconds: float) -> None:
+        self.best[what] = min(self.best.get(what, float("inf")), seconds * 1e6)
 
 
 def main() -> None:
@@ -162,9 +162,16 @@ def main() -> None:
         if options.compiled:
             ways["torch.compile"] = torch.compile(eager, dynamic=True)
         ways["plug-in"] = route
-        for way, chooses in ways.items():
-            took = measure(lambda: decoder.step(hidden, tokens, chooses), device, options.runs)
-            said = "  ".join(f"{name} {value:9.1f} µs" for name, value in took.items())
+        timed = {
+            way: Timed(lambda chooses=chooses: decoder.step(hidden, tokens, chooses), device)
+            for way, chooses in ways.items()
+        }
+        # The ways take turns: what else the machine does meanwhile slows all of them.
+        for _ in range(options.runs):
+            for step in timed.values():
+                step.run()
+        for way, step in timed.items():
+            said = "  ".join(f"{name} {value:9.1f} µs" for name, value in step.best.items())
             print(f"{options.layers} layers, {rows:5} rows, {way:14} {said}", flush=True)
     print(f"each layer is one kernel of {replaced.jit.kernels[(None,) * 4][0].report['before']['launches']} operations")
 

@@ -1,8 +1,9 @@
 """What a call costs the host: the chain behind a router (8 tensors), called in every way that there is.
 
-    python benches/host_time.py [cpu | cuda]      (µs of one call, the best of nine runs of a thousand)
+    python benches/host_time.py [cpu | cuda]      (µs of one call, the best of many runs of 200)
 
-On a GPU the host's time is that until the call returns, with a queue that is never full. torch.compile is given the same
+The ways take turns, so that what else a machine does meanwhile slows all of them and the best run of each is of the same quiet
+moments. On a GPU the host's time is that until the call returns, with a queue that is never full. torch.compile is given the same
 function, with as many launches as it makes of it.
 """
 
@@ -27,22 +28,23 @@ def chain(ids, weights, table, n, shared):
     return (ids << 16) | bits, ids, weights
 
 
-def measure(call, device: str, calls: int = 1000) -> float:
-    for _ in range(calls // 4):
+def one_run(call, device: str, calls: int = 200) -> float:
+    """Seconds of one call."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    begin = time.perf_counter()
+    for _ in range(calls):
         call()
-    best = float("inf")
-    for _ in range(9):
-        if device == "cuda":
-            torch.cuda.synchronize()
-        begin = time.perf_counter()
-        for i in range(calls):
-            call()
-            if device == "cuda" and i % 200 == 199:
-                spent = time.perf_counter()
-                torch.cuda.synchronize()
-                begin += time.perf_counter() - spent
-        best = min(best, (time.perf_counter() - begin) / calls)
-    return best * 1e6
+    return (time.perf_counter() - begin) / calls
+
+
+def measure(ways: dict, device: str, rounds: int = 60) -> dict[str, float]:
+    """The best run of each way, in µs."""
+    best = {name: float("inf") for name in ways}
+    for _ in range(rounds):
+        for name, run in ways.items():
+            best[name] = min(best[name], run())
+    return {name: value * 1e6 for name, value in best.items()}
 
 
 def main() -> None:
@@ -71,24 +73,30 @@ def main() -> None:
         ways |= {"torch.compile": lambda: compiled(*args)}
 
         def launches() -> float:
-            best = float("inf")
-            for _ in range(20):
-                best = min(best, kernel._time(200, *args))
-                if device == "cuda":
-                    torch.cuda.synchronize()
-            return best * 1e6
+            if device == "cuda":
+                torch.cuda.synchronize()
+            return kernel._time(200, *args)
 
-        print(f"T={rows:<3} {'launch alone':16} {launches():8.2f} µs")
-        print(f"T={rows:<3} {'a call of Python':16} {measure(lambda: None, device):8.2f} µs")
-        print(f"T={rows:<3} {'torch.add, out=':16} {measure(lambda: torch.add(out[0], 1, out=out[0]), device):8.2f} µs")
+        def by_attributes() -> float:
+            before = native.use_attributes(True)
+            try:
+                return one_run(lambda: kernel(*args, out=out), device)
+            finally:
+                native.use_attributes(before)
+
+        ways |= {"a call of Python": lambda: None, "torch.add, out=": lambda: torch.add(out[0], 1, out=out[0])}
+        runs = {"launch alone": launches}
         for name, call in ways.items():
             try:
-                print(f"T={rows:<3} {name:16} {measure(call, device):8.2f} µs")
+                for _ in range(50):
+                    call()
             except Exception as error:  # a machine without a C++ compiler has no Inductor
                 print(f"T={rows:<3} {name:16} {type(error).__name__}: {str(error).splitlines()[0][:80]}")
-        before = native.use_attributes(True)
-        print(f"T={rows:<3} {'by attributes':16} {measure(lambda: kernel(*args, out=out), device):8.2f} µs")
-        native.use_attributes(before)
+                continue
+            runs[name] = lambda call=call: one_run(call, device)
+        runs["by attributes"] = by_attributes
+        for name, value in measure(runs, device).items():
+            print(f"T={rows:<3} {name:16} {value:8.2f} µs")
 
 
 if __name__ == "__main__":

@@ -156,8 +156,44 @@ def test_fused_rounding_is_near(name, engine):
         made if isinstance(made, tuple) else [made], expected if isinstance(expected, tuple) else [expected]
     ):
         assert a.dtype == b.dtype and a.shape == b.shape
-        if a.dtype.is_floating_point and "grouped" not in name and case.keys is None:
+        if a.dtype.is_floating_point and "grouped" not in name and case.ties is None:
             torch.testing.assert_close(a.float(), b.float(), rtol=4e-2, atol=4e-2)
+
+
+def test_a_nan_is_the_largest_where_that_is_asked_for(engine):
+    """torch's order, in rows with a NaN and without: what is chosen, its columns, its mask, the sum of the two best."""
+
+    def select(x):
+        values, ids = x.topk(3)
+        kept = torch.zeros_like(x).scatter_(1, ids, 1.0)
+        two = x.view(x.shape[0], 2, 8).topk(2, dim=-1).values.sum(-1)
+        least, by_value = x.topk(3, largest=False), x.sort(-1, descending=True)
+        extremes = *x.max(-1), *x.min(-1), x.argmax(-1), x.argmin(-1)
+        return values, ids, kept, two, least.values, least.indices, by_value.values, x.sort(-1).values, *extremes
+
+    for dtype in (torch.float32, torch.bfloat16):
+        # Every number once in a row, so that nothing ties.
+        x = torch.rand(64, 16, generator=torch.Generator().manual_seed(4)).argsort(-1).to(dtype) - 5
+        x[::2, 3] = float("nan")
+        x[1, 4], x[2, 5] = float("inf"), -float("inf")
+        kernel = capture(select, x, nan="first", engine=engine)
+        assert kernel.launches == 1 and kernel.info["nan"] == "first"
+        for a, b in zip(kernel(x), select(x)):
+            assert torch.equal(a.nan_to_num(nan=-99.0), b.nan_to_num(nan=-99.0)), (dtype, a, b)
+        # By default it is the least.
+        assert not capture(lambda x: x.topk(3).values, x, engine=engine)(x).isnan().any()
+    jitted = routefuse.jit(lambda x: x.argmax(-1), nan="first", engine=engine)
+    assert (jitted(x)[::2] == 3).all()
+    compiled = torch.compile(
+        lambda x: x.argmax(-1),
+        backend=routefuse.torch.backend,
+        options={"nan": "first", "fallback": "error"},
+        dynamic=True,
+    )
+    with torch.no_grad():
+        assert (compiled(x)[::2] == 3).all()
+    with pytest.raises(CaptureError, match="last"):
+        capture(select, x, nan="middle", engine=engine)
 
 
 def test_unused_and_repeated_arguments(engine):

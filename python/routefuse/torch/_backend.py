@@ -27,22 +27,26 @@ def backend(
     *,
     options: typing.Mapping[str, typing.Any] | None = None,
 ) -> typing.Any:
-    """The backend "routefuse" of torch.compile. `options` may have `rounding` ("eager" or "fused") and `fallback` ("eager", or
-    "error" to have CaptureError raised for what does not become a kernel).
+    """The backend "routefuse" of torch.compile. `options` may have `rounding` ("eager" or "fused") and `nan` ("last" or "first"), as
+    `capture` has them, and `fallback` ("eager", or "error" to have CaptureError raised for what does not become a kernel).
 
     Under an outer torch.compile with another backend it is not asked at all: what is compiled there is the outer one's. Use
     `Kernel.as_op` there.
     """
-    settings = {"rounding": "eager", "fallback": "eager", **(options or {})}
-    unknown = set(settings) - {"rounding", "fallback"}
+    settings = {"rounding": "eager", "nan": "last", "fallback": "eager", **(options or {})}
+    unknown = set(settings) - {"rounding", "nan", "fallback"}
     if unknown:
         raise CaptureError(
-            f"the backend has no option {sorted(unknown)[0]!r}", help="its options are rounding and fallback"
+            f"the backend has no option {sorted(unknown)[0]!r}", help="its options are rounding, nan and fallback"
         )
+
+    for option, values in {"rounding": ("eager", "fused"), "nan": ("last", "first"), "fallback": ("eager", "error")}.items():
+        if settings[option] not in values:
+            raise CaptureError(f"{option}={settings[option]!r}", help=f'it is "{values[0]}" or "{values[1]}"')
 
     def compile_graph(graph: torch.fx.GraphModule, examples: typing.Sequence[typing.Any]) -> typing.Any:
         try:
-            return _kernel(graph, settings["rounding"])
+            return _kernel(graph, settings["rounding"], settings["nan"])
         except CaptureError as error:
             if settings["fallback"] == "error":
                 raise
@@ -63,7 +67,7 @@ def _eager(graph: torch.fx.GraphModule) -> typing.Callable[[list[typing.Any]], t
     return run
 
 
-def _kernel(graph: torch.fx.GraphModule, rounding: str) -> typing.Callable[[list[typing.Any]], typing.Any]:
+def _kernel(graph: torch.fx.GraphModule, rounding: str, nan: str) -> typing.Callable[[list[typing.Any]], typing.Any]:
     if torch.is_grad_enabled() and any(
         isinstance(v := n.meta.get("val"), torch.Tensor) and v.requires_grad
         for n in graph.graph.nodes
@@ -95,7 +99,7 @@ def _kernel(graph: torch.fx.GraphModule, rounding: str) -> typing.Callable[[list
         value = node.meta.get("val")
         is_tensor = isinstance(value, torch.Tensor)
         placeholders.append(Input(node.name, layout_of(value.shape, value.stride())) if is_tensor else None)
-    converted = convert(graph, _graph_name("compiled"), placeholders, rounding=rounding, rows=rows)
+    converted = convert(graph, _graph_name("compiled"), placeholders, rounding=rounding, rows=rows, nan=nan)
     kernel = _engines.engine().compile(converted.graph, device=device)
     parameters = [
         (p.name if p else f"number{i}", converted.inputs.index(i) if i in converted.inputs else None)

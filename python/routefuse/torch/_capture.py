@@ -27,6 +27,7 @@ def capture(
     static: typing.Mapping[str, typing.Any] | None = None,
     scalars: typing.Collection[str] = (),
     rounding: str = "eager",
+    nan: str = "last",
     random: str = "refuse",
     generator: torch.Generator | None = None,
     outputs: typing.Sequence[str] | None = None,
@@ -50,6 +51,9 @@ def capture(
     With `rounding="eager"` 16-bit floats are rounded after each operation, as eager torch does; with "fused" where they reach
     memory. `outputs` names the results that are new, `name` the graph.
 
+    With `nan="first"` a selection (`topk`, `sort`, `max` and `min` of a dim, `argmax` and `argmin`) takes a NaN as torch does, which
+    is the largest to it; with "last" a NaN is chosen where nothing else is left.
+
     Random numbers are refused unless `random="philox"`: then each call draws a seed from torch's generator on the device (or
     from `generator`), and the kernel makes of it numbers that are distributed as torch's are, and are others.
 
@@ -59,9 +63,11 @@ def capture(
     arguments = _Arguments(function, examples, dict(static or {}), scalars)
     if rounding not in ("eager", "fused"):
         raise CaptureError(f"rounding={rounding!r}", help='it is "eager" or "fused"')
+    if nan not in ("last", "first"):
+        raise CaptureError(f"nan={nan!r}", help='it is "last" or "first"')
     if random not in ("refuse", "philox"):
         raise CaptureError(f"random={random!r}", help='it is "refuse" or "philox"')
-    options = _Options(rounding, random, generator, outputs, name, engine)
+    options = _Options(rounding, nan, random, generator, outputs, name, engine)
     failure: CaptureError | None = None
     for with_rows in itertools.islice(arguments.guesses(rows), MOST_GUESSES):
         try:
@@ -78,6 +84,7 @@ class _Options(typing.NamedTuple):
     """What `capture` is asked for, besides the arguments."""
 
     rounding: str
+    nan: str
     random: str
     generator: torch.Generator | None
     outputs: typing.Sequence[str] | None
@@ -251,6 +258,7 @@ def _kernel(arguments: _Arguments, traced: Traced, with_rows: frozenset[typing.A
         rows=traced.rows,
         counted=counted,
         random=options.random,
+        nan=options.nan,
         outputs=options.outputs,
         first_result=traced.first_result,
         results=traced.results,
@@ -293,6 +301,7 @@ def _kernel(arguments: _Arguments, traced: Traced, with_rows: frozenset[typing.A
         "rows": [arguments.names[k] for k in positions if k in with_rows],
         "static": {arguments.names.get(k, str(k)): v for k, v in _constants(arguments)},
         "rounding": options.rounding,
+        "nan": options.nan,
         "random": options.random,
         "operations": converted.operations,
         "notes": converted.notes,
@@ -345,11 +354,13 @@ class Jit:
         rounding: str,
         engine: Engine | None,
         random: str = "refuse",
+        nan: str = "last",
     ) -> None:
         if fallback not in ("error", "eager"):
             raise CaptureError(f"fallback={fallback!r}", help='it is "error" or "eager"')
         self.function = function
-        self.rows, self.fallback, self.rounding, self.engine, self.random = rows, fallback, rounding, engine, random
+        self.rows, self.fallback, self.rounding, self.engine = rows, fallback, rounding, engine
+        self.random, self.nan = random, nan
         #: Kernels by the arguments that are no tensors, the latest used first.
         self.kernels: dict[typing.Any, list[Kernel]] = {}
         #: Why calls of a kind are run eagerly.
@@ -401,6 +412,7 @@ class Jit:
             rows=self.rows,
             static=kwargs,
             rounding=self.rounding,
+            nan=self.nan,
             random=self.random,
             engine=self.engine,
         )
@@ -482,6 +494,7 @@ def jit(
     rows: str | typing.Collection[str] | None = "T",
     fallback: str = "error",
     rounding: str = "eager",
+    nan: str = "last",
     random: str = "refuse",
     engine: Engine | None = None,
 ) -> typing.Any:
@@ -492,5 +505,6 @@ def jit(
     that raises CaptureError. `.kernel(*args)` captures without calling. The other arguments are those of `capture`.
     """
     if function is None:
-        return functools.partial(jit, rows=rows, fallback=fallback, rounding=rounding, random=random, engine=engine)
-    return Jit(function, rows, fallback, rounding, engine, random)
+        options = {"rows": rows, "fallback": fallback, "rounding": rounding, "nan": nan, "random": random}
+        return functools.partial(jit, engine=engine, **options)
+    return Jit(function, rows, fallback, rounding, engine, random, nan)

@@ -95,9 +95,11 @@ def place_of(trace: str | None) -> str | None:
 class Conversion:
     """What is built, and the node that is being converted."""
 
-    def __init__(self, name: str, rounding: str, rows: frozenset[typing.Any]) -> None:
+    def __init__(self, name: str, rounding: str, rows: frozenset[typing.Any], nan: str = "last") -> None:
         self.builder = GraphBuilder(name)
         self.rounding = rounding
+        #: Where a selection ranks a NaN: "first", as torch does, or "last".
+        self.nan = nan
         self.rows = rows
         self.node: torch.fx.Node | None = None
         self.notes: list[str] = []
@@ -171,11 +173,8 @@ class Conversion:
     def promoted(self, *operands: typing.Any) -> str:
         """The dtype in which torch computes with operands of the node."""
         of = [o.meta["val"] if isinstance(o, torch.fx.Node) else o for o in operands]
-        if any(isinstance(o, (torch.SymInt, torch.SymFloat, torch.SymBool)) for o in of):
-            self.refuse(
-                "a number that depends on the number of rows is an operand",
-                "graphs have no value for the number of rows",
-            )
+        # What torch knows while it traces has the type of a Python number.
+        of = [1 if isinstance(o, torch.SymInt) else 1.0 if isinstance(o, torch.SymFloat) else o for o in of]
         found = torch.result_type(of[0], of[1]) if len(of) > 1 else of[0].dtype
         for other in of[2:]:
             found = torch.result_type(torch.empty((), dtype=found, device="meta"), other)
@@ -193,12 +192,42 @@ class Conversion:
             return Value("i64", (), const=operand)
         if isinstance(operand, float):
             return Value("f64", (), const=operand)
-        if isinstance(operand, (Rows, torch.SymInt, torch.SymFloat)):
+        if isinstance(operand, Rows):
+            return self.times(self.rows_as_a_value(), operand.factor)
+        if isinstance(operand, torch.SymInt):
+            return self.number_of_rows(operand.node.expr)
+        if isinstance(operand, torch.SymFloat):
             self.refuse(
-                "a number that depends on the number of rows is an operand",
-                "graphs have no value for the number of rows",
+                "a float that is computed of the number of rows is an operand",
+                "divide by the number of rows as it is, or make it a tensor of float32 first",
             )
         self.refuse(f"an operand that is a {type(operand).__name__}")
+
+    # The number of rows, as a number
+
+    def rows_as_a_value(self) -> Value:
+        return self.emit("rows", dtype="i64", shape=(), dtype_="i64", shape_=self._dims((_shapes.ROWS,)))
+
+    def times(self, value: Value, factor: int) -> Value:
+        return value if factor == 1 else self.pointwise("mul", [value, self.value(factor)], "i64", ())
+
+    def number_of_rows(self, expression: typing.Any) -> Value:
+        """What torch computed of the number of rows while it traced, of whole numbers."""
+        if expression in self.rows:
+            return self.rows_as_a_value()
+        if expression.is_Integer:
+            return self.value(int(expression))
+        kind = type(expression).__name__
+        op = {"Add": "add", "Mul": "mul", "FloorDiv": "div_floor", "Mod": "rem_floor", "PythonMod": "rem_floor"}.get(kind)
+        if op is None or not expression.free_symbols <= self.rows:
+            self.refuse(
+                f"the number {expression} is an operand, which torch computed of extents",
+                "of the number of rows, sums, differences, products, // and % of whole numbers are converted",
+            )
+        made, *others = [self.number_of_rows(part) for part in expression.args]
+        for other in others:
+            made = self.pointwise(op, [made, other], "i64", ())
+        return made
 
     def _dims(self, dims: tuple[int | str, ...]) -> list[int | str]:
         if _shapes.ROWS in dims:

@@ -100,11 +100,12 @@ def convert(
     outputs: typing.Sequence[str] | None = None,
     first_result: int = 0,
     results: int | None = None,
+    nan: str = "last",
 ) -> Converted:
     """Converts a graph of aten operations. `placeholders` are its inputs in order, None for those that are no tensors; `rows`
     are the symbols that are the number of rows; `counted` is an argument that is no input of the graph, and whose
-    leading extent is that number; `random` is "philox" or "refuse". Raises CaptureError for what cannot be converted."""
-    walk = _Walk(module, name, placeholders, rounding, frozenset(rows), counted, random)
+    leading extent is that number; `random` is "philox" or "refuse", `nan` "last" or "first". Raises CaptureError for what cannot be converted."""
+    walk = _Walk(module, name, placeholders, rounding, frozenset(rows), counted, random, nan)
     return walk.run(outputs, first_result, results)
 
 
@@ -124,10 +125,11 @@ class _Walk:
         rows: frozenset[typing.Any],
         counted: tuple[Input, torch.Tensor] | None,
         random: str,
+        nan: str,
     ) -> None:
         self.module = module
         self.placeholders = placeholders
-        self.g = Conversion(name, rounding, rows)
+        self.g = Conversion(name, rounding, rows, nan)
         self.values: dict[torch.fx.Node, typing.Any] = {}
         self.nodes: list[torch.fx.Node] = []
         self.inputs: list[int | None] = []

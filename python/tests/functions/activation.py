@@ -170,3 +170,28 @@ def integer_division(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, ..
 )
 def other_order(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return x.transpose(1, 2) * 2, x.flip(-1) + 1, torch.nn.functional.pad(x, (1, 2), value=7.0), x.repeat(1, 2, 1) - 1
+
+
+@case(lambda rows, g: (floats(rows, 48, generator=g, scale=2.0),), "erf gelu mul", ulp=6, absolute=2e-6)
+def error_functions(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return torch.erf(x), torch.nn.functional.gelu(x), torch.nn.functional.gelu(x * 0.5, approximate="tanh")
+
+
+@case(
+    lambda rows, g: (
+        floats(rows, 16, generator=g, scale=100.0),
+        floats(rows, 16, generator=g) * 10.0 ** torch.randint(-20, 20, (rows, 16), generator=g),
+    ),
+    "div floor_divide fmod mul remainder",
+)
+@case(
+    lambda rows, g: (
+        floats(rows, 16, generator=g, dtype=torch.bfloat16, scale=100.0),
+        floats(rows, 16, generator=g, dtype=torch.bfloat16),
+    ),
+    "div floor_divide fmod mul remainder",
+    name="float_floor_division.bf16",
+)
+def float_floor_division(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """By tensors and numbers; a quotient may be larger than a float has digits."""
+    return a // b, a % b, torch.fmod(a, b), torch.div(a, 0.7, rounding_mode="floor"), a % 0.7, (a * -1.0) % b

@@ -160,3 +160,15 @@ def recorded_masked(expert_ids: torch.Tensor, counts: torch.Tensor, valid: torch
     here = torch.arange(expert_ids.shape[0], device=expert_ids.device) < valid
     counts.index_put_((expert_ids,), torch.where(here[:, None], 1, 0).expand(-1, K), accumulate=True)
     return expert_ids + 1
+
+
+@case(
+    lambda rows, g: (ids(rows, K, E, g), floats(rows, K, generator=g)),
+    "arange div ge mul remainder where",
+)
+def of_so_many(expert_ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The number of rows as a number: rows counted from the end, a share of all of them, and what torch computes of it."""
+    rows = expert_ids.shape[0]
+    at = torch.arange(rows, device=expert_ids.device)
+    last = torch.where((at >= rows - 3)[:, None], -1, expert_ids)
+    return last, weights / rows, (expert_ids * (rows * 2 + 1)) % (rows // 4 + 1)

@@ -162,7 +162,7 @@ def _is_chosen(g: Conversion, value: Value, where: Value) -> Value | None:
     if where.shape != value.shape[:-1] + (origin[2],):
         return None
     keys = origin[1]
-    return g.emit("topk_mask", keys, dtype="bool", shape=keys.shape, k=origin[2])
+    return g.emit("topk_mask", keys, dtype="bool", shape=keys.shape, k=origin[2], **origin[3])
 
 
 @converts("aten.scatter", "aten.scatter.value", "aten.scatter.src")

@@ -80,7 +80,36 @@ def div(g: Conversion, a: Operand, b: Operand, *, rounding_mode: str | None = No
         return in_f32(
             g, lambda x, y: g.pointwise("trunc", [g.pointwise("div", [x, y], "f32", shape)], "f32", shape), a, b
         )
-    g.refuse("floor division of floats", "write torch.floor(a / b), which rounds the quotient first")
+    if dtype in HALVES and g.rounding == "eager" and all(g.value(o).const is None for o in (a, b)):
+        return in_f32(g, lambda x, y: _div_floor_rounded(g, x, y, dtype, shape), a, b)
+    return in_f32(g, lambda x, y: g.pointwise("div_floor", [x, y], "f32", shape), a, b)
+
+
+def _div_floor_rounded(g: Conversion, x: Value, y: Value, dtype: str, shape: _shapes.Shape) -> Value:
+    """`div_floor` of two 16-bit tensors: the steps of which it is made, each rounded to their dtype, as eager does."""
+
+    def f32(op: str, *operands: Value) -> Value:
+        return g.pointwise(op, list(operands), "f32", shape)
+
+    def rounded(op: str, *operands: Value) -> Value:
+        return g.cast(g.cast(f32(op, *operands), dtype), "f32")
+
+    def holds(op: str, *operands: Value) -> Value:
+        return g.pointwise(op, list(operands), "bool", shape)
+
+    zero, half, one = (g.cast(g.value(n), "f32") for n in (0.0, 0.5, 1.0))
+    rest = f32("rem", x, y)
+    quotient = rounded("div", rounded("sub", x, rest), y)
+    moves = holds("and", holds("ne", rest, zero), holds("xor", holds("lt", y, zero), holds("lt", rest, zero)))
+    quotient = f32("select", moves, rounded("sub", quotient, one), quotient)
+    below = f32("floor", quotient)
+    whole = f32("select", holds("gt", rounded("sub", quotient, below), half), rounded("add", below, one), below)
+    # A quotient of 0 has the sign of the plain one, which a division by 0 is.
+    plain = f32("div", x, y)
+    bits = g.emit("bitcast", plain, dtype="i32", shape=shape, dtype_="i32")
+    sign = g.pointwise("and", [bits, g.cast(g.value(-(1 << 31)), "i32")], "i32", shape)
+    signed = g.emit("bitcast", sign, dtype="f32", shape=shape, dtype_="f32")
+    return f32("select", holds("eq", y, zero), plain, f32("select", holds("eq", quotient, zero), signed, whole))
 
 
 @converts("aten.floor_divide")
@@ -90,18 +119,12 @@ def floor_divide(g: Conversion, a: Operand, b: Operand) -> Value:
 
 @converts("aten.remainder")
 def remainder(g: Conversion, a: Operand, b: Operand) -> Value:
-    dtype, _ = g.result()
-    if not is_int(dtype):
-        g.refuse("the remainder of floats", "it is converted for integers")
-    return arithmetic(g, "rem_floor", [a, b], dtype)
+    return arithmetic(g, "rem_floor", [a, b], g.result()[0], exact_scalars=False)
 
 
 @converts("aten.fmod")
 def fmod(g: Conversion, a: Operand, b: Operand) -> Value:
-    dtype, _ = g.result()
-    if not is_int(dtype):
-        g.refuse("the remainder of floats", "it is converted for integers")
-    return arithmetic(g, "rem", [a, b], dtype)
+    return arithmetic(g, "rem", [a, b], g.result()[0], exact_scalars=False)
 
 
 @converts("aten.neg")
@@ -125,8 +148,27 @@ def _unary(op: str, *names: str) -> None:
         return made
 
 
-for _op in ("sqrt", "exp", "exp2", "log", "log2", "rsqrt", "sigmoid", "tanh"):
+for _op in ("sqrt", "exp", "exp2", "log", "log2", "rsqrt", "sigmoid", "tanh", "erf"):
     _unary(_op, f"aten.{_op}")
+
+
+@converts("aten.gelu")
+def gelu(g: Conversion, x: Operand, *, approximate: str = "none") -> Value:
+    """x·(1 + erf(x/√2))/2, or with tanh(√(2/π)·(x + 0.044715·x³)) in the place of erf."""
+    shape = g.result()[1]
+    number = lambda n: g.cast(g.value(n), "f32")  # noqa: E731
+
+    def build(v: Value) -> Value:
+        f32 = lambda op, *operands: g.pointwise(op, list(operands), "f32", shape)  # noqa: E731
+        if approximate == "tanh":
+            cube = f32("mul", f32("mul", v, v), v)
+            inner = f32("mul", f32("add", v, f32("mul", cube, number(0.044715))), number(math.sqrt(2 / math.pi)))
+            part = f32("tanh", inner)
+        else:
+            part = f32("erf", f32("mul", v, number(math.sqrt(0.5))))
+        return f32("mul", f32("mul", v, number(0.5)), f32("add", part, number(1.0)))
+
+    return in_f32(g, build, x)
 
 
 @converts("aten.floor", "aten.ceil", "aten.trunc")
@@ -416,7 +458,7 @@ def bitcast(g: Conversion, x: Operand, dtype: torch.dtype) -> Value:
     return g.emit("bitcast", value, dtype=to, shape=shape, dtype_=to)
 
 
-@converts("aten.erf", "aten.gelu", "aten.sin", "aten.cos", "aten.log10", "aten.atan2", "aten.erfinv")
+@converts("aten.sin", "aten.cos", "aten.log10", "aten.atan2", "aten.erfinv")
 def no_function(g: Conversion, *args: Operand, **options: Operand) -> Value:
     name = str(g.op_name()).split(".")[1]
     g.refuse(f"graphs have no `{name}`", "compute it outside, and capture what is around it")

@@ -48,7 +48,7 @@ def sum_(g: Conversion, x: Operand, dims: Operand = None, keepdim: bool = False,
     axes = _axes(g, value, dims, "a sum")
     origin = value.origin
     keys = origin[1] if origin is not None and origin[0] == "topk_values" and origin[2] == 2 and to == "f32" else None
-    if keys is not None and value.shape == keys.shape[:-1] + (2,) and axes == [len(value.shape) - 1]:
+    if keys is not None and g.nan == "last" and value.shape == keys.shape[:-1] + (2,) and axes == [len(value.shape) - 1]:
         inner = len(_shapes.layout(keys.shape).dims) - 1
         best = g.emit("top2_sum", keys, dtype="f32", shape=keys.shape[:-1] + (1,), axis=inner)
         return g.reshape(best, shape)
@@ -184,14 +184,21 @@ def _best(g: Conversion, value: Value, k: int, largest: bool, shape: Shape) -> t
             g.refuse(f"the least of {keys.dtype}", "select by f32 or by signed integers")
         keys = _turned(g, keys)
     inner = value.shape[:-1] + (k,)
-    ids = g.emit("topk", keys, dtype="i32", shape=inner, k=k)
+    # To torch a NaN is the largest, so that it is the last of the least.
+    nan = nan_order(g, keys) if largest else {}
+    ids = g.emit("topk", keys, dtype="i32", shape=inner, k=k, **nan)
     values = g.reshape(take(g, value, ids), shape)
-    ids.origin = ("topk", keys, k)
+    ids.origin = ("topk", keys, k, nan)
     if largest and keys.dtype == "f32" and not value.wide:
         values.origin = ("topk_values", keys, k)
     index = g.cast(g.reshape(ids, shape), "i64")
-    index.origin = ("topk", keys, k)
+    index.origin = ("topk", keys, k, nan)
     return values, index
+
+
+def nan_order(g: Conversion, keys: Value) -> dict[str, str]:
+    """The attribute of a selection, where one is asked for."""
+    return {"nan": "first"} if g.nan == "first" and keys.dtype in FLOATS else {}
 
 
 def _turned(g: Conversion, keys: Value) -> Value:
@@ -237,7 +244,7 @@ def _first_best(g: Conversion, flat: Value, largest: bool) -> Value:
         if keys.dtype.startswith("u"):
             g.refuse(f"the least of {keys.dtype}", "select by f32 or by signed integers")
         keys = _turned(g, keys)
-    return g.emit("argmax", keys, dtype="i32", shape=flat.shape[:-1] + (1,))
+    return g.emit("argmax", keys, dtype="i32", shape=flat.shape[:-1] + (1,), **nan_order(g, keys))
 
 
 @converts("aten.argmax", "aten.argmin")
