@@ -98,8 +98,8 @@ impl Cost {
     }
 }
 
-/// The shapes of a schedule, of those that were measured: as many as the built-in ones at most, and two at least. Every built-in
-/// shape was measured.
+/// The shapes of a schedule, of those that were measured: as many as the built-in ones at most, and two at least. Beyond the most
+/// rows that were measured, a built-in shape that is for more rows only stays. Every built-in shape was measured.
 pub fn choose(built_in: &[RowShape], rows: &[u64], trials: &[Trial], margin: f64) -> Vec<RowShape> {
     let at = |rows: u64| built_in.iter().find(|s| s.most_rows.is_none_or(|most| rows <= most));
     let position = |rows: u64| {
@@ -117,7 +117,10 @@ pub fn choose(built_in: &[RowShape], rows: &[u64], trials: &[Trial], margin: f64
         let beyond_margin = if difference.abs() < within { 0 } else { millionths };
         Cost { beyond_margin, others: u32::from(trial != own[row]), shapes: 0, difference: millionths }
     };
-    let most = built_in.len().clamp(2, MOST_SHAPES);
+    let last = rows.last().copied().unwrap_or(0);
+    let beyond = built_in.iter().position(|s| s.most_rows.is_none_or(|most| last <= most)).map_or(0, |at| at + 1);
+    let (until, beyond) = (built_in[..beyond].last().and_then(|s| s.most_rows), &built_in[beyond..]);
+    let most = built_in.len().clamp(2, MOST_SHAPES).min(MOST_SHAPES - beyond.len());
     // By number of shapes less one and by the last one: the best choice so far, and its shape for each number of rows.
     let mut best: Vec<Vec<Option<Way>>> = vec![vec![None; trials.len()]; most];
     for row in 0..rows.len() {
@@ -162,7 +165,12 @@ pub fn choose(built_in: &[RowShape], rows: &[u64], trials: &[Trial], margin: f64
             shapes.push(RowShape { most_rows: Some(most), ..trials[few].shape });
         }
     }
-    shapes.extend(path.last().map(|last| trials[*last].shape));
+    if let Some(last) = path.last().map(|last| trials[*last].shape) {
+        // One shape is not taken twice.
+        let goes_on = beyond.first().is_some_and(|shape| any(*shape) == last);
+        shapes.extend((!goes_on).then_some(RowShape { most_rows: until, ..last }));
+    }
+    shapes.extend(beyond);
     shapes
 }
 
@@ -266,6 +274,21 @@ mod tests {
         assert_eq!((any(found[0]), found[1]), (shape(FOUR, None), shape(EIGHT, None)));
     }
 
+    /// What was measured up to some number of rows says nothing of a shape that is built in for more.
+    #[test]
+    fn beyond_what_was_measured_the_choice_is_built_in() {
+        let (rows, trial) = ([1, 512], |text: &str, ns: [u64; 2]| Trial { shape: shape(text, None), ns: ns.to_vec() });
+        let trials = [trial(WARP, [2000, 2400]), trial(EIGHT, [3600, 3700]), trial(FOUR, [1500, 1600])];
+        assert_eq!(choose(&built_in(), &rows, &trials, 0.03), [shape(FOUR, Some(2048)), shape(EIGHT, None)]);
+        let trials = [trial(WARP, [2000, 2400]), trial(EIGHT, [1500, 1600])];
+        assert_eq!(choose(&built_in(), &rows, &trials, 0.03), [shape(EIGHT, None)]);
+        // Four shapes are the most.
+        let third = shape(FOUR, Some(4096));
+        let four = [shape(WARP, Some(2048)), third, shape(WARP, Some(8192)), shape(EIGHT, None)];
+        let trials = [trial(WARP, [2000, 2400]), trial(EIGHT, [1500, 1600]), trial(FOUR, [9000, 1000])];
+        assert_eq!(choose(&four, &rows, &trials, 0.03).len(), 4);
+    }
+
     #[test]
     fn crossings_lie_between() {
         assert_eq!(crossing((1024, 0.1), (4096, -0.1)), 2048);
@@ -273,6 +296,5 @@ mod tests {
         assert_eq!(crossing((1024, -0.1), (4096, -0.1)), 1024);
         assert_eq!(crossing((1, 1.0), (2, -1.0)), 1);
         assert_eq!(crossing((0, 1.0), (64, -1.0)), 8);
-        assert_eq!(crossing((1, f64::NAN), (64, f64::NAN)), 1);
     }
 }

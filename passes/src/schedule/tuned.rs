@@ -53,3 +53,88 @@ pub fn follow(scheduled: &Verified<Scheduled>, tuning: &Tuning) -> Result<Verifi
     tuned.check_code_size()?;
     Ok(tuned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{schedule, search};
+    use super::*;
+    use crate::fuse::fuse;
+    use routefuse_ir::{DType, Dim, GraphBuilder};
+
+    /// Eight of so many columns are chosen.
+    fn router(columns: u64) -> Verified<Kernel> {
+        let text = format!(
+            "route 1\ngraph @router {{\n  dim T\n  input %x : bf16[T, {columns}]\n  %ids = topk %x {{k = 8}}\n  output ids = %ids\n}}\n"
+        );
+        let graph = routefuse_ir::text::parse_verified(&text).expect("a graph");
+        fuse(&graph, |_| false).expect("kernels").program.steps[0].kernel.clone()
+    }
+
+    fn record(shapes: Vec<RowShape>) -> Tuning {
+        Tuning { card: String::new(), driver: String::new(), shapes, rows: vec![1], trials: vec![] }
+    }
+
+    #[test]
+    fn every_shape_that_a_tuning_may_choose_can_be_followed() {
+        for (name, columns) in [("sm_90", 32), ("sm_90", 256), ("sm_70", 2048), ("gfx942", 512), ("gfx1100", 128)] {
+            let (kernel, target) = (router(columns), Target::named(name).expect("a target"));
+            let built_in = schedule(kernel.clone(), target).expect("a schedule");
+            let shapes = tunable_shapes(&kernel, target);
+            assert!(shapes.len() > 4, "{name} {columns}: {shapes:?}");
+            for (at, shape) in shapes.iter().enumerate() {
+                assert!(!shapes[..at].contains(shape) && shape.most_rows.is_none(), "{shape}");
+                let tuned = follow(&built_in, &record(vec![*shape])).expect("a schedule");
+                assert_eq!(tuned.schedule.shapes(), [*shape]);
+            }
+            let pair = vec![RowShape { most_rows: Some(100), ..shapes[1] }, shapes[0]];
+            assert_eq!(follow(&built_in, &record(pair.clone())).expect("a schedule").schedule.shapes(), pair);
+            let strange = RowShape { persistent: true, ..shapes[0] };
+            let refused = follow(&built_in, &record(vec![strange])).unwrap_err();
+            assert!(refused.message.contains("is none that kernel `router` may have"), "{}", refused.message);
+            assert!(follow(&built_in, &record(vec![])).is_err(), "no shape");
+        }
+    }
+
+    #[test]
+    fn there_may_be_nothing_to_choose() {
+        let nothing = |_: &[RowShape]| -> Result<Vec<Vec<u64>>, ()> { panic!("nothing is measured") };
+        assert_eq!(search(&router(32), Target::host(), &[1], 0.0, nothing), Ok(None));
+        let mut b = GraphBuilder::new("flat");
+        let t = b.symbol("T");
+        let zero = b.iota(DType::I32, [Dim::Sym(t), Dim::Const(8)], 0);
+        b.output("o", zero);
+        let program = fuse(&b.finish().expect("a graph"), |_| false).expect("kernels").program;
+        let target = Target::named("sm_90").expect("a target");
+        assert_eq!(search(&program.steps[0].kernel, target, &[1], 0.0, nothing), Ok(None));
+        assert_eq!(search(&router(32), target, &[], 0.0, nothing), Ok(None));
+    }
+
+    /// The search goes by the times that it is given, whatever they are: lanes first, then blocks of the best lanes.
+    #[test]
+    fn the_times_decide() {
+        let (kernel, target) = (router(256), Target::named("sm_90").expect("a target"));
+        let rows = [1, 4096, 65_536];
+        let mut rounds: Vec<Vec<RowShape>> = Vec::new();
+        let found = search(&kernel, target, &rows, 0.03, |shapes| {
+            rounds.push(shapes.to_vec());
+            // Few rows want many lanes, many rows few of them, and all want small blocks, but by less than the margin.
+            let ns = |shape: &RowShape, rows: u64| {
+                let lanes = u64::from(shape.lanes);
+                1000 + 32_000 / lanes + rows * lanes / 4 + u64::from(shape.threads)
+            };
+            Ok::<_, ()>(shapes.iter().map(|s| rows.iter().map(|r| ns(s, *r)).collect()).collect())
+        });
+        let found = found.expect("times").expect("a choice");
+        let (few, many) = (found.shapes[0], found.shapes[1]);
+        assert_eq!((few.lanes, few.threads, many.lanes, many.threads, found.shapes.len()), (32, 64, 4, 32, 2));
+        assert!(
+            rounds.len() == 2 && rounds[1].iter().all(|s| [few.lanes, many.lanes].contains(&s.lanes)),
+            "{rounds:?}"
+        );
+        assert_eq!(found.trials.len(), rounds.concat().len());
+        // What there is no time for is not chosen, and without any times the built-in choice stands.
+        let found = search(&kernel, target, &rows, 0.0, |_| Ok::<_, ()>(vec![])).expect("no times").expect("a choice");
+        assert_eq!((found.shapes, found.trials), (found.built_in, vec![]));
+        assert_eq!(search(&kernel, target, &rows, 0.0, |_| Err("no card")), Err("no card"));
+    }
+}

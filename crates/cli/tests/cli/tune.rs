@@ -143,7 +143,7 @@ fn a_table() {
         text.contains("\nbuilt in  up to 2048 rows: lanes=64 threads=64; more: lanes=4 threads=128 sorted\n"),
         "{text}"
     );
-    assert!(text.ends_with("\nchosen    lanes=2 threads=128 sorted\nkept      nowhere\n"), "{text}");
+    assert!(text.ends_with("\nchosen    up to 2048 rows: lanes=2 threads=128 sorted; more: lanes=4 threads=128 sorted\nkept      nowhere\n"), "{text}");
     assert_eq!(place.run(&["cache", "stat", "--json"]).json()["entries"], 0, "nothing is kept");
     // Differences of less than the margin are none.
     let args =
