@@ -8,6 +8,9 @@ use routefuse_ir::DType;
 use routefuse_ir::math::{self, ScalarMachine, order};
 use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
 
+/// Lanes of 32 bits that are a good part of a thread's registers.
+const MANY_LANES: u32 = 32;
+
 impl<'m> Lanewise<'_, 'm> {
     /// One scalar op on operands of these dtypes. One lane serves all.
     pub fn scalar(&self, op: ScalarOp, operands: &[Lanes<'m>], dtypes: &[DType]) -> Lanes<'m> {
@@ -18,8 +21,9 @@ impl<'m> Lanewise<'_, 'm> {
             && x.lanes > 1
             && y.lanes == 1
         {
-            let quotients = self.machine.divide_by_one(self.b, x.value, y.value);
-            return Lanes { trap, ..self.free(quotients, lanes) };
+            let divided = |x: Lanes<'m>| self.free(self.machine.divide_by_one(self.b, x.value, y.value), x.lanes);
+            let quotients = self.many_in_pieces(*x, divided);
+            return Lanes { trap, ..quotients };
         }
         let operands: Vec<Lanes<'m>> = operands
             .iter()
@@ -53,14 +57,23 @@ impl<'m> Lanewise<'_, 'm> {
         Lanes { nans: Nans::Free, ..Lanes::exact(value, lanes) }
     }
 
-    /// As [`Self::unary_float`]. What takes many registers on the way is done of as many lanes at a time as the machine has
-    /// registers for.
+    /// As [`Self::unary_float`], in pieces if it is long.
     fn unary_float_in_pieces(&self, op: UnaryOp, x: Lanes<'m>) -> Lanes<'m> {
-        let is_long = !matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Trunc);
+        match op {
+            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Trunc => self.unary_float(op, x),
+            _ => self.in_pieces(x, |x| self.unary_float(op, x)),
+        }
+    }
+
+    /// As [`Self::in_pieces`], for what is done sooner together as long as the lanes are not many.
+    pub fn many_in_pieces(&self, x: Lanes<'m>, of: impl Fn(Lanes<'m>) -> Lanes<'m>) -> Lanes<'m> {
+        if x.lanes < MANY_LANES { of(x) } else { self.in_pieces(x, of) }
+    }
+
+    /// What takes many registers on the way, of as many lanes at a time as the machine has registers for.
+    fn in_pieces(&self, x: Lanes<'m>, of: impl Fn(Lanes<'m>) -> Lanes<'m>) -> Lanes<'m> {
         let whole = |most: u32| x.lanes <= most && x.lanes.is_power_of_two();
-        let Some(most) = self.machine.lanes_at_once().filter(|most| is_long && !whole(*most)) else {
-            return self.unary_float(op, x);
-        };
+        let Some(most) = self.machine.lanes_at_once().filter(|most| !whole(*most)) else { return of(x) };
         let b = self.b;
         let lanes: Vec<Val<'m>> = (0..x.lanes).map(|lane| b.extract(x.value, lane)).collect();
         let (mut done, mut nans) = (vec![], Nans::Exact);
@@ -74,7 +87,7 @@ impl<'m> Lanewise<'_, 'm> {
             let left = &lanes[done.len()..];
             let piece = &left[..1 << left.len().min(most as usize).ilog2()];
             let piece = Lanes { value: b.gather_lanes(piece), lanes: piece.len() as u32, ..x };
-            let of_piece = self.unary_float(op, piece);
+            let of_piece = of(piece);
             done.extend((0..piece.lanes).map(|lane| b.extract(of_piece.value, lane)));
             nans = of_piece.nans;
         }

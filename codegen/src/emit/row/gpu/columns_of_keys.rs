@@ -136,10 +136,9 @@ impl<'m> RowGpu<'_, 'm> {
         let in_places = self.team.has_places() && !by_column;
         let cells_of = || self.ix.to_word(self.ix.times(spread.owned[turn as usize], k));
         let (first, all, near) = if in_places {
-            let (reaching, near) = self.reaching(keys, (&of_lane, &best), slack, wanted, spread);
             let first = cells_of();
-            self.give_reaching(&giving, &reaching, b.addi(first, reaching.before), spread);
-            (first, reaching.all, near)
+            let (all, near) = self.give_reaching(&giving, (keys, &of_lane, &best), slack, wanted, (first, spread));
+            (first, all, near)
         } else {
             let keys = if self.team.has_places() { keys.to_vec() } else { giving.kept_keys(keys.len()) };
             let (marks, near) = self.marks(&keys, &best, slack, wanted, spread);

@@ -14,28 +14,24 @@ use crate::mlir::builder::{IntPredicate, Val};
 /// lane's list of its best, which cannot be sure of that.
 const SPREAD_OUT: u64 = 4;
 
-/// The keys that are selected: those that are at least so large.
-pub(super) struct Reaching<'m> {
-    /// The lane's keys; 0 may stand for what is not selected.
-    keys: Vec<Val<'m>>,
-    least: Val<'m>,
-    /// How many the segment's lanes before this one have, `i32`.
-    pub before: Val<'m>,
-    /// How many the segment has, `i32`.
-    pub all: Val<'m>,
-}
+/// Keys that are put into places together where more reach the last of the best than are selected.
+const SELDOM_AT_ONCE: u32 = 4;
 
 impl<'m> RowGpu<'_, 'm> {
-    /// Finds what is selected of a lane's keys, as [`Self::marks`] does: as many as there are candidates, and k at most. `of_lane`
-    /// are the lane's best keys, `best` the segment's.
-    pub(super) fn reaching(
+    /// Puts what is selected of a lane's keys, as [`Self::marks`] finds it, into the row's places from `first` on: as many as there
+    /// are candidates, and k at most. `of_lane` are the lane's best keys, `best` the segment's. Gives how many the segment has,
+    /// `i32`, and with a slack, whether others are within that of the last.
+    ///
+    /// Where the keys that reach the last of the best are more than k, those that stay are put into places by code of its own: what
+    /// chose among the keys before would take a register for each of them beside the keys themselves.
+    pub(super) fn give_reaching(
         &self,
-        keys: &[Val<'m>],
-        (of_lane, best): (&[Val<'m>], &[Val<'m>]),
+        giving: &Giving<'_, '_, 'm>,
+        (keys, of_lane, best): (&[Val<'m>], &[Val<'m>], &[Val<'m>]),
         slack: Option<Val<'m>>,
         wanted: Wanted<'m>,
-        spread: &Spread<'m>,
-    ) -> (Reaching<'m>, Option<Val<'m>>) {
+        (first, spread): (Val<'m>, &Spread<'m>),
+    ) -> (Val<'m>, Option<Val<'m>>) {
         let (b, team) = (self.b, &self.team);
         let (last, zero) = (best[best.len() - 1], self.word(0));
         // What is no candidate is not selected, even where nothing else is left.
@@ -60,19 +56,23 @@ impl<'m> RowGpu<'_, 'm> {
             .fold(zero, |count, key| b.addi(count, b.extui(b.cmpi(IntPredicate::Uge, *key, own_least), b.int(32))));
         let own = masked(own);
         let (before, all) = self.sum_before(own, spread);
+        let give_all = |before: Val<'m>| {
+            let reaches = |_: u32, key: Val<'m>| b.cmpi(IntPredicate::Uge, key, own_least);
+            self.give_where(giving, &keys, reaches, b.addi(first, before), spread);
+        };
         // With a slack even what is no column can be marked.
         if wanted.k >= spread.width && slack.is_none() {
-            return (Reaching { keys, least: own_least, before, all }, None);
+            give_all(before);
+            return (all, None);
         }
         let k = self.word(wanted.k as u32);
         let mut crowded = b.cmpi(IntPredicate::Ugt, all, k);
         if of_list && !all_listed {
             crowded = b.ori(crowded, b.cmpi(IntPredicate::Uge, own, k));
         }
-        let types = [vec![b.int(32); keys.len() + 3], vec![b.int(1)]].concat();
-        let mut settled = b.if_then_else(
+        let settled = b.if_then_else(
             team.any(crowded),
-            &types,
+            &[b.int(32), b.int(1)],
             |_| {
                 self.pull.scopes.scoped(|| {
                     let reaching = |least: Val<'m>| {
@@ -88,22 +88,33 @@ impl<'m> RowGpu<'_, 'm> {
                     }
                     let equal = self.marked(&keys, |key| b.cmpi(IntPredicate::Eq, key, last));
                     let kept = self.without_ties(marks, b.andi(equal, marks.bits), k, spread);
-                    let left = (0..).zip(&keys).map(|(i, key)| b.select(self.is_marked(kept, i), *key, zero));
-                    left.chain([self.word(1), kept.before, kept.all, near]).collect()
+                    // This is seldom: it had better take few registers than little time.
+                    let stays = |register: u32, _: Val<'m>| {
+                        if register.is_multiple_of(SELDOM_AT_ONCE) {
+                            self.pull.machine.finish(b);
+                        }
+                        self.is_marked(kept, register)
+                    };
+                    self.give_where(giving, &keys, stays, b.addi(first, kept.before), spread);
+                    vec![kept.all, near]
                 })
             },
-            |_| keys.iter().copied().chain([own_least, before, all, b.const_bool(false)]).collect(),
+            |_| {
+                self.pull.scopes.scoped(|| {
+                    give_all(before);
+                    vec![all, b.const_bool(false)]
+                })
+            },
         );
-        let others = settled.split_off(keys.len());
-        let reaching = Reaching { keys: settled, least: others[0], before: others[1], all: others[2] };
-        (reaching, slack.map(|_| others[3]))
+        (settled[0], slack.map(|_| settled[1]))
     }
 
-    /// Puts the columns of what is selected of a lane's keys, with the keys, into the row's places from `first` on.
-    pub(super) fn give_reaching(
+    /// Puts the columns of a lane's keys for which this holds, with the keys, into the row's places from `first` on.
+    fn give_where(
         &self,
         giving: &Giving<'_, '_, 'm>,
-        reaching: &Reaching<'m>,
+        keys: &[Val<'m>],
+        holds: impl Fn(u32, Val<'m>) -> Val<'m>,
         first: Val<'m>,
         spread: &Spread<'m>,
     ) {
@@ -115,10 +126,9 @@ impl<'m> RowGpu<'_, 'm> {
         // Else all these sums would be made before a loop around this, and take as many registers all through it.
         let begin = self.pull.machine.opaque(b, begin);
         let mut place = giving.place(first);
-        for (register, key) in (0..).zip(&reaching.keys) {
+        for (register, key) in (0..).zip(keys) {
             let column = register / spread.run * spread.run * spread.span + register % spread.run;
-            let reaches = b.cmpi(IntPredicate::Uge, *key, reaching.least);
-            giving.give_place(reaches, b.addi(begin, self.word(column)), *key, &mut place);
+            giving.give_place(holds(register, *key), b.addi(begin, self.word(column)), *key, &mut place);
         }
     }
 }

@@ -118,8 +118,10 @@ impl<'m> RowGpu<'_, 'm> {
             no_negative_zero: plain && self.no_negative_zero[id.0 as usize],
             made_by_arithmetic: plain && plain_keys::is_made_by_arithmetic(kernel, id),
         };
-        let key = order::float_key(&mut self.lanewise.math(x.lanes), x.value, known, candidates);
-        Lanes { value: key, nans: Nans::Exact, ..x }
+        self.lanewise.many_in_pieces(x, |x| {
+            let key = order::float_key(&mut self.lanewise.math(x.lanes), x.value, known, candidates);
+            Lanes { value: key, nans: Nans::Exact, ..x }
+        })
     }
 
     /// The float that a rank key stands for.

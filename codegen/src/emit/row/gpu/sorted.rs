@@ -15,6 +15,7 @@ use crate::mlir::builder::Val;
 use routefuse_ir::kernel::schedule::sorted::applies;
 use routefuse_ir::kernel::{RowOp, RowValue, ValueId};
 use routefuse_ir::op::Candidates;
+use std::ops::Range;
 use std::rc::Rc;
 
 impl<'m> RowGpu<'_, 'm> {
@@ -67,10 +68,20 @@ impl<'m> RowGpu<'_, 'm> {
 
     /// The best `k` of a lane's keys, best first; all of them if there are no more.
     pub(super) fn best_of_lane(&self, keys: &[Val<'m>], k: u64) -> Vec<Val<'m>> {
+        self.best_of_pieces(keys.len(), k, |piece| keys[piece].to_vec())
+    }
+
+    /// As [`Self::best_of_lane`], of `count` keys that are asked for piece by piece.
+    pub(super) fn best_of_pieces(
+        &self,
+        count: usize,
+        k: u64,
+        keys_of: impl Fn(Range<usize>) -> Vec<Val<'m>>,
+    ) -> Vec<Val<'m>> {
         let size = (k as usize).next_power_of_two();
         let mut best: Option<Vec<Val<'m>>> = None;
-        for keys in keys.chunks(size) {
-            let list = self.in_order(keys, k);
+        for first in (0..count).step_by(size) {
+            let list = self.in_order(&keys_of(first..count.min(first + size)), k);
             let merged = match best {
                 Some(best) => {
                     let merged = self.merged(&best, &list, k);

@@ -11,8 +11,9 @@
 //! [`RowGpu::is_doubtful`]; a warp in which it fails for any row selects once more by what the contract says.
 
 use super::RowGpu;
+use super::in_lanes::part;
 use super::sorting_network;
-use super::spread::Spread;
+use super::spread::{Column, Spread};
 use crate::emit::pull::index::Index;
 use crate::emit::pull::known::{Lanes, Nans};
 use crate::emit::row::{Segments, Selection};
@@ -106,6 +107,8 @@ pub(super) struct UniqueKeys<'m> {
     /// A lane's own; or where lanes exchange sorted lists, the best of all lanes.
     sorted: Rc<[Val<'m>]>,
     largest: Val<'m>,
+    /// Whether the lane has a NaN among the logits of a softmax, if that was asked when they were there anyway.
+    nan: Option<Val<'m>>,
 }
 
 /// What was chosen.
@@ -188,7 +191,7 @@ impl<'m> RowGpu<'_, 'm> {
         let lanes = |of: &[Val<'m>]| Lanes::exact(b.gather_lanes(of), cells.len() as u32);
         let Some(largest) = ordered.softmax else { return Some(Chosen { columns: lanes(&columns), elements: None }) };
         let elements: Vec<Val<'m>> = best.iter().map(|key| self.float_of_unique(*key, ordered.column_mask())).collect();
-        let doubtful = self.is_doubtful(&ordered, largest, &elements, (spread, index));
+        let doubtful = self.is_doubtful(&ordered, (largest, keys.nan), &elements, (spread, index));
         let by_the_letter = |_: &_| {
             self.pull.scopes.scoped(|| {
                 let columns = self.select_by_rank_keys(value, what, (spread, index), &cells);
@@ -216,16 +219,25 @@ impl<'m> RowGpu<'_, 'm> {
             return Some(known);
         }
         let (b, mask) = (self.b, ordered.column_mask());
+        // Where registers are short a lane's keys are made piece by piece, and what is asked of all logits is asked first.
+        let short = self.pull.machine.lanes_at_once().is_some();
+        if ordered.softmax.is_some() && short && self.sorts(spread, k) {
+            let keys = self.unique_keys_in_pieces((ordered, k), (spread, index))?;
+            self.unique.insert(wanted, keys.clone());
+            return Some(keys);
+        }
         let (keys, trap) = match ordered.softmax {
             None => self.own_keys(ordered.source, spread, index, candidates),
-            Some(_) => self.words(ordered.source, index),
+            Some(_) => {
+                let x = self.widened(ordered.source, index);
+                (self.words(x, index.lanes() as usize), x.trap)
+            }
         };
         if trap.is_some() {
             return None;
         }
         let unique = keys.iter().zip(&spread.columns).map(|(key, column)| {
-            let complement = b.xori(self.ix.to_word(column.at), self.word(mask));
-            let unique = b.ori(b.andi(*key, self.word(!mask)), complement);
+            let unique = self.unique_key(*key, column, mask);
             let some = match candidates {
                 Candidates::All => column.valid,
                 Candidates::AboveNegInf => Some(b.cmpi(IntPredicate::Ne, *key, self.word(0))),
@@ -235,7 +247,7 @@ impl<'m> RowGpu<'_, 'm> {
         let mut list: Vec<Val<'m>> = unique.collect();
         if self.sorts(spread, k) {
             let best = self.best_keys(&self.best_of_lane(&list, k), None, k, spread);
-            let keys = UniqueKeys { largest: best[0], sorted: best.into() };
+            let keys = UniqueKeys { largest: best[0], sorted: best.into(), nan: None };
             self.unique.insert(wanted, keys.clone());
             return Some(keys);
         }
@@ -243,9 +255,40 @@ impl<'m> RowGpu<'_, 'm> {
             (list[i], list[j]) = (b.maxui(list[i], list[j]), b.minui(list[i], list[j]));
         });
         let largest = self.team.max(list[0], spread.span);
-        let keys = UniqueKeys { sorted: list.into(), largest };
+        let keys = UniqueKeys { sorted: list.into(), largest, nan: None };
         self.unique.insert(wanted, keys.clone());
         Some(keys)
+    }
+
+    /// The sorted unique keys of a softmax's logits. None where a gather of them may trap.
+    fn unique_keys_in_pieces(
+        &self,
+        (ordered, k): (&Ordered, u64),
+        (spread, index): (&Spread<'m>, &Index<'m>),
+    ) -> Option<UniqueKeys<'m>> {
+        let x = self.widened(ordered.source, index);
+        if x.trap.is_some() {
+            return None;
+        }
+        let nan = self.has_nan(&self.registers(x.value, spread.columns.len()));
+        let of_lane = self.best_of_pieces(spread.columns.len(), k, |piece| {
+            self.pull.machine.finish(self.b);
+            let words = self.words(part(self.b, x, piece.start, piece.end), piece.len());
+            let key = |(word, column): (&Val<'m>, &Column<'m>)| {
+                let unique = self.unique_key(*word, column, ordered.column_mask());
+                column.valid.map_or(unique, |valid| self.b.select(valid, unique, self.word(0)))
+            };
+            words.iter().zip(&spread.columns[piece]).map(key).collect()
+        });
+        let best = self.best_keys(&of_lane, None, k, spread);
+        Some(UniqueKeys { largest: best[0], sorted: best.into(), nan: Some(nan) })
+    }
+
+    /// The unique key of a column that has this key.
+    fn unique_key(&self, key: Val<'m>, column: &Column<'m>, mask: u32) -> Val<'m> {
+        let b = self.b;
+        let complement = b.xori(self.ix.to_word(column.at), self.word(mask));
+        b.ori(b.andi(key, self.word(!mask)), complement)
     }
 
     /// For each column of a spread, of the best keys the one of that number.
@@ -312,12 +355,11 @@ impl<'m> RowGpu<'_, 'm> {
         self.lanewise.cast(self.pull.evaluate(id, index), self.pull.kernel.value(id).dtype, DType::F32)
     }
 
-    /// The words of 16-bit floats, widened, in the order of floats, where one zero is both: rank keys, as long as there is no NaN.
-    fn words(&self, id: ValueId, index: &Index<'m>) -> (Vec<Val<'m>>, Option<Val<'m>>) {
-        let x = self.widened(id, index);
+    /// The words of widened 16-bit floats, in the order of floats, where one zero is both: rank keys, as long as there is no NaN.
+    fn words(&self, x: Lanes<'m>, count: usize) -> Vec<Val<'m>> {
         let math = &mut self.lanewise.math(x.lanes);
         let no_sign = order::positive_zero(math, x.value);
-        (self.registers(order::word(math, no_sign), index.lanes() as usize), x.trap)
+        self.registers(order::word(math, no_sign), count)
     }
 
     /// Whether the columns that this lane has of a row, or the ones chosen that it has, leave it open that a softmax is in the
@@ -338,14 +380,12 @@ impl<'m> RowGpu<'_, 'm> {
     fn is_doubtful(
         &self,
         ordered: &Ordered,
-        largest: ValueId,
+        (largest, nan): (ValueId, Option<Val<'m>>),
         chosen: &[Val<'m>],
         (spread, index): (&Spread<'m>, &Index<'m>),
     ) -> Val<'m> {
         let b = self.b;
-        let own = self.registers(self.widened(ordered.source, index).value, spread.columns.len());
-        let of_two = |two: &[Val<'m>]| b.cmpf(FloatPredicate::Uno, two[0], two[two.len() - 1]);
-        let nans = own.chunks(2).map(of_two);
+        let own = if nan.is_none() { self.own_logits(ordered, (spread, index)) } else { vec![] };
         let largest = self.widened(largest, index).value;
         let least_apart = b.const_f32(ordered.least_apart(), 1);
         let least_exponent = b.const_f32(LEAST_EXPONENT, 1);
@@ -355,7 +395,20 @@ impl<'m> RowGpu<'_, 'm> {
             let near = b.cmpf(FloatPredicate::Oge, b.subf(*x, largest), least_exponent);
             b.not(b.andi(apart, near))
         });
-        nans.chain(chosen).reduce(|x, y| b.ori(x, y)).expect("a lane has a column")
+        let nan = nan.unwrap_or_else(|| self.has_nan(&own));
+        chosen.fold(nan, |x, y| b.ori(x, y))
+    }
+
+    /// The lane's own columns of what is selected, or of what it is a softmax of.
+    fn own_logits(&self, ordered: &Ordered, (spread, index): (&Spread<'m>, &Index<'m>)) -> Vec<Val<'m>> {
+        self.registers(self.widened(ordered.source, index).value, spread.columns.len())
+    }
+
+    /// Whether one of these is a NaN.
+    fn has_nan(&self, own: &[Val<'m>]) -> Val<'m> {
+        let b = self.b;
+        let of_two = |two: &[Val<'m>]| b.cmpf(FloatPredicate::Uno, two[0], two[two.len() - 1]);
+        own.chunks(2).map(of_two).reduce(|x, y| b.ori(x, y)).expect("a lane has a column")
     }
 
     /// The float that a unique key of [`Self::words`] was made of, 0.0 for either zero.
