@@ -8,6 +8,8 @@ use routefuse::hip::{Gpu, Hip, HipPlan, Memory, Stream};
 use routefuse::{Args, Engine, Graph, Options, Tensor, TensorMut, TensorRef, Verified};
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
+use routefuse_passes::pipeline::compile_graph;
+use routefuse_passes::schedule::tunable_shapes;
 use routefuse_tests::corpus::{examples, model};
 use routefuse_tests::hip_stand_in;
 use routefuse_tests::skips::skip;
@@ -210,6 +212,46 @@ fn a_kernel_that_faults() {
     assert!(e.to_string().contains("hipErrorLaunchFailure (719)"), "{e}");
     let again: Result<(), Diagnostic> = Stream::new(&gpu).unwrap().synchronize();
     assert_eq!(again, Ok(()));
+}
+
+/// Shapes that a tuning may choose for a router give the interpreter's bits, with rows left over in the last block: every third
+/// one from this one on.
+fn shapes_of_tunings(ordinal: u32, from: usize) {
+    if !load(1) {
+        return;
+    }
+    let (graph, executor) = (model("gpt-oss"), Executor::on(Device::Hip(ordinal)).unwrap());
+    let (target, engine) = (executor.target().unwrap(), Engine::builder().build().unwrap());
+    let program = compile_graph(graph.clone(), &Options::default()).unwrap().program;
+    let shapes = tunable_shapes(&program.steps[0].kernel, target);
+    assert!(shapes.len() > 10, "{shapes:?}");
+    let inputs = inputs(&graph, &[9], Rule::Hostile, 9);
+    let expected = interpreted(&graph, &inputs);
+    for shape in shapes.into_iter().skip(from).step_by(3) {
+        let plan = engine.compile(&graph, &target, &Options::default().shape(Some(shape))).unwrap();
+        let outcome = executor.run(plan, &inputs, &[]).unwrap();
+        assert!(outcome.outputs == expected, "{shape} on {target}");
+    }
+}
+
+#[test]
+fn shapes_of_tunings_on_gfx942() {
+    shapes_of_tunings(1, 0);
+}
+
+#[test]
+fn further_shapes_of_tunings_on_gfx942() {
+    shapes_of_tunings(1, 1);
+}
+
+#[test]
+fn the_last_shapes_of_tunings_on_gfx942() {
+    shapes_of_tunings(1, 2);
+}
+
+#[test]
+fn shapes_of_tunings_on_gfx1100() {
+    shapes_of_tunings(4, 0);
 }
 
 /// Code of a bundle or of `Plan::artifacts` that is for another processor is refused before anything is loaded.
