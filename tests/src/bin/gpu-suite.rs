@@ -127,7 +127,8 @@ fn on_gpu<D: Vendor>(packs: &[Packed<'_>], ordinal: u32, scope: &Scope) -> Resul
     let suits = |p: &&Packed<'_>| gpu.driver().suits(p.target);
     let Some(pack) = packs.iter().filter(|p| suits(p) > Suits::Not).max_by_key(suits) else {
         let targets: Vec<&str> = packs.iter().map(|p| p.target.name()).collect();
-        return Err(format!("no pack is for {}: they are for {}", gpu.driver().processor(), targets.join(", ")));
+        let (processor, targets) = (gpu.driver().processor(), targets.join(", "));
+        return Err(format!("no pack is for {processor}: they are for {targets}; pack again for {processor}"));
     };
     let counts = run(&pack.code()?, &gpu, scope)?;
     println!("{} graphs, {} checks, {} failures", counts.graphs, counts.checks, counts.failures);
