@@ -70,6 +70,21 @@ pub fn python_and_folder() -> Option<(PathBuf, PathBuf)> {
     (emulator.join("run.py").exists() && numpy.is_ok_and(|s| s.success())).then_some((python, emulator))
 }
 
+/// One run of a program, and what it is to give.
+#[derive(Clone, Copy)]
+pub struct Run<'r> {
+    /// The program.
+    pub program: &'r Program,
+    /// One a kernel of the program.
+    pub artifacts: &'r [Artifact],
+    /// Of the program's symbols.
+    pub extents: &'r [u64],
+    /// In the program's order.
+    pub inputs: &'r [Tensor],
+    /// What the outputs are to be, in the program's order.
+    pub outputs: &'r [Tensor],
+}
+
 /// A process that emulates one kernel after another.
 pub struct Emulator {
     child: Child,
@@ -145,50 +160,25 @@ impl Emulator {
         }
     }
 
-    /// Runs a program, one artifact a kernel, and compares all of the memory: outputs with `outputs` bit for bit, everything
-    /// else with what it was. Inputs are followed by nothing, so that no read goes past them.
+    /// Runs a program and compares all of the memory: outputs bit for bit, everything else with what it was. Inputs are followed
+    /// by nothing, so that no read goes past them.
     ///
     /// # Errors
     /// What differs, or what the emulator does not allow: an access outside every buffer, an instruction unknown to it.
-    pub fn agree(
-        &mut self,
-        program: &Program,
-        artifacts: &[Artifact],
-        extents: &[u64],
-        inputs: &[Tensor],
-        outputs: &[Tensor],
-        rng: &mut impl Rng,
-    ) -> Result<(), String> {
-        self.launch(program, artifacts, extents, inputs, outputs, rng, false).map(drop)
+    pub fn agree(&mut self, run: Run<'_>, rng: &mut impl Rng) -> Result<(), String> {
+        self.launch(run, rng, false).map(drop)
     }
 
     /// As [`Self::agree`]; what each kernel of AMD code costs.
     ///
     /// # Errors
     /// As [`Self::agree`].
-    pub fn count(
-        &mut self,
-        program: &Program,
-        artifacts: &[Artifact],
-        extents: &[u64],
-        inputs: &[Tensor],
-        outputs: &[Tensor],
-        rng: &mut impl Rng,
-    ) -> Result<Vec<Counts>, String> {
-        self.launch(program, artifacts, extents, inputs, outputs, rng, true)
+    pub fn count(&mut self, run: Run<'_>, rng: &mut impl Rng) -> Result<Vec<Counts>, String> {
+        self.launch(run, rng, true)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the arguments of `agree`, and whether to count")]
-    fn launch(
-        &mut self,
-        program: &Program,
-        artifacts: &[Artifact],
-        extents: &[u64],
-        inputs: &[Tensor],
-        outputs: &[Tensor],
-        rng: &mut impl Rng,
-        count: bool,
-    ) -> Result<Vec<Counts>, String> {
+    fn launch(&mut self, run: Run<'_>, rng: &mut impl Rng, count: bool) -> Result<Vec<Counts>, String> {
+        let Run { program, artifacts, extents, inputs, outputs } = run;
         let mut counts = vec![];
         let aligned = artifacts.iter().all(|a| a.variant.aligned);
         let alignment = if aligned { Alignment::Sixteen } else { Alignment::Element };

@@ -8,7 +8,7 @@ use routefuse_runtime::Device;
 use routefuse_runtime::cuda::cudarc::driver::CudaStream;
 use routefuse_runtime::cuda::{Cuda, Gpu, Launch};
 use std::ffi::c_void;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 impl Vendor for Cuda {
     type Own = Arc<CudaStream>;
@@ -53,10 +53,5 @@ impl Vendor for Cuda {
     fn library() -> &'static OnceLock<Library> {
         static LIBRARY: OnceLock<Library> = OnceLock::new();
         &LIBRARY
-    }
-
-    fn alone() -> &'static Mutex<()> {
-        static ALONE: Mutex<()> = Mutex::new(());
-        &ALONE
     }
 }

@@ -7,7 +7,7 @@ use routefuse_ir::kernel::schedule::Variant;
 use routefuse_runtime::Device;
 use routefuse_runtime::hip::{Gpu, Hip, Launch, Stream};
 use std::ffi::c_void;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 impl Vendor for Hip {
     type Own = Stream;
@@ -51,11 +51,6 @@ impl Vendor for Hip {
     fn library() -> &'static OnceLock<Library> {
         static LIBRARY: OnceLock<Library> = OnceLock::new();
         &LIBRARY
-    }
-
-    fn alone() -> &'static Mutex<()> {
-        static ALONE: Mutex<()> = Mutex::new(());
-        &ALONE
     }
 }
 

@@ -44,8 +44,6 @@ pub trait Vendor: Driver {
     fn code(kernel: &str, variant: Variant, parameters: usize) -> Vec<u8>;
     /// The library, loaded once in a process.
     fn library() -> &'static OnceLock<Library>;
-    /// One test at a time.
-    fn alone() -> &'static Mutex<()>;
 }
 
 /// As many as `notes.h` keeps.
@@ -100,13 +98,16 @@ fn library<V: Vendor>() -> &'static Library {
     })
 }
 
+/// One test of a process at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// The stand-in, for one test alone.
 pub struct StandIn<V>(#[allow(dead_code)] MutexGuard<'static, ()>, PhantomData<V>);
 
 impl<V: Vendor> StandIn<V> {
     /// Waits for other tests of this process. Everything counted before counts no more.
     pub fn new() -> StandIn<V> {
-        let guard = V::alone().lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         library::<V>();
         let driver = StandIn(guard, PhantomData);
         driver.set("launch_fails", 0);

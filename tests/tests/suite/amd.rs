@@ -8,7 +8,7 @@ use routefuse_generate::graph::{self, Profile};
 use routefuse_ir::interp;
 use routefuse_tests::corpus::{Test, cases_of, examples};
 use routefuse_tests::differential::shard;
-use routefuse_tests::emulator::{Emulator, UNKNOWN};
+use routefuse_tests::emulator::{Emulator, Run, UNKNOWN};
 use routefuse_tests::skips::skip;
 
 /// Compiled for one target: the program, and its kernels with their schedules.
@@ -81,7 +81,8 @@ pub fn launch_on(
     let given: Vec<(&str, u64)> = g.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
     let expected = interp::run(g, tensors, &given).unwrap_or_else(|e| panic!("{}: {e}", g.name));
     let mut rng = Choices::seeded(seed);
-    let agreed = emulator.agree(&compiled.program, artifacts, extents, tensors, &expected.outputs, &mut rng);
+    let run = Run { program: &compiled.program, artifacts, extents, inputs: tensors, outputs: &expected.outputs };
+    let agreed = emulator.agree(run, &mut rng);
     if let Err(e) = agreed {
         if e.starts_with(UNKNOWN) {
             skip(&e, 1, None);

@@ -9,7 +9,7 @@ use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
 use routefuse_tests::corpus::examples;
-use routefuse_tests::emulator::{Counts, Emulator};
+use routefuse_tests::emulator::{Counts, Emulator, Run};
 use routefuse_tests::logits::{Kind, router_inputs};
 use routefuse_tests::skips::skip;
 use std::fmt::Write;
@@ -41,7 +41,9 @@ fn counted(emulator: &mut Emulator, g: &Verified<Graph>, target: &str, rows: u64
     let expected = interp::run(g, &tensors, &given).unwrap_or_else(|e| panic!("{}: {e}", g.name));
     let artifacts = compiled.of_variant(variant);
     let mut rng = Choices::seeded(rows);
-    let counts = emulator.count(compiled.program(), &artifacts, &extents, &tensors, &expected.outputs, &mut rng);
+    let (program, outputs) = (compiled.program(), &expected.outputs);
+    let run = Run { program, artifacts: &artifacts, extents: &extents, inputs: &tensors, outputs };
+    let counts = emulator.count(run, &mut rng);
     let counts = counts.unwrap_or_else(|e| panic!("{} on {target}: {e}", g.name));
     (counts[0], launched)
 }

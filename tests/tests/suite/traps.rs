@@ -5,7 +5,7 @@ use rand::rngs::SmallRng;
 use routefuse::ir::{Literal, Variant};
 use routefuse::{DType, Engine, Options, Target, Tensor, text};
 use routefuse_ir::interp;
-use routefuse_tests::emulator::Emulator;
+use routefuse_tests::emulator::{Emulator, Run};
 use routefuse_tests::launch;
 use routefuse_tests::skips::skip;
 
@@ -218,7 +218,9 @@ fn amd_code_does_it() {
             let (tensors, expected) = (case.tensors(), case.expected());
             let mut rng = SmallRng::seed_from_u64(7);
             let rows = [case.rows()];
-            let agreed = emulator.agree(plan.program(), &[artifact], &rows, &tensors, &expected, &mut rng);
+            let artifacts = &[artifact];
+            let run = Run { program: plan.program(), artifacts, extents: &rows, inputs: &tensors, outputs: &expected };
+            let agreed = emulator.agree(run, &mut rng);
             agreed.unwrap_or_else(|e| panic!("{} on {target}: {e}", case.name));
         }
     }
