@@ -194,6 +194,7 @@ pub const TARGETS: &[TargetInfo] = &[
     amd("gfx1201", 32, RDNA_2, "RDNA 4 (RX 9070)"),
     generic("gfx12-generic", 32, RDNA_2, &["gfx1200", "gfx1201"], "RDNA 4"),
     amd("gfx1250", 32, CDNA_5, "CDNA 5 (MI450)"),
+    amd("gfx1251", 32, CDNA_5, "CDNA 5 (12.5.1)"),
 ];
 
 const GFX11: &[&str] = &["gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153"];

@@ -178,8 +178,18 @@ fn second_half_of_the_corpus() {
 }
 
 /// Those that random graphs are run on in turn.
-const RANDOM: [&str; 9] =
-    ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1200", "gfx1250", "gfx9-4-generic", "gfx11-generic", "gfx12-generic"];
+const RANDOM: [&str; 10] = [
+    "gfx90a",
+    "gfx942",
+    "gfx950",
+    "gfx1100",
+    "gfx1200",
+    "gfx1250",
+    "gfx1251",
+    "gfx9-4-generic",
+    "gfx11-generic",
+    "gfx12-generic",
+];
 
 #[test]
 fn random_graphs() {

@@ -100,11 +100,11 @@ macro_rules! processors {
 
 processors! {
     gfx90a gfx942 gfx950 gfx9_4_generic gfx1030 gfx1100 gfx1101 gfx1102 gfx1103 gfx1150 gfx1151 gfx11_generic
-    gfx1200 gfx1201 gfx12_generic gfx1250
+    gfx1200 gfx1201 gfx12_generic gfx1250 gfx1251
 }
 
-const SIBLINGS: [&str; 7] =
-    ["gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx9_4_generic", "gfx11_generic", "gfx12_generic"];
+const SIBLINGS: [&str; 8] =
+    ["gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx9_4_generic", "gfx11_generic", "gfx12_generic", "gfx1251"];
 
 #[test]
 fn every_processor_is_linked() {
