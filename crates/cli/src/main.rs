@@ -37,6 +37,7 @@ mod router_check;
 mod signing;
 mod source;
 mod tensor_file;
+mod timed_rows;
 mod timing;
 mod trace;
 

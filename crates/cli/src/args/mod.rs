@@ -373,6 +373,9 @@ pub struct Bench {
     /// Seed of the random inputs.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// What rows of floats are like: what a router takes depends on it where it has a quick way for most of them.
+    #[arg(long, value_enum, default_value_t = RowsOf::Ordinary)]
+    pub rows: RowsOf,
     #[command(flatten)]
     pub on: On,
     /// On a GPU: time replays of a CUDA or HIP graph of many launches instead of launches on a stream.
@@ -393,6 +396,21 @@ pub enum Versus {
     Unfused,
     /// Nothing.
     None,
+}
+
+/// What every row of floats is like that is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RowsOf {
+    /// Of about normal distribution.
+    Ordinary,
+    /// One number in all columns.
+    Tied,
+    /// Ordinary ones times 64.
+    Huge,
+    /// Ordinary ones, and a NaN.
+    Nan,
+    /// −∞ in all columns.
+    NegInf,
 }
 
 /// `demo`.

@@ -3,9 +3,9 @@
 use crate::args::{Bench, CacheOptions, DeviceChoice, Extents};
 use crate::commands::run::check_size;
 use crate::failure::Failure;
-use crate::{gpu, hip, interrupt, output, progress, source, timing};
+use crate::{gpu, hip, interrupt, output, progress, source, timed_rows, timing};
 use routefuse::diag::{Code, Diagnostic, visible};
-use routefuse::exec::{HostExecution, ordinary_inputs};
+use routefuse::exec::HostExecution;
 use routefuse::{Engine, Graph, HostPlan, Options, Plan, Target};
 use serde_json::json;
 use std::io::Write;
@@ -59,7 +59,7 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     }
     for value in values {
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = ordinary_inputs(&graph, value, a.seed);
+        let inputs = timed_rows::inputs(&graph, value, a);
         let mut one = HostExecution::new(fused.clone(), &inputs, &given)?;
         let mut many = HostExecution::new(unfused.clone(), &inputs, &given)?;
         let (f, u) = timing::launches_us(&mut one, &mut many)?;

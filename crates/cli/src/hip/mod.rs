@@ -5,11 +5,11 @@ mod timer;
 use crate::args::{Bench, CacheOptions, Versus};
 use crate::failure::Failure;
 use crate::gpu_bench::{self, MOST_ROWS_FOR_HOST};
-use crate::output;
 use crate::progress::{self, Bar};
 use crate::timing::dim;
+use crate::{output, timed_rows};
 use routefuse::diag::{Diagnostic, visible};
-use routefuse::exec::{HipExecution, ordinary_inputs};
+use routefuse::exec::HipExecution;
 use routefuse::hip::{Gpu, GpuInfo, HipPlan, Stream};
 use routefuse::{Graph, Options, Verified};
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ impl Plans {
     fn measure(&self, a: &Bench, graph: &Verified<Graph>, timer: &Timer<'_>, value: u64) -> Result<Row, Failure> {
         let count = gpu_bench::launches(value);
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = ordinary_inputs(graph, value, a.seed);
+        let inputs = timed_rows::inputs(graph, value, a);
         let execution = |plan: &Arc<HipPlan>| HipExecution::new(Arc::clone(plan), timer.stream, &inputs, &given);
         let fused = execution(&self.fused)?;
         let (read, written) = fused.bytes();
