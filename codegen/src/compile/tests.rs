@@ -49,7 +49,7 @@ fn build(b: &Builder, machine: &dyn Machine) {
         }
         Threads::InWarps(_) => {
             let parameters = [pointer(b, true), pointer(b, true), pointer(b, false)];
-            b.gpu_kernel("kernel", 64, 0, &parameters, |b, arguments| {
+            b.gpu_kernel("kernel", (64, 0), None, &parameters, |b, arguments| {
                 let threads = b.const_int(b.int(64), 64);
                 let thread = b.addi(b.muli(b.coordinate(Coordinate::Block), threads), b.coordinate(Coordinate::Thread));
                 let start = b.muli(thread, b.const_int(b.int(64), i64::from(LANES)));

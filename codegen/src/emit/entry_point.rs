@@ -47,9 +47,16 @@ pub(super) fn host<'m>(
     });
 }
 
-/// A kernel for blocks of `threads` threads that share `shared_words` words of 32 bits.
-pub(super) fn gpu<'m>(job: Job<'_, 'm>, threads: u32, shared_words: u32, body: impl FnOnce(Arguments<'m>)) {
-    job.b.gpu_kernel(ENTRY, threads, shared_words, &parameters(job), |b, arguments| {
+/// A kernel for blocks of `threads` threads that share `shared_words` words of 32 bits. So many blocks on a multiprocessor as are
+/// `enough` need room, where that is known: the registers of others are theirs.
+pub(super) fn gpu<'m>(
+    job: Job<'_, 'm>,
+    (threads, shared_words): (u32, u32),
+    enough: Option<u32>,
+    body: impl FnOnce(Arguments<'m>),
+) {
+    let enough = job.machine.says_enough_blocks().zip(enough);
+    job.b.gpu_kernel(ENTRY, (threads, shared_words), enough, &parameters(job), |b, arguments| {
         job.machine.take_arguments(b, arguments);
         body(Arguments::new(job, arguments));
     });

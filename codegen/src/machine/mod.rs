@@ -14,6 +14,8 @@ pub(crate) mod amdgpu;
 pub(crate) mod host;
 pub(crate) mod nvptx;
 mod quotients;
+pub(crate) mod shared_memory;
+pub(crate) mod shelf;
 pub(crate) mod team;
 mod wavefront;
 
@@ -121,6 +123,12 @@ pub(crate) trait Machine {
     /// Marks a module in LLVM IR with what its code generator looks for.
     fn mark<'l>(&self, _context: &'l inkwell::context::Context, _module: &inkwell::module::Module<'l>) {}
 
+    /// The attribute of a kernel that says how many of its blocks need room on a multiprocessor; none if registers are given out
+    /// without being asked.
+    fn says_enough_blocks(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Begins a kernel of these arguments.
     fn take_arguments<'m>(&self, _b: &Builder<'m>, _arguments: &[Val<'m>]) {}
 
@@ -130,6 +138,9 @@ pub(crate) trait Machine {
     /// Waits for words of 32 bits that were asked of memory, each with whether it is the same on all lanes, where the compiler
     /// would ask for them behind a branch that follows.
     fn receive<'m>(&self, _b: &Builder<'m>, _words: &[(Val<'m>, bool)]) {}
+
+    /// At the head of a loop of a known number of turns, which the assembler would write out: keeps it a loop.
+    fn keep_loop(&self, _b: &Builder<'_>) {}
 
     /// What becomes of a module.
     fn product(&self) -> Product;
@@ -320,8 +331,11 @@ pub(crate) trait Warps {
     /// Lanes of a warp: 32 or 64.
     fn lanes(&self) -> u32;
 
-    /// Begins a kernel: what has to be waited for is waited for.
-    fn begin(&self, _b: &Builder<'_>) {}
+    /// Lets the kernel behind this one begin: it waits in its turn.
+    fn let_next_begin(&self, _b: &Builder<'_>) {}
+
+    /// Waits until what the kernel in front of this one has written can be read.
+    fn wait_for_inputs(&self, _b: &Builder<'_>) {}
 
     /// Blocks of the grid, `i64`. For any lane.
     fn blocks<'m>(&self, b: &Builder<'m>) -> Val<'m>;

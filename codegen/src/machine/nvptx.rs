@@ -45,6 +45,13 @@ impl Nvptx {
         let is_old = version.is_some_and(|v| v < MANY_ARGUMENTS.0);
         if is_old && 8 * self.arguments > FEW_ARGUMENTS { MANY_ARGUMENTS.1 } else { features }
     }
+
+    fn dependent_launch(&self, b: &Builder<'_>, action: &str) {
+        if self.target.abilities().dependent_launch {
+            let kind = b.attribute(&format!("#nvvm<grid_dep_action {action}>"));
+            b.append("nvvm.griddepcontrol", &[], &[("kind", kind)], &[], vec![]);
+        }
+    }
 }
 
 fn word<'m>(b: &Builder<'m>, value: u32) -> Val<'m> {
@@ -94,6 +101,23 @@ impl Machine for Nvptx {
     /// Only peepholes are left.
     fn optimisation(&self) -> &'static str {
         "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,early-cse<memssa>)"
+    }
+
+    /// Else the assembler gives a kernel so few registers that as many of its threads as can be have room, and instructions that
+    /// could overlap take turns. On an H100 the row of a router of 256 columns took 1.86 µs in 32 registers and 1.67 in 52.
+    fn says_enough_blocks(&self) -> Option<&'static str> {
+        Some("nvvm.minctasm")
+    }
+
+    /// A directive that stands before all instructions of the loop.
+    fn keep_loop(&self, b: &Builder<'_>) {
+        let context = b.context();
+        let attributes = [
+            ("asm_string", StringAttribute::new(context, ".pragma \"nounroll\";").into()),
+            ("constraints", StringAttribute::new(context, "").into()),
+            ("has_side_effects", Attribute::unit(context)),
+        ];
+        b.append("llvm.inline_asm", &[], &attributes, &[], vec![]);
     }
 
     fn product(&self) -> Product {
@@ -188,18 +212,14 @@ impl Warps for Nvptx {
         self.target.info().warp
     }
 
-    /// From sm_90 on: lets the next kernel of the stream be launched, which will wait in its turn, and waits until all that the
-    /// kernel before this one wrote can be seen. Does nothing in a launch without programmatic dependencies.
-    ///
-    /// The next kernel is let go first: it cannot begin to read or write before this one has ended.
-    fn begin(&self, b: &Builder<'_>) {
-        if !self.target.abilities().dependent_launch {
-            return;
-        }
-        for kind in ["launch_dependents", "wait"] {
-            let kind = b.attribute(&format!("#nvvm<grid_dep_action {kind}>"));
-            b.append("nvvm.griddepcontrol", &[], &[("kind", kind)], &[], vec![]);
-        }
+    /// From sm_90 on. Does nothing in a launch without programmatic dependencies.
+    fn let_next_begin(&self, b: &Builder<'_>) {
+        self.dependent_launch(b, "launch_dependents");
+    }
+
+    /// From sm_90 on. Does nothing in a launch without programmatic dependencies.
+    fn wait_for_inputs(&self, b: &Builder<'_>) {
+        self.dependent_launch(b, "wait");
     }
 
     fn blocks<'m>(&self, b: &Builder<'m>) -> Val<'m> {

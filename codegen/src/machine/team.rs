@@ -3,58 +3,16 @@
 //! Up to a warp's lanes talk by shuffles; more of them, all threads of a block, through shared memory. Everything here is
 //! emitted where all lanes of the warp, or all threads of the block, are.
 
+use super::shared_memory::SharedMemory;
 use super::{Scalars, Warps};
 use crate::mlir::builder::{Builder, IntPredicate, Val};
 use routefuse_ir::kernel::schedule::RowShape;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-/// Shared memory of a team, in 32-bit words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SharedMemory {
-    /// Cells of a row, which any of its lanes may give and take: a word each.
-    pub cells: u32,
-    /// Pairs of a lane, which are its own: two words each.
-    pub pairs: u32,
-    /// Words of a lane for its keys, which any lane of the row may read; a multiple of four.
-    pub keys: u32,
-    /// Places of a row, for a chosen column with its key, which any of its lanes may give and take: two words each. Where there
-    /// are some, each lane has one more, for what is not chosen.
-    pub places: u32,
-}
-
-impl SharedMemory {
-    /// Words that a block of this shape needs.
-    pub fn words(self, shape: RowShape, warps: &dyn Warps) -> u32 {
-        let unchosen = if self.places > 0 { 2 * shape.threads } else { 0 };
-        self.words_before_unchosen(shape, warps) + unchosen
-    }
-
-    fn words_before_unchosen(self, shape: RowShape, warps: &dyn Warps) -> u32 {
-        self.words_before_places(shape, warps) + 2 * self.places * shape.rows()
-    }
-
-    fn words_before_places(self, shape: RowShape, warps: &dyn Warps) -> u32 {
-        self.words_before_keys(shape, warps) + self.keys * shape.threads
-    }
-
-    fn words_before_keys(self, shape: RowShape, warps: &dyn Warps) -> u32 {
-        self.words_before_pairs(shape, warps) + 2 * self.pairs * shape.threads
-    }
-
-    /// Words that exchanges need, which come first.
-    fn exchange_words(shape: RowShape, warps: &dyn Warps) -> u32 {
-        if shape.lanes > warps.lanes() { 2 * shape.lanes } else { 0 }
-    }
-
-    fn words_before_pairs(self, shape: RowShape, warps: &dyn Warps) -> u32 {
-        (Self::exchange_words(shape, warps) + shape.rows() * self.cells).next_multiple_of(4)
-    }
-}
-
 /// The lanes of a row.
 pub(crate) struct Team<'a, 'm> {
-    b: &'a Builder<'m>,
+    pub(super) b: &'a Builder<'m>,
     warps: &'a dyn Warps,
     /// Lanes of a warp.
     warp: u32,
@@ -79,6 +37,9 @@ pub(crate) struct Team<'a, 'm> {
     keys_apart: u32,
     /// The row's first place, and the lane's own for what is not chosen.
     places: Option<[Val<'m>; 2]>,
+    /// The row's shelf, its words, and how many of them are given away.
+    pub(super) shelf: Option<(Val<'m>, u32)>,
+    pub(super) shelved: Cell<u32>,
     /// Whether some lane may still have to read a cell, as far as it is emitted: see [`Self::giving`].
     taken: Cell<bool>,
     /// Threads of the block.
@@ -240,6 +201,12 @@ impl<'a, 'm> Team<'a, 'm> {
                 at(memory.words_before_unchosen(shape, warps), thread, 2),
             ]
         });
+        let shelf = (memory.shelf > 0).then(|| {
+            let first = b.gep_const(b.shared_words(), memory.words_before_shelves(shape, warps) as i32, i32);
+            let row = b.shrui(thread, b.const_int(i32, i64::from(shape.lanes.trailing_zeros())));
+            let own = b.muli(row, b.const_int(i32, i64::from(memory.shelf)));
+            (b.gep(first, b.extui(own, b.int(64)), i32), memory.shelf)
+        });
         let warp = warps.lanes();
         let below = |n: u32| b.andi(thread, b.const_int(b.int(32), i64::from(n) - 1));
         Team {
@@ -257,6 +224,8 @@ impl<'a, 'm> Team<'a, 'm> {
             keys,
             keys_apart: memory.keys,
             places,
+            shelf,
+            shelved: Cell::new(0),
             taken: Cell::new(false),
             threads: shape.threads,
             before: RefCell::default(),
@@ -421,6 +390,11 @@ impl<'a, 'm> Team<'a, 'm> {
         span == self.warp && self.warps.has_max()
     }
 
+    /// The lanes of the row, at most a warp's, of which the bit is set, a bit each; where they are all of a warp.
+    pub fn having(&self, bit: Val<'m>) -> Val<'m> {
+        self.ballot(bit)
+    }
+
     /// A bit for each lane of the warp.
     fn ballot(&self, bit: Val<'m>) -> Val<'m> {
         self.warps.ballot(self.b, bit)
@@ -464,6 +438,10 @@ impl<'a, 'm> Team<'a, 'm> {
         let base = b.andi(self.lane, self.word(!(span - 1)));
         let one = b.muli(b.andi(self.lane, self.word(warps - 1)), self.word(self.warp));
         let other = self.exchange(max, b.ori(base, one));
+        if span == self.lanes && self.warps.has_max() && self.warps.scalars().is_none() {
+            // A warp has lanes enough to take one of each.
+            return self.max(other, self.warp);
+        }
         self.max(other, warps)
     }
 

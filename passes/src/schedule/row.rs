@@ -12,7 +12,7 @@ use routefuse_ir::kernel::schedule::code_size::{CodeSize, stores_by_domain};
 use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, columns_of_a_lane, kept_bytes};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
-use routefuse_ir::op::{BinaryOp, ReduceOp, ScalarOp, UnaryOp};
+use routefuse_ir::op::{BinaryOp, ReduceOp, ScalarOp, TopKOrder, UnaryOp};
 use routefuse_ir::target::{Target, TargetKind};
 
 /// Columns of the widest row that a lane keeps where rows are few: little work each, more shuffles.
@@ -60,6 +60,17 @@ const SORTED_THREADS: u32 = 128;
 /// So many of its blocks find shared memory on a multiprocessor: four warps for each of its schedulers.
 const RESIDENT_BLOCKS: u64 = 4;
 
+/// A row of more columns has two warps where rows are few: what its columns take is then longer than what it takes the warps to hear
+/// of each other. On an H100 a row of 768 columns of a softmax took 3.0 µs by one warp, 2.6 by two and 2.5 by four, and 512 rows
+/// 4.1, 3.8 and 4.6; rows of 512 columns 2.4 either way, and 512 of them 2.7, 3.1 and 4.6.
+const MOST_OF_ONE_WARP: u64 = 512;
+
+/// Threads of a wide row.
+const WIDE_THREADS: u32 = 64;
+
+/// The most wide rows that are few.
+const FEW_WIDE_ROWS: u64 = 1024;
+
 /// Up to so many rows every row has a warp of its own at the same time, on about half of what the 132 multiprocessors of an
 /// H100 hold; there the two shapes of the routers take equally long at 2,048 to 4,096 rows.
 const FEW_ROWS: u64 = 2048;
@@ -100,6 +111,9 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
             (rows.clamp(FEW_ROWS, MOST_FEW_ROWS), many)
         },
     );
+    // Two warps a row are twice as many warps.
+    let is_wide = few.lanes > target.info().warp && few.lanes <= WIDE_THREADS;
+    let few_rows = if is_wide { FEW_WIDE_ROWS.min(few_rows) } else { few_rows };
     let few = RowShape { most_rows: Some(few_rows), ..few };
     let lanes = u64::from(few.lanes.max(many.lanes));
     let domains = domains(kernel, |d| piece(kernel, d, lanes));
@@ -277,11 +291,38 @@ fn segments_of(kernel: &Kernel, row: &RowValue) -> u64 {
 /// columns for more than half of them; and blocks are warps, so that none is without rows.
 fn few_shape(kernel: &Kernel, target: Target) -> RowShape {
     let (shape, warp) = (shape(kernel, target, FEW_COLUMNS, FEW_THREADS), target.info().warp);
+    if shape.lanes == warp && has_wide_choice(kernel, target) {
+        return RowShape::of(WIDE_THREADS, WIDE_THREADS);
+    }
     if !target.abilities().warp_scalars || shape.lanes > warp {
         return shape;
     }
     let whole = has_topk(kernel) && 2 * widest(kernel) > u64::from(warp);
     RowShape { lanes: if whole { warp } else { shape.lanes }, threads: warp, ..shape }
+}
+
+/// Whether all that needs whole rows of a kernel is chosen from, summed or compared in one wide segment, or in a few columns of a
+/// warp, and the warps of a row have a quick way to choose together: each sorts its part, and all merge the lists. 16-bit floats
+/// and softmaxes of such have a quick way of one warp.
+fn has_wide_choice(kernel: &Kernel, target: Target) -> bool {
+    let (widest, warp, abilities) = (widest(kernel), u64::from(target.info().warp), target.abilities());
+    let fits = |row: &RowValue| {
+        let is_whole = kernel.value(row.value).space.cols == row.width;
+        is_whole
+            && match row.op {
+                RowOp::TopK { k, order, .. } => row.width == widest && k <= warp && order == TopKOrder::Value,
+                RowOp::Reduce(ReduceOp::Sum | ReduceOp::Max | ReduceOp::Min) => {
+                    row.width == widest || row.width <= warp
+                }
+                RowOp::Reduce(ReduceOp::TopTwoSum) | RowOp::CumSum | RowOp::TopKMask { .. } => false,
+            }
+    };
+    widest > MOST_OF_ONE_WARP
+        && abilities.warp_max
+        && !abilities.warp_scalars
+        && has_topk(kernel)
+        && !chooses_by_halves(kernel, false)
+        && kernel.values.iter().filter_map(|v| v.kind.row_value()).all(fits)
 }
 
 /// The shape that leaves each lane about `columns` columns of the widest row, for any number of rows.

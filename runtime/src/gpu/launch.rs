@@ -160,9 +160,7 @@ impl<D: Driver> GpuPlan<D> {
         threads: u32,
         parameters: &'k mut [*mut c_void],
     ) -> Ready<'k, D> {
-        // Blocks that come early where there is no multiprocessor for each of them crowd on a few, and are late there: an H100
-        // then takes up to a fifth longer than without.
-        let dependent = launch.dependent && blocks <= self.most_dependent;
+        let dependent = launch.dependent && blocks <= self.steps[step].most_dependent[variant];
         let (function, stream) = (kernel.function(), launch.stream);
         Ready { step, variant, launch: KernelLaunch { function, stream, blocks, threads, dependent, parameters } }
     }

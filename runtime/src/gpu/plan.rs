@@ -8,7 +8,7 @@ use crate::plan::bind::quick::Quick;
 use crate::plan::{Plan, Progress};
 use rayon::ThreadPool;
 use routefuse_ir::artifact::Artifact;
-use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Selecting, Variant};
 use routefuse_ir::{Code, Diagnostic, Verified};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,8 +39,6 @@ pub struct GpuPlan<D: Driver> {
     pub(super) context: D::Context,
     /// Where its arguments must be.
     pub(super) location: Location,
-    /// The most blocks that are launched as programmatic dependents.
-    pub(super) most_dependent: u32,
 }
 
 /// A variant of a kernel, and the code once it is loaded.
@@ -48,7 +46,17 @@ type LoadedVariant<D> = (Variant, OnceLock<Arc<GpuKernel<D>>>);
 
 /// A kernel's variants: the most special first, as [`Scheduled::variants`] has them.
 pub(super) struct LoadedStep<D: Driver> {
+    /// By variant, the most blocks that are launched as programmatic dependents.
+    pub(super) most_dependent: Box<[u32]>,
     pub(super) variants: Box<[LoadedVariant<D>]>,
+}
+
+/// The most blocks for each multiprocessor with which a launch is quicker as a programmatic dependent. Blocks that come early where
+/// there is no multiprocessor for each of them crowd on a few, and are late there: an H100 then takes up to a fifth longer than
+/// without. Where rows are few, the kernel in front lets them go near its end, and blocks are small.
+fn blocks_for_each(schedule: &Schedule, variant: Variant) -> u32 {
+    let of_few = schedule.shape(variant).is_some_and(|shape| shape.selecting == Selecting::InRegisters);
+    if of_few { 4 } else { 1 }
 }
 
 impl<D: Driver> GpuPlan<D> {
@@ -62,13 +70,14 @@ impl<D: Driver> GpuPlan<D> {
         if driver.suits(plan.target()) == Suits::Not {
             return Err(gpu.runs_not(&format!("the plan of `{}` is", plan.program().name), plan.target()));
         }
+        let multiprocessors = if plan.target().abilities().dependent_launch { driver.multiprocessors() } else { 0 };
         let step = |k: &Verified<Scheduled>| LoadedStep {
+            most_dependent: k.variants().iter().map(|v| blocks_for_each(&k.schedule, *v) * multiprocessors).collect(),
             variants: k.variants().iter().map(|v| (*v, OnceLock::new())).collect(),
         };
         let steps = plan.kernels().iter().map(step).collect();
-        let most_dependent = if plan.target().abilities().dependent_launch { driver.multiprocessors() } else { 0 };
         let (quick, context, location) = (Quick::new(&plan), driver.context(), Location::of(driver.device()));
-        Ok(GpuPlan { plan, gpu: gpu.clone(), steps, quick, context, location, most_dependent })
+        Ok(GpuPlan { plan, gpu: gpu.clone(), steps, quick, context, location })
     }
 
     /// Loads every variant of every kernel: machine code that a bundle or a cache has for this processor and driver, or else

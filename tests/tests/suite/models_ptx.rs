@@ -131,6 +131,41 @@ fn instructions_of_routers() {
     snapshots.finish();
 }
 
+/// Where rows are few, all that a row needs of memory is asked for before anything is chosen: logits and bias, how many rows there
+/// are, the table of replicas, the shared expert's weight.
+#[test]
+fn few_rows_ask_memory_once() {
+    let engine = Engine::builder().build().expect("an engine");
+    let chains = ["deepseek-v3-post", "kimi-k2-post", "minimax-m2.5-post", "nemotron-3-super", "longcat-flash"];
+    for example in models::examples().into_iter().filter(|e| chains.contains(&e.file)) {
+        let (text, ..) = ptx(&engine, &example, "sm_90", true);
+        let op = |op: &'static str| move |l: &(usize, &str)| l.1.trim_start().starts_with(op);
+        // The largest of a softmax is asked for first; columns are chosen in the rounds behind the wait for all lanes.
+        let chosen = text.lines().enumerate().find(op("bar.")).unwrap_or_else(|| panic!("{}: no wait", example.file)).0;
+        let loads: Vec<_> = text.lines().enumerate().filter(op("ld.global")).collect();
+        assert!(loads.len() > 2, "{}: {loads:?}", example.file);
+        assert!(loads.iter().all(|(line, _)| *line < chosen), "{}: behind line {chosen}: {loads:?}", example.file);
+    }
+}
+
+/// A way that is seldom taken is as short as it can be: the assembler leaves its loop a loop.
+#[test]
+fn rounds_that_are_seldom_stay_in_a_loop() {
+    let (Some(assembler), Some(disassembler)) = (ptxas("sm_90"), nvdisasm()) else {
+        return skip("no ptxas or nvdisasm", 2, Some("REQUIRE_PTXAS"));
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cubin = folder.path().join("kernel.cubin");
+    let engine = Engine::builder().build().expect("an engine");
+    for example in presets().into_iter().filter(|e| ["deepseek-v3", "qwen3-moe"].contains(&e.file)) {
+        let (text, ..) = ptx(&engine, &example, "sm_90", true);
+        assemble(&assembler, "sm_90", &text, &cubin);
+        let code = output(Command::new(&disassembler).arg("-c").arg(&cubin)).unwrap_or_else(|e| panic!("{e}"));
+        // Eight rounds, written out, and one in a loop.
+        assert_eq!(code.matches("REDUX").count(), 9, "{}", example.file);
+    }
+}
+
 /// Instructions in all, and those of the longest loop: from a label to the last branch back to it.
 fn instructions(code: &str) -> (u32, u32) {
     let mut labels: Vec<(&str, u32)> = vec![];

@@ -28,7 +28,7 @@ pub(in crate::emit) fn emit(
     domains: &[Domain],
     peepholes: Peepholes,
 ) {
-    entry_point::gpu(job, threads, 0, |arguments| body(job, warps, threads, domains, peepholes, arguments));
+    entry_point::gpu(job, (threads, 0), None, |arguments| body(job, warps, threads, domains, peepholes, arguments));
 }
 
 fn body<'m>(
@@ -45,7 +45,8 @@ fn body<'m>(
     let mut shortcuts: Vec<&dyn Shortcut<'m>> = vec![&forks];
     shortcuts.extend(chosen(peepholes, &[(Peephole::StreamedLoad, &StreamedLoad)]));
     let pull = Pull::new(job, scopes, arguments, Ways { shortcuts: &shortcuts, widen_bf16: None });
-    warps.begin(b);
+    warps.let_next_begin(b);
+    warps.wait_for_inputs(b);
     let first = b.muli(b.coordinate(Coordinate::Block), b.const_int(b.int(64), i64::from(threads)));
     let thread = pull.ix.of_long(b.addi(first, b.coordinate(Coordinate::Thread)));
     pull.evaluate_uniforms();

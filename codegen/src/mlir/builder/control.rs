@@ -60,13 +60,13 @@ impl<'m> Builder<'m> {
     }
 
     /// Runs `body` on `first`, and as long as it says so `next` on what it gives, and `body` again on what `next` gives. What
-    /// `body` gives has the types of its values but the first.
+    /// `body` gives has the types of its values but the first, and its last values are returned.
     pub fn repeat_while(
         &self,
         first: &[Val<'m>],
         body: impl FnOnce(&Self, &[Val<'m>]) -> (Val<'m>, Vec<Val<'m>>),
         next: impl FnOnce(&Self, &[Val<'m>]) -> Vec<Val<'m>>,
-    ) {
+    ) -> Vec<Val<'m>> {
         let types: Vec<Type<'m>> = first.iter().map(|v| self.type_of(*v)).collect();
         let mut between = vec![];
         let before = self.region(&types, |arguments| {
@@ -78,7 +78,7 @@ impl<'m> Builder<'m> {
             let values = next(self, arguments);
             self.yield_values(&values);
         });
-        self.append("scf.while", first, &[], &between, vec![before, after]);
+        self.append("scf.while", first, &[], &between, vec![before, after])
     }
 
     fn yield_values(&self, values: &[Val<'m>]) {

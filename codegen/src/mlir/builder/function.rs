@@ -84,8 +84,8 @@ impl<'m> Builder<'m> {
     pub fn gpu_kernel(
         &self,
         name: &str,
-        threads: u32,
-        shared_words: u32,
+        (threads, shared_words): (u32, u32),
+        enough_blocks: Option<(&'static str, u32)>,
         parameters: &[Parameter<'m>],
         body: impl FnOnce(&Self, &[Val<'m>]),
     ) {
@@ -96,6 +96,9 @@ impl<'m> Builder<'m> {
             let mut attributes = self.signature(name, parameters);
             attributes.push(("gpu.kernel", Attribute::unit(self.context)));
             attributes.push(("known_block_size", self.attribute(&format!("array<i32: {threads}, 1, 1>"))));
+            if let Some((name, blocks)) = enough_blocks {
+                attributes.push((name, self.attribute(&format!("{blocks} : i32"))));
+            }
             let types: Vec<Type<'m>> = parameters.iter().map(|p| p.ty).collect();
             let region = self.region(&types, |arguments| {
                 body(self, arguments);

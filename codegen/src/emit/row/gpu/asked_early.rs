@@ -1,19 +1,20 @@
 //! What a row with few others asks of memory: all at once, and once.
 //!
-//! Where a row has a warp whose lanes agree on words without memory, what it waits for is memory itself: the logits, then the
-//! chosen ones once more, then a table by the columns that were chosen. So everything that can be known to be needed is asked for
-//! before anything waits: what the selection is made of, tables that have an element for each of its columns, what the row has
-//! one of. What is wanted of the chosen columns then comes from the lane that has it.
+//! Where rows are few, what a row waits for is memory itself: the logits, then the chosen ones once more, then a table by the
+//! columns that were chosen. So everything that can be known to be needed is asked for before anything waits: what the selection
+//! is made of, tables that have an element for each of its columns, what the row has one of. What is wanted of the chosen columns
+//! then comes from the lane that has it, where lanes agree on words without memory, and else from the row's
+//! [shelf](super::shelves).
 
-use super::RowGpu;
 use super::in_lanes::{Home, InLanes, Registers};
 use super::spread::Spread;
+use super::{RowGpu, shelves};
 use crate::emit::pull::Held;
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
 use crate::machine::Machine;
 use routefuse_ir::Layout;
-use routefuse_ir::kernel::{RowOp, RowValue, ValueId, ValueKind};
+use routefuse_ir::kernel::{ParamId, RowOp, RowValue, ValueId, ValueKind};
 use std::rc::Rc;
 
 /// Columns of a lane at most that a chosen one is looked for among: a word of each is exchanged.
@@ -55,7 +56,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         let reached = |id: &ValueId| self.pull.is_reached(*id);
         let loads = || kernel.values().filter(|(id, v)| reached(id) && matches!(v.kind, ValueKind::Load(_)));
         for (id, _) in kernel.values().filter(|(id, v)| reached(id) && v.space.per_row) {
-            let Some(spread) = self.chosen_from(id) else { continue };
+            let Some(spread) = self.chosen_from(id).or_else(|| self.shelved_for(id)) else { continue };
             let index = spread.index(row);
             for (id, _) in loads().filter(|(_, v)| v.space.cols == spread.width) {
                 self.pull.evaluate(id, &index);
@@ -63,6 +64,10 @@ impl<'a, 'm> RowGpu<'a, 'm> {
             for (id, v) in loads().filter(|(_, v)| v.space.cols == 1) {
                 let one = self.pull.evaluate(id, &Index::new(vec![row], vec![Ix::constant(0)], None));
                 self.asked(one, !v.space.per_row);
+            }
+            if self.team.scalars().is_none() {
+                self.ask_for_tables(&spread, &index);
+                continue;
             }
             for (_, value) in kernel.values().filter(|(id, _)| reached(id)) {
                 let ValueKind::Gather { table, ref indices, .. } = value.kind else { continue };
@@ -75,6 +80,17 @@ impl<'a, 'm> RowGpu<'a, 'm> {
                 }
             }
             self.pull.machine.ask_first(self.b);
+        }
+    }
+
+    /// Asks for tables of which the row's shelf may have an element for each of these columns.
+    fn ask_for_tables(&self, spread: &Spread<'m>, index: &Index<'m>) {
+        for table in shelves::tables(self.pull.kernel, spread.width) {
+            let asked = |(known, ..): &(ParamId, u64, Lanes<'m>)| *known == table;
+            if !self.asked_tables.borrow().iter().any(asked) {
+                let lanes = self.pull.load(table, &Index { row: vec![Ix::constant(0)], ..index.clone() });
+                self.asked_tables.borrow_mut().push((table, spread.width, lanes));
+            }
         }
     }
 

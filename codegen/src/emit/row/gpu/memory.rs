@@ -1,9 +1,10 @@
 //! How much shared memory the lanes of a row need.
 
 use super::rounds::pairs_of_list;
+use super::shelves;
 use super::spread::{Laid, laid};
 use crate::machine::Warps;
-use crate::machine::team::SharedMemory;
+use crate::machine::shared_memory::SharedMemory;
 use routefuse_ir::kernel::schedule::room::chosen_columns;
 use routefuse_ir::kernel::schedule::{RowShape, Selecting, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value};
@@ -21,6 +22,7 @@ pub(super) fn shared(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> Sha
         pairs: pairs_of_a_lane(kernel, warps, shape),
         keys: if in_registers { 0 } else { keys },
         places: if in_registers && keys > 0 { cells } else { 0 },
+        shelf: shelves::words(kernel, warps, shape),
     }
 }
 

@@ -74,7 +74,39 @@ impl<'m> RowGpu<'_, 'm> {
         while registers.len() > spread.run as usize {
             registers = self.halves_added(&registers, dtype);
         }
+        if self.team.is_block()
+            && spread.span == self.team.lanes
+            && dtype.bits() == 32
+            && let Some(registers) = self.added_over_warps(&registers, dtype)
+        {
+            return self.tree_over_lanes(registers, dtype, self.warps.lanes());
+        }
         self.tree_over_lanes(registers, dtype, spread.span)
+    }
+
+    /// Of all threads of a block, the sums over the lanes of one number in all warps, on every warp: lanes of other warps are the
+    /// farthest. None where the row's shelf has no room.
+    fn added_over_warps(&self, registers: &[Val<'m>], dtype: DType) -> Option<Vec<Val<'m>>> {
+        let (b, team, warp) = (self.b, &self.team, self.warps.lanes());
+        let is_float = dtype == DType::F32;
+        let word = |x: &Val<'m>| if is_float { b.bitcast(*x, b.int(32)) } else { *x };
+        let all = self.put_of_lane(&registers.iter().map(word).collect::<Vec<_>>())?;
+        team.settle_memory();
+        let own = b.andi(team.lane, self.word(warp - 1));
+        let of_warp = |n: u32| -> Vec<Val<'m>> {
+            let words = self.get_of_lane(&all, b.addi(own, self.word(n * warp)));
+            words.into_iter().map(|x| if is_float { b.bitcast(x, b.f32()) } else { x }).collect()
+        };
+        let mut sums: Vec<Vec<Val<'m>>> = (0..team.lanes / warp).map(of_warp).collect();
+        while sums.len() > 1 {
+            let far = sums.split_off(sums.len() / 2);
+            for (near, far) in sums.iter_mut().zip(&far) {
+                for (x, y) in near.iter_mut().zip(far) {
+                    *x = if is_float { b.addf(*x, *y) } else { b.addi(*x, *y) };
+                }
+            }
+        }
+        sums.pop()
     }
 
     /// The two halves of these registers, added.

@@ -21,14 +21,6 @@ pub(super) struct Round<'m> {
     pub column: Val<'m>,
 }
 
-/// Rounds in which several lanes may have gone on at once.
-pub(super) struct Doubtful<'m> {
-    /// The lane's keys as they were before.
-    lists: Vec<Vec<Key<'m>>>,
-    /// Whether a lower lane had the same key as this one when it went on.
-    shared: Val<'m>,
-}
-
 /// Pairs of a lane that a list of this many keys takes, if it is kept in memory at all.
 pub(super) fn pairs_of_list(registers: u64, k: u64) -> u32 {
     if registers > LIST { 0 } else { registers.min(k) as u32 + 1 }
@@ -102,8 +94,7 @@ impl<'m> RowGpu<'_, 'm> {
     ) {
         let (b, team) = (self.b, &self.team);
         let first_column = self.first_column(spread);
-        let range = (self.word(0), self.seldom(k), self.word(1));
-        b.for_loop_carrying(range, keys, |_, round, keys| {
+        let one = |round: Val<'m>, keys: &[Val<'m>]| {
             let best = keys[1..].iter().fold(keys[0], |best, key| b.maxui(best, *key));
             let largest = team.max(best, spread.span);
             let wins = team.is_first(b.cmpi(IntPredicate::Eq, best, largest), spread.span);
@@ -118,8 +109,25 @@ impl<'m> RowGpu<'_, 'm> {
             let left = |(i, key): (u32, &Val<'m>)| {
                 b.select(b.cmpi(IntPredicate::Eq, struck, self.word(i)), self.word(0), *key)
             };
-            (0..).zip(keys).map(left).collect()
-        });
+            (0..).zip(keys).map(left).collect::<Vec<_>>()
+        };
+        if self.warps.scalars().is_some() {
+            let range = (self.word(0), self.seldom(k), self.word(1));
+            b.for_loop_carrying(range, keys, |_, round, keys| one(round, keys));
+            return;
+        }
+        b.repeat_while(
+            &[&[self.word(0)], keys].concat(),
+            |_, state| {
+                self.pull.scopes.scoped(|| {
+                    self.pull.machine.keep_loop(b);
+                    let left = one(state[0], &state[1..]);
+                    let next = b.addi(state[0], self.word(1));
+                    (b.cmpi(IntPredicate::Ult, next, self.word(k as u32)), [&[next], &left[..]].concat())
+                })
+            },
+            |_, state| state.to_vec(),
+        );
     }
 
     /// `k`, for rounds in a loop that is seldom reached: assemblers write a loop of a known number of runs out. There is a row
@@ -161,38 +169,6 @@ impl<'m> RowGpu<'_, 'm> {
         last.split_off(carried.len())
     }
 
-    /// As [`Self::rounds`], for few rows, where what a round waits for counts: whoever has the largest key goes on, and whether
-    /// a lower lane has it too is not waited for. What was found holds if [`Self::again_where_shared`] says no other.
-    pub(super) fn rounds_without_vote(
-        &self,
-        (keys, mask): (&[Val<'m>], Option<Val<'m>>),
-        (k, may_run_out): (u64, bool),
-        spread: &Spread<'m>,
-        mut found: impl FnMut(u64, Round<'m>),
-    ) -> Doubtful<'m> {
-        let (b, team) = (self.b, &self.team);
-        let last_column = self.last_column(spread);
-        let mut lists = self.lists(keys, k);
-        self.free_where_not(mask, &mut lists);
-        let sorted = lists.clone();
-        let mut shared = b.const_bool(false);
-        for round in 0..k {
-            let (best, has) = self.best_of(&lists);
-            let largest = team.max(best.0, spread.span);
-            let goes_on = b.cmpi(IntPredicate::Eq, best.0, largest);
-            let wins = team.is_first(goes_on, spread.span);
-            let mut second = b.xori(goes_on, wins);
-            if may_run_out {
-                // No candidate is what many lanes have.
-                second = b.andi(second, b.cmpi(IntPredicate::Ne, largest, self.word(0)));
-            }
-            shared = b.ori(shared, second);
-            found(round, Round { largest, wins, column: b.subi(last_column, best.1) });
-            self.go_on(&mut lists, goes_on, &has, (k - 1 - round) as usize);
-        }
-        Doubtful { lists: sorted, shared }
-    }
-
     /// As [`Self::rounds`], of at most a lane's number of rounds, where a warp has a row and agrees on words without memory: the
     /// columns that were found, one a lane in the order of the rounds, −1 where there was no candidate; on the other lanes the first
     /// one.
@@ -232,27 +208,6 @@ impl<'m> RowGpu<'_, 'm> {
         };
         self.receive();
         b.if_then_else(none(largest[largest.len() - 1]), &[b.int(32)], without, |_| vec![columns])[0]
-    }
-
-    /// Does rounds again, one waiting for the other's vote, where two lanes of the warp had one key. `begin` is called before
-    /// them; and `found` of each round's number, `i32`, and what it found.
-    pub(super) fn again_where_shared(
-        &self,
-        Doubtful { lists, shared }: &Doubtful<'m>,
-        k: u64,
-        spread: &Spread<'m>,
-        begin: impl FnOnce(),
-        found: impl Fn(Val<'m>, &Round<'m>),
-    ) {
-        self.b.if_then(self.team.any(*shared), |_| {
-            self.pull.scopes.scoped(|| {
-                begin();
-                self.rounds_of_lists(lists, self.seldom(k), spread, &[], |round, best, _| {
-                    found(round, &best);
-                    vec![]
-                });
-            });
-        });
     }
 
     /// The lane's last column within its segment, `i32`.

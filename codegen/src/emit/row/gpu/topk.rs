@@ -73,6 +73,19 @@ impl<'m> RowGpu<'_, 'm> {
             return Lanes { trap: self.trap_of_segments(trap, spread), ..Lanes::exact(columns, 1) };
         }
         let cells: Vec<Val<'m>> = result.columns.iter().map(|column| self.ix.to_word(column.at)).collect();
+        let by_keys_alone = if sorts {
+            None
+        } else {
+            self.select_by_keys_alone((value, &keys, mask), (what, may_run_out), (spread, index), result)
+        };
+        if let Some(mut column) = by_keys_alone {
+            if order == TopKOrder::Column && k > 1 {
+                let giving = self.team.giving();
+                giving.give(column, cells[0]);
+                column = self.in_order_of_columns(giving.settled(), &[column], &cells, k, result).0[0];
+            }
+            return Lanes { trap: self.trap_of_segments(trap, spread), ..Lanes::exact(column, 1) };
+        }
         // Marks are in the order of the columns where a lane's columns are neighbours.
         let by_column = sorts && order == TopKOrder::Column && spread.run == spread.registers;
         let mut giving = self.team.giving();
@@ -186,15 +199,7 @@ impl<'m> RowGpu<'_, 'm> {
             giving.give_where(wins(&found), found.column, cell);
             largest.push(found.largest);
         };
-        // Where lanes agree on words without memory, they vote as quickly.
-        let waits_for_votes =
-            !self.few() || self.team.is_block() || !self.team.has_max(spread.span) || self.warps.scalars().is_some();
-        let doubtful = if spread.segments == 1 && !waits_for_votes {
-            Some(self.rounds_without_vote((keys, mask), (k, may_run_out), spread, found))
-        } else {
-            self.rounds(keys, mask, (k, may_run_out), spread, found);
-            None
-        };
+        self.rounds(keys, mask, (k, may_run_out), spread, found);
         if may_run_out {
             // Seldom, and known from the last round: without a candidate the first lane has given some column.
             let none = |key: Val<'m>| b.cmpi(IntPredicate::Eq, key, self.word(0));
@@ -206,16 +211,6 @@ impl<'m> RowGpu<'_, 'm> {
                     b.if_then(gives, |_| giving.give(self.word(u32::MAX), cell));
                 }
             });
-        }
-        if let Some(doubtful) = doubtful {
-            let first = self.ix.to_word(first);
-            self.again_where_shared(
-                &doubtful,
-                k,
-                spread,
-                || giving.overwriting(),
-                |round, found| in_loop(first, round, found),
-            );
         }
     }
 

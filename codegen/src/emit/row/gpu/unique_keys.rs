@@ -13,13 +13,15 @@
 use super::RowGpu;
 use super::in_lanes::part;
 use super::sorting_network;
-use super::spread::{Column, Spread};
+use super::spread::{Column, Laid, Spread, laid};
 use crate::emit::pull::index::Index;
 use crate::emit::pull::known::{Lanes, Nans};
 use crate::emit::row::{Segments, Selection};
+use crate::machine::Warps;
 use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::kernel::schedule::code_size::{LIST, UNROLLED};
+use routefuse_ir::kernel::schedule::{RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value, ValueId, ValueKind};
 use routefuse_ir::math::order;
 use routefuse_ir::op::{BinaryOp, Candidates, ReduceOp, ScalarOp, TopKOrder, UnaryOp};
@@ -29,7 +31,7 @@ use std::rc::Rc;
 const LEAST_EXPONENT: f32 = -50.0;
 
 /// What is selected, by its order.
-struct Ordered {
+pub(super) struct Ordered {
     /// The 16-bit floats, widened or not.
     source: ValueId,
     /// Their own dtype.
@@ -87,6 +89,20 @@ fn ordered(kernel: &Kernel, id: ValueId, width: u64) -> Option<Ordered> {
     (is_softmax && alone && !is_stored).then_some(Ordered { source: *source, dtype, softmax: Some(*largest) })
 }
 
+/// Whether rows are few and have rounds over one list of unique keys, of so many a lane.
+fn has_rounds(warps: &dyn Warps, shape: RowShape, registers: u64, k: u64) -> bool {
+    let few = shape.selecting == Selecting::InRegisters;
+    few && registers <= LIST && k <= UNROLLED && shape.lanes <= warps.lanes() && warps.has_max()
+}
+
+/// Whether a selection from one segment has rounds over unique keys.
+pub(super) fn are_in_rounds(kernel: &Kernel, warps: &dyn Warps, shape: RowShape, row: &RowValue) -> bool {
+    let RowOp::TopK { k, order: TopKOrder::Value, .. } = row.op else { return false };
+    let Laid { registers, .. } = laid(kernel, shape, 1, row.width);
+    has_rounds(warps, shape, registers, k)
+        && ordered(kernel, row.value, row.width).is_some_and(|o| row.width <= u64::from(o.column_mask()))
+}
+
 /// Whether a value is nothing but what is taken off the exponents of one power of e, a softmax's: neither the sign of a zero can
 /// be seen there, nor which float stands for the largest of a row with a NaN.
 fn is_in_exponents_alone(kernel: &Kernel, id: ValueId) -> bool {
@@ -121,9 +137,13 @@ pub(super) struct Chosen<'m> {
 
 impl<'m> RowGpu<'_, 'm> {
     /// What a selection is by its order, where unique keys are to find it.
-    fn has_unique_keys(&self, value: ValueId, (k, order): (u64, TopKOrder), spread: &Spread<'m>) -> Option<Ordered> {
-        let one_list = u64::from(spread.registers) <= LIST && k <= UNROLLED;
-        let rounds = self.few() && one_list && !self.team.is_block() && self.warps.has_max();
+    pub(super) fn has_unique_keys(
+        &self,
+        value: ValueId,
+        (k, order): (u64, TopKOrder),
+        spread: &Spread<'m>,
+    ) -> Option<Ordered> {
+        let rounds = has_rounds(self.warps, self.shape, u64::from(spread.registers), k);
         if spread.segments > 1 || order != TopKOrder::Value || !(rounds || self.sorts(spread, k)) {
             return None;
         }
