@@ -46,6 +46,7 @@ use crate::machine::team::Team;
 use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
 use in_lanes::{Home, InLanes, Registers, part};
 use rank::KeysOf;
+use routefuse_ir::kernel::schedule::room::columns_of_a_lane;
 use routefuse_ir::kernel::schedule::{Domain, RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, ParamId, RowValue, ValueId, ValueKind, analysis};
 use routefuse_ir::op::{ReduceOp, TopKOrder};
@@ -60,6 +61,9 @@ const MOST_AHEAD: usize = 16;
 /// Threads on a multiprocessor that are enough where rows are few: as many rows as are few have a warp each at the same time, and
 /// so have those of the next kernel.
 const ENOUGH_THREADS: u32 = 1024;
+
+/// Columns of a lane at most for which the registers are enough that so many threads leave each other.
+const MOST_COLUMNS_WITH_ROOM: u64 = 16;
 
 /// Blocks of a launch after the choice of which the next kernel is let go. On an H100, with four blocks for each of its 132
 /// multiprocessors, a router of 512 rows took 1.77 µs as a dependent and 2.12 else; with 1,024 small blocks that let it go a launch
@@ -80,7 +84,9 @@ pub(in crate::emit) fn emit(
     peepholes: Peepholes,
 ) {
     let shared = memory::shared(job.kernel, warps, shape);
-    let enough = is_few(shape).then(|| ENOUGH_THREADS.div_ceil(shape.threads));
+    // A lane of many columns needs more registers than that leaves it.
+    let has_room = columns_of_a_lane(job.kernel, shape.lanes) <= MOST_COLUMNS_WITH_ROOM;
+    let enough = (is_few(shape) && has_room).then(|| ENOUGH_THREADS.div_ceil(shape.threads));
     entry_point::gpu(job, (shape.threads, shared.words(shape, warps)), enough, |arguments| {
         let b = job.b;
         let shortcuts = chosen(peepholes, &[(Peephole::StreamedLoad, &StreamedLoad)]);
