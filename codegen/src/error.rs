@@ -51,6 +51,8 @@ pub enum Problem {
     Emit(String),
     /// LLD could not link the object. With LLD's messages, or the error of the temporary files that it works on.
     Link(String),
+    /// What cannot be exported, and why.
+    Export(String),
     /// The linked code would call something that does not exist where it is loaded.
     UndefinedSymbols {
         /// The undefined symbols.
@@ -100,6 +102,7 @@ impl fmt::Display for CodegenError {
             }
             Problem::Optimise(message) => write!(f, "LLVM's optimiser failed for `{target}`: {message}"),
             Problem::Emit(message) => write!(f, "LLVM could not emit code for `{target}`: {message}"),
+            Problem::Export(message) => f.write_str(message),
             Problem::Link(message) => write!(f, "LLD could not link the object for `{target}`: {message}"),
             Problem::UndefinedSymbols { symbols, allowed } => {
                 let allowed = if allowed.is_empty() { "no outside symbols".to_owned() } else { allowed.join(", ") };

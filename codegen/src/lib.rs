@@ -9,6 +9,7 @@
 //! | `machine` | all that depends on the target, one implementation a kind of machine |
 //! | `mlir` | builds MLIR and runs its passes |
 //! | `llvm` | runs LLVM's passes, emits, links |
+//! | `export` | machine code in the form in which another system loads it |
 //! | `emit` | a scheduled kernel to MLIR: what is shared, four owners, the peepholes |
 //!
 //! After verification, code generation returns an error or succeeds; it never panics.
@@ -16,6 +17,7 @@
 mod compile;
 mod emit;
 mod error;
+pub mod export;
 mod ffi;
 mod llvm;
 mod machine;

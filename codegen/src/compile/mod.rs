@@ -10,6 +10,7 @@ use crate::{
     machine::{self, Machine, Product, host::HostProcessor},
     mlir::{builder::Builder, session::MlirSession},
 };
+use inkwell::GlobalVisibility;
 use melior::ir::{Location, Module};
 use routefuse_ir::Verified;
 use routefuse_ir::artifact::Artifact;
@@ -147,12 +148,39 @@ fn compile_on(
     Ok(Compiled { artifact, mlir, llvm, assembly, timings })
 }
 
+/// The relocatable object of a kernel for the host, its entry point called `entry` and seen by what it is linked with alone.
+///
+/// # Errors
+/// Those of [`compile_until`].
+pub(crate) fn host_object(
+    scheduled: &Verified<Scheduled>,
+    variant: Variant,
+    entry: &str,
+    cancel: &Cancel,
+) -> Result<Vec<u8>, CodegenError> {
+    let machine = machine::of(scheduled.target, None, abi::slots(&scheduled.kernel, scheduled.target).len())?;
+    let build = |builder: &Builder| emit::emit(builder, &*machine, scheduled, variant, Peepholes::default());
+    let code = compile_to(&*machine, Dump::default(), cancel, build, Some(entry))?;
+    Ok(code.bytes)
+}
+
 /// Compiles the module that `build` makes with the builder it is given.
 pub(crate) fn compile_module(
     machine: &dyn Machine,
     dump: Dump,
     cancel: &Cancel,
     build: impl FnOnce(&Builder) -> Result<(), CodegenError>,
+) -> Result<MachineCode, CodegenError> {
+    compile_to(machine, dump, cancel, build, None)
+}
+
+/// As [`compile_module`]; with a name for the entry point what is linked stays an object, in which that is a hidden symbol.
+fn compile_to(
+    machine: &dyn Machine,
+    dump: Dump,
+    cancel: &Cancel,
+    build: impl FnOnce(&Builder) -> Result<(), CodegenError>,
+    entry: Option<&str>,
 ) -> Result<MachineCode, CodegenError> {
     let go_on = || match cancel.is_cancelled() {
         true => Err(CodegenError::new(machine.target(), Problem::Cancelled)),
@@ -191,7 +219,15 @@ pub(crate) fn compile_module(
         Product::Linked { allowed, .. } => {
             // Emission changes the module it reads, so the text comes from a copy.
             let assembly = dump.assembly.then(|| generator.assembly(&context, &code.clone())).transpose()?;
+            if let (Some(name), Some(function)) = (entry, code.get_function(abi::ENTRY)) {
+                let global = function.as_global_value();
+                global.set_name(name);
+                global.set_visibility(GlobalVisibility::Hidden);
+            }
             let object = timed(&mut timings.emit, || generator.object(&context, &code))?;
+            if entry.is_some() {
+                return Ok(MachineCode { bytes: object, mlir, llvm, assembly, timings });
+            }
             let linked = timed(&mut timings.link, || link::link(machine.target(), &object, allowed))?;
             (linked, assembly)
         }

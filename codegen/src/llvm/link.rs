@@ -8,7 +8,7 @@ use object::{Object, ObjectSymbol};
 use routefuse_ir::target::Target;
 use std::{
     ffi::{CString, c_char, c_void},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Mutex,
 };
 
@@ -16,12 +16,22 @@ use std::{
 ///
 /// `target` only names the target in errors.
 pub fn link(target: Target, object: &[u8], allowed: &[&'static str]) -> Result<Vec<u8>, CodegenError> {
+    link_all(target, &[object.to_vec()], allowed)
+}
+
+/// As [`link`], of several objects.
+pub fn link_all(target: Target, objects: &[Vec<u8>], allowed: &[&'static str]) -> Result<Vec<u8>, CodegenError> {
     let failed = |message: String| CodegenError::new(target, Problem::Link(message));
     // LLD reads and writes files by name and renames its output into place, so that it needs a directory of its own.
     let directory = tempfile::tempdir().map_err(|error| failed(format!("no temporary directory: {error}")))?;
-    let (input, output) = (directory.path().join("kernel.o"), directory.path().join("kernel.so"));
-    std::fs::write(&input, object).map_err(|error| failed(format!("cannot write {}: {error}", input.display())))?;
-    run_lld(&input, &output).map_err(&failed)?;
+    let output = directory.path().join("kernel.so");
+    let mut inputs = vec![];
+    for (i, object) in objects.iter().enumerate() {
+        let input = directory.path().join(format!("kernel{i}.o"));
+        std::fs::write(&input, object).map_err(|error| failed(format!("cannot write {}: {error}", input.display())))?;
+        inputs.push(input);
+    }
+    run_lld(&inputs, &output).map_err(&failed)?;
     let linked =
         std::fs::read(&output).map_err(|error| failed(format!("cannot read {}: {error}", output.display())))?;
     check_symbols(target, &linked, allowed)?;
@@ -29,14 +39,15 @@ pub fn link(target: Target, object: &[u8], allowed: &[&'static str]) -> Result<V
 }
 
 /// Runs LLD with the options of every target; the error is LLD's own text.
-fn run_lld(input: &Path, output: &Path) -> Result<(), String> {
+fn run_lld(inputs: &[PathBuf], output: &Path) -> Result<(), String> {
     // LLD keeps its state in globals.
     static LOCK: Mutex<()> = Mutex::new(());
     let path = |path: &Path| {
         CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| format!("{} holds a NUL byte", path.display()))
     };
-    let (input, output) = (path(input)?, path(output)?);
-    let arguments = [
+    let inputs = inputs.iter().map(|input| path(input)).collect::<Result<Vec<CString>, String>>()?;
+    let output = path(output)?;
+    let mut arguments = vec![
         c"ld.lld".as_ptr(),
         c"-shared".as_ptr(),
         // Undefined symbols are found by `check_symbols`, which knows what the loader provides.
@@ -50,8 +61,8 @@ fn run_lld(input: &Path, output: &Path) -> Result<(), String> {
         c"-znoseparate-code".as_ptr(),
         c"-o".as_ptr(),
         output.as_ptr(),
-        input.as_ptr(),
     ];
+    arguments.extend(inputs.iter().map(|input| input.as_ptr()));
     let mut messages: Vec<u8> = Vec::new();
     let code = {
         // A panic cannot happen while the lock is held, and LLD starts afresh each time.

@@ -281,6 +281,39 @@ impl Engine {
         self.shared.write_bundle(py, &named, &targets, fuse, &path, sign.as_deref())
     }
 
+    /// Writes a graph for another system, as one file for this host with all of its kernels in it, and gives the name of the function
+    /// in it: `name`, or the graph's. The only `form` is "tvm-ffi", a shared object for `tvm_ffi.load_module`, whose function takes the
+    /// inputs and then the outputs. Raises Error (RF0817) for what the form has no words for.
+    #[cfg(feature = "compiler")]
+    #[pyo3(signature = (path, graph, *, form = "tvm-ffi", name = None, fuse = true))]
+    fn export(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        graph: &Bound<'_, PyAny>,
+        form: &str,
+        name: Option<&str>,
+        fuse: bool,
+    ) -> PyResult<String> {
+        if form != "tvm-ffi" {
+            let message = format!("there is no form `{form}` to export");
+            return Err(raised(py, Diagnostic::new(Code::CannotExport, message).help("it is \"tvm-ffi\"")));
+        }
+        let graph = ::routefuse::Verified::clone(graph_of(py, graph)?.get().verified());
+        let options = ::routefuse::Options::default().fuse(fuse);
+        let engine = &self.shared.engine;
+        let exported = py.detach(|| {
+            let stages = engine.stages(&graph, &Target::host(), &options)?;
+            ::routefuse::inspect::export_tvm_ffi(&stages, name, &::routefuse::engine::Cancel::default())
+        });
+        let module = exported.map_err(|e| raised(py, e))?;
+        std::fs::write(&path, &module.bytes).map_err(|e| {
+            let message = format!("cannot write {}: {e}", path.display());
+            raised(py, Diagnostic::new(Code::CannotWrite, message))
+        })?;
+        Ok(module.function)
+    }
+
     /// What becomes of a graph and why, in words, without compiling it.
     #[cfg(feature = "compiler")]
     #[pyo3(signature = (graph, *, fuse = true))]

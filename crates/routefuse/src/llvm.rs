@@ -48,6 +48,7 @@ unsafe impl Compiler for Llvm {
 pub(crate) fn diagnostic(e: &CodegenError) -> Diagnostic {
     let (code, help) = match e.problem() {
         Problem::Cancelled => return Diagnostic::new(Code::Cancelled, e.to_string()),
+        Problem::Export(_) => return Diagnostic::new(Code::CannotExport, e.to_string()),
         Problem::HostFeature { .. } => (Code::HostUnsupported, "GPU targets compile on any processor"),
         Problem::UndefinedSymbols { .. } => (Code::UndefinedSymbol, DEFECT),
         _ => (Code::CompileFailed, DEFECT),

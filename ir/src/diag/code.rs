@@ -180,6 +180,8 @@ codes! {
     KernelTooLarge = "RF0815";
     /// Compiling was cancelled.
     Cancelled = "RF0816";
+    /// A graph cannot be exported in this form.
+    CannotExport = "RF0817";
 
     /// A defect in routefuse.
     Internal = "RF0901";

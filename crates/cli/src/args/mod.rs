@@ -249,9 +249,12 @@ pub struct Compile {
     /// A target, or several: `--target host,sm_90 --target gfx942`.
     #[arg(long, value_delimiter = ',', default_value = "host")]
     pub target: Vec<String>,
-    /// The folder that the code and its metadata are written to; it is made if need be.
-    #[arg(short, long, value_name = "DIR")]
+    /// The folder that the code and its metadata are written to, which is made if need be; with --export the file.
+    #[arg(short, long, value_name = "PATH")]
     pub out: PathBuf,
+    /// One file that another system loads, with all kernels in it, instead of a folder.
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "timings")]
+    pub export: Option<ExportForm>,
     /// Write over files that are there, whatever they are; former ones of the same are written over without.
     #[arg(long)]
     pub force: bool,
@@ -266,6 +269,13 @@ pub struct Compile {
     /// Print what was written as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A form in which another system loads code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportForm {
+    /// A shared object for the host with a function of the graph's name, for `tvm_ffi.load_module`.
+    TvmFfi,
 }
 
 /// Inputs and extents of a launch.

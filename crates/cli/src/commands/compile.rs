@@ -1,6 +1,6 @@
 //! `routefuse compile`.
 
-use crate::args::Compile;
+use crate::args::{Compile, ExportForm};
 use crate::atomic_file::{self, Over};
 use crate::failure::Failure;
 use crate::file_name::file_name;
@@ -9,7 +9,8 @@ use crate::interrupt;
 use crate::output;
 use crate::progress::{self, Bar};
 use crate::source;
-use routefuse::inspect;
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::inspect::{self, Module};
 use routefuse::{Engine, Graph, Options, Target, Verified};
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -30,6 +31,9 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
     let targets = a.target.iter().map(|t| Target::named(t)).collect::<Result<Vec<_>, _>>()?;
     let options = Options::default().fuse(!a.unfused).shape(a.forced.shape);
     let engine = Engine::builder().cancel(interrupt::cancel()).build()?;
+    if let Some(form) = a.export {
+        return export(a, form, &graph, (&engine, &options), &targets);
+    }
     let all = progress::compiling(|bar| compile(&graph, (&engine, &options), &targets, bar))?;
     atomic_file::make_folder(&a.out)?;
     let files = all.iter().flat_map(|c| [&c.code, &c.metadata]);
@@ -47,6 +51,32 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
     if a.timings {
         writeln!(out)?;
         timings(&mut out, &all)?;
+    }
+    Ok(())
+}
+
+/// One file with all kernels, and what launches them.
+fn export(
+    a: &Compile,
+    form: ExportForm,
+    graph: &Verified<Graph>,
+    (engine, options): (&Engine, &Options),
+    targets: &[Target],
+) -> Result<(), Failure> {
+    let [target] = targets else {
+        let message = format!("a file of one system has code for one target, and --target names {}", targets.len());
+        return Err(Diagnostic::new(Code::CannotExport, message).help("export once for each").into());
+    };
+    let stages = engine.stages(graph, target, options)?;
+    let Module { function: name, bytes, .. } = match form {
+        ExportForm::TvmFfi => inspect::export_tvm_ffi(&stages, None, interrupt::cancel())?,
+    };
+    atomic_file::write(&a.out, &bytes, Over::forced(a.force, Over::Nothing))?;
+    let (mut out, path) = (output::stdout(a.json), a.out.display());
+    if a.json {
+        writeln!(out, "{:#}", json!({ "graph": graph.name, "file": a.out, "bytes": bytes.len(), "function": name }))?;
+    } else {
+        writeln!(out, "{path} ({} bytes), function `{name}`", bytes.len())?;
     }
     Ok(())
 }

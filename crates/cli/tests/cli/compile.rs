@@ -90,3 +90,28 @@ fn an_unknown_target_lists_the_known_and_writes_nothing() {
     assert!(!out.exists());
     routefuse(&["dump", &example("c_pack"), "--target", "gfx941"]).fails(1, &["RF0801", "unknown target `gfx941`"]);
 }
+
+#[test]
+fn a_module_for_tvm_ffi_is_one_file_with_one_function() {
+    let temporary = folder();
+    let file = temporary.path().join("post.so");
+    let to = file.display().to_string();
+    let text = routefuse(&["compile", &example("e_post_chain"), "--export", "tvm-ffi", "-o", &to]).ok();
+    let code = fs::read(&file).unwrap();
+    assert_eq!(text, format!("{to} ({} bytes), function `post_chain`\n", code.len()));
+    let has = |name: &str| code.windows(name.len() + 1).any(|w| w == [name.as_bytes(), b"\0"].concat());
+    assert!(code.starts_with(b"\x7fELF") && has("__tvm_ffi_post_chain") && has("TVMFFIErrorSetRaisedFromCStr"));
+    // What is inside is nobody else's.
+    assert!(!has("routefuse_tvm_ffi_call") && !has("routefuse_kernel_0"));
+    let json = routefuse(&["compile", "--model", "qwen3-moe", "--export", "tvm-ffi", "-o", &to, "--force", "--json"]);
+    assert_eq!(json.json()["function"], "qwen3_moe");
+
+    let refused = |arguments: &[&str], texts: &[&str]| {
+        let (other, graph) = (temporary.path().join("other.so").display().to_string(), example("c_pack"));
+        let all = [&["compile", &graph, "--export", "tvm-ffi", "-o", &other], arguments].concat();
+        routefuse(&all).fails(1, texts);
+        assert!(!fs::exists(&other).unwrap());
+    };
+    refused(&["--target", "sm_90"], &["RF0817", "has code for the host, not for `sm_90`"]);
+    refused(&["--target", "host,sm_90"], &["RF0817", "--target names 2", "export once for each"]);
+}

@@ -1,5 +1,6 @@
 //! One variant of one kernel, compiled by itself: timed, and with the text of every stage.
 
+use super::Stages;
 use crate::error::Error;
 use crate::llvm;
 use routefuse_codegen::Dump;
@@ -67,4 +68,34 @@ pub fn code(kernel: &Verified<Scheduled>, variant: Variant) -> Result<CodeStages
         artifact: c.artifact,
         timings: c.timings.phases().to_vec(),
     })
+}
+
+/// A module of another system, in one file.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Module {
+    /// The name of its function.
+    pub function: String,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+/// A shared object for this host that TVM-FFI loads (`tvm_ffi.load_module`, 0.1.11 or later), with the program's kernels in it, as its
+/// function `name`: if none is given, the graph's, with `_` for what is no letter, digit or `_`.
+///
+/// The function takes tensors, the program's inputs and then its outputs, but for those that lie in an input; what does not fit it
+/// raises as an error of the caller's language. It runs on processors that have what this one has.
+///
+/// # Errors
+/// Kernels for another target than the host, a name that is no identifier, and what the calling convention has no words for
+/// (`RF0817`); those of [`compile`].
+pub fn export_tvm_ffi(stages: &Stages, name: Option<&str>, cancel: &Cancel) -> Result<Module, Error> {
+    let function = name.map_or_else(|| identifier(&stages.program.name), str::to_owned);
+    let exported = routefuse_codegen::export::tvm_ffi::export(&function, &stages.program, &stages.kernels, cancel);
+    Ok(Module { function, bytes: exported.map_err(|e| llvm::diagnostic(&e))? })
+}
+
+fn identifier(name: &str) -> String {
+    let word: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if word.starts_with(|c: char| c.is_ascii_digit()) { format!("_{word}") } else { word }
 }

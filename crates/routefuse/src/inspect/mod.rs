@@ -18,7 +18,7 @@ mod stages;
 #[cfg(feature = "graphs")]
 pub use crate::picture::Picture;
 #[cfg(feature = "compiler")]
-pub use code::{CodeStages, Compilation, code, compile, compile_until};
+pub use code::{CodeStages, Compilation, Module, code, compile, compile_until, export_tvm_ffi};
 #[cfg(feature = "compiler")]
 pub use compiler_info::{CompilerInfo, compiler_info};
 pub use keys::KernelKey;

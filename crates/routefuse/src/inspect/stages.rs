@@ -3,6 +3,7 @@
 use super::program_text;
 use crate::engine::Lowered;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::program::Program;
 use routefuse_ir::{Graph, Verified, text};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub struct Stages {
     pub fused: String,
     /// Each kernel with its schedule, in the order in which they run.
     pub kernels: Vec<Verified<Scheduled>>,
+    /// The program that these are the kernels of.
+    pub program: Program,
     /// Time of canonicalisation, fusion and scheduling together.
     pub time: Duration,
 }
@@ -29,6 +32,7 @@ impl Stages {
             canonical: text::print(lowered.canonical()),
             fused: program_text::print(lowered.program()),
             kernels: lowered.kernels().to_vec(),
+            program: lowered.program().clone(),
             time: lowered.time(),
         }
     }
