@@ -66,6 +66,8 @@ codes! {
     Cycle = "RF0204";
     /// An output's alias names no input.
     UndefinedInput = "RF0205";
+    /// A dim that an output depends on is one of no input and no output.
+    NoExtent = "RF0206";
 
     /// The operands' dtypes differ.
     DTypeMismatch = "RF0301";

@@ -40,10 +40,38 @@ impl Graph {
         }
         self.check_outputs(&mut d);
         if d.is_empty() {
+            self.check_extents(&mut d);
             alias::check(self, &mut d);
             alias::check_atomics(self, &mut d);
         }
         d
+    }
+
+    /// Every dim that an output depends on is one of an argument, which gives its extent.
+    fn check_extents(&self, d: &mut Diagnostics) {
+        let arguments = self.inputs.iter().map(|i| i.node).chain(self.outputs.iter().map(|o| o.node));
+        let mut given: HashSet<Dim> = arguments.filter_map(|id| self.node(id).ty.shape.first().copied()).collect();
+        let mut seen = HashSet::new();
+        let mut left: Vec<NodeId> = self.outputs.iter().rev().map(|o| o.node).collect();
+        while let Some(id) = left.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            left.extend(self.operands(id));
+            let node = self.node(id);
+            let shape = match &node.op {
+                Op::Rows { shape, .. } => shape,
+                _ => &node.ty.shape,
+            };
+            let Some(symbol) = shape.first().and_then(|dim| dim.as_sym()) else { continue };
+            // Each is reported once.
+            if given.insert(Dim::Sym(symbol)) {
+                let dim = visible(&self.symbols[symbol.0 as usize]);
+                let message = format!("no input and no output has the dim `{dim}`, so no argument gives its extent");
+                let help = format!("give an input of shape `[{dim}]` or `[{dim}, …]`, or take the rows of one");
+                d.push(Diagnostic::new(Code::NoExtent, message).at(node.span).within(self.node_text(id)).help(help));
+            }
+        }
     }
 
     fn check_names(&self, d: &mut Diagnostics) {

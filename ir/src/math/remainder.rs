@@ -2,7 +2,7 @@
 //!
 //! The remainder is exact, however large the quotient: a digit of it, of [`DIGIT`] bits, is taken at a time, of as many digits as a
 //! quotient of two floats can have. What a quotient rounded down is where a float cannot hold it, and what an infinity does, is as
-//! Python and PyTorch have it.
+//! PyTorch has it.
 
 use super::machine::ScalarMachine;
 use super::rounding::floor;
@@ -77,8 +77,8 @@ pub fn fmod<M: ScalarMachine>(m: &mut M, a: M::F32, b: M::F32) -> M::F32 {
     m.bitcast_to_f32(signed)
 }
 
-/// The remainder of [`div_floor`]: that of [`fmod`], and where it is not 0 and of the other sign than b, b added to it, rounded (Python's
-/// `%`, torch's `remainder`). A remainder of 0 has the sign of a. Its NaN is not made canonical here.
+/// The remainder of [`div_floor`]: that of [`fmod`], and where it is not 0 and of the other sign than b, b added to it, rounded (torch's
+/// `remainder`). A remainder of 0 has the sign of a. Its NaN is not made canonical here.
 pub fn rem_floor<M: ScalarMachine>(m: &mut M, a: M::F32, b: M::F32) -> M::F32 {
     let remainder = fmod(m, a, b);
     let moved = m.fadd(remainder, b);
@@ -86,7 +86,7 @@ pub fn rem_floor<M: ScalarMachine>(m: &mut M, a: M::F32, b: M::F32) -> M::F32 {
     chosen(m, moves, moved, remainder)
 }
 
-/// The quotient rounded down, of the exact remainder (Python's `//`, torch's `floor_divide`): a less [`rem_floor`], over b, and the
+/// The quotient rounded down, of the exact remainder (torch's `floor_divide`): a less [`rem_floor`], over b, and the
 /// integer next to that. Where b is 0 it is the IEEE quotient, and where a is infinite a NaN, which is not made canonical here.
 pub fn div_floor<M: ScalarMachine>(m: &mut M, a: M::F32, b: M::F32) -> M::F32 {
     let remainder = fmod(m, a, b);

@@ -7,8 +7,8 @@
 //! ```text
 //! Abs "abs" (x: SIGNED_OR_F32) -> Operand(0), cost Each(1), sign Always, nan Always, "…";
 //!
-//! "topk" [Op::TopK { k, candidates, order }] (x: KEYS)
-//!     {k: u64, candidates: Candidates = Candidates::All, order: TopKOrder = TopKOrder::Value}
+//! "topk" [Op::TopK { k, candidates, order, nan }] (x: KEYS)
+//!     {k: u64, candidates: Candidates = Candidates::All, order: TopKOrder = TopKOrder::Value, nan: NanOrder = NanOrder::Last}
 //!     -> Is(DType::I32), cost Each(1), sign Unknown, nan Unknown, "…";
 //! ```
 //!

@@ -93,12 +93,13 @@ super::declare::ops! {
              NaN.";
         /// The quotient rounded down: of integers (wraps) by 0 all ones; of `f32` [`crate::math::div_floor`].
         DivFloor "div_floor" (a, b: INTEGERS_OR_F32) -> Operand(0), cost EachOf { integers: 12, floats: 210 }, sign OfAll, nan Always,
-            "a / b rounded down: of integers (wraps) by 0 all ones; of f32 the quotient of what the exact remainder leaves (Python's \
-             `//`), by 0 the IEEE one.";
+            "a / b rounded down: of integers (wraps) by 0 all ones; of f32 the quotient of what the exact remainder leaves (torch's \
+             `floor_divide`), by 0 the IEEE one.";
         /// What is left of a by that quotient, with the sign of `b`: of integers by 0 the dividend; of `f32`
         /// [`crate::math::rem_floor`].
         RemFloor "rem_floor" (a, b: INTEGERS_OR_F32) -> Operand(0), cost EachOf { integers: 12, floats: 180 }, sign OfAll, nan Always,
-            "The remainder of div_floor: 0, or of the sign of b; of integers by 0 it is a; of f32 (Python's `%`) by 0 a NaN.";
+            "The remainder of div_floor: 0, which as a float has the sign of a, or of the sign of b; of integers by 0 it is a; of f32 \
+             (torch's `remainder`) by 0 a NaN.";
         /// Integers, bool and `f32`: −0 before +0, and of a NaN what the rule says.
         Min {nan: NanRule = NanRule::Number} "min" (a, b: COMPUTED) -> Operand(0), cost Each(1), sign OfAll, nan Always,
             "The smaller; -0.0 before 0.0. Of a number and a NaN, as `nan` says, the number or the NaN.";

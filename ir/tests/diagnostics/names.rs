@@ -99,6 +99,30 @@ graph @g {
   help: did you mean `ids`?"#,
     },
     Case {
+        about: "RF0206 dims of no argument, those that nothing needs aside",
+        source: r#"route 1
+graph @g {
+  dim T
+  dim N
+  dim M
+  input %x : f32[8]
+  %n = rows {dtype = i64, shape = [T]}
+  %m = rows {dtype = i64, shape = [T, 4]}
+  %i = iota {dtype = i32, shape = [N, 8], axis = 1}
+  %k = rows {dtype = i32, shape = [N]}
+  %dead = rows {dtype = i32, shape = [M]}
+  output n = %n
+  output m = %m
+  output i = %i
+  output k = %k
+  output y = %x
+}
+"#,
+        expected: r#"7:3 RF0206: no input and no output has the dim `T`, so no argument gives its extent
+  in: %n = rows
+  help: give an input of shape `[T]` or `[T, …]`, or take the rows of one"#,
+    },
+    Case {
         about: "one mistake is one error, and the rest is still checked",
         source: r#"route 1
 graph @g {

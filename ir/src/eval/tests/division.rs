@@ -1,4 +1,4 @@
-//! Quotients and remainders: of integers by hand, of floats against C's `fmod` and what Python gives.
+//! Quotients and remainders: of integers by hand, of floats against C's `fmod` and what torch gives.
 
 use super::*;
 
@@ -95,7 +95,7 @@ fn remainders_of_floats_are_exact() {
 #[test]
 fn floor_division_of_floats_is_pythons() {
     let inf = f32::INFINITY;
-    // What Python (and torch, in f32) gives.
+    // What torch gives in f32.
     for (a, b, quotient, remainder) in [
         (7.0, 2.0, 3.0, 1.0),
         (-7.0, 2.0, -4.0, 1.0),
