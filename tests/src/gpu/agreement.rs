@@ -1,7 +1,7 @@
 //! One launch of a plan on guarded GPU memory, against what the interpreter gives.
 
 use super::vendor::Vendor;
-use crate::memory::{Alignment, Arrangement, Buffer, POISON};
+use crate::memory::{Alignment, Arrangement, Buffer, GUARD, POISON};
 use rand::Rng;
 use routefuse_ir::interp::{self, Outcome};
 use routefuse_ir::{Graph, Tensor};
@@ -44,8 +44,24 @@ pub(super) struct OnGpu<'p, D: Vendor> {
     stream: &'p D::Own,
     pub memory: Arrangement,
     device: Vec<D::Memory>,
-    workspace: (D::Memory, u64),
+    workspace: Workspace<D>,
     bands: Bands,
+}
+
+/// What steps leave for one another: any bytes, between bands.
+struct Workspace<D: Vendor> {
+    memory: D::Memory,
+    /// Without the bands.
+    bytes: usize,
+    /// Bytes of each band.
+    band: usize,
+}
+
+impl<D: Vendor> Workspace<D> {
+    /// All of it with its bands, and a byte where that is none, since there is no allocation of no bytes.
+    fn len(&self) -> usize {
+        (self.band + self.bytes + self.band).max(1)
+    }
 }
 
 /// What lies around a tensor on the GPU.
@@ -78,6 +94,14 @@ impl Bands {
             Bands::Nothing => buffer.span(),
         }
     }
+
+    /// Bytes before and behind a workspace.
+    fn around_workspace(self) -> usize {
+        match self {
+            Bands::Guards => GUARD,
+            Bands::Nothing => 0,
+        }
+    }
 }
 
 impl<'p, D: Vendor> OnGpu<'p, D> {
@@ -93,8 +117,10 @@ impl<'p, D: Vendor> OnGpu<'p, D> {
         let program = plan.plan().program();
         let memory = Arrangement::new(program, &expected.extents, &expected.inputs, alignment, rng);
         let size = at("the workspace", plan.plan().workspace_size(&expected.extents))? as usize;
-        let poison = vec![POISON; size.max(1)];
-        let workspace = (at("the workspace", D::store(plan.gpu(), stream, &poison))?, poison.len() as u64);
+        let band = bands.around_workspace();
+        let poison = vec![POISON; (band + size + band).max(1)];
+        let stored = at("the workspace", D::store(plan.gpu(), stream, &poison))?;
+        let workspace = Workspace { memory: stored, bytes: size, band };
         let copy = |b: &Buffer| -> Outcomes<D::Memory> {
             let bytes = &b.bytes()[bands.of(b)];
             // There is no allocation of no bytes.
@@ -131,9 +157,10 @@ impl<'p, D: Vendor> OnGpu<'p, D> {
 
     /// The launch with this memory's workspace.
     pub fn workspace<'l>(&'l self, launch: Launch<'l, D>) -> Launch<'l, D> {
-        let (address, bytes) = (D::address(self.stream, &self.workspace.0), self.workspace.1);
+        let Workspace { memory, bytes, band } = &self.workspace;
+        let address = D::address(self.stream, memory) + *band as u64;
         // SAFETY: the workspace is this memory's own, and its launches are of one stream.
-        unsafe { launch.workspace(address, bytes) }
+        unsafe { launch.workspace(address, *bytes as u64) }
     }
 
     /// The arguments, by position.
@@ -176,7 +203,15 @@ impl<'p, D: Vendor> OnGpu<'p, D> {
                 D::read(self.stream, device, &mut buffer.bytes_mut()[on_gpu])?;
             }
         }
+        // What a launch leaves in the workspace itself is its own affair.
+        let Workspace { memory, bytes, band } = &self.workspace;
+        let mut workspace = vec![0; self.workspace.len()];
+        D::read(self.stream, memory, &mut workspace)?;
         D::wait(self.stream)?;
+        workspace.drain(*band..band + bytes);
+        if *band > 0 && workspace.iter().any(|b| *b != POISON) {
+            return Err("the workspace's guard bands are written to".to_owned());
+        }
         self.memory.check(self.plan.plan().program(), &want)
     }
 }
