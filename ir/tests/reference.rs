@@ -134,6 +134,8 @@ fn write(s: &mut String) -> std::fmt::Result {
     writeln!(s, "\n{}", section(&source("ir/src/math/order.rs"), "# Rank keys"))?;
     writeln!(s, "What `topk` and `topk_mask` may choose: `candidates = …`\n")?;
     variants(s, &row, "Candidates", &Candidates::ALL.iter().map(|c| c.1).collect::<Vec<_>>())?;
+    writeln!(s, "\nWhere `topk`, `topk_mask` and `argmax` rank a NaN: `nan = …`, `last` if it is not written\n")?;
+    variants(s, &row, "NanOrder", &["last", "first"])?;
     writeln!(s, "\nHow `topk` arranges what it chose: `order = …`\n")?;
     variants(s, &row, "TopKOrder", &TopKOrder::ALL.iter().map(|c| c.1).collect::<Vec<_>>())?;
     writeln!(s, "\nHow `group_score` scores: `score = …`\n")?;

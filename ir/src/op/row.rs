@@ -30,7 +30,7 @@ pub enum Candidates {
 /// Where a top-k ranks a NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NanOrder {
-    /// Below every number: a score that is no number is chosen where nothing else is left. As an attribute it is not written.
+    /// Below every number: a score that is no number is chosen where nothing else is left.
     Last,
     /// Above every number, +∞ too (torch's `topk`, `max` and `sort`).
     First,
