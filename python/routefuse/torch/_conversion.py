@@ -46,6 +46,11 @@ class Value:
         self.source: int | None = None
 
     @property
+    def is_number(self) -> bool:
+        """A Python number, a constant, or a tensor of no dims: to torch their dtype counts less than that of a tensor with dims."""
+        return self.const is not None or not self.shape
+
+    @property
     def dims(self) -> tuple[int | str, ...]:
         return _shapes.layout(self.shape).dims
 
@@ -320,12 +325,13 @@ class Conversion:
         return made
 
     def compute(self, value: Value, dtype: str) -> Value:
-        """For a computation in this dtype: 16-bit floats in f32."""
-        return (
-            self.widen(value)
-            if dtype in HALVES and value.dtype in FLOATS
-            else self.cast(value, "f32" if dtype in HALVES else dtype)
-        )
+        """For a computation in this dtype: 16-bit floats in f32. Integers beside them are rounded to their dtype before, but for a
+        number."""
+        if dtype not in HALVES:
+            return self.cast(value, dtype)
+        if value.dtype in FLOATS:
+            return self.widen(value)
+        return self.cast(value if value.is_number else self.cast(value, dtype), "f32")
 
     # Shapes
 

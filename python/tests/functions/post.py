@@ -172,3 +172,25 @@ def of_so_many(expert_ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.T
     at = torch.arange(rows, device=expert_ids.device)
     last = torch.where((at >= rows - 3)[:, None], -1, expert_ids)
     return last, weights / rows, (expert_ids * (rows * 2 + 1)) % (rows // 4 + 1)
+
+
+def _mixed(rows, g):
+    return (
+        (floats(rows, 6, generator=g) * 300).to(torch.bfloat16),
+        torch.randint(250, 600, (rows, 6), generator=g, dtype=torch.int32),
+        torch.tensor(258.7),
+        torch.tensor(257, dtype=torch.int32),
+    )
+
+
+@case(_mixed, "add clamp div floor_divide fmod ge lt maximum mul remainder where", name="mixed_types.bf16")
+def mixed_types(
+    x: torch.Tensor, ids: torch.Tensor, scale: torch.Tensor, first: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """Integers, numbers, tensors of no dims and the number of rows beside 16-bit floats: each is rounded where eager does."""
+    rows = x.shape[0]
+    return (
+        ids * x, x + ids, ids % x.clamp(min=1.0), x * scale, x * first, x % scale, x // scale, x >= scale, x < first,
+        torch.maximum(x, first), torch.where(x >= rows, ids, x), x % (rows + 256), torch.fmod(x, rows * 3 + 1), x // rows,
+        x / rows, x * (rows + 2), x // ids, x / ids,
+    )  # fmt: skip

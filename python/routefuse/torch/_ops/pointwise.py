@@ -23,7 +23,7 @@ def arithmetic(g: Conversion, op: str, operands: list[Operand], dtype: str, *, e
     shape = g.result()[1]
     values = [g.value(o) for o in operands]
     if not exact_scalars and dtype in HALVES:
-        values = [g.cast(v, dtype) if v.const is not None else v for v in values]
+        values = [g.cast(v, dtype) if v.is_number else v for v in values]
     ready = [g.compute(v, dtype) for v in values]
     return g.rounded(g.pointwise(op, ready, ready[0].dtype, shape), dtype)
 
@@ -33,7 +33,7 @@ def in_f32(g: Conversion, build: typing.Callable[..., Value], *operands: Operand
     dtype, _ = g.result()
     if dtype not in FLOATS:
         g.refuse(f"it gives {dtype}, and floats are computed in f32", "compute in f32")
-    return g.rounded(build(*[g.operand(g.compute(g.value(o), "f32")) for o in operands]), dtype)
+    return g.rounded(build(*[g.operand(g.compute(g.value(o), dtype)) for o in operands]), dtype)
 
 
 @converts("aten.add", "aten.sub")
@@ -80,13 +80,16 @@ def div(g: Conversion, a: Operand, b: Operand, *, rounding_mode: str | None = No
         return in_f32(
             g, lambda x, y: g.pointwise("trunc", [g.pointwise("div", [x, y], "f32", shape)], "f32", shape), a, b
         )
-    if dtype in HALVES and g.rounding == "eager" and all(g.value(o).const is None for o in (a, b)):
+    divisor = g.value(b)
+    is_one = divisor.const is not None or all(d == 1 for d in divisor.shape)
+    if dtype in HALVES and g.rounding == "eager" and not is_one:
         return in_f32(g, lambda x, y: _div_floor_rounded(g, x, y, dtype, shape), a, b)
     return in_f32(g, lambda x, y: g.pointwise("div_floor", [x, y], "f32", shape), a, b)
 
 
 def _div_floor_rounded(g: Conversion, x: Value, y: Value, dtype: str, shape: _shapes.Shape) -> Value:
-    """`div_floor` of two 16-bit tensors: the steps of which it is made, each rounded to their dtype, as eager does."""
+    """`div_floor` by a 16-bit tensor of more than one element: the steps of which it is made, each rounded to their dtype, as eager
+    does."""
 
     def f32(op: str, *operands: Value) -> Value:
         return g.pointwise(op, list(operands), "f32", shape)
@@ -248,7 +251,7 @@ def extremum(g: Conversion, op: str, operands: list[Operand], dtype: str | None 
     made, shape = g.result()
     dtype = dtype or made
     if dtype in HALVES:
-        values = [g.compute(g.cast(v, dtype) if v.const is not None else v, dtype) for v in map(g.value, operands)]
+        values = [g.compute(g.cast(v, dtype) if v.is_number else v, dtype) for v in map(g.value, operands)]
     else:
         values = [g.compute(g.value(o), dtype) for o in operands]
     attributes = {"nan": "propagate"} if dtype in FLOATS else {}
@@ -374,7 +377,7 @@ def _comparison(op: str) -> None:
             g.refuse("f64 values are compared, which graphs lack", "compute in f32")
         values = [g.value(a), g.value(b)]
         if dtype in HALVES:
-            values = [g.cast(v, dtype) if v.const is not None else v for v in values]
+            values = [g.cast(v, dtype) if v.is_number else v for v in values]
         return g.pointwise(op, [g.compute(v, dtype) for v in values], "bool", g.result()[1])
 
 
