@@ -1,8 +1,9 @@
-//! Any bytes as a cache's entry, as a bundle, signed or not, and as a file of keys: nothing panics, and what is read is what was
+//! Any bytes as a cache's entry, as a bundle, signed or not, as the record of a tuning, and as a file of keys: nothing panics, and what is read is what was
 //! written.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use routefuse_ir::kernel::schedule::tuning::Tuning;
 use routefuse_runtime::{Bundle, BundleWriter, Entry, Origin, PublicKey, SigningKey};
 use std::sync::LazyLock;
 
@@ -41,6 +42,9 @@ fn as_they_are(bytes: &[u8]) {
         let _ = bundle.lacking();
     }
     let text = String::from_utf8_lossy(bytes);
+    if let Ok(tuning) = text.parse::<Tuning>() {
+        assert_eq!(tuning.to_string(), text);
+    }
     if let Ok(key) = SigningKey::from_pem(&text) {
         assert_eq!(SigningKey::from_pem(&key.to_pem()), Ok(key));
     }

@@ -118,6 +118,27 @@ impl Engine {
     /// Every candidate is compiled, by the threads of a pool if there is one, and kept nowhere. Nothing else should use the GPU
     /// meanwhile. A graph without row schedules has nothing to choose: then the report has no kernels.
     ///
+    /// ```no_run
+    /// # #[cfg(feature = "compiler")]
+    /// # fn main() -> Result<(), routefuse::Error> {
+    /// use routefuse::cache::{DiskCache, DiskOptions};
+    /// use routefuse::engine::TuneOptions;
+    /// use routefuse::exec::Device;
+    /// use routefuse::{Engine, models};
+    ///
+    /// let graph = models::named("longcat-flash")?.graph(&Default::default())?;
+    /// let disk = DiskCache::open("kernels", DiskOptions::default());
+    /// let engine = Engine::builder().disk_cache(disk).build()?;
+    /// let report = engine.tune(&graph, Device::Cuda(0), &TuneOptions::default(), None, &|_| ())?;
+    /// for kernel in &report.tuned {
+    ///     println!("{}: {:?} ns before and after", kernel.kernel, kernel.before_and_after());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "compiler"))]
+    /// # fn main() {}
+    /// ```
+    ///
     /// # Errors
     /// `RF0809` for the host, if there is no such GPU, or if this build does not run plans there; `RF0810` if the cache is sealed;
     /// those of [`Engine::compile`], of preparing a plan and of its launches; `RF0816` if it was cancelled.
