@@ -21,7 +21,7 @@ pub fn to_look_at(options: &CacheOptions) -> Option<DiskCache> {
     if options.no_cache {
         return None;
     }
-    let directory = options.cache_dir.clone().or_else(DiskCache::default_dir).filter(|d| d.is_dir())?;
+    let directory = options.cache_dir.clone().or_else(DiskCache::default_dir).filter(|d| DiskCache::is_at(d))?;
     Some(DiskCache::open(directory, DiskOptions::default().with(|o| o.read_only = true)))
 }
 

@@ -471,7 +471,18 @@ fn bundles_have_the_code_of_their_records() {
     maker.cache().keep_tuning(&key, tuning.clone());
     let with = build(&maker);
     assert_eq!((plain.len(), plain.tunings(), with.len(), with.tunings()), (4, 0, 3, 1));
-    for (bundle, wanted) in [(plain, "row up to 2048 rows: "), (with, "row lanes=2 threads=128 sorted held=")] {
+    // A record whose shapes nobody has compiled, as a cache may be exported before they are wanted.
+    let mut early = plain.clone();
+    early.tuning(&key, &tuning);
+    assert_eq!((early.len(), early.tunings()), (5, 1));
+    let built_in = "row up to 2048 rows: ";
+    let path = dir.path().join("early.rfb");
+    std::fs::write(&path, early.finish()).unwrap();
+    let engine = Engine::from_bundle(&path, &Trust::anyone()).unwrap();
+    let plan = engine.compile(&router(), &target, &Options::default()).unwrap();
+    assert!(plan.kernels()[0].schedule.to_string().starts_with(built_in));
+    plan.prepare().unwrap();
+    for (bundle, wanted) in [(plain, built_in), (with, "row lanes=2 threads=128 sorted held=")] {
         let path = dir.path().join("model.rfb");
         std::fs::write(&path, bundle.finish()).unwrap();
         let engine = Engine::from_bundle(&path, &Trust::anyone()).unwrap();
@@ -496,6 +507,27 @@ fn what_cannot_be_tuned() {
         tuned.unwrap_err().to_string()
     };
     assert!(tune(Device::Host).contains("RF0809: the host has nothing to tune"));
+    // What is wrong with a request is said before anything is opened.
+    let refused = |options: TuneOptions| {
+        let refused = engine.tune(&router(), Device::Cuda(0), &options, None, &|_| ()).unwrap_err();
+        (refused.code(), refused.to_string())
+    };
+    let with = |change: fn(&mut TuneOptions)| refused(TuneOptions::default().with(change));
+    assert!(with(|o| o.rows = vec![64, 1]).1.contains("[64, 1], are not 1 to 64 that ascend"));
+    assert!(with(|o| o.rows = vec![]).1.contains("that ascend from 1 or more"));
+    assert!(with(|o| o.samples = 0).1.contains("0 samples of 25 launches"));
+    assert!(with(|o| o.margin = -0.5).1.contains("the margin is -0.5"));
+    assert!(with(|o| o.graph = Options::default().records(false)).1.contains("have nothing to tune"));
+    assert!(
+        with(|o| o.graph = Options::default().shape("lanes=8 threads=64".parse().ok())).1.contains("a forced shape")
+    );
+    assert_eq!(with(|o| o.rows = vec![1 << 40]).0, Code::ExtentTooLarge);
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = engine.bundle(&[], &[], &Options::default(), None, &|_| ()).unwrap();
+    std::fs::write(dir.path().join("empty.rfb"), bundle.finish()).unwrap();
+    let without = Engine::from_bundle(dir.path().join("empty.rfb"), &Trust::anyone()).unwrap();
+    let refused = without.tune(&router(), Device::Cuda(0), &TuneOptions::default(), None, &|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("RF0802: tuning `gpt_oss` compiles"), "{refused}");
     let _sealed = engine.sealed();
     assert!(
         tune(Device::Cuda(0)).contains("RF0810: the engine is sealed, and tuning `gpt_oss` would compile and load")

@@ -144,9 +144,11 @@ fn in_blocks(kernel: &Kernel, target: Target, by_row: &Schedule) -> Option<Sched
 
 /// Shapes that a launch over any number of rows may be tried in.
 pub(super) fn candidates(kernel: &Kernel, target: Target) -> Vec<RowShape> {
+    let many = shape(kernel, target, MANY_COLUMNS, MANY_THREADS);
     let mut shapes = vec![
         few_shape(kernel, target),
-        RowShape { selecting: Selecting::InMemory, ..shape(kernel, target, MANY_COLUMNS, MANY_THREADS) },
+        // Without a selection there are no lists.
+        RowShape { selecting: if has_topk(kernel) { Selecting::InMemory } else { Selecting::InRegisters }, ..many },
     ];
     let alone = RowShape { threads: SORTED_THREADS, selecting: Selecting::Sorted, ..shapes[0] };
     let lanes = (0..=target.info().warp.ilog2()).map(|n| 1 << n);

@@ -4,7 +4,7 @@ use super::{candidate_shapes, other_blocks, schedule_of};
 use routefuse_ir::Verified;
 use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::tuning::Trial;
-use routefuse_ir::kernel::schedule::{MOST_SHAPES, RowShape};
+use routefuse_ir::kernel::schedule::{MOST_SHAPES, RowShape, shape_of};
 use routefuse_ir::target::Target;
 use std::cmp::Ordering;
 
@@ -21,7 +21,8 @@ pub struct Found {
 
 /// Measures shapes of the kernel on the target, and chooses among them: first the shapes of its schedule and those with other
 /// lanes, then the best ones in other blocks. `measure` gives, for the first of some shapes, as many as it has time for, the
-/// nanoseconds of a launch over each of `rows`, which ascend. Times that differ by a share of less than `margin` are equal, and of equals the built-in shape is
+/// nanoseconds of a launch over each of `rows`, which ascend. Each round measures the built-in shapes too, by whose times those of
+/// later rounds are made comparable: the card's clocks may have changed since. Times that differ by a share of less than `margin` are equal, and of equals the built-in shape is
 /// taken, so that noise chooses nothing. `None` if there is nothing to choose: on the host, and without row values.
 ///
 /// # Errors
@@ -38,22 +39,35 @@ pub fn search<E>(
         return Ok(None);
     }
     let built_in = schedule_of(kernel, target).shapes().to_vec();
+    let mut own: Vec<RowShape> = Vec::new();
+    for shape in built_in.iter().map(|s| s.any_rows()) {
+        if !own.contains(&shape) {
+            own.push(shape);
+        }
+    }
     let mut trials: Vec<Trial> = Vec::new();
+    let mut tried = own.clone();
     let mut wanted: Vec<RowShape> = Vec::new();
-    for shape in built_in.iter().map(|s| any(*s)).chain(candidates) {
-        if !wanted.contains(&shape) {
+    for shape in candidates {
+        if !tried.contains(&shape) && !wanted.contains(&shape) {
             wanted.push(shape);
         }
     }
-    let mut tried: Vec<RowShape> = Vec::new();
     loop {
-        let times = measure(&wanted)?;
-        trials.extend(wanted.iter().zip(times).map(|(shape, ns)| Trial { shape: *shape, ns }));
+        let asked = [&own[..], &wanted].concat();
+        let times = measure(&asked)?;
+        let scales = scales(&built_in, rows, &trials, &asked, &times);
+        for (shape, ns) in asked.into_iter().zip(times) {
+            if !trials.iter().any(|t| t.shape == shape) {
+                let ns = ns.iter().zip(&scales).map(|(ns, scale)| (*ns as f64 * scale).round() as u64);
+                trials.push(Trial { shape, ns: ns.collect() });
+            }
+        }
         tried.append(&mut wanted);
         let shapes = choose(&built_in, rows, &trials, margin);
         // The best ones in other blocks, until all of those were measured.
         for shape in &shapes {
-            for other in other_blocks(kernel, target, any(*shape)) {
+            for other in other_blocks(kernel, target, shape.any_rows()) {
                 if !wanted.contains(&other) && !tried.contains(&other) {
                     wanted.push(other);
                 }
@@ -65,9 +79,15 @@ pub fn search<E>(
     }
 }
 
-/// The shape for any number of rows.
-fn any(shape: RowShape) -> RowShape {
-    RowShape { most_rows: None, ..shape }
+/// For each number of rows, the time of the built-in shape as it was first measured over its time now; 1 in the first round.
+fn scales(built_in: &[RowShape], rows: &[u64], before: &[Trial], asked: &[RowShape], times: &[Vec<u64>]) -> Vec<f64> {
+    let scale = |(at, rows): (usize, &u64)| {
+        let shape = shape_of(built_in, *rows)?.any_rows();
+        let then = before.iter().find(|t| t.shape == shape)?.ns[at];
+        let now = times.get(asked.iter().position(|s| *s == shape)?)?[at];
+        Some(then.max(1) as f64 / now.max(1) as f64)
+    };
+    rows.iter().enumerate().map(|row| scale(row).unwrap_or(1.0)).collect()
 }
 
 /// What a choice of shapes costs, less being better; the parts are compared in this order.
@@ -98,12 +118,12 @@ impl Cost {
     }
 }
 
-/// The shapes of a schedule, of those that were measured: as many as the built-in ones at most, and two at least. Beyond the most
-/// rows that were measured, a built-in shape that is for more rows only stays. Every built-in shape was measured.
+/// The shapes of a schedule, of those that were measured: at most as many as the built-in ones, or two where there is one. A
+/// built-in shape that is only for fewer rows than were measured, or only for more, stays beside them. Every built-in shape was
+/// measured.
 pub fn choose(built_in: &[RowShape], rows: &[u64], trials: &[Trial], margin: f64) -> Vec<RowShape> {
-    let at = |rows: u64| built_in.iter().find(|s| s.most_rows.is_none_or(|most| rows <= most));
     let position = |rows: u64| {
-        let shape = any(*at(rows)?);
+        let shape = shape_of(built_in, rows)?.any_rows();
         trials.iter().position(|t| t.shape == shape)
     };
     let Some(own) = rows.iter().map(|r| position(*r)).collect::<Option<Vec<usize>>>() else {
@@ -117,10 +137,13 @@ pub fn choose(built_in: &[RowShape], rows: &[u64], trials: &[Trial], margin: f64
         let beyond_margin = if difference.abs() < within { 0 } else { millionths };
         Cost { beyond_margin, others: u32::from(trial != own[row]), shapes: 0, difference: millionths }
     };
-    let last = rows.last().copied().unwrap_or(0);
+    let (first, last) = (rows.first().copied().unwrap_or(0), rows.last().copied().unwrap_or(0));
+    let fewer = built_in.iter().filter(|s| s.most_rows.is_some_and(|most| most < first)).count();
     let beyond = built_in.iter().position(|s| s.most_rows.is_none_or(|most| last <= most)).map_or(0, |at| at + 1);
-    let (until, beyond) = (built_in[..beyond].last().and_then(|s| s.most_rows), &built_in[beyond..]);
-    let most = built_in.len().clamp(2, MOST_SHAPES).min(MOST_SHAPES - beyond.len());
+    let until = built_in[..beyond].last().and_then(|s| s.most_rows);
+    let (fewer, beyond) = (&built_in[..fewer], &built_in[beyond..]);
+    let room = MOST_SHAPES.saturating_sub(fewer.len() + beyond.len()).max(1);
+    let most = built_in.len().clamp(2, MOST_SHAPES).min(room);
     // By number of shapes less one and by the last one: the best choice so far, and its shape for each number of rows.
     let mut best: Vec<Vec<Option<Way>>> = vec![vec![None; trials.len()]; most];
     for row in 0..rows.len() {
@@ -152,7 +175,7 @@ pub fn choose(built_in: &[RowShape], rows: &[u64], trials: &[Trial], margin: f64
     if path == own {
         return built_in.to_vec();
     }
-    let mut shapes = Vec::new();
+    let mut shapes = fewer.to_vec();
     for row in 1..rows.len() {
         let (few, many) = (path[row - 1], path[row]);
         if few != many {
@@ -165,13 +188,17 @@ pub fn choose(built_in: &[RowShape], rows: &[u64], trials: &[Trial], margin: f64
             shapes.push(RowShape { most_rows: Some(most), ..trials[few].shape });
         }
     }
-    if let Some(last) = path.last().map(|last| trials[*last].shape) {
-        // One shape is not taken twice.
-        let goes_on = beyond.first().is_some_and(|shape| any(*shape) == last);
-        shapes.extend((!goes_on).then_some(RowShape { most_rows: until, ..last }));
-    }
+    shapes.extend(path.last().map(|last| RowShape { most_rows: until, ..trials[*last].shape }));
     shapes.extend(beyond);
-    shapes
+    // One shape is not taken twice in a row.
+    let mut merged: Vec<RowShape> = Vec::new();
+    for shape in shapes {
+        match merged.last_mut().filter(|before| before.any_rows() == shape.any_rows()) {
+            Some(before) => *before = shape,
+            None => merged.push(shape),
+        }
+    }
+    merged
 }
 
 /// Where the built-in choice goes from one shape to the other, if that is within these rows.
@@ -180,7 +207,7 @@ fn built_in_threshold(
     (few, many): (RowShape, RowShape),
     within: std::ops::Range<u64>,
 ) -> Option<u64> {
-    let pair = built_in.windows(2).find(|pair| any(pair[0]) == few && any(pair[1]) == many)?;
+    let pair = built_in.windows(2).find(|pair| pair[0].any_rows() == few && pair[1].any_rows() == many)?;
     pair[0].most_rows.filter(|most| within.contains(most))
 }
 
@@ -244,7 +271,7 @@ mod tests {
         // The threshold stays if both would be as good there: here four lanes meet a warp a row between 2,048 and 8,192.
         let found = chosen(&measured);
         assert_eq!(found.len(), 2);
-        assert_eq!((any(found[0]), found[1]), (shape(WARP, None), shape(FOUR, None)));
+        assert_eq!((found[0].any_rows(), found[1]), (shape(WARP, None), shape(FOUR, None)));
         let most = found[0].most_rows.expect("a threshold");
         // (3600, 4000) and (9000, 6000): the logarithms meet after 0.206 of the way.
         assert_eq!(most, 2720);
@@ -257,7 +284,7 @@ mod tests {
         assert_eq!(chosen(&measured), [shape(EIGHT, None)]);
         let measured = [(WARP, [2000, 2500, 3600, 6000, 60_000]), (EIGHT, [3600, 3700, 3900, 7000, 42_000])];
         let found = chosen(&measured);
-        assert_eq!((any(found[0]), found[1]), (shape(WARP, None), shape(EIGHT, None)));
+        assert_eq!((found[0].any_rows(), found[1]), (shape(WARP, None), shape(EIGHT, None)));
         assert!(found[0].most_rows.is_some_and(|most| most > 8192 && most < 65_536), "{found:?}");
     }
 
@@ -271,7 +298,7 @@ mod tests {
         ];
         let found = chosen(&measured);
         assert_eq!(found.len(), 2);
-        assert_eq!((any(found[0]), found[1]), (shape(FOUR, None), shape(EIGHT, None)));
+        assert_eq!((found[0].any_rows(), found[1]), (shape(FOUR, None), shape(EIGHT, None)));
     }
 
     /// What was measured up to some number of rows says nothing of a shape that is built in for more.
@@ -287,6 +314,20 @@ mod tests {
         let four = [shape(WARP, Some(2048)), third, shape(WARP, Some(8192)), shape(EIGHT, None)];
         let trials = [trial(WARP, [2000, 2400]), trial(EIGHT, [1500, 1600]), trial(FOUR, [9000, 1000])];
         assert_eq!(choose(&four, &rows, &trials, 0.03).len(), 4);
+    }
+
+    /// Nor does it of one that is built in for fewer.
+    #[test]
+    fn below_what_was_measured_the_choice_is_built_in() {
+        let trial = |text: &str, ns: &[u64]| Trial { shape: shape(text, None), ns: ns.to_vec() };
+        let trials = [trial(WARP, &[60_000]), trial(EIGHT, &[42_000]), trial(FOUR, &[30_000])];
+        assert_eq!(choose(&built_in(), &[65_536], &trials, 0.03), [shape(WARP, Some(2048)), shape(FOUR, None)]);
+        let trials = [trial(WARP, &[5400, 30_000]), trial(EIGHT, &[4700, 42_000]), trial(FOUR, &[9000, 43_000])];
+        let found = choose(&built_in(), &[4096, 65_536], &trials, 0.03);
+        assert_eq!((found.len(), found[0], found[2]), (3, shape(WARP, Some(2048)), shape(WARP, None)));
+        // The same shape before and after is one.
+        let trials = [trial(WARP, &[30_000]), trial(EIGHT, &[42_000])];
+        assert_eq!(choose(&built_in(), &[65_536], &trials, 0.03), [shape(WARP, None)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Shapes that were measured instead of built in: which there are to measure, and how a record of them is followed.
 
-use super::{candidate_shapes, schedule_in};
+use super::{candidate_shapes, row, schedule_in};
 use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::tuning::Tuning;
 use routefuse_ir::kernel::schedule::{RowShape, Scheduled};
@@ -34,16 +34,26 @@ pub fn other_blocks(kernel: &Verified<Kernel>, target: Target, shape: RowShape) 
     shapes.filter(|shape| schedule_in(kernel.clone(), target, Some(*shape)).is_ok()).collect()
 }
 
+/// Whether a tuning may choose this shape: one of those that are worth a trial, or the same lanes in another block. Whether it
+/// fits, the verifier of schedules says.
+fn may_choose(kernel: &Kernel, target: Target, shape: RowShape) -> bool {
+    let in_block = |shape: &RowShape, like: RowShape| {
+        shape.lanes <= target.info().warp
+            && BLOCKS.contains(&like.threads)
+            && RowShape { threads: like.threads, ..*shape } == like
+    };
+    row::candidates(kernel, target).iter().any(|candidate| *candidate == shape || in_block(candidate, shape))
+}
+
 /// The kernel with the shapes of a record in the place of its own.
 ///
 /// # Errors
 /// `RF0312` for a shape that no tuning of this kernel on this target would choose, or that does not fit it.
 pub fn follow(scheduled: &Verified<Scheduled>, tuning: &Tuning) -> Result<Verified<Scheduled>, Diagnostic> {
     let Scheduled { kernel, schedule, target } = &**scheduled;
-    let tunable = tunable_shapes(kernel, *target);
-    for shape in &tuning.shapes {
-        let any = RowShape { most_rows: None, ..*shape };
-        if !tunable.contains(&any) && !schedule.shapes().iter().any(|s| RowShape { most_rows: None, ..*s } == any) {
+    for shape in tuning.shapes.iter().map(|shape| shape.any_rows()) {
+        let is_built_in = schedule.shapes().iter().any(|s| s.any_rows() == shape);
+        if !is_built_in && !may_choose(kernel, *target, shape) {
             let message = format!("the shape `{shape}` is none that kernel `{}` may have on `{target}`", kernel.name);
             return Err(Diagnostic::new(Code::CountOutOfRange, message).help("tune the card anew"));
         }
@@ -109,6 +119,28 @@ mod tests {
         assert_eq!(search(&router(32), target, &[], 0.0, nothing), Ok(None));
     }
 
+    /// A card that is a tenth slower in the second round, as clocks go, is so for the built-in shapes too: nothing is chosen or
+    /// passed over for it.
+    #[test]
+    fn times_of_two_rounds_are_compared_by_the_built_in_shapes() {
+        let (kernel, target) = (router(256), Target::named("sm_90").expect("a target"));
+        let chosen = |slower: u64| {
+            let mut round = 0;
+            let found = search(&kernel, target, &[1, 65_536], 0.03, |shapes| {
+                round += 1;
+                let percent = if round > 1 { 100 + slower } else { 100 };
+                let ns = |shape: &RowShape, rows: u64| {
+                    (10_000 + rows * u64::from(shape.lanes + 512 / shape.threads)) * percent
+                };
+                Ok::<_, ()>(shapes.iter().map(|s| [1, 65_536].map(|r| ns(s, r)).to_vec()).collect())
+            });
+            let shapes = found.expect("times").expect("a choice").shapes;
+            shapes.into_iter().map(RowShape::any_rows).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen(10), chosen(0));
+        assert!(chosen(0).iter().any(|s| s.threads == 256), "larger blocks are better by more than the margin");
+    }
+
     /// The search goes by the times that it is given, whatever they are: lanes first, then blocks of the best lanes.
     #[test]
     fn the_times_decide() {
@@ -127,11 +159,11 @@ mod tests {
         let found = found.expect("times").expect("a choice");
         let (few, many) = (found.shapes[0], found.shapes[1]);
         assert_eq!((few.lanes, few.threads, many.lanes, many.threads, found.shapes.len()), (32, 64, 4, 32, 2));
-        assert!(
-            rounds.len() == 2 && rounds[1].iter().all(|s| [few.lanes, many.lanes].contains(&s.lanes)),
-            "{rounds:?}"
-        );
-        assert_eq!(found.trials.len(), rounds.concat().len());
+        // What is measured later is measured beside the built-in shapes.
+        let built_in: Vec<RowShape> = found.built_in.iter().map(|s| s.any_rows()).collect();
+        assert!(rounds.len() == 2 && rounds.iter().all(|round| round.starts_with(&built_in)), "{rounds:?}");
+        assert!(rounds[1][2..].iter().all(|s| [few.lanes, many.lanes].contains(&s.lanes)), "{rounds:?}");
+        assert_eq!(found.trials.len(), rounds.concat().len() - 2);
         // What there is no time for is not chosen, and without any times the built-in choice stands.
         let found = search(&kernel, target, &rows, 0.0, |_| Ok::<_, ()>(vec![])).expect("no times").expect("a choice");
         assert_eq!((found.shapes, found.trials), (found.built_in, vec![]));

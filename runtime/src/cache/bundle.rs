@@ -230,6 +230,11 @@ impl Bundle {
         here.then_some(artifact)
     }
 
+    /// Whether there is an entry of this key; it is not read.
+    pub fn has(&self, key: Key) -> bool {
+        self.places.contains_key(&key)
+    }
+
     /// The record of a tuning under this key.
     pub fn find_tuning(&self, key: &KeyText) -> Option<Tuning> {
         let Content::Tuning(tuning) = self.content(key)? else { return None };

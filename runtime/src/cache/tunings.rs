@@ -1,6 +1,6 @@
 //! Records of tunings in front of the tiers that kernels are kept in.
 
-use super::{KernelCache, Key, KeyText};
+use super::{KernelCache, Key, KeyText, Reach};
 use routefuse_ir::Diagnostic;
 use routefuse_ir::kernel::schedule::tuning::Tuning;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Tunings {
 pub struct KeptTuning {
     /// In the directory, if there is one and it could be written to.
     pub on_disk: bool,
-    /// In the remote cache, if there is one that is written to; it is written meanwhile.
+    /// In the remote cache, if there is one that is written to and it was.
     pub remote: bool,
 }
 
@@ -37,6 +37,24 @@ impl KernelCache {
     /// `check` accepts it. What is wrong with a record is said as for a kernel, and there is none. A cache that is sealed
     /// looks no further than memory.
     pub fn tuning(&self, key: &KeyText, check: impl Fn(&Tuning) -> Result<(), Diagnostic>) -> Option<Arc<Tuning>> {
+        self.tuning_within(Reach::Network, key, check)
+    }
+
+    /// As [`KernelCache::tuning`], on this machine alone: nothing waits for a network.
+    pub fn tuning_on_machine(
+        &self,
+        key: &KeyText,
+        check: impl Fn(&Tuning) -> Result<(), Diagnostic>,
+    ) -> Option<Arc<Tuning>> {
+        self.tuning_within(Reach::Machine, key, check)
+    }
+
+    fn tuning_within(
+        &self,
+        reach: Reach,
+        key: &KeyText,
+        check: impl Fn(&Tuning) -> Result<(), Diagnostic>,
+    ) -> Option<Arc<Tuning>> {
         let known = self.known_tunings();
         if let Some(answer) = known.known.pin().get(&key.key()) {
             return answer.clone();
@@ -46,7 +64,8 @@ impl KernelCache {
         }
         let check = |tuning: &Tuning| check(tuning).map_err(|e| e.message);
         let found = self.tuning_of_bundle(key, check).or_else(|| self.disk()?.find_tuning(key, check));
-        let found = found.or_else(|| self.tuning_from_afar(key, check)).map(Arc::new);
+        let afar = || if reach == Reach::Network { self.tuning_from_afar(key, check) } else { None };
+        let found = found.or_else(afar).map(Arc::new);
         if let Some(tuning) = &found {
             tracing::debug!(key = %key.key(), card = tuning.card, "found the record of a tuning");
         }
@@ -64,13 +83,14 @@ impl KernelCache {
     }
 
     /// Keeps the record of a tuning that was done here, in memory and in the tiers that are written to; one that is there under
-    /// this key is replaced.
+    /// this key is replaced. It waits until the remote cache is written to, for as long as one kernel may take.
     pub fn keep_tuning(&self, key: &KeyText, tuning: Tuning) -> KeptTuning {
         let on_disk = self.disk().is_some_and(|disk| disk.publish_tuning(key, &tuning));
         #[cfg(feature = "remote")]
         let remote = self.remote().is_some_and(|remote| {
+            let before = remote.counters().written;
             remote.publish_tuning(key, &tuning);
-            remote.options().write
+            remote.flush(remote.options().timeout) && remote.counters().written > before
         });
         #[cfg(not(feature = "remote"))]
         let remote = false;

@@ -252,6 +252,9 @@ fn machines_share_records() {
     });
     let writer = KernelCache::new().with_remote(RemoteCache::open(&address, options));
     assert!(writer.keep_tuning(&record(1), tuning(7)).remote);
+    let nowhere = RemoteOptions::default().with(|o| o.write = true);
+    let nowhere = KernelCache::new().with_remote(RemoteCache::open("file:///dev/null/kernels", nowhere));
+    assert!(!nowhere.keep_tuning(&record(1), tuning(7)).remote, "what is not written is not kept");
     get(&writer, &Fake::default(), 1);
     assert!(writer.remote().unwrap().flush(std::time::Duration::from_secs(20)));
     assert!(dir.path().join(RemoteCache::object(record(1).key())).exists());
@@ -259,6 +262,10 @@ fn machines_share_records() {
     let machine = tempfile::tempdir().unwrap();
     let strict = || RemoteCache::open(&address, RemoteOptions::default()).require_signed(vec![ours.public()]);
     let cache = KernelCache::on_disk(disk(machine.path())).with_remote(strict());
+    let near = KernelCache::new().with_remote(strict());
+    assert_eq!(near.tuning_on_machine(&record(1), any), None);
+    let asked = near.remote().unwrap().counters();
+    assert_eq!((asked.hits, asked.misses), (0, 0), "nothing is asked for");
     assert_eq!(cache.tuning(&record(1), any).as_deref(), Some(&tuning(7)));
     assert_eq!(cache.tuning(&record(2), any), None);
     get(&cache, &Fake::default(), 1);

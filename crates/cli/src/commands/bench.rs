@@ -1,11 +1,10 @@
 //! `routefuse bench`.
 
 use crate::args::{Bench, CacheOptions, DeviceChoice, Extents};
-use crate::commands::run::check_size;
 use crate::failure::Failure;
 use crate::{gpu, hip, interrupt, output, progress, source, timed_rows, timing};
 use routefuse::diag::{Code, Diagnostic, visible};
-use routefuse::exec::HostExecution;
+use routefuse::exec::{HostExecution, check_size};
 use routefuse::{Engine, Graph, HostPlan, Options, Plan, Target};
 use serde_json::json;
 use std::io::Write;

@@ -131,7 +131,7 @@ fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
     let bad = |message: String| Diagnostic::new(Code::BadBundle, message);
     let mut wrong: Vec<Diagnostic> = bundle
         .entries()
-        .filter_map(|(key, entry)| Some(bad(format!("kernel {key} of the bundle: {}", entry.err()?))))
+        .filter_map(|(key, entry)| Some(bad(format!("entry {key} of the bundle: {}", entry.err()?))))
         .collect();
     let (mut kernels, graphs) = (0, bundle.graphs().to_vec());
     // Nothing of it is run: plans are made, and not prepared.

@@ -3,7 +3,8 @@
 use crate::args::{CacheOptions, Json};
 use crate::entry_text;
 use crate::failure::Failure;
-use crate::{kernel_cache, output};
+use crate::{kernel_cache, output, signing};
+use routefuse::Engine;
 use routefuse::diag::visible;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -15,7 +16,7 @@ pub fn run(a: &Json, cache: &CacheOptions) -> Result<(), Failure> {
     // Without a driver there is nothing to say beyond that.
     let cuda = crate::gpu::describe().unwrap_or_default();
     let hip = crate::hip::describe();
-    let tuned = tuned(cache)?;
+    let Records { tuned, others } = Records::of(cache)?;
     let mut out = output::stdout(a.json);
     if a.json {
         let json = serde_json::json!({
@@ -27,6 +28,7 @@ pub fn run(a: &Json, cache: &CacheOptions) -> Result<(), Failure> {
             "hip": hip.as_ref().map_or_else(|_| vec![], |all| all.iter().map(|(_, json)| json.clone()).collect()),
             "tuned": tuned.iter().map(|(target, card, n)| serde_json::json!({ "target": target, "card": card, "kernels": n }))
                 .collect::<Vec<_>>(),
+            "tuned_not_followed": others,
             "hip_problem": hip.as_ref().err().map(ToString::to_string),
         });
         writeln!(out, "{json:#}")?;
@@ -56,6 +58,12 @@ pub fn run(a: &Json, cache: &CacheOptions) -> Result<(), Failure> {
         let s = if *n == 1 { "" } else { "s" };
         writeln!(out, "tuned      {n} kernel{s} for {}, measured on {}", visible(target), visible(card))?;
     }
+    if others > 0 {
+        writeln!(
+            out,
+            "tuned      {others} more of another compiler, or not signed as required: they are not followed"
+        )?;
+    }
     // A machine with an AMD GPU and no runtime that this program can use is told why.
     if let (Err(e), true) = (&hip, gpus.iter().any(|g| g.starts_with("AMD "))) {
         writeln!(out, "HIP        {e}")?;
@@ -66,16 +74,35 @@ pub fn run(a: &Json, cache: &CacheOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The records of tunings in the cache: for which target, on which card they were measured, and how many there are.
-fn tuned(cache: &CacheOptions) -> Result<Vec<(String, String, usize)>, Failure> {
-    let records = kernel_cache::to_look_at(cache).map(|disk| disk.tunings()).transpose()?.unwrap_or_default();
-    let mut tuned = BTreeMap::new();
-    for entry in &records {
-        if let Some(tuning) = entry.tuning() {
-            *tuned.entry((entry_text::target(entry).to_owned(), tuning.card.clone())).or_insert(0) += 1;
+/// The records of tunings in the cache.
+#[derive(Default)]
+struct Records {
+    /// For which target, on which card they were measured, and how many there are.
+    tuned: Vec<(String, String, usize)>,
+    /// Those that this build, with these options, does not follow.
+    others: usize,
+}
+
+impl Records {
+    fn of(cache: &CacheOptions) -> Result<Records, Failure> {
+        let Some(disk) = kernel_cache::to_look_at(cache) else { return Ok(Records::default()) };
+        let disk = match signing::required(cache)? {
+            Some(keys) => disk.require_signed(keys),
+            None => disk,
+        };
+        let (compiler, _) = Engine::builder().build()?.compiler_identity()?;
+        let (mut tuned, mut others) = (BTreeMap::new(), 0);
+        // A directory that cannot be read has none that would be followed.
+        for entry in disk.tunings().unwrap_or_default() {
+            match entry.tuning() {
+                Some(tuning) if entry.ingredient("compiler") == compiler && disk.trusted(&entry).is_ok() => {
+                    *tuned.entry((entry_text::target(&entry).to_owned(), tuning.card.clone())).or_insert(0) += 1;
+                }
+                _ => others += 1,
+            }
         }
+        Ok(Records { tuned: tuned.into_iter().map(|((target, card), n)| (target, card, n)).collect(), others })
     }
-    Ok(tuned.into_iter().map(|((target, card), n)| (target, card, n)).collect())
 }
 
 /// Words in lines of at most `width` characters.

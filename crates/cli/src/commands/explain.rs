@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub fn run(a: &Explain, cache: &CacheOptions) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
     if a.key {
-        return keys(a, &graph);
+        return keys(a, &graph, cache);
     }
     let report = Engine::builder().build()?.explain(&graph, &Options::default())?;
     let tuned = tuned(&graph, cache)?;
@@ -63,7 +63,8 @@ impl Tuned {
 /// The records of the cache that are followed for the graph, on every target that there are any for.
 fn tuned(graph: &Verified<Graph>, cache: &CacheOptions) -> Result<Vec<Tuned>, Failure> {
     let Some(disk) = kernel_cache::to_look_at(cache) else { return Ok(vec![]) };
-    let records = disk.tunings()?;
+    // A directory that cannot be read has no records that would be followed.
+    let records = disk.tunings().unwrap_or_default();
     let engine = kernel_cache::looking_at(disk, cache)?;
     let mut tuned = Vec::new();
     for target in Target::all().filter(|t| records.iter().any(|e| entry_text::target(e) == t.name())) {
@@ -75,9 +76,14 @@ fn tuned(graph: &Verified<Graph>, cache: &CacheOptions) -> Result<Vec<Tuned>, Fa
 }
 
 /// The key of each kernel and variant, with its text.
-fn keys(a: &Explain, graph: &Verified<Graph>) -> Result<(), Failure> {
+fn keys(a: &Explain, graph: &Verified<Graph>, cache: &CacheOptions) -> Result<(), Failure> {
     let target = Target::named(&a.target)?;
-    let keys = Engine::builder().build()?.keys(graph, &target, &Options::default())?;
+    // With the records of tunings that a run would follow.
+    let engine = match kernel_cache::to_look_at(cache) {
+        Some(disk) => kernel_cache::looking_at(disk, cache)?,
+        None => Engine::builder().build()?,
+    };
+    let keys = engine.keys(graph, &target, &Options::default())?;
     let mut out = output::stdout(a.json);
     if a.json {
         let list: Vec<_> = keys

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::file_name::file_name;
 use crate::{kernel_cache, output, progress, remote, source, tensor_file};
 use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
-use routefuse::exec::{Executor, Input, Outcome, random_inputs};
+use routefuse::exec::{Executor, Input, Outcome, check_size, random_inputs};
 use routefuse::ir::interp;
 use routefuse::{Graph, Options, Plan, Tensor, Verified};
 use std::io::Write;
@@ -170,28 +170,6 @@ fn extents(graph: &Graph, files: &[Option<Tensor>], dims: &[(String, u64)]) -> R
     });
     open.collect::<Diagnostics>().into_result(())?;
     Ok(extents.into_iter().flatten().collect())
-}
-
-/// The most bytes of inputs and outputs that are made from a seed: a slip of the finger shall not take the machine's memory.
-const MOST: u64 = 1 << 32;
-
-/// Refuses extents whose random inputs and outputs would not fit.
-///
-/// # Errors
-/// `RF0614`.
-pub fn check_size(graph: &Verified<Graph>, extents: &[u64]) -> Result<(), Diagnostic> {
-    let inputs = (0..graph.inputs.len()).map(|i| (&graph.inputs[i].name, graph.input_type(i)));
-    let outputs = (0..graph.outputs.len()).map(|o| (&graph.outputs[o].name, graph.output_type(o)));
-    let mut total = 0u64;
-    for (name, ty) in inputs.chain(outputs) {
-        let bytes = ty.shape.iter().try_fold(ty.dtype.size(), |n, d| n.checked_mul(d.resolve(extents)));
-        total = bytes.map_or(u64::MAX, |b| total.saturating_add(b));
-        if total > MOST {
-            let message = format!("with `{name}`, the tensors made for this run are larger than {} GiB", MOST >> 30);
-            return Err(Diagnostic::new(Code::ExtentTooLarge, message).help("give a smaller `--dim`, or files"));
-        }
-    }
-    Ok(())
 }
 
 /// A tensor, one row a line; long ones are cut in the middle.

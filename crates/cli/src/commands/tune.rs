@@ -1,7 +1,6 @@
 //! `routefuse tune`.
 
 use super::bench::extents;
-use super::run::check_size;
 use crate::args::{CacheOptions, Tune};
 use crate::failure::Failure;
 use crate::{kernel_cache, output, progress, remote, source, timing};
@@ -26,14 +25,15 @@ pub fn run(a: &Tune, cache: &CacheOptions) -> Result<(), Failure> {
         o.seed = a.seed;
         o.keep = !a.dry_run;
     });
-    for rows in &options.rows {
-        check_size(&graph, &vec![*rows; graph.symbols.len()])?;
-    }
     let engine = kernel_cache::engine(cache)?;
     if options.keep && engine.cache().disk().is_none() && !remote::writes(&engine) {
         let message = "there is no cache to keep the answer in";
         let help = "name its directory by --cache-dir or $ROUTEFUSE_CACHE_DIR, or add --dry-run";
         return Err(Diagnostic::new(Code::CacheTrouble, message).help(help).into());
+    }
+    if let Some(why) = engine.cache().disk().filter(|_| options.keep).and_then(|disk| disk.last_trouble()) {
+        let help = "name another directory by --cache-dir, or add --dry-run";
+        return Err(Diagnostic::new(Code::CacheTrouble, format!("the answer cannot be kept: {why}")).help(help).into());
     }
     let pool = rayon::ThreadPoolBuilder::new().build();
     let pool = pool.map_err(|e| Diagnostic::new(Code::Internal, format!("no threads can be started: {e}")))?;

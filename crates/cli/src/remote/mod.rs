@@ -137,15 +137,15 @@ pub fn push(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<
     let written = remote.counters().written;
     let mut out = output::stdout(as_json);
     if as_json {
-        writeln!(out, "{:#}", json!({ "remote": remote.address(), "kernels": entries, "written": written }))?;
+        writeln!(out, "{:#}", json!({ "remote": remote.address(), "entries": entries, "written": written }))?;
     }
     if written < entries {
         let (missing, why) = (entries - written, remote.last_trouble().unwrap_or_default());
-        let message = format!("{missing} of {entries} kernels were not written to the remote cache: {why}");
+        let message = format!("{missing} of {entries} entries were not written to the remote cache: {why}");
         return Err(Diagnostic::new(Code::CacheTrouble, message).into());
     }
     if !as_json {
-        writeln!(out, "{written} kernels written to {}", remote.address())?;
+        writeln!(out, "{written} entries written to {}", remote.address())?;
     }
     Ok(())
 }

@@ -38,10 +38,10 @@ fn what_is_run_is_kept() {
     let verified = with_cache(dir.path(), &["cache", "verify"]).ok();
     assert_eq!(verified, "1 kernels, every byte as it was written\n");
     assert!(
-        with_cache(dir.path(), &["cache", "gc", "--max-entries", "0"]).ok().starts_with("1 kernels taken away, 0 left")
+        with_cache(dir.path(), &["cache", "gc", "--max-entries", "0"]).ok().starts_with("1 entries taken away, 0 left")
     );
     run(dir.path()).ok();
-    assert_eq!(with_cache(dir.path(), &["cache", "clear"]).ok(), "1 kernels taken away\n");
+    assert_eq!(with_cache(dir.path(), &["cache", "clear"]).ok(), "1 entries taken away\n");
     assert_eq!(stat("entries"), 0);
 }
 
@@ -114,7 +114,7 @@ fn a_remote_cache() {
     assert!(!shared.path().join("kernels").exists(), "it is read only");
     let why = ["cache", "why-miss", &graph];
     assert!(afar(second.path(), &why).ok().starts_with("miss  kernel `"));
-    assert_eq!(afar(first.path(), &["cache", "push"]).ok(), format!("1 kernels written to {address}\n"));
+    assert_eq!(afar(first.path(), &["cache", "push"]).ok(), format!("1 entries written to {address}\n"));
     assert_eq!(afar(first.path(), &["cache", "push", "--json"]).json()["written"], 1);
     assert!(afar(second.path(), &why).ok().ends_with(", in the remote cache\n"));
     assert_eq!(afar(second.path(), &[&why[..], &["--json"]].concat()).json()[0]["tier"], "remote");
@@ -150,7 +150,7 @@ fn a_remote_cache() {
     assert!(ran.code == 0 && ran.err.contains("write one as s3://BUCKET"), "{ran:?}");
     with_cache(first.path(), &["cache", "push"]).fails(1, &["RF0813", "there is no remote cache", "--remote-cache"]);
     with_cache(first.path(), &["cache", "push", "--remote-cache", "file:///proc/routefuse"])
-        .fails(1, &["RF0813", "1 of 1 kernels were not written to the remote cache: cannot write file:///proc/"]);
+        .fails(1, &["RF0813", "1 of 1 entries were not written to the remote cache: cannot write file:///proc/"]);
     routefuse(&["cache", "stat", "--no-cache", "--remote-cache", &address]).fails(2, &["cannot be used with"]);
 }
 

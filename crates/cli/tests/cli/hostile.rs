@@ -129,7 +129,7 @@ fn r2_what_came_unsigned_earlier_is_not_run() {
     assert!(ran.code == 0 && ran.out.contains("(0 kernels, ") && ran.err.contains("came from elsewhere"), "{ran:?}");
     let shared = format!("file://{}", at("shared"));
     let ran = with_cache(dir.path(), &["cache", "push", "--remote-cache", &shared, "--sign", &key]);
-    assert!(ran.code == 0 && ran.out.starts_with("0 kernels written") && ran.err.contains("left out"), "{ran:?}");
+    assert!(ran.code == 0 && ran.out.starts_with("0 entries written") && ran.err.contains("left out"), "{ran:?}");
 
     let strict = [&run[..], &["--require-signed", &public]].concat();
     let ran = with_cache(dir.path(), &strict);

@@ -161,7 +161,10 @@ fn what_cannot_be_tuned() {
     tune(&["--device", "hip:7"]).fails(1, &["RF0809", "no AMD GPU 7"]);
     tune(&["--device", "hip", "--dim", "N=1"]).fails(1, &["RF0203", "has no dim `N`"]);
     tune(&["--device", "hip", "--dim", "T=64,1"]).fails(1, &["RF0312", "ascend"]);
-    tune(&["--device", "hip", "--dim", "T=1", "--samples", "0"]).fails(1, &["RF0312", "one at least"]);
+    tune(&["--device", "hip", "--dim", "T=1", "--samples", "0"])
+        .fails(1, &["RF0312", "0 samples of 25 launches", "one at least"]);
+    tune(&["--device", "hip", "--dim", "T=1", "--margin=-1"]).fails(1, &["RF0312", "the margin is -0.01"]);
+    tune(&["--device", "hip", "--dim", "T=1099511627776"]).fails(1, &["RF0614", "larger than 4 GiB"]);
     let args = ["tune", "--model", "gpt-oss", "--device", "hip", "--dim", "T=1"];
     let clock = [("ROUTEFUSE_STAND_IN_CLOCK", Path::new(FEW_LANES))];
     ran(place.libraries.path(), &args, &clock).fails(1, &["RF0813", "no cache to keep the answer in", "--dry-run"]);
@@ -171,13 +174,54 @@ fn what_cannot_be_tuned() {
     assert!(text.contains("nothing to choose: no lanes share a row in its 1 kernel"), "{text}");
     let json = place.run(&["tune", &example("e_post_chain"), "--device", "hip", "--json"]).json();
     assert_eq!((&json["tuned"], &json["kernels"]), (&serde_json::json!([]), &1.into()));
-    // A directory that cannot be written to is told of after the answer.
+    // A directory that cannot be used is told of before anything is measured.
     let file = place.cache.path().join("file");
     std::fs::write(&file, "").unwrap();
     let here = ["--cache-dir", file.to_str().unwrap(), "--samples", "1"];
     let ran = ran(place.libraries.path(), &[&args[..], &here].concat(), &clock);
-    assert!(ran.code == 1 && ran.out.contains("kept      nowhere"), "{ran:#?}");
-    assert!(ran.err.contains("RF0813") && ran.err.contains("was not kept"), "{ran:#?}");
+    assert!(ran.code == 1 && ran.out.is_empty(), "{ran:#?}");
+    assert!(ran.err.contains("RF0813") && ran.err.contains("the answer cannot be kept"), "{ran:#?}");
+}
+
+/// Equal kernels have one record, and each of several kernels its own.
+#[test]
+fn several_kernels() {
+    let place = Place::new();
+    let tuned = |columns: u32| {
+        let text = format!(
+            "route 1\ngraph @two {{\n  dim T\n  dim S\n  input %x : f32[T, 64]\n  input %y : f32[S, {columns}]\n  \
+             %a = topk %x {{k = 4}}\n  %b = topk %y {{k = 4}}\n  output a = %a\n  output b = %b\n}}\n"
+        );
+        let graph = crate::program::file(&place.libraries, "two.route", text);
+        let args = ["tune", &graph, "--device", "hip", "--dim", "T=64,2048", "--samples", "1", "--dry-run", "--json"];
+        let json = place.run(&args).json();
+        assert_eq!(json["kernels"], 2);
+        json["tuned"].as_array().unwrap().len()
+    };
+    assert_eq!((tuned(64), tuned(32)), (1, 2));
+}
+
+/// A cache that is not there, or that cannot be read, is no reason to say nothing.
+#[test]
+fn without_a_cache() {
+    let place = Place::new();
+    let (explain, doctor) = (["explain", "--model", "gpt-oss"], ["doctor"]);
+    for args in [&explain[..], &doctor] {
+        let text = place.run(args).ok();
+        assert!(!text.contains("tuned"), "{text}");
+    }
+    assert_eq!(place.cache.path().read_dir().unwrap().count(), 0, "nothing is made");
+    let json = place.tune("hip:0", &[]);
+    let file = Path::new(json["tuned"][0]["file"].as_str().unwrap());
+    let bytes = std::fs::read(file).unwrap();
+    assert!(place.run(&doctor).ok().contains("tuned      1 kernel for gfx942"));
+    std::fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(!place.run(&doctor).ok().contains("tuned"));
+    let keys = place.run(&["explain", "--model", "gpt-oss", "--key", "--target", "gfx942"]);
+    assert!(keys.out.contains("schedule row up to 2048 rows: ") && keys.err.contains("is spoilt"), "{keys:#?}");
+    std::fs::write(file, &bytes).unwrap();
+    let keys = place.run(&["explain", "--model", "gpt-oss", "--key", "--target", "gfx942"]).ok();
+    assert!(keys.contains("schedule row lanes=2 threads=128 sorted"), "{keys}");
 }
 
 /// A record that is spoilt is one trouble among the others of a cache: the built-in shapes are compiled.

@@ -2,14 +2,14 @@
 
 use super::Engine;
 use crate::error::Error;
-use routefuse_ir::Verified;
 use routefuse_ir::graph::Graph;
 use routefuse_ir::kernel::schedule::tuning::Tuning;
-use routefuse_ir::kernel::schedule::{RowShape, Scheduled};
+use routefuse_ir::kernel::schedule::{RowShape, Scheduled, shapes_text};
 use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::{Code, Diagnostic, Verified};
 use routefuse_passes::pipeline::Options;
 use routefuse_passes::schedule::follow;
-use routefuse_runtime::KeyText;
+use routefuse_runtime::{Key, KeyText};
 use std::sync::Arc;
 
 /// A kernel that can be tuned on a target.
@@ -39,11 +39,41 @@ pub(super) fn record(engine: &Engine, built_in: &Verified<Scheduled>) -> Option<
         return None;
     }
     let key = KeyText::of_tuning(built_in, &**engine.compiler.as_ref()?);
-    let check = |tuning: &Tuning| follow(built_in, tuning).map(|_| ());
-    // Code of shapes that only a record on the disk names is not in a bundle, and nothing would make it.
-    let tuning =
-        if engine.compiles { engine.kernels.tuning(&key, check) } else { engine.kernels.bundled_tuning(&key, check) };
+    let check = |tuning: &Tuning| {
+        let tuned = follow(built_in, tuning)?;
+        if engine.compiles || engine.in_bundles(&tuned) {
+            return Ok(());
+        }
+        let message = format!("the bundle has no code for `{}`, and there is no compiler", shapes_text(&tuning.shapes));
+        Err(Diagnostic::new(Code::NotInBundle, message))
+    };
+    let tuning = if !engine.compiles {
+        engine.kernels.bundled_tuning(&key, check)
+    } else if engine.on_disk(built_in) {
+        // What starts without a network goes on to do so.
+        engine.kernels.tuning_on_machine(&key, check)
+    } else {
+        engine.kernels.tuning(&key, check)
+    };
     Some((key, tuning))
+}
+
+impl Engine {
+    /// The code of every variant lies in the directory on disk.
+    fn on_disk(&self, kernel: &Verified<Scheduled>) -> bool {
+        let there = |key: Key| self.kernels.disk().is_some_and(|disk| disk.path(key).exists());
+        self.has_all(kernel, there)
+    }
+
+    /// The code of every variant is in a bundle.
+    fn in_bundles(&self, kernel: &Verified<Scheduled>) -> bool {
+        self.has_all(kernel, |key| self.kernels.bundles().iter().any(|bundle| bundle.has(key)))
+    }
+
+    fn has_all(&self, kernel: &Verified<Scheduled>, there: impl Fn(Key) -> bool) -> bool {
+        let Some(compiler) = &self.compiler else { return false };
+        kernel.variants().iter().all(|variant| there(Key::of(kernel, *variant, &**compiler)))
+    }
 }
 
 /// See [`Engine::tuned_kernels`].

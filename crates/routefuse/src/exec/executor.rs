@@ -133,7 +133,7 @@ impl Executor {
             On::Host => {
                 let plan = HostPlan::new(plan)?;
                 pool.map_or_else(|| plan.prepare(), |pool| plan.prepare_on(pool))?;
-                Ok(Execution { with: With::Host(HostExecution::with(plan, inputs, given)?) })
+                Ok(Execution { with: With::Host(Box::new(HostExecution::with(plan, inputs, given)?)) })
             }
             #[cfg(feature = "cuda")]
             On::Cuda(on) => Ok(Execution { with: With::Cuda(on.load(plan, pool, inputs, given)?) }),
@@ -170,7 +170,7 @@ pub struct Execution {
 
 #[derive(Debug)]
 enum With {
-    Host(HostExecution),
+    Host(Box<HostExecution>),
     #[cfg(feature = "cuda")]
     Cuda(GpuExecution<Cuda>),
     #[cfg(feature = "hip")]

@@ -71,6 +71,11 @@ pub unsafe trait Room: Driver {
 pub struct GpuExecution<D: Room> {
     plan: Arc<GpuPlan<D>>,
     stream: Arc<D::Own>,
+    memory: Arc<ArgumentsOnGpu<D>>,
+}
+
+/// All memory of a launch.
+struct ArgumentsOnGpu<D: Room> {
     inputs: Vec<OnGpu<D>>,
     outputs: Vec<OnGpu<D>>,
     error_word: Option<OnGpu<D>>,
@@ -143,7 +148,15 @@ impl<D: Room> GpuExecution<D> {
         let workspace = D::store(gpu, stream, &workspace, "the workspace")?;
         let bytes = arguments.bytes;
         drop(arguments);
-        Ok(GpuExecution { stream: Arc::clone(stream), inputs, outputs, error_word, workspace, bytes, plan })
+        let memory = Arc::new(ArgumentsOnGpu { inputs, outputs, error_word, workspace, bytes });
+        Ok(GpuExecution { stream: Arc::clone(stream), memory, plan })
+    }
+
+    /// Another plan of the same program on the same GPU, with the very same memory: the launches of both are one after the other
+    /// on one stream.
+    #[cfg(feature = "graphs")]
+    pub(crate) fn with_plan(&self, plan: Arc<GpuPlan<D>>) -> GpuExecution<D> {
+        GpuExecution { plan, stream: Arc::clone(&self.stream), memory: Arc::clone(&self.memory) }
     }
 
     /// So many launches with the same arguments; they are not waited for.
@@ -165,21 +178,21 @@ impl<D: Room> GpuExecution<D> {
     fn launches(&self, times: u64, dependent: bool) -> Result<(), Diagnostic> {
         let device = self.plan.gpu().device();
         let mut args = Args::new();
-        for t in &self.inputs {
+        for t in &self.memory.inputs {
             let (address, bytes) = D::region(&self.stream, &t.data);
             let ptr = std::ptr::with_exposed_provenance(address as usize);
             // SAFETY: the memory lives as long as this execution, and is used on its stream alone.
             let view = unsafe { TensorRef::from_raw(ptr, bytes, t.dtype, &t.shape, &t.rows.strides) };
             args.named_input(&t.name, view.on(device));
         }
-        for t in self.outputs.iter().chain(&self.error_word) {
+        for t in self.memory.outputs.iter().chain(&self.memory.error_word) {
             let (address, bytes) = D::region(&self.stream, &t.data);
             let ptr = std::ptr::with_exposed_provenance_mut(address as usize);
             // SAFETY: the memory lives as long as this execution, and is used on its stream alone.
             let view = unsafe { TensorMut::from_raw(ptr, bytes, t.dtype, &t.shape, &t.rows.strides) };
             args.named_output(&t.name, view.on(device));
         }
-        let (workspace, bytes) = D::region(&self.stream, &self.workspace);
+        let (workspace, bytes) = D::region(&self.stream, &self.memory.workspace);
         // SAFETY: the workspace lives as long as this execution; its stream runs one launch after the other.
         let launch = unsafe { D::launch_on(&self.stream).workspace(workspace, bytes) }.dependent(dependent);
         (0..times).try_for_each(|_| self.plan.launch(launch, &args))
@@ -190,9 +203,9 @@ impl<D: Room> GpuExecution<D> {
     /// # Errors
     /// `RF0808` if a kernel failed.
     pub fn outcome(&self) -> Result<Outcome, Diagnostic> {
-        let outputs = self.outputs.iter().map(|t| Ok((t.name.clone(), t.read(&self.stream)?)));
+        let outputs = self.memory.outputs.iter().map(|t| Ok((t.name.clone(), t.read(&self.stream)?)));
         let outputs = outputs.collect::<Result<Vec<_>, Diagnostic>>()?;
-        let word = self.error_word.as_ref().map(|t| t.read(&self.stream)).transpose()?;
+        let word = self.memory.error_word.as_ref().map(|t| t.read(&self.stream)).transpose()?;
         Ok(Outcome { outputs, trapped: word.is_some_and(|t| t.bits(0) != 0) })
     }
 
@@ -208,7 +221,7 @@ impl<D: Room> GpuExecution<D> {
 
     /// The bytes of all inputs, and of all outputs, as [`HostExecution::bytes`](super::HostExecution::bytes).
     pub fn bytes(&self) -> (u64, u64) {
-        self.bytes
+        self.memory.bytes
     }
 }
 

@@ -46,7 +46,7 @@ pub use gpu::{Captured, GpuExecution, Room};
 pub use hip::HipExecution;
 pub use host::HostExecution;
 #[cfg(feature = "graphs")]
-pub use random::{ordinary_inputs, random_inputs};
+pub use random::{check_size, ordinary_inputs, random_inputs};
 pub use routefuse_runtime::{Device, Element, WORKSPACE_ALIGN, Workspace};
 
 use routefuse_ir::Tensor;

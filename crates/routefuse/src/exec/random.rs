@@ -1,6 +1,6 @@
 //! Inputs from a seed: hostile in part, for what is compared; ordinary, for what is timed.
 
-use routefuse_ir::{DType, Graph, Literal, Tensor, Verified};
+use routefuse_ir::{Code, DType, Diagnostic, Graph, Literal, Tensor, Verified};
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, seedable, and the same everywhere.
 struct Random(u64);
@@ -65,6 +65,28 @@ pub fn ordinary_inputs(graph: &Verified<Graph>, rows: u64, seed: u64) -> Vec<Ten
         input.set_bits(0, rows - rows / 8);
     }
     inputs
+}
+
+/// The most bytes of inputs and outputs that are made from a seed: a slip of the finger shall not take the machine's memory.
+const MOST: u64 = 1 << 32;
+
+/// Refuses extents with which the inputs that are made from a seed, and the outputs, would have more than 4 GiB.
+///
+/// # Errors
+/// `RF0614`.
+pub fn check_size(graph: &Verified<Graph>, extents: &[u64]) -> Result<(), Diagnostic> {
+    let inputs = (0..graph.inputs.len()).map(|i| (&graph.inputs[i].name, graph.input_type(i)));
+    let outputs = (0..graph.outputs.len()).map(|o| (&graph.outputs[o].name, graph.output_type(o)));
+    let mut total = 0u64;
+    for (name, ty) in inputs.chain(outputs) {
+        let bytes = ty.shape.iter().try_fold(ty.dtype.size(), |n, d| n.checked_mul(d.resolve(extents)));
+        total = bytes.map_or(u64::MAX, |b| total.saturating_add(b));
+        if total > MOST {
+            let message = format!("with `{name}`, the tensors made for this run are larger than {} GiB", MOST >> 30);
+            return Err(Diagnostic::new(Code::ExtentTooLarge, message).help("give a smaller `--dim`, or files"));
+        }
+    }
+    Ok(())
 }
 
 fn made(graph: &Verified<Graph>, extents: &[u64], seed: u64, element: fn(&mut Random, DType) -> u64) -> Vec<Tensor> {

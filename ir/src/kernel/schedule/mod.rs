@@ -43,7 +43,7 @@ mod verify;
 
 use super::{Kernel, ValueId};
 use crate::target::TargetKind;
-pub use shape_text::NoShape;
+pub use shape_text::{NoShape, shape_of, shapes_text};
 use std::fmt;
 
 /// What one thread (or one step of the host's loop) handles of a [`Domain`].
@@ -247,7 +247,7 @@ impl Schedule {
 
     /// The same with this shape alone, for any number of rows; a flat schedule as it is.
     pub fn with_shape(self, shape: RowShape) -> Schedule {
-        self.with_shapes(vec![RowShape { most_rows: None, ..shape }])
+        self.with_shapes(vec![shape.any_rows()])
     }
 
     /// The same with these shapes; a flat schedule as it is.
@@ -290,6 +290,11 @@ impl RowShape {
         RowShape { lanes, threads, persistent: false, selecting: Selecting::InRegisters, most_rows: None }
     }
 
+    /// The same for any number of rows.
+    pub fn any_rows(self) -> RowShape {
+        RowShape { most_rows: None, ..self }
+    }
+
     /// Rows that a block has at a time.
     pub fn rows(self) -> u32 {
         self.threads / self.lanes
@@ -318,14 +323,7 @@ impl fmt::Display for Schedule {
                 write_domains(f, domains)
             }
             Schedule::Row { shapes, block_rows, held, domains } => {
-                write!(f, "row")?;
-                for (i, shape) in shapes.iter().enumerate() {
-                    match shape.most_rows {
-                        Some(most) => write!(f, " up to {most} rows: {shape};")?,
-                        None if i > 0 => write!(f, " more: {shape}")?,
-                        None => write!(f, " {shape}")?,
-                    }
-                }
+                write!(f, "row {}", shapes_text(shapes))?;
                 if *block_rows > 1 {
                     write!(f, " block_rows={block_rows}")?;
                 }

@@ -18,6 +18,27 @@ impl fmt::Display for RowShape {
     }
 }
 
+/// The one of several shapes, for more and more rows, that a launch over this many takes.
+pub fn shape_of(shapes: &[RowShape], rows: u64) -> Option<RowShape> {
+    shapes.iter().find(|shape| shape.most_rows.is_none_or(|most| rows <= most)).copied()
+}
+
+/// Shapes as a schedule has them: `up to 2048 rows: lanes=32 threads=64; more: lanes=4 threads=128 sorted`.
+pub fn shapes_text(shapes: &[RowShape]) -> String {
+    let texts: Vec<String> = (0..shapes.len()).map(|i| shape_text(shapes, i)).collect();
+    texts.join("; ")
+}
+
+/// One of several shapes, with the rows that it is for.
+pub(super) fn shape_text(shapes: &[RowShape], at: usize) -> String {
+    let shape = &shapes[at];
+    match shape.most_rows {
+        Some(most) => format!("up to {most} rows: {shape}"),
+        None if at > 0 => format!("more: {shape}"),
+        None => shape.to_string(),
+    }
+}
+
 /// What is no shape, and what one is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoShape {

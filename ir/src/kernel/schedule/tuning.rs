@@ -13,7 +13,8 @@
 //! A record is data: the shapes that a schedule is to have, and what was measured. Any shape gives the same bits, so that a
 //! wrong record costs time alone. Which kernel, which target and which compiler it is for says the key under which it is kept.
 
-use super::{MOST_SHAPES, RowShape};
+use super::shape_text::shape_text;
+use super::{MOST_SHAPES, RowShape, shape_of};
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
@@ -55,24 +56,7 @@ pub struct Trial {
 impl Tuning {
     /// The chosen shape for this many rows.
     pub fn shape_for(&self, rows: u64) -> Option<RowShape> {
-        let found = self.shapes.iter().find(|s| s.most_rows.is_none_or(|most| rows <= most));
-        found.copied()
-    }
-}
-
-/// Shapes as a schedule has them: `up to 2048 rows: lanes=32 threads=64; more: lanes=4 threads=128 sorted`.
-pub fn shapes_text(shapes: &[RowShape]) -> String {
-    let texts: Vec<String> = (0..shapes.len()).map(|i| shape_text(shapes, i)).collect();
-    texts.join("; ")
-}
-
-/// One of several shapes, with the rows that it is for.
-fn shape_text(shapes: &[RowShape], at: usize) -> String {
-    let shape = &shapes[at];
-    match shape.most_rows {
-        Some(most) => format!("up to {most} rows: {shape}"),
-        None if at > 0 => format!("more: {shape}"),
-        None => shape.to_string(),
+        shape_of(&self.shapes, rows)
     }
 }
 
@@ -198,6 +182,7 @@ fn trial(text: &str, rows: usize) -> Result<Trial, NoTuning> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shapes_text;
     use super::*;
 
     fn shape(text: &str, most_rows: Option<u64>) -> RowShape {

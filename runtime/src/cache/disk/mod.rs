@@ -184,6 +184,11 @@ impl DiskCache {
         Some(base.join("routefuse"))
     }
 
+    /// Whether there is a cache of this version of the format below a directory; nothing is made or said.
+    pub fn is_at(root: &Path) -> bool {
+        root.join(format!("v{VERSION}")).is_dir()
+    }
+
     /// The directory.
     pub fn root(&self) -> &Path {
         &self.root

@@ -30,7 +30,7 @@ pub fn run(a: &Cache, options: &CacheOptions) -> Result<(), Failure> {
         Cache::Gc(a) => gc(&cache, a),
         Cache::Clear => {
             let n = cache.clear()?;
-            Ok(writeln!(output::stdout(false), "{n} kernels taken away")?)
+            Ok(writeln!(output::stdout(false), "{n} entries taken away")?)
         }
         Cache::Export(a) => export(&cache, options, a),
         Cache::Import(a) => import(&cache, options, a),
@@ -115,7 +115,7 @@ fn gc(cache: &DiskCache, a: &GarbageCollect) -> Result<(), Failure> {
     let mut out = output::stdout(false);
     match cache.collect_to(a.max_entries, a.max_bytes)? {
         Some(left) => {
-            writeln!(out, "{} kernels taken away, {} left of {} bytes", left.evicted, left.entries, left.bytes)?;
+            writeln!(out, "{} entries taken away, {} left of {} bytes", left.evicted, left.entries, left.bytes)?;
         }
         None => writeln!(out, "another process is doing it")?,
     }
@@ -156,9 +156,9 @@ fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(
             Ok(entry) if cache.publish_entry(&entry) => kept += 1,
             Ok(_) => {
                 let why = cache.last_trouble().unwrap_or_default();
-                wrong.push(Diagnostic::new(Code::CacheTrouble, format!("kernel {key} was not kept: {why}")));
+                wrong.push(Diagnostic::new(Code::CacheTrouble, format!("entry {key} was not kept: {why}")));
             }
-            Err(e) => wrong.push(Diagnostic::new(Code::BadBundle, format!("kernel {key}: {e}"))),
+            Err(e) => wrong.push(Diagnostic::new(Code::BadBundle, format!("entry {key}: {e}"))),
         }
     }
     let mut out = output::stdout(a.json);

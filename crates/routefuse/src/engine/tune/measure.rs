@@ -6,14 +6,14 @@ use crate::error::Error;
 use crate::exec::{GpuExecution, Room, ordinary_inputs};
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use routefuse_ir::kernel::schedule::tuning::{MOST_ROWS, Tuning};
+use routefuse_ir::kernel::schedule::tuning::Tuning;
 use routefuse_ir::kernel::schedule::{RowShape, Schedule, Variant};
 use routefuse_ir::program::Program;
 use routefuse_ir::target::Target;
-use routefuse_ir::{Code, Diagnostic, Graph, Tensor, Verified};
+use routefuse_ir::{Code, Diagnostic, Diagnostics, Graph, Verified};
 use routefuse_passes::schedule::search;
 use routefuse_runtime::gpu::{Gpu, GpuPlan};
-use routefuse_runtime::{KernelCache, Plan, Progress};
+use routefuse_runtime::{KernelCache, KeyText, Plan, Progress};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -30,14 +30,13 @@ pub(super) fn tune<D: Room>(
     pool: Option<&ThreadPool>,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<TuneReport, Error> {
-    check(options)?;
     let target = gpu.target()?;
     let (card, driver) = D::names(gpu)?;
-    // Beside the kernel whose shapes are tried, kernels are as they are without a record of it.
     let lowered = engine.lowered(graph, target, &options.graph)?;
     let kernels = lowered.kernels().len();
     let measure = Measure {
         engine,
+        graph,
         gpu,
         stream: D::stream(gpu)?,
         target,
@@ -45,14 +44,20 @@ pub(super) fn tune<D: Room>(
         pool,
         progress,
         program: lowered.program().clone(),
-        inputs: inputs(graph, options),
-        given: graph.symbols.clone(),
     };
-    let built_in = Lowered::of(graph, target, &options.graph, &engine.cancel, &|_| None)?;
+    // The kernels beside the one that is tuned follow the records that there are.
     let mut schedules: Vec<Schedule> = lowered.kernels().iter().map(|k| k.schedule.clone()).collect();
-    let (mut tuned, mut warm) = (Vec::new(), false);
-    for (step, scheduled) in built_in.kernels().iter().enumerate() {
-        let Some((key, _)) = records::record(engine, scheduled) else { continue };
+    let built_in = Lowered::of(graph, target, &options.graph, &engine.cancel, &|_| None)?;
+    let records = built_in.kernels().iter().map(|k| records::record(engine, k).map(|(key, _)| key));
+    let keys: Vec<Option<KeyText>> = records.collect();
+    let mut tuned: Vec<KernelTuning> = Vec::new();
+    for (first, scheduled) in built_in.kernels().iter().enumerate() {
+        let Some(key) = keys[first].clone() else { continue };
+        // Equal kernels have one record.
+        if keys[..first].contains(&keys[first]) {
+            continue;
+        }
+        let steps: Vec<usize> = (first..keys.len()).filter(|s| keys[*s] == keys[first]).collect();
         let began = Instant::now();
         let mut rounds = 0;
         let found = search(&scheduled.kernel, target, &options.rows, options.margin, |shapes| {
@@ -60,12 +65,14 @@ pub(super) fn tune<D: Room>(
             if rounds > 1 && began.elapsed() > options.limit {
                 return Ok(vec![]);
             }
-            measure.times(step, &scheduled.schedule, &schedules, shapes, &mut warm)
+            measure.times(&steps, &schedules, shapes)
         });
         let Some(found) = found? else { continue };
         let (rows, trials, shapes) = (options.rows.clone(), found.trials, found.shapes);
         let tuning = Tuning { card: card.clone(), driver: driver.clone(), shapes, rows, trials };
-        schedules[step] = scheduled.schedule.clone().with_shapes(tuning.shapes.clone());
+        for step in steps {
+            schedules[step] = schedules[step].clone().with_shapes(tuning.shapes.clone());
+        }
         let kept = options.keep.then(|| engine.kernels.keep_tuning(&key, tuning.clone()));
         let kernel = scheduled.kernel.name.clone();
         tuned.push(KernelTuning { kernel, key, built_in: found.built_in, tuning, kept });
@@ -73,27 +80,10 @@ pub(super) fn tune<D: Room>(
     Ok(TuneReport { graph: graph.name.clone(), device: gpu.device(), card, driver, target, kernels, tuned })
 }
 
-/// What cannot be measured.
-fn check(options: &TuneOptions) -> Result<(), Diagnostic> {
-    let TuneOptions { rows, samples, launches, margin, .. } = options;
-    let wrong = |message: String| Err(Diagnostic::new(Code::CountOutOfRange, message));
-    if rows.is_empty() || rows.len() > MOST_ROWS || rows[0] == 0 || !rows.is_sorted_by(|a, b| a < b) {
-        return wrong(format!("the numbers of rows to measure are not 1 to {MOST_ROWS} that ascend from 1 or more"));
-    }
-    if *samples == 0 || *launches == 0 || !margin.is_finite() || *margin < 0.0 {
-        return wrong("samples and launches are one at least, and the margin is no less than 0".to_owned());
-    }
-    Ok(())
-}
-
-/// The inputs for each number of rows.
-fn inputs(graph: &Verified<Graph>, options: &TuneOptions) -> Vec<Vec<Tensor>> {
-    options.rows.iter().map(|rows| ordinary_inputs(graph, *rows, options.seed)).collect()
-}
-
 /// What all measurements of a graph share.
 struct Measure<'a, D: Room> {
     engine: &'a Engine,
+    graph: &'a Verified<Graph>,
     gpu: &'a Gpu<D>,
     stream: Arc<D::Own>,
     target: Target,
@@ -101,26 +91,18 @@ struct Measure<'a, D: Room> {
     pool: Option<&'a ThreadPool>,
     progress: &'a (dyn Fn(Progress<'_>) + Sync),
     program: Program,
-    inputs: Vec<Vec<Tensor>>,
-    /// The names of the dims.
-    given: Vec<String>,
 }
 
 impl<D: Room> Measure<'_, D> {
-    /// For each shape of one step's schedule, the nanoseconds of a launch of the program over each number of rows.
-    fn times(
-        &self,
-        step: usize,
-        schedule: &Schedule,
-        schedules: &[Schedule],
-        shapes: &[RowShape],
-        warm: &mut bool,
-    ) -> Result<Vec<Vec<u64>>, Error> {
+    /// For each shape of these steps' schedule, the nanoseconds of a launch of the program over each number of rows.
+    fn times(&self, steps: &[usize], schedules: &[Schedule], shapes: &[RowShape]) -> Result<Vec<Vec<u64>>, Error> {
         // Candidates are kept nowhere but here.
         let cache = Arc::new(KernelCache::new());
         let plan = |shape: &RowShape| -> Result<Arc<Plan>, Error> {
             let mut schedules = schedules.to_vec();
-            schedules[step] = schedule.clone().with_shape(*shape);
+            for step in steps {
+                schedules[*step] = schedules[*step].clone().with_shape(*shape);
+            }
             let (compiler, cache) = (Arc::clone(self.engine.compiler()?), Arc::clone(&cache));
             Ok(Arc::new(Plan::new(self.program.clone(), schedules, self.target, compiler, cache)?))
         };
@@ -128,7 +110,7 @@ impl<D: Room> Measure<'_, D> {
         let load = |shape: &RowShape| -> Result<Arc<GpuPlan<D>>, Error> {
             let plan = GpuPlan::new(plan(shape)?, self.gpu)?;
             plan.prepare_where(|_, variant| likely(variant))?;
-            let kernel = &plan.plan().kernels()[step].kernel.name;
+            let kernel = &plan.plan().kernels()[steps[0]].kernel.name;
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             (self.progress)(Progress::of(done, shapes.len(), kernel, Variant::GPU[0]));
             Ok(Arc::new(plan))
@@ -138,10 +120,10 @@ impl<D: Room> Measure<'_, D> {
             None => shapes.iter().map(load).collect(),
         };
         let plans = plans.into_iter().collect::<Result<Vec<_>, Error>>()?;
-        let mut times = vec![Vec::with_capacity(self.inputs.len()); shapes.len()];
-        for (rows, inputs) in self.options.rows.iter().zip(&self.inputs) {
+        let mut times = vec![Vec::with_capacity(self.options.rows.len()); shapes.len()];
+        for rows in &self.options.rows {
             self.engine.cancel.check()?;
-            let medians = self.medians(&plans, *rows, inputs, warm)?;
+            let medians = self.medians(&plans, *rows)?;
             for (all, ns) in times.iter_mut().zip(medians) {
                 all.push(ns);
             }
@@ -149,18 +131,16 @@ impl<D: Room> Measure<'_, D> {
         Ok(times)
     }
 
-    /// Nanoseconds of a launch of each plan over this many rows. The plans take turns, so that what else the machine does, and what
-    /// becomes of the card's clocks, meets all alike.
-    fn medians(
-        &self,
-        plans: &[Arc<GpuPlan<D>>],
-        rows: u64,
-        inputs: &[Tensor],
-        warm: &mut bool,
-    ) -> Result<Vec<u64>, Error> {
-        let given: Vec<(&str, u64)> = self.given.iter().map(|name| (name.as_str(), rows)).collect();
+    /// Nanoseconds of a launch of each plan over this many rows. The plans take turns, so that what else the machine does, and
+    /// what becomes of the card's clocks, meets all alike; and they have the same memory.
+    fn medians(&self, plans: &[Arc<GpuPlan<D>>], rows: u64) -> Result<Vec<u64>, Error> {
+        let Some(one) = plans.first() else { return Ok(vec![]) };
+        let given: Vec<(&str, u64)> = self.graph.symbols.iter().map(|name| (name.as_str(), rows)).collect();
+        let inputs = ordinary_inputs(self.graph, rows, self.options.seed);
+        let first = GpuExecution::new(Arc::clone(one), &self.stream, &inputs, &given).map_err(|e| smaller(e, rows))?;
+        drop(inputs);
         let executions = plans.iter().map(|plan| {
-            let execution = GpuExecution::new(Arc::clone(plan), &self.stream, inputs, &given)?;
+            let execution = first.with_plan(Arc::clone(plan));
             match execution.launch(1) {
                 // Rows whose stride is no multiple of 16 bytes have the variant that assumes nothing.
                 Err(e) if e.code == Code::NotPrepared => {
@@ -176,9 +156,8 @@ impl<D: Room> Measure<'_, D> {
         let launches = if rows > MANY_ROWS { launches.div_ceil(5) } else { launches };
         let mut captured = executions.iter().map(|e| e.captured(launches)).collect::<Result<Vec<_>, _>>()?;
         let began = Instant::now();
-        while !*warm {
-            captured.first_mut().map(|c| c.launch_us()).transpose()?;
-            *warm = began.elapsed() >= self.options.warm_up;
+        while began.elapsed() < self.options.warm_up {
+            captured[0].launch_us()?;
         }
         let mut samples = vec![Vec::new(); captured.len()];
         for round in 0..=self.options.samples {
@@ -196,6 +175,16 @@ impl<D: Room> Measure<'_, D> {
         };
         Ok(samples.into_iter().map(median).collect())
     }
+}
+
+/// What a card has no memory for may be left out.
+fn smaller(e: Error, rows: u64) -> Error {
+    let told = e.into_diagnostics().into_iter().map(|d| match d.code {
+        Code::DriverFailed => Diagnostic::new(d.code, format!("{} (for {rows} rows)", d.message))
+            .help("measure fewer rows: `--dim`, or `TuneOptions::rows`"),
+        _ => d,
+    });
+    told.collect::<Diagnostics>().into()
 }
 
 /// The variant of nearly every launch.

@@ -11,7 +11,9 @@ pub use report::{KernelTuning, TuneOptions, TuneReport};
 
 use super::Engine;
 use crate::error::Error;
+use crate::exec::check_size;
 use rayon::ThreadPool;
+use routefuse_ir::kernel::schedule::tuning::MOST_ROWS;
 use routefuse_ir::{Code, Diagnostic, Graph, Verified};
 use routefuse_runtime::{Device, Progress};
 
@@ -24,6 +26,14 @@ pub(super) fn tune(
     pool: Option<&ThreadPool>,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<TuneReport, Error> {
+    check(graph, options)?;
+    engine.compiler()?;
+    if !engine.compiles {
+        let message =
+            format!("tuning `{}` compiles, and the engine has a bundle in the place of a compiler", graph.name);
+        let help = "tune where the bundle is made, and make it anew";
+        return Err(Diagnostic::new(Code::CompileFailed, message).help(help).into());
+    }
     if engine.kernels.is_sealed() {
         let message = format!("the engine is sealed, and tuning `{}` would compile and load", graph.name);
         return Err(Diagnostic::new(Code::Sealed, message).help("tune before the engine is sealed").into());
@@ -51,4 +61,28 @@ pub(super) fn tune(
             Err(Diagnostic::new(Code::NoDevice, message).help(format!("build it with the feature `{feature}`")).into())
         }
     }
+}
+
+/// What cannot be measured.
+fn check(graph: &Verified<Graph>, options: &TuneOptions) -> Result<(), Diagnostic> {
+    let TuneOptions { rows, samples, launches, margin, graph: kernels, .. } = options;
+    let wrong = |message: String, help: &str| Err(Diagnostic::new(Code::CountOutOfRange, message).help(help));
+    if rows.is_empty() || rows.len() > MOST_ROWS || rows[0] == 0 || !rows.is_sorted_by(|a, b| a < b) {
+        let message =
+            format!("the numbers of rows to measure, {rows:?}, are not 1 to {MOST_ROWS} that ascend from 1 or more");
+        return wrong(message, "write them as in `--dim T=1,64,4096`");
+    }
+    if *samples == 0 || *launches == 0 {
+        return wrong(format!("{samples} samples of {launches} launches take no time"), "each is one at least");
+    }
+    if !margin.is_finite() || *margin < 0.0 {
+        return wrong(format!("the margin is {margin}"), "it is a share, 0 or more");
+    }
+    if kernels.shape.is_some() || !kernels.records {
+        let message =
+            "kernels of a forced shape, or for which no records are followed, have nothing to tune".to_owned();
+        return wrong(message, "leave `Options::shape` and `Options::records` as they are by default");
+    }
+    let extents = |rows: &u64| vec![*rows; graph.symbols.len()];
+    rows.iter().try_for_each(|rows| check_size(graph, &extents(rows)))
 }

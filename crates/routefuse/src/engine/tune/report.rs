@@ -1,7 +1,7 @@
 //! What a tuning is asked, and what it answers.
 
-use routefuse_ir::kernel::schedule::RowShape;
 use routefuse_ir::kernel::schedule::tuning::Tuning;
+use routefuse_ir::kernel::schedule::{RowShape, shape_of};
 use routefuse_ir::target::Target;
 use routefuse_passes::pipeline::Options;
 use routefuse_runtime::{Device, KeptTuning, KeyText};
@@ -11,8 +11,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TuneOptions {
-    /// The numbers of rows to measure, ascending: 1 to 65,536, close together where the shapes of routers meet. All dims of a graph take
-    /// each in turn.
+    /// The numbers of rows to measure, ascending: 1 to 65,536, close together where the shapes of routers meet. All dims of a
+    /// graph take each in turn.
     pub rows: Vec<u64>,
     /// Times that differ by a share of less than this are equal, and then the built-in choice stands. 0.03.
     pub margin: f64,
@@ -20,7 +20,7 @@ pub struct TuneOptions {
     pub samples: u32,
     /// Launches of one replay; fewer where there are many rows. 25.
     pub launches: u32,
-    /// Work before the first time is taken, so that the card's clocks are where they stay under load. 300 ms.
+    /// Work before times are taken of each number of rows, so that the card's clocks are where they stay under load. 100 ms.
     pub warm_up: Duration,
     /// After this time no further shapes are tried for a kernel: those in other blocks. 60 s.
     pub limit: Duration,
@@ -39,7 +39,7 @@ impl Default for TuneOptions {
             margin: 0.03,
             samples: 15,
             launches: 25,
-            warm_up: Duration::from_millis(300),
+            warm_up: Duration::from_millis(100),
             limit: Duration::from_secs(60),
             seed: 0,
             keep: true,
@@ -87,8 +87,8 @@ pub struct KernelTuning {
     pub key: KeyText,
     /// The built-in shapes, for more and more rows.
     pub built_in: Vec<RowShape>,
-    /// The record: what was chosen, and the times. They are of a launch of the whole graph; its other kernels have the shapes that they
-    /// have without this record.
+    /// The record: what was chosen, and the times. They are of a launch of the whole graph, whose other kernels have the shapes
+    /// that they have without this record.
     pub tuning: Tuning,
     /// Where the record is kept beside memory; `None` if it was not to be kept.
     pub kept: Option<KeptTuning>,
@@ -102,13 +102,13 @@ impl KernelTuning {
 
     /// The built-in shape for this many rows.
     pub fn built_in_for(&self, rows: u64) -> Option<RowShape> {
-        self.built_in.iter().find(|s| s.most_rows.is_none_or(|most| rows <= most)).copied()
+        shape_of(&self.built_in, rows)
     }
 
     /// Nanoseconds of a launch over each of the measured numbers of rows: with the built-in shapes, and with the chosen ones.
     pub fn before_and_after(&self) -> Vec<(u64, u64)> {
         let time = |shape: Option<RowShape>, at: usize| {
-            let shape = shape.map(|s| RowShape { most_rows: None, ..s });
+            let shape = shape.map(RowShape::any_rows);
             let trial = self.tuning.trials.iter().find(|t| Some(t.shape) == shape);
             trial.map_or(0, |t| t.ns[at])
         };
