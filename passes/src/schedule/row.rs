@@ -5,14 +5,13 @@
 //! lanes would have to keep too much, all threads of a block share a row (the *block* shape).
 
 use super::{HOST_WIDTH, domains};
-use routefuse_ir::DType;
-use routefuse_ir::kernel::analysis::cost_with_operands;
+use routefuse_ir::kernel::analysis::{cost_with_operands, ordered};
 use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division, NARROW};
 use routefuse_ir::kernel::schedule::code_size::{CodeSize, stores_by_domain};
 use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, columns_of_a_lane, kept_bytes};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
-use routefuse_ir::op::{BinaryOp, ReduceOp, ScalarOp, TopKOrder, UnaryOp};
+use routefuse_ir::op::{ReduceOp, TopKOrder};
 use routefuse_ir::target::{Target, TargetKind};
 
 /// Columns of the widest row that a lane keeps where rows are few: little work each, more shuffles.
@@ -263,25 +262,10 @@ fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
 /// Whether all columns are chosen by floats of 16 bits, or by a softmax of such (or `by_softmax` alone), which have keys of their
 /// own.
 fn chooses_by_halves(kernel: &Kernel, by_softmax: bool) -> bool {
-    let scalar = |id: ValueId| match &kernel.value(id).kind {
-        ValueKind::Scalar(op, operands) => Some((*op, operands)),
-        _ => None,
-    };
-    let is_half = |id: ValueId| matches!(kernel.value(id).dtype, DType::Bf16 | DType::F16);
-    let halves = |id: ValueId| match scalar(id) {
-        Some((ScalarOp::Cast(DType::F32), operands)) => is_half(operands[0]),
-        _ => is_half(id),
-    };
-    let softmax = |id: ValueId| {
-        let (ScalarOp::Binary(BinaryOp::Div), operands) = scalar(id)? else { return None };
-        let (ScalarOp::Unary(UnaryOp::Exp), operands) = scalar(operands[0])? else { return None };
-        let (ScalarOp::Binary(BinaryOp::Sub), operands) = scalar(operands[0])? else { return None };
-        Some(halves(operands[0]))
-    };
     let chosen = kernel.values.iter().filter_map(|v| v.kind.row_value());
     chosen
         .filter(|row| matches!(row.op, RowOp::TopK { .. }))
-        .all(|row| (halves(row.value) && !by_softmax) || softmax(row.value).unwrap_or(false))
+        .all(|row| ordered(kernel, row.value, row.width).is_some_and(|by| by.softmax.is_some() || !by_softmax))
 }
 
 /// Segments of a row value's operand.

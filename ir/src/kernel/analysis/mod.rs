@@ -5,12 +5,14 @@
 //! the operations, in [`crate::op::table`].
 
 mod cost;
+mod ordered;
 mod reached;
 mod sign;
 mod traps;
 mod users;
 
 pub use cost::{cost, cost_with_operands};
+pub use ordered::{Ordered, ordered};
 pub use reached::{reached, reached_from};
 pub use sign::{is_arithmetic, is_not_above_0, no_negative_zero};
 pub use traps::may_trap;
