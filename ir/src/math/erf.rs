@@ -1,7 +1,8 @@
 //! The error function.
 
-use super::exp::{LN_2, LOG2_E, ROUND_TO_INTEGER, exp_reduced};
+use super::exp::exp_in_factors;
 use super::machine::{ScalarMachine, canonical_nan_of, horner};
+use super::rounding::with_sign_of;
 
 /// erf x ≈ x + x·(c₀ + c₁ x² + … + c₆ x¹²) for |x| ≤ 0.92; relative error of the unrounded fit 4·10⁻¹⁰.
 const SMALL_COEFFICIENTS: [u32; 7] =
@@ -29,21 +30,12 @@ pub fn erf<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     let tail = horner(m, square, &SMALL_COEFFICIENTS);
     let small = m.ffma(tail, y, y);
 
-    // e^−p, p in [1.6, 18): a single constant for ln 2 and a single factor 2ⁿ are enough.
+    // e^−p, p in [1.6, 18).
     let tail = horner(m, y, &LARGE_COEFFICIENTS);
     let power = m.ffma(tail, y, y);
     let power = m.fneg(power);
-    let magic = m.f32(ROUND_TO_INTEGER + 127.0);
-    let log2_e = m.f32(LOG2_E);
-    let shifted = m.ffma(power, log2_e, magic);
-    let n = m.fsub(shifted, magic);
-    let minus_ln_2 = m.f32(-LN_2);
-    let r = m.ffma(n, minus_ln_2, power);
-    let e = exp_reduced(m, r);
+    let (e, scale) = exp_in_factors(m, power);
     let e = m.fneg(e);
-    let scale = m.bitcast_to_i32(shifted);
-    let scale = m.ishl(scale, 23);
-    let scale = m.bitcast_to_f32(scale);
     let one = m.f32(1.0);
     let large = m.ffma(e, scale, one);
 
@@ -51,11 +43,6 @@ pub fn erf<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     let is_small = m.flt(y, limit);
     let result = m.select_f32(is_small, small, large);
 
-    let sign_mask = m.i32(i32::MIN);
-    let sign = m.bitcast_to_i32(x);
-    let sign = m.iand(sign, sign_mask);
-    let result = m.bitcast_to_i32(result);
-    let result = m.ior(result, sign);
-    let result = m.bitcast_to_f32(result);
+    let result = with_sign_of(m, x, result);
     canonical_nan_of(m, x, result)
 }

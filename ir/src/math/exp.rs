@@ -129,6 +129,20 @@ fn times_two_to<M: ScalarMachine>(m: &mut M, power: M::F32, shifted: M::F32) -> 
     m.fmul(scaled, second)
 }
 
+/// e^x in two factors, the second a power of two, for x from −18 to 20: a single constant for ln 2 and a single factor are enough.
+pub(super) fn exp_in_factors<M: ScalarMachine>(m: &mut M, x: M::F32) -> (M::F32, M::F32) {
+    let magic = m.f32(ROUND_TO_INTEGER + 127.0);
+    let log2_e = m.f32(LOG2_E);
+    let shifted = m.ffma(x, log2_e, magic);
+    let n = m.fsub(shifted, magic);
+    let minus_ln_2 = m.f32(-LN_2);
+    let r = m.ffma(n, minus_ln_2, x);
+    let power = exp_reduced(m, r);
+    let scale = m.bitcast_to_i32(shifted);
+    let scale = m.ishl(scale, 23);
+    (power, m.bitcast_to_f32(scale))
+}
+
 /// e^r for |r| ≤ ln 2 / 2 (and a rounding error more).
 pub(super) fn exp_reduced<M: ScalarMachine>(m: &mut M, r: M::F32) -> M::F32 {
     horner(m, r, &COEFFICIENTS)

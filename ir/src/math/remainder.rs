@@ -5,7 +5,7 @@
 //! PyTorch has it.
 
 use super::machine::ScalarMachine;
-use super::rounding::floor;
+use super::rounding::{floor, with_sign_of};
 
 /// Bits of the quotient that one step finds: with them the product of a remainder and a power of two is below 2⁴⁷, and the digit below
 /// 2²², where adding [`ROUND_TO_INTEGER`](super::exp::ROUND_TO_INTEGER) rounds to an integer.
@@ -69,12 +69,7 @@ pub fn fmod<M: ScalarMachine>(m: &mut M, a: M::F32, b: M::F32) -> M::F32 {
     let size = m.select_f32(finite, size, nan);
     let divides = m.flt(zero, size_b);
     let size = m.select_f32(divides, size, nan);
-    let sign_mask = m.i32(i32::MIN);
-    let sign = m.bitcast_to_i32(a);
-    let sign = m.iand(sign, sign_mask);
-    let size = m.bitcast_to_i32(size);
-    let signed = m.ior(size, sign);
-    m.bitcast_to_f32(signed)
+    with_sign_of(m, a, size)
 }
 
 /// The remainder of [`div_floor`]: that of [`fmod`], and where it is not 0 and of the other sign than b, b added to it, rounded (torch's

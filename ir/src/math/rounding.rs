@@ -74,12 +74,12 @@ fn restored<M: ScalarMachine>(m: &mut M, x: M::F32, magnitude: M::F32, integer: 
     m.select_f32(has_fraction, signed, x)
 }
 
-/// `integer`, which is not of the other sign than x, with the sign of x if it is a zero. Of a NaN, a NaN.
-fn with_sign_of<M: ScalarMachine>(m: &mut M, x: M::F32, integer: M::F32) -> M::F32 {
+/// `size`, which is not of the other sign than x unless it is a zero, with the sign of x. Of a NaN, a NaN.
+pub(super) fn with_sign_of<M: ScalarMachine>(m: &mut M, x: M::F32, size: M::F32) -> M::F32 {
     let sign_mask = m.i32(i32::MIN);
     let sign = m.bitcast_to_i32(x);
     let sign = m.iand(sign, sign_mask);
-    let bits = m.bitcast_to_i32(integer);
+    let bits = m.bitcast_to_i32(size);
     let bits = m.ior(bits, sign);
     m.bitcast_to_f32(bits)
 }

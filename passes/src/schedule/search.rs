@@ -22,8 +22,9 @@ pub struct Found {
 /// Measures shapes of the kernel on the target, and chooses among them: first the shapes of its schedule and those with other
 /// lanes, then the best ones in other blocks. `measure` gives, for the first of some shapes, as many as it has time for, the
 /// nanoseconds of a launch over each of `rows`, which ascend. Each round measures the built-in shapes too, by whose times those of
-/// later rounds are made comparable: the card's clocks may have changed since. Times that differ by a share of less than `margin` are equal, and of equals the built-in shape is
-/// taken, so that noise chooses nothing. `None` if there is nothing to choose: on the host, and without row values.
+/// later rounds are made comparable: the card's clocks may have changed since. Times that differ by a share of less than `margin`
+/// are equal, and of equals the built-in shape is taken, so that noise chooses nothing. `None` if there is nothing to choose: on
+/// the host, and without row values.
 ///
 /// # Errors
 /// Those of `measure`.
