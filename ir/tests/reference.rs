@@ -1,4 +1,4 @@
-//! `docs/ir.md` says what the op table, the inference and the doc comments say, and the table says of dtypes what the
+//! `docs/reference/ir.md` says what the op table, the inference and the doc comments say, and the table says of dtypes what the
 //! inference does. `make snapshots` writes the document anew.
 
 use routefuse_ir::dim::{Dim, SymbolId};
@@ -23,14 +23,14 @@ fn root() -> PathBuf {
 
 #[test]
 fn docs_ir_is_what_the_sources_say() {
-    let path = root().join("docs/ir.md");
+    let path = root().join("docs/reference/ir.md");
     let expected = reference();
     if std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always") {
         std::fs::write(&path, &expected).expect("written");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     let differs = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
-    assert!(found == expected, "docs/ir.md is out of date (`make snapshots` writes it): {differs:?}");
+    assert!(found == expected, "docs/reference/ir.md is out of date (`make snapshots` writes it): {differs:?}");
 }
 
 /// Of each group of operands by itself, with the others of dtypes that the op takes.

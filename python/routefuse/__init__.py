@@ -7,7 +7,7 @@
 
     outputs = kernel(*inputs)                      # torch tensors, or numpy arrays on the host
 
-`docs/python.md` of the repository goes through all of it.
+`docs/guides/python.md` of the repository goes through all of it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
     b.output("out", b.gather(table, ids, out_of_range="pass"))
     kernel = routefuse.compile(b)
 
-Every operation of `docs/ir.md` is a method of its name, with the operands by position and the attributes by keyword; a name
+Every operation of `docs/reference/ir.md` is a method of its name, with the operands by position and the attributes by keyword; a name
 that Python has for itself has an underscore behind it (`and_`, `or_`, `not_`). Numbers may stand for operands beside a value.
 The operators of Python mean the operations that they look like. Types are inferred, and checked, by `finish`.
 """

@@ -4,7 +4,7 @@ Each preset is a function of this module, made of the compiler's own table: `dee
 lists its options. `names()` lists the presets, `graph(name, **options)` gives the graph alone.
 
 Options are given as Python values: True, 8, 2.5, "static"; a pair such as `expert_parallel=(48, 3)` is written "48:3".
-`docs/routing.md` of the repository has the formulas and their sources.
+`docs/reference/routing.md` of the repository has the formulas and their sources.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def test_example(path):
     assert run(str(path))
 
 
-@pytest.mark.parametrize("document", ["python/README.md", "docs/python.md"])
+@pytest.mark.parametrize("document", ["python/README.md", "docs/guides/python.md"])
 def test_first_example_of(document):
     pytest.importorskip("numpy")
     program = re.search(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S)[1]

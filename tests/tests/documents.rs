@@ -97,10 +97,10 @@ fn first_sentences() {
     );
 }
 
-/// `docs/modules.md`: every file with its first sentence.
+/// `docs/reference/modules.md`: every file with its first sentence.
 fn module_map() -> String {
     let mut out = "# Modules\nEvery source file with the first sentence of its documentation, by folder. `make snapshots` writes this \
-                   list from the sources.\n[`architecture.md`](architecture.md) has the same by folder, and the way of a graph \
+                   list from the sources.\n[`architecture.md`](../explanation/architecture.md) has the same by folder, and the way of a graph \
                    through them.\n"
         .to_owned();
     for tree in trees() {
@@ -121,16 +121,16 @@ fn module_map() -> String {
 
 #[test]
 fn modules_are_what_the_sources_say() {
-    let (path, expected) = (root().join("docs/modules.md"), module_map());
+    let (path, expected) = (root().join("docs/reference/modules.md"), module_map());
     if std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always") {
         std::fs::write(&path, &expected).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     let differs = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
-    assert!(found == expected, "docs/modules.md is out of date (`make snapshots` writes it): {differs:?}");
+    assert!(found == expected, "docs/reference/modules.md is out of date (`make snapshots` writes it): {differs:?}");
 }
 
-/// A row of the table of targets, as `docs/targets.md` has it.
+/// A row of the table of targets, as `docs/reference/targets.md` has it.
 fn row(target: Target) -> String {
     let info = target.info();
     let abilities = info.abilities;
@@ -157,7 +157,7 @@ fn row(target: Target) -> String {
 
 #[test]
 fn targets_are_documented() {
-    let path = root().join("docs/targets.md");
+    let path = root().join("docs/reference/targets.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let head = "|---|---|---|---:|---|\n";
     let (before, table) = text.split_once(head).expect("a table");
@@ -168,10 +168,10 @@ fn targets_are_documented() {
         std::fs::write(&path, &expected).unwrap();
     }
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text == expected, "docs/targets.md is out of date (`make snapshots` writes its table): {rows}");
+    assert!(text == expected, "docs/reference/targets.md is out of date (`make snapshots` writes its table): {rows}");
     for info in Target::all().map(Target::info).filter(|info| !info.processors.is_empty()) {
         let line = format!("\n| `{}` | {} |\n", info.name, info.processors.join(", "));
-        assert!(text.contains(&line), "docs/targets.md does not say what {} runs on: {line}", info.name);
+        assert!(text.contains(&line), "docs/reference/targets.md does not say what {} runs on: {line}", info.name);
     }
 }
 
@@ -201,7 +201,8 @@ fn quoted(text: &str) -> Vec<String> {
 /// A new folder of sources has a place in the map, and the map has no folder that is gone.
 #[test]
 fn the_map_has_every_folder() {
-    let map: BTreeSet<String> = quoted(&section("docs/architecture.md", "Module map")).into_iter().collect();
+    let map: BTreeSet<String> =
+        quoted(&section("docs/explanation/architecture.md", "Module map")).into_iter().collect();
     let mut missing = vec![];
     for tree in trees() {
         for file in sources(&tree) {
@@ -211,7 +212,7 @@ fn the_map_has_every_folder() {
             }
         }
     }
-    assert!(missing.is_empty(), "docs/architecture.md, Module map: nothing is said of {missing:?}");
+    assert!(missing.is_empty(), "docs/explanation/architecture.md, Module map: nothing is said of {missing:?}");
 }
 
 #[test]
@@ -225,7 +226,7 @@ fn invariants_name_tests_that_exist() {
             Some(name.to_owned())
         }));
     }
-    let table = section("docs/architecture.md", "Invariants");
+    let table = section("docs/explanation/architecture.md", "Invariants");
     let rows: Vec<&str> = table.lines().filter(|l| l.starts_with("| ")).skip(1).collect();
     assert!(rows.len() >= 10, "{} invariants", rows.len());
     for row in rows {
@@ -234,7 +235,7 @@ fn invariants_name_tests_that_exist() {
         assert!(!names.is_empty(), "nothing holds {row}");
         for name in names {
             let lint = name.contains(['-', ' ', '/', ':', '!']);
-            assert!(lint || tests.contains(&name), "docs/architecture.md names no test: {name}");
+            assert!(lint || tests.contains(&name), "docs/explanation/architecture.md names no test: {name}");
         }
     }
 }
@@ -264,7 +265,7 @@ fn path_of(text: &str) -> Option<&str> {
 fn paths_in_documents_exist() {
     let mut gone = vec![];
     // The list of modules is written by another test, of sentences that name files from where they stand.
-    for document in documents().into_iter().filter(|d| d != "docs/modules.md") {
+    for document in documents().into_iter().filter(|d| d != "docs/reference/modules.md") {
         for text in quoted(&read(&document)) {
             if let Some(path) = path_of(&text)
                 && !root().join(path).exists()

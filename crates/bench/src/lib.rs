@@ -1,6 +1,6 @@
 //! What the benchmarks share: the chains, and launches.
 //!
-//! `cargo bench -p routefuse-bench` runs all of them, `-- NAME` some; `docs/results.md` says what they measure.
+//! `cargo bench -p routefuse-bench` runs all of them, `-- NAME` some; `docs/lab-notes/results.md` says what they measure.
 
 mod launch;
 

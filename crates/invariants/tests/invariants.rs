@@ -1,4 +1,4 @@
-//! What must hold of the sources, one test an invariant. `docs/architecture.md` cites them by the names of these tests.
+//! What must hold of the sources, one test an invariant. `docs/explanation/architecture.md` cites them by the names of these tests.
 //!
 //! Each message says what is wrong, where, and what would be right.
 

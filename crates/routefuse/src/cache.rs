@@ -1,9 +1,9 @@
 //! Where compiled kernels are kept, and under which keys.
 //!
-//! A bundle is machine code of whoever made it: [`Trust`] says whose is run (`docs/security.md`).
+//! A bundle is machine code of whoever made it: [`Trust`] says whose is run (`docs/explanation/security.md`).
 //!
 //! A [`KernelCache`] holds loaded kernels. Behind it are [bundles](Bundle), a [directory](DiskCache) that processes share and,
-//! with the feature `remote`, an object store that machines share (`RemoteCache`). `docs/cache.md` has all of it in order;
+//! with the feature `remote`, an object store that machines share (`RemoteCache`). `docs/guides/cache.md` has all of it in order;
 //! [`EngineBuilder`](crate::engine::EngineBuilder) is where an engine is given them.
 
 pub use routefuse_ir::kernel::schedule::tuning::{Trial, Tuning};

@@ -1,4 +1,4 @@
-//! The presets: what their options do, what they refuse, and that `docs/routing.md` has them all.
+//! The presets: what their options do, what they refuse, and that `docs/reference/routing.md` has them all.
 
 use routefuse::ir::interp;
 use routefuse::models::{self, ModelOptions, PRESETS, Preset};
@@ -62,7 +62,7 @@ fn with_table(text: &str, marker: &str, table: &str) -> String {
 
 #[test]
 fn the_documentation_has_every_model_and_option() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/routing.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/routing.md");
     let found = std::fs::read_to_string(&path).unwrap();
     let expected = with_table(&found, "models", &table_of_models());
     let expected = with_table(&expected, "options", &table_of_options());
@@ -71,7 +71,7 @@ fn the_documentation_has_every_model_and_option() {
     }
     let found = std::fs::read_to_string(&path).unwrap();
     let differs = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
-    assert!(found == expected, "docs/routing.md is out of date (`make snapshots` writes it): {differs:?}");
+    assert!(found == expected, "docs/reference/routing.md is out of date (`make snapshots` writes it): {differs:?}");
 }
 
 fn graph(name: &str, options: &[(&str, &str)]) -> Result<String, String> {

@@ -9,7 +9,7 @@
     op = kernel.as_op("routefuse::name")                     # an op, for models that torch.compile takes
     torch.compile(function, backend="routefuse")             # for trials
 
-`docs/python.md` of the repository says where torch means something else than routefuse.
+`docs/guides/python.md` of the repository says where torch means something else than routefuse.
 """
 
 from __future__ import annotations

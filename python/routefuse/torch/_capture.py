@@ -57,7 +57,7 @@ def capture(
     Random numbers are refused unless `random="philox"`: then each call draws a seed from torch's generator on the device (or
     from `generator`), and the kernel makes of it numbers that are distributed as torch's are, and are others.
 
-    Where torch means something else than routefuse, `docs/python.md` has the list. Raises CaptureError for a function that does
+    Where torch means something else than routefuse, `docs/guides/python.md` has the list. Raises CaptureError for a function that does
     not become a kernel, with the operation, the reason and the line of its source.
     """
     arguments = _Arguments(function, examples, dict(static or {}), scalars)

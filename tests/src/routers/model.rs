@@ -1,4 +1,4 @@
-//! The formulas of `docs/routing.md`, written down once more: sizes and routes of every model.
+//! The formulas of `docs/reference/routing.md`, written down once more: sizes and routes of every model.
 
 /// The score of a logit.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -38,7 +38,10 @@ fn all(out: &mut impl Write) -> std::io::Result<()> {
             p.models
         )?;
     }
-    writeln!(out, "\n`routefuse models NAME` has a model's formula and options; docs/routing.md says what they mean.")
+    writeln!(
+        out,
+        "\n`routefuse models NAME` has a model's formula and options; docs/reference/routing.md says what they mean."
+    )
 }
 
 fn experts(p: &Preset) -> String {

@@ -39,7 +39,7 @@ fn stages_before_machine_code_read_back() {
 fn pictures() {
     let path = example("e_post_chain");
     let svg = routefuse(&["dump", &path, "--stage", "svg"]).ok();
-    assert_eq!(svg, include_str!("../../../../docs/post_chain.svg"));
+    assert_eq!(svg, include_str!("../../../../docs/pictures/post_chain.svg"));
     let dot = routefuse(&["dump", &path, "--stage", "dot"]).ok();
     assert!(dot.starts_with("digraph \"post_chain\" {\n") && dot.ends_with("}\n"), "{dot}");
     assert!(dot.contains("as compiled: 1 kernel; 174 bytes a row"), "{dot}");

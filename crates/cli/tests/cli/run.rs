@@ -248,7 +248,8 @@ fn f12_an_input_may_be_columns_of_a_wider_file() {
 
 #[test]
 fn f10_the_reference_has_the_limits_of_the_program() {
-    let reference = fs::read_to_string(examples().join("../docs/ir.md")).expect("the reference is in the repository");
+    let reference =
+        fs::read_to_string(examples().join("../docs/reference/ir.md")).expect("the reference is in the repository");
     assert!(reference.contains("| tensors that `run` and `bench` make from a seed | 4 GiB |"));
     let path = example("c_pack");
     routefuse(&["run", &path, "--dim", "T=1000000000", "--seed", "1"]).fails(1, &["RF0614", "larger than 4 GiB"]);

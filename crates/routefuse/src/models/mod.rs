@@ -2,7 +2,7 @@
 //!
 //! A [`Preset`] is data: sizes and a [`Route`], from which one builder makes the graph of every model. [`ModelOptions`]
 //! choose what engines choose: load balancing, padding, shared experts, what is packed, dtypes. An option that a model has
-//! nothing for is an error that says what it has. `docs/routing.md` has the formulas and their sources.
+//! nothing for is an error that says what it has. `docs/reference/routing.md` has the formulas and their sources.
 //!
 //! ```
 //! use routefuse::models::{self, ModelOptions};

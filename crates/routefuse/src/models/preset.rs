@@ -27,7 +27,7 @@ pub struct Preset {
     pub scale: Option<f32>,
     /// How experts are chosen and weighted.
     pub route: Route,
-    /// The row of the selection in `docs/routing.md`: R1 to R11.
+    /// The row of the selection in `docs/reference/routing.md`: R1 to R11.
     pub row: &'static str,
     /// The formula.
     pub formula: &'static str,

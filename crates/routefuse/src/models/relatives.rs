@@ -15,7 +15,9 @@ pub(super) fn of(name: &str) -> String {
     let given = name.to_lowercase();
     let names = || PRESETS.iter().map(|p| p.name);
     if let Some((_, nearest, lacks)) = OTHERS.iter().find(|o| given.contains(o.0)) {
-        return format!("{lacks}; the nearest preset is `{nearest}`, and a graph says the rest (docs/routing.md)");
+        return format!(
+            "{lacks}; the nearest preset is `{nearest}`, and a graph says the rest (docs/reference/routing.md)"
+        );
     }
     if given.contains("moe++") {
         return "MoE++ is the preset `moe-plus-plus`".to_owned();

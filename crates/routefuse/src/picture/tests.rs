@@ -149,11 +149,14 @@ mod svg {
     #[test]
     fn the_picture_in_the_readme() {
         let svg = post_chain().svg().unwrap();
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/post_chain.svg");
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures/post_chain.svg");
         if std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always") {
             std::fs::write(&path, &svg).unwrap();
         }
-        assert!(std::fs::read_to_string(&path).is_ok_and(|file| file == svg), "docs/post_chain.svg: make snapshots");
+        assert!(
+            std::fs::read_to_string(&path).is_ok_and(|file| file == svg),
+            "docs/pictures/post_chain.svg: make snapshots"
+        );
     }
 
     #[test]

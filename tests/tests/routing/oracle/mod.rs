@@ -1,5 +1,5 @@
 //! Whole presets against an oracle: random combinations of model, options and hostile rows, with everything after the
-//! selection, and an implementation of the formulas of `docs/routing.md` that has no graph and no operation of routefuse's.
+//! selection, and an implementation of the formulas of `docs/reference/routing.md` that has no graph and no operation of routefuse's.
 
 mod after;
 mod choice;
