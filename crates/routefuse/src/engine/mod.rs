@@ -32,7 +32,7 @@ pub(crate) use lowered::Lowered;
 use crate::error::Error;
 use crate::inspect::KernelKey;
 #[cfg(feature = "graphs")]
-use crate::inspect::{self, Picture, Report, Stages};
+use crate::inspect::{self, Lowering, Picture, Report, Stages};
 use fingerprint::Fingerprint;
 #[cfg(feature = "graphs")]
 use rayon::ThreadPool;
@@ -270,6 +270,15 @@ impl Engine {
     #[cfg(feature = "graphs")]
     pub fn stages(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Stages, Error> {
         Ok(Stages::of(graph, &self.lowered(graph, *target, options)?))
+    }
+
+    /// The graph lowered once, to ask several things of it: stages, the report, the picture. No compiler is needed.
+    ///
+    /// # Errors
+    /// Those of [`Engine::compile`], but for the lack of a compiler.
+    #[cfg(feature = "graphs")]
+    pub fn lowering(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Lowering, Error> {
+        Ok(Lowering::new(graph, self.lowered(graph, *target, options)?))
     }
 
     /// The keys under which the code of a graph's kernels is kept: for each kernel, one a variant.

@@ -9,6 +9,8 @@ mod code;
 mod compiler_info;
 mod keys;
 #[cfg(feature = "graphs")]
+mod lowering;
+#[cfg(feature = "graphs")]
 pub(crate) mod metadata;
 #[cfg(feature = "graphs")]
 mod program_text;
@@ -17,11 +19,15 @@ mod stages;
 
 #[cfg(feature = "graphs")]
 pub use crate::picture::Picture;
+#[cfg(feature = "svg")]
+pub use crate::picture::{Drawn, DrawnArrow, DrawnBox, DrawnFrame};
 #[cfg(feature = "compiler")]
 pub use code::{CodeStages, Compilation, Module, code, compile, compile_until, export_tvm_ffi};
 #[cfg(feature = "compiler")]
 pub use compiler_info::{CompilerInfo, compiler_info};
 pub use keys::KernelKey;
+#[cfg(feature = "graphs")]
+pub use lowering::Lowering;
 #[cfg(feature = "graphs")]
 pub use routefuse_passes::explain::{
     Cost, DimTraffic, GatherReport, KernelReport, ParamReport, PassSummary, Report, ScheduleReport, Traffic,

@@ -2,7 +2,7 @@
 
 use super::label;
 use routefuse_ir::op::Op;
-use routefuse_ir::program::{Buffer, Port};
+use routefuse_ir::program::{Buffer, Port, Program};
 use routefuse_ir::visible::visible;
 use routefuse_ir::{Alias, Graph, NodeId, Verified};
 use routefuse_passes::explain::{Cost, DimTraffic, Report};
@@ -36,6 +36,29 @@ pub(super) struct Figure {
     pub hint: String,
     /// The kernel that it is in, an index of [`Drawing::kernels`].
     pub kernel: Option<usize>,
+    /// The value that it stands for.
+    pub value: Carried,
+}
+
+/// A value of the graph that is drawn, and what one copy of it takes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Carried {
+    /// Its name in that graph.
+    pub name: String,
+    /// Bytes for each row.
+    pub row_bytes: u64,
+    /// Bytes in all, where it has no rows.
+    pub once_bytes: u64,
+}
+
+impl Carried {
+    fn of(g: &Graph, id: NodeId) -> Carried {
+        let node = g.node(id);
+        let bytes = node.ty.row_elements().unwrap_or(0).saturating_mul(node.ty.dtype.size());
+        let per_row = node.ty.row_symbol().is_some();
+        let (row_bytes, once_bytes) = if per_row { (bytes, 0) } else { (0, bytes) };
+        Carried { name: node.name.clone(), row_bytes, once_bytes }
+    }
 }
 
 /// An arrow from a value to where it is used.
@@ -59,9 +82,9 @@ pub(super) struct Drawing {
 }
 
 impl Drawing {
-    fn add(&mut self, kind: Kind, lines: &[String], kernel: Option<usize>) -> usize {
+    fn add(&mut self, kind: Kind, lines: &[String], kernel: Option<usize>, value: Carried) -> usize {
         let hint = lines.join(" → ");
-        self.boxes.push(Figure { kind, lines: lines.iter().map(|l| label::short(l)).collect(), hint, kernel });
+        self.boxes.push(Figure { kind, lines: lines.iter().map(|l| label::short(l)).collect(), hint, kernel, value });
         self.boxes.len() - 1
     }
 
@@ -72,13 +95,13 @@ impl Drawing {
     }
 
     fn constant(&mut self, g: &Graph, id: NodeId, kernel: Option<usize>) -> usize {
-        self.add(Kind::Constant, &[label::constant(g, id)], kernel)
+        self.add(Kind::Constant, &[label::constant(g, id)], kernel, Carried::of(g, id))
     }
 
     /// An operation, and arrows from what it reads: `place(id)` is the box of an operand, if it is no constant.
     fn op(&mut self, g: &Graph, id: NodeId, kernel: Option<usize>, place: impl Fn(NodeId) -> Option<usize>) -> usize {
         let kind = if kernel.is_some() { Kind::Op } else { Kind::Kernel };
-        let own = self.add(kind, &[label::op(g, id), label::value(g, id)], kernel);
+        let own = self.add(kind, &[label::op(g, id), label::value(g, id)], kernel, Carried::of(g, id));
         for operand in g.operands(id) {
             let from = match place(operand) {
                 Some(from) => from,
@@ -97,7 +120,7 @@ pub(super) fn before(g: &Verified<Graph>, report: &Report) -> Drawing {
     let mut boxes: HashMap<NodeId, usize> = HashMap::new();
     for input in &g.inputs {
         let lines = [visible(&input.name).into_owned(), visible(&g.node(input.node).ty.text(&g.symbols)).into_owned()];
-        boxes.insert(input.node, d.add(Kind::Input, &lines, None));
+        boxes.insert(input.node, d.add(Kind::Input, &lines, None, Carried::of(g, input.node)));
     }
     // A verified graph has no cycle.
     for id in g.topological().unwrap_or_default() {
@@ -108,7 +131,7 @@ pub(super) fn before(g: &Verified<Graph>, report: &Report) -> Drawing {
     }
     for (i, output) in g.outputs.iter().enumerate() {
         let lines = [visible(&output.name).into_owned(), visible(&g.output_type(i).text(&g.symbols)).into_owned()];
-        let own = d.add(Kind::Output, &lines, None);
+        let own = d.add(Kind::Output, &lines, None, Carried::of(g, output.node));
         let from = boxes.get(&output.node).copied();
         let from = from.unwrap_or_else(|| d.constant(g, output.node, None));
         d.arrow(from, own);
@@ -120,19 +143,21 @@ pub(super) fn before(g: &Verified<Graph>, report: &Report) -> Drawing {
 pub(super) fn after(compiled: &Compiled, report: &Report) -> Drawing {
     let (g, program) = (compiled.source(), &compiled.program);
     let mut d = Drawing { title: format!("as compiled: {}", cost(&report.after, "")), ..Drawing::default() };
-    let inputs: Vec<usize> =
-        program.inputs.iter().map(|p| d.port(Kind::Input, p, &program.inputs, &g.symbols)).collect();
-    let outputs: Vec<usize> =
-        program.outputs.iter().map(|p| d.port(Kind::Output, p, &program.inputs, &g.symbols)).collect();
+    let node_of_name: HashMap<&str, NodeId> =
+        g.topological().unwrap_or_default().iter().map(|id| (g.node(*id).name.as_str(), *id)).collect();
+    let inputs = program.inputs.iter().zip(&g.inputs);
+    let inputs: Vec<usize> = inputs.map(|(p, i)| d.port(Kind::Input, p, program, g, i.node)).collect();
+    let outputs = program.outputs.iter().zip(&g.outputs);
+    let outputs: Vec<usize> = outputs.map(|(p, o)| d.port(Kind::Output, p, program, g, o.node)).collect();
     let workspace: Vec<usize> = program
         .intermediates
         .iter()
         .map(|i| {
-            d.add(Kind::Workspace, &[visible(&i.name).into_owned(), visible(&i.ty.text(&g.symbols)).into_owned()], None)
+            let lines = [visible(&i.name).into_owned(), visible(&i.ty.text(&g.symbols)).into_owned()];
+            let value = node_of_name.get(i.name.as_str()).map_or_else(Carried::default, |id| Carried::of(g, *id));
+            d.add(Kind::Workspace, &lines, None, value)
         })
         .collect();
-    let node_of_name: HashMap<&str, NodeId> =
-        g.topological().unwrap_or_default().iter().map(|id| (g.node(*id).name.as_str(), *id)).collect();
     let input_of_node: HashMap<NodeId, usize> = g.inputs.iter().enumerate().map(|(i, n)| (n.node, i)).collect();
     // Where earlier kernels have stored a value.
     let mut stored: HashMap<NodeId, Vec<(Buffer, usize)>> = HashMap::new();
@@ -164,7 +189,8 @@ pub(super) fn after(compiled: &Compiled, report: &Report) -> Drawing {
                 continue;
             }
             let from = inside.get(&node).copied().unwrap_or_else(|| {
-                let copy = d.add(Kind::Op, &["copy".to_owned(), label::value(g, node)], Some(kernel));
+                let copy =
+                    d.add(Kind::Op, &["copy".to_owned(), label::value(g, node)], Some(kernel), Carried::of(g, node));
                 let from = in_memory(node).unwrap_or_else(|| d.constant(g, node, Some(kernel)));
                 d.arrow(from, copy);
                 copy
@@ -180,7 +206,8 @@ pub(super) fn after(compiled: &Compiled, report: &Report) -> Drawing {
 }
 
 impl Drawing {
-    fn port(&mut self, kind: Kind, port: &Port, inputs: &[Port], symbols: &[String]) -> usize {
+    fn port(&mut self, kind: Kind, port: &Port, program: &Program, g: &Graph, value: NodeId) -> usize {
+        let (inputs, symbols) = (&program.inputs, &g.symbols);
         let alias = match port.alias {
             Alias::None => String::new(),
             Alias::InPlace(i) => format!(" in_place({})", inputs[i].name),
@@ -189,7 +216,7 @@ impl Drawing {
         };
         let lines =
             [visible(&port.name).into_owned(), visible(&format!("{}{alias}", port.ty.text(symbols))).into_owned()];
-        self.add(kind, &lines, None)
+        self.add(kind, &lines, None, Carried::of(g, value))
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod dot;
 mod drawing;
+#[cfg(feature = "svg")]
+mod drawn;
 mod label;
 #[cfg(feature = "svg")]
 mod layout;
@@ -17,6 +19,8 @@ mod tests;
 use crate::engine::Lowered;
 use crate::error::Error;
 use drawing::Drawing;
+#[cfg(feature = "svg")]
+pub use drawn::{Drawn, DrawnArrow, DrawnBox, DrawnFrame};
 use routefuse_ir::{Graph, Verified};
 
 /// A graph before and after fusion. [`Engine::picture`](crate::Engine::picture) makes one.
@@ -53,12 +57,28 @@ impl Picture {
     /// `RF0112` if it has more than 500 boxes.
     #[cfg(feature = "svg")]
     pub fn svg(&self) -> Result<String, Error> {
+        self.check_size()?;
+        Ok(svg::write(self))
+    }
+
+    /// Both drawings, laid out, as data: the graph as it was written, and as its kernels compute it.
+    ///
+    /// # Errors
+    /// `RF0112` if one has more than 500 boxes.
+    #[cfg(feature = "svg")]
+    pub fn drawn(&self) -> Result<[Drawn; 2], Error> {
+        self.check_size()?;
+        Ok([&self.before, &self.after].map(Drawn::of))
+    }
+
+    #[cfg(feature = "svg")]
+    fn check_size(&self) -> Result<(), Error> {
         let most = self.before.boxes.len().max(self.after.boxes.len());
         if most > MOST_BOXES {
             let message = format!("the picture of `{}` has {most} boxes; at most {MOST_BOXES} are laid out", self.name);
             let help = "the stage `dot` has no limit: give it to a program that lays out large graphs";
             return Err(routefuse_ir::Diagnostic::new(routefuse_ir::Code::TooLarge, message).help(help).into());
         }
-        Ok(svg::write(self))
+        Ok(())
     }
 }

@@ -143,7 +143,7 @@ fn one_box(b: &Figure, r: Rectangle, out: &mut String) -> std::fmt::Result {
 }
 
 /// A smooth line through the points: straight at both ends, bent at each point between.
-fn curve(points: &[(f64, f64)]) -> String {
+pub(super) fn curve(points: &[(f64, f64)]) -> String {
     let mut path = String::new();
     for (i, (x, y)) in points.iter().enumerate() {
         // Writing to a String cannot fail.

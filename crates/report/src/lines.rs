@@ -1,0 +1,85 @@
+//! Which values stand on which line of a text.
+
+use crate::origin::Origin;
+use routefuse::ir::Kernel;
+use routefuse::{Graph, text};
+
+/// An empty list for each line of a text.
+pub(crate) fn none(text: &str) -> Vec<Vec<usize>> {
+    vec![vec![]; text.lines().count()]
+}
+
+/// Of a graph as `.route` text: the value that each statement defines, and for an output the one that it stores.
+pub(crate) fn of_graph(source: &str, origin: &Origin<'_>) -> Vec<Vec<usize>> {
+    let mut lines = none(source);
+    // A text that does not parse defines nothing.
+    let Ok(graph) = text::parse(source) else { return lines };
+    let starts: Vec<usize> =
+        std::iter::once(0).chain(source.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1)).collect();
+    let spans = graph.nodes().map(|n| (n.span, n.name.as_str()));
+    let outputs = graph.outputs.iter().map(|o| (o.span, graph.node(o.node).name.as_str()));
+    for (span, name) in spans.chain(outputs) {
+        let (Some(span), Some(value)) = (span, origin.find(name)) else { continue };
+        let line = starts.partition_point(|start| *start <= span.start) - 1;
+        if let Some(values) = lines.get_mut(line)
+            && !values.contains(&value)
+        {
+            values.push(value);
+        }
+    }
+    lines
+}
+
+/// Of a graph in the JSON form: the first line on which each name stands as a string of its own.
+pub(crate) fn of_json(source: &str, graph: &Graph) -> Vec<Vec<usize>> {
+    let mut lines = none(source);
+    let mut found = vec![false; graph.node_count()];
+    let names: Vec<String> = graph.nodes().map(|n| serde_json::json!(n.name).to_string()).collect();
+    for (values, line) in lines.iter_mut().zip(source.lines()) {
+        for (id, name) in names.iter().enumerate() {
+            if !found[id] && line.contains(name.as_str()) {
+                found[id] = true;
+                values.push(id);
+            }
+        }
+    }
+    lines
+}
+
+/// For each value of a kernel, the values of the graph that it was made for: those of its name; where it has none, those of
+/// the values that ask for it.
+pub(crate) fn behind(kernel: &Kernel, origin: &Origin<'_>) -> Vec<Vec<usize>> {
+    let named = |name: &str| origin.find(name).into_iter().collect::<Vec<_>>();
+    let mut behind: Vec<Vec<usize>> = kernel.values.iter().map(|v| named(&v.name)).collect();
+    // Users stand behind their operands.
+    for (i, value) in kernel.values.iter().enumerate().rev() {
+        let own = behind[i].clone();
+        for operand in value.kind.operands() {
+            let operand = operand.0 as usize;
+            if kernel.values[operand].name.is_empty() {
+                own.iter().for_each(|id| insert(&mut behind[operand], *id));
+            }
+        }
+    }
+    behind
+}
+
+/// Keeps a list ascending and without doubles.
+pub(crate) fn insert(list: &mut Vec<usize>, id: usize) {
+    if let Err(at) = list.binary_search(&id) {
+        list.insert(at, id);
+    }
+}
+
+/// Of a kernel's text: a line for the head, one a parameter, one a value, one a store, and what follows.
+pub(crate) fn of_kernel(kernel: &Kernel, text: &str, origin: &Origin<'_>) -> Vec<Vec<usize>> {
+    let behind = behind(kernel, origin);
+    let mut lines = none(text);
+    let params = kernel.params.iter().map(|p| origin.find(&p.name).into_iter().collect());
+    let stores = kernel.stores.iter().map(|s| behind[s.value.0 as usize].clone());
+    let of_lines = params.chain(behind.iter().cloned()).chain(stores);
+    for (line, values) in lines.iter_mut().skip(1).zip(of_lines) {
+        *line = values;
+    }
+    lines
+}

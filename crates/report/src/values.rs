@@ -1,0 +1,119 @@
+//! The values of the graph as it was written, and what became of each.
+
+use crate::lines::behind;
+use crate::model::{Launches, Place, Value};
+use crate::origin::Origin;
+use routefuse::diag::visible;
+use routefuse::inspect::{Lowering, Report};
+use routefuse::ir::Schedule;
+use routefuse::ir::ValueKind;
+use routefuse::ir::op::Op;
+use routefuse::{Graph, text};
+
+pub(crate) fn values(lowering: &Lowering, report: &Report, launches: &Launches, origin: &Origin<'_>) -> Vec<Value> {
+    let graph = lowering.graph();
+    let places = places(lowering, origin);
+    let statements = statements(graph);
+    let ranges = lowering.ranges();
+    let value = |(id, node): (usize, &routefuse::ir::Node)| {
+        let bytes = node.ty.row_elements().unwrap_or(0).saturating_mul(node.ty.dtype.size());
+        let per_row = node.ty.row_symbol().is_some();
+        let (row_bytes, once_bytes) = if per_row { (bytes, 0) } else { (0, bytes) };
+        Value {
+            id,
+            name: format!("%{}", visible(&node.name)),
+            r#type: visible(&node.ty.text(&graph.symbols)).into_owned(),
+            op: node.op.mnemonic().to_owned(),
+            text: statements[id].clone(),
+            range: ranges[id].map(|[low, high]| format!("[{low}, {high}]")),
+            place: places[id],
+            kernel: launches.after.iter().position(|l| l.values.contains(&id)),
+            row_bytes,
+            once_bytes,
+            note: note(&node.name, places[id], report),
+        }
+    };
+    graph.nodes().enumerate().map(value).collect()
+}
+
+/// The line of each value in the graph's text, without what stands around it.
+fn statements(graph: &Graph) -> Vec<String> {
+    let printed = text::print(graph);
+    let mut statements = vec![String::new(); graph.node_count()];
+    let names = Origin::of(graph);
+    // What was printed parses.
+    if let Ok(parsed) = text::parse(&printed) {
+        for node in parsed.nodes() {
+            if let (Some(span), Some(id)) = (node.span, names.find(&node.name)) {
+                statements[id] = printed.get(span.start..span.end).unwrap_or_default().trim().to_owned();
+            }
+        }
+    }
+    statements
+}
+
+/// Where each value is: memory wins over registers, and what is kept over what is not.
+fn places(lowering: &Lowering, origin: &Origin<'_>) -> Vec<Place> {
+    let graph = lowering.graph();
+    let names: Vec<&str> = graph.nodes().map(|node| node.name.as_str()).collect();
+    let mut places: Vec<Place> = vec![Place::Nowhere; names.len()];
+    for scheduled in lowering.kernels() {
+        let kernel = &scheduled.kernel;
+        let flat = matches!(scheduled.schedule, Schedule::Flat { .. });
+        let held = scheduled.schedule.held();
+        for ((id, value), behind) in kernel.values().zip(behind(kernel, origin)) {
+            let kept = flat || value.kind.is_row_value() || held.contains(&id);
+            let place = match value.kind {
+                ValueKind::Const(_) => Place::Code,
+                _ if kept => Place::Registers,
+                _ => Place::Recomputed,
+            };
+            // A value stands for the graph's value of its own name; others are steps on the way to it.
+            for id in behind.into_iter().filter(|id| names[*id] == value.name) {
+                places[id] = place;
+            }
+        }
+    }
+    // What only has parts in kernels is computed there, too.
+    for (scheduled, operations) in lowering.kernels().iter().zip(lowering.operations()) {
+        let flat = matches!(scheduled.schedule, Schedule::Flat { .. });
+        for id in operations.iter().filter_map(|name| origin.find(name)) {
+            if places[id] == Place::Nowhere {
+                places[id] = if flat { Place::Registers } else { Place::Recomputed };
+            }
+        }
+    }
+    for (place, node) in places.iter_mut().zip(graph.nodes()) {
+        if matches!(node.op, Op::Const(_)) {
+            *place = Place::Code;
+        }
+    }
+    for intermediate in &lowering.program().intermediates {
+        if let Some(id) = origin.find(&intermediate.name) {
+            places[id] = Place::Memory;
+        }
+    }
+    for output in &graph.outputs {
+        if let Some(id) = origin.find(&graph.node(output.node).name) {
+            places[id] = Place::Output;
+        }
+    }
+    for input in &graph.inputs {
+        if let Some(id) = origin.find(&graph.node(input.node).name) {
+            places[id] = Place::Input;
+        }
+    }
+    places
+}
+
+fn note(name: &str, place: Place, report: &Report) -> String {
+    let mut notes = Vec::new();
+    if let Some(gather) = report.gathers.iter().find(|g| g.gather == name) {
+        let (is, why) = (if gather.proved { "proved in range" } else { "checked at run time" }, gather.why.join("; "));
+        notes.push(format!("indices {is}: {why}"));
+    }
+    if place == Place::Nowhere {
+        notes.push("the passes left no operation of it".to_owned());
+    }
+    visible(&notes.join("; ")).into_owned()
+}

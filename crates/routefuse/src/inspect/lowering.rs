@@ -1,0 +1,83 @@
+//! One lowering of a graph, of which everything before machine code is asked.
+
+use super::{Picture, Report, Stages};
+use crate::engine::Lowered;
+use crate::error::Error;
+use routefuse_ir::kernel::schedule::Scheduled;
+use routefuse_ir::program::Program;
+use routefuse_ir::{Graph, Verified};
+use routefuse_passes::range::Ranges;
+
+/// A graph on its way to a target, as far as it goes without machine code. [`Engine::lowering`](crate::Engine::lowering) makes
+/// one; the methods say the same as those of the engine, and the graph is lowered once for all of them.
+pub struct Lowering {
+    graph: Verified<Graph>,
+    lowered: Lowered,
+}
+
+impl Lowering {
+    pub(crate) fn new(graph: &Verified<Graph>, lowered: Lowered) -> Lowering {
+        Lowering { graph: graph.clone(), lowered }
+    }
+
+    /// The graph as it was written.
+    pub fn graph(&self) -> &Verified<Graph> {
+        &self.graph
+    }
+
+    /// The graph whose operations the kernels compute: the canonical one, or without fusion the one that was written (with its
+    /// macro operations expanded, where one is too much for a kernel).
+    pub fn source(&self) -> &Verified<Graph> {
+        self.lowered.compiled().source()
+    }
+
+    /// The kernels and the buffers between them.
+    pub fn program(&self) -> &Program {
+        self.lowered.program()
+    }
+
+    /// The kernels with their schedules, in the order in which they run.
+    pub fn kernels(&self) -> &[Verified<Scheduled>] {
+        self.lowered.kernels()
+    }
+
+    /// For each kernel, the names in [`Lowering::source`] of the operations that it computes, operands first. One can be in
+    /// several kernels.
+    pub fn operations(&self) -> Vec<Vec<&str>> {
+        let source = self.source();
+        let names = |ops: &Vec<_>| ops.iter().map(|id| source.node(*id).name.as_str()).collect();
+        self.lowered.compiled().ops().iter().map(names).collect()
+    }
+
+    /// The stages as text.
+    pub fn stages(&self) -> Stages {
+        Stages::of(&self.graph, &self.lowered)
+    }
+
+    /// What became of the graph and why.
+    ///
+    /// # Errors
+    /// Only by a defect of routefuse.
+    pub fn report(&self) -> Result<Report, Error> {
+        Ok(self.lowered.report()?)
+    }
+
+    /// The graph as it was written beside the kernels.
+    ///
+    /// # Errors
+    /// Only by a defect of routefuse.
+    pub fn picture(&self) -> Result<Picture, Error> {
+        Picture::of(&self.graph, &self.lowered)
+    }
+
+    /// Between which bounds each integer of the graph as it was written lies, for every value in order of [`Graph::nodes`]; `None`
+    /// for floats. A range that is every value of the dtype is `None` too: it says nothing.
+    pub fn ranges(&self) -> Vec<Option<[i128; 2]>> {
+        let ranges = Ranges::of(&self.graph);
+        let known = |id| {
+            let whole = routefuse_passes::range::Interval::of_dtype(self.graph.node(id).ty.dtype);
+            ranges.get(id).filter(|range| Some(*range) != whole).map(|range| [range.lo, range.hi])
+        };
+        self.graph.node_ids().map(known).collect()
+    }
+}
