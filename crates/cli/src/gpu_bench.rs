@@ -29,7 +29,7 @@ pub fn launches(rows: u64) -> u64 {
 /// # Errors
 /// Those of [`kernel_cache::engine`].
 pub fn engine(cache: &CacheOptions) -> Result<Engine, Failure> {
-    if cache.cache_dir.is_some() {
+    if cache.local.directory.cache_dir.is_some() {
         return kernel_cache::engine(cache);
     }
     Ok(Engine::builder().cancel(interrupt::cancel()).build()?)

@@ -9,19 +9,20 @@ use routefuse::diag::{Code, Diagnostic};
 
 /// The cache, unless there is to be none.
 pub fn open(options: &CacheOptions) -> Option<DiskCache> {
-    if options.no_cache {
+    if options.local.no_cache {
         return None;
     }
-    let directory = options.cache_dir.clone().or_else(DiskCache::default_dir)?;
+    let directory = options.local.directory.cache_dir.clone().or_else(DiskCache::default_dir)?;
     Some(DiskCache::open(directory, DiskOptions::default()))
 }
 
 /// The cache, if there is one already: to look at, and nothing is written.
 pub fn to_look_at(options: &CacheOptions) -> Option<DiskCache> {
-    if options.no_cache {
+    if options.local.no_cache {
         return None;
     }
-    let directory = options.cache_dir.clone().or_else(DiskCache::default_dir).filter(|d| DiskCache::is_at(d))?;
+    let directory =
+        options.local.directory.cache_dir.clone().or_else(DiskCache::default_dir).filter(|d| DiskCache::is_at(d))?;
     Some(DiskCache::open(directory, DiskOptions::default().with(|o| o.read_only = true)))
 }
 

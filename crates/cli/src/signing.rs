@@ -14,7 +14,7 @@ fn file(option: &Option<PathBuf>, variable: &str) -> Option<PathBuf> {
 /// # Errors
 /// `RF0814` if there is a file that cannot be used.
 pub fn key(options: &CacheOptions) -> Result<Option<SigningKey>, Diagnostic> {
-    file(&options.sign, "ROUTEFUSE_SIGN").map(|path| SigningKey::read(&path).map_err(|t| bad(&t))).transpose()
+    file(&options.sign.sign, "ROUTEFUSE_SIGN").map(|path| SigningKey::read(&path).map_err(|t| bad(&t))).transpose()
 }
 
 /// Whose signature is required.
@@ -22,7 +22,7 @@ pub fn key(options: &CacheOptions) -> Result<Option<SigningKey>, Diagnostic> {
 /// # Errors
 /// `RF0814` if there is a file that cannot be used.
 pub fn required(options: &CacheOptions) -> Result<Option<Vec<PublicKey>>, Diagnostic> {
-    let path = file(&options.require_signed, "ROUTEFUSE_REQUIRE_SIGNED");
+    let path = file(&options.trust.require_signed, "ROUTEFUSE_REQUIRE_SIGNED");
     path.map(|path| PublicKey::read(&path).map_err(|t| bad(&t))).transpose()
 }
 

@@ -1,6 +1,7 @@
 //! The command line of `tune`.
 
-use super::{Extents, GraphSource, On, extents};
+use super::values::{Extents, extents};
+use super::{CacheOptions, GraphSource, OUTPUT, On};
 use clap::Args;
 
 /// `tune`.
@@ -10,14 +11,19 @@ pub struct Tune {
     pub graph: GraphSource,
     #[command(flatten)]
     pub on: On,
-    /// A dim and the extents to measure, ascending, which all dims take in turn
-    /// [default: 1,64,512,1024,2048,4096,8192,16384,65536].
+    /// A dim and the extents to measure, ascending.
+    ///
+    /// All dims take them in turn. Without this, they are 1, 64, 512, 1024, 2048, 4096, 8192, 16384 and 65536.
     #[arg(long = "dim", value_name = "NAME=N,N,…", value_parser = extents)]
     pub dim: Option<(String, Extents)>,
-    /// Per cent by which times have to differ: below it the built-in choice stands.
+    /// Per cent by which times have to differ.
+    ///
+    /// Below it the built-in choice stands.
     #[arg(long, value_name = "PERCENT", default_value_t = 3.0)]
     pub margin: f64,
-    /// Replays of each shape with each extent, of which the median counts.
+    /// Replays of each shape with each extent.
+    ///
+    /// The median counts.
     #[arg(long, value_name = "N", default_value_t = 15)]
     pub samples: u32,
     /// Seconds after which no further shapes are tried for a kernel.
@@ -29,7 +35,9 @@ pub struct Tune {
     /// Measure and print, and keep nothing.
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub cache: CacheOptions,
     /// Print JSON.
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
 }

@@ -16,13 +16,18 @@ use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
 
-pub fn run(a: &Command, cache: &CacheOptions) -> Result<(), Failure> {
+pub fn run(a: &Command) -> Result<(), Failure> {
     match a {
-        Command::Build(a) => build(a, cache),
-        Command::Inspect(a) => inspect(a, cache),
-        Command::Verify(a) => verify(a, cache),
+        Command::Build(a) => build(a, &a.cache),
+        Command::Inspect(a) => inspect(a, &signers(a)),
+        Command::Verify(a) => verify(a, &signers(a)),
         Command::Keygen(a) => keygen(a),
     }
+}
+
+/// Whose signature is required of a bundle.
+fn signers(a: &BundleFile) -> CacheOptions {
+    CacheOptions { trust: a.trust.clone(), ..CacheOptions::default() }
 }
 
 fn keygen(a: &Keygen) -> Result<(), Failure> {

@@ -1,8 +1,9 @@
 //! `routefuse doctor`.
 
-use crate::args::{CacheOptions, Json};
+use crate::args::{CacheOptions, Doctor};
 use crate::entry_text;
 use crate::failure::Failure;
+use crate::word_wrap::wrapped;
 use crate::{kernel_cache, output, signing};
 use routefuse::Engine;
 use routefuse::diag::visible;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Command;
 
-pub fn run(a: &Json, cache: &CacheOptions) -> Result<(), Failure> {
+pub fn run(a: &Doctor, cache: &CacheOptions) -> Result<(), Failure> {
     let compiler = routefuse::inspect::compiler_info();
     let (driver, gpus) = (driver(), gpus());
     // Without a driver there is nothing to say beyond that.
@@ -37,7 +38,7 @@ pub fn run(a: &Json, cache: &CacheOptions) -> Result<(), Failure> {
     writeln!(out, "routefuse  {}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "LLVM       {}, MLIR and LLD of the same version, linked in", compiler.llvm)?;
     writeln!(out, "processor  {}, {}", compiler.cpu, compiler.triple)?;
-    for (i, line) in wrapped(&compiler.features, 88).iter().enumerate() {
+    for (i, line) in wrapped(&compiler.features, 69).iter().enumerate() {
         writeln!(out, "{:<10} {line}", if i == 0 { "features" } else { "" })?;
     }
     match compiler.missing.as_slice() {
@@ -105,21 +106,6 @@ impl Records {
     }
 }
 
-/// Words in lines of at most `width` characters.
-fn wrapped(words: &[String], width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words {
-        match lines.last_mut().filter(|line| line.len() + 1 + word.len() <= width) {
-            Some(line) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            None => lines.push(word.clone()),
-        }
-    }
-    lines
-}
-
 /// The NVIDIA kernel driver's version, as it says of itself.
 fn driver() -> Option<String> {
     let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
@@ -160,12 +146,5 @@ mod tests {
         }
         assert_eq!(gfx_name("gfx_target_version 0\n"), None);
         assert_eq!(gfx_name("cpu_cores_count 8\n"), None);
-    }
-
-    #[test]
-    fn words_wrap() {
-        let words = ["aes", "avx", "avx2"].map(str::to_owned);
-        assert_eq!(wrapped(&words, 8), ["aes avx", "avx2"]);
-        assert!(wrapped(&[], 8).is_empty());
     }
 }

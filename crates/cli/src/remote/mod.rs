@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// `RF0814` if a file of keys cannot be used.
 fn open(options: &CacheOptions, write: bool) -> Result<Option<RemoteCache>, Failure> {
-    let address = options.remote_cache.clone().or_else(RemoteCache::default_address);
-    let Some(address) = address.filter(|_| !options.no_cache) else { return Ok(None) };
+    let address = options.remote.remote_cache.clone().or_else(RemoteCache::default_address);
+    let Some(address) = address.filter(|_| !options.local.no_cache) else { return Ok(None) };
     let from_env = RemoteOptions::from_env();
-    let allow_http = options.allow_http || from_env.allow_http;
-    let write = write || options.remote_write || from_env.write;
+    let allow_http = options.remote.allow_http || from_env.allow_http;
+    let write = write || options.remote.remote_write || from_env.write;
     let sign = if write { signing::key(options)? } else { None };
     let require_signed = signing::required(options)?;
     Ok(Some(RemoteCache::open(

@@ -2,7 +2,7 @@
 
 use crate::program::routefuse;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "check",
     "fmt",
     "dump",
@@ -10,6 +10,7 @@ const COMMANDS: [&str; 15] = [
     "run",
     "explain",
     "bench",
+    "tune",
     "models",
     "targets",
     "doctor",
@@ -73,7 +74,7 @@ fn doctor_examines() {
     {
         assert!(text.lines().any(|l| l.starts_with(line)), "{line} in\n{text}");
     }
-    assert!(text.lines().all(|l| l.len() <= 100), "{text}");
+    assert!(text.lines().all(|l| l.chars().count() <= 80), "{text}");
     let json = routefuse(&["doctor", "--json"]).json();
     assert!(json["llvm"].as_str().unwrap().starts_with("22."));
     assert_eq!(json["host_supported"], json["host_missing"].as_array().unwrap().is_empty());

@@ -9,6 +9,7 @@ mod demo;
 mod dump;
 mod explain;
 mod fmt;
+mod help;
 mod hip;
 mod hostile;
 mod measure;

@@ -28,12 +28,9 @@ pub fn run(a: &Cache, options: &CacheOptions) -> Result<(), Failure> {
         Cache::Stat(a) => stat(&cache, options, a.json),
         Cache::Verify(a) => verify(&cache, a.json),
         Cache::Gc(a) => gc(&cache, a),
-        Cache::Clear => {
-            let n = cache.clear()?;
-            Ok(writeln!(output::stdout(false), "{n} entries taken away")?)
-        }
+        Cache::Clear(a) => clear(&cache, a.json),
         Cache::Export(a) => export(&cache, options, a),
-        Cache::Import(a) => import(&cache, options, a),
+        Cache::Import(a) => import(&cache, options, &a.bundle),
         Cache::Push(a) => remote::push(&cache, options, a.json),
         Cache::WhyMiss(a) => why_miss::run(&cache, options, a),
     }
@@ -111,9 +108,25 @@ fn verify(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
     Ok(wrong.collect::<Diagnostics>().into_result(())?)
 }
 
+fn clear(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
+    let taken = cache.clear()?;
+    let mut out = output::stdout(as_json);
+    if as_json {
+        return Ok(writeln!(out, "{:#}", json!({ "taken_away": taken }))?);
+    }
+    Ok(writeln!(out, "{taken} entries taken away")?)
+}
+
 fn gc(cache: &DiskCache, a: &GarbageCollect) -> Result<(), Failure> {
-    let mut out = output::stdout(false);
+    let mut out = output::stdout(a.json);
     match cache.collect_to(a.max_entries, a.max_bytes)? {
+        left if a.json => {
+            let json = json!({
+                "taken_away": left.as_ref().map(|l| l.evicted), "entries": left.as_ref().map(|l| l.entries),
+                "bytes": left.as_ref().map(|l| l.bytes),
+            });
+            writeln!(out, "{json:#}")?;
+        }
         Some(left) => {
             writeln!(out, "{} entries taken away, {} left of {} bytes", left.evicted, left.entries, left.bytes)?;
         }
@@ -139,13 +152,13 @@ fn export(cache: &DiskCache, options: &CacheOptions, a: &CacheExport) -> Result<
     }
     let bytes = signing::finish(&bundle, options)?;
     atomic_file::write(&a.out, &bytes, Over::forced(a.force, bundle_file::FORMER))?;
-    Ok(writeln!(
-        output::stdout(false),
-        "{} ({}, {} bytes)",
-        a.out.display(),
-        contents(bundle.len(), bundle.tunings()),
-        bytes.len()
-    )?)
+    let mut out = output::stdout(a.json);
+    if a.json {
+        let (kernels, tunings) = (bundle.len() - bundle.tunings(), bundle.tunings());
+        let json = json!({ "bundle": a.out, "kernels": kernels, "tunings": tunings, "bytes": bytes.len() });
+        return Ok(writeln!(out, "{json:#}")?);
+    }
+    Ok(writeln!(out, "{} ({}, {} bytes)", a.out.display(), contents(bundle.len(), bundle.tunings()), bytes.len())?)
 }
 
 fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(), Failure> {

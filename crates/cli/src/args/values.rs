@@ -1,0 +1,64 @@
+//! Values of options that are more than a word, and what they may be.
+
+use routefuse::diag::Code;
+
+/// The values of one dim, each of which is timed.
+#[derive(Clone, Debug)]
+pub struct Extents(pub Vec<u64>);
+
+/// `eplb=static`.
+pub fn named_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE, as in eplb=static".to_owned()),
+    }
+}
+
+/// `ids=path.npy`.
+pub fn named_file(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.to_owned())),
+        _ => Err("write NAME=FILE.npy or NAME=FILE.safetensors:KEY".to_owned()),
+    }
+}
+
+/// `T=64`.
+pub fn extent(text: &str) -> Result<(String, u64), String> {
+    let pair = text.split_once('=').and_then(|(name, n)| Some((name.trim(), n.trim().parse().ok()?)));
+    pair.filter(|p| !p.0.is_empty())
+        .map(|(name, n)| (name.to_owned(), n))
+        .ok_or_else(|| "write NAME=N, as in T=64".to_owned())
+}
+
+/// `T=1,64,4096`.
+pub fn extents(text: &str) -> Result<(String, Extents), String> {
+    let wrong = || "write NAME=N,N,…, as in T=1,64,4096".to_owned();
+    let (name, list) = text.split_once('=').filter(|(name, _)| !name.trim().is_empty()).ok_or_else(wrong)?;
+    let values = list.split(',').map(|n| n.trim().parse().map_err(|_| wrong())).collect::<Result<_, _>>()?;
+    Ok((name.trim().to_owned(), Extents(values)))
+}
+
+/// `RF0107`.
+pub fn code(text: &str) -> Result<Code, String> {
+    Code::from_text(&text.to_uppercase())
+        .ok_or_else(|| "no error has this code; `routefuse code` lists them all".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read() {
+        assert_eq!(named_file("ids=a=b.npy").unwrap(), ("ids".to_owned(), "a=b.npy".to_owned()));
+        assert!(named_file("ids").is_err() && named_file("=x").is_err() && named_file("x=").is_err());
+        assert_eq!(named_value("eplb=static").unwrap(), ("eplb".to_owned(), "static".to_owned()));
+        assert!(named_value("eplb").is_err() && named_value("=static").is_err());
+        assert_eq!(extent("T=64").unwrap(), ("T".to_owned(), 64));
+        assert!(extent("T").is_err() && extent("=1").is_err() && extent("T=-1").is_err());
+        assert_eq!(extents("T=1, 64").unwrap().1.0, [1, 64]);
+        assert!(extents("T=").is_err() && extents("T=1,").is_err() && extents("1,2").is_err());
+        assert_eq!(code("rf0107"), Ok(Code::UnknownOp));
+        assert!(code("RF9999").is_err());
+    }
+}
