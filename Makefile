@@ -131,6 +131,10 @@ lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny,
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
 	else echo "lint: no cargo-deny; the tests check licences and versions (cargo install cargo-deny --locked looks closer)"; fi
 
+.PHONY: book
+book: ## Build the book of docs/ to target/book, with a search that works offline
+	@cargo run $(LOCKED) --quiet -p routefuse-book
+
 .PHONY: snapshots
 snapshots: setup $(PYTHON_ENV) ## Write the snapshots anew, delete stale ones, and list what changed
 	@scripts/snapshots

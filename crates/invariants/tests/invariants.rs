@@ -29,6 +29,7 @@ fn dependencies_point_one_way() {
         ("routefuse-report", &["routefuse"]),
         ("routefuse-cli", &["routefuse", "routefuse-report"]),
         ("routefuse-bench", &["routefuse"]),
+        ("routefuse-book", &[]),
         ("routefuse-python", &["routefuse"]),
         ("routefuse-allocations", &[]),
         ("routefuse-generate", &["routefuse-ir"]),
