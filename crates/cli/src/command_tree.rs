@@ -7,11 +7,11 @@ use std::fmt::Write;
 
 /// What the commands are for, in the order of the help.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Look at graphs", &["models", "check", "fmt", "explain", "report", "explore", "dump"]),
+    ("Write and look at graphs", &["new", "models", "check", "fmt", "explain", "report", "explore", "dump"]),
     ("Compile", &["targets", "compile"]),
-    ("Run and measure", &["run", "bench", "tune", "demo"]),
+    ("Run and measure", &["run", "diff", "bench", "tune", "demo"]),
     ("Keep", &["cache", "bundle"]),
-    ("About the program", &["doctor", "code", "completions", "help"]),
+    ("About the program", &["doctor", "code", "completions", "man", "help"]),
 ];
 
 /// The command line of the program, as clap knows it: every command, argument and option with its help.

@@ -35,9 +35,11 @@ mod remote;
 mod remote;
 mod render;
 mod router_check;
+mod router_rows;
 mod signing;
 mod source;
 mod tensor_file;
+mod tensor_set;
 mod timed_rows;
 mod timing;
 mod trace;
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
     log::start(&cli.verbosity);
     progress::start(cli.verbosity.quiet);
     let result = match &cli.command {
+        Command::New(a) => commands::new::run(a),
         Command::Models(a) => commands::models::run(a),
         Command::Check(a) => commands::check::run(a),
         Command::Fmt(a) => commands::fmt::run(a),
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Targets(a) => commands::targets::run(a),
         Command::Compile(a) => commands::compile::run(a),
         Command::Run(a) => commands::run::run(a, &a.cache),
+        Command::Diff(a) => commands::diff::run(a),
         Command::Bench(a) => commands::bench::run(a, &a.cache),
         Command::Tune(a) => commands::tune::run(a, &a.cache),
         Command::Demo(a) => commands::demo::run(a),
@@ -75,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(a) => commands::doctor::run(a, &(&a.cache).into()),
         Command::Code { code } => commands::code::run(*code),
         Command::Completions { shell } => commands::completions::run(*shell),
+        Command::Man(a) => commands::man::run(a),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,9 +1,9 @@
 //! The router on the trace's logits, against the ids and weights that the trace came with.
 
+use crate::difference::ulp;
 use crate::failure::Failure;
 use crate::trace::Trace;
 use routefuse::exec::{Device, Executor};
-use routefuse::ir::Literal;
 use routefuse::{DType, Engine, Graph, Options, Target, Tensor, Verified};
 use serde_json::{Value, json};
 use std::fmt;
@@ -67,7 +67,7 @@ impl RouterCheck {
             theirs.sort_unstable();
             if ids(&ours) == ids(&theirs) {
                 check.same_sets += 1;
-                let apart = ours.iter().zip(&theirs).map(|(a, b)| ordinal(a.1).abs_diff(ordinal(b.1)));
+                let apart = ours.iter().zip(&theirs).map(|(a, b)| ulp(DType::F32, a.1, b.1));
                 check.max_ulp = check.max_ulp.max(apart.max().unwrap_or(0));
             }
         }
@@ -88,15 +88,5 @@ impl fmt::Display for RouterCheck {
         let RouterCheck { rows, same_sets, same_order, max_ulp } = self;
         write!(f, "{same_sets} of {rows} rows chose the same experts, {same_order} in the same order; ")?;
         write!(f, "their weights differ by {max_ulp} ulp at most")
-    }
-}
-
-/// A float's number in the order of all floats.
-fn ordinal(bits: u64) -> i64 {
-    let magnitude = (bits & 0x7fff_ffff) as i64;
-    if Literal::from_bits(DType::F32, bits).as_f64().is_some_and(f64::is_sign_negative) {
-        -magnitude
-    } else {
-        magnitude
     }
 }

@@ -28,21 +28,47 @@ pub fn read_view(
     want: DType,
     rank: Option<usize>,
 ) -> Result<(Tensor, Option<u64>), Diagnostic> {
-    // What has no colon is no range, but may be the end of a tensor's name.
-    let view = spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')).filter(|(_, columns)| columns.contains(':'));
-    let Some((file, columns)) = view else {
-        return Ok((read(input, spec, want, rank)?, None));
-    };
+    let Some((file, columns)) = columns_in(spec) else { return Ok((read(input, spec, want, rank)?, None)) };
     let wide = read(input, file, want, rank)?;
-    let refuse = |why: String| {
-        Diagnostic::new(Code::BadTensorFile, format!("`[{columns}]` of `{file}` for input `{input}`: {why}"))
-            .help("columns are written as in numpy, `wide.npy[:, 0:256]`: all rows, the columns from the first to before the second")
+    let view = columns_of(&wide, columns)
+        .map_err(|why| bad_columns(&format!("`{file}` for input `{input}`"), columns, &why))?;
+    Ok((view, wide.shape().get(1).copied()))
+}
+
+/// Reads what `spec` names, whatever its dtype and shape are: columns of a tensor too. With `bf16`, the `u16` of `.npy` files are
+/// the bits of bf16.
+///
+/// # Errors
+/// As [`read_view`], but for `RF0705`.
+pub fn read_any(spec: &str, bf16: bool) -> Result<Tensor, Diagnostic> {
+    let (file, columns) = match columns_in(spec) {
+        Some((file, columns)) => (file, Some(columns)),
+        None => (spec, None),
     };
+    let tensor = match file.rsplit_once(".safetensors:") {
+        Some((stem, key)) => read_safetensors(&format!("{stem}.safetensors"), key)?,
+        None => read_npy(file, bf16)?,
+    };
+    match columns {
+        Some(columns) => columns_of(&tensor, columns).map_err(|why| bad_columns(&format!("`{file}`"), columns, &why)),
+        None => Ok(tensor),
+    }
+}
+
+/// The file and the columns of `wide.npy[:, 0:256]`. What has no colon is no range, but may be the end of a tensor's name.
+fn columns_in(spec: &str) -> Option<(&str, &str)> {
+    spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')).filter(|(_, columns)| columns.contains(':'))
+}
+
+fn bad_columns(of: &str, columns: &str, why: &str) -> Diagnostic {
+    Diagnostic::new(Code::BadTensorFile, format!("`[{columns}]` of {of}: {why}"))
+        .help("columns are written as in numpy, `wide.npy[:, 0:256]`: all rows, the columns from the first to before the second")
+}
+
+/// Columns of a tensor, or why it has them not.
+fn columns_of(wide: &Tensor, columns: &str) -> Result<Tensor, String> {
     let &[rows, width] = wide.shape() else {
-        return Err(refuse(format!(
-            "it has rank {}, and only a tensor of rank 2 has rows of columns",
-            wide.shape().len()
-        )));
+        return Err(format!("it has rank {}, and only a tensor of rank 2 has rows of columns", wide.shape().len()));
     };
     let bounds =
         columns.split_once(',').filter(|(all, _)| all.trim() == ":").and_then(|(_, range)| range.split_once(':'));
@@ -51,16 +77,16 @@ pub fn read_view(
         text => text.parse::<u64>().ok(),
     };
     let bounds = bounds.and_then(|(from, to)| number(from, 0).zip(number(to, width)));
-    let Some((from, to)) = bounds else { return Err(refuse("this is no range of columns".to_owned())) };
+    let Some((from, to)) = bounds else { return Err("this is no range of columns".to_owned()) };
     if from >= to || to > width {
-        return Err(refuse(format!("it has the columns 0 to {width}")));
+        return Err(format!("it has the columns 0 to {width}"));
     }
-    let size = want.size() as usize;
+    let size = wide.dtype().size() as usize;
     let row = width as usize * size;
     let (begin, end) = (from as usize * size, to as usize * size);
     let bytes = (0..rows as usize).flat_map(|r| &wide.bytes()[r * row + begin..r * row + end]).copied().collect();
-    let view = Tensor::from_bytes(want, &[rows, to - from], bytes);
-    Ok((view.ok_or_else(|| refuse("it holds other elements than it says".to_owned()))?, Some(width)))
+    Tensor::from_bytes(wide.dtype(), &[rows, to - from], bytes)
+        .ok_or_else(|| "it holds other elements than it says".to_owned())
 }
 
 /// Reads the tensor that `spec` names: `path.npy` or `file.safetensors:key`, for an input of this dtype, and of this rank
@@ -74,9 +100,9 @@ pub fn read(input: &str, spec: &str, want: DType, rank: Option<usize>) -> Result
         None if spec.ends_with(".safetensors") => {
             let message = format!("`{spec}` for input `{input}` names no tensor");
             return Err(Diagnostic::new(Code::NoSuchTensor, message)
-                .help(format!("write {spec}:key; the keys are {}", keys(spec)?)));
+                .help(format!("write {spec}:key; the keys are {}", keys(spec)?.join(", "))));
         }
-        None => read_npy(spec, want)?,
+        None => read_npy(spec, want == DType::Bf16)?,
     };
     checked(input, spec, tensor, want, rank)
 }
@@ -124,14 +150,18 @@ fn not_what_it_says(path: &str, kind: &str, why: &dyn std::fmt::Display) -> Diag
         .help("inputs are .npy files, or .safetensors files with a key")
 }
 
-fn keys(path: &str) -> Result<String, Diagnostic> {
+/// The names of the tensors in a `.safetensors` file, sorted.
+///
+/// # Errors
+/// `RF0701` and `RF0703` as [`read`].
+pub fn keys(path: &str) -> Result<Vec<String>, Diagnostic> {
     Ok(names(&Header::read(path)?.metadata))
 }
 
-fn names(metadata: &Metadata) -> String {
+fn names(metadata: &Metadata) -> Vec<String> {
     let mut names: Vec<String> = metadata.tensors().into_keys().collect();
     names.sort_unstable();
-    names.join(", ")
+    names
 }
 
 /// What a `.safetensors` file says of itself, and the file. The tensors are not read: a checkpoint may be larger than the memory.
@@ -186,7 +216,7 @@ fn read_safetensors(path: &str, key: &str) -> Result<Tensor, Diagnostic> {
 
 fn no_such(path: &str, key: &str, metadata: &Metadata) -> Diagnostic {
     Diagnostic::new(Code::NoSuchTensor, format!("`{path}` has no tensor `{key}`"))
-        .help(format!("it has {}", names(metadata)))
+        .help(format!("it has {}", names(metadata).join(", ")))
 }
 
 fn from_safetensors(path: &str, data: &[u8], key: &str) -> Result<Tensor, Diagnostic> {
@@ -260,7 +290,8 @@ fn npy_dtype(descr: &str) -> Option<DType> {
     all.iter().find(|(name, _)| *name == descr).map(|(_, d)| *d)
 }
 
-fn read_npy(path: &str, want: DType) -> Result<Tensor, Diagnostic> {
+/// With `bf16`, `u16` is the bits of bf16.
+fn read_npy(path: &str, bf16: bool) -> Result<Tensor, Diagnostic> {
     let data = input_file::read(Path::new(path), MOST).map_err(|e| unreadable(path, &e))?;
     if data.get(..6) != Some(b"\x93NUMPY") {
         return Err(not_what_it_says(path, ".npy", &"it does not begin with the numpy magic"));
@@ -284,8 +315,7 @@ fn read_npy(path: &str, want: DType) -> Result<Tensor, Diagnostic> {
         DType::F16 | DType::Bf16 => raw::<u16>(&renamed(&data, "<f2", "<u2")),
     };
     let (shape, elements) = read.map_err(|e| not_what_it_says(path, ".npy", &e))?;
-    // bf16 travels as its bits.
-    let dtype = if found == DType::U16 && want == DType::Bf16 { DType::Bf16 } else { found };
+    let dtype = if found == DType::U16 && bf16 { DType::Bf16 } else { found };
     Tensor::from_bytes(dtype, &shape, elements)
         .ok_or_else(|| not_what_it_says(path, ".npy", &"its size is not its shape's"))
 }

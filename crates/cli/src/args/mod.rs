@@ -8,13 +8,16 @@ mod check;
 mod compile;
 mod demo;
 mod device;
+mod diff;
 mod dump;
 mod explain;
 mod fmt;
 mod forced;
 mod graph;
+mod man;
 mod model_name;
 mod models;
+mod new;
 mod run;
 mod tune;
 mod values;
@@ -27,12 +30,15 @@ pub use check::Check;
 pub use compile::{Compile, ExportForm};
 pub use demo::Demo;
 pub use device::{DeviceChoice, On};
+pub use diff::Diff;
 pub use dump::{Dump, Stage};
 pub use explain::Explain;
 pub use fmt::Fmt;
 pub use forced::Forced;
 pub use graph::GraphSource;
+pub use man::Man;
 pub use models::Models;
+pub use new::New;
 pub use run::{Inputs, Run};
 pub use tune::Tune;
 pub use values::Extents;
@@ -99,6 +105,9 @@ pub enum Colour {
 /// What to do. `command_tree` says in which group of the help each stands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a commented graph to begin with, like that of a model.
+    #[command(after_help = "Example: routefuse new my_router --like deepseek-v3 --option eplb=static")]
+    New(New),
     /// List the model presets, or the options of one.
     #[command(after_help = "Example: routefuse models deepseek-v3")]
     Models(Models),
@@ -124,6 +133,11 @@ pub enum Command {
     /// Run a graph on this machine, or on a GPU of it.
     #[command(after_help = "Example: routefuse run examples/c_pack.route --dim T=4 --seed 1 --print")]
     Run(Run),
+    /// Say how tensors in files differ: bits, ulp, ties, the first place.
+    #[command(after_help = "Exit codes: 0 equal, 3 different, 1 a file is no tensor.\n\n\
+Example: routefuse diff out/ids_out.npy engine/ids.npy\n\
+Example: routefuse diff out/ engine/ --scores scores.npy --tolerance-ulp 1")]
+    Diff(Diff),
     /// Time a graph, fused and unfused, on this machine or a GPU of it.
     #[command(after_help = "Example: routefuse bench examples/e_post_chain.route --dim T=1,64,4096")]
     Bench(Bench),
@@ -159,6 +173,10 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Print the manual page, or write the pages of all commands.
+    #[command(after_help = "Example: routefuse man | man -l -\n\
+                      Example: routefuse man -o ~/.local/share/man/man1")]
+    Man(Man),
 }
 
 /// `--json` alone.

@@ -14,6 +14,15 @@ pub fn named_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `my_router`.
+pub fn graph_name(text: &str) -> Result<String, String> {
+    let letters = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if letters && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        return Ok(text.to_owned());
+    }
+    Err("write a name of letters, digits and `_`, as in my_router".to_owned())
+}
+
 /// `ids=path.npy`.
 pub fn named_file(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -52,6 +61,8 @@ mod tests {
     fn values_are_read() {
         assert_eq!(named_file("ids=a=b.npy").unwrap(), ("ids".to_owned(), "a=b.npy".to_owned()));
         assert!(named_file("ids").is_err() && named_file("=x").is_err() && named_file("x=").is_err());
+        assert_eq!(graph_name("my_router2"), Ok("my_router2".to_owned()));
+        assert!(["", "2x", "a-b", "a b", "ä", "a\u{1b}"].iter().all(|name| graph_name(name).is_err()));
         assert_eq!(named_value("eplb=static").unwrap(), ("eplb".to_owned(), "static".to_owned()));
         assert!(named_value("eplb").is_err() && named_value("=static").is_err());
         assert_eq!(extent("T=64").unwrap(), ("T".to_owned(), 64));

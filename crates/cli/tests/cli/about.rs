@@ -2,7 +2,7 @@
 
 use crate::program::routefuse;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 19] = [
     "check",
     "fmt",
     "dump",
@@ -11,6 +11,9 @@ const COMMANDS: [&str; 16] = [
     "explain",
     "bench",
     "tune",
+    "new",
+    "diff",
+    "man",
     "models",
     "targets",
     "doctor",
