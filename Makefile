@@ -143,6 +143,14 @@ snapshots: setup $(PYTHON_ENV) ## Write the snapshots anew, delete stale ones, a
 dist: setup ## Build the stripped program; check its size and what it needs at run time
 	@scripts/dist
 
+.PHONY: install
+install: $(if $(PROGRAM),,build) ## Install program, manual pages, completions, licences, examples: make install PREFIX=/usr/local DESTDIR=
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install $(or $(PROGRAM),$(or $(CARGO_TARGET_DIR),target)/release/routefuse)
+
+.PHONY: uninstall
+uninstall: ## Take away what `make install` put there, with the same PREFIX and DESTDIR
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install --uninstall
+
 .PHONY: wheel
 wheel: setup $(PYTHON_ENV) ## Build the wheels of the Python package, with the compiler and without; check what they need
 	@scripts/wheel

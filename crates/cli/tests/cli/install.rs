@@ -1,0 +1,111 @@
+//! `make install` and `make uninstall`, of the program of the tests.
+
+use crate::program::folder;
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Runs `make` with a target and variables, in the repository.
+fn make(target: &str, destination: &Path, program: &Path) -> Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let variables = [
+        "PREFIX=/usr".to_owned(),
+        format!("DESTDIR={}", destination.display()),
+        format!("PROGRAM={}", program.display()),
+    ];
+    Command::new("make").current_dir(root).arg("--silent").arg(target).args(variables).output().unwrap()
+}
+
+/// Every file below a folder, by its path from there.
+fn files(root: &Path) -> BTreeSet<String> {
+    let (mut found, mut waiting) = (BTreeSet::new(), vec![root.to_owned()]);
+    while let Some(folder) = waiting.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().display().to_string());
+            }
+        }
+    }
+    found
+}
+
+/// Whether there is a program of this name.
+fn have(name: &str) -> bool {
+    Command::new("sh").args(["-c", &format!("command -v {name}")]).output().is_ok_and(|o| o.status.success())
+}
+
+/// A manual page is one: by mandoc or groff where they are, and by its parts.
+fn parses(page: &Path) {
+    let text = std::fs::read_to_string(page).unwrap();
+    for part in ["\n.TH ", "\n.SH NAME\n", "\n.SH SYNOPSIS\n", "\n.SH OPTIONS\n"] {
+        assert!(text.contains(part), "{part} in {}", page.display());
+    }
+    let check: &[&str] = if have("mandoc") {
+        &["mandoc", "-Tlint", "-Werror"]
+    } else if have("groff") {
+        // Macros and requests that there are, and arguments that they take.
+        &["groff", "-man", "-Tutf8", "-z", "-wmac"]
+    } else {
+        return;
+    };
+    let output = Command::new(check[0]).args(&check[1..]).arg(page).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}: {output:?}", page.display());
+}
+
+/// A link to the program in the place of a copy of hundreds of megabytes, since what is installed is copied.
+fn program(folder: &Path) -> PathBuf {
+    let path = folder.join("routefuse");
+    std::fs::write(&path, format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_routefuse"))).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn everything_is_installed_and_taken_away() {
+    let (destination, built) = (folder(), folder());
+    let program = program(built.path());
+    let output = make("install", destination.path(), &program);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let usr = destination.path().join("usr");
+    let there = files(&usr);
+    for file in [
+        "bin/routefuse",
+        "share/man/man1/routefuse.1",
+        "share/man/man1/routefuse-diff.1",
+        "share/man/man1/routefuse-cache-push.1",
+        "share/bash-completion/completions/routefuse",
+        "share/zsh/site-functions/_routefuse",
+        "share/fish/vendor_completions.d/routefuse.fish",
+        "share/doc/routefuse/LICENSE-MIT",
+        "share/doc/routefuse/LICENSE-APACHE",
+        "share/doc/routefuse/examples/e_post_chain.route",
+        "share/doc/routefuse/examples/models/deepseek-v3.route",
+    ] {
+        assert!(there.contains(file), "{file} in {there:#?}");
+    }
+    let pages: Vec<&String> = there.iter().filter(|f| f.starts_with("share/man/")).collect();
+    assert!(pages.len() > 25, "{pages:?}");
+    pages.iter().for_each(|page| parses(&usr.join(page)));
+    let bash = usr.join("share/bash-completion/completions/routefuse");
+    assert!(Command::new("bash").arg("-n").arg(bash).status().unwrap().success());
+    let said = Command::new(usr.join("bin/routefuse")).arg("--version").output().unwrap();
+    assert!(String::from_utf8_lossy(&said.stdout).starts_with("routefuse 0."), "{said:?}");
+
+    // What somebody else has put there stays.
+    let own = "share/doc/routefuse/examples/own.route";
+    std::fs::write(usr.join(own), "").unwrap();
+    let output = make("install", destination.path(), &program);
+    assert!(output.status.success(), "over an older one: {output:?}");
+    let output = make("uninstall", destination.path(), &program);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert_eq!(files(&usr), BTreeSet::from([own.to_owned()]));
+    let again = make("uninstall", destination.path(), &program);
+    assert!(
+        !again.status.success() && String::from_utf8_lossy(&again.stderr).contains("nothing was installed in"),
+        "{again:?}"
+    );
+}
