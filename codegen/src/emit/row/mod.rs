@@ -8,7 +8,7 @@ pub(super) mod gpu;
 pub(super) mod host;
 
 use super::pull::index::Index;
-use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value, ValueId};
+use routefuse_ir::kernel::{Kernel, RowOp, RowValue, ValueId};
 use routefuse_ir::op::{Candidates, ReduceOp, TopKOrder};
 
 /// What a row value is made of: an operand's columns in segments.
@@ -79,8 +79,4 @@ pub(super) fn compute<'m, R: Rows<'m>>(
         RowOp::TopK { k, candidates, order } => owner.topk(of, Selection { k, candidates }, order, prepared, at),
         RowOp::TopKMask { k, candidates } => owner.topk_mask(of, Selection { k, candidates }, prepared, at),
     }
-}
-
-fn is_topk(value: &Value) -> bool {
-    matches!(value.kind.row_value(), Some(RowValue { op: RowOp::TopK { .. }, .. }))
 }

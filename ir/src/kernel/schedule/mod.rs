@@ -33,6 +33,7 @@ pub mod block_rows;
 pub mod code_size;
 pub mod holdings;
 pub mod key_blocks;
+pub mod laid;
 pub mod room;
 mod shape_text;
 pub mod sorted;

@@ -2,9 +2,9 @@
 
 use super::rounds::pairs_of_list;
 use super::shelves;
-use super::spread::{Laid, laid};
 use crate::machine::Warps;
 use crate::machine::shared_memory::SharedMemory;
+use routefuse_ir::kernel::schedule::laid::Laid;
 use routefuse_ir::kernel::schedule::room::chosen_columns;
 use routefuse_ir::kernel::schedule::{RowShape, Selecting, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value};
@@ -35,7 +35,7 @@ fn pairs_of_a_lane(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> u32 {
     let pairs = |v: &Value| match v.kind.row_value().copied() {
         Some(RowValue { op: RowOp::TopK { k, .. }, value, width }) => {
             let segments = kernel.value(value).space.cols / width;
-            let Laid { registers, .. } = laid(kernel, shape, segments, width);
+            let Laid { registers, .. } = Laid::of(kernel, shape, segments, width);
             pairs_of_list(registers, k)
         }
         _ => 0,
@@ -48,7 +48,7 @@ fn pairs_of_a_lane(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> u32 {
 fn keys_of_a_lane(kernel: &Kernel, shape: RowShape) -> u32 {
     let words = |v: &Value| match v.kind.row_value().copied() {
         Some(RowValue { op: RowOp::TopK { k, .. }, value, width }) => {
-            let Laid { registers, .. } = laid(kernel, shape, kernel.value(value).space.cols / width, width);
+            let Laid { registers, .. } = Laid::of(kernel, shape, kernel.value(value).space.cols / width, width);
             if sorted::applies(shape, registers, k) { sorted::words_of_keys(registers) } else { 0 }
         }
         _ => 0,

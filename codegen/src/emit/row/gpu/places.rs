@@ -127,7 +127,7 @@ impl<'m> RowGpu<'_, 'm> {
         let begin = self.pull.machine.opaque(b, begin);
         let mut place = giving.place(first);
         for (register, key) in (0..).zip(keys) {
-            let column = register / spread.run * spread.run * spread.span + register % spread.run;
+            let column = spread.first_column(register);
             giving.give_place(holds(register, *key), b.addi(begin, self.word(column)), *key, &mut place);
         }
     }

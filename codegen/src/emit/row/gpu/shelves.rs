@@ -5,7 +5,7 @@
 //! and was computed of all of them on the way, is kept. Both go on the row's shelf, element by element in the order of the
 //! columns. A word of shared memory is there in 30 cycles, where a table takes 300 and a sigmoid 150.
 
-use super::spread::{Laid, Spread, laid};
+use super::spread::Spread;
 use super::{RowGpu, unique_keys};
 use crate::emit::pull::Held;
 use crate::emit::pull::arithmetic::Indexing;
@@ -16,6 +16,7 @@ use crate::machine::Warps;
 use crate::machine::shelf::Shelf;
 use crate::machine::team::Team;
 use crate::mlir::builder::{Builder, Val};
+use routefuse_ir::kernel::schedule::laid::Laid;
 use routefuse_ir::kernel::schedule::{RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, ParamId, RowOp, RowValue, ValueId, ValueKind};
 use routefuse_ir::op::ReduceOp;
@@ -81,7 +82,7 @@ pub(super) fn words(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> u32 
         } else {
             // Where all threads of a block have a row, their sorted lists as well.
             let times = if shape.lanes > warps.lanes() { 2 } else { 1 };
-            let keys = words_of_lanes(laid(kernel, shape, 1, width).registers, shape.lanes);
+            let keys = words_of_lanes(Laid::of(kernel, shape, 1, width).registers, shape.lanes);
             (gathered(kernel, id).len(), keys.saturating_mul(times))
         };
         let things = (tables(kernel, width).len() + values) as u64;
@@ -92,7 +93,7 @@ pub(super) fn words(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> u32 
         Some(RowValue { op: RowOp::Reduce(ReduceOp::Sum), value, width })
             if shape.lanes > warps.lanes() && kernel.value(*value).space.cols == *width =>
         {
-            let Laid { span, registers, .. } = laid(kernel, shape, 1, *width);
+            let Laid { span, registers, .. } = Laid::of(kernel, shape, 1, *width);
             if span == u64::from(shape.lanes) { words_of_lanes(registers, shape.lanes) } else { 0 }
         }
         _ => 0,

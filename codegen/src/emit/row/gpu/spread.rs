@@ -2,28 +2,16 @@
 
 use crate::emit::pull::arithmetic::Indexing;
 use crate::emit::pull::index::{Index, Ix};
-use crate::emit::row::is_topk;
 use crate::machine::team::Team;
 use crate::mlir::builder::{Builder, IntPredicate, Val};
-use routefuse_ir::kernel::schedule::{Domain, RowShape, Selecting, sorted};
-use routefuse_ir::kernel::{Kernel, RowOp, RowValue};
-use routefuse_ir::op::ReduceOp;
+use routefuse_ir::kernel::schedule::laid::{Asker, Laid, asked};
+use routefuse_ir::kernel::schedule::{Domain, RowShape};
+use routefuse_ir::kernel::{Kernel, RowOp};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Columns in segments, over the lanes of a row.
-///
-/// `span` lanes share a segment, each `registers` columns of it; `side` segments lie side by side over the lanes, and the rest
-/// in further turns. Where the last lanes or turns have no column of their own they have a copy of another. One segment alone
-/// that does not need all lanes is repeated over them.
-///
-/// Mostly a lane's columns of a segment are neighbours, lower lanes having the lower ones. Where few lanes have many columns they
-/// come in runs of `run`:
-/// ```text
-/// 32 columns over 2 lanes, run = 8     lane 0: 0–7 and 16–23     lane 1: 8–15 and 24–31
-/// ```
-/// Then the lanes of a row load neighbouring pieces of memory at a time, and a sum begins with additions within a lane.
+/// Columns in segments, over the lanes of a row: the numbers are those of a [`Laid`], which says what they mean.
 pub(super) struct Spread<'m> {
     /// Segments of the space.
     pub segments: u64,
@@ -47,6 +35,7 @@ pub(super) struct Spread<'m> {
     pub member: Val<'m>,
     /// This lane is no repetition of another that has the same one segment; none if it is certain.
     pub first: Option<Val<'m>>,
+    laid: Laid,
 }
 
 /// What a lane has in one register.
@@ -64,87 +53,16 @@ impl<'m> Spread<'m> {
         Index::new(vec![row], self.columns.iter().map(|c| c.at).collect(), None)
     }
 
+    /// The column of a segment that its first lane has in this register.
+    pub fn first_column(&self, register: u32) -> u32 {
+        self.laid.first(u64::from(register)) as u32
+    }
+
     /// The registers of one turn.
     pub fn turn(&self, turn: u32) -> std::ops::Range<usize> {
         let registers = self.registers as usize;
         turn as usize * registers..(turn as usize + 1) * registers
     }
-}
-
-/// The numbers of a [`Spread`].
-#[derive(Clone, Copy)]
-struct Numbers {
-    segments: u64,
-    width: u64,
-    span: u64,
-    registers: u64,
-    run: u64,
-    side: u64,
-    /// A segment's lanes are all lanes.
-    all: bool,
-}
-
-/// A value of so few columns, which is not the widest, is laid over the lanes column by column: of several such values of
-/// nearly as many columns, as of chosen experts with and without shared ones, each lane has the same columns.
-const NARROW: u64 = 32;
-
-/// How a segment lies over lanes.
-#[derive(Clone, Copy)]
-pub(super) struct Laid {
-    /// Its lanes.
-    pub span: u64,
-    /// Columns of each.
-    pub registers: u64,
-    /// Neighbours among them.
-    pub run: u64,
-}
-
-/// How segments of a value lie over the lanes of this shape. What a kernel does with them decides: columns in runs are for
-/// what does not depend on which lane comes first.
-pub(super) fn laid(kernel: &Kernel, shape: RowShape, segments: u64, width: u64) -> Laid {
-    let lanes = u64::from(shape.lanes);
-    let sums = has_sums(kernel, segments, width);
-    let (span, registers) = lanes_and_registers(lanes, segments, width, sums);
-    let plain = Laid { span, registers, run: registers };
-    if shape.selecting != Selecting::Sorted || segments > 1 || registers == 1 {
-        return plain;
-    }
-    let mut widest = 1;
-    for row in kernel.values.iter().filter_map(|v| v.kind.row_value()) {
-        let cols = kernel.value(row.value).space.cols;
-        widest = widest.max(cols);
-        let fits = match row.op {
-            _ if cols != width => true,
-            // Other segments of the same columns.
-            _ if row.width != width => false,
-            RowOp::Reduce(ReduceOp::TopTwoSum) | RowOp::CumSum => false,
-            RowOp::Reduce(_) => true,
-            RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => {
-                sorted::applies(shape, registers.next_multiple_of(sorted::RUN), k)
-            }
-        };
-        if !fits {
-            return plain;
-        }
-    }
-    let run = if width <= NARROW && width < widest { 1 } else { sorted::RUN };
-    let registers = if sums { registers } else { width.div_ceil(run * span) * run };
-    if registers % run == 0 { Laid { span, registers, run } } else { plain }
-}
-
-/// The lanes of a segment, and the columns of each. Where sums are made, the registers of a segment are a power of two in all.
-fn lanes_and_registers(lanes: u64, segments: u64, width: u64, sums: bool) -> (u64, u64) {
-    let span = (lanes / segments.next_power_of_two()).clamp(1, width.next_power_of_two());
-    (span, if sums { width.next_power_of_two() / span } else { width.div_ceil(span) })
-}
-
-/// Whether segments of these columns are summed.
-pub(super) fn has_sums(kernel: &Kernel, segments: u64, width: u64) -> bool {
-    kernel.values.iter().filter_map(|v| v.kind.row_value()).any(|row| {
-        row.op == RowOp::Reduce(ReduceOp::Sum)
-            && row.width == width
-            && kernel.value(row.value).space.cols == segments * width
-    })
 }
 
 /// The spreads of a kernel: all values of as many segments of as many columns have one, so that they share what they ask for.
@@ -172,16 +90,12 @@ impl<'a, 'm> Spreads<'a, 'm> {
     /// Emits every spread that the kernel needs, before any loop.
     pub fn declare(&self, domains: &[Domain]) {
         let lanes = u64::from(self.team.lanes);
-        for domain in domains {
-            self.of(1, domain.cols);
-        }
-        for (_, value) in self.kernel.values() {
-            if let Some(RowValue { value: operand, width, .. }) = value.kind.row_value().copied() {
-                let spread = self.of(self.kernel.value(operand).space.cols / width, width);
-                if is_topk(value) {
-                    self.team.prepare_first(spread.span);
-                    self.of(1, value.space.cols);
-                }
+        for (asker, segments, width) in asked(self.kernel, domains) {
+            let spread = self.of(segments, width);
+            if let Asker::Operand(id) = asker
+                && self.kernel.value(id).kind.row_value().is_some_and(|row| matches!(row.op, RowOp::TopK { .. }))
+            {
+                self.team.prepare_first(spread.span);
             }
         }
         // Of several narrow values side by side, the first has its own columns at the same lanes: what is asked of it outside
@@ -191,7 +105,7 @@ impl<'a, 'm> Spreads<'a, 'm> {
         narrow.retain(|cols| *cols > 1);
         narrow.sort_unstable();
         narrow.dedup();
-        narrow.retain(|cols| *cols <= lanes || laid(self.kernel, self.shape, 1, *cols).run == 1);
+        narrow.retain(|cols| *cols <= lanes || Laid::of(self.kernel, self.shape, 1, *cols).run == 1);
         for (i, wide) in narrow.iter().enumerate() {
             let wide = self.of(1, *wide);
             for part in &narrow[..i] {
@@ -231,41 +145,37 @@ impl<'a, 'm> Spreads<'a, 'm> {
 
     fn made(&self, segments: u64, width: u64) -> Spread<'m> {
         let (b, team) = (self.b, &self.team);
-        let lanes = u64::from(team.lanes);
-        let Laid { span, registers, run } = laid(self.kernel, self.shape, segments, width);
-        let side = lanes / span;
-        let turns = segments.div_ceil(side);
-        let numbers = Numbers { segments, width, span, registers, run, side, all: span == lanes };
-        let member = if numbers.all { team.lane } else { b.andi(team.lane, self.word(span - 1)) };
-        let neighbour = (!numbers.all).then(|| b.shrui(team.lane, self.word(u64::from(span.trailing_zeros()))));
-        let in_segment = self.in_segment(numbers, member);
+        let laid = Laid::of(self.kernel, self.shape, segments, width);
+        let Laid { span, registers, run, side, turns, .. } = laid;
+        let all = side == 1;
+        let member = if all { team.lane } else { b.andi(team.lane, self.word(span - 1)) };
+        let neighbour = (!all).then(|| b.shrui(team.lane, self.word(u64::from(span.trailing_zeros()))));
+        let in_segment = self.in_segment(laid, member);
         let (mut columns, mut owned) = (vec![], vec![]);
         for turn in 0..turns {
-            let (of_turn, segment) = self.of_turn(numbers, turn, neighbour, &in_segment);
+            let (of_turn, segment) = self.of_turn(laid, turn, neighbour, &in_segment);
             columns.extend(of_turn);
             owned.push(segment);
         }
-        let first = (segments == 1 && !numbers.all).then(|| self.below(team.lane, span));
+        let first = (segments == 1 && !all).then(|| self.below(team.lane, span));
         let (span, registers, run) = (span as u32, registers as u32, run as u32);
         let (side, turns) = (side as u32, turns as u32);
-        Spread { segments, width, span, registers, run, side, turns, columns, owned, member, first }
+        Spread { segments, width, span, registers, run, side, turns, columns, owned, member, first, laid }
     }
 
     /// A lane's columns in a segment, whichever that is.
-    fn in_segment(&self, numbers: Numbers, member: Val<'m>) -> Vec<Column<'m>> {
-        let (b, Numbers { width, span, registers, run, .. }) = (self.b, numbers);
+    fn in_segment(&self, laid: Laid, member: Val<'m>) -> Vec<Column<'m>> {
+        let (b, Laid { width, span, registers, run, .. }) = (self.b, laid);
         if run < registers {
-            return (0..registers).map(|register| self.in_run(numbers, member, register)).collect();
+            return (0..registers).map(|register| self.in_run(laid, member, register)).collect();
         }
-        let (whole, rest) = (width / registers, width % registers);
-        // Lanes of a segment that have a column in this register.
-        let having = |register: u64| whole + u64::from(register < rest);
+        let having = |register: u64| laid.having(register);
         let most = having(0);
         let clamped = if most < span { b.minui(member, self.word(most - 1)) } else { member };
         let within = if span == 1 { Ix::constant(0) } else { self.ix.times(self.ix.of_word(clamped), registers) };
         let column = |register: u64| {
             let valid = (having(register) < span).then(|| self.below(member, having(register)));
-            let at = within.offset(register);
+            let at = within.offset(laid.first(register));
             // The last lane with columns may have fewer than the others.
             let at = if having(register) < most {
                 let last = b.minui(self.ix.materialise(at), self.ix.constant(width - 1));
@@ -279,10 +189,9 @@ impl<'a, 'm> Spreads<'a, 'm> {
     }
 
     /// A lane's column in one of its registers, where the columns come in runs.
-    fn in_run(&self, Numbers { width, span, run, .. }: Numbers, member: Val<'m>, register: u64) -> Column<'m> {
-        let first = register / run * run * span + register % run;
-        // Lanes that have a column in this register.
-        let having = width.saturating_sub(first).div_ceil(run).min(span);
+    fn in_run(&self, laid: Laid, member: Val<'m>, register: u64) -> Column<'m> {
+        let Laid { width, span, run, .. } = laid;
+        let (first, having) = (laid.first(register), laid.having(register));
         let valid = (having < span).then(|| match having {
             0 => self.b.const_bool(false),
             _ => self.below(member, having),
@@ -309,12 +218,12 @@ impl<'a, 'm> Spreads<'a, 'm> {
     /// A lane's columns in one turn, and their segment.
     fn of_turn(
         &self,
-        numbers: Numbers,
+        laid: Laid,
         turn: u64,
         neighbour: Option<Val<'m>>,
         in_segment: &[Column<'m>],
     ) -> (Vec<Column<'m>>, Ix<'m>) {
-        let (b, Numbers { segments, width, span, registers, run, side, all }) = (self.b, numbers);
+        let (b, Laid { segments, width, span, registers, run, side, .. }) = (self.b, laid);
         let first = turn * side;
         let left = segments - first;
         let (segment, valid) = match neighbour {
@@ -327,8 +236,11 @@ impl<'a, 'm> Spreads<'a, 'm> {
             }
         };
         // Columns follow from the lane's number without the segment's.
-        let linear =
-            width == span * registers && (segments > 1 || all) && left >= side && run == registers && side * span > 1;
+        let linear = width == span * registers
+            && (segments > 1 || side == 1)
+            && left >= side
+            && run == registers
+            && side * span > 1;
         let base = if linear {
             self.ix.times(self.ix.of_word(self.team.lane), registers).offset(first * width)
         } else {

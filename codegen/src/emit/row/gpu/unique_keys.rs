@@ -13,7 +13,7 @@
 use super::RowGpu;
 use super::in_lanes::part;
 use super::sorting_network;
-use super::spread::{Column, Laid, Spread, laid};
+use super::spread::{Column, Spread};
 use crate::emit::pull::index::Index;
 use crate::emit::pull::known::{Lanes, Nans};
 use crate::emit::row::{Segments, Selection};
@@ -22,6 +22,7 @@ use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::kernel::analysis::{Ordered, ordered};
 use routefuse_ir::kernel::schedule::code_size::{LIST, UNROLLED};
+use routefuse_ir::kernel::schedule::laid::Laid;
 use routefuse_ir::kernel::schedule::{RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, Value, ValueId, ValueKind};
 use routefuse_ir::math::order;
@@ -40,7 +41,7 @@ fn has_rounds(warps: &dyn Warps, shape: RowShape, registers: u64, k: u64) -> boo
 /// Whether a selection from one segment has rounds over unique keys.
 pub(super) fn are_in_rounds(kernel: &Kernel, warps: &dyn Warps, shape: RowShape, row: &RowValue) -> bool {
     let RowOp::TopK { k, order: TopKOrder::Value, .. } = row.op else { return false };
-    let Laid { registers, .. } = laid(kernel, shape, 1, row.width);
+    let Laid { registers, .. } = Laid::of(kernel, shape, 1, row.width);
     has_rounds(warps, shape, registers, k)
         && ordered(kernel, row.value, row.width).is_some_and(|o| row.width <= u64::from(o.column_mask()))
 }
