@@ -1,8 +1,10 @@
 //! What was made of a graph, and why: for people by `Display`, for machines by `serde`.
 
+mod lanes;
 mod text;
 mod traffic;
 
+pub use lanes::{LaneIs, Phase, ScheduleLanes, ShapeLanes, SpreadLanes, Word};
 pub use traffic::Traffic;
 
 use crate::canonicalise::PassReport;
@@ -129,6 +131,9 @@ pub struct ScheduleReport {
     pub variants: Vec<String>,
     /// Why, for a row schedule: what needs whole rows, and how lanes share them.
     pub why: Vec<String>,
+    /// The same as something that one can see.
+    #[serde(flatten)]
+    pub lanes: ScheduleLanes,
 }
 
 /// A gather.
@@ -223,17 +228,7 @@ fn kernel(step: &Step, ops: Vec<String>) -> KernelReport {
         }
     };
     let params = |output: bool| k.params.iter().enumerate().filter(move |(_, p)| (p.role != Role::Input) == output);
-    let mut schedules: Vec<ScheduleReport> = Vec::new();
-    for target in Target::all() {
-        let schedule = schedule_of(k, target);
-        let variants: Vec<String> = schedule.variants(target.kind()).iter().map(ToString::to_string).collect();
-        let why = schedule::row::why(k, target, &schedule);
-        let (targets, schedule) = (vec![target.name().to_owned()], schedule.to_string());
-        match schedules.iter_mut().find(|s| s.schedule == schedule && s.variants == variants) {
-            Some(same) => same.targets.extend(targets),
-            None => schedules.push(ScheduleReport { targets, schedule, variants, why }),
-        }
-    }
+    let schedules = schedules(k, Target::all());
     KernelReport {
         name: k.name.clone(),
         rows: k.rows.map(|r| k.symbols[r.0 as usize].clone()),
@@ -244,6 +239,32 @@ fn kernel(step: &Step, ops: Vec<String>) -> KernelReport {
         schedules,
         signature: k.canonical_text(),
     }
+}
+
+/// The schedules of a kernel on these targets; targets with equal ones share one.
+fn schedules(kernel: &Kernel, targets: impl Iterator<Item = Target>) -> Vec<ScheduleReport> {
+    let mut schedules: Vec<(Target, ScheduleReport)> = Vec::new();
+    for target in targets {
+        let schedule = schedule_of(kernel, target);
+        let variants: Vec<String> = schedule.variants(target.kind()).iter().map(ToString::to_string).collect();
+        let (name, text) = (target.name().to_owned(), schedule.to_string());
+        let same_text = |s: &ScheduleReport| s.schedule == text && s.variants == variants;
+        // What is said of lanes follows from the kind of machine and the size of its warps.
+        let alike = |other: &Target| other.kind() == target.kind() && other.info().warp == target.info().warp;
+        if let Some((_, same)) = schedules.iter_mut().find(|(other, s)| same_text(s) && alike(other)) {
+            same.targets.push(name);
+            continue;
+        }
+        let (why, lanes) =
+            (schedule::row::why(kernel, target, &schedule), ScheduleLanes::of(kernel, &schedule, target));
+        match schedules.iter_mut().find(|(_, s)| same_text(s) && s.why == why && s.lanes == lanes) {
+            Some((_, same)) => same.targets.push(name),
+            None => {
+                schedules.push((target, ScheduleReport { targets: vec![name], schedule: text, variants, why, lanes }));
+            }
+        }
+    }
+    schedules.into_iter().map(|(_, report)| report).collect()
 }
 
 fn gathers(g: &Graph) -> Vec<GatherReport> {

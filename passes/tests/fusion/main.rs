@@ -4,6 +4,7 @@ mod agreement;
 mod alias;
 mod chains;
 mod cuts;
+mod lanes;
 mod large;
 mod limits;
 mod random;

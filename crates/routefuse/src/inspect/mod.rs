@@ -30,7 +30,8 @@ pub use keys::KernelKey;
 pub use lowering::Lowering;
 #[cfg(feature = "graphs")]
 pub use routefuse_passes::explain::{
-    Cost, DimTraffic, GatherReport, KernelReport, ParamReport, PassSummary, Report, ScheduleReport, Traffic,
+    Cost, DimTraffic, GatherReport, KernelReport, LaneIs, ParamReport, PassSummary, Phase, Report, ScheduleLanes,
+    ScheduleReport, ShapeLanes, SpreadLanes, Traffic, Word,
 };
 #[cfg(feature = "graphs")]
 pub use stages::{Stages, kernel_text};
