@@ -38,4 +38,4 @@ mod values;
 
 pub use document::Request;
 pub use model::*;
-pub use page::{html, json};
+pub use page::{explore_html, explore_policy, html, json};
