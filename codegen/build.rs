@@ -12,7 +12,7 @@ use std::{
 };
 
 fn main() {
-    for file in ["build.rs", "cpp/shim.cpp", "cpp/stubs.cpp", "cpp/tvm_ffi.c"] {
+    for file in ["build.rs", "cpp/shim.cpp", "cpp/stubs.cpp", "cpp/tvm_ffi"] {
         println!("cargo:rerun-if-changed={file}");
     }
     let prefix = Path::new(routefuse_llvm::PREFIX);
@@ -37,17 +37,19 @@ fn main() {
     shim.compile("routefuse_shim");
 
     // Carried, not linked: what an exported module has around its kernels.
-    let launcher = cc::Build::new()
-        .std("c11")
-        .pic(true)
-        .opt_level(2)
-        .debug(false)
-        .flag("-fvisibility=hidden")
-        .flag("-fno-stack-protector")
-        .flag("-U_FORTIFY_SOURCE")
-        .file("cpp/tvm_ffi.c")
-        .compile_intermediates();
-    println!("cargo:rustc-env=ROUTEFUSE_TVM_FFI_OBJECT={}", launcher[0].display());
+    for part in ["arguments", "host", "cuda"] {
+        let object = cc::Build::new()
+            .std("c11")
+            .pic(true)
+            .opt_level(2)
+            .debug(false)
+            .flag("-fvisibility=hidden")
+            .flag("-fno-stack-protector")
+            .flag("-U_FORTIFY_SOURCE")
+            .file(format!("cpp/tvm_ffi/{part}.c"))
+            .compile_intermediates();
+        println!("cargo:rustc-env=ROUTEFUSE_TVM_FFI_{}={}", part.to_uppercase(), object[0].display());
+    }
 
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     let libraries = static_libraries(&out, shim.get_compiler().path());

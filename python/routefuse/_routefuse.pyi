@@ -117,7 +117,14 @@ class Engine:
         sign: Path | None = None,
     ) -> None: ...
     def export(
-        self, path: Path, graph: typing.Any, *, form: str = "tvm-ffi", name: str | None = None, fuse: bool = True
+        self,
+        path: Path,
+        graph: typing.Any,
+        *,
+        form: str = "tvm-ffi",
+        target: str = "host",
+        name: str | None = None,
+        fuse: bool = True,
     ) -> str: ...
     def explain(self, graph: typing.Any, *, fuse: bool = True) -> str: ...
     def seal(self) -> Sealed: ...

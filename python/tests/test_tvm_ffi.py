@@ -141,3 +141,39 @@ def test_what_cannot_be_exported(engine, tmp_path):
     b.output("n", b.rows(dtype="i32", shape=("T",)))
     with pytest.raises(routefuse.Error, match="RF0206.*no input and no output has the dim `T`"):
         engine.export(path, b)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu(engine, tmp_path):
+    major, minor = torch.cuda.get_device_capability()
+    target = f"sm_{min(10 * major + minor, 90)}"
+    graph = routefuse.chains.graph("e_post_chain")
+    for fuse in [True, False]:
+        function = engine.export(tmp_path / f"{fuse}.so", graph, target=target, name="post", fuse=fuse)
+        loaded = tvm_ffi.load_module(str(tmp_path / f"{fuse}.so"))
+        loaded[function + "_prepare"](torch.cuda.current_device())
+        for rows in [0, 1, 7, 4096]:
+            inputs, outputs = arguments(rows)
+            expected = engine.compile(graph)(*inputs)
+            on_gpu = [t.cuda() for t in inputs], [t.cuda() for t in outputs]
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                loaded[function](*on_gpu[0], *on_gpu[1])
+            stream.synchronize()
+            assert all(torch.equal(a.cpu(), b) for a, b in zip(on_gpu[1], expected))
+            if rows == 0:
+                continue
+            # Captured, and replayed with other values.
+            captured = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(captured):
+                loaded[function](*on_gpu[0], *on_gpu[1])
+            for t in on_gpu[1]:
+                t.zero_()
+            on_gpu[0][1].mul_(2.0)
+            captured.replay()
+            torch.cuda.synchronize()
+            expected = engine.compile(graph)(inputs[0], inputs[1] * 2.0, *inputs[2:])
+            assert all(torch.equal(a.cpu(), b) for a, b in zip(on_gpu[1], expected))
+    with pytest.raises(ValueError, match="on a CUDA GPU"):
+        loaded[function](*inputs, *outputs)

@@ -283,15 +283,18 @@ impl Engine {
 
     /// Writes a graph for another system, as one file for this host with all of its kernels in it, and gives the name of the function
     /// in it: `name`, or the graph's. The only `form` is "tvm-ffi", a shared object for `tvm_ffi.load_module`, whose function takes the
-    /// inputs and then the outputs. Raises Error (RF0817) for what the form has no words for.
+    /// inputs and then the outputs, on the CPU for `target` "host", on a GPU for "sm_90" and the like. Raises Error (RF0817) for what
+    /// the form has no words for.
     #[cfg(feature = "compiler")]
-    #[pyo3(signature = (path, graph, *, form = "tvm-ffi", name = None, fuse = true))]
+    #[allow(clippy::too_many_arguments)] // keywords of one call
+    #[pyo3(signature = (path, graph, *, form = "tvm-ffi", target = "host", name = None, fuse = true))]
     fn export(
         &self,
         py: Python<'_>,
         path: PathBuf,
         graph: &Bound<'_, PyAny>,
         form: &str,
+        target: &str,
         name: Option<&str>,
         fuse: bool,
     ) -> PyResult<String> {
@@ -299,11 +302,12 @@ impl Engine {
             let message = format!("there is no form `{form}` to export");
             return Err(raised(py, Diagnostic::new(Code::CannotExport, message).help("it is \"tvm-ffi\"")));
         }
+        let target = Target::named(target).map_err(|e| raised(py, e))?;
         let graph = ::routefuse::Verified::clone(graph_of(py, graph)?.get().verified());
         let options = ::routefuse::Options::default().fuse(fuse);
         let engine = &self.shared.engine;
         let exported = py.detach(|| {
-            let stages = engine.stages(&graph, &Target::host(), &options)?;
+            let stages = engine.stages(&graph, &target, &options)?;
             ::routefuse::inspect::export_tvm_ffi(&stages, name, &::routefuse::engine::Cancel::default())
         });
         let module = exported.map_err(|e| raised(py, e))?;

@@ -21,7 +21,7 @@ int stand_in_link_fails = 0;
 // Part of the machine code: other drivers refuse it.
 int stand_in_build = 1;
 
-static _Thread_local void *current = NULL;
+static _Thread_local void *current = NULL, *pushed = NULL;
 static int contexts[DEVICES];
 
 Result cuInit(unsigned flags) { CALL; return SUCCESS; }
@@ -50,6 +50,9 @@ Result cuDevicePrimaryCtxRelease_v2(int device) { CALL; return SUCCESS; }
 Result cuDevicePrimaryCtxRelease(int device) { CALL; return SUCCESS; }
 Result cuCtxSetCurrent(void *context) { CALL; current = context; return SUCCESS; }
 Result cuCtxGetCurrent(void **context) { CALL; *context = current; return SUCCESS; }
+Result cuCtxPushCurrent_v2(void *context) { CALL; pushed = current, current = context; return SUCCESS; }
+Result cuCtxPopCurrent_v2(void **context) { CALL; *context = current, current = pushed, pushed = NULL; return SUCCESS; }
+Result cuThreadExchangeStreamCaptureMode(int *mode) { CALL; return SUCCESS; }
 Result cuCtxSynchronize(void) { CALL; return SUCCESS; }
 // What a captured graph, or all that ran, takes of the devices' clock, in nanoseconds.
 typedef struct {
@@ -99,6 +102,9 @@ Result cuMemAlloc_v2(unsigned long *address, size_t bytes) {
     *address = (unsigned long)aligned_alloc(256, (bytes + 255) / 256 * 256);
     return SUCCESS;
 }
+// Nothing is ever there: it begins at 1 GiB.
+Result cuMemAllocAsync(unsigned long *address, size_t bytes, void *stream) { CALL; *address = 1 << 30; return SUCCESS; }
+Result cuMemFreeAsync(unsigned long address, void *stream) { CALL; return SUCCESS; }
 Result cuMemFree_v2(unsigned long address) { CALL; free((void *)address); return SUCCESS; }
 Result cuGetErrorName(Result error, const char **name) {
     CALL;
@@ -168,6 +174,23 @@ typedef struct {
     int is_source; // PTX, whose entry points have any name
 } Module;
 
+// A kernel is known by a line `// kernel NAME` of its PTX, or else by the PTX itself.
+static void describe(Module *module, const char *image) {
+    const char *text = strstr(image, ".version"), *line = strstr(image, "// kernel ");
+    if (line) {
+        sscanf(line, "// kernel %127[^\n]", module->kernel);
+    } else if (text) {
+        unsigned long hash = 14695981039346656037ul;
+        for (const char *c = text; *c; ++c) hash = (hash ^ (unsigned char)*c) * 1099511628211ul;
+        snprintf(module->kernel, sizeof module->kernel, "%016lx", hash);
+    }
+    line = strstr(image, "// parameters ");
+    if (line)
+        sscanf(line, "// parameters %u", &module->parameters);
+    else
+        for (const char *at = image; (at = strstr(at, ".param .u64")); ++at) module->parameters++;
+}
+
 Result cuModuleLoadData(Module **module, const char *image) {
     CALL;
     int build;
@@ -177,10 +200,21 @@ Result cuModuleLoadData(Module **module, const char *image) {
     *module = calloc(1, sizeof(Module));
     (*module)->is_source = is_source;
     (*module)->device = (int *)current - contexts;
-    const char *line = strstr(image, "// kernel ");
-    if (line) sscanf(line, "// kernel %127[^\n]", (*module)->kernel);
-    line = strstr(image, "// parameters ");
-    if (line) sscanf(line, "// parameters %u", &(*module)->parameters);
+    describe(*module, image);
+    return SUCCESS;
+}
+// PTX, assembled and loaded.
+Result cuModuleLoadDataEx(Module **module, const char *image, unsigned count, int *options, void **values) {
+    CALL;
+    if (stand_in_link_fails) {
+        for (unsigned i = 0; i < count; ++i)
+            if (options[i] == 5) strcpy(values[i], "ptxas fatal: nonsense"); // CU_JIT_ERROR_LOG_BUFFER
+        return stand_in_link_fails;
+    }
+    stand_in_loads++;
+    *module = calloc(1, sizeof(Module));
+    (*module)->device = (int *)current - contexts;
+    describe(*module, image);
     return SUCCESS;
 }
 Result cuModuleGetFunction(void **function, Module *module, const char *name) {

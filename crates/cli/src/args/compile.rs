@@ -43,6 +43,6 @@ pub struct Compile {
 /// A form in which another system loads code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportForm {
-    /// A shared object for the host with a function of the graph's name, for `tvm_ffi.load_module`.
+    /// A shared object with a function of the graph's name, for `tvm_ffi.load_module`: its kernels run on this host, or on an NVIDIA GPU.
     TvmFfi,
 }

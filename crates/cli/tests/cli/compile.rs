@@ -104,6 +104,22 @@ fn a_module_for_tvm_ffi_is_one_file_with_one_function() {
     assert!(code.starts_with(b"\x7fELF") && has("__tvm_ffi_post_chain") && has("TVMFFIErrorSetRaisedFromCStr"));
     // What is inside is nobody else's.
     assert!(!has("routefuse_tvm_ffi_call") && !has("routefuse_kernel_0"));
+    // For a GPU it has a second function, which loads the code.
+    let gpu = temporary.path().join("gpu.so");
+    routefuse(&[
+        "compile",
+        &example("e_post_chain"),
+        "--export",
+        "tvm-ffi",
+        "--target",
+        "sm_90",
+        "-o",
+        &gpu.display().to_string(),
+    ])
+    .ok();
+    let code = fs::read(&gpu).unwrap();
+    let has = |name: &str| code.windows(name.len() + 1).any(|w| w == [name.as_bytes(), b"\0"].concat());
+    assert!(has("__tvm_ffi_post_chain") && has("__tvm_ffi_post_chain_prepare") && has("TVMFFIEnvGetStream"));
     let json = routefuse(&["compile", "--model", "qwen3-moe", "--export", "tvm-ffi", "-o", &to, "--force", "--json"]);
     assert_eq!(json.json()["function"], "qwen3_moe");
 
@@ -113,6 +129,6 @@ fn a_module_for_tvm_ffi_is_one_file_with_one_function() {
         routefuse(&all).fails(1, texts);
         assert!(!fs::exists(&other).unwrap());
     };
-    refused(&["--target", "sm_90"], &["RF0817", "has code for the host, not for `sm_90`"]);
+    refused(&["--target", "gfx942"], &["RF0817", "has code for this host or for NVIDIA's GPUs, not for `gfx942`"]);
     refused(&["--target", "host,sm_90"], &["RF0817", "--target names 2", "export once for each"]);
 }

@@ -81,13 +81,14 @@ pub struct Module {
 }
 
 /// A shared object for this host that TVM-FFI loads (`tvm_ffi.load_module`, 0.1.11 or later), with the program's kernels in it, as its
-/// function `name`: if none is given, the graph's, with `_` for what is no letter, digit or `_`.
+/// function `name`: if none is given, the graph's, with `_` for what is no letter, digit or `_`. The kernels are those of the stages:
+/// for the host, or for an NVIDIA GPU; then a second function, `name_prepare`, loads them on the GPU whose number it is given.
 ///
 /// The function takes tensors, the program's inputs and then its outputs, but for those that lie in an input; what does not fit it
 /// raises as an error of the caller's language. It runs on processors that have what this one has.
 ///
 /// # Errors
-/// Kernels for another target than the host, a name that is no identifier, and what the calling convention has no words for
+/// Kernels for another target, a name that is no identifier, and what the calling convention has no words for
 /// (`RF0817`); those of [`compile`].
 pub fn export_tvm_ffi(stages: &Stages, name: Option<&str>, cancel: &Cancel) -> Result<Module, Error> {
     let function = name.map_or_else(|| identifier(&stages.program.name), str::to_owned);

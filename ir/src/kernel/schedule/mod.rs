@@ -90,7 +90,7 @@ pub struct Domain {
 
 impl Domain {
     /// `(n, parts)`: a row is n of as many pieces as make `parts` rows.
-    fn pieces_of_a_row(&self) -> (u64, u64) {
+    pub fn pieces_of_a_row(&self) -> (u64, u64) {
         match self.piece {
             Piece::InRow { width } => (self.cols.div_ceil(u64::from(width)), 1),
             Piece::AcrossRows { width } => (self.cols, u64::from(width)),

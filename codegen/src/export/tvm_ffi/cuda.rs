@@ -1,0 +1,107 @@
+//! Kernels that run on NVIDIA's GPUs.
+
+use super::ports::Ports;
+use super::{Side, rows, slots, stride};
+use crate::compile::{Dump, compile_until};
+use crate::error::{CodegenError, Problem};
+use crate::export::ir_text::Constants;
+use routefuse_ir::Verified;
+use routefuse_ir::cancel::Cancel;
+use routefuse_ir::kernel::abi::{self, Slot};
+use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
+use routefuse_ir::program::{Buffer, Program, Step};
+
+/// `cpp/tvm_ffi/cuda.c`, compiled, and what it calls.
+const LAUNCHER: &[u8] = include_bytes!(env!("ROUTEFUSE_TVM_FFI_CUDA"));
+const ALLOWED: &[&str] = &[
+    "TVMFFIEnvGetStream",
+    "calloc",
+    "dlerror",
+    "dlopen",
+    "dlsym",
+    "free",
+    "pthread_mutex_lock",
+    "pthread_mutex_unlock",
+];
+
+pub(super) fn side(
+    program: &Program,
+    kernels: &[Verified<Scheduled>],
+    ports: &Ports<'_>,
+    c: &mut Constants,
+    cancel: &Cancel,
+) -> Result<Side, CodegenError> {
+    let target = kernels[0].target;
+    if program.has_trap {
+        let message = "an index of the graph is checked while it runs (`out_of_range = trap`), and a call on a GPU returns before: \
+                       say what is to become of such an index instead";
+        return Err(CodegenError::new(target, Problem::Export(message.to_owned())));
+    }
+    let mut steps = vec![];
+    for (step, kernel) in program.steps.iter().zip(kernels) {
+        let variants = kernel
+            .variants()
+            .iter()
+            .map(|v| {
+                let code = compile_until(kernel, *v, Dump::default(), cancel)?.artifact.code;
+                let ptx = c.string(&String::from_utf8_lossy(&code));
+                Ok(variant(c, &kernel.schedule, *v, &ptx))
+            })
+            .collect::<Result<Vec<_>, CodegenError>>()?;
+        let variants_name = c.array("%variant", &variants);
+        let (slots, slot_count) = slots(c, program, (step, kernel), ports)?;
+        let shapes = kernel.schedule.shapes();
+        let most: Vec<String> = shapes.iter().filter_map(|s| s.most_rows).map(|most| most.to_string()).collect();
+        let most = c.array("i64", &most);
+        let (rows, fixed) = (rows(step, kernel), u64::from(fixed_strides_are_aligned(step, kernel)));
+        let (count, shapes) = (variants.len(), shapes.len().max(1));
+        steps.push(format!(
+            "{{ ptr {variants_name}, ptr {slots}, ptr {most}, i64 {count}, i64 {slot_count}, i64 {shapes}, i64 {rows}, i64 {fixed} }}"
+        ));
+    }
+    let declared = "%pieces = type { i64, i64 }\n\
+                    %variant = type { ptr, i8, i8, i8, i8, i32, i32, i32, ptr }\n\
+                    %step = type { ptr, ptr, ptr, i64, i64, i64, i64, i64 }\n";
+    Ok(Side {
+        objects: vec![LAUNCHER.to_vec()],
+        allowed: ALLOWED,
+        device: (2, target.sm().unwrap_or(0)),
+        call: "routefuse_tvm_ffi_cuda",
+        more: &[("_prepare", "routefuse_tvm_ffi_cuda_prepare")],
+        step: "%step",
+        steps,
+        declared: declared.to_owned(),
+    })
+}
+
+/// A `Variant` of `cpp/tvm_ffi/cuda.c`.
+fn variant(c: &mut Constants, schedule: &Schedule, variant: Variant, ptx: &str) -> String {
+    let (pieces, of_a_block) = match schedule.shape(variant) {
+        None => {
+            let pieces = schedule.domains().iter().map(|d| d.pieces_of_a_row()).collect();
+            (pieces, schedule.threads(variant))
+        }
+        Some(shape) => (vec![(1, 1)], shape.rows()),
+    };
+    let pieces: Vec<String> =
+        pieces.iter().map(|(n, parts): &(u64, u64)| format!("{{ i64 {n}, i64 {parts} }}")).collect();
+    let pieces_name = c.array("%pieces", &pieces);
+    let Variant { aligned, narrow, shape, .. } = variant;
+    let persistent = schedule.shape(variant).is_some_and(|s| s.persistent);
+    let [aligned, narrow, persistent] = [aligned, narrow, persistent].map(u8::from);
+    let (threads, count) = (schedule.threads(variant), pieces.len());
+    format!(
+        "{{ ptr {ptx}, i8 {aligned}, i8 {narrow}, i8 {persistent}, i8 {shape}, i32 {threads}, i32 {of_a_block}, i32 {count}, \
+         ptr {pieces_name} }}"
+    )
+}
+
+/// Every row stride of an intermediate is a multiple of 16 bytes.
+fn fixed_strides_are_aligned(step: &Step, kernel: &Scheduled) -> bool {
+    abi::slots(&kernel.kernel, kernel.target).iter().all(|slot| match *slot {
+        Slot::Stride(p, 0) if matches!(step.buffers[p.0 as usize], Buffer::Intermediate(_)) => {
+            (stride(kernel, p, 0) * kernel.kernel.param(p).ty.dtype.size()).is_multiple_of(16)
+        }
+        _ => true,
+    })
+}
