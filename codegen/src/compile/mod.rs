@@ -11,6 +11,7 @@ use crate::{
     mlir::{builder::Builder, session::MlirSession},
 };
 use inkwell::GlobalVisibility;
+use melior::ir::operation::{OperationLike, OperationPrintingFlags};
 use melior::ir::{Location, Module};
 use routefuse_ir::Verified;
 use routefuse_ir::artifact::Artifact;
@@ -21,7 +22,7 @@ use timings::timed;
 
 pub use timings::Timings;
 
-/// Which intermediate texts to keep; none changes the code.
+/// Which intermediate texts to keep; none changes what the code does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dump {
     /// MLIR as built, before any pass.
@@ -30,11 +31,16 @@ pub struct Dump {
     pub llvm: bool,
     /// Assembly text.
     pub assembly: bool,
+    /// Every operation says in these texts which of the kernel's values it was made for: as the line, from 1, of a file that does
+    /// not exist. The code itself says so, too, where it is text.
+    pub locations: bool,
 }
 
 impl Dump {
-    /// Everything.
-    pub const ALL: Dump = Dump { mlir: true, llvm: true, assembly: true };
+    /// Every text, as it is without locations.
+    pub const ALL: Dump = Dump { mlir: true, llvm: true, assembly: true, locations: false };
+    /// Every text, with locations.
+    pub const LOCATED: Dump = Dump { locations: true, ..Dump::ALL };
 }
 
 /// An artifact, what was dumped on the way, and where the time went.
@@ -192,10 +198,14 @@ fn compile_to(
     let generator = generator?;
     let mut module = Module::new(Location::unknown(session.context()));
     timed(&mut timings.build, || {
-        build(&Builder::new(session.context(), &module))?;
+        let builder = Builder::new(session.context(), &module);
+        build(&if dump.locations { builder.with_locations() } else { builder })?;
         session.verify(&module)
     })?;
-    let mlir = dump.mlir.then(|| module.as_operation().to_string());
+    let mlir = dump.mlir.then(|| match dump.locations {
+        true => located(&module),
+        false => module.as_operation().to_string(),
+    });
     go_on()?;
     timed(&mut timings.passes, || session.run_passes(&mut module))?;
     go_on()?;
@@ -233,6 +243,12 @@ fn compile_to(
         }
     };
     Ok(MachineCode { bytes, mlir, llvm, assembly, timings })
+}
+
+/// A module's text with the location of each operation behind it.
+fn located(module: &Module) -> String {
+    let flags = OperationPrintingFlags::new().enable_debug_info(true, false);
+    module.as_operation().to_string_with_flags(flags).unwrap_or_default()
 }
 
 #[cfg(test)]

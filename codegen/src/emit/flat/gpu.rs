@@ -186,21 +186,22 @@ impl<'m> FlatGpu<'_, 'm> {
         let piece = Neighbours { index: self.spread_over_rows(flat, lanes), flat, lanes, count, whole };
         self.load_neighbours(domain, &piece);
         let stores = self.pull.pull(&domain.stores, &piece.index, |value| self.before_the_end(&piece, value));
-        let mut plain: Vec<(ParamId, Val<'m>)> = Vec::new();
-        for Pulled { param, value, at } in stores {
-            match at {
+        let mut plain: Vec<(ParamId, ValueId, Val<'m>)> = Vec::new();
+        for Pulled { param, id, value, at } in stores {
+            b.made_for(id.0, || match at {
                 Some((at, dtype)) => {
                     let (at, amount) = (self.before_the_end(&piece, at), self.or_zero_behind(&piece, value));
                     self.pull.add_at(param, &piece.index, (at, dtype), amount);
                 }
-                None => plain.push((param, self.pull.bits_to_store(param, lanes as u32, value))),
-            }
+                None => plain.push((param, id, self.pull.bits_to_store(param, lanes as u32, value))),
+            });
         }
         let whole = |_: &_| {
             let index = Index { flat: Some(piece.flat), ..piece.index.clone() };
-            self.pull
-                .scopes
-                .scoped(|| plain.iter().for_each(|(param, bits)| self.pull.memory.write(*param, &index, *bits)));
+            let write = |(param, id, bits): &(ParamId, ValueId, Val<'m>)| {
+                b.made_for(id.0, || self.pull.memory.write(*param, &index, *bits));
+            };
+            self.pull.scopes.scoped(|| plain.iter().for_each(write));
             vec![]
         };
         // Here the last lane is behind the end, which LLVM shall not see: it would move what the last lane computes, and so its
@@ -210,8 +211,8 @@ impl<'m> FlatGpu<'_, 'm> {
             for lane in 0..lanes {
                 let index = piece.index.slice(lane as usize, lane as usize + 1);
                 let index = Index { flat: Some((first.offset(lane), domain.cols)), ..index };
-                let write = |(param, bits): &(ParamId, Val<'m>)| {
-                    self.pull.memory.write(*param, &index, b.extract(*bits, lane as u32))
+                let write = |(param, id, bits): &(ParamId, ValueId, Val<'m>)| {
+                    b.made_for(id.0, || self.pull.memory.write(*param, &index, b.extract(*bits, lane as u32)));
                 };
                 let write_all = || self.pull.scopes.scoped(|| plain.iter().for_each(write));
                 match lane {

@@ -162,9 +162,11 @@ impl<'a, 'm> Pull<'a, 'm> {
         if let Some(known) = self.values.get(&key) {
             return known;
         }
-        let held = self.held.get(&id).and_then(|held| held.read(&index));
-        let known = held.or_else(|| self.shortcuts.iter().find_map(|s| s.value(self, id, &index)));
-        let lanes = known.unwrap_or_else(|| self.compute(id, &index));
+        let lanes = self.b.made_for(id.0, || {
+            let held = self.held.get(&id).and_then(|held| held.read(&index));
+            let known = held.or_else(|| self.shortcuts.iter().find_map(|s| s.value(self, id, &index)));
+            known.unwrap_or_else(|| self.compute(id, &index))
+        });
         self.values.insert(key, lanes);
         lanes
     }

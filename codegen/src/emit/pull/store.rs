@@ -6,7 +6,7 @@ use super::known::Lanes;
 use super::types::memory_type;
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::DType;
-use routefuse_ir::kernel::{Bounds, ParamId, Store};
+use routefuse_ir::kernel::{Bounds, ParamId, Store, ValueId};
 use routefuse_ir::op::OutOfRange;
 
 /// A store whose value was pulled at the lanes of a piece.
@@ -14,6 +14,8 @@ use routefuse_ir::op::OutOfRange;
 pub(in crate::emit) struct Pulled<'m> {
     /// The output.
     pub param: ParamId,
+    /// The kernel's value that is stored.
+    pub id: ValueId,
     /// The value; the amount where it is added.
     pub value: Lanes<'m>,
     /// Of a store that adds, the index of the element, and its dtype.
@@ -25,22 +27,22 @@ impl<'m> Pull<'_, 'm> {
     /// output may lie in an input that is read at the same row and column. `seen` is what is seen of a value.
     pub fn pull(&self, stores: &[u32], index: &Index<'m>, seen: impl Fn(Lanes<'m>) -> Lanes<'m>) -> Vec<Pulled<'m>> {
         let pull = |store: &u32| {
-            let Store { param, value, add_at } = self.kernel.stores[*store as usize];
-            let value = seen(self.evaluate(value, index));
-            Pulled { param, value, at: add_at.map(|id| (self.evaluate(id, index), self.kernel.value(id).dtype)) }
+            let Store { param, value: id, add_at } = self.kernel.stores[*store as usize];
+            let value = seen(self.evaluate(id, index));
+            Pulled { param, id, value, at: add_at.map(|id| (self.evaluate(id, index), self.kernel.value(id).dtype)) }
         };
         stores.iter().map(pull).collect()
     }
 
     /// Stores what was pulled at this index.
     pub fn store(&self, pulled: &Pulled<'m>, index: &Index<'m>) {
-        match pulled.at {
+        self.b.made_for(pulled.id.0, || match pulled.at {
             Some(at) => self.add_at(pulled.param, index, at, pulled.value),
             None => {
                 let bits = self.bits_to_store(pulled.param, index.lanes(), pulled.value);
                 self.memory.write(pulled.param, index, bits);
             }
-        }
+        });
     }
 
     /// All stores of a piece.

@@ -70,7 +70,7 @@ impl<'m> Builder<'m> {
             body(self, arguments);
             self.append("func.return", &[], &[], &[], vec![]);
         });
-        self.append("func.func", &[], &attributes, &[], vec![region]);
+        self.as_function(name, || self.append("func.func", &[], &attributes, &[], vec![region]));
     }
 
     /// Calls a host function of this module.
@@ -104,7 +104,7 @@ impl<'m> Builder<'m> {
                 body(self, arguments);
                 self.append("gpu.return", &[], &[], &[], vec![]);
             });
-            self.append("gpu.func", &[], &attributes, &[], vec![region]);
+            self.as_function(name, || self.append("gpu.func", &[], &attributes, &[], vec![region]));
         });
         let name = StringAttribute::new(self.context, "device").into();
         self.append("gpu.module", &[], &[("sym_name", name)], &[], vec![module]);

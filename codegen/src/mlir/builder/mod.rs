@@ -10,6 +10,7 @@
 mod arithmetic;
 mod control;
 mod function;
+mod locations;
 mod memory;
 mod shared;
 
@@ -37,14 +38,18 @@ pub type Val<'m> = Value<'m, 'm>;
 /// `'m` is the borrow of the module, so that no value outlives it.
 pub struct Builder<'m> {
     context: &'m Context,
-    location: Location<'m>,
+    /// Of what is appended.
+    location: Cell<Location<'m>>,
+    /// Operations are given the places of [`Builder::made_for`].
+    located: bool,
     block: Cell<BlockRef<'m, 'm>>,
 }
 
 impl<'m> Builder<'m> {
     /// A builder that appends to the body of `module`.
     pub fn new(context: &'m Context, module: &'m Module<'m>) -> Builder<'m> {
-        Builder { context, location: Location::unknown(context), block: Cell::new(module.body()) }
+        let location = Cell::new(Location::unknown(context));
+        Builder { context, location, located: false, block: Cell::new(module.body()) }
     }
 
     /// The MLIR context.
@@ -207,7 +212,7 @@ impl<'m> Builder<'m> {
         results: &[Type<'m>],
         regions: Vec<Region<'m>>,
     ) -> Vec<Val<'m>> {
-        let operation = OperationBuilder::new(name, self.location)
+        let operation = OperationBuilder::new(name, self.location.get())
             .add_operands(operands)
             .add_attributes(&self.named(attributes))
             .add_results(results)
@@ -225,7 +230,7 @@ impl<'m> Builder<'m> {
 
     /// A region of one block with these arguments, filled by `body` with the insertion point inside.
     pub fn region(&self, arguments: &[Type<'m>], body: impl FnOnce(&[Val<'m>])) -> Region<'m> {
-        let arguments: Vec<_> = arguments.iter().map(|ty| (*ty, self.location)).collect();
+        let arguments: Vec<_> = arguments.iter().map(|ty| (*ty, self.location.get())).collect();
         let region = Region::new();
         let block = region.append_block(Block::new(&arguments));
         // SAFETY: the region, and with it the block, becomes part of the module when the caller builds its operation;

@@ -60,7 +60,29 @@ pub fn compile_until(kernel: &Verified<Scheduled>, variant: Variant, cancel: &Ca
 /// # Errors
 /// Those of [`compile`].
 pub fn code(kernel: &Verified<Scheduled>, variant: Variant) -> Result<CodeStages, Error> {
-    let c = routefuse_codegen::compile(kernel, variant, Dump::ALL).map_err(|e| llvm::diagnostic(&e))?;
+    texts(kernel, variant, Dump::ALL, &Cancel::default())
+}
+
+/// As [`code`], until it is cancelled.
+///
+/// # Errors
+/// Those of [`code`]; `RF0816` if it was cancelled.
+pub fn code_until(kernel: &Verified<Scheduled>, variant: Variant, cancel: &Cancel) -> Result<CodeStages, Error> {
+    texts(kernel, variant, Dump::ALL, cancel)
+}
+
+/// As [`code_until`], with texts that say of every operation which value of the kernel it was made for: line n of the file
+/// `kernel` is its value n − 1, and line 0 is none. MLIR says it by locations, LLVM IR by `!dbg`, assembly by `.loc`. Without
+/// that, the texts are those of [`code`], but where LLVM chooses otherwise for code that it has such places of.
+///
+/// # Errors
+/// Those of [`code_until`].
+pub fn located_code_until(kernel: &Verified<Scheduled>, variant: Variant, cancel: &Cancel) -> Result<CodeStages, Error> {
+    texts(kernel, variant, Dump::LOCATED, cancel)
+}
+
+fn texts(kernel: &Verified<Scheduled>, variant: Variant, dump: Dump, cancel: &Cancel) -> Result<CodeStages, Error> {
+    let c = routefuse_codegen::compile_until(kernel, variant, dump, cancel).map_err(|e| llvm::diagnostic(&e))?;
     Ok(CodeStages {
         mlir: c.mlir.unwrap_or_default(),
         llvm: c.llvm.unwrap_or_default(),

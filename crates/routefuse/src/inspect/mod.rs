@@ -22,7 +22,9 @@ pub use crate::picture::Picture;
 #[cfg(feature = "svg")]
 pub use crate::picture::{Drawn, DrawnArrow, DrawnBox, DrawnFrame};
 #[cfg(feature = "compiler")]
-pub use code::{CodeStages, Compilation, Module, code, compile, compile_until, export_tvm_ffi};
+pub use code::{
+    CodeStages, Compilation, Module, code, code_until, compile, compile_until, export_tvm_ffi, located_code_until,
+};
 #[cfg(feature = "compiler")]
 pub use compiler_info::{CompilerInfo, compiler_info};
 pub use keys::KernelKey;

@@ -288,11 +288,13 @@ impl<'a, 'm> RowGpu<'a, 'm> {
                 && self.pull.is_reached(id)
                 && let Some(row_value) = value.kind.row_value()
             {
-                self.shelve(id, row);
-                let computed = super::compute(self, *row_value, &(), &at);
-                self.settle_shelf();
-                self.hold(id, computed, row);
-                self.hold_what_is_gathered(id, row);
+                self.b.made_for(id.0, || {
+                    self.shelve(id, row);
+                    let computed = super::compute(self, *row_value, &(), &at);
+                    self.settle_shelf();
+                    self.hold(id, computed, row);
+                    self.hold_what_is_gathered(id, row);
+                });
             }
         }
     }

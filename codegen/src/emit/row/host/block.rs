@@ -279,7 +279,7 @@ impl<'m> RowHost<'_, 'm> {
         for Left { id, columns, .. } in
             self.left_before(block, block.phases.len()).into_iter().filter(|left| !left.keys)
         {
-            self.stand_up_held(id, &columns, &at);
+            self.b.made_for(id.0, || self.stand_up_held(id, &columns, &at));
             self.pull.hold(id, Rc::new(OfBlock { stack: self.stack.clone(), columns, first }));
         }
         self.stand_up_loads(&at);

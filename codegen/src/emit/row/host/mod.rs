@@ -199,8 +199,10 @@ impl<'a, 'm> RowHost<'a, 'm> {
         match task {
             Task::Columns(together) => self.hold_columns(together, row),
             Task::RowValue(id, row_value, workspace) => {
-                super::compute(self, *row_value, workspace, row);
-                self.hold(*id, workspace.out.clone());
+                self.b.made_for(id.0, || {
+                    super::compute(self, *row_value, workspace, row);
+                    self.hold(*id, workspace.out.clone());
+                });
             }
         }
     }
@@ -226,13 +228,15 @@ impl<'a, 'm> RowHost<'a, 'm> {
         let nans = |id: ValueId| self.nans_of(id);
         self.columns(Ix::constant(0), cols, |at| {
             for ToHold { id, columns, keys } in together {
-                let x = self.neighbouring(*id, row, at[0], at.len() as u64);
-                let x = match keys {
-                    true => Lanes::exact(self.rank_keys(x, kernel.value(*id).dtype, Candidates::All), x.lanes),
-                    false if nans(*id) == Nans::Free => x,
-                    false => self.lanewise.settled(x),
-                };
-                self.stack.write(columns, at, x);
+                self.b.made_for(id.0, || {
+                    let x = self.neighbouring(*id, row, at[0], at.len() as u64);
+                    let x = match keys {
+                        true => Lanes::exact(self.rank_keys(x, kernel.value(*id).dtype, Candidates::All), x.lanes),
+                        false if nans(*id) == Nans::Free => x,
+                        false => self.lanewise.settled(x),
+                    };
+                    self.stack.write(columns, at, x);
+                });
             }
         });
         for ToHold { id, columns, keys } in together {

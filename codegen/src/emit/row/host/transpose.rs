@@ -4,6 +4,7 @@ use super::RowHost;
 use super::stack::Columns;
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
+use crate::emit::pull::store::Pulled;
 use crate::mlir::builder::Val;
 use routefuse_ir::DType;
 use routefuse_ir::Layout;
@@ -54,7 +55,8 @@ impl<'m> RowHost<'_, 'm> {
                 continue;
             }
             for (first, count) in groups(value.space.cols) {
-                for (number, value) in self.loaded_columns(param, (first, count), at).into_iter().enumerate() {
+                let loaded = self.b.made_for(id.0, || self.loaded_columns(param, (first, count), at));
+                for (number, value) in loaded.into_iter().enumerate() {
                     let column = at.at(vec![Ix::constant(first + number as u64)]);
                     self.pull.remember(id, &column, Lanes::exact(value, ROWS as u32));
                 }
@@ -81,12 +83,15 @@ impl<'m> RowHost<'_, 'm> {
                 pulled.iter().zip(&columns).for_each(|(of, at)| self.pull.store(&of[number], at));
                 continue;
             }
-            let param = pulled[0][number].param;
-            let bits: Vec<Val<'m>> =
-                pulled.iter().map(|of| self.pull.bits_to_store(param, ROWS as u32, of[number].value)).collect();
-            for (first, count) in groups(domain.cols) {
-                self.write_columns(param, (first, domain.cols), &bits[first as usize..(first + count) as usize], at);
-            }
+            let Pulled { param, id, .. } = pulled[0][number];
+            self.b.made_for(id.0, || {
+                let bits: Vec<Val<'m>> =
+                    pulled.iter().map(|of| self.pull.bits_to_store(param, ROWS as u32, of[number].value)).collect();
+                for (first, count) in groups(domain.cols) {
+                    let bits = &bits[first as usize..(first + count) as usize];
+                    self.write_columns(param, (first, domain.cols), bits, at);
+                }
+            });
         }
     }
 

@@ -19,7 +19,7 @@ struct Upright<'o, 'a, 'm>(&'o RowHost<'a, 'm>);
 impl<'m> RowHost<'_, 'm> {
     /// Whoever asks for a row value of these rows gets its columns.
     pub(super) fn row_value_upright(&self, id: ValueId, row_value: RowValue, at: &Index<'m>) {
-        let columns = compute(&Upright(self), row_value, &(), at);
+        let columns = self.b.made_for(id.0, || compute(&Upright(self), row_value, &(), at));
         for (column, lanes) in columns.iter().enumerate() {
             self.pull.remember(id, &at.at(vec![Ix::constant(column as u64)]), *lanes);
         }
