@@ -2,17 +2,16 @@
 
 use crate::model::Diff;
 use similar::{ChangeTag, TextDiff};
-use std::time::Duration;
 
-/// Texts that have nothing in common take long to compare; after this, what is left counts as different.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The most lines of both texts together that are compared: those of texts that have little in common take long.
+const MOST_LINES: usize = 6000;
 
-/// What changed from one text to another; `None` if nothing did.
+/// What changed from one text to another; `None` if nothing did, or if they are too long.
 pub(crate) fn difference(from: &str, old: &str, new: &str) -> Option<Diff> {
-    if old == new {
+    if old == new || old.lines().count() + new.lines().count() > MOST_LINES {
         return None;
     }
-    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
+    let diff = TextDiff::from_lines(old, new);
     let mut runs: Vec<(char, usize)> = Vec::new();
     for change in diff.iter_all_changes() {
         let sign = match change.tag() {

@@ -25,11 +25,17 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "compiler")]
+mod check;
+#[cfg(feature = "compiler")]
+mod code;
 mod difference;
 mod document;
 mod drawing;
+mod fit;
 mod launches;
 mod lines;
+mod measured;
 mod model;
 mod origin;
 mod page;
@@ -37,5 +43,6 @@ mod stages;
 mod values;
 
 pub use document::Request;
+pub use fit::MOST_BYTES;
 pub use model::*;
 pub use page::{explore_html, explore_policy, html, json};

@@ -1,7 +1,7 @@
 //! Which values stand on which line of a text.
 
 use crate::origin::Origin;
-use routefuse::ir::Kernel;
+use routefuse::ir::{Kernel, ValueKind};
 use routefuse::{Graph, text};
 
 /// An empty list for each line of a text.
@@ -51,6 +51,14 @@ pub(crate) fn of_json(source: &str, graph: &Graph) -> Vec<Vec<usize>> {
 pub(crate) fn behind(kernel: &Kernel, origin: &Origin<'_>) -> Vec<Vec<usize>> {
     let named = |name: &str| origin.find(name).into_iter().collect::<Vec<_>>();
     let mut behind: Vec<Vec<usize>> = kernel.values.iter().map(|v| named(&v.name)).collect();
+    // What gathers from a table stands for the table, too.
+    for (value, behind) in kernel.values.iter().zip(&mut behind) {
+        if let ValueKind::Gather { table, .. } = value.kind
+            && let Some(table) = origin.find(&kernel.param(table).name)
+        {
+            insert(behind, table);
+        }
+    }
     // Users stand behind their operands.
     for (i, value) in kernel.values.iter().enumerate().rev() {
         let own = behind[i].clone();

@@ -4,6 +4,7 @@
 //! itself, and the page's Content-Security-Policy allows exactly these two, by their hashes: a script that got into the page with
 //! a name would not run, and nothing is asked of a network.
 
+use crate::fit::MOST_BYTES;
 use crate::model::Document;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -77,9 +78,11 @@ pub fn json(document: &Document) -> String {
     inert(&serde_json::to_string(document).unwrap_or_default())
 }
 
-/// The page as one file, with the document in it.
+/// The page as one file with the document in it, of [`MOST_BYTES`] at most: [what is too much](Document::fitted) is left out.
 pub fn html(document: &Document) -> String {
-    fill(Mode::Report, &document.title, &json(document))
+    // Beside these there are a title and two hashes.
+    let room = MOST_BYTES - TEMPLATE.len() - STYLE.len() - SCRIPT.len() - 4096;
+    fill(Mode::Report, &document.title, &json(&document.fitted(room)))
 }
 
 /// The page with an editor, for a server on this machine. `settings` is JSON for `editor.js`, which says what it has.

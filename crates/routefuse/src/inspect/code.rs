@@ -77,7 +77,11 @@ pub fn code_until(kernel: &Verified<Scheduled>, variant: Variant, cancel: &Cance
 ///
 /// # Errors
 /// Those of [`code_until`].
-pub fn located_code_until(kernel: &Verified<Scheduled>, variant: Variant, cancel: &Cancel) -> Result<CodeStages, Error> {
+pub fn located_code_until(
+    kernel: &Verified<Scheduled>,
+    variant: Variant,
+    cancel: &Cancel,
+) -> Result<CodeStages, Error> {
     texts(kernel, variant, Dump::LOCATED, cancel)
 }
 

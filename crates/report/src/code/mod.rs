@@ -1,0 +1,157 @@
+//! Machine code: what every variant of every kernel becomes, with its lines marked and linked to the graph's values.
+
+mod counts;
+mod instruction;
+mod live;
+mod located;
+mod marks;
+
+use crate::difference::difference;
+use crate::document::Request;
+use crate::lines;
+use crate::model::{CompileTime, Document, Group, KeyOf, Stage};
+use crate::origin::Origin;
+use instruction::{Dialect, Line};
+use located::Places;
+use routefuse::diag::visible;
+use routefuse::engine::Cancel;
+use routefuse::inspect::{self, CodeStages};
+use routefuse::ir::{Scheduled, TargetKind, Variant};
+use routefuse::{Engine, Error, Graph, Target, Verified};
+
+impl Document {
+    /// Adds the code of every kernel and variant, the times of their compiles, and their keys. `progress` is told before each of
+    /// so many compiles how many are done, and the kernel's name.
+    ///
+    /// # Errors
+    /// The compiler's (`RF0802` to `RF0804`); `RF0816` if it was cancelled.
+    pub fn add_code(
+        &mut self,
+        engine: &Engine,
+        graph: &Verified<Graph>,
+        request: &Request,
+        cancel: &Cancel,
+        progress: &dyn Fn(usize, usize, &str),
+    ) -> Result<(), Error> {
+        let lowering = engine.lowering(graph, &request.target, &request.options)?;
+        let origin = Origin::of(graph);
+        let total = lowering.kernels().iter().map(|k| k.variants().len()).sum();
+        let mut done = 0;
+        for (number, kernel) in lowering.kernels().iter().enumerate() {
+            let behind = lines::behind(&kernel.kernel, &origin);
+            for &variant in kernel.variants() {
+                progress(done, total, &kernel.kernel.name);
+                done += 1;
+                let code = inspect::code_until(kernel, variant, cancel)?;
+                let located = inspect::located_code_until(kernel, variant, cancel)?;
+                self.add_compile_time(number, variant, &code);
+                self.add_texts(number, (kernel, variant), (&code, &located), &behind);
+            }
+        }
+        let variants = lowering.kernels().iter().enumerate().flat_map(|(n, k)| k.variants().iter().map(move |_| n));
+        for (kernel, key) in variants.zip(engine.keys(graph, &request.target, &request.options)?) {
+            // The text has no names of the user's: nothing in it is hidden.
+            let (text, variant) = (key.key.text().to_owned(), key.variant.to_string());
+            self.numbers.keys.push(KeyOf { kernel, variant, key: key.key.key().to_string(), text });
+        }
+        Ok(())
+    }
+
+    fn add_compile_time(&mut self, kernel: usize, variant: Variant, code: &CodeStages) {
+        let phases = code.timings.iter().map(|(name, time)| ((*name).to_owned(), microseconds(*time)));
+        self.numbers.compile.push(CompileTime {
+            kernel,
+            variant: variant.to_string(),
+            phases: phases.collect(),
+            code_bytes: code.artifact.code.len(),
+        });
+    }
+
+    fn add_texts(
+        &mut self,
+        number: usize,
+        (kernel, variant): (&Scheduled, Variant),
+        (code, located): (&CodeStages, &CodeStages),
+        behind: &[Vec<usize>],
+    ) {
+        let texts = [
+            ("mlir", "MLIR", &code.mlir, located::mlir(&code.mlir, &located.mlir)),
+            ("llvm", "LLVM IR", &code.llvm, located::llvm(&code.llvm, &located.llvm)),
+            ("asm", assembly_name(kernel.target), &code.asm, located::assembly(&code.asm, &located.asm)),
+        ];
+        for (form, title, text, places) in texts {
+            let id = |variant: Variant| format!("kernel{number}.{variant}.{form}");
+            let mut stage = Stage {
+                id: id(variant),
+                title: format!("{title} of {}, {variant}", visible(&kernel.kernel.name)),
+                group: Group::Code,
+                kernel: Some(number),
+                variant: Some(variant.to_string()),
+                text: text.clone(),
+                lines: values(text, places.as_ref(), behind),
+                diff: None,
+                marks: vec![],
+                live: None,
+                counts: vec![],
+            };
+            if places.is_none() {
+                let why = "the compiler chose otherwise with places than without, so no line says which values it was made for";
+                self.left_out.push(format!("{}: {why}", stage.title));
+            }
+            let first = id(kernel.variants()[0]);
+            if let Some(older) = self.stages.iter().find(|s| s.id == first) {
+                stage.diff = difference(&first, &older.text, text);
+            }
+            if form == "asm" {
+                examine(&mut stage, kernel, variant);
+            }
+            self.stages.push(stage);
+        }
+    }
+}
+
+/// Marks, live registers and counts of assembly.
+fn examine(stage: &mut Stage, kernel: &Scheduled, variant: Variant) {
+    let dialect = dialect(kernel.target);
+    let text = stage.text.clone();
+    let code = instruction::lines(&text, dialect);
+    let instructions = || {
+        code.iter().filter_map(|line| match line {
+            Line::Instruction(i) => Some(i),
+            Line::Label(_) => None,
+        })
+    };
+    stage.marks = instructions().filter_map(|i| marks::mark(i, dialect)).collect();
+    if let Some(live) = live::live(&code, dialect) {
+        let mut of_line = vec![None; stage.lines.len()];
+        live.iter().for_each(|(line, n)| of_line[*line] = Some(*n));
+        stage.live = Some(of_line);
+    }
+    stage.counts = counts::counts(&code, &stage.marks, stage.live.as_deref(), (kernel, variant));
+}
+
+fn dialect(target: Target) -> Dialect {
+    match target.kind() {
+        TargetKind::Nvptx => Dialect::Ptx,
+        TargetKind::Amdgpu => Dialect::Amdgpu,
+        TargetKind::Host if cfg!(target_arch = "aarch64") => Dialect::Aarch64,
+        TargetKind::Host => Dialect::X86,
+    }
+}
+
+fn assembly_name(target: Target) -> &'static str {
+    match target.kind() {
+        TargetKind::Nvptx => "PTX",
+        TargetKind::Amdgpu | TargetKind::Host => "assembly",
+    }
+}
+
+/// For each line, the values of the graph behind the kernel's value that it was made for.
+fn values(text: &str, places: Option<&Places>, behind: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let Some(places) = places else { return lines::none(text) };
+    places.iter().map(|p| p.and_then(|p| behind.get(p as usize)).cloned().unwrap_or_default()).collect()
+}
+
+fn microseconds(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1e7).round() / 10.0
+}

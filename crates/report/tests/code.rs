@@ -1,0 +1,179 @@
+//! Machine code in a document: what is shown is the code that is compiled, and its lines lead to values. This binary links LLVM.
+#![cfg(feature = "compiler")]
+
+use routefuse::engine::Cancel;
+use routefuse::exec::random_inputs;
+use routefuse::models::{self, ModelOptions};
+use routefuse::{Engine, Graph, Options, Target, Verified, chains, inspect, text};
+use routefuse_report::{Document, Group, MOST_BYTES, MarkKind, Request, Stage, html};
+
+fn document(graph: &Verified<Graph>, target: &str) -> Document {
+    let engine = Engine::builder().build().unwrap();
+    let request = Request { target: Target::named(target).unwrap(), ..Request::default() };
+    let mut document = Document::of(&engine, graph, &request).unwrap();
+    document.add_code(&engine, graph, &request, &Cancel::default(), &|_, _, _| ()).unwrap();
+    document
+}
+
+fn preset(name: &str) -> Verified<Graph> {
+    models::named(name).unwrap().graph(&ModelOptions::default()).unwrap()
+}
+
+/// The values whose lines these are, by name.
+fn names<'d>(d: &'d Document, line: &[usize]) -> Vec<&'d str> {
+    line.iter().map(|id| d.values[*id].name.as_str()).collect()
+}
+
+fn stage<'d>(d: &'d Document, form: &str) -> &'d Stage {
+    d.stages.iter().find(|s| s.group == Group::Code && s.id.ends_with(form)).unwrap()
+}
+
+const TINY: &str = "route 1
+graph @tiny {
+  dim T
+  input %x : i32[T, 4]
+  input %y : i32[T, 4]
+  %sum = add %x, %y : i32[T, 4]
+  %twice = mul %sum, %y : i32[T, 4]
+  output out = %twice : i32[T, 4]
+}
+";
+
+/// By hand: two loads, one a value; an addition; a multiplication; a store of the product.
+#[test]
+fn lines_of_a_tiny_kernel_lead_to_its_values() {
+    let graph = text::parse_verified(TINY).unwrap();
+    for (target, load, add, mul, store) in [
+        ("sm_90", "ld.global", "add.s32", "mul.lo.s32", "st.global"),
+        ("gfx942", "global_load", "v_add_u32", "v_mul_lo_u32", "global_store"),
+    ] {
+        let d = document(&graph, target);
+        let asm = stage(&d, "asm");
+        let of = |name: &str| -> Vec<Vec<&str>> {
+            let lines = asm.text.lines().zip(&asm.lines).filter(|(line, _)| line.trim_start().starts_with(name));
+            let mut of: Vec<_> = lines.map(|(_, values)| names(&d, values)).collect();
+            of.sort();
+            of.dedup();
+            of
+        };
+        assert_eq!(of(load), [["%x"], ["%y"]], "{}", asm.text);
+        assert_eq!(of(add), [["%sum"]], "{}", asm.text);
+        assert_eq!(of(mul), [["%twice"]], "{}", asm.text);
+        assert_eq!(of(store), [["%twice"]], "{}", asm.text);
+    }
+    let d = document(&graph, "host");
+    for form in ["mlir", "llvm", "asm"] {
+        let stage = stage(&d, form);
+        // The addition of x86 reads %x from memory itself.
+        for value in d.values.iter().filter(|v| form != "asm" || v.name != "%x") {
+            assert!(stage.lines.iter().any(|l| l.contains(&value.id)), "{} in {form}:\n{}", value.name, stage.text);
+        }
+    }
+}
+
+/// What is shown is what is compiled, to the byte; and no line is without its places, since the same text with locations is the
+/// same code.
+#[test]
+fn code_with_locations_is_the_same_code() {
+    let chains = chains::examples().into_iter().map(|(name, g)| (name.to_owned(), g.unwrap()));
+    let presets = ["deepseek-v3", "gpt-oss"].map(|name| (name.to_owned(), preset(name)));
+    for (number, (name, graph)) in presets.into_iter().chain(chains).enumerate() {
+        // Every graph for one target, and the presets for all.
+        let targets = ["host", "sm_90", "gfx942"];
+        let targets = if number < 2 { &targets[..] } else { &targets[number % 3..number % 3 + 1] };
+        for target in targets {
+            let d = document(&graph, target);
+            assert_eq!(d.left_out, Vec::<String>::new(), "{name} for {target}");
+            let target = Target::named(target).unwrap();
+            let stages = Engine::builder().build().unwrap().stages(&graph, &target, &Options::default()).unwrap();
+            for (number, kernel) in stages.kernels.iter().enumerate() {
+                let variant = kernel.variants()[0];
+                let code = inspect::code(kernel, variant).unwrap();
+                for (form, text) in [("mlir", &code.mlir), ("llvm", &code.llvm), ("asm", &code.asm)] {
+                    let id = format!("kernel{number}.{variant}.{form}");
+                    let stage = d.stages.iter().find(|s| s.id == id).unwrap();
+                    assert_eq!(&stage.text, text, "{name} for {target}");
+                    assert_eq!(stage.lines.len(), text.lines().count());
+                    assert!(stage.lines.iter().flatten().all(|id| *id < d.values.len()));
+                    assert!(stage.lines.iter().any(|l| !l.is_empty()), "{name} for {target}: {form}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn marks_and_registers_stand_on_instructions() {
+    for target in ["host", "sm_90", "gfx942"] {
+        let d = document(&preset("deepseek-v3"), target);
+        for asm in d.stages.iter().filter(|s| s.id.ends_with("asm")) {
+            let lines: Vec<&str> = asm.text.lines().collect();
+            assert!(asm.marks.iter().all(|m| lines[m.line].starts_with('\t')));
+            let has = |kind| asm.marks.iter().any(|m| m.kind == kind);
+            assert!(has(MarkKind::Load) && has(MarkKind::Store) && has(MarkKind::Branch));
+            assert_eq!(has(MarkKind::Exchange), target != "host", "{target}");
+            assert_eq!(asm.live.is_some(), target != "host", "{target}");
+            if let Some(live) = &asm.live {
+                assert_eq!(live.len(), lines.len());
+                // LLVM says how many vector registers it has allotted: never fewer than hold something.
+                let most = live.iter().flatten().max().copied().unwrap();
+                let allotted = lines.iter().find_map(|l| l.trim().strip_prefix(".amdhsa_next_free_vgpr "));
+                assert!(allotted.is_none_or(|n| most <= n.trim().parse().unwrap()), "{most} of {allotted:?}");
+                assert!(most > 8);
+            }
+            let instructions = asm.counts.iter().find(|c| c.0 == "instructions").unwrap().1 as usize;
+            assert!(instructions <= lines.len() && instructions > 100);
+        }
+    }
+}
+
+#[test]
+fn the_host_agrees_with_the_interpreter() {
+    let graph = preset("deepseek-v3");
+    let engine = Engine::builder().build().unwrap();
+    let mut d = Document::of(&engine, &graph, &Request::default()).unwrap();
+    let inputs = random_inputs(&graph, &[5], 7);
+    d.add_check(&engine, &graph, &inputs, &[("T", 5)], "random values from seed 7").unwrap();
+    let check = d.numbers.check.as_ref().unwrap();
+    assert_eq!((check.rows, check.outputs.len()), (5, 2));
+    for output in &check.outputs {
+        assert_eq!((output.compared, output.differing), (40, 0), "{}", output.name);
+        assert_eq!((output.ours.len(), output.ours[0].len()), (4, 8));
+        assert_eq!(output.ours, output.reference);
+    }
+    let wrong = d.add_check(&engine, &graph, &inputs, &[("T", 6)], "").unwrap_err().to_string();
+    assert!(wrong.contains("RF06"), "{wrong}");
+}
+
+/// Pages have a limit. Every example and preset as host code is below it, with nothing left out.
+#[test]
+fn pages_are_small() {
+    let chains = chains::examples().into_iter().map(|(name, g)| (name.to_owned(), g.unwrap()));
+    let presets = models::PRESETS.iter().map(|p| (p.name.to_owned(), p.graph(&ModelOptions::default()).unwrap()));
+    for (name, graph) in chains.chain(presets) {
+        let d = document(&graph, "host");
+        let page = html(&d);
+        assert!(page.len() <= MOST_BYTES, "{name}: {} bytes", page.len());
+        assert!(d.fitted(MOST_BYTES).left_out.is_empty(), "{name}");
+    }
+    for (name, target) in [("deepseek-v3", "sm_90"), ("deepseek-v3", "gfx942"), ("longcat-flash", "sm_90")] {
+        let d = document(&preset(name), target);
+        assert!(html(&d).len() <= MOST_BYTES, "{name} for {target}");
+        // And with less room it is the texts of code that go, the last variants' MLIR first.
+        let small = d.fitted(300_000);
+        assert!(routefuse_report::json(&small).len() <= 300_000);
+        assert!(small.left_out[0].starts_with("MLIR of"), "{:?}", small.left_out);
+        assert!(small.stages.iter().any(|s| s.id.ends_with("asm")));
+        let ids: Vec<&str> = small.stages.iter().map(|s| s.id.as_str()).collect();
+        assert!(small.stages.iter().filter_map(|s| s.diff.as_ref()).all(|d| ids.contains(&d.from.as_str())));
+    }
+}
+
+#[test]
+fn compiling_can_be_cancelled() {
+    let (graph, engine, cancel) = (preset("deepseek-v3"), Engine::builder().build().unwrap(), Cancel::default());
+    cancel.cancel();
+    let mut d = Document::of(&engine, &graph, &Request::default()).unwrap();
+    let refused = d.add_code(&engine, &graph, &Request::default(), &cancel, &|_, _, _| ()).unwrap_err().to_string();
+    assert!(refused.contains("RF0816"), "{refused}");
+}
