@@ -66,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Check(a) => commands::check::run(a),
         Command::Fmt(a) => commands::fmt::run(a),
         Command::Explain(a) => commands::explain::run(a, &(&a.cache).into()),
+        Command::Report(a) => commands::report::run(a),
         Command::Dump(a) => commands::dump::run(a, cli.colour),
         Command::Targets(a) => commands::targets::run(a),
         Command::Compile(a) => commands::compile::run(a),

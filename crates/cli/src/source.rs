@@ -7,6 +7,7 @@ use routefuse::diag::{Code, Diagnostic, Diagnostics};
 use routefuse::ir::json;
 use routefuse::models::{self, ModelOptions};
 use routefuse::{Graph, Verified, text};
+use routefuse_report::Form;
 use std::path::Path;
 
 /// The most bytes of a graph that are read: more than its text or its JSON form may have.
@@ -92,6 +93,32 @@ pub fn graph(given: &GraphSource) -> Result<Verified<Graph>, Failure> {
             Err(Diagnostic::new(Code::CannotRead, "no graph is given").help("give a FILE or `--model`").into())
         }
     }
+}
+
+/// What somebody wrote of a graph.
+pub struct Written {
+    /// The file's name, or the preset's with its options.
+    pub name: String,
+    /// The text of a file.
+    pub text: Option<String>,
+    /// Its form.
+    pub form: Form,
+}
+
+/// As [`graph`], with what was written.
+///
+/// # Errors
+/// As [`graph`].
+pub fn written(given: &GraphSource) -> Result<(Verified<Graph>, Written), Failure> {
+    if let (None, Some(path)) = (&given.model, &given.file) {
+        let source = Source::read(path)?;
+        let graph = source.graph()?;
+        let form = if source.is_json() { Form::Json } else { Form::Route };
+        return Ok((graph, Written { name: source.name, text: Some(source.text), form }));
+    }
+    let options = given.options.iter().map(|(name, value)| format!(" --option {name}={value}"));
+    let name = format!("{}{}", given.model.as_deref().unwrap_or_default(), options.collect::<String>());
+    Ok((graph(given)?, Written { name, text: None, form: Form::Preset }))
 }
 
 /// The graph of a preset.

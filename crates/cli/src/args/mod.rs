@@ -18,6 +18,7 @@ mod man;
 mod model_name;
 mod models;
 mod new;
+mod report;
 mod run;
 mod tune;
 mod values;
@@ -39,6 +40,7 @@ pub use graph::GraphSource;
 pub use man::Man;
 pub use models::Models;
 pub use new::New;
+pub use report::Report;
 pub use run::{Inputs, Run};
 pub use tune::Tune;
 pub use values::Extents;
@@ -120,6 +122,13 @@ pub enum Command {
     /// Say what becomes of a graph: kernels, bytes, proofs, reasons.
     #[command(after_help = "Example: routefuse explain examples/e_post_chain.route")]
     Explain(Explain),
+    /// Write one page on which a graph can be looked at, to machine code.
+    ///
+    /// The page is one HTML file that asks nothing of a network: the graph before and after fusion, the bytes of every launch, the
+    /// text of every stage, and a check of the host's code against the interpreter.
+    #[command(after_help = "Example: routefuse report examples/e_post_chain.route -o report.html\n\
+                      Example: routefuse report --model gpt-oss --target sm_90 -o report.html")]
+    Report(Report),
     /// Print a graph at any stage of its way to machine code.
     #[command(after_help = "Example: routefuse dump examples/e_post_chain.route --target sm_90\n\
                       Example: routefuse dump --model deepseek-v3 --stage svg > picture.svg")]

@@ -47,6 +47,12 @@ pub fn extents(text: &str) -> Result<(String, Extents), String> {
     Ok((name.trim().to_owned(), Extents(values)))
 }
 
+/// `3350`: GB/s.
+pub fn gigabytes(text: &str) -> Result<f64, String> {
+    let number = text.trim().parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
+    number.ok_or_else(|| "write gigabytes a second, as in 3350".to_owned())
+}
+
 /// `RF0107`.
 pub fn code(text: &str) -> Result<Code, String> {
     Code::from_text(&text.to_uppercase())
@@ -69,6 +75,8 @@ mod tests {
         assert!(extent("T").is_err() && extent("=1").is_err() && extent("T=-1").is_err());
         assert_eq!(extents("T=1, 64").unwrap().1.0, [1, 64]);
         assert!(extents("T=").is_err() && extents("T=1,").is_err() && extents("1,2").is_err());
+        assert_eq!(gigabytes("3350.5"), Ok(3350.5));
+        assert!(gigabytes("0").is_err() && gigabytes("nan").is_err() && gigabytes("3 TB/s").is_err());
         assert_eq!(code("rf0107"), Ok(Code::UnknownOp));
         assert!(code("RF9999").is_err());
     }

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::{gpu, hip, interrupt, output, progress, source, timed_rows, timing};
 use routefuse::diag::{Code, Diagnostic, visible};
 use routefuse::exec::{HostExecution, check_size};
+use routefuse::inspect::compiler_info;
 use routefuse::{Engine, Graph, HostPlan, Options, Plan, Target};
 use serde_json::json;
 use std::io::Write;
@@ -77,7 +78,7 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     }
     if a.json {
         let json = json!({
-            "graph": graph.name, "target": "host", "threads": 1, "dim": dim, "kernels": kernels,
+            "graph": graph.name, "target": "host", "processor": compiler_info().cpu, "threads": 1, "dim": dim, "kernels": kernels,
             "unfused_kernels": unfused_kernels, "results": rows,
         });
         writeln!(out, "{json:#}")?;

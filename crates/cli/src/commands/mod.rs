@@ -16,6 +16,7 @@ pub mod fmt;
 pub mod man;
 pub mod models;
 pub mod new;
+pub mod report;
 pub mod run;
 pub mod targets;
 pub mod tune;

@@ -75,11 +75,11 @@ fn files(folder: &Path, tensors: &[(String, Tensor)]) -> Result<Vec<(PathBuf, Ve
 }
 
 /// The inputs of a run, and of each how far apart its rows lie, where it is columns of a wider file.
-type Bound = (Vec<Tensor>, Vec<Option<u64>>);
+pub type Bound = (Vec<Tensor>, Vec<Option<u64>>);
 
 /// The inputs in order: from files, or else from the seed. With `check` they are for the interpreter too; where drawn ones are
 /// saved, they may go over what `over` says.
-fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool, over: Over) -> Result<Bound, Failure> {
+pub fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool, over: Over) -> Result<Bound, Failure> {
     let mut problems = Vec::new();
     let names: Vec<&str> = graph.inputs.iter().map(|i| i.name.as_str()).collect();
     let mut files: Vec<Option<Tensor>> = vec![None; names.len()];

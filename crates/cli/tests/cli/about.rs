@@ -2,10 +2,11 @@
 
 use crate::program::routefuse;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "check",
     "fmt",
     "dump",
+    "report",
     "compile",
     "run",
     "explain",

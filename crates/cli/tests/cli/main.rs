@@ -21,6 +21,7 @@ mod new;
 mod output;
 mod program;
 mod reference;
+mod report;
 mod run;
 mod tensors;
 mod tune;

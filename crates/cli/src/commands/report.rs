@@ -1,0 +1,124 @@
+//! `routefuse report`.
+
+use super::run::bind;
+use crate::args::{Inputs, Report};
+use crate::atomic_file::{self, Over};
+use crate::failure::Failure;
+use crate::source::{self, Written};
+use crate::{input_file, interrupt, output, progress};
+use routefuse::diag::{Code, Diagnostic};
+use routefuse::{Engine, Graph, Options, Target, Verified};
+use routefuse_report::{Bandwidth, Document, MOST_BYTES, Request, html, json};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+/// The extent of every dim of the check for which nothing is given.
+const ROWS: u64 = 64;
+
+/// The most bytes of a file of times that are read.
+const MOST: u64 = 16 << 20;
+
+pub fn run(a: &Report) -> Result<(), Failure> {
+    let target = Target::named(&a.target)?;
+    let over = Over::forced(a.force, Over::Former(&is_page));
+    match &a.out {
+        Some(path) => atomic_file::may_write(path, over)?,
+        None if std::io::stdout().is_terminal() => {
+            let message = "a page is not printed on a terminal";
+            return Err(Diagnostic::new(Code::CannotWrite, message).help("name its file by `-o report.html`").into());
+        }
+        None => {}
+    }
+    let (graph, Written { name, text, form }) = source::written(&a.graph)?;
+    let at = a.dims.first().cloned();
+    let options = Options::default();
+    let request = Request { target, options, at, name, text, form, command: command() };
+    let engine = Engine::builder().cancel(interrupt::cancel()).build()?;
+    // Every argument is checked before anything is compiled.
+    let inputs = inputs(&graph, a)?;
+    let mut document = Document::of(&engine, &graph, &request)?;
+    document.bandwidth =
+        a.bandwidth.map(|g| Bandwidth { bytes_per_second: g * 1e9, of: "as given by --bandwidth".to_owned() });
+    for path in &a.measured {
+        measured(&mut document, &graph, path)?;
+    }
+    progress::compiling(|bar| {
+        let cancel = interrupt::cancel();
+        document.add_code(&engine, &graph, &request, cancel, &|done, total, name| bar.show(done, total, name))?;
+        let dims: Vec<(&str, u64)> = inputs.dims.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+        document.add_check(&engine, &graph, &inputs.tensors, &dims, &inputs.described)
+    })?;
+    let page = if a.json { format!("{}\n", json(&document.fitted(MOST_BYTES))) } else { html(&document) };
+    match &a.out {
+        Some(path) => {
+            atomic_file::write(path, page.as_bytes(), over)?;
+            let mut out = output::stdout(false);
+            writeln!(out, "{} ({} bytes)", path.display(), page.len())?;
+        }
+        None => std::io::stdout().lock().write_all(page.as_bytes())?,
+    }
+    let differing = document.numbers.check.iter().flat_map(|c| &c.outputs).find(|o| o.differing > 0);
+    match differing {
+        Some(o) => {
+            let (n, of, name) = (o.differing, o.compared, &o.name);
+            Err(Failure::Mismatch(format!(
+                "{n} of {of} elements of `{name}` are not the interpreter's: the page shows them"
+            )))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The inputs of the check.
+struct Checked {
+    tensors: Vec<routefuse::Tensor>,
+    dims: Vec<(String, u64)>,
+    described: String,
+}
+
+fn inputs(graph: &Verified<Graph>, a: &Report) -> Result<Checked, Failure> {
+    let mut dims = a.dims.clone();
+    // Files may say extents, too; what they leave open is asked for.
+    if a.inputs.is_empty() {
+        for symbol in graph.symbols.iter().filter(|s| !a.dims.iter().any(|(name, _)| name == *s)) {
+            dims.push((symbol.clone(), ROWS));
+        }
+    }
+    let given = Inputs { inputs: a.inputs.clone(), dims: dims.clone(), seed: Some(a.seed), save_inputs: None };
+    let (tensors, _) = bind(graph, &given, true, Over::Nothing)?;
+    let files = a.inputs.len();
+    let described = match (files, graph.inputs.len() - files.min(graph.inputs.len())) {
+        (0, _) => format!("random values from seed {}", a.seed),
+        (_, 0) => "the files that were given".to_owned(),
+        (n, left) => format!("files for {n} of the inputs, and random values from seed {} for {left}", a.seed),
+    };
+    Ok(Checked { tensors, dims, described })
+}
+
+fn measured(document: &mut Document, graph: &Graph, path: &Path) -> Result<(), Failure> {
+    let name = path.display().to_string();
+    let bytes = input_file::read(path, MOST).map_err(|e| {
+        Diagnostic::new(Code::CannotRead, format!("cannot read `{name}`: {e}"))
+            .help("--measured takes what `bench --json` or `tune --json` printed")
+    })?;
+    Ok(document.add_measured(graph, &name, &String::from_utf8_lossy(&bytes))?)
+}
+
+/// Whether a file is a page, or what one shows, that was written before.
+fn is_page(path: &Path) -> bool {
+    let most = 2 * MOST_BYTES as u64;
+    let text = input_file::read(path, most).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    text.is_ok_and(|text| {
+        let begins = text.starts_with("<!doctype html>") || text.starts_with('{');
+        begins && text.contains("{\"schema\":1,\"version\":\"")
+    })
+}
+
+/// The command that was given, as one writes it in a shell.
+fn command() -> String {
+    let plain =
+        |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,%+@".contains(c)) && !word.is_empty();
+    let quoted = |word: String| if plain(&word) { word } else { format!("'{}'", word.replace('\'', "'\\''")) };
+    let words = std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned()));
+    std::iter::once("routefuse".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}

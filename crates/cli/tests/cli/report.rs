@@ -1,0 +1,86 @@
+//! `report`.
+
+use crate::program::{command, example, ran, routefuse};
+
+#[test]
+fn a_page_is_written_and_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.html");
+    let path = page.to_str().unwrap();
+    let said = routefuse(&["report", &example("c_pack"), "--dim", "T=3", "-o", path]).ok();
+    assert!(said.starts_with(path) && said.ends_with(" bytes)\n"), "{said}");
+    let first = std::fs::read_to_string(&page).unwrap();
+    assert!(first.starts_with("<!doctype html>") && first.contains("{\"schema\":1,\"version\":\""));
+    routefuse(&["report", &example("a_remap_static"), "-o", path]).ok();
+    assert_ne!(std::fs::read_to_string(&page).unwrap(), first);
+    std::fs::write(&page, "notes").unwrap();
+    routefuse(&["report", &example("c_pack"), "-o", path]).fails(1, &["RF0702", "is there already", "--force"]);
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), "notes");
+    routefuse(&["report", &example("c_pack"), "-o", path, "--force"]).ok();
+}
+
+/// The same command gives the same bytes, but for the times of compiles.
+#[test]
+fn the_document_is_the_same_in_every_run() {
+    let once = || {
+        let out = routefuse(&["report", &example("e_post_chain"), "--target", "sm_90", "--seed", "3", "--json"]).ok();
+        let mut json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert!(!json["numbers"]["compile"].take().as_array().unwrap().is_empty());
+        json
+    };
+    let (one, other) = (once(), once());
+    assert_eq!(one, other);
+    assert_eq!(one["target"], "sm_90");
+    assert_eq!(one["source"]["form"], "route");
+    assert_eq!(one["numbers"]["check"]["rows"], 64);
+    assert!(one["command"].as_str().unwrap().ends_with("e_post_chain.route --target sm_90 --seed 3 --json"));
+    assert!(one["numbers"]["check"]["outputs"].as_array().unwrap().iter().all(|o| o["differing"] == 0));
+}
+
+#[test]
+fn times_that_were_measured_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let times = folder.path().join("times.json");
+    let measured = times.to_str().unwrap();
+    let bench = routefuse(&["bench", &example("c_pack"), "--dim", "T=1,8", "--json"]).ok();
+    std::fs::write(&times, &bench).unwrap();
+    let args = ["report", &example("c_pack"), "--json", "--bandwidth", "100", "--measured", measured];
+    let json: serde_json::Value = serde_json::from_str(&routefuse(&args).ok()).unwrap();
+    let list = json["measured"].as_array().unwrap();
+    assert_eq!(list.len(), 4);
+    assert!(list.iter().all(|m| m["microseconds"].as_f64().unwrap() > 0.0 && m["card"] != "?" && m["card"] != "host"));
+    assert_eq!(json["bandwidth"]["bytes_per_second"], 1e11);
+    // A card that is known brings its bandwidth.
+    std::fs::write(&times, bench.replace("\"target\": \"host\"", "\"card\": \"NVIDIA H100 80GB HBM3\"")).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&routefuse(&["report", &example("c_pack"), "--json", "--measured", measured]).ok())
+            .unwrap();
+    assert_eq!(json["bandwidth"]["bytes_per_second"], 3.35e12);
+    routefuse(&["report", &example("a_remap_static"), "--json", "--measured", measured])
+        .fails(1, &["RF0701", "has times of `pack`"]);
+    std::fs::write(&times, "{}").unwrap();
+    routefuse(&args).fails(1, &["RF0701", "names no graph"]);
+    std::fs::write(&times, "[").unwrap();
+    routefuse(&args).fails(1, &["RF0701", "is no JSON"]);
+}
+
+#[test]
+fn bad_input_is_refused_before_anything_is_compiled() {
+    let path = &example("c_pack");
+    routefuse(&["report", path, "--target", "gfx941", "-o", "x.html"]).fails(1, &["RF0801", "unknown target `gfx941`"]);
+    routefuse(&["report", path, "-o", "/nowhere/x.html"]).fails(1, &["RF0702", "cannot write `/nowhere/x.html`"]);
+    routefuse(&["report", path, "-o", "/dev/full"]).fails(1, &["RF0702", "is a device"]);
+    routefuse(&["report", path, "--dim", "U=3", "--json"]).fails(1, &["RF0203", "has no dim `U`"]);
+    routefuse(&["report", path, "--in", "x=/nowhere.npy", "--json"]).fails(1, &["has no input `x`"]);
+    routefuse(&["report", path, "--dim", "T=99999999999", "--json"]).fails(1, &["RF0614"]);
+    routefuse(&["report", path, "--measured", "/nowhere.json", "--json"]).fails(1, &["RF0701", "/nowhere.json"]);
+    routefuse(&["report", path, "--bandwidth", "none"]).fails(2, &["write gigabytes a second"]);
+    routefuse(&["report"]).fails(2, &["required"]);
+}
+
+/// Standard output that is no terminal takes the page.
+#[test]
+fn a_page_may_go_to_a_pipe() {
+    let page = ran(&mut command(&["report", &example("c_pack"), "--dim", "T=1"]), b"").ok();
+    assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+}
