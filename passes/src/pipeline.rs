@@ -5,6 +5,7 @@ use crate::explain::{Report, explain};
 use crate::fuse::{Cut, Fusion, fits, fuse_until, unfused};
 use crate::range::Ranges;
 use routefuse_ir::cancel::Cancel;
+use routefuse_ir::kernel::ValueId;
 use routefuse_ir::kernel::schedule::RowShape;
 use routefuse_ir::program::Program;
 use routefuse_ir::{Diagnostics, Graph, NodeId, Verified};
@@ -77,6 +78,7 @@ pub struct Compiled {
     original: Verified<Graph>,
     source: Verified<Graph>,
     ops: Vec<Vec<NodeId>>,
+    values: Vec<Vec<(NodeId, ValueId)>>,
     cuts: Vec<Cut>,
     passes: Vec<PassReport>,
 }
@@ -111,10 +113,10 @@ pub fn compile_graph_until(g: Verified<Graph>, options: &Options, cancel: &Cance
         source = expanded.verify()?;
         fusion = kernels(&source)?;
     }
-    let Fusion { mut program, ops, cuts } = fusion;
+    let Fusion { mut program, ops, values, cuts } = fusion;
     // The launch's arguments are those of the graph as it was written, even if no gather is left that can trap.
     program.has_trap = g.has_trap();
-    Ok(Compiled { canonical, program, original: g, source, ops, cuts, passes })
+    Ok(Compiled { canonical, program, original: g, source, ops, values, cuts, passes })
 }
 
 impl Compiled {
@@ -130,12 +132,19 @@ impl Compiled {
         &self.ops
     }
 
+    /// For each kernel, which of its values each value of [`Compiled::source`] is that it needs. Values that differ in where their
+    /// elements stand alone can be one.
+    pub fn values(&self) -> &[Vec<(NodeId, ValueId)>] {
+        &self.values
+    }
+
     /// How the kernels came to be. Made when asked for, from what compilation kept: it takes longer than compilation.
     ///
     /// # Errors
     /// Only by a defect of this crate (`RF0501`, `RF0901`).
     pub fn report(&self) -> Result<Report, Diagnostics> {
-        let fusion = Fusion { program: self.program.clone(), ops: self.ops.clone(), cuts: self.cuts.clone() };
+        let Compiled { program, ops, values, cuts, .. } = self.clone();
+        let fusion = Fusion { program, ops, values, cuts };
         explain(&self.original, self.source(), &fusion, &self.passes)
     }
 }

@@ -87,7 +87,25 @@ const MAX_ROUNDS: usize = 64;
 /// # Errors
 /// A pass has left a graph that breaks a rule: a defect of this crate (`RF0901`, after what is broken).
 pub fn canonicalise(g: Verified<Graph>) -> Result<(Verified<Graph>, Vec<PassReport>), Diagnostics> {
+    canonicalise_watched(g, &mut |_, _| ())
+}
+
+/// As [`canonicalise`], and shows the graph after every run of a pass that changed it, with the pass's name.
+///
+/// # Errors
+/// Those of [`canonicalise`].
+pub fn canonicalise_watched(
+    g: Verified<Graph>,
+    watch: &mut dyn FnMut(&'static str, &Graph),
+) -> Result<(Verified<Graph>, Vec<PassReport>), Diagnostics> {
     let mut g = g.into_inner();
+    let mut run = |pass: &dyn Pass, g: &mut Graph| {
+        let report = run(pass, g)?;
+        if report.changed {
+            watch(report.name, g);
+        }
+        Ok::<_, Diagnostics>(report)
+    };
     let mut reports = vec![run(&Expand, &mut g)?];
     let passes: [&dyn Pass; 5] = [&Fold, &Algebra, &Movement, &Cse, &Dce];
     for _ in 0..MAX_ROUNDS {

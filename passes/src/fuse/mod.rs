@@ -30,6 +30,7 @@ use crate::lower::rowwise::Rowwise;
 use cluster::{Clusters, Unit};
 use routefuse_ir::cancel::Cancel;
 use routefuse_ir::graph::{Alias, Graph, Node, NodeId};
+use routefuse_ir::kernel::ValueId;
 use routefuse_ir::op::Op;
 use routefuse_ir::program::{Buffer, Intermediate, Program};
 use routefuse_ir::{Diagnostics, Verified};
@@ -41,6 +42,9 @@ pub struct Fusion {
     pub program: Program,
     /// For each kernel, the operations that it computes, in topological order. One can be in several kernels.
     pub ops: Vec<Vec<NodeId>>,
+    /// For each kernel, which of its values each value of the graph is that it needs. Values that differ in where their elements
+    /// stand alone can be one.
+    pub values: Vec<Vec<(NodeId, ValueId)>>,
     /// Why there is not one kernel.
     pub cuts: Vec<Cut>,
 }
@@ -136,9 +140,13 @@ impl<'g> Plan<'g> {
             }
             self.explain(&items, &clusters);
             let Plan { mut program, cuts, .. } = self;
-            let (steps, ops) = lowered.into_iter().map(|l| (l.step, l.ops)).unzip();
-            program.steps = steps;
-            return Ok(Fusion { program, ops, cuts });
+            let (mut ops, mut values) = (vec![], vec![]);
+            for kernel in lowered {
+                program.steps.push(kernel.step);
+                ops.push(kernel.ops);
+                values.push(kernel.values);
+            }
+            return Ok(Fusion { program, ops, values, cuts });
         }
     }
 

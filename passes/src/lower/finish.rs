@@ -8,8 +8,9 @@ use routefuse_ir::kernel::{Bounds, Kernel, Param, ParamId, Role, Store, Value, V
 use routefuse_ir::program::{Buffer, Step};
 use routefuse_ir::{DType, Diagnostics, Dim, SymbolId};
 
-/// The verified kernel and its buffers: read ones by kind and number, then stored ones, then the error word.
-pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<Step, Diagnostics> {
+/// The verified kernel and its buffers: read ones by kind and number, then stored ones, then the error word. With the number of
+/// each of the builder's values in it, if it is there.
+pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<(Step, Vec<Option<ValueId>>), Diagnostics> {
     let KernelBuilder { rows, mut values, inputs, stores, .. } = builder;
     let live = reached_from(&values, stores.iter().flat_map(Stored::operands));
     let (read, traps) = reads(&values, &live, &inputs, &stores);
@@ -32,7 +33,8 @@ pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<Step, Diagnost
         values,
         stores,
     };
-    Ok(Step { kernel: kernel.verify()?, buffers, symbols })
+    let numbers = value_number.into_iter().zip(&live).map(|(number, live)| live.then_some(number)).collect();
+    Ok((Step { kernel: kernel.verify()?, buffers, symbols }, numbers))
 }
 
 /// Of every input, whether the kernel needs it; and whether a gather may trap.

@@ -2,7 +2,7 @@
 
 use super::rowwise::Rowwise;
 use routefuse_ir::graph::NodeId;
-use routefuse_ir::kernel::Bounds;
+use routefuse_ir::kernel::{Bounds, ValueId};
 use routefuse_ir::op::OutOfRange;
 use routefuse_ir::program::{Buffer, Program, Step};
 use routefuse_ir::{Code, Diagnostic, Diagnostics};
@@ -34,6 +34,8 @@ impl Job<'_> {
 pub(crate) struct Lowered {
     pub(crate) step: Step,
     pub(crate) ops: Vec<NodeId>,
+    /// Which of the kernel's values each value of the graph is; of what only moves elements, that is another one's.
+    pub(crate) values: Vec<(NodeId, ValueId)>,
 }
 
 pub(super) fn internal(message: &str) -> Diagnostics {

@@ -32,6 +32,7 @@ pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
     let cone = cone(rowwise, job.memory, job.stores.iter().map(|s| s.0));
     let mut values: Vec<Option<ValueId>> = vec![None; rowwise.bound()];
     let mut ops = Vec::new();
+    let mut made = Vec::new();
     for id in cone {
         let value = match job.memory[id.index()] {
             Some(buffer) => {
@@ -50,6 +51,7 @@ pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
         };
         lowering.builder.name(value, &rowwise.node(id).name);
         values[id.index()] = Some(value);
+        made.push((id, value));
     }
     for (id, buffer) in job.stores {
         if matches!(rowwise.node(*id).op, Op::AtomicAdd) && job.memory[id.index()].is_none() {
@@ -59,5 +61,7 @@ pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
         let value = values[id.index()].ok_or_else(|| internal("a stored value was not lowered"))?;
         lowering.store(*buffer, value);
     }
-    Ok(Lowered { step: finish::finish(lowering.builder, job)?, ops })
+    let (step, numbers) = finish::finish(lowering.builder, job)?;
+    let values = made.into_iter().filter_map(|(id, value)| Some((id, numbers[value.0 as usize]?)));
+    Ok(Lowered { step, ops, values: values.collect() })
 }
