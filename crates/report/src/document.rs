@@ -1,8 +1,8 @@
 //! A document from a graph, as far as it goes without machine code.
 
-use crate::model::{Dim, Document, Form, Numbers, SCHEMA, ScheduleView, Source};
+use crate::model::{Dim, Document, Form, Numbers, SCHEMA, Source};
 use crate::origin::Origin;
-use crate::{drawing, launches, lines, stages, values};
+use crate::{drawing, launches, lines, schedules, stages, values};
 use routefuse::diag::{visible, visible_lines};
 use routefuse::inspect::{GatherReport, Report};
 use routefuse::{Engine, Error, Graph, Options, Target, Verified, text};
@@ -54,11 +54,6 @@ impl Document {
         let report = after.report()?;
         let origin = Origin::of(graph);
         let launches = launches::launches(&before, &after, &origin);
-        let schedules = after.kernels().iter().enumerate().map(|(kernel, k)| ScheduleView {
-            kernel,
-            target: k.target.name().to_owned(),
-            notation: k.schedule.to_string(),
-        });
         Ok(Document {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -70,8 +65,8 @@ impl Document {
             values: values::values(&after, &report, &launches, &origin),
             graph: drawing::drawings(&after.picture()?, &origin, &launches),
             launches,
-            stages: stages::stages(&after, &origin),
-            schedules: schedules.collect(),
+            stages: stages::stages(&after, &origin)?,
+            schedules: schedules::schedules(&after),
             numbers: numbers(&report),
             measured: vec![],
             bandwidth: None,

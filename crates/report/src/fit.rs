@@ -34,7 +34,7 @@ impl Document {
         let rank = |at: usize| {
             let stage = &self.stages[at];
             let form = stage.id.rsplit('.').next().unwrap_or_default();
-            let form = ["passes", "asm", "llvm", "mlir"].iter().position(|f| *f == form).unwrap_or(0);
+            let form = ["asm", "llvm", "mlir"].iter().position(|f| *f == form).unwrap_or(0);
             let first = self.stages.iter().find(|s| s.group == Group::Code && s.kernel == stage.kernel);
             let is_first = first.is_some_and(|s| s.variant == stage.variant);
             (stage.group == Group::Code, !is_first, form, at)

@@ -39,6 +39,7 @@ mod measured;
 mod model;
 mod origin;
 mod page;
+mod schedules;
 mod stages;
 mod values;
 

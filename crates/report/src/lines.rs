@@ -46,11 +46,16 @@ pub(crate) fn of_json(source: &str, graph: &Graph) -> Vec<Vec<usize>> {
     lines
 }
 
-/// For each value of a kernel, the values of the graph that it was made for: those of its name; where it has none, those of
-/// the values that ask for it.
-pub(crate) fn behind(kernel: &Kernel, origin: &Origin<'_>) -> Vec<Vec<usize>> {
-    let named = |name: &str| origin.find(name).into_iter().collect::<Vec<_>>();
-    let mut behind: Vec<Vec<usize>> = kernel.values.iter().map(|v| named(&v.name)).collect();
+/// For each value of a kernel, the values of the graph that it was made for: those of its name and those that it is, which `named`
+/// says; where there are none, those of the values that ask for it.
+pub(crate) fn behind(kernel: &Kernel, named: &[(&str, u32)], origin: &Origin<'_>) -> Vec<Vec<usize>> {
+    let of_name = |name: &str| origin.find(name).into_iter().collect::<Vec<_>>();
+    let mut behind: Vec<Vec<usize>> = kernel.values.iter().map(|v| of_name(&v.name)).collect();
+    for (name, value) in named {
+        if let (Some(id), Some(behind)) = (origin.find(name), behind.get_mut(*value as usize)) {
+            insert(behind, id);
+        }
+    }
     // What gathers from a table stands for the table, too.
     for (value, behind) in kernel.values.iter().zip(&mut behind) {
         if let ValueKind::Gather { table, .. } = value.kind
@@ -80,8 +85,8 @@ pub(crate) fn insert(list: &mut Vec<usize>, id: usize) {
 }
 
 /// Of a kernel's text: a line for the head, one a parameter, one a value, one a store, and what follows.
-pub(crate) fn of_kernel(kernel: &Kernel, text: &str, origin: &Origin<'_>) -> Vec<Vec<usize>> {
-    let behind = behind(kernel, origin);
+pub(crate) fn of_kernel(kernel: &Kernel, named: &[(&str, u32)], text: &str, origin: &Origin<'_>) -> Vec<Vec<usize>> {
+    let behind = behind(kernel, named, origin);
     let mut lines = none(text);
     let params = kernel.params.iter().map(|p| origin.find(&p.name).into_iter().collect());
     let stores = kernel.stores.iter().map(|s| behind[s.value.0 as usize].clone());

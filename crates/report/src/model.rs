@@ -3,6 +3,7 @@
 //! Names are made visible (a hidden character is written by its number). Values of the graph are named by their position in
 //! [`Document::values`], which is the same in every list of the document.
 
+use routefuse::inspect::ScheduleLanes;
 use serde::Serialize;
 
 /// The version of the document's form.
@@ -340,7 +341,8 @@ pub enum MarkKind {
     Branch,
 }
 
-/// How a kernel's rows and columns meet lanes on the target.
+/// How a kernel's rows and columns meet lanes on the target. Values are named as in [`Value::name`], or by their number in the
+/// kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ScheduleView {
     /// A position in [`Launches::after`].
@@ -349,6 +351,9 @@ pub struct ScheduleView {
     pub target: String,
     /// The schedule in its notation.
     pub notation: String,
+    /// The words of the notation explained, and its shapes drawn.
+    #[serde(flatten)]
+    pub lanes: ScheduleLanes,
 }
 
 /// Checks, times, keys, proofs.

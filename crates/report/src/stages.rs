@@ -4,6 +4,7 @@ use crate::difference::difference;
 use crate::lines;
 use crate::model::{Group, Stage};
 use crate::origin::Origin;
+use routefuse::Error;
 use routefuse::diag::visible;
 use routefuse::inspect::{Lowering, kernel_text};
 
@@ -25,28 +26,40 @@ pub(crate) fn plain(id: &str, title: String, group: Group, text: String, lines: 
 }
 
 /// The graph, what the passes made of it, the program and its kernels.
-pub(crate) fn stages(lowering: &Lowering, origin: &Origin<'_>) -> Vec<Stage> {
+///
+/// # Errors
+/// Only by a defect of routefuse.
+pub(crate) fn stages(lowering: &Lowering, origin: &Origin<'_>) -> Result<Vec<Stage>, Error> {
     let texts = lowering.stages();
     let graph =
         plain("graph", "graph".to_owned(), Group::Graph, texts.graph.clone(), lines::of_graph(&texts.graph, origin));
-    let mut canonical = plain(
-        "canonical",
-        "canonical".to_owned(),
-        Group::Passes,
-        texts.canonical.clone(),
-        lines::of_graph(&texts.canonical, origin),
-    );
+    let mut all = vec![graph];
+    for (number, after) in lowering.passes()?.into_iter().enumerate() {
+        let (id, title) = (format!("pass{number}"), format!("after {}", after.pass));
+        let lines = lines::of_graph(&after.text, origin);
+        follow(&mut all, plain(&id, title, Group::Passes, after.text, lines));
+    }
+    let lines = lines::of_graph(&texts.canonical, origin);
+    let mut canonical = plain("canonical", "canonical".to_owned(), Group::Passes, texts.canonical.clone(), lines);
     canonical.diff = difference("graph", &texts.graph, &texts.canonical);
     let mut fused = plain("fused", "program".to_owned(), Group::Kernel, texts.fused.clone(), lines::none(&texts.fused));
     program_lines(lowering, origin, &mut fused.lines);
-    let mut all = vec![graph, canonical, fused];
-    for (i, kernel) in lowering.kernels().iter().enumerate() {
+    all.extend([canonical, fused]);
+    for (i, (kernel, named)) in lowering.kernels().iter().zip(lowering.values()).enumerate() {
         let text = kernel_text(kernel);
-        let lines = lines::of_kernel(&kernel.kernel, &text, origin);
+        let lines = lines::of_kernel(&kernel.kernel, &named, &text, origin);
         let title = format!("kernel {}", visible(&kernel.kernel.name));
         all.push(Stage { kernel: Some(i), ..plain(&format!("kernel{i}"), title, Group::Kernel, text, lines) });
     }
-    all
+    Ok(all)
+}
+
+/// Adds a stage that was made from the last one.
+fn follow(all: &mut Vec<Stage>, mut stage: Stage) {
+    if let Some(last) = all.last() {
+        stage.diff = difference(&last.id, &last.text, &stage.text);
+    }
+    all.push(stage);
 }
 
 /// The program's text: a head, ports, workspace and runs, and behind it each kernel after an empty line.
@@ -65,9 +78,9 @@ fn program_lines(lowering: &Lowering, origin: &Origin<'_>, lines: &mut [Vec<usiz
         at += 1;
     }
     at += program.steps.len() + 1;
-    for step in &program.steps {
+    for (step, named) in program.steps.iter().zip(lowering.values()) {
         let text = step.kernel.to_string();
-        let of_kernel = lines::of_kernel(&step.kernel, &text, origin);
+        let of_kernel = lines::of_kernel(&step.kernel, &named, &text, origin);
         for (line, values) in lines.iter_mut().skip(at + 1).zip(&of_kernel) {
             line.clone_from(values);
         }

@@ -1,6 +1,5 @@
 //! The values of the graph as it was written, and what became of each.
 
-use crate::lines::behind;
 use crate::model::{Launches, Place, Value};
 use crate::origin::Origin;
 use routefuse::diag::visible;
@@ -57,20 +56,22 @@ fn places(lowering: &Lowering, origin: &Origin<'_>) -> Vec<Place> {
     let graph = lowering.graph();
     let names: Vec<&str> = graph.nodes().map(|node| node.name.as_str()).collect();
     let mut places: Vec<Place> = vec![Place::Nowhere; names.len()];
-    for scheduled in lowering.kernels() {
+    for (scheduled, named) in lowering.kernels().iter().zip(lowering.values()) {
         let kernel = &scheduled.kernel;
         let flat = matches!(scheduled.schedule, Schedule::Flat { .. });
         let held = scheduled.schedule.held();
-        for ((id, value), behind) in kernel.values().zip(behind(kernel, origin)) {
-            let kept = flat || value.kind.is_row_value() || held.contains(&id);
-            let place = match value.kind {
+        let place: Vec<Place> = kernel
+            .values()
+            .map(|(id, value)| match value.kind {
                 ValueKind::Const(_) => Place::Code,
-                _ if kept => Place::Registers,
+                _ if flat || value.kind.is_row_value() || held.contains(&id) => Place::Registers,
                 _ => Place::Recomputed,
-            };
-            // A value stands for the graph's value of its own name; others are steps on the way to it.
-            for id in behind.into_iter().filter(|id| names[*id] == value.name) {
-                places[id] = place;
+            })
+            .collect();
+        // A value of the graph is where the kernel's value is that it is; others of its name are steps on the way to it.
+        for (name, value) in named {
+            if let Some(id) = origin.find(name).filter(|id| names[*id] == name) {
+                places[id] = place[value as usize];
             }
         }
     }

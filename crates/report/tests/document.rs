@@ -1,7 +1,7 @@
 //! What must hold of every document: positions lead somewhere, differences add up, bytes are the same in every run.
 
 use routefuse::models::{self, ModelOptions};
-use routefuse::{Engine, Graph, Target, Verified, chains};
+use routefuse::{Engine, Graph, Target, Verified, chains, text};
 use routefuse_report::{Document, Request, html, json};
 
 /// Graphs of every kind: the chains, and presets with and without what follows the router.
@@ -104,6 +104,64 @@ fn differences_add_up_to_both_texts() {
             compared += 1;
         }
         assert!(compared > 0 || d.stages[0].text == d.stages[1].text, "{name}");
+    }
+}
+
+/// Each pass's text is made from the one before it, and the last one is the canonical graph.
+#[test]
+fn passes_follow_each_other() {
+    for (name, graph) in graphs() {
+        let d = of(&graph, Target::host());
+        let passes: Vec<_> = d.stages.iter().filter(|s| s.id.starts_with("pass")).collect();
+        for (number, pass) in passes.iter().enumerate() {
+            let from = &pass.diff.as_ref().expect("a pass that changed the graph").from;
+            assert_eq!(*from, number.checked_sub(1).map_or("graph".to_owned(), |last| format!("pass{last}")), "{name}");
+            assert!(pass.title.starts_with("after ") && pass.text.starts_with("route 1\n"));
+        }
+        let canonical = d.stages.iter().find(|s| s.id == "canonical").unwrap();
+        let last = passes.last().map_or(&d.stages[0].text, |pass| &pass.text);
+        assert_eq!(*last, canonical.text, "{name}");
+    }
+}
+
+/// A value that only stands elsewhere is on the line of the value that it is; a table is on the line of the gather.
+#[test]
+fn moved_values_and_tables_are_on_lines_of_the_kernel() {
+    let source = "route 1\ngraph @g {\n  dim T\n  input %x : i32[T, 2, 2]\n  input %map : i32[9]\n  %flat = reshape %x {shape = [T, 4]}\n\
+                  %row = broadcast %map {shape = [T, 9]}\n  %at = gather %map, %flat {out_of_range = clamp}\n  %out = add %at, %flat\n\
+                  output out = %out\n  output row = %row\n}\n";
+    let d = of(&text::parse_verified(source).unwrap(), Target::named("sm_90").unwrap());
+    let fused = d.stages.iter().find(|s| s.id == "fused").unwrap();
+    let lines: Vec<(&str, Vec<&str>)> = fused
+        .text
+        .lines()
+        .zip(&fused.lines)
+        .map(|(text, values)| (text, values.iter().map(|id| d.values[*id].name.as_str()).collect()))
+        .collect();
+    let with = |word: &str, values: &[&str]| {
+        let found = lines.iter().any(|(text, found)| text.contains(word) && found == values);
+        assert!(found, "{word} with {values:?} in {lines:?}");
+    };
+    with("= load p0", &["%x", "%flat"]);
+    with("= gather p1", &["%map", "%at"]);
+    with("store ", &["%out"]);
+}
+
+#[test]
+fn schedules_are_explained() {
+    for (name, graph) in graphs() {
+        for target in targets() {
+            let d = of(&graph, target);
+            assert_eq!(d.schedules.len(), d.launches.after.len(), "{name}");
+            for schedule in &d.schedules {
+                let words = &schedule.lanes.words;
+                assert!(
+                    !words.is_empty() && words.iter().all(|w| schedule.notation.contains(&w.term)),
+                    "{name}: {words:?}"
+                );
+                assert!(schedule.lanes.shapes.iter().all(|s| !s.spreads.is_empty()), "{name}");
+            }
+        }
     }
 }
 

@@ -37,8 +37,8 @@ impl Document {
         let origin = Origin::of(graph);
         let total = lowering.kernels().iter().map(|k| k.variants().len()).sum();
         let mut done = 0;
-        for (number, kernel) in lowering.kernels().iter().enumerate() {
-            let behind = lines::behind(&kernel.kernel, &origin);
+        for (number, (kernel, named)) in lowering.kernels().iter().zip(lowering.values()).enumerate() {
+            let behind = lines::behind(&kernel.kernel, &named, &origin);
             for &variant in kernel.variants() {
                 progress(done, total, &kernel.kernel.name);
                 done += 1;

@@ -1,11 +1,12 @@
 //! One lowering of a graph, of which everything before machine code is asked.
 
-use super::{Picture, Report, Stages};
+use super::{Picture, Report, ScheduleLanes, Stages};
 use crate::engine::Lowered;
 use crate::error::Error;
 use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::program::Program;
 use routefuse_ir::{Graph, Verified};
+use routefuse_passes::canonicalise::canonicalise_watched;
 use routefuse_passes::range::Ranges;
 
 /// A graph on its way to a target, as far as it goes without machine code. [`Engine::lowering`](crate::Engine::lowering) makes
@@ -13,6 +14,16 @@ use routefuse_passes::range::Ranges;
 pub struct Lowering {
     graph: Verified<Graph>,
     lowered: Lowered,
+}
+
+/// The graph after a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PassText {
+    /// The pass.
+    pub pass: &'static str,
+    /// The graph as it is printed.
+    pub text: String,
 }
 
 impl Lowering {
@@ -47,6 +58,33 @@ impl Lowering {
         let source = self.source();
         let names = |ops: &Vec<_>| ops.iter().map(|id| source.node(*id).name.as_str()).collect();
         self.lowered.compiled().ops().iter().map(names).collect()
+    }
+
+    /// For each kernel, the names in [`Lowering::source`] of the values that it needs, each with the number of the kernel's value
+    /// that it is. Values that differ in where their elements stand alone can be one.
+    pub fn values(&self) -> Vec<Vec<(&str, u32)>> {
+        let source = self.source();
+        let names = |kernel: &Vec<(_, routefuse_ir::kernel::ValueId)>| {
+            kernel.iter().map(|(id, value)| (source.node(*id).name.as_str(), value.0)).collect()
+        };
+        self.lowered.compiled().values().iter().map(names).collect()
+    }
+
+    /// The graph after every run of a pass that changed it, as text: made when asked for, by running the passes again.
+    ///
+    /// # Errors
+    /// Only by a defect of routefuse.
+    pub fn passes(&self) -> Result<Vec<PassText>, Error> {
+        let mut texts = Vec::new();
+        canonicalise_watched(self.graph.clone(), &mut |pass, graph| {
+            texts.push(PassText { pass, text: routefuse_ir::text::print(graph) });
+        })?;
+        Ok(texts)
+    }
+
+    /// How the rows and columns of each kernel meet lanes on the target.
+    pub fn lanes(&self) -> Vec<ScheduleLanes> {
+        self.kernels().iter().map(|k| ScheduleLanes::of(&k.kernel, &k.schedule, k.target)).collect()
     }
 
     /// The stages as text.

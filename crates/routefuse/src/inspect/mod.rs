@@ -29,7 +29,7 @@ pub use code::{
 pub use compiler_info::{CompilerInfo, compiler_info};
 pub use keys::KernelKey;
 #[cfg(feature = "graphs")]
-pub use lowering::Lowering;
+pub use lowering::{Lowering, PassText};
 #[cfg(feature = "graphs")]
 pub use routefuse_passes::explain::{
     Cost, DimTraffic, GatherReport, KernelReport, LaneIs, ParamReport, PassSummary, Phase, Report, ScheduleLanes,
