@@ -44,7 +44,7 @@ impl Rows {
         if a.ids.dtype().is_float() {
             return wrong(format!("the ids are {}, and a router's are integers", a.ids.dtype()));
         }
-        for weights in [a.weights, b.weights].into_iter().flatten().filter(|w| w.shape() != a.ids.shape()) {
+        if let Some(weights) = [a.weights, b.weights].into_iter().flatten().find(|w| w.shape() != a.ids.shape()) {
             let (ids, weights) = (a.ids.shape(), weights.shape());
             return wrong(format!("the weights have the shape {weights:?}, and the ids {ids:?}"));
         }

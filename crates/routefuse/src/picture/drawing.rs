@@ -37,11 +37,14 @@ pub(super) struct Figure {
     /// The kernel that it is in, an index of [`Drawing::kernels`].
     pub kernel: Option<usize>,
     /// The value that it stands for.
+    // A picture in DOT, which is all there is without `svg`, says no bytes.
+    #[cfg_attr(not(feature = "svg"), allow(dead_code))]
     pub value: Carried,
 }
 
 /// A value of the graph that is drawn, and what one copy of it takes.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(not(feature = "svg"), allow(dead_code))]
 pub(super) struct Carried {
     /// Its name in that graph.
     pub name: String,
