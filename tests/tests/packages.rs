@@ -15,6 +15,7 @@ const PUBLISHED: &[&str] = &[
     "routefuse-codegen",
     "routefuse-runtime",
     "routefuse",
+    "routefuse-report",
     "routefuse-cli",
 ];
 

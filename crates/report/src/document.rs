@@ -24,6 +24,10 @@ pub struct Request {
     pub form: Form,
     /// The command that makes the document again.
     pub command: String,
+    /// More boxes than this are not laid out: 500 of them take seconds, 100 take a fifth of one.
+    pub most_boxes: usize,
+    /// Code is made of every variant; otherwise of the first of each kernel alone, the one that assumes most.
+    pub all_variants: bool,
 }
 
 impl Default for Request {
@@ -36,6 +40,8 @@ impl Default for Request {
             text: None,
             form: Form::Route,
             command: String::new(),
+            most_boxes: 500,
+            all_variants: true,
         }
     }
 }
@@ -63,7 +69,7 @@ impl Document {
             target: request.target.name().to_owned(),
             dim: dim(graph, request),
             values: values::values(&after, &report, &launches, &origin),
-            graph: drawing::drawings(&after.picture()?, &origin, &launches),
+            graph: drawing::drawings((&after.picture()?, request.most_boxes), &origin, &launches),
             launches,
             stages: stages::stages(&after, &origin)?,
             schedules: schedules::schedules(&after),

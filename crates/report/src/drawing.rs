@@ -5,8 +5,8 @@ use crate::origin::Origin;
 use routefuse::inspect::{Drawn, Picture};
 
 /// Lays both out. Of what is too large for that, the title says so.
-pub(crate) fn drawings(picture: &Picture, origin: &Origin<'_>, launches: &Launches) -> Drawings {
-    match picture.drawn() {
+pub(crate) fn drawings((picture, most_boxes): (&Picture, usize), origin: &Origin<'_>, launches: &Launches) -> Drawings {
+    match picture.drawn(most_boxes) {
         Ok([before, after]) => {
             let launch_of = |value: Option<usize>| {
                 launches.before.iter().position(|l| value.is_some_and(|value| l.values.contains(&value)))

@@ -170,6 +170,20 @@ fn pages_are_small() {
 }
 
 #[test]
+fn one_variant_of_each_kernel_is_enough_for_a_look() {
+    let (graph, engine) = (preset("deepseek-v3"), Engine::builder().build().unwrap());
+    let target = Target::named("sm_90").unwrap();
+    let request = Request { target, all_variants: false, most_boxes: 10, ..Request::default() };
+    let mut d = Document::of(&engine, &graph, &request).unwrap();
+    assert!(d.graph.before.boxes.is_empty() && d.graph.before.title.contains("at most 10 are laid out"));
+    d.add_code(&engine, &graph, &request, &Cancel::default(), &|_, _, _| ()).unwrap();
+    let asm: Vec<_> =
+        d.stages.iter().filter(|s| s.id.ends_with("asm")).map(|s| s.variant.as_deref().unwrap()).collect();
+    assert_eq!(asm, ["align16/i32"]);
+    assert_eq!(d.numbers.compile.len(), 1);
+}
+
+#[test]
 fn compiling_can_be_cancelled() {
     let (graph, engine, cancel) = (preset("deepseek-v3"), Engine::builder().build().unwrap(), Cancel::default());
     cancel.cancel();

@@ -32,7 +32,7 @@ pub fn run(a: &Report) -> Result<(), Failure> {
     let (graph, Written { name, text, form }) = source::written(&a.graph)?;
     let at = a.dims.first().cloned();
     let options = Options::default();
-    let request = Request { target, options, at, name, text, form, command: command() };
+    let request = Request { target, options, at, name, text, form, command: command(), ..Request::default() };
     let engine = Engine::builder().cancel(interrupt::cancel()).build()?;
     // Every argument is checked before anything is compiled.
     let inputs = inputs(&graph, a)?;

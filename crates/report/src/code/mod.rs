@@ -35,11 +35,15 @@ impl Document {
     ) -> Result<(), Error> {
         let lowering = engine.lowering(graph, &request.target, &request.options)?;
         let origin = Origin::of(graph);
-        let total = lowering.kernels().iter().map(|k| k.variants().len()).sum();
+        let variants = |kernel: &Scheduled| {
+            let all = kernel.variants();
+            if request.all_variants { all } else { &all[..1] }
+        };
+        let total = lowering.kernels().iter().map(|k| variants(k).len()).sum();
         let mut done = 0;
         for (number, (kernel, named)) in lowering.kernels().iter().zip(lowering.values()).enumerate() {
             let behind = lines::behind(&kernel.kernel, &named, &origin);
-            for &variant in kernel.variants() {
+            for &variant in variants(kernel) {
                 progress(done, total, &kernel.kernel.name);
                 done += 1;
                 let code = inspect::code_until(kernel, variant, cancel)?;
@@ -48,8 +52,8 @@ impl Document {
                 self.add_texts(number, (kernel, variant), (&code, &located), &behind);
             }
         }
-        let variants = lowering.kernels().iter().enumerate().flat_map(|(n, k)| k.variants().iter().map(move |_| n));
-        for (kernel, key) in variants.zip(engine.keys(graph, &request.target, &request.options)?) {
+        let kernels = lowering.kernels().iter().enumerate().flat_map(|(n, k)| k.variants().iter().map(move |_| n));
+        for (kernel, key) in kernels.zip(engine.keys(graph, &request.target, &request.options)?) {
             // The text has no names of the user's: nothing in it is hidden.
             let (text, variant) = (key.key.text().to_owned(), key.variant.to_string());
             self.numbers.keys.push(KeyOf { kernel, variant, key: key.key.key().to_string(), text });

@@ -57,25 +57,26 @@ impl Picture {
     /// `RF0112` if it has more than 500 boxes.
     #[cfg(feature = "svg")]
     pub fn svg(&self) -> Result<String, Error> {
-        self.check_size()?;
+        self.check_size(MOST_BOXES)?;
         Ok(svg::write(self))
     }
 
-    /// Both drawings, laid out, as data: the graph as it was written, and as its kernels compute it.
+    /// Both drawings, laid out, as data: the graph as it was written, and as its kernels compute it. The time grows with the square
+    /// of the number of boxes, so the caller says how many are too many.
     ///
     /// # Errors
-    /// `RF0112` if one has more than 500 boxes.
+    /// `RF0112` if one has more than `most_boxes`, or more than 500.
     #[cfg(feature = "svg")]
-    pub fn drawn(&self) -> Result<[Drawn; 2], Error> {
-        self.check_size()?;
+    pub fn drawn(&self, most_boxes: usize) -> Result<[Drawn; 2], Error> {
+        self.check_size(most_boxes.min(MOST_BOXES))?;
         Ok([&self.before, &self.after].map(Drawn::of))
     }
 
     #[cfg(feature = "svg")]
-    fn check_size(&self) -> Result<(), Error> {
+    fn check_size(&self, limit: usize) -> Result<(), Error> {
         let most = self.before.boxes.len().max(self.after.boxes.len());
-        if most > MOST_BOXES {
-            let message = format!("the picture of `{}` has {most} boxes; at most {MOST_BOXES} are laid out", self.name);
+        if most > limit {
+            let message = format!("the picture of `{}` has {most} boxes; at most {limit} are laid out", self.name);
             let help = "the stage `dot` has no limit: give it to a program that lays out large graphs";
             return Err(routefuse_ir::Diagnostic::new(routefuse_ir::Code::TooLarge, message).help(help).into());
         }
