@@ -23,7 +23,9 @@ mod run;
 mod tune;
 mod values;
 
-pub use bench::{Bench, RowsOf, Versus};
+#[cfg(any(feature = "cuda", feature = "hip"))]
+pub use bench::Versus;
+pub use bench::{Bench, RowsOf};
 pub use bundle::{Bundle, BundleBuild, BundleFile, Keygen};
 pub use cache::{Cache, CacheExport, GarbageCollect, WhyMiss};
 pub use cache_options::{CacheOptions, Directory, LocalCache, LocalOptions, Remote, Sign, Trust};
