@@ -1,7 +1,7 @@
 //! The command line of `run`.
 
 use super::values::{extent, named_file};
-use super::{CacheOptions, Forced, GraphSource, On};
+use super::{CacheOptions, Forced, GraphSource, OUTPUT, On};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 
@@ -56,4 +56,7 @@ pub struct Run {
     pub on: On,
     #[command(flatten)]
     pub cache: CacheOptions,
+    /// Print JSON; with --print, every element of every output.
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
 }

@@ -7,9 +7,10 @@ use crate::failure::Failure;
 use crate::file_name::file_name;
 use crate::{kernel_cache, output, progress, remote, source, tensor_file};
 use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
-use routefuse::exec::{Executor, Input, Outcome, check_size, random_inputs};
+use routefuse::exec::{Device, Executor, Input, Outcome, check_size, random_inputs};
 use routefuse::ir::interp;
-use routefuse::{Graph, Options, Plan, Tensor, Verified};
+use routefuse::{DType, Graph, Options, Plan, Tensor, Verified};
+use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -33,11 +34,17 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
     })?;
     let views = inputs.iter().zip(row_strides).map(|(tensor, row_stride)| Input { tensor, row_stride });
     let views: Vec<Input<'_>> = views.collect();
-    let Outcome { outputs, trapped, .. } = executor.run_with(plan, &views, &given)?;
+    let Outcome { outputs, trapped, .. } = progress::showing(|bar| {
+        bar.say("running");
+        executor.run_with(plan, &views, &given)
+    })?;
     remote::settle(&engine);
-    let mut out = output::stdout(false);
+    let mut out = output::stdout(a.json);
     if a.check {
-        let want = interp::run(&graph, &inputs, &given)?;
+        let want = progress::showing(|bar| {
+            bar.say("interpreting");
+            interp::run(&graph, &inputs, &given)
+        })?;
         if let Some(difference) = difference::first(&outputs, &want.outputs) {
             return Err(Failure::Mismatch(difference));
         }
@@ -47,13 +54,29 @@ pub fn run(a: &Run, cache: &CacheOptions) -> Result<(), Failure> {
                 "the error word is set, and the interpreter says that nothing traps".to_owned(),
             ));
         }
-        let (n, elements) = (want.outputs.len(), want.outputs.iter().map(Tensor::len).sum::<usize>());
-        let s = if n == 1 { "" } else { "s" };
-        writeln!(out, "@{}: {n} output{s}, {elements} elements, every bit as the interpreter's", visible(&graph.name))?;
+        if !a.json {
+            let (n, elements) = (want.outputs.len(), want.outputs.iter().map(Tensor::len).sum::<usize>());
+            let s = if n == 1 { "" } else { "s" };
+            writeln!(
+                out,
+                "@{}: {n} output{s}, {elements} elements, every bit as the interpreter's",
+                visible(&graph.name)
+            )?;
+        }
     }
     if let Some(path) = &a.out {
         atomic_file::make_folder(path)?;
         atomic_file::write_all(&files(path, &outputs)?, Over::forced(a.force, Over::Nothing))?;
+    }
+    if a.json {
+        let outputs: Vec<Value> = outputs.iter().map(|(name, tensor)| machine(name, tensor, a.print)).collect();
+        let device = Device::from(a.on.device).to_string();
+        let json = json!({
+            "graph": graph.name, "device": device, "target": target.name(), "outputs": outputs,
+            // A run that differs ends before this.
+            "checked": a.check, "error_word": u8::from(trapped),
+        });
+        return Ok(writeln!(out, "{json:#}")?);
     }
     if a.print || (a.out.is_none() && !a.check) {
         for (name, tensor) in &outputs {
@@ -170,6 +193,28 @@ fn extents(graph: &Graph, files: &[Option<Tensor>], dims: &[(String, u64)]) -> R
     });
     open.collect::<Diagnostics>().into_result(())?;
     Ok(extents.into_iter().flatten().collect())
+}
+
+/// An output for programs: with its elements, in row-major order, if they are asked for.
+fn machine(name: &str, tensor: &Tensor, elements: bool) -> Value {
+    let value = |i: usize| {
+        let element = tensor.get(i);
+        let number = element.as_f64().map_or_else(
+            || {
+                element
+                    .as_int()
+                    .and_then(|n| i64::try_from(n).map(Value::from).or_else(|_| u64::try_from(n).map(Value::from)).ok())
+            },
+            |x| serde_json::Number::from_f64(x).map(Value::Number),
+        );
+        match tensor.dtype() {
+            DType::Bool => Value::Bool(tensor.bits(i) == 1),
+            // JSON has no NaN and no infinity.
+            _ => number.unwrap_or_else(|| element.to_string().into()),
+        }
+    };
+    let elements = elements.then(|| (0..tensor.len()).map(value).collect::<Vec<_>>());
+    json!({ "name": name, "dtype": tensor.dtype().to_string(), "shape": tensor.shape(), "elements": elements })
 }
 
 /// A tensor, one row a line; long ones are cut in the middle.

@@ -56,6 +56,7 @@ fn json_says_where() {
     let ran = routefuse(&["check", &path, "--json"]);
     assert_eq!(ran.code, 1);
     let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    crate::schema::holds(&ran.args, &json);
     assert_eq!((&json["ok"], &json["file"]), (&false.into(), &path.into()));
     let diagnostics = json["diagnostics"].as_array().unwrap();
     let places: Vec<(&str, u64)> =

@@ -54,7 +54,9 @@ fn numbers_nan_and_zero() {
     let near = routefuse(&["diff", &a, &b, "--tolerance-ulp", "1"]);
     assert!(differs(&near).contains("1 of 6 differ, 2 more within the tolerance"), "{near:?}");
     let json = routefuse(&["diff", &a, &b, "--json"]);
+    let args = json.args.clone();
     let json: serde_json::Value = serde_json::from_str(differs(&json)).unwrap();
+    crate::schema::holds(&args, &json);
     let found = &json["tensors"][0]["difference"];
     assert_eq!((&json["equal"], &found["differing"], &found["greatest_ulp"]), (&false.into(), &3.into(), &1.into()));
     assert_eq!(found["first"]["index"], serde_json::json!([0, 1]));
@@ -99,6 +101,8 @@ fn folders() {
     assert!(text.contains("rows: 4 of 4 the same, 0 ties, 0 in another order, 0 different\n"), "{text}");
     let ran = routefuse(&["diff", &one, &other]);
     assert!(differs(&ran).contains("0 in another order, ") && ran.err.contains(" of 3 tensors differ"), "{ran:?}");
+    let json = routefuse(&["diff", &one, &same, "--json"]).json();
+    assert_eq!((&json["equal"], &json["rows"]["same"]), (&true.into(), &4.into()));
     std::fs::remove_file(dir.path().join("same/packed.npy")).unwrap();
     let ran = routefuse(&["diff", &one, &same]);
     assert!(differs(&ran).contains("packed       only in the first") && ran.err.starts_with("1 of 3"), "{ran:?}");

@@ -1,7 +1,7 @@
 //! `run`, `bench` and `doctor` on AMD GPUs, which a stand-in for the HIP runtime plays; the emulator of AMD code executes what
 //! it is told to launch.
 
-use crate::program::{Ran, command, example};
+use crate::program::{Ran, arguments, command, example};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,7 +34,12 @@ pub fn ran(folder: &Path, args: &[&str], more: &[(&str, &Path)]) -> Ran {
     command.env("LD_LIBRARY_PATH", folder).env("ROUTEFUSE_STAND_IN_GPUS", GPUS).envs(more.iter().copied());
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    Ran {
+        args: arguments(&command),
+        code: output.status.code().unwrap(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
 }
 
 #[test]

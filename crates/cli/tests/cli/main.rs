@@ -23,5 +23,7 @@ mod program;
 mod reference;
 mod report;
 mod run;
+mod schema;
 mod tensors;
+mod terminal;
 mod tune;

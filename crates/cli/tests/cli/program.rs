@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 /// What a run gave.
 #[derive(Debug)]
 pub struct Ran {
+    /// What the program was given.
+    pub args: Vec<String>,
     pub code: i32,
     pub out: String,
     pub err: String,
@@ -34,11 +36,14 @@ impl Ran {
         }
     }
 
-    /// Standard output of a successful run, as JSON.
+    /// Standard output of a successful run, as JSON that is what the command's schema says.
     #[track_caller]
     pub fn json(self) -> serde_json::Value {
+        let args = self.args.clone();
         let out = self.ok();
-        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e} in\n{out}"))
+        let json = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e} in\n{out}"));
+        crate::schema::holds(&args, &json);
+        json
     }
 }
 
@@ -77,10 +82,16 @@ pub fn ran(command: &mut Command, stdin: &[u8]) -> Ran {
     }
     let output = child.wait_with_output().expect("the program ends");
     Ran {
+        args: arguments(command),
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).expect("UTF-8 on standard output"),
         err: String::from_utf8(output.stderr).expect("UTF-8 on standard error"),
     }
+}
+
+/// What a command gives its program.
+pub fn arguments(command: &Command) -> Vec<String> {
+    command.get_args().map(|a| a.to_string_lossy().into_owned()).collect()
 }
 
 /// The folder `examples`.
