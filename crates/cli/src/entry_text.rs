@@ -1,9 +1,11 @@
 //! What an entry of a cache or of a bundle is, in words and as JSON.
 
+use crate::table::{Side, Table, terminal_width};
 use routefuse::cache::{Content, Entry, Origin};
 use routefuse::diag::visible;
 use routefuse::ir::shapes_text;
 use serde_json::{Value, json};
+use std::io::Write;
 
 /// Where an entry is from: `here`, `elsewhere`, or the first digits of who signed it.
 fn origin(entry: &Entry) -> String {
@@ -22,22 +24,45 @@ pub fn target(entry: &Entry) -> &str {
     }
 }
 
-/// What an entry is, in one line.
-pub fn line(entry: &Entry) -> String {
-    let (what, bytes) = match &entry.content {
-        Content::Kernel(artifact) => (artifact.variant.to_string(), artifact.code.len()),
-        Content::Tuning(tuning) => ("tuning".to_owned(), tuning.to_string().len()),
-        _ => (String::new(), 0),
-    };
-    let (key, target) = (&entry.key.to_string()[..16], visible(target(entry)));
-    let (from, compiler) = (origin(entry), visible(entry.ingredient("compiler")));
-    format!("{key} {target:<8} {what:<15} {bytes:>8}  {from:<9}  {compiler}")
+/// What entries are, a line each, and below them by which compilers they were made.
+///
+/// # Errors
+/// Those of the stream.
+pub fn list<'a>(entries: impl Iterator<Item = &'a Entry>, out: &mut impl Write) -> std::io::Result<()> {
+    let columns = [
+        ("key", Side::Left),
+        ("target", Side::Left),
+        ("variant", Side::Left),
+        ("bytes", Side::Right),
+        ("from", Side::Left),
+        ("compiler", Side::Left),
+    ];
+    let (mut table, mut compilers) = (Table::new(&columns), Vec::new());
+    for entry in entries {
+        let (what, bytes) = match &entry.content {
+            Content::Kernel(artifact) => (artifact.variant.to_string(), artifact.code.len()),
+            Content::Tuning(tuning) => ("tuning".to_owned(), tuning.to_string().len()),
+            _ => (String::new(), 0),
+        };
+        let compiler = entry.ingredient("compiler");
+        let number = compilers.iter().position(|c| *c == compiler).unwrap_or_else(|| {
+            compilers.push(compiler);
+            compilers.len() - 1
+        });
+        let (key, target) = (entry.key.to_string()[..16].to_owned(), target(entry).to_owned());
+        table.row([key, target, what, bytes.to_string(), origin(entry), format!("[{}]", number + 1)]);
+    }
+    if compilers.is_empty() {
+        return Ok(());
+    }
+    table.write(out, terminal_width())?;
+    for (i, compiler) in compilers.iter().enumerate() {
+        writeln!(out, "[{}] {}", i + 1, visible(compiler))?;
+    }
+    Ok(())
 }
 
-/// The heading over [`line`].
-pub const HEADING: &str = "key              target   variant            bytes  from       compiler";
-
-/// As [`line`].
+/// What an entry is.
 pub fn machine(entry: &Entry) -> Value {
     let mut json = json!({
         "key": entry.key.to_string(), "target": target(entry),

@@ -38,6 +38,7 @@ mod router_check;
 mod router_rows;
 mod signing;
 mod source;
+mod table;
 mod tensor_file;
 mod tensor_set;
 mod timed_rows;

@@ -1,7 +1,8 @@
-//! How far a compile is: a bar on standard error, after half a second, if that is a terminal.
+//! How far something is that takes long: a bar on standard error, after half a second, if that is a terminal.
 
 use crate::interrupt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use routefuse::diag::visible;
 use routefuse::engine::Progress;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -19,10 +20,13 @@ pub fn start(quiet: bool) {
 
 /// Runs what compiles, with a bar; Ctrl-C ends it.
 pub fn compiling<R>(work: impl FnOnce(&Bar) -> R) -> R {
+    showing(|bar| interrupt::while_compiling(|| work(bar)))
+}
+
+/// Runs what may take long, with a bar.
+pub fn showing<R>(work: impl FnOnce(&Bar) -> R) -> R {
     let bar = Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()));
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {elapsed}") {
-        bar.0.set_style(style);
-    }
+    bar.say("");
     let (done, waits) = mpsc::channel::<()>();
     let shown = bar.0.clone();
     let result = std::thread::scope(|scope| {
@@ -35,7 +39,7 @@ pub fn compiling<R>(work: impl FnOnce(&Bar) -> R) -> R {
                 shown.enable_steady_tick(Duration::from_millis(100));
             }
         });
-        let result = interrupt::while_compiling(|| work(&bar));
+        let result = work(&bar);
         drop(done);
         result
     });
@@ -47,11 +51,28 @@ pub fn compiling<R>(work: impl FnOnce(&Bar) -> R) -> R {
 pub struct Bar(ProgressBar);
 
 impl Bar {
-    /// So many of so many variants of kernels are ready, this one the last.
+    /// So many of so many are ready, and this is what is done now.
     pub fn show(&self, done: usize, total: usize, name: &str) {
+        // A template that is wrong would be seen by the tests.
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg} {elapsed}") {
+            self.0.set_style(style);
+        }
         self.0.set_length(total as u64);
         self.0.set_position(done as u64);
-        self.0.set_message(routefuse::diag::visible(name).into_owned());
+        self.0.set_message(visible(name).into_owned());
+    }
+
+    /// What is done now, where nothing is counted.
+    pub fn say(&self, what: &str) {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
+            self.0.set_style(style);
+        }
+        self.0.set_message(visible(what).into_owned());
+    }
+
+    /// Prints while the bar is out of the way: both may be on one terminal.
+    pub fn aside<R>(&self, print: impl FnOnce() -> R) -> R {
+        self.0.suspend(print)
     }
 
     /// What the library reports to.

@@ -57,25 +57,31 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
             "bytes", "fused", "unfused", "ratio", "copy", "of copy"
         )?;
     }
-    for value in values {
-        let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
-        let inputs = timed_rows::inputs(&graph, value, a);
-        let mut one = HostExecution::new(fused.clone(), &inputs, &given)?;
-        let mut many = HostExecution::new(unfused.clone(), &inputs, &given)?;
-        let (f, u) = timing::launches_us(&mut one, &mut many)?;
-        let (read, written) = one.bytes();
-        let bytes = read + written;
-        let copy = timing::copy_us(bytes);
-        if a.json {
-            rows.push(json!({
-                "extent": value, "bytes": bytes, "fused_us": f, "unfused_us": u, "unfused_over_fused": u / f,
-                "copy_us": copy, "copy_over_fused": copy / f,
-            }));
-        } else {
-            let (ratio, of_copy) = (u / f, copy / f * 100.0);
-            writeln!(out, "{value:>9} {bytes:>11} {f:>11.3} {u:>11.3} {ratio:>6.1}x {copy:>11.3} {of_copy:>6.0}%")?;
+    progress::showing(|bar| {
+        for (i, &value) in values.iter().enumerate() {
+            bar.show(i, values.len(), &format!("{dim} = {value}"));
+            let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
+            let inputs = timed_rows::inputs(&graph, value, a);
+            let mut one = HostExecution::new(fused.clone(), &inputs, &given)?;
+            let mut many = HostExecution::new(unfused.clone(), &inputs, &given)?;
+            let (f, u) = timing::launches_us(&mut one, &mut many)?;
+            let (read, written) = one.bytes();
+            let bytes = read + written;
+            let copy = timing::copy_us(bytes);
+            if a.json {
+                rows.push(json!({
+                    "extent": value, "bytes": bytes, "fused_us": f, "unfused_us": u, "unfused_over_fused": u / f,
+                    "copy_us": copy, "copy_over_fused": copy / f,
+                }));
+            } else {
+                let (ratio, of_copy) = (u / f, copy / f * 100.0);
+                let line =
+                    format!("{value:>9} {bytes:>11} {f:>11.3} {u:>11.3} {ratio:>6.1}x {copy:>11.3} {of_copy:>6.0}%");
+                bar.aside(|| writeln!(out, "{line}"))?;
+            }
         }
-    }
+        Ok::<_, Failure>(())
+    })?;
     if a.json {
         let json = json!({
             "graph": graph.name, "target": "host", "processor": compiler_info().cpu, "threads": 1, "dim": dim, "kernels": kernels,

@@ -2,7 +2,7 @@
 
 use crate::args::{Bundle as Command, BundleBuild, BundleFile, CacheOptions, Keygen};
 use crate::atomic_file::{self, Over};
-use crate::entry_text::{HEADING, contents, line, machine};
+use crate::entry_text::{contents, list, machine};
 use crate::failure::Failure;
 use crate::remote;
 use crate::signing;
@@ -124,11 +124,9 @@ fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
     for g in bundle.graphs() {
         writeln!(out, "graph      {} for {}", visible(&g.name), visible(&g.targets.join(", ")))?;
     }
-    writeln!(out, "\n{HEADING}")?;
-    for entry in entries {
-        writeln!(out, "{}", line(&entry))?;
-    }
-    Ok(())
+    writeln!(out)?;
+    let entries: Vec<_> = entries.collect();
+    Ok(list(entries.iter(), &mut out)?)
 }
 
 fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {

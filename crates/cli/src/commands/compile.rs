@@ -67,10 +67,13 @@ fn export(
         let message = format!("a file of one system has code for one target, and --target names {}", targets.len());
         return Err(Diagnostic::new(Code::CannotExport, message).help("export once for each").into());
     };
-    let stages = engine.stages(graph, target, options)?;
-    let Module { function: name, bytes, .. } = match form {
-        ExportForm::TvmFfi => inspect::export_tvm_ffi(&stages, None, interrupt::cancel())?,
-    };
+    let Module { function: name, bytes, .. } = progress::compiling(|bar| {
+        bar.say(&graph.name);
+        let stages = engine.stages(graph, target, options)?;
+        match form {
+            ExportForm::TvmFfi => inspect::export_tvm_ffi(&stages, None, interrupt::cancel()),
+        }
+    })?;
     atomic_file::write(&a.out, &bytes, Over::forced(a.force, Over::Nothing))?;
     let (mut out, path) = (output::stdout(a.json), a.out.display());
     if a.json {

@@ -4,6 +4,7 @@ use crate::args::Demo;
 use crate::difference;
 use crate::failure::Failure;
 use crate::output;
+use crate::progress;
 use crate::router_check::RouterCheck;
 use crate::source;
 use crate::timing;
@@ -39,26 +40,28 @@ pub fn run(a: &Demo) -> Result<(), Failure> {
     if !a.json {
         head(&mut out, &trace, a)?;
     }
-    let mut rows = Vec::new();
-    for (name, graph) in chains::examples() {
-        // The five chains are those with a letter; the others have their files and tests.
-        if name.as_bytes().get(1) != Some(&b'_') {
-            continue;
-        }
-        let row = measure(&engine, &trace, name, &graph?)?;
-        if !a.json {
-            line(&mut out, &row)?;
-        }
-        rows.push(row);
-    }
     let router = chain_of("deepseek-v3", &[("post", "true")])?;
-    let row = measure(&engine, &trace, "deepseek-v3 post", &router)?;
-    if !a.json {
-        line(&mut out, &row)?;
+    // The five chains are those with a letter; the others have their files and tests.
+    let is_chain = |name: &str| name.as_bytes().get(1) == Some(&b'_');
+    let mut graphs = Vec::new();
+    for (name, graph) in chains::examples().into_iter().filter(|chain| is_chain(chain.0)) {
+        graphs.push((name, graph?));
     }
-    rows.push(row);
-    let layers = [0, 1].map(|layer| RouterCheck::count(&engine, a.trace.as_deref(), layer, &router));
-    let layers = layers.into_iter().collect::<Result<Vec<RouterCheck>, Failure>>()?;
+    graphs.push(("deepseek-v3 post", router.clone()));
+    let (rows, layers) = progress::showing(|bar| {
+        let mut rows = Vec::new();
+        for (i, (name, graph)) in graphs.iter().enumerate() {
+            bar.show(i, graphs.len() + 1, name);
+            let row = measure(&engine, &trace, name, graph)?;
+            if !a.json {
+                bar.aside(|| line(&mut out, &row))?;
+            }
+            rows.push(row);
+        }
+        bar.show(graphs.len(), graphs.len() + 1, "the trace's own routing");
+        let layers = [0, 1].map(|layer| RouterCheck::count(&engine, a.trace.as_deref(), layer, &router));
+        Ok::<_, Failure>((rows, layers.into_iter().collect::<Result<Vec<RouterCheck>, Failure>>()?))
+    })?;
     let checked: usize = rows.iter().map(|r| r.checked).sum();
     if a.json {
         let chains: Vec<Value> = rows.iter().map(machine).collect();
@@ -67,10 +70,8 @@ pub fn run(a: &Demo) -> Result<(), Failure> {
         writeln!(out, "{json:#}")?;
     } else {
         writeln!(out, "\n{checked} output elements compared with the interpreter's: every bit agrees.")?;
-        writeln!(
-            out,
-            "\nThe router of DeepSeek-V3, with everything behind it in the same launch, against the trace's own routing:"
-        )?;
+        writeln!(out, "\nThe router of DeepSeek-V3, with everything behind it in the same launch, against")?;
+        writeln!(out, "the trace's own routing:")?;
         for (layer, check) in layers.iter().enumerate() {
             writeln!(out, "layer {layer}: {check}")?;
         }
@@ -121,32 +122,34 @@ fn measure(engine: &Engine, trace: &Trace, chain: &'static str, graph: &Verified
 fn head(out: &mut impl Write, trace: &Trace, a: &Demo) -> std::io::Result<()> {
     let from = a.trace.as_ref().map_or_else(|| "the included trace".to_owned(), |path| path.display().to_string());
     writeln!(out, "{} real tokens from {from}, on the host, one thread.", trace.tokens)?;
-    writeln!(out, "Fused and unfused (a kernel an op), each output is compared with the interpreter, then timed.\n")?;
-    writeln!(
-        out,
-        "{:<20} {:>6} {:>7}  {:>13}  {:>7}  {:>23}  {:>20}",
-        "", "ops", "kernels", "bytes a token", "compile", "µs a call at T =", "unfused / fused"
-    )?;
+    writeln!(out, "Fused and unfused (a kernel an op), each output is compared with the")?;
+    writeln!(out, "interpreter's, then timed.\n")?;
+    writeln!(out, "Kernels and bytes of a token before and after, ms to compile; then by the number")?;
+    writeln!(out, "of tokens: µs of a launch, and how many times as long it takes unfused.\n")?;
     let [a, b, c] = TOKENS;
-    writeln!(
-        out,
-        "{:<20} {:>6} {:>7}  {:>6} {:>6}  {:>7}  {a:>7} {b:>7} {c:>7}  {a:>6} {b:>6} {c:>6}",
-        "chain", "before", "after", "before", "after", "ms"
-    )
+    writeln!(out, "{:<20} {:>6} {:>10} {:>5} {a:>6} {b:>6} {c:>6} {a:>4} {b:>4} {c:>4}", "chain", "ops", "bytes", "ms")
 }
 
 fn line(out: &mut impl Write, r: &Row) -> std::io::Result<()> {
     let (before, after) = (token_bytes(&r.report.before.traffic), token_bytes(&r.report.after.traffic));
-    write!(out, "{:<20} {:>6} {:>7}  ", r.chain, r.report.before.launches, r.kernels)?;
-    write!(out, "{before:>6} {after:>6}  {:>7.1} ", r.compile_ms)?;
-    for us in &r.fused_us {
-        write!(out, " {us:>7.3}")?;
+    let (kernels, bytes) = (format!("{}→{}", r.report.before.launches, r.kernels), format!("{before}→{after}"));
+    write!(out, "{:<20} {kernels:>6} {bytes:>10} {:>5.0}", r.chain, r.compile_ms)?;
+    let [a, b, c] = [0, 1, 2].map(|i| three_digits(r.fused_us[i]));
+    write!(out, " {a:>6} {b:>6} {c:>6}")?;
+    let [a, b, c] = [0, 1, 2].map(|i| r.unfused_us[i] / r.fused_us[i]).map(|times| match times {
+        times if times < 9.95 => format!("{times:.1}"),
+        times => format!("{times:.0}"),
+    });
+    writeln!(out, " {a:>4} {b:>4} {c:>4}")
+}
+
+/// A time with three digits or so: they do not agree in more from run to run.
+fn three_digits(us: f64) -> String {
+    match us {
+        us if us < 10.0 => format!("{us:.2}"),
+        us if us < 100.0 => format!("{us:.1}"),
+        us => format!("{us:.0}"),
     }
-    write!(out, " ")?;
-    for (fused, unfused) in r.fused_us.iter().zip(&r.unfused_us) {
-        write!(out, " {:>5.1}x", unfused / fused)?;
-    }
-    writeln!(out)
 }
 
 /// Bytes from and to memory for one token; tables, which are read once a launch, are not in it.

@@ -4,7 +4,7 @@ use crate::args::{CacheOptions, Doctor};
 use crate::entry_text;
 use crate::failure::Failure;
 use crate::word_wrap::wrapped;
-use crate::{kernel_cache, output, signing};
+use crate::{kernel_cache, output, progress, signing};
 use routefuse::Engine;
 use routefuse::diag::visible;
 use std::collections::BTreeMap;
@@ -13,10 +13,11 @@ use std::process::Command;
 
 pub fn run(a: &Doctor, cache: &CacheOptions) -> Result<(), Failure> {
     let compiler = routefuse::inspect::compiler_info();
-    let (driver, gpus) = (driver(), gpus());
-    // Without a driver there is nothing to say beyond that.
-    let cuda = crate::gpu::describe().unwrap_or_default();
-    let hip = crate::hip::describe();
+    let (driver, gpus, cuda, hip) = progress::showing(|bar| {
+        bar.say("looking for GPUs");
+        // Without a driver there is nothing to say beyond that.
+        (driver(), gpus(), crate::gpu::describe().unwrap_or_default(), crate::hip::describe())
+    });
     let Records { tuned, others } = Records::of(cache)?;
     let mut out = output::stdout(a.json);
     if a.json {

@@ -3,7 +3,7 @@
 use crate::args::{Colour, Dump, Stage};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{output, render, source};
+use crate::{output, progress, render, source};
 use clap::ValueEnum;
 use routefuse::inspect::{self, CodeStages, Stages};
 use routefuse::ir::json;
@@ -74,8 +74,14 @@ impl Texts {
         let code = match self.code.get() {
             Some(code) => code,
             None => {
-                let kernels = self.stages.kernels.iter();
-                let code = kernels.map(|k| inspect::code(k, k.variants()[0])).collect::<Result<_, _>>()?;
+                let kernels = &self.stages.kernels;
+                let code = progress::showing(|bar| {
+                    let each = kernels.iter().enumerate().map(|(i, k)| {
+                        bar.show(i, kernels.len(), &k.kernel.name);
+                        inspect::code(k, k.variants()[0])
+                    });
+                    each.collect::<Result<_, _>>()
+                })?;
                 self.code.get_or_init(|| code)
             }
         };

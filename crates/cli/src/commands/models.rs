@@ -3,6 +3,8 @@
 use crate::args::Models;
 use crate::failure::Failure;
 use crate::output;
+use crate::table::{Side, Table, terminal_width};
+use crate::word_wrap::wrapped;
 use routefuse::models::{PRESETS, Preset, named};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -18,30 +20,26 @@ pub fn run(a: &Models) -> Result<(), Failure> {
 }
 
 fn all(out: &mut impl Write) -> std::io::Result<()> {
-    let width = PRESETS.iter().map(|p| p.name.len()).max().unwrap_or(0);
-    writeln!(
-        out,
-        "{:<width$} {:>9} {:>3} {:>7} {:>2} {:>6}  {:<4} models",
-        "name", "experts", "k", "groups", "S", "rsf", "row"
-    )?;
+    let columns = [
+        ("name", Side::Left),
+        ("experts", Side::Right),
+        ("k", Side::Right),
+        ("groups", Side::Right),
+        ("S", Side::Right),
+        ("rsf", Side::Right),
+        ("row", Side::Left),
+        ("models", Side::Left),
+    ];
+    let mut table = Table::new(&columns);
     for p in PRESETS {
         let groups = p.route.groups.map_or("-".to_owned(), |g| format!("{}->{}", g.count, g.keep));
         let scale = p.scale.map_or("-".to_owned(), |s| s.to_string());
-        writeln!(
-            out,
-            "{:<width$} {:>9} {:>3} {groups:>7} {:>2} {scale:>6}  {:<4} {}",
-            p.name,
-            experts(p),
-            p.top_k,
-            p.shared,
-            p.row,
-            p.models
-        )?;
+        let (name, row, models) = (p.name.to_owned(), p.row.to_owned(), p.models.to_owned());
+        table.row([name, experts(p), p.top_k.to_string(), groups, p.shared.to_string(), scale, row, models]);
     }
-    writeln!(
-        out,
-        "\n`routefuse models NAME` has a model's formula and options; docs/reference/routing.md says what they mean."
-    )
+    table.write(out, terminal_width())?;
+    writeln!(out, "\n`routefuse models NAME` has a model's formula and options;")?;
+    writeln!(out, "docs/reference/routing.md says what they mean.")
 }
 
 fn experts(p: &Preset) -> String {
@@ -54,17 +52,32 @@ fn one(out: &mut impl Write, p: &Preset, as_json: bool) -> std::io::Result<()> {
     if as_json {
         return writeln!(out, "{:#}", machine(p));
     }
-    let like = p.like.map_or(String::new(), |like| format!("as `{like}`, with other sizes, factors or divisor\n"));
-    let (name, models, formula, source) = (p.name, p.models, p.formula, p.source);
-    writeln!(out, "{name}: {models}\n{like}{formula}\n{source}\n\noptions, as in --option eplb=static:")?;
-    let width = p.options().map(|o| o.name.len()).max().unwrap_or(0);
-    for o in p.options() {
-        writeln!(out, "  {:<width$}  {}", o.name, o.values)?;
-        writeln!(out, "  {:<width$}  {}", "", o.summary)?;
+    let like = p.like.map_or(String::new(), |like| format!("as `{like}`, with other sizes, factors or divisor"));
+    let paragraphs = [format!("{}: {}", p.name, p.models), like, p.formula.to_owned(), p.source.to_owned()];
+    for paragraph in paragraphs.iter().filter(|p| !p.is_empty()) {
+        writeln!(out, "{}", lines(paragraph, 0))?;
     }
-    let (name, summary) =
-        ("post", "the long chain: eplb=static padding=minus_one output=all and shared experts by token");
-    writeln!(out, "  {name:<width$}  true\n  {:<width$}  {summary}", "")
+    writeln!(out, "\noptions, as in --option eplb=static:")?;
+    let width = p.options().map(|o| o.name.len()).max().unwrap_or(0);
+    let post = "the long chain: eplb=static padding=minus_one output=all and shared experts by token";
+    let options = p.options().map(|o| (o.name, o.values, o.summary)).chain([("post", "true", post)]);
+    for (name, values, summary) in options {
+        writeln!(out, "  {name:<width$}  {}", lines(values, width + 4))?;
+        writeln!(out, "  {:<width$}  {}", "", lines(summary, width + 4))?;
+    }
+    Ok(())
+}
+
+/// A paragraph that begins behind so many columns, in lines that fit the terminal.
+fn lines(paragraph: &str, indent: usize) -> String {
+    // Values are alternatives of one word: `none|static|dynamic`.
+    let Some(width) = terminal_width().filter(|width| indent + paragraph.chars().count() > *width) else {
+        return paragraph.to_owned();
+    };
+    let separated = paragraph.replace('|', "| ");
+    let words: Vec<&str> = separated.split_whitespace().collect();
+    let lines = wrapped(&words, width.saturating_sub(indent).max(16));
+    lines.join(&format!("\n{}", " ".repeat(indent))).replace("| ", "|")
 }
 
 fn machine(p: &Preset) -> Value {

@@ -3,6 +3,7 @@
 use crate::args::Json;
 use crate::failure::Failure;
 use crate::output;
+use crate::table::{Side, Table, terminal_width};
 use routefuse::Target;
 use routefuse::ir::TargetKind;
 use std::io::Write;
@@ -21,12 +22,13 @@ pub fn run(a: &Json) -> Result<(), Failure> {
         writeln!(out, "{:#}", serde_json::json!(list))?;
         return Ok(());
     }
-    writeln!(out, "{:<14} {:<7} {:>4}  product", "target", "code", "warp")?;
+    let mut table =
+        Table::new(&[("target", Side::Left), ("code", Side::Left), ("warp", Side::Right), ("product", Side::Left)]);
     for t in Target::all() {
         let i = t.info();
-        writeln!(out, "{:<14} {:<7} {:>4}  {}", i.name, kind(i.kind), i.warp, i.product)?;
+        table.row([i.name.to_owned(), kind(i.kind).to_owned(), i.warp.to_string(), i.product.to_owned()]);
     }
-    Ok(())
+    Ok(table.write(&mut out, terminal_width())?)
 }
 
 fn kind(kind: TargetKind) -> &'static str {

@@ -3,6 +3,7 @@
 use super::bench::extents;
 use crate::args::{CacheOptions, Tune};
 use crate::failure::Failure;
+use crate::table::terminal_width;
 use crate::{kernel_cache, output, progress, remote, source, timing};
 use routefuse::Engine;
 use routefuse::cache::Trial;
@@ -71,7 +72,7 @@ fn text(engine: &Engine, report: &TuneReport, dim: &str, out: &mut impl Write) -
     writeln!(out, "{} of {kernels} {s} tuned; µs of one launch, the best of each column marked by *", tuned.len())?;
     for kernel in tuned {
         writeln!(out)?;
-        table(kernel, dim, out)?;
+        table(kernel, dim, terminal_width(), out)?;
         writeln!(out, "\nbuilt in  {}", shapes_text(&kernel.built_in))?;
         let chosen = if kernel.is_built_in() { "the same".to_owned() } else { shapes_text(&kernel.tuning.shapes) };
         writeln!(out, "chosen    {chosen}")?;
@@ -85,33 +86,32 @@ fn text(engine: &Engine, report: &TuneReport, dim: &str, out: &mut impl Write) -
     Ok(())
 }
 
-/// A line for each shape, then the built-in choice and what was chosen.
-fn table(kernel: &KernelTuning, dim: &str, out: &mut impl Write) -> std::io::Result<()> {
+/// A line for each shape, then the built-in choice and what was chosen; as many extents beside each other as the terminal takes.
+fn table(kernel: &KernelTuning, dim: &str, width: Option<usize>, out: &mut impl Write) -> std::io::Result<()> {
     let tuning = &kernel.tuning;
-    let name = |shape: &RowShape| shape.to_string();
-    let width = tuning.trials.iter().map(|t| name(&t.shape).chars().count()).max().unwrap_or(0).max(8);
     let heading = format!("{} by {}", visible(&kernel.kernel), visible(dim));
-    write!(out, "{heading:<width$}")?;
-    for rows in &tuning.rows {
-        write!(out, " {rows:>9} ")?;
-    }
-    writeln!(out)?;
+    let shapes = tuning.trials.iter().map(|t| t.shape.to_string());
+    let names = shapes.chain([heading.clone()]).map(|name| name.chars().count()).max().unwrap_or(0);
+    let beside = width.map_or(tuning.rows.len(), |w| w.saturating_sub(names) / 11).max(1);
     let best: Vec<u64> =
         (0..tuning.rows.len()).map(|at| tuning.trials.iter().map(|t| t.ns[at]).min().unwrap_or(0)).collect();
-    for Trial { shape, ns } in &tuning.trials {
-        write!(out, "{:<width$}", name(shape))?;
-        for (ns, best) in ns.iter().zip(&best) {
-            write!(out, " {:>9.2}{}", us(*ns), if ns == best { '*' } else { ' ' })?;
-        }
-        writeln!(out)?;
-    }
     let times = kernel.before_and_after();
-    for (what, of) in [("built in", 0), ("chosen", 1)] {
-        write!(out, "{what:<width$}")?;
-        for pair in &times {
-            write!(out, " {:>9.2} ", us([pair.0, pair.1][of]))?;
+    let all: Vec<usize> = (0..tuning.rows.len()).collect();
+    for (i, some) in all.chunks(beside).enumerate() {
+        if i > 0 {
+            writeln!(out)?;
         }
-        writeln!(out)?;
+        let mut line = |name: &str, cell: &dyn Fn(usize) -> String| {
+            let cells: String = some.iter().map(|&at| format!(" {:>10}", cell(at))).collect();
+            writeln!(out, "{}", format!("{name:<names$}{cells}").trim_end())
+        };
+        line(&heading, &|at| format!("{} ", tuning.rows[at]))?;
+        for Trial { shape, ns } in &tuning.trials {
+            let mark = |at: usize| if ns[at] == best[at] { '*' } else { ' ' };
+            line(&shape.to_string(), &|at| format!("{:.2}{}", us(ns[at]), mark(at)))?;
+        }
+        line("built in", &|at| format!("{:.2} ", us(times[at].0)))?;
+        line("chosen", &|at| format!("{:.2} ", us(times[at].1)))?;
     }
     Ok(())
 }

@@ -35,14 +35,18 @@ pub fn bench(
         bench.head(&mut out)?;
     }
     let mut rows = Vec::new();
-    for &value in values {
-        let row = bench.measure(value)?;
-        if a.json {
-            rows.push(row.machine());
-        } else {
-            row.line(&mut out)?;
+    progress::showing(|bar| {
+        for (i, &value) in values.iter().enumerate() {
+            bar.show(i, values.len(), &format!("{} = {value}", dim(graph)));
+            let row = bench.measure(value)?;
+            if a.json {
+                rows.push(row.machine());
+            } else {
+                bar.aside(|| row.line(&mut out))?;
+            }
         }
-    }
+        Ok::<_, Failure>(())
+    })?;
     if a.json {
         writeln!(out, "{:#}", bench.machine(rows))?;
     }
@@ -167,7 +171,8 @@ impl<'a> Launches<'a> {
         let Plans { ordinal, info, fused, unfused, cold_ms, prepare_ms, compiled, assembled, tuned, gpu: _ } =
             self.plans;
         let how = if self.options.graph_replay { "replays of a CUDA graph" } else { "launches on a stream" };
-        writeln!(out, "@{} on cuda:{ordinal}, {}, driver for {}: {how}", self.graph.name, info.name, info.driver)?;
+        writeln!(out, "@{} on cuda:{ordinal}, {}, driver for {}:", self.graph.name, info.name, info.driver)?;
+        writeln!(out, "{how}")?;
         let others = unfused.as_ref().map_or_else(String::new, |u| format!(", unfused {}", kernels(u)));
         let tuned = gpu_bench::tuned_text(*tuned);
         writeln!(
@@ -179,11 +184,11 @@ impl<'a> Launches<'a> {
         writeln!(out, "an empty kernel {:.2}; a copy reads and writes as many bytes in all\n", self.empty_us)?;
         writeln!(
             out,
-            "{:>9} {:>11} {:>9} {:>9} {:>9} {:>9} {:>8} {:>9} {:>9} {:>7}",
+            "{:>7} {:>10} {:>7} {:>7} {:>7} {:>7} {:>7} {:>6} {:>6} {:>6}",
             dim(self.graph),
             "bytes",
             "fused",
-            "dependent",
+            "depend.",
             "unfused",
             "copy",
             "of copy",
@@ -230,7 +235,7 @@ impl Row {
         let of_copy = copy_us / fused_us * 100.0;
         writeln!(
             out,
-            "{value:>9} {bytes:>11} {fused_us:>9.2} {dependent_us:>9.2} {u:>9} {copy_us:>9.2} {of_copy:>7.0}% {h:>8} {d:>9} {above:>7}"
+            "{value:>7} {bytes:>10} {fused_us:>7.2} {dependent_us:>7.2} {u:>7} {copy_us:>7.2} {of_copy:>6.0}% {h:>6} {d:>6} {above:>6}"
         )
     }
 

@@ -64,14 +64,18 @@ pub fn bench(
         plans.head(a, graph, &mut out)?;
     }
     let mut rows = Vec::new();
-    for &value in values {
-        let row = plans.measure(a, graph, &timer, value)?;
-        if a.json {
-            rows.push(row.machine());
-        } else {
-            row.line(&mut out)?;
+    progress::showing(|bar| {
+        for (i, &value) in values.iter().enumerate() {
+            bar.show(i, values.len(), &format!("{} = {value}", dim(graph)));
+            let row = plans.measure(a, graph, &timer, value)?;
+            if a.json {
+                rows.push(row.machine());
+            } else {
+                bar.aside(|| row.line(&mut out))?;
+            }
         }
-    }
+        Ok::<_, Failure>(())
+    })?;
     if a.json {
         writeln!(out, "{:#}", plans.machine(a, graph, rows))?;
     }
@@ -143,7 +147,8 @@ impl Plans {
         let Plans { info, fused, unfused, cold_ms, compiled, tuned, gpu } = self;
         let how = if a.graph_replay { "replays of a HIP graph" } else { "launches on a stream" };
         let (name, device) = (visible(&graph.name), gpu.device());
-        writeln!(out, "@{name} on {device}, {}, {}, runtime {}: {how}", info.name, info.architecture, info.driver)?;
+        writeln!(out, "@{name} on {device}, {}, {}, runtime {}:", info.name, info.architecture, info.driver)?;
+        writeln!(out, "{how}")?;
         let others = unfused.as_ref().map_or_else(String::new, |u| format!(", unfused {}", kernels(u)));
         let tuned = gpu_bench::tuned_text(*tuned);
         writeln!(out, "kernels {}{tuned}{others}; {compiled} compiled, loaded in {cold_ms:.1} ms", kernels(fused))?;

@@ -3,6 +3,7 @@
 use crate::args::CacheOptions;
 use crate::failure::Failure;
 use crate::output;
+use crate::progress;
 use crate::signing::{self, Vouched};
 use routefuse::Engine;
 use routefuse::cache::{DiskCache, Key, RemoteCache, RemoteOptions};
@@ -117,23 +118,29 @@ pub fn push(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<
             .help("name it by --remote-cache or $ROUTEFUSE_REMOTE_CACHE")
     })?;
     let vouched = Vouched::of(options)?;
+    let listed = cache.list()?;
     let mut entries = 0;
-    for l in cache.list()? {
-        match cache.read(l.key) {
-            Ok(Some(entry)) if !vouched.may_sign(&entry) => tracing::warn!("left out: {}", Vouched::why(&entry)),
-            Ok(Some(entry)) => {
-                remote.publish_entry(&entry);
-                entries += 1;
-                // No faster than it is written, so that nothing is left out.
-                if entries % 64 == 0 {
-                    remote.flush(Duration::MAX);
+    progress::showing(|bar| {
+        for (i, l) in listed.iter().enumerate() {
+            bar.show(i, listed.len(), "writing");
+            match cache.read(l.key) {
+                Ok(Some(entry)) if !vouched.may_sign(&entry) => {
+                    bar.aside(|| tracing::warn!("left out: {}", Vouched::why(&entry)));
                 }
+                Ok(Some(entry)) => {
+                    remote.publish_entry(&entry);
+                    entries += 1;
+                    // No faster than it is written, so that nothing is left out.
+                    if entries % 64 == 0 {
+                        remote.flush(Duration::MAX);
+                    }
+                }
+                Ok(None) => {}
+                Err(trouble) => bar.aside(|| tracing::warn!(%trouble, "left out")),
             }
-            Ok(None) => {}
-            Err(trouble) => tracing::warn!(%trouble, "left out"),
         }
-    }
-    remote.flush(Duration::MAX);
+        remote.flush(Duration::MAX);
+    });
     let written = remote.counters().written;
     let mut out = output::stdout(as_json);
     if as_json {

@@ -28,7 +28,7 @@ fn what_is_run_is_kept() {
     assert_eq!(stat("entries"), 1);
     let ls = with_cache(dir.path(), &["cache", "ls"]).ok();
     assert!(
-        ls.starts_with("key ") && ls.lines().count() == 2 && ls.contains(" host ") && ls.contains("llvm 22."),
+        ls.starts_with("key ") && ls.lines().count() == 3 && ls.contains(" host ") && ls.contains("llvm 22."),
         "{ls}"
     );
     let json = with_cache(dir.path(), &["cache", "ls", "--json"]).json();

@@ -5,14 +5,15 @@ mod why_miss;
 use crate::args::{BundleFile, Cache, CacheExport, CacheOptions, GarbageCollect};
 use crate::atomic_file::{self, Over};
 use crate::bundle_file;
-use crate::entry_text::{HEADING, contents, line, machine};
+use crate::entry_text::{contents, list, machine};
 use crate::failure::Failure;
 use crate::kernel_cache::required;
 use crate::output;
+use crate::progress;
 use crate::remote;
 use crate::signing::{self, Vouched};
 use routefuse::Engine;
-use routefuse::cache::{BundleWriter, DiskCache, Entry, Trouble};
+use routefuse::cache::{BundleWriter, DiskCache, Entry, Listed, Trouble};
 use routefuse::diag::{Code, Diagnostic, Diagnostics};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -39,30 +40,34 @@ pub fn run(a: &Cache, options: &CacheOptions) -> Result<(), Failure> {
 /// Every entry that is there, or what is wrong with it.
 fn entries(cache: &DiskCache) -> Result<Vec<Result<Entry, Trouble>>, Failure> {
     let listed = cache.list()?;
-    Ok(listed.iter().filter_map(|l| cache.read(l.key).transpose()).collect())
+    Ok(progress::showing(|bar| {
+        let read = |(i, l): (usize, &Listed)| {
+            bar.show(i, listed.len(), "reading");
+            cache.read(l.key).transpose()
+        };
+        listed.iter().enumerate().filter_map(read).collect()
+    }))
 }
 
 fn ls(cache: &DiskCache, as_json: bool) -> Result<(), Failure> {
     let entries = entries(cache)?;
     let mut out = output::stdout(as_json);
     if as_json {
-        let list: Vec<Value> = entries.iter().flatten().map(machine).collect();
-        return Ok(writeln!(out, "{:#}", json!(list))?);
+        let all: Vec<Value> = entries.iter().flatten().map(machine).collect();
+        return Ok(writeln!(out, "{:#}", json!(all))?);
     }
-    if !entries.is_empty() {
-        writeln!(out, "{HEADING}")?;
-    }
-    for entry in &entries {
-        match entry {
-            Ok(entry) => writeln!(out, "{}", line(entry))?,
-            Err(trouble) => writeln!(out, "{trouble}")?,
-        }
+    list(entries.iter().flatten(), &mut out)?;
+    for trouble in entries.iter().filter_map(|e| e.as_ref().err()) {
+        writeln!(out, "{trouble}")?;
     }
     Ok(())
 }
 
 fn stat(cache: &DiskCache, options: &CacheOptions, as_json: bool) -> Result<(), Failure> {
-    let remote = remote::stat(options)?;
+    let remote = progress::showing(|bar| {
+        bar.say("asking the remote cache");
+        remote::stat(options)
+    })?;
     let listed = cache.list()?;
     let (entries, bytes) = (listed.len(), listed.iter().map(|l| l.bytes).sum::<u64>());
     let tunings = cache.tunings()?.len();
@@ -164,16 +169,19 @@ fn export(cache: &DiskCache, options: &CacheOptions, a: &CacheExport) -> Result<
 fn import(cache: &DiskCache, options: &CacheOptions, a: &BundleFile) -> Result<(), Failure> {
     let bundle = bundle_file::read(&a.file, options)?;
     let (mut kept, mut wrong) = (0, Vec::new());
-    for (key, entry) in bundle.entries() {
-        match entry {
-            Ok(entry) if cache.publish_entry(&entry) => kept += 1,
-            Ok(_) => {
-                let why = cache.last_trouble().unwrap_or_default();
-                wrong.push(Diagnostic::new(Code::CacheTrouble, format!("entry {key} was not kept: {why}")));
+    progress::showing(|bar| {
+        for (i, (key, entry)) in bundle.entries().enumerate() {
+            bar.show(i, bundle.len(), "writing");
+            match entry {
+                Ok(entry) if cache.publish_entry(&entry) => kept += 1,
+                Ok(_) => {
+                    let why = cache.last_trouble().unwrap_or_default();
+                    wrong.push(Diagnostic::new(Code::CacheTrouble, format!("entry {key} was not kept: {why}")));
+                }
+                Err(e) => wrong.push(Diagnostic::new(Code::BadBundle, format!("entry {key}: {e}"))),
             }
-            Err(e) => wrong.push(Diagnostic::new(Code::BadBundle, format!("entry {key}: {e}"))),
         }
-    }
+    });
     let mut out = output::stdout(a.json);
     if a.json {
         writeln!(out, "{:#}", json!({ "imported": kept, "failed": wrong.len() }))?;
