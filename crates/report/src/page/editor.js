@@ -148,7 +148,7 @@ function paint() {
     return { start, end: Math.max(end, start + 1) };
   });
   let offset = 0;
-  byId("layer").replaceChildren(...text.split("\n").map((line) => {
+  fill(byId("layer"), ...text.split("\n").map((line) => {
     const own = spans.filter((s) => s.start <= offset + line.length && s.end > offset).map((s) => [Math.max(0, s.start - offset), Math.min(line.length, s.end - offset)]);
     offset += line.length + 1;
     const row = element("div", { class: "row" });
@@ -158,7 +158,7 @@ function paint() {
     return row;
   }));
   byId("text").setAttribute("aria-invalid", String(editor.wrong.length > 0));
-  byId("wrong").replaceChildren(...editor.wrong.map((w) => element("li", {},
+  fill(byId("wrong"), ...editor.wrong.map((w) => element("li", {},
     w.line ? element("button", { type: "button", class: "link", onclick: () => goTo(w) }, `line ${w.line}`) : null,
     element("code", {}, w.code), element("span", { class: "message" }, w.message),
     w.help ? element("p", { class: "hint" }, w.help) : null)));

@@ -26,7 +26,7 @@ function attributes(node, attributes) {
 function element(name, given = {}, ...children) {
   const node = document.createElement(name);
   attributes(node, given);
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 
@@ -40,8 +40,17 @@ function element(name, given = {}, ...children) {
 function shape(name, given = {}, ...children) {
   const node = document.createElementNS(SVG, name);
   attributes(node, given);
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
+}
+
+/**
+ * Gives an element other children; lists are taken apart, and what is nothing is left out.
+ * @param {Element} node
+ * @param {...any} children
+ */
+function fill(node, ...children) {
+  node.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
 }
 
 /**

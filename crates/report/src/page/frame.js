@@ -38,7 +38,7 @@ const KEYS = [
 ];
 
 function drawHelp() {
-  byId("help").replaceChildren(
+  fill(byId("help"),
     element("h2", { id: "help-title" }, "Keys"),
     element("dl", {}, KEYS.map(([key, what]) => [element("dt", {}, element("kbd", {}, key)), element("dd", {}, what)])),
     element("form", { method: "dialog" }, element("button", {}, "Close")));
@@ -49,7 +49,7 @@ function drawFrame() {
   document.title = `${doc.title} · routefuse`;
   byId("title").textContent = doc.title.replace(` for ${doc.target}`, "");
   byId("target").textContent = doc.target;
-  byId("foot").replaceChildren(
+  fill(byId("foot"),
     element("p", {}, element("code", {}, doc.command)),
     element("p", {}, `routefuse ${doc.version}. This page is one file, which asks no other machine for anything.`));
 }

@@ -250,7 +250,7 @@ function drawGraph() {
   const title = (side, words) => `${words}: ${counted(doc.launches[side].length, "launch", "launches")}`;
   const drawings = doc.graph;
   views = drawings.before.boxes.length && drawings.after.boxes.length ? [view("before", drawings.before, title("before", "As written")), view("after", drawings.after, title("after", "As compiled"))] : [];
-  byId("graph").replaceChildren(
+  fill(byId("graph"),
     element("div", { class: "head" }, element("h2", { id: "graph-title" }, "Graph"), legend()),
     element("div", { class: "views" },
       views.length ? views.map((v) => v.root) : element("p", { class: "empty" }, drawings.after.title),

@@ -4,7 +4,7 @@
 function drawLaunches() {
   const { doc, rows } = state;
   const section = byId("launches");
-  section.replaceChildren(
+  fill(section,
     element("div", { class: "head" }, element("h2", { id: "launches-title" }, "Launches"),
       element("p", { class: "hint" }, doc.dim ? `What each launch moves at ${rowsName()} = ${grouped(rows)}.` : "What each launch moves.")),
     element("div", { class: "lay" },

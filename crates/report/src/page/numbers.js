@@ -4,7 +4,7 @@
 function drawNumbers() {
   const { numbers, left_out: leftOut } = state.doc;
   const parts = [checkPart(numbers.check), reasonsPart(numbers), compilePart(numbers.compile), keysPart(numbers.keys), leftOutPart(leftOut)];
-  byId("numbers").replaceChildren(
+  fill(byId("numbers"),
     element("div", { class: "head" }, element("h2", { id: "numbers-title" }, "Numbers")),
     ...parts.filter(Boolean));
 }

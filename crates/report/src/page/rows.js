@@ -2,7 +2,7 @@
 // The slider of rows, and what a launch of so many rows moves and takes.
 
 /** Marks under the slider. */
-const MARKS = [1, 8, 64, 512, 4096, 32768];
+const MARKS = [1, 8, 64, 512, 4096, 65536];
 
 /** The rows that the slider stops at: every integer at first, then eight a doubling, and where another variant begins. */
 let stops = [1];
@@ -49,11 +49,11 @@ function drawRows() {
     mark.style.setProperty("--at", String(stopOf(rows) / last));
     return mark;
   }));
-  byId("rows").replaceChildren(...[
+  fill(byId("rows"),
     doc.dim && element("div", { class: "slide" },
       element("label", { class: "dim", for: "exact" }, `${name} =`), exact,
       element("div", { class: "track" }, slider, marks)),
-    element("dl", { id: "figures" })].filter(Boolean));
+    element("dl", { id: "figures" }));
   drawFigures();
 }
 
@@ -107,7 +107,7 @@ function drawFigures() {
     const names = [...new Set(variants.map((v) => v.name))];
     figures.push(figure("variant", names.length > 1 ? "variants" : "variant", null, names.join(", "), variants[0].when));
   }
-  byId("figures").replaceChildren(...figures);
+  fill(byId("figures"), ...figures);
 }
 
 when("document", drawRows);

@@ -23,7 +23,7 @@ function shapeAt(schedule) {
 function drawSchedule() {
   const { doc } = state;
   const known = doc.schedules || [];
-  byId("schedule").replaceChildren(
+  fill(byId("schedule"),
     element("div", { class: "head" }, element("h2", { id: "schedule-title" }, "Schedule"),
       element("p", { class: "hint" }, "How the rows and columns of a kernel meet the lanes of the machine.")),
     ...(known.length ? known.map(drawKernel) : [element("p", { class: "empty" }, "No schedule is known.")]));

@@ -31,7 +31,7 @@ function drawFound() {
   if (panel.hidden) return;
   const count = found.reduce((sum, f) => sum + f.hits.length, 0);
   const most = Math.max(3, Math.floor(LISTED / (found.length || 1)));
-  panel.replaceChildren(
+  fill(panel,
     element("div", { class: "head" },
       element("p", { class: "sum" }, count ? `“${query}” is in ${counted(count, "line")} of ${counted(found.length, "stage")}` : `No stage has “${query}”`),
       element("button", { type: "button", onclick: endSearch }, "Close")),

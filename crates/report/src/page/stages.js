@@ -17,8 +17,11 @@ function firstPanes(doc) {
   const codes = of("code");
   const first = codes[0];
   const code = first && codes.filter((s) => s.kernel === first.kernel && s.variant === first.variant).pop();
+  // Machine code that is still to come has its place already.
+  const last = code ? { stage: code.id, difference: false } : pending ? { stage: "", title: "machine code", difference: false } : null;
   const kernels = of("kernel");
-  return [of("graph")[0], kernels.find((s) => s.kernel !== null) || kernels[0], code || of("passes").pop()].filter(Boolean).map((s) => ({ stage: s.id, difference: false }));
+  const shown = [of("graph")[0], kernels.find((s) => s.kernel !== null) || kernels[0], last ? null : of("passes").pop()];
+  return [...shown.filter(Boolean).map((s) => ({ stage: s.id, difference: false })), last].filter(Boolean);
 }
 
 /** Where panes were scrolled to, by stage: an edit leaves them there. */
@@ -27,9 +30,8 @@ const scrolled = new Map();
 function drawStages() {
   const { doc } = state;
   const known = new Set(doc.stages.map((s) => s.id));
-  // Panes follow an edit: their stages come back under the same ids.
-  if (!state.panes || (!pending && state.panes.every((p) => !known.has(p.stage)))) state.panes = firstPanes(doc);
-  byId("stages").replaceChildren(
+  if (!state.ownPanes || (!pending && state.panes.every((p) => !known.has(p.stage)))) state.panes = firstPanes(doc);
+  fill(byId("stages"),
     element("div", { class: "head" }, element("h2", { id: "stages-title" }, "Stages"),
       element("p", { class: "hint" }, "A stripe's colour links a value's lines. Click a line to choose its value."),
       element("button", { type: "button", id: "add-pane", onclick: addPane }, "Add a pane")),
@@ -40,6 +42,7 @@ function drawStages() {
 function addPane() {
   const used = new Set(state.panes.map((p) => p.stage));
   const next = state.doc.stages.find((s) => !used.has(s.id)) || state.doc.stages[0];
+  state.ownPanes = true;
   state.panes.push({ stage: next.id, difference: false });
   tell("panes");
   byId("stages").querySelector(".pane:last-child select").focus();
@@ -53,6 +56,7 @@ function drawPane(pane, index, known) {
   const list = element("select", {
     "aria-label": `Stage in pane ${index + 1}`,
     onchange: (e) => {
+      state.ownPanes = true;
       pane.stage = e.target.value;
       pane.difference = pane.difference && !!doc.stages.find((s) => s.id === pane.stage).diff;
       tell("panes");
@@ -67,6 +71,7 @@ function drawPane(pane, index, known) {
   const difference = from && element("button", {
     type: "button", class: "toggle", "aria-pressed": String(pane.difference), title: `What changed since “${stageName(from)}”`,
     onclick: () => {
+      state.ownPanes = true;
       pane.difference = !pane.difference;
       tell("panes");
       byId("stages").querySelectorAll(".pane")[index].querySelector(".toggle").focus();
@@ -75,6 +80,7 @@ function drawPane(pane, index, known) {
   const close = state.panes.length > 1 && element("button", {
     type: "button", "aria-label": `Close pane ${index + 1}`, title: "Close this pane",
     onclick: () => {
+      state.ownPanes = true;
       state.panes.splice(index, 1);
       tell("panes");
       byId("add-pane").focus();
@@ -125,6 +131,7 @@ function lightLines(inPlace = false) {
 function openStage(id, line) {
   let index = state.panes.findIndex((p) => p.stage === id);
   if (index < 0) {
+    state.ownPanes = true;
     index = state.panes.length - 1;
     state.panes[index] = { stage: id, difference: false };
     tell("panes");

@@ -11,6 +11,8 @@ const state = {
   chosen: null,
   /** The panes of stages: `{ stage, difference }`. */
   panes: null,
+  /** Whether the reader has chosen the panes; until then they are the first ones of each document. */
+  ownPanes: false,
   /** What is searched for. */
   query: "",
 };

@@ -42,7 +42,7 @@ function drawValue() {
     element("button", { type: "button", "aria-label": "The value before", onclick: () => chooseNeighbour(-1) }, "‹"), list,
     element("button", { type: "button", "aria-label": "The value after", onclick: () => chooseNeighbour(1) }, "›"));
   if (!value) {
-    byId("value").replaceChildren(head,
+    fill(byId("value"), head,
       element("p", { class: "empty" }, "Click a box, a line, or choose a value here. Its lines in every stage light up."));
     return;
   }
@@ -51,7 +51,7 @@ function drawValue() {
   const pair = (name, ...content) => [element("dt", {}, name), element("dd", {}, ...content)];
   const launch = value.kernel === null ? null : doc.launches.after[value.kernel];
   const places = doc.stages.map((stage) => ({ stage, lines: linesOf(stage, value.id) })).filter((p) => p.lines.length);
-  byId("value").replaceChildren(head,
+  fill(byId("value"), head,
     element("h3", { class: hue(value.id) }, value.name, element("span", { class: "type" }, value.type)),
     value.text ? element("pre", { class: "own", tabindex: "0", "aria-label": "Its operation" }, value.text) : null,
     element("dl", {},
