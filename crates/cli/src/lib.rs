@@ -8,6 +8,7 @@ mod commands;
 mod difference;
 mod entry_text;
 mod excerpt;
+mod explore;
 mod failure;
 mod file_name;
 #[cfg(feature = "cuda")]
@@ -68,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Fmt(a) => commands::fmt::run(a),
         Command::Explain(a) => commands::explain::run(a, &(&a.cache).into()),
         Command::Report(a) => commands::report::run(a),
+        Command::Explore(a) => commands::explore::run(a),
         Command::Dump(a) => commands::dump::run(a, cli.colour),
         Command::Targets(a) => commands::targets::run(a),
         Command::Compile(a) => commands::compile::run(a),

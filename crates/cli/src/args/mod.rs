@@ -11,6 +11,7 @@ mod device;
 mod diff;
 mod dump;
 mod explain;
+mod explore;
 mod fmt;
 mod forced;
 mod graph;
@@ -36,6 +37,7 @@ pub use device::{DeviceChoice, On};
 pub use diff::Diff;
 pub use dump::{Dump, Stage};
 pub use explain::Explain;
+pub use explore::Explore;
 pub use fmt::Fmt;
 pub use forced::Forced;
 pub use graph::GraphSource;
@@ -131,6 +133,12 @@ pub enum Command {
     #[command(after_help = "Example: routefuse report examples/e_post_chain.route -o report.html\n\
                       Example: routefuse report --model gpt-oss --target sm_90 -o report.html")]
     Report(Report),
+    /// Write a graph in the browser, and see what becomes of it.
+    ///
+    /// A page with an editor is served on this machine's loopback. What stands beside the editor is the page of `report`, which
+    /// follows every key.
+    #[command(after_help = "Example: routefuse explore --model deepseek-v3 --target sm_90")]
+    Explore(Explore),
     /// Print a graph at any stage of its way to machine code.
     #[command(after_help = "Example: routefuse dump examples/e_post_chain.route --target sm_90\n\
                       Example: routefuse dump --model deepseek-v3 --stage svg > picture.svg")]

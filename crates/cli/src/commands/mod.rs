@@ -12,6 +12,7 @@ pub mod diff;
 pub mod doctor;
 pub mod dump;
 pub mod explain;
+pub mod explore;
 pub mod fmt;
 pub mod man;
 pub mod models;

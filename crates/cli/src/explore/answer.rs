@@ -1,0 +1,116 @@
+//! A document for a text, or what is wrong with the text.
+
+use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
+use routefuse::engine::Cancel;
+use routefuse::exec::{check_size, random_inputs};
+use routefuse::ir::json;
+use routefuse::{Engine, Error, Graph, Options, Target, Verified, text};
+use routefuse_report::{Document, Form, Request};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The rows of the check, and its seed.
+const ROWS: u64 = 64;
+const SEED: u64 = 0;
+
+/// The most boxes that are laid out at every key: some hundred milliseconds of a processor.
+const MOST_BOXES: usize = 200;
+
+/// A text that somebody wants the page of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// A .route text, or its JSON form.
+    pub text: String,
+    /// What it is called.
+    pub name: String,
+    /// The target's name.
+    pub target: String,
+}
+
+impl Asked {
+    fn is_json(&self) -> bool {
+        self.text.trim_start().starts_with('{')
+    }
+
+    fn graph(&self) -> Result<Verified<Graph>, Diagnostics> {
+        if self.is_json() { json::from_str_verified(&self.text) } else { text::parse_verified(&self.text) }
+    }
+
+    /// For a look: no more boxes than are laid out at once, and of each kernel the variant that launches mostly take.
+    fn request(&self) -> Result<Request, Error> {
+        Ok(Request {
+            most_boxes: MOST_BOXES,
+            all_variants: false,
+            target: Target::named(&self.target)?,
+            options: Options::default(),
+            at: None,
+            name: self.name.clone(),
+            text: Some(self.text.clone()),
+            form: if self.is_json() { Form::Json } else { Form::Route },
+            command: format!("routefuse report {} --target {}", self.name, self.target),
+        })
+    }
+
+    /// All but machine code: what the passes say.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or a limit that it exceeds.
+    pub fn document(&self, cancel: &Cancel) -> Result<Document, Error> {
+        let graph = self.graph()?;
+        // An engine of its own: it is cancelled with the question, and keeps nothing of a text that nobody writes any more.
+        Document::of(&engine(cancel)?, &graph, &self.request()?)
+    }
+
+    /// With machine code, and the check on the host with random inputs.
+    ///
+    /// # Errors
+    /// As [`Asked::document`]; and those of the compiler.
+    pub fn with_code(&self, cancel: &Cancel) -> Result<Document, Error> {
+        self.made(self.request()?, cancel)
+    }
+
+    /// As [`Asked::with_code`], with every variant and as large a drawing as there may be: what `report` writes.
+    ///
+    /// # Errors
+    /// As [`Asked::with_code`].
+    pub fn report(&self, cancel: &Cancel) -> Result<Document, Error> {
+        let Request { most_boxes, all_variants, .. } = Request::default();
+        self.made(Request { most_boxes, all_variants, ..self.request()? }, cancel)
+    }
+
+    fn made(&self, request: Request, cancel: &Cancel) -> Result<Document, Error> {
+        let (graph, engine) = (self.graph()?, engine(cancel)?);
+        let mut document = Document::of(&engine, &graph, &request)?;
+        document.add_code(&engine, &graph, &request, cancel, &|_, _, _| {})?;
+        cancel.check()?;
+        let dims: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), ROWS)).collect();
+        let extents = vec![ROWS; dims.len()];
+        check_size(&graph, &extents)?;
+        let inputs = random_inputs(&graph, &extents, SEED);
+        document.add_check(&engine, &graph, &inputs, &dims, &format!("random values from seed {SEED}"))?;
+        Ok(document)
+    }
+}
+
+fn engine(cancel: &Cancel) -> Result<Engine, Error> {
+    Engine::builder().cancel(cancel).build()
+}
+
+/// What is wrong, for the editor: places are bytes of the text, and lines count from 1; line 0 is nowhere.
+pub fn wrong(diagnostics: &[Diagnostic]) -> Value {
+    let one = |d: &Diagnostic| {
+        let (line, column) = d.location.map_or((0, 0), |l| (l.line, l.column));
+        let (start, end) = d.span.map_or((0, 0), |s| (s.start, s.end));
+        json!({
+            "code": d.code.as_str(), "message": d.visible_message(), "help": d.help.as_deref().map(visible),
+            "context": d.context.as_deref().map(visible), "line": line, "column": column, "start": start, "end": end,
+        })
+    };
+    json!({ "diagnostics": diagnostics.iter().map(one).collect::<Vec<_>>() })
+}
+
+/// Whether the question was given up, and nobody waits for its answer.
+pub fn is_cancelled(error: &Error) -> bool {
+    error.code() == Code::Cancelled
+}
