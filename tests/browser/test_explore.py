@@ -1,0 +1,148 @@
+"""What a writer does with the editor, and what the server refuses."""
+
+import json
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import ROOT, until
+
+SETTLED = "document.querySelector('#editor-state').textContent === '' && document.querySelectorAll('.pane .line').length > 0"
+
+
+def opened(tab, server, **how):
+    made = tab(**how)
+    page = made.open(server)
+    until(page, SETTLED)
+    return made, page
+
+
+def launches(page):
+    return page.locator('[data-figure="launches"] .after').text_content()
+
+
+def write(page, text):
+    page.locator("#text").fill(text)
+
+
+def asked(server, what, body=b"{}", **headers):
+    """The status of a question."""
+    own = {"content-type": "application/json", "origin": server.split("/", 3)[0] + "//" + urlsplit(server).netloc}
+    request = urllib.request.Request(server + what, data=body, headers=own | headers)
+    try:
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).status
+    except urllib.error.HTTPError as e:
+        return e.code
+
+
+def test_an_op_that_is_typed_changes_the_graph(tab, server):
+    made, page = opened(tab, server)
+    text = page.locator("#text").input_value()
+    boxes = page.locator('.view[data-side="before"] .box')
+    count = boxes.count()
+    write(page, text.replace("  output packed", "  %twice = add %masked, %masked : i32[T, 9]\n  output twice = %twice : i32[T, 9]\n  output packed", 1))
+    until(page, f"document.querySelectorAll('.view[data-side=before] .box').length === {count + 2}")
+    assert page.locator('.view[data-side="before"]', has_text="twice").count() == 1
+    until(page, SETTLED)
+    # Machine code came after it, and the check has the new output.
+    assert page.locator("#numbers", has_text="twice").count() == 1
+    assert page.locator("#numbers .verdict.good").count() == 1
+    assert made.said == []
+    page.locator("#reset").click()
+    until(page, f"document.querySelectorAll('.view[data-side=before] .box').length === {count}")
+    assert page.locator("#text").input_value() == text
+
+
+def test_an_error_that_is_typed_is_underlined(tab, server):
+    made, page = opened(tab, server)
+    text = page.locator("#text").input_value()
+    write(page, text.replace("concat %scaled", "concatt %scaled", 1))
+    underlined = page.locator("#layer .error")
+    underlined.first.wait_for()
+    assert underlined.first.text_content() == "concatt"
+    assert "RF0107" in page.locator("#wrong").text_content() and "concat" in page.locator("#wrong .hint").first.text_content()
+    note = page.locator("#layer .note")
+    assert "RF0107" in note.text_content()
+    assert note.bounding_box()["y"] >= underlined.first.bounding_box()["y"] + 10
+    assert page.locator("#main.stale").count() == 1
+    write(page, text)
+    until(page, "document.querySelectorAll('#layer .error').length === 0 && !document.querySelector('#main.stale')")
+    # The browser tells of answers that are no success; the page itself says nothing.
+    assert [s for s in made.said if "422" not in s] == []
+
+
+def test_of_two_edits_in_a_row_the_second_is_shown(tab, server):
+    _, page = opened(tab, server)
+    text = page.locator("#text").input_value()
+    for name in ["first_edit", "second_edit"]:
+        write(page, text.replace("@post_chain", f"@{name}"))
+        page.wait_for_timeout(60)
+    until(page, "document.querySelector('#title').textContent === 'second_edit'")
+    until(page, SETTLED)
+    assert page.locator("#title").text_content() == "second_edit"
+    assert "first_edit" not in page.locator("#stages").inner_text()
+
+
+def test_an_example_and_a_target_are_chosen(tab, server):
+    _, page = opened(tab, server)
+    page.locator("#example").select_option("c_pack")
+    until(page, "document.querySelector('#title').textContent === 'pack'")
+    page.locator("#machine").select_option("gfx942")
+    until(page, "document.querySelector('#target').textContent === 'gfx942'")
+    until(page, SETTLED)
+    assert page.locator(".pane", has_text="s_endpgm").count() == 1
+
+
+def test_text_and_report_are_downloaded(tab, server, tmp_path):
+    made, page = opened(tab, server)
+    with page.expect_download() as download:
+        page.locator("#save-text").click()
+    assert download.value.suggested_filename == "e_post_chain.route"
+    assert download.value.path().read_text() == page.locator("#text").input_value()
+    with page.expect_download() as download:
+        page.locator("#save-report").click()
+    assert download.value.suggested_filename == "e_post_chain.html"
+    file = tmp_path / "report.html"
+    download.value.save_as(file)
+    alone = tab()
+    alone.open(file)
+    alone.is_quiet(file.as_uri())
+    assert alone.page.locator("#title").text_content() == "post_chain" and alone.page.locator("#editor").is_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_editor_fits_and_is_accessible(tab, server, width, theme):
+    _, page = opened(tab, server, width=width, theme=theme)
+    write(page, page.locator("#text").input_value().replace("concat %scaled", "concatt %scaled", 1))
+    page.locator("#layer .error").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+def test_strangers_are_refused(server):
+    good = json.dumps({"text": (ROOT / "examples/c_pack.route").read_text(), "name": "x", "target": "host"}).encode()
+    assert asked(server, "document", good) == 200
+    root = server[: server.index("/", 8) + 1]
+    assert asked(root, "document", good, origin=root.rstrip("/")) == 403
+    assert asked(root, "") == 403
+    assert asked(server, "document", good, host="evil.example") == 403
+    assert asked(server, "document", good, origin="http://evil.example") == 403
+    assert asked(server, "document", good, **{"content-type": "text/plain"}) == 415
+    assert asked(server, "elsewhere", good) == 404
+    assert asked(server, "document", b"not json") == 400
+
+
+def test_what_is_too_large_is_refused(server):
+    assert asked(server, "document", json.dumps({"text": "x" * (1 << 20), "name": "x", "target": "host"}).encode()) == 413
+
+
+def test_only_the_loopback_is_bound(server):
+    port = urlsplit(server).port
+    listening = [line.split() for line in open("/proc/net/tcp").readlines()[1:]]
+    own = [row[1] for row in listening if row[3] == "0A" and int(row[1].split(":")[1], 16) == port]
+    assert own == [f"0100007F:{port:04X}"]
+    assert not any(int(line.split()[1].split(":")[1], 16) == port for line in open("/proc/net/tcp6").readlines()[1:])
