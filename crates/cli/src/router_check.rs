@@ -86,7 +86,7 @@ impl RouterCheck {
 impl fmt::Display for RouterCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RouterCheck { rows, same_sets, same_order, max_ulp } = self;
-        write!(f, "{same_sets} of {rows} rows chose the same experts, {same_order} in the same order;\n")?;
+        writeln!(f, "{same_sets} of {rows} rows chose the same experts, {same_order} in the same order;")?;
         write!(f, "         their weights differ by {max_ulp} ulp at most")
     }
 }
