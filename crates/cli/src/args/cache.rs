@@ -1,6 +1,6 @@
 //! The command line of `cache`.
 
-use super::{BundleFile, CacheOptions, Directory, GraphSource, LocalCache, OUTPUT, Remote, Sign, Trust};
+use super::{BundleFile, CacheOptions, Directory, GraphSource, LocalCache, OUTPUT, Remote, RemoteWriting, Sign, Trust};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -42,7 +42,9 @@ impl Cache {
         let none = CacheOptions::default;
         let (directory, options) = match self {
             Cache::Ls(a) | Cache::Clear(a) => (&a.directory, none()),
-            Cache::Stat(a) => (&a.directory, CacheOptions { remote: a.remote.clone(), ..none() }),
+            Cache::Stat(a) => {
+                (&a.directory, CacheOptions { remote: a.remote.clone(), writing: a.writing.clone(), ..none() })
+            }
             Cache::Verify(a) => (&a.directory, CacheOptions { trust: a.trust.clone(), ..none() }),
             Cache::Gc(a) => (&a.directory, none()),
             Cache::Export(a) => (&a.directory, CacheOptions { sign: a.sign.clone(), trust: a.trust.clone(), ..none() }),
@@ -76,6 +78,8 @@ pub struct CacheStat {
     pub directory: Directory,
     #[command(flatten)]
     pub remote: Remote,
+    #[command(flatten)]
+    pub writing: RemoteWriting,
     /// Print JSON.
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,

@@ -12,6 +12,8 @@ pub struct CacheOptions {
     #[command(flatten)]
     pub remote: Remote,
     #[command(flatten)]
+    pub writing: RemoteWriting,
+    #[command(flatten)]
     pub sign: Sign,
     #[command(flatten)]
     pub trust: Trust,
@@ -71,6 +73,12 @@ pub struct Remote {
     /// Such a cache is neither encrypted nor authenticated. $ROUTEFUSE_ALLOW_HTTP=1 does the same.
     #[arg(long)]
     pub allow_http: bool,
+}
+
+/// Whether what is compiled here goes to the cache that machines share.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Cache options")]
+pub struct RemoteWriting {
     /// Write what is compiled to the remote cache as well.
     ///
     /// $ROUTEFUSE_REMOTE_WRITE=1 does the same.

@@ -29,7 +29,7 @@ pub use bench::Versus;
 pub use bench::{Bench, RowsOf};
 pub use bundle::{Bundle, BundleBuild, BundleFile, Keygen};
 pub use cache::{Cache, CacheExport, GarbageCollect, WhyMiss};
-pub use cache_options::{CacheOptions, Directory, LocalCache, LocalOptions, Remote, Sign, Trust};
+pub use cache_options::{CacheOptions, Directory, LocalCache, LocalOptions, Remote, RemoteWriting, Sign, Trust};
 pub use check::Check;
 pub use compile::{Compile, ExportForm};
 pub use demo::Demo;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// `RF0813` if a remote cache is named on the command line.
 fn none(options: &CacheOptions) -> Result<(), Failure> {
-    if options.remote.remote_cache.is_none() && !options.remote.remote_write {
+    if options.remote.remote_cache.is_none() && !options.writing.remote_write {
         return Ok(());
     }
     let message = "this build of routefuse has no remote caches";

@@ -22,7 +22,7 @@ fn open(options: &CacheOptions, write: bool) -> Result<Option<RemoteCache>, Fail
     let Some(address) = address.filter(|_| !options.local.no_cache) else { return Ok(None) };
     let from_env = RemoteOptions::from_env();
     let allow_http = options.remote.allow_http || from_env.allow_http;
-    let write = write || options.remote.remote_write || from_env.write;
+    let write = write || options.writing.remote_write || from_env.write;
     let sign = if write { signing::key(options)? } else { None };
     let require_signed = signing::required(options)?;
     Ok(Some(RemoteCache::open(
