@@ -81,7 +81,7 @@ pub fn main() -> ExitCode {
         Command::Cache(a) => commands::cache::run(a, &a.options()),
         Command::Bundle(a) => commands::bundle::run(a),
         Command::Doctor(a) => commands::doctor::run(a, &(&a.cache).into()),
-        Command::Code { code } => commands::code::run(*code),
+        Command::Code { code, json } => commands::code::run(*code, *json),
         Command::Completions { shell } => commands::completions::run(*shell),
         Command::Man(a) => commands::man::run(a),
     };

@@ -4,7 +4,7 @@ use crate::args::Colour;
 use crate::excerpt::Excerpt;
 use crate::failure::Failure;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, Severity};
-use routefuse::diag::{Diagnostic, visible, visible_lines};
+use routefuse::diag::{Diagnostic, Diagnostics, visible, visible_lines};
 use std::io::{IsTerminal, Write};
 
 /// Whether standard error (or output) gets colours.
@@ -45,8 +45,18 @@ pub fn failure(failure: &Failure, colour: Colour) {
         }
         Failure::ClosedOutput => {}
     }
+    if let Failure::InSource { diagnostics, .. } | Failure::Plain(diagnostics) = failure {
+        text.push_str(&hint(diagnostics));
+    }
     // If standard error is closed there is nobody to tell.
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Where more is said of what failed: one line a run.
+fn hint(diagnostics: &Diagnostics) -> String {
+    let Some(first) = diagnostics.iter().next() else { return String::new() };
+    let which = if diagnostics.iter().all(|d| d.code == first.code) { "this error" } else { "an error" };
+    format!("For more information about {which}, try `routefuse code {}`.\n", first.code)
 }
 
 /// Adds one diagnostic, with its place if it is one of this source.

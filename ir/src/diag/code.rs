@@ -24,6 +24,11 @@ macro_rules! codes {
             pub const fn summary(self) -> &'static str {
                 match self { $(Code::$name => concat!($($doc),+).trim_ascii(),)+ }
             }
+
+            /// Its page, as it stands in its file: [`super::Page`] takes it apart.
+            pub(super) const fn page(self) -> &'static str {
+                match self { $(Code::$name => include_str!(concat!("pages/", $text, ".md")),)+ }
+            }
         }
     };
 }

@@ -1,8 +1,10 @@
 //! Diagnostics: a stable code, a message that names the thing, a place, and what would be right.
 
 mod code;
+mod page;
 
 pub use code::Code;
+pub use page::{Example, ExampleKind, Group, Page, reference};
 
 use crate::visible::{visible, visible_lines};
 use std::borrow::Cow;

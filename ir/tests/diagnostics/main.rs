@@ -2,6 +2,7 @@
 
 mod names;
 mod outputs;
+mod pages;
 mod syntax;
 mod types;
 

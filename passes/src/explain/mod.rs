@@ -40,6 +40,16 @@ pub struct Report {
     pub passes: Vec<PassSummary>,
 }
 
+impl Report {
+    /// Leaves what is said of this target, by its name, and no other.
+    pub fn retain_target(&mut self, name: &str) {
+        for kernel in &mut self.kernels {
+            kernel.schedules.retain(|s| s.targets.iter().any(|t| t == name));
+            kernel.schedules.iter_mut().for_each(|s| s.targets.retain(|t| t == name));
+        }
+    }
+}
+
 /// What a program takes at launch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cost {

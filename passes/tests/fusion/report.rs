@@ -27,21 +27,25 @@ fn the_long_chain_is_explained() {
     // There is one shared expert: the index among them is 0.
     assert_eq!(r.simplified, ["v8"]);
     assert!(r.cuts.is_empty());
-    let text = r.to_string();
+    let text = r.to_text(1000);
     for line in [
         "graph @post_chain: 1 kernel",
         "  after    1 launch, 66 B read and 108 B written a row, 1028 B read once",
         "kernel @post_chain: a loop over T, 8 operations",
         "  holds    %physical, %scaled, %v10, %v11, %v12, %masked, %v14, %v15",
-        "  schedule host: flat threads=1 [cols=9 in_row=16 stores=0,1,2]; variants align1/i64",
+        "  on host",
+        "    schedule flat threads=1 [cols=9 in_row=16 stores=0,1,2]",
+        "    variants align1/i64",
         "simplified away: %v8",
     ] {
         assert!(text.lines().any(|l| l == line), "no line {line:?} in\n{text}");
     }
-    let schedule = text.lines().find(|l| l.contains("schedule sm_70")).unwrap_or_else(|| panic!("{text}"));
-    assert!(schedule.contains("flat threads=256 [cols=9 across=2 stores=0,1,2]"), "{schedule}");
+    let (_, schedule) = text.split_once("  on every NVIDIA GPU\n").unwrap_or_else(|| panic!("{text}"));
+    assert!(schedule.starts_with("    schedule flat threads=256 [cols=9 across=2 stores=0,1,2]\n"), "{schedule}");
+    // Nine columns, two a thread: the fifth thread has the last column of one row and the first of the next.
+    assert!(schedule.contains(" row 0 │ 0 │ 0 │ 1 │"), "{schedule}");
     assert!(schedule.contains("align16/i32, align1/i32, align16/i64, align1/i64"), "{schedule}");
-    assert!(text.contains("\n      store v") && text.contains(" to p5\n"), "{text}");
+    assert!(text.contains("\n    store v") && text.contains(" to p5\n"), "{text}");
     assert!(text.contains("%physical from %map: checked, pass (index `%ids` is an input of i32: in "), "{text}");
 }
 
@@ -130,7 +134,7 @@ graph @router {
     assert_eq!((after.read_per_row, after.written_per_row), (512, 64));
     assert!(r.gathers.iter().all(|g| g.proved), "{:?}", r.gathers);
     assert_eq!(r.kernels[0].ops, ["x", "scores", "ids", "chosen", "weights", "counted"]);
-    let text = r.to_string();
+    let text = r.to_text(1000);
     for line in [
         "  after    1 launch, 512 B read and 64 B written a row, 1024 B written once",
         "  writes   ids i32[T, 8], weights f32[T, 8], load_out i32[256] (in load's memory)",
@@ -157,7 +161,7 @@ fn f16_bytes_of_rows_of_different_dims_are_told_apart() {
                   %y = neg %b\n  output x = %x\n  output y = %y\n}\n";
     let g = routefuse_ir::text::parse_verified(source).unwrap_or_else(|d| panic!("{d}"));
     let report = compile_graph(g, &Options::default()).and_then(|c| c.report()).unwrap_or_else(|d| panic!("{d}"));
-    let text = report.to_string();
+    let text = report.to_text(1000);
     let line = "  after    2 launches, 8 B read and 8 B written a row of T, 12 B read and 12 B written a row of S";
     assert!(text.lines().any(|l| l == line), "{text}");
 }

@@ -36,7 +36,7 @@ pub use demo::Demo;
 pub use device::{DeviceChoice, On};
 pub use diff::Diff;
 pub use dump::{Dump, Stage};
-pub use explain::Explain;
+pub use explain::{Explain, Format};
 pub use explore::Explore;
 pub use fmt::Fmt;
 pub use forced::Forced;
@@ -185,6 +185,9 @@ Example: routefuse diff out/ engine/ --scores scores.npy --tolerance-ulp 1")]
         /// A code such as RF0107; without one, all are listed.
         #[arg(value_parser = values::code)]
         code: Option<Code>,
+        /// Print JSON.
+        #[arg(long, help_heading = OUTPUT)]
+        json: bool,
     },
     /// Print the completion script of a shell.
     #[command(after_help = "Example: routefuse completions fish > routefuse.fish")]

@@ -53,10 +53,31 @@ pub fn gigabytes(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "write gigabytes a second, as in 3350".to_owned())
 }
 
-/// `RF0107`.
+/// `RF0107`, also as `rf0107` or `0107`.
 pub fn code(text: &str) -> Result<Code, String> {
-    Code::from_text(&text.to_uppercase())
-        .ok_or_else(|| "no error has this code; `routefuse code` lists them all".to_owned())
+    let upper = text.to_uppercase();
+    let written = if upper.starts_with("RF") { upper } else { format!("RF{upper}") };
+    Code::from_text(&written).ok_or_else(|| {
+        let near: Vec<&str> = Code::ALL.iter().map(|c| c.as_str()).filter(|c| is_near(c, &written)).take(4).collect();
+        match near.is_empty() {
+            true => "no error has this code; `routefuse code` lists them all".to_owned(),
+            false => {
+                format!("no error has this code; near it are {}, and `routefuse code` lists them all", near.join(", "))
+            }
+        }
+    })
+}
+
+/// Whether two codes differ in one character, or in the order of two neighbours.
+fn is_near(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let differing: Vec<usize> = (0..a.len().min(b.len())).filter(|i| a[*i] != b[*i]).collect();
+    a.len() == b.len()
+        && match differing[..] {
+            [_] => true,
+            [i, j] => j == i + 1 && a[i] == b[j] && a[j] == b[i],
+            _ => false,
+        }
 }
 
 #[cfg(test)]

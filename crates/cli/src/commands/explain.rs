@@ -1,6 +1,6 @@
 //! `routefuse explain`.
 
-use crate::args::{CacheOptions, Explain};
+use crate::args::{CacheOptions, Explain, Format};
 use crate::failure::Failure;
 use crate::{entry_text, kernel_cache, output, source};
 use routefuse::cache::Tuning;
@@ -15,30 +15,54 @@ pub fn run(a: &Explain, cache: &CacheOptions) -> Result<(), Failure> {
     if a.key {
         return keys(a, &graph, cache);
     }
-    let report = Engine::builder().build()?.explain(&graph, &Options::default())?;
-    let tuned = tuned(&graph, cache)?;
-    let mut out = output::stdout(a.json);
-    if a.json {
-        let mut json = serde_json::json!(report);
-        json["tuned"] = tuned.iter().map(Tuned::machine).collect();
-        writeln!(out, "{json:#}")?;
-        return Ok(());
+    let target = a.target.as_deref().map(Target::named).transpose()?;
+    let mut report = Engine::builder().build()?.explain(&graph, &Options::default())?;
+    let mut tuned = tuned(&graph, cache)?;
+    if let Some(target) = target {
+        report.retain_target(target.name());
+        tuned.retain(|t| t.target == target);
     }
-    write!(out, "{report}")?;
+    let format = if a.json { Format::Json } else { a.format };
+    let mut out = output::stdout(format == Format::Json);
+    match format {
+        Format::Text => {
+            write!(out, "{}", report.to_text(textwrap::termwidth()))?;
+            text_of_tunings(&mut out, &tuned)?;
+        }
+        Format::Json => {
+            let mut json = serde_json::json!(report);
+            json["tuned"] = tuned.iter().map(Tuned::machine).collect();
+            writeln!(out, "{json:#}")?;
+        }
+        Format::Markdown => {
+            write!(out, "{}", report.to_markdown())?;
+            markdown_of_tunings(&mut out, &tuned)?;
+        }
+    }
+    Ok(())
+}
+
+fn text_of_tunings(out: &mut impl Write, tuned: &[Tuned]) -> std::io::Result<()> {
     if !tuned.is_empty() {
         writeln!(out, "\ntuned, by records of the cache")?;
     }
-    for Tuned { target, kernel, tuning } in &tuned {
+    for Tuned { target, kernel, tuning } in tuned {
         let (kernel, shapes) = (visible(kernel), shapes_text(&tuning.shapes));
         writeln!(out, "  {target}  kernel {kernel}: {shapes}")?;
-        writeln!(
-            out,
-            "  {:width$}  measured on {}, {}",
-            "",
-            visible(&tuning.card),
-            visible(&tuning.driver),
-            width = target.name().len()
-        )?;
+        let (card, driver) = (visible(&tuning.card), visible(&tuning.driver));
+        writeln!(out, "  {:width$}  measured on {card}, {driver}", "", width = target.name().len())?;
+    }
+    Ok(())
+}
+
+fn markdown_of_tunings(out: &mut impl Write, tuned: &[Tuned]) -> std::io::Result<()> {
+    if !tuned.is_empty() {
+        writeln!(out, "\n| tuned target | kernel | shapes | card | driver |\n|---|---|---|---|---|")?;
+    }
+    for Tuned { target, kernel, tuning } in tuned {
+        let code = |text: &str| visible(text).replace('`', "'").replace('|', "¦");
+        let (kernel, card, driver) = (code(kernel), code(&tuning.card), code(&tuning.driver));
+        writeln!(out, "| {target} | `@{kernel}` | `{}` | `{card}` | `{driver}` |", shapes_text(&tuning.shapes))?;
     }
     Ok(())
 }
@@ -77,7 +101,7 @@ fn tuned(graph: &Verified<Graph>, cache: &CacheOptions) -> Result<Vec<Tuned>, Fa
 
 /// The key of each kernel and variant, with its text.
 fn keys(a: &Explain, graph: &Verified<Graph>, cache: &CacheOptions) -> Result<(), Failure> {
-    let target = Target::named(&a.target)?;
+    let target = Target::named(a.target.as_deref().unwrap_or("host"))?;
     // With the records of tunings that a run would follow.
     let engine = match kernel_cache::to_look_at(cache) {
         Some(disk) => kernel_cache::looking_at(disk, cache)?,

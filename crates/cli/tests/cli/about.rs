@@ -87,9 +87,10 @@ fn doctor_examines() {
 
 #[test]
 fn codes_are_explained() {
-    assert_eq!(routefuse(&["code", "rf0107"]).ok(), "RF0107  No op has this name.\n");
+    assert!(routefuse(&["code", "rf0107"]).ok().starts_with("RF0107  No op has this name.\n"));
     let all = routefuse(&["code"]).ok();
-    assert!(all.lines().count() > 50 && all.lines().all(|l| l.starts_with("RF") && l.len() > 10), "{all}");
+    let codes = all.lines().filter(|l| l.starts_with("  RF"));
+    assert!(codes.clone().count() > 50 && codes.clone().all(|l| l.len() > 10), "{all}");
 }
 
 #[test]

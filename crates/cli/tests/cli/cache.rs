@@ -219,7 +219,10 @@ fn keys_are_explained() {
     let json = routefuse(&["explain", &example("c_pack"), "--key", "--json"]).json();
     assert_eq!(json[0]["key"].as_str().unwrap().len(), 64);
     assert!(json[0]["text"].as_str().unwrap().contains("\nprocessor x86_64") || cfg!(not(target_arch = "x86_64")));
-    routefuse(&["explain", &example("c_pack"), "--target", "sm_90"]).fails(2, &["--key"]);
+    assert!(
+        routefuse(&["explain", &example("c_pack"), "--target", "sm_90"]).ok().contains("\n  on sm_90\n"),
+        "the report"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod about;
 mod bad_input;
 mod cache;
 mod check;
+mod code;
 mod compile;
 mod demo;
 mod diff;

@@ -144,6 +144,7 @@ fn gpu_piece(domain: &Domain) -> SpreadLanes {
     let (columns, width) = (domain.cols, u64::from(domain.piece.width()));
     let (what, rows) = match domain.piece {
         Piece::InRow { .. } => (format!("{}, {width} neighbours a thread", count(columns, "column")), 1),
+        Piece::AcrossRows { width: 1 } => (format!("{}, one a thread", count(columns, "column")), 1),
         Piece::AcrossRows { .. } => (
             format!("{}, {} a thread in row-major order", count(columns, "column"), count(width, "neighbour")),
             width / gcd(columns, width),

@@ -130,6 +130,7 @@ impl Words {
                     if is_host { ", and what is left in falling powers of two" } else { "" }
                 ),
             ),
+            Piece::AcrossRows { width: 1 } => ("across", "A thread has one element.".to_owned()),
             Piece::AcrossRows { .. } => (
                 "across",
                 format!(

@@ -1,6 +1,12 @@
 //! The report for people.
 
+mod grid;
+mod markdown;
+mod page;
+mod schedule;
+
 use super::{Cost, DimTraffic, GatherReport, KernelReport, ParamReport, PassSummary, Report, Traffic};
+use page::Page;
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::visible::visible;
 use std::fmt;
@@ -64,9 +70,16 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
     if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
 }
 
-/// Targets by name, without a list of the whole table: `every GPU`, or neighbours of the table as `first … last`.
+/// Targets by name, without a list of the whole table: `every GPU`, `every NVIDIA GPU`, or neighbours of the table as
+/// `first … last`.
 fn targets(names: &[String]) -> String {
     let named = |t: &Target| names.iter().any(|name| name == t.name());
+    for (kind, all) in [(TargetKind::Nvptx, "every NVIDIA GPU"), (TargetKind::Amdgpu, "every AMD GPU")] {
+        let of_kind: Vec<Target> = Target::all().filter(|t| t.kind() == kind).collect();
+        if of_kind.len() == names.len() && of_kind.iter().all(named) {
+            return all.to_owned();
+        }
+    }
     let gpus = || Target::all().filter(|t| t.kind() != TargetKind::Host);
     if gpus().all(|t| named(&t)) && names.len() == gpus().count() {
         return "every GPU".to_owned();
@@ -78,26 +91,6 @@ fn targets(names: &[String]) -> String {
         few => list(few),
     });
     texts.collect::<Vec<_>>().join(", ")
-}
-
-impl fmt::Display for KernelReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let KernelReport { name, rows, ops, reads, writes, traffic, schedules, signature } = self;
-        let rows = rows.as_ref().map_or_else(|| "one row".to_owned(), |r| format!("a loop over {}", visible(r)));
-        writeln!(f, "kernel @{}: {rows}, {}", visible(name), count(ops.len(), "operation", "operations"))?;
-        let ops: Vec<String> = ops.iter().map(|o| format!("%{}", visible(o))).collect();
-        writeln!(f, "  holds    {}", list(&ops))?;
-        writeln!(f, "  reads    {}", list(reads))?;
-        writeln!(f, "  writes   {}", list(writes))?;
-        writeln!(f, "  moves    {traffic}")?;
-        for s in schedules {
-            let targets = targets(&s.targets);
-            writeln!(f, "  schedule {targets}: {}; variants {}", s.schedule, s.variants.join(", "))?;
-            s.why.iter().try_for_each(|w| writeln!(f, "    {}", visible(w)))?;
-        }
-        writeln!(f, "  signature")?;
-        signature.lines().try_for_each(|l| writeln!(f, "    {l}"))
-    }
 }
 
 impl fmt::Display for GatherReport {
@@ -121,28 +114,67 @@ impl fmt::Display for PassSummary {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Report {
+    /// The report for a terminal of this many columns: first what a reader wants to know, then each kernel, then how kernels
+    /// meet lanes, then proofs.
+    pub fn to_text(&self, width: usize) -> String {
         let Report { graph, before, after, kernels, simplified, cuts, gathers, passes } = self;
-        writeln!(f, "graph @{}: {}", visible(graph), count(kernels.len(), "kernel", "kernels"))?;
-        writeln!(f, "  before   {before}")?;
-        writeln!(f, "  after    {after}")?;
+        let mut page = Page::new(width);
+        page.line(&format!("graph @{}: {}", visible(graph), count(kernels.len(), "kernel", "kernels")));
+        page.item("before", &before.to_string());
+        page.item("after", &after.to_string());
+        if cuts.is_empty() {
+            if kernels.len() == 1 {
+                page.item("why", "one kernel does all of it");
+            }
+        } else {
+            page.heading("not one kernel, because");
+            cuts.iter().for_each(|c| page.point(&visible(&c.to_string())));
+        }
         for k in kernels {
-            write!(f, "{k}")?;
+            kernel(&mut page, k);
+        }
+        for k in kernels {
+            schedule::all(&mut page, k);
         }
         if !simplified.is_empty() {
             let names: Vec<String> = simplified.iter().map(|s| format!("%{}", visible(s))).collect();
-            writeln!(f, "simplified away: {}", names.join(", "))?;
-        }
-        if !cuts.is_empty() {
-            writeln!(f, "not one kernel, because")?;
-            cuts.iter().try_for_each(|c| writeln!(f, "  {}", visible(&c.to_string())))?;
+            page.gap();
+            page.paragraph(0, 2, &format!("simplified away: {}", names.join(", ")));
         }
         if !gathers.is_empty() {
-            writeln!(f, "gathers")?;
-            gathers.iter().try_for_each(|g| writeln!(f, "  {g}"))?;
+            page.heading("gathers");
+            gathers.iter().for_each(|g| page.point(&g.to_string()));
         }
-        writeln!(f, "passes")?;
-        passes.iter().try_for_each(|p| writeln!(f, "  {p}"))
+        page.heading("passes");
+        passes.iter().for_each(|p| page.point(&p.to_string()));
+        for k in kernels {
+            page.heading(&format!("signature of kernel @{}", visible(&k.name)));
+            k.signature.lines().for_each(|l| page.line(&format!("  {l}")));
+        }
+        page.text
+    }
+}
+
+/// What a kernel is made of and moves.
+fn kernel(page: &mut Page, k: &KernelReport) {
+    let rows = k.rows.as_ref().map_or_else(|| "one row".to_owned(), |r| format!("a loop over {}", visible(r)));
+    page.heading(&format!("kernel @{}: {rows}, {}", visible(&k.name), count(k.ops.len(), "operation", "operations")));
+    page.item("holds", &holds(k));
+    page.item("reads", &list(&k.reads));
+    page.item("writes", &list(&k.writes));
+    page.item("moves", &k.traffic.to_string());
+}
+
+/// The user's operations in a kernel.
+fn holds(k: &KernelReport) -> String {
+    let ops: Vec<String> = k.ops.iter().map(|o| format!("%{}", visible(o))).collect();
+    list(&ops)
+}
+
+impl fmt::Display for Report {
+    /// For a terminal of 80 columns.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text(80))
     }
 }
