@@ -37,7 +37,7 @@ fn name(args: &[String]) -> String {
         ("compile", _) if has("--export") => "compile-export".to_owned(),
         ("explain", _) if has("--key") => "explain-key".to_owned(),
         ("bench", Some(vendor @ ("cuda" | "hip"))) => format!("bench-{vendor}"),
-        ("models", _) if args.len() > 2 => "models-one".to_owned(),
+        (command @ ("models" | "code"), _) if args.len() > 2 => format!("{command}-one"),
         (command, _) => command.to_owned(),
     }
 }
@@ -127,7 +127,8 @@ fn commands(path: &[String]) -> Vec<Vec<String>> {
 #[test]
 fn every_command_has_a_schema() {
     let files: BTreeSet<String> = crate::program::names(&folder()).into_iter().collect();
-    let forms = ["compile-export", "explain-key", "bench-cuda", "bench-hip", "models-one"].map(str::to_owned);
+    let forms =
+        ["compile-export", "explain-key", "bench-cuda", "bench-hip", "models-one", "code-one"].map(str::to_owned);
     let wanted: BTreeSet<String> =
         commands(&[]).into_iter().map(|path| path.join("-")).chain(forms).map(|name| format!("{name}.json")).collect();
     assert_eq!(files, wanted);
