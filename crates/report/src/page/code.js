@@ -178,9 +178,15 @@ function walkLines(box, e) {
   say(rows[next].querySelector(".src").textContent.trim());
 }
 
+/** Where a box ends, or the window before it. */
+function bottomOf(frame) {
+  return frame.top + 40 < innerHeight ? Math.min(frame.bottom, innerHeight) : frame.bottom;
+}
+
 /** Scrolls a box, and nothing around it, so that a line of it is in sight. */
 function intoView(box, row) {
   const [frame, at] = [box.getBoundingClientRect(), row.getBoundingClientRect()];
-  if (at.top >= frame.top + 8 && at.bottom <= frame.bottom - 8) return;
-  box.scrollTo({ top: box.scrollTop + at.top - frame.top - box.clientHeight / 3, behavior: still() ? "instant" : "smooth" });
+  const bottom = bottomOf(frame);
+  if (at.top >= frame.top + 8 && at.bottom <= bottom - 8) return;
+  box.scrollTo({ top: box.scrollTop + at.top - frame.top - (bottom - frame.top) / 3, behavior: still() ? "instant" : "smooth" });
 }

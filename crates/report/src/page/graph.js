@@ -192,7 +192,9 @@ function view(side, drawing, title) {
         path.classList.toggle("lit", on);
         path.setAttribute("marker-end", `url(#${on ? "lit" : "head"}-${side})`);
       }
-      const found = boxes.find(({ b }) => id !== null && b.value === id);
+      // Where a value is made, rather than the memory that it goes to.
+      const all = boxes.filter(({ b }) => id !== null && b.value === id);
+      const found = all.find(({ b }) => b.kind === "op" || b.kind === "kernel") || all[0];
       if (found && !svg.contains(document.activeElement)) reveal(found.b, true);
     },
   };

@@ -5,7 +5,7 @@
 function stageName(stage) {
   const { after } = state.doc.launches;
   const kernel = after.length > 1 && stage.kernel !== null ? after[stage.kernel].name : null;
-  return [stage.title, kernel && !stage.title.includes(kernel) ? kernel : null, stage.variant].filter(Boolean).join(" · ");
+  return [stage.title, kernel, stage.variant].filter((part, i) => part && (i === 0 || !stage.title.includes(part))).join(" · ");
 }
 
 /** The titles of groups in the list of stages. */
@@ -116,7 +116,7 @@ function lightLines(inPlace = false) {
       if (on) {
         first ||= row;
         const at = row.getBoundingClientRect();
-        seen ||= at.top >= frame.top && at.bottom <= frame.bottom;
+        seen ||= at.top >= frame.top && at.bottom <= bottomOf(frame);
       }
     }
     if (first && !seen && !inPlace) intoView(box, first);
