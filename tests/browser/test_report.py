@@ -119,7 +119,7 @@ def test_a_click_on_a_value_lights_three_panes(reports, tab, name):
     for i in range(3):
         lines = lit(panes.nth(i))
         assert lines.count() > 0, panes.nth(i).get_attribute("aria-label")
-        assert any(in_sight(lines.nth(k)) for k in range(min(lines.count(), 40)))
+        assert any(in_sight(lines.nth(k)) for k in range(lines.count()))
     about = page.locator("#value")
     assert "%masked" in about.locator("h3").text_content()
     assert value["type"] in about.locator("h3").text_content()

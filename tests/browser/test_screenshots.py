@@ -80,5 +80,5 @@ def test_pictures_of_the_documents_are_written(reports, tab, request):
             page.locator("#values").select_option(label=next((v for v in ["%masked", "%physical"] if v in values), values[-1]))
             page.wait_for_timeout(150)
             page.screenshot(path=file)
-            Image.open(file).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(file, optimize=True)
+            Image.open(file).convert("RGB").quantize(200, dither=Image.Dither.NONE).save(file, optimize=True)
         assert 0 < file.stat().st_size <= 150_000
