@@ -21,7 +21,7 @@ use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::abi::{self, Slot};
 use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::program::{Buffer, Program, Step};
-use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::target::Target;
 use routefuse_ir::{Verified, dim};
 
 /// `cpp/tvm_ffi/arguments.c`, compiled.
@@ -77,14 +77,14 @@ pub fn export(
         )));
     }
     let mut constants = Constants::default();
-    let side = match target.kind() {
-        TargetKind::Host if target == Target::host() => host::side(program, kernels, &ports, &mut constants, cancel)?,
-        TargetKind::Nvptx => cuda::side(program, kernels, &ports, &mut constants, cancel)?,
-        _ => {
-            return Err(refused(format!(
-                "a module for TVM-FFI has code for this host or for NVIDIA's GPUs, not for `{target}`"
-            )));
-        }
+    let side = if target == Target::host() {
+        host::side(program, kernels, &ports, &mut constants, cancel)?
+    } else if target.sm().is_some() {
+        cuda::side(program, kernels, &ports, &mut constants, cancel)?
+    } else {
+        return Err(refused(format!(
+            "a module for TVM-FFI has code for this host or for NVIDIA's GPUs, not for `{target}`"
+        )));
     };
     let text = described(name, program, &ports, &side, constants);
     let mut objects = vec![ARGUMENTS.to_vec(), assemble(Target::host(), &text)?];
