@@ -8,6 +8,7 @@ pub mod corpus;
 pub mod differential;
 pub mod emulator;
 pub mod gpu;
+mod guides;
 pub mod hip_stand_in;
 pub mod launch;
 pub mod logits;

@@ -2,8 +2,9 @@
 //!
 //! A line that begins with `$ ` is given to a shell, in a folder of the page's own that has the repository's `examples/`, with an
 //! empty cache; lines of `> ` continue it. What follows is what it prints, on either stream: there a line `...` stands for any
-//! lines, and `[..]` for anything within one. Every command ends well, but for the last one of a block of `console,fails`. A block of
-//! `console,ignore` is not run: it needs a GPU, a network, or what a reader has.
+//! lines, `…` for anything within one, and a hash for any other. Every command ends well, but for the last one of a block of `console,fails`. A block of
+//! `console,ignore` is not run: it needs a GPU, a network, or what a reader has. A block of another kind whose name ends the line
+//! above it, as in "`my.route`:", is written to that file for the commands after it.
 //!
 //! `make snapshots` writes what is printed where it differs.
 
@@ -44,6 +45,13 @@ impl Room {
         Room(folder)
     }
 
+    /// A file that the page says to write.
+    fn write(&self, name: &str, lines: &[&str]) {
+        let path = self.0.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, lines.join("\n") + "\n").unwrap();
+    }
+
     /// What a line prints, and whether it ended well.
     fn run(&self, line: &str) -> (String, bool) {
         let program = Path::new(env!("CARGO_BIN_EXE_routefuse"));
@@ -65,6 +73,26 @@ impl Room {
         let here = self.0.path().display().to_string();
         (out.replace(&here, "/home/you"), output.status.success())
     }
+}
+
+/// As it is compared: what differs from one build or machine to the next is the same.
+fn comparable(text: &str) -> String {
+    let mut out = String::new();
+    let mut digits = String::new();
+    let settle = |digits: &mut String, out: &mut String| {
+        out.push_str(if digits.len() >= 16 { "HASH" } else { digits });
+        digits.clear();
+    };
+    for c in text.chars() {
+        if c.is_ascii_digit() || ('a'..='f').contains(&c) {
+            digits.push(c);
+        } else {
+            settle(&mut digits, &mut out);
+            out.push(c);
+        }
+    }
+    settle(&mut digits, &mut out);
+    out
 }
 
 /// The lines of a block after its commands were run: equal to what they were where all is as it says.
@@ -94,8 +122,9 @@ fn block(room: &Room, lines: &[&str], fails: bool, wrong: &mut Vec<String>) -> V
         }
         // Spaces at the end of a line are not seen.
         let printed: Vec<&str> = printed.trim_end().lines().map(str::trim_end).collect();
-        let (a, b) = (printed.join("\n"), expected.join("\n"));
-        match Assert::new().try_eq(None, a.into(), b.trim_end().to_owned().into()) {
+        let a = comparable(&printed.join("\n"));
+        let b = comparable(expected.join("\n").trim_end()).replace('…', "[..]");
+        match Assert::new().try_eq(None, a.into(), b.into()) {
             Ok(()) => out.extend(expected.iter().map(|l| (*l).to_owned())),
             Err(error) => {
                 wrong.push(format!("`{command}`:{error}"));
@@ -112,12 +141,18 @@ fn page(text: &str, wrong: &mut Vec<String>) -> String {
     let mut out: Vec<String> = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
+        let above = out.iter().rev().find(|l| !l.is_empty()).cloned().unwrap_or_default();
         out.push(line.to_owned());
         let Some(info) = line.strip_prefix("```").filter(|info| !info.is_empty()) else { continue };
         let inside: Vec<&str> = lines.by_ref().take_while(|l| *l != "```").collect();
         match info {
             "console" | "console,fails" => out.extend(block(&room, &inside, info.ends_with("fails"), wrong)),
-            _ => out.extend(inside.iter().map(|l| (*l).to_owned())),
+            _ => {
+                if let Some(name) = above.strip_suffix("`:").and_then(|l| l.rsplit('`').next()) {
+                    room.write(name, &inside);
+                }
+                out.extend(inside.iter().map(|l| (*l).to_owned()));
+            }
         }
         out.push("```".to_owned());
     }
@@ -145,8 +180,8 @@ fn what_documents_show_is_what_the_program_prints() {
 #[test]
 fn blocks_are_run_and_compared() {
     let mut wrong = Vec::new();
-    let good = "```console\n$ echo a; echo b >&2\na\nb\n$ printf '%s\\n' 1 2 3\n1\n...\n$ echo x12y\nx[..]y\n```\n\
-                ```console,fails\n$ false\n```\n```text\n$ nonsense\n```\n";
+    let good = "```console\n$ echo a; echo b >&2\na\nb\n$ printf '%s\\n' 1 2 3\n1\n...\n$ echo x12y\nx…y\n$ echo 0123456789abcdef\nfedcba9876543210\n```\n\
+                ```console,fails\n$ false\n```\nThis is `a/b`:\n```text\n$ nonsense\n```\n```console\n$ wc -l < a/b\n1\n```\n";
     assert_eq!(page(good, &mut wrong), good);
     assert!(wrong.is_empty(), "{wrong:?}");
     let bad = "```console\n$ echo a\nb\n$ false\n```\n";

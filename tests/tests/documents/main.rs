@@ -1,6 +1,8 @@
 //! The documents say what is there: paths and links lead somewhere, the module map is the sources', and every invariant names
 //! a test. No machine code is made here, so that this binary links no LLVM.
 
+mod blocks;
+
 use routefuse_ir::target::{Target, TargetKind};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -318,6 +320,33 @@ fn links_between_documents_lead_somewhere() {
     }
     assert!(count > 20, "only {count} links were found");
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// What the sources say of documents leads to documents that are there.
+#[test]
+fn documents_that_sources_name_exist() {
+    let mut gone = BTreeSet::new();
+    let folders =
+        ["ir", "passes", "codegen", "runtime", "crates", "tests", "fuzz", "bench", "scripts", "python", "examples"];
+    let endings = ["rs", "py", "pyi", "md", "toml", "sh", "route", "css", "js", "html", "in", "txt"];
+    let all = folders.iter().flat_map(|folder| endings.iter().flat_map(|ending| files(folder, ending)));
+    for file in all.chain(["Makefile", "Cargo.toml", "book.toml", "README.md"].map(str::to_owned)) {
+        let Ok(text) = std::fs::read_to_string(root().join(&file)) else { continue };
+        for (at, _) in text.match_indices("docs/") {
+            let path: String =
+                text[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || "/._-".contains(*c)).collect();
+            let path = path.trim_end_matches('.');
+            let named = [".md", ".svg", ".png", ".json"].iter().any(|ending| path.ends_with(ending));
+            // Not the tail of a longer path.
+            let whole = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+            // What that test writes is its own.
+            let own = file == "crates/book/tests/book.rs";
+            if named && whole && !own && !root().join(path).exists() {
+                gone.insert(format!("{file}: {path}"));
+            }
+        }
+    }
+    assert!(gone.is_empty(), "{}", gone.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
 /// The first page is two screens, so that it is read.
