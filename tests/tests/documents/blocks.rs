@@ -46,12 +46,12 @@ fn every_block_says_what_it_is() {
     assert!(silent.is_empty(), "blocks of code that name no language (`text` is one):\n{}", silent.join("\n"));
 }
 
-/// `route,fails` is shown for its error.
+/// `route,fails` is shown for its error. The page of error codes is made of pages whose own test knows which of their graphs fail.
 #[test]
 fn graphs_in_documents_verify() {
     let mut wrong = vec![];
     let mut count = 0;
-    for document in documents() {
+    for document in documents().into_iter().filter(|d| d != "docs/reference/errors.md") {
         for block in blocks(&document) {
             let fails = match block.info.as_str() {
                 "route" => false,
