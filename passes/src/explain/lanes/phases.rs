@@ -219,7 +219,8 @@ impl Team<'_> {
                 "sums of lower lanes are added in {} {way}",
                 count(u64::from(row.width.next_power_of_two().ilog2()), "step")
             ),
-            RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => {
+            RowOp::TopKMask { .. } => format!("the keys of {lanes} are compared {way}"),
+            RowOp::TopK { k, .. } => {
                 let sorted = routefuse_ir::kernel::schedule::sorted::applies(self.shape, registers, k);
                 if sorted && self.shape.selecting == Selecting::Sorted {
                     format!(
@@ -276,9 +277,8 @@ impl Team<'_> {
     /// Said of row values, columns of which lie in other lanes.
     fn reads(&self, read: &[ValueId]) -> Option<String> {
         let names: Vec<String> = read.iter().map(|id| label(self.kernel, *id)).collect();
-        let verb = if names.len() == 1 { "comes" } else { "come" };
         let some = self.shape.lanes > 1 && !names.is_empty();
-        some.then(|| format!("{} {verb} from the lanes that have the columns, {}", join(&names), self.way()))
+        some.then(|| format!("columns of {} that another lane has come {}", join(&names), self.way()))
     }
 }
 
