@@ -1,7 +1,7 @@
 //! The picture as an SVG document.
 
 use super::Picture;
-use super::drawing::{Drawing, Figure, Kind};
+use super::drawing::{Arrow, Carried, Drawing, Figure, Kind};
 use super::layout::{LINE, Layout, Rectangle, layout, line_width};
 use std::fmt::Write;
 
@@ -19,14 +19,19 @@ text{font:12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#1f
 .title{font-size:14px;font-weight:bold}.name{fill:#8a6100}.sub{fill:#59636e}\
 rect{stroke:#59636e;fill:#fff}.page{stroke:none}.input{fill:#dbe9fb;stroke:#5b8bc9}.output{fill:#dcf2e0;stroke:#4f9a61}\
 .workspace{fill:#f6dccb;stroke:#b9754a}.frame{fill:#fff3d6;stroke:#c9962b}.constant{fill:none;stroke:none}\
-path{fill:none;stroke:#8c959f}.memory{stroke:#1f2328;stroke-width:2}";
+path{fill:none;stroke:#8c959f;stroke-dasharray:3 3}.memory{stroke:#6e7781;stroke-dasharray:none}";
+
+/// The number of rows at which arrows are as wide as their bytes: that at which a report begins.
+const ROWS: u64 = 64;
 
 /// The document.
 pub(super) fn write(picture: &Picture) -> String {
     let (before, after) = (layout(&picture.before), layout(&picture.after));
     let title = |d: &Drawing, l: &Layout| l.width.max(line_width(&d.title) * 14.0 / 12.0);
     let (left, right) = (title(&picture.before, &before), title(&picture.after, &after));
-    let legend = "A yellow frame is a kernel. Thick arrows pass through memory, thin ones stay in registers.";
+    let legend = &format!(
+        "A yellow frame is a kernel. Thick arrows pass through memory, as wide as the bytes of {ROWS} rows; thin ones stay in registers."
+    );
     let (width, height, second);
     if left + right + 3.0 * MARGIN <= WIDEST {
         width = left + right + 3.0 * MARGIN;
@@ -96,9 +101,20 @@ fn drawing(d: &Drawing, l: &Layout, (x, y): (f64, f64), out: &mut String) -> std
         let (x, y) = (r.x - r.width / 2.0 + 8.0, r.y - r.height / 2.0 + 15.0);
         writeln!(out, "<text class=\"name\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escaped(name))?;
     }
+    let bytes = |arrow: &Arrow| {
+        let Carried { row_bytes, once_bytes, .. } = d.boxes[arrow.from].value;
+        (ROWS as f64).mul_add(row_bytes as f64, once_bytes as f64)
+    };
+    let most = d.arrows.iter().filter(|a| a.memory).map(bytes).fold(1.0, f64::max);
     for (arrow, points) in d.arrows.iter().zip(&l.arrows) {
-        let class = if arrow.memory { " class=\"memory\"" } else { "" };
-        writeln!(out, "<path{class} d=\"{}\" marker-end=\"url(#head)\"/>", curve(points))?;
+        let memory = match arrow.memory {
+            // As the page of a report draws it.
+            true => {
+                format!(" class=\"memory\" stroke-width=\"{:.1}\"", 7.0f64.mul_add((bytes(arrow) / most).sqrt(), 1.5))
+            }
+            false => String::new(),
+        };
+        writeln!(out, "<path{memory} d=\"{}\" marker-end=\"url(#head)\"/>", curve(points))?;
     }
     for (b, r) in d.boxes.iter().zip(&l.boxes) {
         one_box(b, *r, out)?;
