@@ -69,7 +69,14 @@ impl Picture {
     #[cfg(feature = "svg")]
     pub fn drawn(&self, most_boxes: usize) -> Result<[Drawn; 2], Error> {
         self.check_size(most_boxes.min(MOST_BOXES))?;
-        Ok([&self.before, &self.after].map(Drawn::of))
+        Ok(self.of_both(Drawn::of))
+    }
+
+    /// What laying out takes is nearly all of the time: each drawing has a thread.
+    #[cfg(feature = "svg")]
+    fn of_both<R: Send>(&self, work: impl Fn(&Drawing) -> R + Sync) -> [R; 2] {
+        let (before, after) = rayon::join(|| work(&self.before), || work(&self.after));
+        [before, after]
     }
 
     #[cfg(feature = "svg")]

@@ -26,7 +26,7 @@ const ROWS: u64 = 64;
 
 /// The document.
 pub(super) fn write(picture: &Picture) -> String {
-    let (before, after) = (layout(&picture.before), layout(&picture.after));
+    let [before, after] = picture.of_both(layout);
     let title = |d: &Drawing, l: &Layout| l.width.max(line_width(&d.title) * 14.0 / 12.0);
     let (left, right) = (title(&picture.before, &before), title(&picture.after, &after));
     let legend = &format!(
