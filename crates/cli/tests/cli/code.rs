@@ -26,7 +26,11 @@ fn shell(commands: &str) -> (bool, String) {
         .stdin(Stdio::null())
         .output()
         .expect("a shell");
-    (ran.status.success(), String::from_utf8(ran.stderr).expect("UTF-8"))
+    // Errors name files by their real paths, which are other ones in every checkout.
+    let real = |path: &std::path::Path| format!("{}/", path.canonicalize().expect("a folder").display());
+    let said = String::from_utf8(ran.stderr).expect("UTF-8");
+    let said = said.replace(&real(&examples()), "examples/").replace(&real(temporary.path()), "");
+    (ran.status.success(), said)
 }
 
 /// The words of what was said, without how they were broken into lines.
