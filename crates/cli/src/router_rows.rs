@@ -90,6 +90,13 @@ struct Compared<'a> {
     columns: usize,
 }
 
+/// How many ids of a row stand in it before.
+fn repeats(ids: &[Literal]) -> usize {
+    let mut bits: Vec<u64> = ids.iter().map(|id| id.bits()).collect();
+    bits.sort_unstable();
+    bits.windows(2).filter(|two| two[0] == two[1]).count()
+}
+
 impl Compared<'_> {
     fn row(&self, row: usize) -> Row {
         let places = row * self.columns..(row + 1) * self.columns;
@@ -99,8 +106,10 @@ impl Compared<'_> {
         if ours == theirs {
             return if weights_agree { Row::Same } else { Row::Different };
         }
-        let scores_agree =
-            self.scores.is_some() && ours.iter().zip(&theirs).all(|(a, b)| a == b || self.scores_agree(row, *a, *b));
+        // One id in two places is no choice among equals.
+        let scores_agree = self.scores.is_some()
+            && repeats(&ours) == repeats(&theirs)
+            && ours.iter().zip(&theirs).all(|(a, b)| a == b || self.scores_agree(row, *a, *b));
         if weights_agree && scores_agree {
             return Row::Tie;
         }
@@ -174,6 +183,8 @@ mod tests {
         let scores = [0.1, 0.5, 0.5, 0.5];
         assert_eq!(row(ours, (&[3, 2], &[0.5, 0.5]), Some(&scores)).ties, 1);
         assert_eq!(row(ours, (&[3, 2], &[0.5, 0.5]), None).different, 1);
+        // One expert twice is no tie.
+        assert_eq!(row(ours, (&[3, 3], &[0.5, 0.5]), Some(&scores)).different, 1);
         assert_eq!(row(ours, (&[3, 0], &[0.5, 0.5]), Some(&scores)).different, 1);
         // The same ids with another weight, and an id that is no column.
         assert_eq!(row(ours, (&[3, 1], &[0.5, 0.25]), Some(&scores)).different, 1);

@@ -237,7 +237,8 @@ impl Found {
                     "elements": d.elements, "differing": d.differing, "within_tolerance": d.excused, "nan_in_one": d.nan,
                     "nan_bits": d.nan_bits, "zero_sign": d.zero_sign, "greatest_ulp": d.greatest_ulp,
                     // JSON has no infinity.
-                    "greatest_absolute": d.greatest_absolute.map(|most| most.min(f64::MAX)), "first": first,
+                    "greatest_absolute": d.greatest_absolute.map(|most| if most.is_finite() { json!(most) } else { json!("inf") }),
+                    "first": first,
                 })
             });
             json!({ "name": name, "a": side(one), "b": side(other), "difference": numbers })
