@@ -161,4 +161,4 @@ engines: setup ## Trace sglang's and vLLM's own functions, and compare each kern
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf target .venv .venv-torch-* python/routefuse/*.so fuzz/target
+	rm -rf target .venv .venv-browser .venv-torch-* python/routefuse/*.so fuzz/target

@@ -28,7 +28,7 @@ FOR_GPU = {"e_post_chain": "sm_90", "deepseek-v3-post": "sm_90", "c_pack": "gfx9
 
 def routefuse(*arguments):
     """What the program prints."""
-    done = subprocess.run([ROUTEFUSE, *arguments], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([ROUTEFUSE, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, f"routefuse {' '.join(arguments)}: {done.stderr}"
     return done.stdout
 

@@ -8,8 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// What takes less needs no bar.
+/// What takes less needs no bar. For tests, which cannot know how quick a machine is, ROUTEFUSE_PROGRESS_AFTER_MS says it.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+fn patience() -> Duration {
+    let said = std::env::var("ROUTEFUSE_PROGRESS_AFTER_MS").ok().and_then(|ms| ms.parse().ok());
+    said.map_or(PATIENCE, Duration::from_millis)
+}
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 
@@ -31,7 +36,7 @@ pub fn showing<R>(work: impl FnOnce(&Bar) -> R) -> R {
     let shown = bar.0.clone();
     let result = std::thread::scope(|scope| {
         scope.spawn(move || {
-            if let Err(mpsc::RecvTimeoutError::Timeout) = waits.recv_timeout(PATIENCE)
+            if let Err(mpsc::RecvTimeoutError::Timeout) = waits.recv_timeout(patience())
                 && !QUIET.load(Ordering::Relaxed)
             {
                 // Of standard error that is no terminal, nothing is drawn.

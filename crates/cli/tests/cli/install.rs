@@ -14,7 +14,12 @@ fn make(target: &str, destination: &Path, program: &Path) -> Output {
         format!("DESTDIR={}", destination.display()),
         format!("PROGRAM={}", program.display()),
     ];
-    Command::new("make").current_dir(root).arg("--silent").arg(target).args(variables).output().unwrap()
+    let mut command = Command::new("make");
+    // The make that runs the tests has a say in what it runs, and none in this.
+    ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"].iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    command.current_dir(root).arg("--silent").arg(target).args(variables).output().unwrap()
 }
 
 /// Every file below a folder, by its path from there.

@@ -57,6 +57,7 @@ pub fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
         .env_remove("ROUTEFUSE_REMOTE_WRITE")
         .env_remove("ROUTEFUSE_ALLOW_HTTP")
         .env_remove("RUST_LOG")
+        .env_remove("ROUTEFUSE_PROGRESS_AFTER_MS")
         .env_remove("ROUTEFUSE_SIGN")
         .env_remove("ROUTEFUSE_REQUIRE_SIGNED");
     command.args(args).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").stdin(Stdio::null());

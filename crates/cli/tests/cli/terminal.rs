@@ -116,7 +116,7 @@ fn progress_of_what_takes_long() {
         &out,
         "--force",
     ];
-    let shown = on_terminal(&mut command(&compile), false);
+    let shown = on_terminal(command(&compile).env("ROUTEFUSE_PROGRESS_AFTER_MS", "0"), false);
     assert_eq!(shown.code, 0, "{}", shown.text);
     assert!(shown.text.contains("/9 deepseek_v3"), "a bar with the number of variants: {}", shown.text);
     // It is taken away at the end.
@@ -128,7 +128,7 @@ fn progress_of_what_takes_long() {
 /// Lines of the table and the bar share a terminal.
 #[test]
 fn progress_of_the_demo() {
-    let shown = on_terminal(&mut command(&["demo"]), true);
+    let shown = on_terminal(command(&["demo"]).env("ROUTEFUSE_PROGRESS_AFTER_MS", "0"), true);
     assert_eq!(shown.code, 0, "{}", shown.text);
     let bars = shown.text.split('\r').filter(|part| part.contains("deepseek-v3 post") || part.contains("_post_chain"));
     assert!(bars.count() > 2 && shown.text.contains("every bit agrees"), "{}", shown.text);
