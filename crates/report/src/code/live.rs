@@ -112,6 +112,16 @@ fn followers(
 }
 
 fn effect(i: &Instruction<'_>, dialect: Dialect) -> Effect {
+    if dialect == Dialect::Amdgpu
+        && let Some(halves) = halves(i)
+    {
+        // Both read before either writes.
+        return halves.iter().map(|half| effect(half, dialect)).fold(Effect::default(), |mut all, half| {
+            all.reads.extend(half.reads);
+            all.writes.extend(half.writes);
+            all
+        });
+    }
     let registers =
         |operand: &str| if dialect == Dialect::Ptx { ptx_registers(operand) } else { amd_registers(operand) };
     let written = match dialect {
@@ -134,6 +144,15 @@ fn effect(i: &Instruction<'_>, dialect: Dialect) -> Effect {
     }
     effect.reads.extend(i.condition.map(ptx_registers).unwrap_or_default());
     effect
+}
+
+/// The two instructions that are issued as one: `v_dual_mov_b32 v1, v0 :: v_dual_add_f32 v3, v4, v5`.
+fn halves<'t>(i: &Instruction<'t>) -> Option<[Instruction<'t>; 2]> {
+    let (at, (last, second)) = i.operands.iter().enumerate().find_map(|(at, o)| Some((at, o.split_once("::")?)))?;
+    let (name, first) = second.trim().split_once(char::is_whitespace)?;
+    let operands = [[&i.operands[..at], &[last.trim()]].concat(), [&[first.trim()], &i.operands[at + 1..]].concat()];
+    let [one, other] = operands;
+    Some([Instruction { operands: one, ..i.clone() }, Instruction { name, operands: other, ..i.clone() }])
 }
 
 /// How many operands PTX writes: the first, but for what has no result.
@@ -259,6 +278,7 @@ fn keeps_old(i: &Instruction<'_>) -> bool {
         "v_dot4c",
         "v_dot8c",
         "v_pk_fmac",
+        "v_dual_fmac",
         "v_writelane",
         "v_swap",
         "s_cmov",
@@ -268,9 +288,10 @@ fn keeps_old(i: &Instruction<'_>) -> bool {
     ]) || name.contains("_d16")
         || name.ends_with("_dpp")
         || name.contains("_sdwa")
+        // Of packed operations it says which halves are read, and both are written.
         || i.operands
             .iter()
-            .any(|o| o.contains("op_sel") || o.contains("row_") || o.contains("quad_perm") || o.contains("dpp8"))
+            .any(|o| (o.contains("op_sel:") && !name.starts_with("v_pk_")) || o.contains("row_") || o.contains("quad_perm") || o.contains("dpp8"))
 }
 
 /// Every register in an operand: `v3`, `v[2:3]`, `-v1`, `|s4|`.
@@ -319,6 +340,13 @@ mod tests {
                    \t@%p1 bra $L;\n\tst.global.b32 [%rd1], %r1;\n\tret;\n";
         // %rd1 is an address from before.
         assert_eq!(counts(ptx, Dialect::Ptx), [3, 4, 4, 4, 4, 0, 0]);
+    }
+
+    #[test]
+    fn two_instructions_that_are_one_write_twice() {
+        let amd = "\tv_dual_mov_b32 v1, v0 :: v_dual_mov_b32 v2, 0\n\tv_pk_add_f16 v3, v1, v2 op_sel_hi:[1,0]\n\
+                   \tv_dual_fmac_f32 v3, v1, v1 :: v_dual_mov_b32 v4, v2\n\tglobal_store_b64 v4, v[3:4], s[0:1]\n\ts_endpgm\n";
+        assert_eq!(counts(amd, Dialect::Amdgpu), [2, 3, 2, 0, 0]);
     }
 
     #[test]

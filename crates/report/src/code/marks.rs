@@ -77,7 +77,8 @@ fn ptx(i: &Instruction<'_>) -> Found {
         "red" | "atom" if has("shared") => Some((MarkKind::Store, "changes shared memory, atomically")),
         "red" | "atom" => Some((MarkKind::Store, "changes memory, atomically")),
         "griddepcontrol" if has("wait") => Some((MarkKind::Wait, "waits for the launch before this one")),
-        "griddepcontrol" => Some((MarkKind::Wait, "lets the next launch begin")),
+        // Lets the next launch begin, and waits for nothing.
+        "griddepcontrol" => None,
         "membar" | "fence" => Some((MarkKind::Wait, "orders memory")),
         "bar" | "barrier" if has("warp") => Some((MarkKind::Barrier, "waits for the lanes of the warp")),
         "bar" | "barrier" => Some((MarkKind::Barrier, "waits for the threads of the block")),
