@@ -38,6 +38,10 @@ const CARDS: [(&str, f64); 25] = [
 
 /// The bandwidth of a card that is known. A name of the list stands in the card's between characters that are none of a name.
 fn known(card: &str) -> Option<f64> {
+    // A part of the same number for laptops has slower memory.
+    if card.contains("Laptop") {
+        return None;
+    }
     let inside = |name: &str| {
         let ends = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric());
         card.match_indices(name)
@@ -65,6 +69,13 @@ impl Document {
         }
         let card = word("card").or_else(|| word("processor")).or_else(|| word("target")).unwrap_or("?");
         let card = visible(card).into_owned();
+        // Times of two machines are no times of one.
+        if let Some(target) = word("target").filter(|target| *target != self.target) {
+            return Err(wrong(format!("has times of {}, and this is the report of {}", visible(target), self.target)));
+        }
+        if let Some(other) = self.measured.iter().find(|m| m.card != card) {
+            return Err(wrong(format!("has times of {card}, and another file has those of {}", other.card)));
+        }
         let mut found: Vec<Measured> = Vec::new();
         let mut take = |row: &Value, time: &str, launches: &str| {
             let times = row.get("extent").and_then(Value::as_u64).zip(row.get(time).and_then(Value::as_f64));
