@@ -2,9 +2,12 @@
 
 use crate::args::{Bench, CacheOptions};
 use crate::failure::Failure;
-use crate::{interrupt, kernel_cache};
+use crate::timing::dim;
+use crate::{interrupt, kernel_cache, progress};
 use routefuse::diag::{Code, Diagnostic};
 use routefuse::{Engine, Graph, Options, Target, Verified};
+use serde_json::Value;
+use std::io::Write;
 use std::time::Duration;
 
 /// With more rows than this a stream fills up and a launch waits for room: the host's time says nothing.
@@ -52,6 +55,44 @@ pub fn tuned(engine: &Engine, graph: &Verified<Graph>, target: Target, a: &Bench
     let options = Options::default().shape(a.forced.shape);
     let kernels = engine.tuned_kernels(graph, &target, &options)?;
     Ok(kernels.iter().filter(|kernel| kernel.tuning.is_some()).count())
+}
+
+/// What one extent took.
+pub trait Timed {
+    /// A line of the table.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    fn line(&self, out: &mut impl Write) -> std::io::Result<()>;
+    /// The same as JSON.
+    fn machine(&self) -> Value;
+}
+
+/// Times every extent, with a bar: as lines of the table, or as what is returned for JSON.
+///
+/// # Errors
+/// Those of a measurement, and of the stream.
+pub fn each<R: Timed>(
+    a: &Bench,
+    graph: &Graph,
+    values: &[u64],
+    out: &mut impl Write,
+    mut measure: impl FnMut(u64) -> Result<R, Failure>,
+) -> Result<Vec<Value>, Failure> {
+    let mut rows = Vec::new();
+    progress::showing(|bar| {
+        for (i, &value) in values.iter().enumerate() {
+            bar.show(i, values.len(), &format!("{} = {value}", dim(graph)));
+            let row = measure(value)?;
+            if a.json {
+                rows.push(row.machine());
+            } else {
+                bar.aside(|| row.line(out))?;
+            }
+        }
+        Ok::<_, Failure>(())
+    })?;
+    Ok(rows)
 }
 
 /// ` (1 tuned)` behind the number of kernels.

@@ -4,7 +4,7 @@ use super::timer::{Bare, Timer};
 use super::{driver, open};
 use crate::args::{Bench, CacheOptions, Versus};
 use crate::failure::Failure;
-use crate::gpu_bench::{self, MOST_ROWS_FOR_HOST};
+use crate::gpu_bench::{self, MOST_ROWS_FOR_HOST, Timed};
 use crate::progress::{self, Bar};
 use crate::timing::dim;
 use crate::{output, timed_rows};
@@ -34,19 +34,7 @@ pub fn bench(
     if !a.json {
         bench.head(&mut out)?;
     }
-    let mut rows = Vec::new();
-    progress::showing(|bar| {
-        for (i, &value) in values.iter().enumerate() {
-            bar.show(i, values.len(), &format!("{} = {value}", dim(graph)));
-            let row = bench.measure(value)?;
-            if a.json {
-                rows.push(row.machine());
-            } else {
-                bar.aside(|| row.line(&mut out))?;
-            }
-        }
-        Ok::<_, Failure>(())
-    })?;
+    let rows = gpu_bench::each(a, graph, values, &mut out, |value| bench.measure(value))?;
     if a.json {
         writeln!(out, "{:#}", bench.machine(rows))?;
     }
@@ -227,7 +215,7 @@ struct Row {
     host_us: Option<[f64; 3]>,
 }
 
-impl Row {
+impl Timed for Row {
     fn line(&self, out: &mut impl Write) -> std::io::Result<()> {
         let Row { value, bytes, fused_us, dependent_us, unfused_us, copy_us, host_us } = self;
         let shown = |us: Option<f64>| us.map_or_else(|| "–".to_owned(), |us| format!("{us:.2}"));

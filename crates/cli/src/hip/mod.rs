@@ -4,7 +4,7 @@ mod timer;
 
 use crate::args::{Bench, CacheOptions, Versus};
 use crate::failure::Failure;
-use crate::gpu_bench::{self, MOST_ROWS_FOR_HOST};
+use crate::gpu_bench::{self, MOST_ROWS_FOR_HOST, Timed};
 use crate::progress::{self, Bar};
 use crate::timing::dim;
 use crate::{output, timed_rows};
@@ -63,19 +63,7 @@ pub fn bench(
     if !a.json {
         plans.head(a, graph, &mut out)?;
     }
-    let mut rows = Vec::new();
-    progress::showing(|bar| {
-        for (i, &value) in values.iter().enumerate() {
-            bar.show(i, values.len(), &format!("{} = {value}", dim(graph)));
-            let row = plans.measure(a, graph, &timer, value)?;
-            if a.json {
-                rows.push(row.machine());
-            } else {
-                bar.aside(|| row.line(&mut out))?;
-            }
-        }
-        Ok::<_, Failure>(())
-    })?;
+    let rows = gpu_bench::each(a, graph, values, &mut out, |value| plans.measure(a, graph, &timer, value))?;
     if a.json {
         writeln!(out, "{:#}", plans.machine(a, graph, rows))?;
     }
@@ -187,7 +175,7 @@ struct Row {
     host_us: Option<f64>,
 }
 
-impl Row {
+impl Timed for Row {
     fn line(&self, out: &mut impl Write) -> std::io::Result<()> {
         let Row { value, bytes, fused_us, unfused_us, copy_us, host_us } = self;
         let shown = |us: &Option<f64>| us.map_or_else(|| "–".to_owned(), |us| format!("{us:.2}"));
