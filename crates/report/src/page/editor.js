@@ -71,9 +71,15 @@ async function beginWith(e) {
   const name = e.target.value;
   if (!name) return;
   e.target.value = "";
-  const answer = await post("example", { name });
-  if (answer.ok) write((await answer.json()).text, `${name}.route`);
-  else status(`There is no example ${name}.`);
+  // What is typed while the answer is on its way stays.
+  const before = byId("text").value;
+  try {
+    const answer = await post("example", { name });
+    if (!answer.ok) status(`There is no example ${name}.`);
+    else if (byId("text").value === before) write((await answer.json()).text, `${name}.route`);
+  } catch (error) {
+    status(gone(error));
+  }
 }
 
 /** @param {number} pause */
@@ -95,30 +101,45 @@ async function follow() {
     status("Compiling …");
     await new Promise((done) => setTimeout(done, PAUSE.code));
     if (asking.signal.aborted) return;
-    const whole = await answered(await post("code", body, asking.signal), asking.signal);
+    const whole = await answered(await post("code", body, asking.signal), asking.signal, true);
     if (!whole) return;
     pending = false;
     show(whole);
     status("");
   } catch (error) {
     if (asking.signal.aborted) return;
-    status(`The server does not answer (${error.message}). Is it still running?`);
+    endWaiting();
+    status(gone(error));
   }
+}
+
+/** @param {Error} error */
+function gone(error) {
+  return `The server does not answer (${error.message}). Is it still running?`;
 }
 
 /** Whether machine code is still to come. */
 let pending = false;
 
-/** The document of an answer; where there is none, what is wrong is shown. */
-async function answered(answer, signal) {
+/** Panes that say that machine code is being compiled say so no longer. */
+function endWaiting() {
+  if (!pending) return;
+  pending = false;
+  tell("panes");
+}
+
+/** The document of an answer; where there is none, what is wrong is shown. `whole`: of machine code, without which the graph that is
+ * shown is the text's all the same. */
+async function answered(answer, signal, whole = false) {
   const body = await answer.json().catch(() => ({}));
   if (signal.aborted) return null;
   editor.wrong = answer.ok ? [] : body.diagnostics || [{ code: String(answer.status), message: body.error || answer.statusText, help: null, context: null, line: 0, start: 0, end: 0 }];
-  byId("main").classList.toggle("stale", !answer.ok);
+  byId("main").classList.toggle("stale", !answer.ok && !whole);
   paint();
   if (answer.ok) return body;
-  pending = false;
-  status(`${counted(editor.wrong.length, "error")}; the page shows the last graph that was right.`);
+  endWaiting();
+  const shown = whole ? "there is no machine code." : "the page shows the last graph that was right.";
+  status(`${counted(editor.wrong.length, "error")}; ${shown}`);
   return null;
 }
 
@@ -219,12 +240,22 @@ function save(name, text, type) {
 }
 
 async function saveReport() {
-  status("Making the report …");
-  const answer = await post("report", { text: byId("text").value, name: editor.name, target: editor.target });
-  if (!answer.ok) {
-    status("The text has no report while something is wrong with it.");
-    return;
+  const button = byId("save-report");
+  const label = button.textContent;
+  button.disabled = true;
+  button.textContent = "Making the report …";
+  try {
+    const answer = await post("report", { text: byId("text").value, name: editor.name, target: editor.target });
+    if (answer.ok) {
+      save(editor.name.replace(/^.*\//, "").replace(/\.(route|json)$/, "") + ".html", await answer.text(), "text/html");
+    } else {
+      const wrong = await answer.json().catch(() => ({}));
+      status(wrong.error || wrong.diagnostics?.[0]?.message || "The text has no report while something is wrong with it.");
+    }
+  } catch (error) {
+    status(gone(error));
+  } finally {
+    button.disabled = false;
+    button.textContent = label;
   }
-  save(editor.name.replace(/^.*\//, "").replace(/\.(route|json)$/, "") + ".html", await answer.text(), "text/html");
-  status("");
 }
