@@ -27,14 +27,23 @@ fn x86(i: &Instruction<'_>) -> Found {
     if name == "lock" {
         return Some((MarkKind::Store, "changes memory, atomically"));
     }
+    if name.starts_with("call") {
+        return Some((MarkKind::Branch, "calls"));
+    }
+    if name.starts_with("push") {
+        return Some((MarkKind::Store, "writes the stack"));
+    }
+    if name.starts_with("pop") && !name.starts_with("popcnt") {
+        return Some((MarkKind::Load, "reads the stack"));
+    }
     let at = i.operands.iter().position(|o| o.contains('('))?;
     let place = i.operands[at];
     let stack = place.contains("(%rsp") || place.contains("(%rbp");
     let compares =
-        ["cmp", "test", "vucomis", "vcomis", "ucomis", "comis", "vptest"].iter().any(|p| name.starts_with(p));
+        ["cmp", "test", "vucomis", "vcomis", "ucomis", "comis", "vptest", "vtest"].iter().any(|p| name.starts_with(p));
     let last = at + 1 == i.operands.len();
-    let only_reads =
-        compares || !last || (i.operands.len() == 1 && (name.starts_with("mul") || name.starts_with("div")));
+    let reads_its_one = ["mul", "imul", "div", "idiv", "ldmxcsr", "vldmxcsr"].iter().any(|p| name.starts_with(p));
+    let only_reads = compares || !last || (i.operands.len() == 1 && reads_its_one);
     if only_reads {
         let what = if place.contains("(%rip)") {
             "reads a constant"
@@ -162,6 +171,8 @@ mod tests {
         let x86 = "\tvmovups (%rcx,%r8), %ymm4\n\tvmovdqu %ymm3, (%rdi,%r8)\n\tleaq 8(%rax), %rcx\n\tcmpl $3, 8(%rsp)\n\
                    \taddl %eax, 8(%rdi)\n\tjl .LBB0_2\n\tretq\n\tvaddps %ymm0, %ymm1, %ymm2\n";
         assert_eq!(marks(x86, Dialect::X86), [Load, Store, Load, Store, Branch, Branch]);
+        let one = "\tpushq %rbx\n\tidivl 8(%rsp)\n\tcallq *f@GOTPCREL(%rip)\n\tpopcntl %eax, %ecx\n\tnegl 8(%rdi)\n\tpopq %rbx\n";
+        assert_eq!(marks(one, Dialect::X86), [Store, Load, Branch, Store, Load]);
         let ptx = "\tld.param.b64 %rd1, [p];\n\tgriddepcontrol.wait;\n\tld.global.v4.b32 {%r1, %r2, %r3, %r4}, [%rd1];\n\
                    \tshfl.sync.bfly.b32 %r5|%p1, %r1, 1, 31, -1;\n\tbar.sync 0;\n\tst.shared.b32 [%rd2], %r5;\n\
                    \tadd.s32 %r6, %r5, 1;\n\t@%p1 bra $L2;\n\tret;\n";
