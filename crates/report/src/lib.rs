@@ -20,7 +20,7 @@
 //! let graph = chains::Pack::default().graph()?;
 //! let document = Document::of(&Engine::builder().build()?, &graph, &Request::default())?;
 //! assert_eq!(document.launches.after.len(), 1);
-//! assert!(html(&document).starts_with("<!doctype html>"));
+//! assert!(html(&document)?.starts_with("<!doctype html>"));
 //! # Ok::<(), routefuse::Error>(())
 //! ```
 #![forbid(unsafe_code)]

@@ -165,7 +165,7 @@ fn the_host_agrees_with_the_interpreter() {
 /// Pages have a limit. Every example and preset as host code is below it, with nothing left out.
 fn page_is_small(name: &str, graph: &Verified<Graph>) {
     let d = document(graph, "host");
-    let page = html(&d);
+    let page = html(&d).unwrap();
     assert!(page.len() <= MOST_BYTES, "{name}: {} bytes", page.len());
     assert!(d.fitted(MOST_BYTES).left_out.is_empty(), "{name}");
 }
@@ -202,7 +202,7 @@ fn pages_of_presets_are_small_3() {
 fn what_is_too_much_is_left_out_and_said() {
     for (name, target) in [("deepseek-v3", "gfx942"), ("longcat-flash", "sm_90")] {
         let d = document(&preset(name), target);
-        assert!(html(&d).len() <= MOST_BYTES, "{name} for {target}");
+        assert!(html(&d).unwrap().len() <= MOST_BYTES, "{name} for {target}");
         let small = d.fitted(300_000);
         assert!(routefuse_report::json(&small).len() <= 300_000);
         assert!(small.left_out[0].starts_with("MLIR of"), "{:?}", small.left_out);

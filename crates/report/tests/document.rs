@@ -171,9 +171,17 @@ fn schedules_are_explained() {
 #[test]
 fn the_same_graph_gives_the_same_bytes() {
     for (_, graph) in graphs() {
-        let once = || html(&of(&graph, Target::host()));
+        let once = || html(&of(&graph, Target::host())).unwrap();
         assert_eq!(once(), once());
     }
+}
+
+#[test]
+fn what_is_too_large_for_a_page_is_refused() {
+    let mut d = of(&chains::Pack::default().graph().unwrap(), Target::host());
+    d.source.text = "# long\n".repeat(1 << 19);
+    let error = html(&d).unwrap_err().to_string();
+    assert!(error.contains("RF0112") && error.contains("at most 2097152 are written"), "{error}");
 }
 
 #[test]
@@ -186,7 +194,7 @@ fn names_stay_inert() {
     graph.node_mut(input).name = hostile.to_owned();
     let graph = graph.verify().unwrap();
     let d = of(&graph, Target::host());
-    let page = html(&d);
+    let page = html(&d).unwrap();
     assert!(
         !page.contains("<img") && !page.contains('\u{1b}') && !page.contains('\u{202e}') && !page.contains('\u{2028}')
     );

@@ -59,7 +59,7 @@ pub fn run(a: &Report) -> Result<(), Failure> {
             Ok(())
         })
     })?;
-    let page = if a.json { format!("{}\n", json(&document.fitted(MOST_BYTES))) } else { html(&document) };
+    let page = if a.json { format!("{}\n", json(&document.fitted(MOST_BYTES))) } else { html(&document)? };
     match &a.out {
         Some(path) => {
             atomic_file::write(path, page.as_bytes(), over)?;

@@ -18,7 +18,7 @@ use hyper::{Method, Request, Response, StatusCode, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use routefuse::Error;
 use routefuse::engine::Cancel;
-use routefuse_report::{Document, explore_html, explore_policy, html, json};
+use routefuse_report::{explore_html, explore_policy, html, json};
 use serde_json::{Value, json as object};
 use std::convert::Infallible;
 use std::io;
@@ -188,9 +188,9 @@ async fn answer(state: &State, request: Request<Incoming>) -> Answer {
         Err(e) => return refused(StatusCode::BAD_REQUEST, &format!("the question is none: {e}")),
     };
     match what {
-        "document" => work(&state.graphs, move |cancel| asked.document(cancel), |d| (JSON, json(d))).await,
-        "code" => work(&state.compiles, move |cancel| asked.with_code(cancel), |d| (JSON, json(d))).await,
-        _ => work(&state.compiles, move |cancel| asked.report(cancel), |d| (HTML, html(d))).await,
+        "document" => work(&state.graphs, move |cancel| Ok((JSON, json(&asked.document(cancel)?)))).await,
+        "code" => work(&state.compiles, move |cancel| Ok((JSON, json(&asked.with_code(cancel)?)))).await,
+        _ => work(&state.compiles, move |cancel| Ok((HTML, html(&asked.report(cancel)?)?))).await,
     }
 }
 
@@ -206,8 +206,7 @@ impl Drop for CancelOnDrop {
 /// Works on a question on a thread of its own, after those that came before it.
 async fn work(
     turns: &Arc<Semaphore>,
-    make: impl FnOnce(&Cancel) -> Result<Document, Error> + Send + 'static,
-    written: impl FnOnce(&Document) -> (&'static str, String) + Send + 'static,
+    make: impl FnOnce(&Cancel) -> Result<(&'static str, String), Error> + Send + 'static,
 ) -> Answer {
     let guard = CancelOnDrop(Cancel::default());
     let cancel = guard.0.clone();
@@ -215,7 +214,7 @@ async fn work(
         // The semaphore is never closed.
         let turn = turns.clone().acquire_owned().await.ok();
         tokio::task::spawn_blocking(move || {
-            let made = make(&cancel).map(|document| written(&document));
+            let made = make(&cancel);
             drop(turn);
             made
         })

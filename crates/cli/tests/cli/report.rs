@@ -56,6 +56,13 @@ fn times_that_were_measured_are_shown() {
         serde_json::from_str(&routefuse(&["report", &example("c_pack"), "--json", "--measured", measured]).ok())
             .unwrap();
     assert_eq!(json["bandwidth"]["bytes_per_second"], 3.35e12);
+    // Times of two machines, or of another target.
+    let host = folder.path().join("host.json").display().to_string();
+    std::fs::write(&host, &bench).unwrap();
+    routefuse(&["report", &example("c_pack"), "--json", "--measured", measured, "--measured", &host])
+        .fails(1, &["RF0701", "and another file has those of NVIDIA H100 80GB HBM3"]);
+    routefuse(&["report", &example("c_pack"), "--target", "sm_90", "--json", "--measured", &host])
+        .fails(1, &["RF0701", "has times of host, and this is the report of sm_90"]);
     routefuse(&["report", &example("a_remap_static"), "--json", "--measured", measured])
         .fails(1, &["RF0701", "has times of `pack`"]);
     std::fs::write(&times, "{}").unwrap();

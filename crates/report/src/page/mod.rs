@@ -8,6 +8,8 @@ use crate::fit::MOST_BYTES;
 use crate::model::Document;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use routefuse::Error;
+use routefuse::diag::{Code, Diagnostic};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
@@ -79,10 +81,23 @@ pub fn json(document: &Document) -> String {
 }
 
 /// The page as one file with the document in it, of [`MOST_BYTES`] at most: [what is too much](Document::fitted) is left out.
-pub fn html(document: &Document) -> String {
+///
+/// # Errors
+/// `RF0112` if what cannot be left out is too large.
+pub fn html(document: &Document) -> Result<String, Error> {
     // Beside these there are a title and two hashes.
     let room = MOST_BYTES - TEMPLATE.len() - STYLE.len() - SCRIPT.len() - 4096;
-    fill(Mode::Report, &document.title, &json(&document.fitted(room)))
+    let page = fill(Mode::Report, &document.title, &json(&document.fitted(room)));
+    if page.len() > MOST_BYTES {
+        let message = format!(
+            "the page of {} would have {} bytes, and at most {MOST_BYTES} are written",
+            document.title,
+            page.len()
+        );
+        let help = "`dump` prints the stages of a graph of any size, and `report --json` all that a page shows";
+        return Err(Diagnostic::new(Code::TooLarge, message).help(help).into());
+    }
+    Ok(page)
 }
 
 /// The page with an editor, for a server on this machine. `settings` is JSON for `editor.js`, which says what it has.
