@@ -2,17 +2,13 @@
 //! inference does. `make snapshots` writes the document anew.
 
 use routefuse_ir::dim::{Dim, SymbolId};
-use routefuse_ir::infer::{MAX_K, MAX_SEGMENTED, MAX_TOPK_WIDTH, SMALL_ROW, infer};
-use routefuse_ir::kernel::schedule::code_size::{MOST_DEPTH, MOST_INSTRUCTIONS};
-use routefuse_ir::kernel::schedule::room::{MOST_CHOSEN, MOST_COLUMNS, MOST_FRAME, MOST_SCRATCH, MOST_SLOTS};
+use routefuse_ir::infer::infer;
 use routefuse_ir::math::MAX_ULP;
 use routefuse_ir::op::attribute::AttributeValue;
 use routefuse_ir::op::info::OpInfo;
 use routefuse_ir::op::table::OPS;
 use routefuse_ir::op::{Candidates, GroupFill, GroupScore, Op, ReduceOp, ScalarOp, TopKOrder};
-use routefuse_ir::text::{MAX_LINES, MAX_LIST};
-use routefuse_ir::verify::MAX_RANK;
-use routefuse_ir::{Code, DType, Literal, TensorType, interp, json, text};
+use routefuse_ir::{Code, DType, Literal, TensorType};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -146,93 +142,12 @@ fn write(s: &mut String) -> std::fmt::Result {
     variants(s, &row, "Denominator", &["sum", "plus_epsilon", "clamp", "positive"])?;
     let text = source("ir/src/text/mod.rs");
     writeln!(s, "\n## Grammar of `.route`\n\n{}", section(&text, "# Grammar"))?;
-    limits(s)?;
+    writeln!(s, "## Limits\n\n[Limits](limits.md) has every limit with its code.\n")?;
     writeln!(s, "## Diagnostics\n\n| code | |\n|---|---|")?;
     for code in Code::ALL {
         writeln!(s, "| `{code}` | {} |", escaped(code.summary()))?;
     }
     Ok(())
-}
-
-/// Every limit that an error can name. Those of programs that read files are in constants elsewhere, whose tests read this table.
-fn limits(s: &mut String) -> std::fmt::Result {
-    let thousands = |n: u64| {
-        let digits = n.to_string();
-        let groups: Vec<&str> =
-            digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).unwrap_or("")).collect();
-        groups.join(",")
-    };
-    let bytes = |n: u64| match (n >> 20, n >> 10) {
-        (0, kib) => format!("{kib} KiB"),
-        (mib, _) if mib >= 1024 => format!("{} GiB", mib >> 10),
-        (mib, _) => format!("{mib} MiB"),
-    };
-    let rows = [
-        ("rank of a tensor", MAX_RANK.to_string(), Code::RankMismatch),
-        (
-            "columns that `topk` and `topk_mask` select, and groups that `group_mask` keeps",
-            format!("all of {SMALL_ROW}, {MAX_K} of wider rows"),
-            Code::CountOutOfRange,
-        ),
-        (
-            "columns that `topk`, `topk_mask`, `argmax`, `top2_sum` and `cumsum` take",
-            thousands(MAX_TOPK_WIDTH),
-            Code::CountOutOfRange,
-        ),
-        (
-            "columns of a row that these take, in all segments; a constant leading dim is part of the row",
-            thousands(MAX_SEGMENTED),
-            Code::CountOutOfRange,
-        ),
-        ("operands of a `concat`, and entries of any list", thousands(MAX_LIST as u64), Code::TooLarge),
-        ("statements of a graph", thousands(MAX_LINES as u64), Code::TooLarge),
-        ("text of a graph", bytes(text::MAX_BYTES as u64), Code::TooLarge),
-        ("JSON of a graph", bytes(json::MAX_BYTES as u64), Code::TooLarge),
-        ("errors that are shown", thousands(text::MAX_ERRORS as u64), Code::TooLarge),
-        (
-            "elements of a value in the interpreter, so also in `run --check`",
-            thousands(interp::MAX_ELEMENTS),
-            Code::ExtentTooLarge,
-        ),
-        (
-            "stack frame of a host kernel; what needs more lies in scratch memory",
-            bytes(MOST_FRAME),
-            Code::KernelTooLarge,
-        ),
-        (
-            "scratch memory of a host kernel, for what is kept of a row; more is more kernels",
-            bytes(MOST_SCRATCH),
-            Code::KernelTooLarge,
-        ),
-        (
-            "instructions of a kernel, as estimated; what can be cut into more kernels is",
-            thousands(MOST_INSTRUCTIONS),
-            Code::KernelTooLarge,
-        ),
-        (
-            "values of a kernel behind one another; a longer chain is cut into more kernels",
-            thousands(MOST_DEPTH),
-            Code::KernelTooLarge,
-        ),
-        (
-            "columns of a row that a lane of a GPU has; more are more kernels",
-            thousands(MOST_COLUMNS),
-            Code::KernelTooLarge,
-        ),
-        (
-            "columns of a row that one selection chooses on a GPU; more are more kernels",
-            thousands(MOST_CHOSEN),
-            Code::KernelTooLarge,
-        ),
-        ("arguments of a GPU's kernel; more are more kernels", thousands(MOST_SLOTS), Code::KernelTooLarge),
-        ("tensors that `run` and `bench` make from a seed", "4 GiB".to_owned(), Code::ExtentTooLarge),
-        ("a `.npy` file, or a tensor of a `.safetensors` file", "4 GiB".to_owned(), Code::CannotRead),
-    ];
-    writeln!(s, "## Limits\n\n| at most | | else |\n|---|---|---|")?;
-    for (what, most, code) in rows {
-        writeln!(s, "| {what} | {most} | `{code}` |")?;
-    }
-    writeln!(s)
 }
 
 fn source(path: &str) -> String {

@@ -2,6 +2,7 @@
 //! a test. No machine code is made here, so that this binary links no LLVM.
 
 mod blocks;
+mod limits;
 
 use routefuse_ir::target::{Target, TargetKind};
 use std::collections::BTreeSet;

@@ -249,11 +249,13 @@ fn f12_an_input_may_be_columns_of_a_wider_file() {
 #[test]
 fn f10_the_reference_has_the_limits_of_the_program() {
     let reference =
-        fs::read_to_string(examples().join("../docs/reference/ir.md")).expect("the reference is in the repository");
-    assert!(reference.contains("| tensors that `run` and `bench` make from a seed | 4 GiB |"));
+        fs::read_to_string(examples().join("../docs/reference/limits.md")).expect("the reference is in the repository");
+    assert!(
+        reference.contains("| inputs and outputs that `run`, `bench` and `tune` make from a seed, together | 4 GiB |")
+    );
     let path = example("c_pack");
     routefuse(&["run", &path, "--dim", "T=1000000000", "--seed", "1"]).fails(1, &["RF0614", "larger than 4 GiB"]);
-    assert!(reference.contains("| a `.npy` file, or a tensor of a `.safetensors` file | 4 GiB |"));
+    assert!(reference.contains("| a `.npy` file, and a tensor of a `.safetensors` file | 4 GiB |"));
     // A sparse file: no more of it is read than its length.
     let temporary = folder();
     let large = temporary.path().join("large.npy");
