@@ -18,7 +18,7 @@ use warnings::Warnings;
 
 /// The folder that has `book.toml`.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    normal(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
 }
 
 /// Builds the book of `root` into the folder `out`.
