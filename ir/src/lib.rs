@@ -29,6 +29,8 @@
 //!   1 / √x, rounded as a root and again as a quotient.
 //! - `exp`, `exp2`, `log`, `log2`, `sigmoid`, `softplus`, `tanh`, `erf` are one fixed sequence of IEEE and integer operations each ([`math`]).
 //! - `rem`, `div_floor` and `rem_floor` of `f32` are what the exact remainder makes them, however large the quotient.
+//! - Operations on bins (`bin_count` and what follows it) cross rows: they go through all items by row and then by column, so
+//!   what they give is the same in every run. An id that names no bin is in none, and an item that is twice in a row is two.
 //! - An id is data: a gather whose index is out of range does what its [`OutOfRange`](op::OutOfRange) policy says.
 //!
 //! # Features

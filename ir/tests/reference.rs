@@ -49,6 +49,10 @@ fn the_table_takes_the_dtypes_that_inference_takes() {
                 if op.mnemonic == "atomic_add" && i != 1 {
                     (dtypes[0], dtypes[2]) = (dtype, dtype);
                 }
+                // The fill is of the values' dtype.
+                if op.mnemonic == "bin_scatter" && (i == 0 || i == 3) {
+                    (dtypes[0], dtypes[3]) = (dtype, dtype);
+                }
                 let says = group.dtypes.holds(dtype);
                 assert_eq!(taken(&dtypes), says, "{}: {:?} of {dtype}", op.mnemonic, group.names);
             }
@@ -276,6 +280,11 @@ fn dtypes(op: &OpInfo) -> String {
             let indices = answers(&|d| given(mnemonic, &[DType::I32, d, DType::I32], None));
             format!("{}, {}{}", of("counts, amounts", &counts), of("indices", &indices), result(&counts))
         }
+        "bin_scatter" => {
+            let values = answers(&|d| given(mnemonic, &[d, DType::I32, DType::I32, d], None));
+            let ids = answers(&|d| given(mnemonic, &[DType::F32, d, DType::I32, DType::F32], None));
+            format!("{}, {}, starts: i32{}", of("values, fill", &values), of("ids", &ids), result(&values))
+        }
         _ => {
             let all = answers(&|d| given(mnemonic, &vec![d; names.len()], None));
             let taken = of("", &all);
@@ -303,6 +312,16 @@ fn given(mnemonic: &str, operands: &[DType], dtype: Option<DType>) -> Option<DTy
             add("stop", AttributeValue::Integer(2));
         }
         "gather" | "atomic_add" => shapes[0] = vec![Dim::Const(4)],
+        "bin_count" | "bin_any" | "bin_rank" => add("bins", AttributeValue::Integer(4)),
+        "bin_starts" => shapes[0] = vec![Dim::Const(4)],
+        "bin_of" => {
+            add("shape", AttributeValue::Shape(vec![t]));
+            shapes[0] = vec![Dim::Const(4)];
+        }
+        "bin_scatter" => {
+            add("shape", AttributeValue::Shape(vec![t]));
+            (shapes[2], shapes[3]) = (vec![Dim::Const(4)], vec![]);
+        }
         "reduce_sum" | "reduce_max" | "reduce_min" | "top2_sum" => add("axis", AttributeValue::Integer(1)),
         "topk" | "topk_mask" => add("k", AttributeValue::Integer(2)),
         "group_score" => {

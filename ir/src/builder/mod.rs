@@ -1,5 +1,6 @@
 //! Building a graph from Rust.
 
+mod bins;
 mod row;
 
 use crate::diag::{Code, Diagnostic, Diagnostics};

@@ -111,6 +111,8 @@ codes! {
     GuardedNotCopy = "RF0405";
     /// An `atomic_add` that is anything but an output in place of its own counts.
     AtomicNotInPlace = "RF0406";
+    /// Bins are laid out by starts that are no `bin_starts`.
+    StartsOfNoBins = "RF0407";
 
     /// A kernel breaks a rule of its level (a defect in the compiler).
     InvalidKernel = "RF0501";
@@ -189,6 +191,8 @@ codes! {
     Cancelled = "RF0816";
     /// A graph cannot be exported in this form.
     CannotExport = "RF0817";
+    /// The graph crosses rows, and the target cannot do that yet.
+    CrossesRows = "RF0818";
 
     /// A defect in routefuse.
     Internal = "RF0901";

@@ -5,6 +5,7 @@
 //!
 //! Values are raw bits: the element's own bits, zero-extended to 64, as in [`Literal::bits`].
 
+pub mod bins;
 mod cast;
 mod element;
 mod float;

@@ -43,6 +43,7 @@ impl Graph {
             self.check_extents(&mut d);
             alias::check(self, &mut d);
             alias::check_atomics(self, &mut d);
+            self.check_starts(&mut d);
         }
         d
     }
@@ -71,6 +72,25 @@ impl Graph {
                 let help = format!("give an input of shape `[{dim}]` or `[{dim}, …]`, or take the rows of one");
                 d.push(Diagnostic::new(Code::NoExtent, message).at(node.span).within(self.node_text(id)).help(help));
             }
+        }
+    }
+
+    /// What lays out bins has its starts from `bin_starts`: such never fall, so that no two items have one place.
+    fn check_starts(&self, d: &mut Diagnostics) {
+        for id in self.node_ids() {
+            let starts = match self.node(id).op {
+                Op::BinScatter { .. } => self.operands(id)[2],
+                Op::BinOf { .. } => self.operands(id)[0],
+                _ => continue,
+            };
+            if matches!(self.node(starts).op, Op::BinStarts { .. }) {
+                continue;
+            }
+            let (node, name) = (self.node(id), visible(&self.node(starts).name));
+            let message = format!("`%{}` lays out bins by `%{name}`, which is no `bin_starts`", visible(&node.name));
+            let help =
+                "give it the result of `bin_starts`: other starts could fall, and two items would have one place";
+            d.push(Diagnostic::new(Code::StartsOfNoBins, message).at(node.span).within(self.node_text(id)).help(help));
         }
     }
 

@@ -1,8 +1,10 @@
 //! Shape and type inference: the one place that knows what an op gives. The dtypes that an op takes are in its row of the
 //! [op table](crate::op::table); what is here of them is how a refusal reads.
 
+mod bins;
 mod row;
 
+pub use bins::{MAX_BINS, MAX_ITEMS};
 pub use row::{MAX_K, MAX_SEGMENTED, MAX_TOPK_WIDTH, SMALL_ROW};
 
 use crate::diag::Code;
@@ -65,6 +67,13 @@ pub fn infer(op: &Op, operands: &[TensorType], symbols: &[String]) -> Inferred {
         Op::GroupScore { groups, score } => cx.group_score(*groups, *score),
         Op::GroupMask { keep, .. } => cx.group_mask(*keep),
         Op::AtomicAdd => cx.atomic_add(),
+        Op::BinCount { bins } => cx.bin_count(*bins),
+        Op::BinAny { bins } => cx.bin_any(*bins),
+        Op::CountRows => cx.count_rows(),
+        Op::BinStarts { align, empty, stride } => cx.bin_starts(*align, *empty, *stride),
+        Op::BinRank { bins } => cx.bin_rank(*bins),
+        Op::BinScatter { shape } => cx.bin_scatter(shape),
+        Op::BinOf { step, shape } => cx.bin_of(*step, shape),
     }
 }
 

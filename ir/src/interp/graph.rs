@@ -2,7 +2,7 @@
 
 use super::bind::{Declared, bind, interpretable};
 use super::value::Value;
-use super::{Outcome, movement, row};
+use super::{Outcome, bins, movement, row};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::eval::{self, Evaluator, Position};
 use crate::graph::{Graph, NodeId};
@@ -111,6 +111,14 @@ impl Call<'_> {
             | Op::AtomicAdd => {
                 row::evaluate(op, self.operands).ok_or_else(|| internal("a verified row op does not resolve"))?
             }
+            Op::BinCount { .. }
+            | Op::BinAny { .. }
+            | Op::CountRows
+            | Op::BinStarts { .. }
+            | Op::BinRank { .. }
+            | Op::BinScatter { .. }
+            | Op::BinOf { .. } => bins::evaluate(op, self.operands, &self.shape)
+                .ok_or_else(|| internal("a verified op on bins does not resolve"))?,
             Op::UnpackWeight => x().bits.iter().map(|&p| u64::from(eval::unpack_weight(p as i32))).collect(),
         };
         Ok(self.value(bits))

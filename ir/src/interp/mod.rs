@@ -12,6 +12,8 @@
 
 mod bind;
 #[cfg(feature = "graphs")]
+mod bins;
+#[cfg(feature = "graphs")]
 mod graph;
 pub mod kernel;
 #[cfg(feature = "graphs")]

@@ -24,8 +24,16 @@ const NAMES: &[(&[&str], &str)] = &[
         "`gather_row %x, %ids` reads the own row; `gather` reads a table",
     ),
     (
-        &["scatter_add", "scatter", "index_add", "index_put", "bincount", "histc", "histogram"],
-        "`atomic_add %counts, %ids, %amounts` counts in place",
+        &["scatter_add", "index_add"],
+        "`atomic_add %counts, %ids, %amounts` counts in place, `bin_count %ids {bins = …}` anew",
+    ),
+    (
+        &["bincount", "histc", "histogram"],
+        "`bin_count %ids {bins = …}` counts the ids of all rows; `atomic_add` counts in place",
+    ),
+    (
+        &["scatter", "index_put", "moe_align_block_size", "moe_permute", "moe_sorting"],
+        "`bin_scatter %values, %ids, %starts, %fill {shape = […]}` lays values out by `bin_starts`",
     ),
     (&["clamp", "clip", "clamp_", "relu"], "`min` and `max`, as in `max %x, 0`"),
     (

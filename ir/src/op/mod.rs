@@ -185,4 +185,49 @@ pub enum Op {
     /// the indices' shape, or of rank 0. The counts, with each amount added where its index names one; wraps. Its result
     /// can only be an output in place of that input.
     AtomicAdd,
+    /// Operand 0 is integer ids, `[T]` or `[T, K]`; the result, `i32[bins]`, says how often each bin is among those of all
+    /// rows. An id outside `[0, bins)` is in no bin. With an operand 1, `i32[bins]`, its elements are counted on from; wraps.
+    BinCount {
+        /// How many bins there are.
+        bins: u64,
+    },
+    /// Operand 0 is integer ids, `[T, K]`; the result, `bool[T, bins]`, says whether a row has an id of the bin.
+    BinAny {
+        /// How many bins there are.
+        bins: u64,
+    },
+    /// Operand 0 is `bool[T, R]`; the result, `i32[R]`, says in how many rows each column is true.
+    CountRows,
+    /// Operand 0 is `i32[E]`, how many items each bin has, where less than 0 is 0; the result, `i32[E + 1]`, says where each
+    /// bin begins, and last where all end. Saturates at 2³¹ − 1: see [`crate::eval::bins::starts`].
+    BinStarts {
+        /// Every bin begins at a multiple of this many places.
+        align: u64,
+        /// The least that a bin without items takes, in multiples of `align`: 0 or 1.
+        empty: u64,
+        /// Bin e begins at e × this, whatever the counts are; then `align` is 1 and `empty` 0.
+        stride: Option<u64>,
+    },
+    /// Operand 0 is integer ids, `[T]` or `[T, K]`; the result, `i32` of that shape, says how many items before this one, by
+    /// row and then by column, have its id; −1 where the id is outside `[0, bins)`.
+    BinRank {
+        /// How many bins there are.
+        bins: u64,
+    },
+    /// Operand 0 is values, of the shape of the ids or of rank 0; operand 1 integer ids, `[T]` or `[T, K]`; operand 2 the
+    /// `bin_starts` of E bins; operand 3 the fill, of the values' dtype, of rank 0 or of `shape`. The result has each value at
+    /// `starts[id] + rank`, where that is below `starts[id + 1]` and in the shape, and the fill elsewhere. With an operand 4
+    /// of the result's type, places from `starts[E]` on have its elements.
+    BinScatter {
+        /// The shape of the result: one dim.
+        shape: Vec<Dim>,
+    },
+    /// Operand 0 is the `bin_starts` of E bins; element j of the `i32` result is the bin e with `starts[e] ≤ j × step <
+    /// starts[e + 1]`, −1 where there is none.
+    BinOf {
+        /// How many places an element of the result stands for.
+        step: u64,
+        /// The shape of the result: one dim.
+        shape: Vec<Dim>,
+    },
 }

@@ -254,6 +254,33 @@ super::declare::ops! {
             -> Operand(0), cost Each(4), sign Unknown, nan Unknown,
             "counts[index] += amount, in place of the input counts; out of range adds nothing. Counts and amounts are of one \
              dtype.";
+
+        // Across rows: what is behind one of them waits for all rows.
+        "bin_count" [Op::BinCount { bins }] (ids: INTEGERS [, before]) {bins: u64}
+            -> Is(DType::I32), cost Each(4), sign Unknown, nan Unknown,
+            "How often each of `bins` bins is among the ids of all rows, i32[bins]; an id out of range is in none. Counts on from \
+             `before`, where it is given.";
+        "bin_any" [Op::BinAny { bins }] (ids: INTEGERS) {bins: u64}
+            -> Is(DType::Bool), cost Each(4), sign Unknown, nan Unknown,
+            "[T, K] to bool[T, bins]: whether a row has an id of the bin.";
+        "count_rows" [Op::CountRows] (x: CONDITION) {}
+            -> Is(DType::I32), cost Each(4), sign Unknown, nan Unknown,
+            "bool[T, R] to i32[R]: in how many rows each column is true.";
+        "bin_starts" [Op::BinStarts { align, empty, stride }] (counts: I32)
+            {align: u64 = 1, empty: u64 = 0, stride: Option<u64> = None}
+            -> Is(DType::I32), cost Each(8), sign Unknown, nan Unknown,
+            "[E] to [E + 1]: where each bin of so many items begins, and where all end. A bin takes a multiple of `align` places, \
+             with `empty = 1` at least one such; with `stride`, bin e begins at e * stride. Saturates at 2^31 - 1.";
+        "bin_rank" [Op::BinRank { bins }] (ids: INTEGERS) {bins: u64}
+            -> Is(DType::I32), cost Each(4), sign Unknown, nan Unknown,
+            "How many items before this one, by row and then by column, have its id; -1 where the id is in no bin.";
+        "bin_scatter" [Op::BinScatter { shape }] (values: ANY; ids: INTEGERS; starts: I32; fill: ANY [, before]) {shape: Vec<Dim>}
+            -> Operand(0), cost Each(8), sign Unknown, nan Unknown,
+            "Each value at starts[id] + its `bin_rank`, if that is below starts[id + 1]; elsewhere the fill, and from starts[E] on \
+             the elements of `before`, where it is given.";
+        "bin_of" [Op::BinOf { shape, step }] (starts: I32) {shape: Vec<Dim>, step: u64 = 1}
+            -> Is(DType::I32), cost Each(32), sign Unknown, nan Unknown,
+            "The bin in which place j * step is, for each j of the shape; -1 where it is in none.";
     }
 }
 

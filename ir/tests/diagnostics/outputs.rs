@@ -96,4 +96,31 @@ graph @g {
   in: %d2 = atomic_add %d, %ids, %one
   help: declare `d` as an input that nothing else reads, and `%d2` as its `in_place` output"#,
     },
+    Case {
+        about: "RF0407 starts that are of no bins",
+        source: r#"route 1
+graph @g {
+  dim T
+  dim C
+  input %ids : i32[T, 8]
+  input %raw : i32[17]
+  input %counts : i32[16]
+  %starts = bin_starts %counts
+  %zero = const {dtype = i32, value = 0}
+  %far = add %starts, 1
+  %a = bin_scatter %ids, %ids, %raw, %zero {shape = [C]}
+  %b = bin_of %far {shape = [C]}
+  %c = bin_of %starts {shape = [C]}
+  output a = %a
+  output b = %b
+  output c = %c
+}
+"#,
+        expected: r#"11:3 RF0407: `%a` lays out bins by `%raw`, which is no `bin_starts`
+  in: %a = bin_scatter %ids, %ids, %raw, %zero
+  help: give it the result of `bin_starts`: other starts could fall, and two items would have one place
+12:3 RF0407: `%b` lays out bins by `%far`, which is no `bin_starts`
+  in: %b = bin_of %far
+  help: give it the result of `bin_starts`: other starts could fall, and two items would have one place"#,
+    },
 ];

@@ -164,7 +164,7 @@ graph @g {
 6:8 RF0107: unknown op `add3`
   help: did you mean `add`?
 7:8 RF0107: unknown op `softmaxx_with_bias`
-  help: the ops are neg, abs, not, sqrt, exp, log, exp2, log2, rsqrt, sigmoid, softplus, tanh, erf, floor, ceil, round, trunc, is_nan, add, sub, mul, div, rem, div_floor, rem_floor, min, max, and, or, xor, shl, shr, eq, ne, lt, le, gt, ge, fma, select, cast, bitcast, philox, const, iota, rows, broadcast, reshape, slice, concat, gather, gather_row, mask_rows, pack, unpack_id, unpack_weight, copy, reduce_sum, reduce_max, reduce_min, top2_sum, argmax, cumsum, softmax, log_softmax, dot, topk, topk_mask, group_score, group_mask, renorm, atomic_add"#,
+  help: the ops are neg, abs, not, sqrt, exp, log, exp2, log2, rsqrt, sigmoid, softplus, tanh, erf, floor, ceil, round, trunc, is_nan, add, sub, mul, div, rem, div_floor, rem_floor, min, max, and, or, xor, shl, shr, eq, ne, lt, le, gt, ge, fma, select, cast, bitcast, philox, const, iota, rows, broadcast, reshape, slice, concat, gather, gather_row, mask_rows, pack, unpack_id, unpack_weight, copy, reduce_sum, reduce_max, reduce_min, top2_sum, argmax, cumsum, softmax, log_softmax, dot, topk, topk_mask, group_score, group_mask, renorm, atomic_add, bin_count, bin_any, count_rows, bin_starts, bin_rank, bin_scatter, bin_of"#,
     },
     Case {
         about: "RF0108 unknown attributes",

@@ -418,4 +418,105 @@ graph @g {
   in: %p = atomic_add %counts, %q, %q
   help: `cast` the amounts to i32"#,
     },
+    Case {
+        about: "bins: operands that do not fit",
+        source: r#"route 1
+graph @g {
+  dim T
+  dim C
+  input %x : f32[T, 8]
+  input %ids : i32[T, 8]
+  input %flat : i32[T]
+  input %wide : i32[T, 8, 2]
+  input %w : f32[T, 4]
+  input %counts : i32[16]
+  input %long : i64[16]
+  input %old : i32[C]
+  %a = bin_count %x {bins = 16}
+  %b = bin_count %ids {bins = 0}
+  %c = bin_count %ids {bins = 16385}
+  %d = bin_count %wide {bins = 4}
+  %e = bin_count %ids, %long {bins = 16}
+  %f = bin_any %flat {bins = 4}
+  %g = count_rows %ids
+  %h = bin_starts %long
+  %i = bin_starts %ids
+  %j = bin_starts %counts {align = 0}
+  %k = bin_starts %counts {empty = 2}
+  %l = bin_starts %counts {align = 4, stride = 8}
+  %m = bin_starts %counts
+  %half = const {dtype = f32, value = 0.5}
+  %zero = const {dtype = i32, value = 0}
+  %n = bin_scatter %w, %ids, %m, %half {shape = [C]}
+  %o = bin_scatter %ids, %ids, %m, %half {shape = [C]}
+  %p = bin_scatter %ids, %ids, %m, %counts {shape = [C]}
+  %q = bin_scatter %ids, %ids, %m, %zero {shape = [C, 2]}
+  %r = bin_scatter %ids, %ids, %m, %zero, %counts {shape = [C]}
+  %s = bin_of %ids {shape = [C]}
+  %t = bin_of %m {shape = [C], step = 0}
+  %u = bin_rank %x {bins = 4}
+  output out = %old
+}
+"#,
+        expected: r#"13:3 RF0304: an id of `bin_count` is an integer, not f32
+  in: %a = bin_count %x {bins = 16}
+  help: `cast` it to i32 or i64
+14:3 RF0312: `bin_count` of i32[T, 8] has 0 bins
+  in: %b = bin_count %ids {bins = 0}
+  help: it takes 1 to 16384 bins
+15:3 RF0312: `bin_count` of i32[T, 8] has 16385 bins
+  in: %c = bin_count %ids {bins = 16385}
+  help: it takes 1 to 16384 bins
+16:3 RF0308: `ids` of `bin_count` is i32[T, 8, 2]
+  in: %d = bin_count %wide {bins = 4}
+  help: it must be [T] or [T, K] with K at least 1
+17:3 RF0302: `before` of `bin_count` is i64[16]
+  in: %e = bin_count %ids, %long {bins = 16}
+  help: it must be i32[16], as the result is
+18:3 RF0308: `ids` of `bin_any` is i32[T]
+  in: %f = bin_any %flat {bins = 4}
+  help: it must be [T, K] with K at least 1
+19:3 RF0304: `count_rows` does not take i32 here
+  in: %g = count_rows %ids
+  help: it needs bool; `cast` the operand
+20:3 RF0304: `bin_starts` does not take i64 here
+  in: %h = bin_starts %long
+  help: it needs i32; `cast` the operand
+21:3 RF0308: `counts` of `bin_starts` is i32[T, 8]
+  in: %i = bin_starts %ids
+  help: it must be of rank 1, with a constant extent
+22:3 RF0312: `bin_starts` has `align` = 0
+  in: %j = bin_starts %counts {align = 0}
+  help: it is 1 to 2147483647
+23:3 RF0312: `bin_starts` has `empty` = 2
+  in: %k = bin_starts %counts {empty = 2}
+  help: it is 0 to 1
+24:3 RF0312: `bin_starts` has `stride` = 8 and counts that are aligned
+  in: %l = bin_starts %counts {align = 4, stride = 8}
+  help: with `stride`, bins begin where it says: leave out `align` and `empty`
+28:3 RF0302: `bin_scatter` of f32[T, 4] by ids of i32[T, 8]
+  in: %n = bin_scatter %w, %ids, %m, %half {shape = [C]}
+  help: values have the ids' shape, or are a scalar
+29:3 RF0301: `bin_scatter` of i32[T, 8] with a fill of f32[]
+  in: %o = bin_scatter %ids, %ids, %m, %half {shape = [C]}
+  help: `cast` the fill to i32
+30:3 RF0302: `bin_scatter` to [C] with a fill of i32[16]
+  in: %p = bin_scatter %ids, %ids, %m, %counts {shape = [C]}
+  help: the fill is a scalar, or has the shape of the result
+31:3 RF0302: `bin_scatter` gives the shape [C, 2]
+  in: %q = bin_scatter %ids, %ids, %m, %zero {shape = [C, 2]}
+  help: it has one dim, as in `[C]`
+32:3 RF0302: `before` of `bin_scatter` is i32[16]
+  in: %r = bin_scatter %ids, %ids, %m, %zero, %counts {shape = [C]}
+  help: it must be i32[C], as the result is
+33:3 RF0308: `starts` of `bin_of` is i32[T, 8]
+  in: %s = bin_of %ids {shape = [C]}
+  help: it must be the i32[E + 1] that `bin_starts` gives
+34:3 RF0312: `bin_of` has `step` = 0
+  in: %t = bin_of %m {shape = [C], step = 0}
+  help: it is 1 to 2147483647
+35:3 RF0304: an id of `bin_rank` is an integer, not f32
+  in: %u = bin_rank %x {bins = 4}
+  help: `cast` it to i32 or i64"#,
+    },
 ];

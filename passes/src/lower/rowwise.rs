@@ -198,7 +198,14 @@ impl Reads {
             | Op::UnpackId
             | Op::UnpackWeight
             | Op::Copy
-            | Op::AtomicAdd => Reads::Own,
+            | Op::AtomicAdd
+            | Op::BinCount { .. }
+            | Op::BinAny { .. }
+            | Op::CountRows
+            | Op::BinStarts { .. }
+            | Op::BinRank { .. }
+            | Op::BinScatter { .. }
+            | Op::BinOf { .. } => Reads::Own,
         }
     }
 }

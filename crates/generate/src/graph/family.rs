@@ -24,6 +24,8 @@ pub enum Family {
     Groups,
     /// `ops/counting.rs`: an input as an output.
     Counting,
+    /// `ops/bins.rs`: all rows.
+    Bins,
 }
 
 impl Family {
@@ -63,6 +65,13 @@ impl Family {
             | Op::Renorm { .. } => Family::Rows,
             Op::GroupScore { .. } | Op::GroupMask { .. } => Family::Groups,
             Op::AtomicAdd => Family::Counting,
+            Op::BinCount { .. }
+            | Op::BinAny { .. }
+            | Op::CountRows
+            | Op::BinStarts { .. }
+            | Op::BinRank { .. }
+            | Op::BinScatter { .. }
+            | Op::BinOf { .. } => Family::Bins,
         }
     }
 }

@@ -66,6 +66,8 @@ struct Growing<'a> {
     rows: Vec<Dim>,
     /// Names of the symbols.
     symbols: Vec<String>,
+    /// Results of `bin_starts`.
+    starts: Vec<NodeId>,
     refused: u32,
 }
 
@@ -84,8 +86,8 @@ impl<'a> Growing<'a> {
             rows.push(b.symbol(name.clone()).into());
             symbols.push(name);
         }
-        let (pool, inputs, layouts, used) = (vec![], vec![], vec![], vec![]);
-        let mut g = Growing { b, c: choices, profile, pool, inputs, layouts, used, rows, symbols, refused: 0 };
+        let (pool, inputs, layouts, used, starts) = (vec![], vec![], vec![], vec![], vec![]);
+        let mut g = Growing { b, c: choices, profile, pool, inputs, layouts, used, rows, symbols, starts, refused: 0 };
         g.declarations();
         g
     }
@@ -103,12 +105,14 @@ impl<'a> Growing<'a> {
         }
     }
 
-    /// An idiom, arithmetic, an operation on rows, or another one; `None` if it is not valid.
+    /// An idiom, arithmetic, an operation on bins or on rows, or another one; `None` if it is not valid.
     fn propose(&mut self) -> Option<NodeId> {
         let v = if self.profile.idioms > 0 && self.c.percent(self.profile.idioms) {
             self.idiom()
         } else if self.profile.arithmetic > 0 && self.c.percent(self.profile.arithmetic) {
             self.proposal(ops::ARITHMETIC)
+        } else if self.profile.bin_ops > 0 && self.c.percent(self.profile.bin_ops) {
+            self.proposal(ops::ON_BINS)
         } else if self.profile.row_ops > 0 && self.c.percent(self.profile.row_ops) {
             self.proposal(ops::ON_ROWS)
         } else {

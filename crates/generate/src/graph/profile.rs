@@ -17,6 +17,8 @@ pub struct Profile {
     pub max_row: u64,
     /// Of a hundred operations those on rows.
     pub row_ops: u32,
+    /// Of a hundred operations those on bins, across rows.
+    pub bin_ops: u32,
     /// Of a hundred operations those that come as an idiom: a few that rewriting rules look for together.
     pub idioms: u32,
     /// Of a hundred operations those that are arithmetic of one or two operands, beside what is chosen anyhow.
@@ -89,6 +91,7 @@ impl Profile {
         experts: EXPERTS,
         max_row: 600,
         row_ops: 0,
+        bin_ops: 0,
         idioms: 0,
         arithmetic: 0,
         most_ops: 28,
@@ -108,6 +111,7 @@ impl Profile {
     pub const TEXT: Profile = Profile {
         symbols: &[2],
         row_ops: 25,
+        bin_ops: 10,
         arithmetic: 25,
         most_ops: 80,
         constants: Constants { one_in: 5, literals: Literals::Bits },

@@ -1,6 +1,7 @@
 //! Hand-checked examples.
 
 mod arguments;
+mod bins;
 mod kernels;
 mod ops;
 mod programs;

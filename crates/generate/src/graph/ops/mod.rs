@@ -1,5 +1,6 @@
 //! Proposals of operations, a family a file, and how often each is made.
 
+mod bins;
 mod counting;
 mod groups;
 mod lookup;
@@ -39,6 +40,17 @@ pub(super) const WITHIN_COLUMNS: &[(usize, Proposal)] = &[
 
 /// Arithmetic of one or two operands.
 pub(super) const ARITHMETIC: &[(usize, Proposal)] = &[(2, |g| g.unary()), (5, |g| g.binary()), (2, |g| g.compare())];
+
+/// Operations on bins.
+pub(super) const ON_BINS: &[(usize, Proposal)] = &[
+    (3, |g| g.bin_count()),
+    (1, |g| g.bin_any()),
+    (1, |g| g.count_rows()),
+    (2, |g| g.bin_starts()),
+    (2, |g| g.bin_rank()),
+    (4, |g| g.bin_scatter()),
+    (2, |g| g.bin_of()),
+];
 
 /// Operations on rows.
 pub(super) const ON_ROWS: &[(usize, Proposal)] = &[
