@@ -16,7 +16,7 @@ import importlib
 import typing
 
 from . import _routefuse
-from ._engines import compile, compile_all, configure, engine, explain, load
+from ._engines import compile, compile_all, configure, engine, explain, load, tune
 from ._routefuse import Bundle, Engine, Error, Kernel, Sealed, __version__, generate_key, has_compiler
 
 if has_compiler:
@@ -45,6 +45,7 @@ __all__ = [
     "load",
     "models",
     "torch",
+    "tune",
 ]
 
 # Imported when they are first asked for: `torch` takes a second, and the tables of models are long.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import typing
@@ -39,7 +40,7 @@ def _needs_compiler(what: str) -> None:
 
 
 def compile(graph: typing.Any, *, device: typing.Any = None, fuse: bool = True, engine: Engine | None = None) -> Kernel:
-    """The kernel of a graph (a Graph, a GraphBuilder, or a graph's text), ready on `device`: "cpu", or as "cuda:0".
+    """The kernel of a graph (a Graph, a GraphBuilder, or a graph's text), ready on `device`: "cpu", or as "cuda:0" or "hip:0".
 
     With `fuse=False` each operation is a kernel. Raises Error with the code and the place of what is wrong.
     """
@@ -62,19 +63,42 @@ def compile_all(
     kernel) instead, for each variant of a kernel that became ready.
     """
     _needs_compiler("compiling")
-    bar = _Bar() if progress is True else None
-    tell = bar.show if bar else (progress or None)
-    try:
+    with _told(progress) as tell:
         return (engine or _engine()).compile_all(list(graphs), device=device, fuse=fuse, threads=threads, progress=tell)
-    finally:
-        if bar:
-            bar.end()
 
 
 def explain(graph: typing.Any, *, fuse: bool = True, engine: Engine | None = None) -> str:
     """What becomes of a graph and why, in words, without compiling it."""
     _needs_compiler("a report")
     return (engine or _engine()).explain(graph, fuse=fuse)
+
+
+def tune(
+    graph: typing.Any,
+    *,
+    device: typing.Any,
+    rows: typing.Sequence[int] | None = None,
+    margin: float = 0.03,
+    samples: int = 15,
+    limit: float = 60.0,
+    seed: int = 0,
+    keep: bool = True,
+    fuse: bool = True,
+    threads: int | None = None,
+    progress: bool | typing.Callable[[int, int, str], None] = False,
+    engine: Engine | None = None,
+) -> dict[str, typing.Any]:
+    """Measures on a GPU which shapes of schedule a graph's kernels run best with there, and keeps the answer in the engine and
+    its cache: what is compiled from then on follows it. Every shape gives the same bits.
+
+    `Engine.tune` says what the arguments and the answer are. `progress` is as that of `compile_all`.
+    """
+    _needs_compiler("tuning")
+    with _told(progress) as tell:
+        return (engine or _engine()).tune(
+            graph, device=device, rows=rows, margin=margin, samples=samples, limit=limit, seed=seed, keep=keep, fuse=fuse,
+            threads=threads, progress=tell,
+        )  # fmt: skip
 
 
 def load(path: typing.Any, name: str | None = None, *, trust: typing.Any = None, device: typing.Any = None) -> Kernel:
@@ -108,6 +132,19 @@ class _Bar:
     def end(self) -> None:
         if self.drawn:
             sys.stderr.write("\n")
+
+
+@contextlib.contextmanager
+def _told(progress: typing.Any) -> typing.Iterator[typing.Callable[[int, int, str], None] | None]:
+    """What is told of progress: a bar for True, a function, or nothing."""
+    if progress is not True:
+        yield progress or None
+        return
+    bar = _Bar()
+    try:
+        yield bar.show
+    finally:
+        bar.end()
 
 
 # `engine` is a parameter's name too.

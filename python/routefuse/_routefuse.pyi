@@ -127,6 +127,21 @@ class Engine:
         fuse: bool = True,
     ) -> str: ...
     def explain(self, graph: typing.Any, *, fuse: bool = True) -> str: ...
+    def tune(
+        self,
+        graph: typing.Any,
+        *,
+        device: typing.Any,
+        rows: typing.Sequence[int] | None = None,
+        margin: float = 0.03,
+        samples: int = 15,
+        limit: float = 60.0,
+        seed: int = 0,
+        keep: bool = True,
+        fuse: bool = True,
+        threads: int | None = None,
+        progress: typing.Callable[[int, int, str], typing.Any] | None = None,
+    ) -> dict[str, typing.Any]: ...
     def seal(self) -> Sealed: ...
     @property
     def counters(self) -> dict[str, int]: ...

@@ -1,6 +1,7 @@
 //! Bundles: finished kernels in a file, which need no compiler.
 
-use crate::engine::{Shared, device};
+use crate::device::device;
+use crate::engine::Shared;
 use crate::failure::{raised, wrong};
 use crate::kernel::Kernel;
 use crate::trust;

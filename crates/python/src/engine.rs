@@ -1,69 +1,49 @@
 //! Engines: what compiles graphs, and where compiled kernels are kept.
 
+use crate::device::Gpus;
 #[cfg(feature = "compiler")]
-use crate::failure::refused;
-use crate::failure::{raised, wrong};
+use crate::device::device;
+use crate::failure::raised;
+#[cfg(feature = "compiler")]
+use crate::failure::{refused, wrong};
 #[cfg(feature = "compiler")]
 use crate::graph::Graph;
 #[cfg(feature = "compiler")]
 use crate::kernel::Kernel;
 use crate::kernel::Place;
+#[cfg(feature = "compiler")]
+use crate::progress::Teller;
 use crate::trust;
 use ::routefuse::cache::{Counters, DiskCache, DiskOptions};
-use ::routefuse::diag::{Code, Diagnostic};
+#[cfg(feature = "compiler")]
+use ::routefuse::diag::Code;
+use ::routefuse::diag::Diagnostic;
 use ::routefuse::exec::Device;
-use ::routefuse::{HostPlan, Plan, Target};
+use ::routefuse::{Plan, Target};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// An engine with the GPUs that its kernels run on, which kernels keep.
 pub struct Shared {
     pub engine: ::routefuse::Engine,
-    gpus: Mutex<Vec<(u32, ::routefuse::cuda::Gpu)>>,
+    gpus: Gpus,
 }
 
 impl Shared {
     pub fn new(engine: ::routefuse::Engine) -> Arc<Shared> {
-        Arc::new(Shared { engine, gpus: Mutex::default() })
-    }
-
-    fn gpu(&self, ordinal: u32) -> Result<::routefuse::cuda::Gpu, Diagnostic> {
-        // Whoever panicked with it left a list of finished entries.
-        let mut gpus = self.gpus.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((_, gpu)) = gpus.iter().find(|g| g.0 == ordinal) {
-            return Ok(gpu.clone());
-        }
-        let gpu = ::routefuse::cuda::Gpu::open(ordinal)?;
-        gpus.push((ordinal, gpu.clone()));
-        Ok(gpu)
+        Arc::new(Shared { engine, gpus: Gpus::default() })
     }
 
     /// The target of a device.
     pub fn target(&self, device: Device) -> Result<Target, Diagnostic> {
-        match device {
-            Device::Host => Ok(Target::host()),
-            Device::Cuda(ordinal) => self.gpu(ordinal)?.target(),
-            other => Err(no_device(other)),
-        }
+        self.gpus.target(device)
     }
 
     /// A plan on its device, prepared.
     pub fn place(&self, plan: &Arc<Plan>, device: Device) -> Result<Place, Diagnostic> {
-        match device {
-            Device::Host => {
-                let plan = HostPlan::new(Arc::clone(plan))?;
-                plan.prepare()?;
-                Ok(Place::Host(plan))
-            }
-            Device::Cuda(ordinal) => {
-                let plan = ::routefuse::cuda::CudaPlan::new(Arc::clone(plan), &self.gpu(ordinal)?)?;
-                plan.prepare()?;
-                Ok(Place::Cuda(Arc::new(plan)))
-            }
-            other => Err(no_device(other)),
-        }
+        self.gpus.place(plan, device)
     }
 
     /// A bundle of graphs, written to a file whole or not at all.
@@ -94,37 +74,6 @@ impl Shared {
             let _ = std::fs::remove_file(&beside);
             failed(&e)
         })
-    }
-}
-
-#[cold]
-fn no_device(device: Device) -> Diagnostic {
-    Diagnostic::new(Code::NoDevice, format!("this build of routefuse does not run on {device}"))
-        .help("the devices are \"cpu\" and, for NVIDIA GPUs, as \"cuda:0\"")
-}
-
-/// A device of its name in Python: "cpu", "cuda" or "cuda:1", or an object that is printed so, as a `torch.device`.
-pub fn device(py: Python<'_>, device: Option<&Bound<'_, PyAny>>) -> PyResult<Device> {
-    let Some(device) = device.filter(|d| !d.is_none()) else { return Ok(Device::Host) };
-    let name = device.str()?.to_string();
-    let (kind, ordinal) = name.split_once(':').unwrap_or((&name, "0"));
-    match (kind, ordinal.parse::<u32>()) {
-        ("cpu" | "host", _) => Ok(Device::Host),
-        ("cuda", Ok(ordinal)) => {
-            let current = || -> PyResult<u32> {
-                let modules = py.import("sys")?.getattr("modules")?;
-                let Ok(torch) = modules.get_item("torch") else { return Ok(0) };
-                torch.getattr("cuda")?.call_method0("current_device")?.extract()
-            };
-            // As in torch, without a number it is the current one.
-            Ok(Device::Cuda(if name.contains(':') { ordinal } else { current().unwrap_or(0) }))
-        }
-        _ => Err(wrong(
-            py,
-            Code::NoDevice,
-            format!("no device is called {name:?}"),
-            "the devices are \"cpu\" and, for NVIDIA GPUs, as \"cuda:0\"",
-        )),
     }
 }
 
@@ -194,7 +143,7 @@ impl Engine {
         Ok(Engine { shared: Shared::new(builder.build().map_err(|e| raised(py, e))?) })
     }
 
-    /// The kernel of a graph (a Graph, or its text), compiled and ready on `device`: "cpu", or as "cuda:0". With `fuse=False`
+    /// The kernel of a graph (a Graph, or its text), compiled and ready on `device`: "cpu", or as "cuda:0" or "hip:0". With `fuse=False`
     /// each operation is a kernel.
     ///
     /// Raises Error: what is wrong with the text; RF0809 without such a device; RF0810 if the engine is sealed and the kernel is
@@ -231,33 +180,72 @@ impl Engine {
         let verified: Vec<_> = graphs.iter().map(|g| &**g.get().verified()).collect();
         let pool = threads.filter(|n| *n > 1).map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build());
         let pool = pool.transpose().map_err(|e| refused(py, format!("no threads: {e}")))?;
-        let failure: Mutex<Option<PyErr>> = Mutex::new(None);
+        let teller = Teller::new(progress);
         let options = ::routefuse::Options::default().fuse(fuse);
         let placed = py.detach(|| -> Result<Vec<_>, ::routefuse::Error> {
             let target = self.shared.target(on)?;
-            let tell = |p: ::routefuse::engine::Progress<'_>| {
-                let Some(progress) = &progress else { return };
-                Python::attach(|py| {
-                    // Not held during the call, which may let go of Python's lock to a thread that would wait for this one.
-                    let failed = || failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    if failed().is_none()
-                        && let Err(e) = progress.call1(py, (p.done, p.total, p.kernel))
-                    {
-                        failed().get_or_insert(e);
-                    }
-                });
-            };
+            let tell = |p: ::routefuse::engine::Progress<'_>| teller.tell(&p);
             let plans = self.shared.engine.compile_all(&verified, &target, &options, pool.as_ref(), &tell)?;
             plans.into_iter().map(|plan| Ok((self.shared.place(&plan, on)?, plan))).collect()
         });
-        if let Some(e) = failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            return Err(e);
-        }
+        teller.finish()?;
         let placed = placed.map_err(|e| raised(py, e))?;
         let kernel = |(graph, (place, plan)): (&Bound<'_, Graph>, (Place, Arc<Plan>))| {
             Ok(Kernel::new(py, &self.shared, plan, place, fuse)?.with_graph(graph.get().verified()))
         };
         graphs.iter().zip(placed).map(kernel).collect()
+    }
+
+    /// Measures on a GPU the shapes that the schedules of a graph's kernels may have there, and keeps the best ones as a record:
+    /// in this engine and in its cache on disk. What is compiled from then on follows it; kernels that are there stay as they
+    /// are. Every shape gives the same bits. Nothing else should use the GPU meanwhile.
+    ///
+    /// `rows` are the numbers of rows to measure, ascending. Times that differ by a share of less than `margin` are equal, and
+    /// then the built-in choice stands. `samples` replays count by their median; after `limit` seconds no further shapes of a
+    /// kernel are tried. With `keep=False` the answer is only given. `threads` compile candidates, as many as there are
+    /// processors if None. `progress` is called as by `compile_all`.
+    ///
+    /// Gives a dict as `routefuse tune --json` prints one, in microseconds: `tuned` has a dict for each kernel with a choice,
+    /// with `built_in` and `chosen` shapes, `results` by rows, and all `trials`.
+    ///
+    /// Raises Error: RF0809 for the host, or if there is no such GPU; RF0810 if the engine is sealed; RF0312 for rows, samples or a
+    /// margin that cannot be measured.
+    #[cfg(feature = "compiler")]
+    #[allow(clippy::too_many_arguments)] // keywords of one call
+    #[pyo3(signature = (graph, *, device, rows = None, margin = 0.03, samples = 15, limit = 60.0, seed = 0, keep = true, fuse = true, threads = None, progress = None))]
+    fn tune<'py>(
+        &self,
+        py: Python<'py>,
+        graph: &Bound<'py, PyAny>,
+        device: &Bound<'py, PyAny>,
+        rows: Option<Vec<u64>>,
+        margin: f64,
+        samples: u32,
+        limit: f64,
+        seed: u64,
+        keep: bool,
+        fuse: bool,
+        threads: Option<usize>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let on = self::device(py, Some(device))?;
+        let limit = std::time::Duration::try_from_secs_f64(limit);
+        let limit = limit.map_err(|e| refused(py, format!("`limit` is no number of seconds: {e}")))?;
+        let options = ::routefuse::engine::TuneOptions::default().with(|o| {
+            o.rows = rows.unwrap_or_else(|| std::mem::take(&mut o.rows));
+            (o.margin, o.samples, o.limit, o.seed, o.keep) = (margin, samples, limit, seed, keep);
+            o.graph = ::routefuse::Options::default().fuse(fuse);
+        });
+        let graph = graph_of(py, graph)?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
+        let pool = pool.map_err(|e| refused(py, format!("no threads: {e}")))?;
+        let teller = Teller::new(progress);
+        let engine = &self.shared.engine;
+        let verified = graph.get().verified();
+        let report = py.detach(|| engine.tune(verified, on, &options, Some(&pool), &|p| teller.tell(&p)));
+        teller.finish()?;
+        let report = report.map_err(|e| raised(py, e))?;
+        py.import("json")?.call_method1("loads", (report.json(),))
     }
 
     /// Writes a bundle of graphs, a dict by name, each compiled for all of `targets` ("host", "sm_90", "gfx942", …), signed with

@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub enum Place {
     Host(HostPlan),
     Cuda(Arc<::routefuse::cuda::CudaPlan>),
+    Hip(Arc<::routefuse::hip::HipPlan>),
 }
 
 /// A compiled kernel, ready to be called: nothing is compiled or loaded any more, for any number of rows.
@@ -124,6 +125,7 @@ impl Kernel {
         match &self.place {
             Place::Host(_) => Device::Host,
             Place::Cuda(plan) => plan.gpu().device(),
+            Place::Hip(plan) => plan.gpu().device(),
         }
     }
 
@@ -203,7 +205,7 @@ impl Kernel {
         self.name()
     }
 
-    /// Where it runs: "cpu", or as "cuda:0".
+    /// Where it runs: "cpu", or as "cuda:0", or as "hip:0", which a torch for AMD's GPUs calls "cuda:0".
     #[getter(device)]
     fn get_device(&self) -> String {
         match self.device() {
@@ -407,6 +409,7 @@ impl Place {
         match self {
             Place::Host(plan) => Place::Host(plan.clone()),
             Place::Cuda(plan) => Place::Cuda(Arc::clone(plan)),
+            Place::Hip(plan) => Place::Hip(Arc::clone(plan)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A call of a kernel: arguments are read, results are made, and the plan is launched.
 
 use crate::arguments::{Arguments, Inputs, Keywords, Numbers};
-use crate::binding::{Family, View, no_tensor};
+use crate::binding::{Block, Family, View, no_tensor};
 use crate::failure::{raised, refused, wrong};
 use crate::kernel::{Kernel, Place};
 use crate::results::Made;
@@ -11,6 +11,8 @@ use ::routefuse::exec::{Device, Workspace};
 use ::routefuse::{Args, DType};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::ffi::c_void;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A launch on the host that touches so many bytes takes longer than letting go of Python's lock and taking it again.
@@ -144,50 +146,76 @@ impl Kernel {
                 }
                 Ok(())
             }
-            Place::Cuda(plan) => self.launch_cuda(py, plan, family, &args, size, times),
+            Place::Cuda(plan) => {
+                let at = self.queue(py, family, size)?;
+                // SAFETY: the current stream of torch, which lives; it is of the primary context, as the plan is.
+                let mut launch = unsafe { ::routefuse::cuda::Launch::on_raw(at.stream.cast()) };
+                if let Some(address) = at.workspace.address() {
+                    // SAFETY: torch's allocator gives the memory to other work only behind what this stream has been given.
+                    launch = unsafe { launch.workspace(address, size) };
+                }
+                (0..times).try_for_each(|_| plan.launch(launch, &args)).map_err(|e| raised(py, e))
+            }
+            Place::Hip(plan) => {
+                let at = self.queue(py, family, size)?;
+                // SAFETY: the current stream of torch, which lives, on the plan's device.
+                let mut launch = unsafe { ::routefuse::hip::Launch::on_raw(at.stream.cast()) };
+                if let Some(address) = at.workspace.address() {
+                    // SAFETY: as above.
+                    launch = unsafe { launch.workspace(address, size) };
+                }
+                (0..times).try_for_each(|_| plan.launch(launch, &args)).map_err(|e| raised(py, e))
+            }
         }
     }
 
+    /// Where a launch on a GPU is queued: torch's current stream, with this many bytes of workspace from torch's allocator.
     #[inline]
-    fn launch_cuda(
-        &self,
-        py: Python<'_>,
-        plan: &::routefuse::cuda::CudaPlan,
-        family: Family,
-        args: &Args<'_>,
-        workspace: u64,
-        times: u32,
-    ) -> PyResult<()> {
-        use ::routefuse::cuda::Launch;
-        let Family::Torch(torch) = family else {
-            let message =
-                format!("`{}` is compiled for {}, and arrays lie in this process's memory", self.name(), self.device());
-            return Err(wrong(
-                py,
-                Code::WrongDevice,
-                message,
-                "give torch tensors of that GPU, or compile with device=\"cpu\"",
-            ));
-        };
+    fn queue<'py>(&self, py: Python<'py>, family: Family, bytes: u64) -> PyResult<Queue<'py>> {
+        let Family::Torch(torch) = family else { return Err(self.refuse_arrays(py)) };
         let stream = torch.stream(py, self.device())?;
-        // SAFETY: the current stream of torch, which lives; it is of the primary context, as the plan is.
-        let launch = unsafe { Launch::on_raw(stream.cast()) };
-        if workspace == 0 {
-            return (0..times).try_for_each(|_| plan.launch(launch, args)).map_err(|e| raised(py, e));
-        }
-        let (block, tensor);
-        let address = match torch.exchange() {
-            Some(exchange) => {
-                block = exchange.block(py, self.device(), workspace)?;
-                block.data()
-            }
+        let workspace = match torch.exchange() {
+            _ if bytes == 0 => Room::None,
+            Some(exchange) => Room::Block(exchange.block(py, self.device(), bytes)?),
             None => {
-                tensor = torch.empty(py, self.device(), DType::U8, &[workspace as i64])?;
-                torch.read("workspace", &tensor)?.ptr
+                let tensor = torch.empty(py, self.device(), DType::U8, &[bytes as i64])?;
+                let address = torch.read("workspace", &tensor)?.ptr;
+                Room::Tensor { address, _tensor: tensor }
             }
         };
-        // SAFETY: torch's allocator gives the memory to other work only behind what this stream has been given.
-        let launch = unsafe { launch.workspace(address.expose_provenance() as u64, workspace) };
-        (0..times).try_for_each(|_| plan.launch(launch, args)).map_err(|e| raised(py, e))
+        Ok(Queue { stream, workspace })
+    }
+
+    #[cold]
+    fn refuse_arrays(&self, py: Python<'_>) -> PyErr {
+        let message =
+            format!("`{}` is compiled for {}, and arrays lie in this process's memory", self.name(), self.device());
+        let help = "give torch tensors of that GPU, or compile with device=\"cpu\"";
+        wrong(py, Code::WrongDevice, message, help)
+    }
+}
+
+/// Where a launch on a GPU is queued.
+struct Queue<'py> {
+    stream: *mut c_void,
+    workspace: Room<'py>,
+}
+
+/// Memory of torch's between kernels, kept until the launch is queued.
+enum Room<'py> {
+    None,
+    Block(Arc<Block>),
+    Tensor { address: *mut u8, _tensor: Bound<'py, PyAny> },
+}
+
+impl Room<'_> {
+    #[inline]
+    fn address(&self) -> Option<u64> {
+        let address = match self {
+            Room::None => return None,
+            Room::Block(block) => block.data(),
+            Room::Tensor { address, .. } => *address,
+        };
+        Some(address.expose_provenance() as u64)
     }
 }

@@ -10,6 +10,7 @@ mod bundle;
 mod captured;
 #[cfg(feature = "compiler")]
 mod chains;
+mod device;
 mod engine;
 #[cfg(feature = "compiler")]
 mod entropy;
@@ -20,6 +21,8 @@ mod kernel;
 mod launch;
 #[cfg(feature = "compiler")]
 mod models;
+#[cfg(feature = "compiler")]
+mod progress;
 mod results;
 mod signature;
 mod trust;

@@ -4,15 +4,12 @@ use super::bench::extents;
 use crate::args::{CacheOptions, Tune};
 use crate::failure::Failure;
 use crate::table::terminal_width;
-use crate::{kernel_cache, output, progress, remote, source, timing};
-use routefuse::Engine;
+use crate::{kernel_cache, output, progress, remote, source};
 use routefuse::cache::Trial;
 use routefuse::diag::{Code, Diagnostic, visible};
 use routefuse::engine::{KernelTuning, TuneOptions, TuneReport};
-use routefuse::ir::{RowShape, shapes_text};
-use serde_json::{Value, json};
+use routefuse::ir::shapes_text;
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub fn run(a: &Tune, cache: &CacheOptions) -> Result<(), Failure> {
@@ -43,9 +40,9 @@ pub fn run(a: &Tune, cache: &CacheOptions) -> Result<(), Failure> {
     remote::settle(&engine);
     let mut out = output::stdout(a.json);
     if a.json {
-        writeln!(out, "{:#}", machine(&engine, &report, timing::dim(&graph)))?;
+        writeln!(out, "{}", report.json())?;
     } else {
-        text(&engine, &report, timing::dim(&graph), &mut out)?;
+        text(&report, &mut out)?;
     }
     let lost = |k: &&KernelTuning| k.kept.as_ref().is_some_and(|kept| !kept.on_disk && !kept.remote);
     if let Some(kernel) = report.tuned.iter().find(lost) {
@@ -56,14 +53,8 @@ pub fn run(a: &Tune, cache: &CacheOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The file that holds a record.
-fn file(engine: &Engine, kernel: &KernelTuning) -> Option<PathBuf> {
-    let disk = engine.cache().disk().filter(|_| kernel.kept.as_ref().is_some_and(|kept| kept.on_disk))?;
-    Some(disk.path(kernel.key.key()))
-}
-
-fn text(engine: &Engine, report: &TuneReport, dim: &str, out: &mut impl Write) -> std::io::Result<()> {
-    let TuneReport { graph, device, card, driver, target, kernels, tuned, .. } = report;
+fn text(report: &TuneReport, out: &mut impl Write) -> std::io::Result<()> {
+    let TuneReport { graph, dim, device, card, driver, target, kernels, tuned, .. } = report;
     writeln!(out, "@{} on {device}, {}, {}, target {target}", visible(graph), visible(card), visible(driver))?;
     let s = if *kernels == 1 { "kernel" } else { "kernels" };
     if tuned.is_empty() {
@@ -76,7 +67,7 @@ fn text(engine: &Engine, report: &TuneReport, dim: &str, out: &mut impl Write) -
         writeln!(out, "\nbuilt in  {}", shapes_text(&kernel.built_in))?;
         let chosen = if kernel.is_built_in() { "the same".to_owned() } else { shapes_text(&kernel.tuning.shapes) };
         writeln!(out, "chosen    {chosen}")?;
-        let kept = match (&kernel.kept, file(engine, kernel)) {
+        let kept = match (&kernel.kept, &kernel.file) {
             (None, _) => "nowhere".to_owned(),
             (_, Some(file)) => file.display().to_string(),
             (Some(kept), None) => if kept.remote { "in the remote cache" } else { "nowhere" }.to_owned(),
@@ -118,31 +109,4 @@ fn table(kernel: &KernelTuning, dim: &str, width: Option<usize>, out: &mut impl 
 
 fn us(ns: u64) -> f64 {
     ns as f64 / 1e3
-}
-
-fn machine(engine: &Engine, report: &TuneReport, dim: &str) -> Value {
-    let TuneReport { graph, device, card, driver, target, kernels, tuned, .. } = report;
-    let shapes = |list: &[RowShape]| -> Vec<Value> {
-        list.iter().map(|s| json!({ "most_rows": s.most_rows, "shape": s.to_string() })).collect()
-    };
-    let tuned = tuned.iter().map(|kernel| {
-        let tuning = &kernel.tuning;
-        let trials = tuning.trials.iter().map(|t| {
-            let us: Vec<f64> = t.ns.iter().map(|ns| us(*ns)).collect();
-            json!({ "shape": t.shape.to_string(), "us": us })
-        });
-        let results = tuning.rows.iter().zip(kernel.before_and_after()).map(|(rows, (before, after))| {
-            json!({ "extent": rows, "built_in_us": us(before), "chosen_us": us(after) })
-        });
-        json!({
-            "kernel": kernel.kernel, "key": kernel.key.key().to_string(), "built_in": shapes(&kernel.built_in),
-            "chosen": shapes(&tuning.shapes), "is_built_in": kernel.is_built_in(), "results": results.collect::<Vec<_>>(),
-            "trials": trials.collect::<Vec<_>>(), "file": file(engine, kernel),
-            "remote": kernel.kept.as_ref().is_some_and(|kept| kept.remote),
-        })
-    });
-    json!({
-        "graph": graph, "device": device.to_string(), "card": card, "driver": driver, "target": target.name(), "dim": dim,
-        "kernels": kernels, "tuned": tuned.collect::<Vec<_>>(),
-    })
 }

@@ -11,6 +11,7 @@ pub mod view;
 
 use crate::failure::{kind_of, wrong};
 use ::routefuse::diag::Code;
+pub use exchange::Block;
 use pyo3::prelude::*;
 use torch::Torch;
 pub use view::View;

@@ -41,6 +41,8 @@ pub struct Torch {
     empty: Py<PyAny>,
     dtypes: Vec<(Py<PyAny>, DType)>,
     current_raw_stream: Option<Py<PyAny>>,
+    /// Built for AMD's GPUs, which it calls "cuda".
+    for_amd: bool,
 }
 
 // SAFETY: the table of the exchange is constant; all else is Python's references.
@@ -64,6 +66,11 @@ const NAMES: [(&str, DType); 12] = [
     ("uint64", DType::U64),
 ];
 
+/// Whether torch is imported and was built for AMD's GPUs.
+pub fn is_for_amd(py: Python<'_>) -> PyResult<bool> {
+    Ok(Torch::imported(py)?.is_some_and(|torch| torch.for_amd))
+}
+
 impl Torch {
     /// The module, if it is imported.
     fn imported(py: Python<'_>) -> PyResult<Option<&'static Torch>> {
@@ -85,8 +92,10 @@ impl Torch {
         let exchange = Exchange::of(tensor.as_any());
         let dtypes = NAMES.iter().filter_map(|(name, dtype)| Some((torch.getattr(*name).ok()?.unbind(), *dtype)));
         let raw_stream = torch.getattr("_C").and_then(|c| c.getattr("_cuda_getCurrentRawStream")).ok();
+        let for_amd = torch.getattr("version").and_then(|v| v.getattr("hip")).is_ok_and(|hip| !hip.is_none());
         Ok(Torch {
             exchange,
+            for_amd,
             dtypes: dtypes.collect(),
             is_grad_enabled: torch.getattr("is_grad_enabled")?.unbind(),
             empty: torch.getattr("empty")?.unbind(),
@@ -166,6 +175,7 @@ impl Torch {
             || -> PyResult<u32> { Ok(device.getattr(intern!(py, "index"))?.extract::<Option<u32>>()?.unwrap_or(0)) };
         let device = match kind.as_str() {
             "cpu" => Device::Host,
+            "cuda" if self.for_amd => Device::Hip(index()?),
             "cuda" => Device::Cuda(index()?),
             _ => return Err(without_memory(name, tensor)),
         };
@@ -196,10 +206,11 @@ impl Torch {
     /// The current stream of a GPU.
     #[inline]
     pub fn stream(&self, py: Python<'_>, device: Device) -> PyResult<*mut c_void> {
-        if let Some(exchange) = self.exchange() {
+        // The exchange of a torch for AMD's GPUs need not know their kind of device by its name in DLPack.
+        if let Some(exchange) = self.exchange().filter(|_| !matches!(device, Device::Hip(_))) {
             return exchange.stream(py, device);
         }
-        let (Some(current), Device::Cuda(ordinal)) = (&self.current_raw_stream, device) else {
+        let (Some(current), Device::Cuda(ordinal) | Device::Hip(ordinal)) = (&self.current_raw_stream, device) else {
             return Ok(std::ptr::null_mut());
         };
         let stream: usize = current.bind(py).call1((ordinal,))?.extract()?;
@@ -220,7 +231,7 @@ impl Torch {
         let options = PyDict::new(py);
         options.set_item("dtype", dtype)?;
         let device = match device {
-            Device::Cuda(ordinal) => format!("cuda:{ordinal}"),
+            Device::Cuda(ordinal) | Device::Hip(ordinal) => format!("cuda:{ordinal}"),
             _ => "cpu".to_owned(),
         };
         options.set_item("device", device)?;

@@ -74,10 +74,13 @@ pub(super) fn tune<D: Room>(
             schedules[step] = schedules[step].clone().with_shapes(tuning.shapes.clone());
         }
         let kept = options.keep.then(|| engine.kernels.keep_tuning(&key, tuning.clone()));
+        let disk = engine.kernels.disk().filter(|_| kept.as_ref().is_some_and(|kept| kept.on_disk));
+        let file = disk.map(|disk| disk.path(key.key()));
         let kernel = scheduled.kernel.name.clone();
-        tuned.push(KernelTuning { kernel, key, built_in: found.built_in, tuning, kept });
+        tuned.push(KernelTuning { kernel, key, built_in: found.built_in, tuning, kept, file });
     }
-    Ok(TuneReport { graph: graph.name.clone(), device: gpu.device(), card, driver, target, kernels, tuned })
+    let dim = graph.symbols.first().map_or("rows", String::as_str).to_owned();
+    Ok(TuneReport { graph: graph.name.clone(), dim, device: gpu.device(), card, driver, target, kernels, tuned })
 }
 
 /// What all measurements of a graph share.

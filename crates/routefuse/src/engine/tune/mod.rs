@@ -3,6 +3,7 @@
 //! What may be chosen and how is for `routefuse_passes::schedule` to say, what a time is for `measure`; here the two meet, and
 //! the answer is kept.
 
+mod json;
 #[cfg(any(feature = "cuda", feature = "hip"))]
 mod measure;
 mod report;

@@ -5,6 +5,7 @@ use routefuse_ir::kernel::schedule::{RowShape, shape_of};
 use routefuse_ir::target::Target;
 use routefuse_passes::pipeline::Options;
 use routefuse_runtime::{Device, KeptTuning, KeyText};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How a tuning is done.
@@ -63,6 +64,8 @@ impl TuneOptions {
 pub struct TuneReport {
     /// The graph's name.
     pub graph: String,
+    /// The dim whose extents were timed: the graph's first, or "rows" where it has none.
+    pub dim: String,
     /// Where it was measured.
     pub device: Device,
     /// The card, as its driver calls it.
@@ -92,6 +95,8 @@ pub struct KernelTuning {
     pub tuning: Tuning,
     /// Where the record is kept beside memory; `None` if it was not to be kept.
     pub kept: Option<KeptTuning>,
+    /// The file that holds the record, if a directory keeps it.
+    pub file: Option<PathBuf>,
 }
 
 impl KernelTuning {
