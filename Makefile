@@ -46,8 +46,9 @@ setup: ## Install what is missing (every other target does so by itself)
 	@touch $@
 
 .PHONY: build
-build: setup ## Build the routefuse program in release mode
+build: setup ## Build the routefuse program in release mode, with its manual pages and completions
 	cargo build $(LOCKED) --release -p routefuse-cli
+	@scripts/pages $(or $(CARGO_TARGET_DIR),target)/release/routefuse
 
 .PHONY: demo
 demo: setup ## Compile the five chains and a router, run them on the real routing trace, check every bit, print the table
@@ -144,7 +145,7 @@ dist: setup ## Build the stripped program; check its size and what it needs at r
 	@scripts/dist
 
 .PHONY: install
-install: $(if $(PROGRAM),,build) ## Install program, manual pages, completions, licences, examples: make install PREFIX=/usr/local DESTDIR=
+install: ## Copy what `make build` has built, with licences and examples: make install PREFIX=/usr/local DESTDIR=
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install $(or $(PROGRAM),$(or $(CARGO_TARGET_DIR),target)/release/routefuse)
 
 .PHONY: uninstall

@@ -69,10 +69,39 @@ fn program(folder: &Path) -> PathBuf {
     path
 }
 
+/// What `make build` makes beside the program.
+fn pages(program: &Path) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/pages");
+    assert!(Command::new(script).arg(program).status().unwrap().success());
+}
+
 #[test]
 fn everything_is_installed_and_taken_away() {
     let (destination, built) = (folder(), folder());
     let program = program(built.path());
+    // What is built is copied: nothing is built by installing.
+    let refused = |why: &str| {
+        let output = make("install", destination.path(), &program);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(why) && said.contains("`make build`"), "{output:?}");
+    };
+    let missing = make("install", destination.path(), &built.path().join("none"));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("nothing is built: there is no program"), "{missing:?}");
+    refused("there are no manual pages");
+    pages(&program);
+    let now = std::fs::File::open(&program).unwrap();
+    now.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(60)).unwrap();
+    refused("are older than the program");
+    now.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(files(destination.path()), BTreeSet::new());
+    // The program is not run: whoever installs may be root.
+    let built_program = std::fs::read(&program).unwrap();
+    std::fs::write(&program, "#!/bin/sh\nexit 9\n").unwrap();
+    now.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let output = make("install", destination.path(), &program);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    std::fs::write(&program, built_program).unwrap();
+    now.set_modified(std::time::UNIX_EPOCH).unwrap();
     let output = make("install", destination.path(), &program);
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let usr = destination.path().join("usr");
@@ -103,8 +132,24 @@ fn everything_is_installed_and_taken_away() {
     // What somebody else has put there stays.
     let own = "share/doc/routefuse/examples/own.route";
     std::fs::write(usr.join(own), "").unwrap();
+    // Over an older version, whose pages and examples are gone now.
+    let list = usr.join("share/doc/routefuse/installed");
+    let older = ["share/man/man1/routefuse-older.1", "share/doc/routefuse/examples/data/older.npy"];
+    let mut installed = std::fs::read_to_string(&list).unwrap();
+    for file in older {
+        std::fs::create_dir_all(usr.join(file).parent().unwrap()).unwrap();
+        std::fs::write(usr.join(file), "").unwrap();
+        installed += &format!("{file}\n");
+    }
+    let outside = destination.path().join("outside");
+    std::fs::write(&outside, "").unwrap();
+    std::fs::write(&list, installed + "../outside\n").unwrap();
     let output = make("install", destination.path(), &program);
     assert!(output.status.success(), "over an older one: {output:?}");
+    assert!(older.iter().all(|file| !usr.join(file).exists()), "{:#?}", files(&usr));
+    assert!(outside.exists() && usr.join(own).exists());
+    let again: BTreeSet<String> = files(&usr).into_iter().filter(|f| f != own).collect();
+    assert_eq!(again, there);
     let output = make("uninstall", destination.path(), &program);
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     assert_eq!(files(&usr), BTreeSet::from([own.to_owned()]));
