@@ -41,6 +41,7 @@ mod signing;
 mod source;
 mod table;
 mod tensor_file;
+mod tensor_place;
 mod tensor_set;
 mod timed_rows;
 mod timing;

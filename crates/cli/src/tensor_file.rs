@@ -4,6 +4,7 @@
 //! `ml_dtypes` is not portable). Everything else is the dtype of the same name.
 
 use crate::input_file;
+use crate::tensor_place::{Place, bad_columns, columns_of};
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use ndarray_npy::{
     ReadNpyError, ReadNpyExt, ReadableElement, ViewElement, ViewNpyError, ViewNpyExt, WritableElement, WriteNpyExt,
@@ -17,94 +18,60 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Reads what `spec` names: a tensor as [`read`] does, or columns of one, `wide.npy[:, 0:256]`, whose rows then lie as far apart
-/// as the file's. The distance is the second of what is given.
+/// Reads the tensor at a place for an input of this dtype, and of this rank if one is given. Where the place names columns, their
+/// rows lie as far apart as the file's: the distance is the second of what is given.
 ///
 /// # Errors
-/// Those of [`read`], and `RF0703` for columns that the file does not have.
-pub fn read_view(
-    input: &str,
-    spec: &str,
-    want: DType,
-    rank: Option<usize>,
-) -> Result<(Tensor, Option<u64>), Diagnostic> {
-    let Some((file, columns)) = columns_in(spec) else { return Ok((read(input, spec, want, rank)?, None)) };
-    let wide = read(input, file, want, rank)?;
+/// `RF0701` the file cannot be read, `RF0703` it is not what it says or does not have the columns, `RF0704` no such tensor,
+/// `RF0705` another dtype or rank.
+pub fn read(input: &str, place: &Place, want: DType, rank: Option<usize>) -> Result<(Tensor, Option<u64>), Diagnostic> {
+    let help = "inputs are name=path.npy or name=file.safetensors:key";
+    let (tensor, columns) = stored(place, want == DType::Bf16).map_err(|d| with_help(d, help))?;
+    let wide = checked(input, &place.to_string(), tensor, want, rank)?;
+    let Some(columns) = columns else { return Ok((wide, None)) };
     let view = columns_of(&wide, columns)
-        .map_err(|why| bad_columns(&format!("`{file}` for input `{input}`"), columns, &why))?;
+        .map_err(|why| bad_columns(&format!("`{place}` for input `{input}`"), columns, &why))?;
     Ok((view, wide.shape().get(1).copied()))
 }
 
-/// Reads what `spec` names, whatever its dtype and shape are: columns of a tensor too. With `bf16`, the `u16` of `.npy` files are
-/// the bits of bf16.
+/// Reads the tensor at a place, whatever its dtype and shape are. With `bf16`, the `u16` of `.npy` files are the bits of bf16.
 ///
 /// # Errors
-/// As [`read_view`], but for `RF0705`.
-pub fn read_any(spec: &str, bf16: bool) -> Result<Tensor, Diagnostic> {
-    let (file, columns) = match columns_in(spec) {
-        Some((file, columns)) => (file, Some(columns)),
-        None => (spec, None),
-    };
-    let tensor = match file.rsplit_once(".safetensors:") {
-        Some((stem, key)) => read_safetensors(&format!("{stem}.safetensors"), key)?,
-        None => read_npy(file, bf16)?,
-    };
+/// As [`read`], but for `RF0705`.
+pub fn read_any(place: &Place, bf16: bool) -> Result<Tensor, Diagnostic> {
+    let (tensor, columns) = stored(place, bf16).map_err(|d| with_help(d, ANY))?;
     match columns {
-        Some(columns) => columns_of(&tensor, columns).map_err(|why| bad_columns(&format!("`{file}`"), columns, &why)),
+        Some(columns) => columns_of(&tensor, columns).map_err(|why| bad_columns(&format!("`{place}`"), columns, &why)),
         None => Ok(tensor),
     }
 }
 
-/// The file and the columns of `wide.npy[:, 0:256]`. What has no colon is no range, but may be the end of a tensor's name.
-fn columns_in(spec: &str) -> Option<(&str, &str)> {
-    spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')).filter(|(_, columns)| columns.contains(':'))
+/// How tensors are named where they are for no input.
+const ANY: &str = "a tensor is a.npy or a.safetensors:NAME; several are a folder of .npy files, or a .safetensors file";
+
+fn with_help(d: Diagnostic, help: &str) -> Diagnostic {
+    if d.help.is_some() { d } else { d.help(help) }
 }
 
-fn bad_columns(of: &str, columns: &str, why: &str) -> Diagnostic {
-    Diagnostic::new(Code::BadTensorFile, format!("`[{columns}]` of {of}: {why}"))
-        .help("columns are written as in numpy, `wide.npy[:, 0:256]`: all rows, the columns from the first to before the second")
-}
-
-/// Columns of a tensor, or why it has them not.
-fn columns_of(wide: &Tensor, columns: &str) -> Result<Tensor, String> {
-    let &[rows, width] = wide.shape() else {
-        return Err(format!("it has rank {}, and only a tensor of rank 2 has rows of columns", wide.shape().len()));
-    };
-    let bounds =
-        columns.split_once(',').filter(|(all, _)| all.trim() == ":").and_then(|(_, range)| range.split_once(':'));
-    let number = |text: &str, otherwise: u64| match text.trim() {
-        "" => Some(otherwise),
-        text => text.parse::<u64>().ok(),
-    };
-    let bounds = bounds.and_then(|(from, to)| number(from, 0).zip(number(to, width)));
-    let Some((from, to)) = bounds else { return Err("this is no range of columns".to_owned()) };
-    if from >= to || to > width {
-        return Err(format!("it has the columns 0 to {width}"));
-    }
-    let size = wide.dtype().size() as usize;
-    let row = width as usize * size;
-    let (begin, end) = (from as usize * size, to as usize * size);
-    let bytes = (0..rows as usize).flat_map(|r| &wide.bytes()[r * row + begin..r * row + end]).copied().collect();
-    Tensor::from_bytes(wide.dtype(), &[rows, to - from], bytes)
-        .ok_or_else(|| "it holds other elements than it says".to_owned())
-}
-
-/// Reads the tensor that `spec` names: `path.npy` or `file.safetensors:key`, for an input of this dtype, and of this rank
-/// if one is given.
-///
-/// # Errors
-/// `RF0701` the file cannot be read, `RF0703` it is not what it says, `RF0704` no such key, `RF0705` another dtype or rank.
-pub fn read(input: &str, spec: &str, want: DType, rank: Option<usize>) -> Result<Tensor, Diagnostic> {
-    let tensor = match spec.rsplit_once(".safetensors:") {
-        Some((stem, key)) => read_safetensors(&format!("{stem}.safetensors"), key)?,
-        None if spec.ends_with(".safetensors") => {
-            let message = format!("`{spec}` for input `{input}` names no tensor");
-            return Err(Diagnostic::new(Code::NoSuchTensor, message)
-                .help(format!("write {spec}:key; the keys are {}", keys(spec)?.join(", "))));
+/// The tensor at a place, and the columns of it that are meant.
+fn stored<'p>(place: &'p Place, bf16: bool) -> Result<(Tensor, Option<&'p str>), Diagnostic> {
+    let Place { file, key, columns } = place;
+    let columns = columns.as_deref();
+    let Some(key) = key else {
+        if place.is_of_several() {
+            let keys = names(&Header::read(file)?.metadata).join(", ");
+            return Err(Diagnostic::new(Code::NoSuchTensor, format!("`{place}` names no tensor"))
+                .help(format!("write {place}:key; the keys are {keys}")));
         }
-        None => read_npy(spec, want == DType::Bf16)?,
+        return Ok((read_npy(file, bf16)?, columns));
     };
-    checked(input, spec, tensor, want, rank)
+    let header = Header::read(file)?;
+    // What looks like columns may be the end of the name.
+    let whole = columns.map(|columns| format!("{key}[{columns}]")).filter(|name| header.metadata.info(name).is_some());
+    Ok(match whole {
+        Some(name) => (header.tensor(file, &name)?, None),
+        None => (header.tensor(file, key)?, columns),
+    })
 }
 
 /// Reads a tensor of a `.safetensors` file that the program carries.
@@ -113,7 +80,7 @@ pub fn read(input: &str, spec: &str, want: DType, rank: Option<usize>) -> Result
 /// `RF0703` to `RF0705` as [`read`].
 pub fn read_included(input: &str, data: &[u8], key: &str, want: DType) -> Result<Tensor, Diagnostic> {
     let spec = format!("the included trace:{key}");
-    checked(input, &spec, from_safetensors("the included trace", data, key)?, want, None)
+    checked(input, &spec, from_safetensors(Path::new("the included trace"), data, key)?, want, None)
 }
 
 fn checked(input: &str, spec: &str, tensor: Tensor, want: DType, rank: Option<usize>) -> Result<Tensor, Diagnostic> {
@@ -140,22 +107,20 @@ const MOST: u64 = 4 << 30;
 /// The most bytes of the header of a `.safetensors` file.
 const MOST_HEADER: u64 = 100_000_000;
 
-fn unreadable(path: &str, why: &dyn std::fmt::Display) -> Diagnostic {
-    Diagnostic::new(Code::CannotRead, format!("cannot read `{path}`: {why}"))
-        .help("inputs are name=path.npy or name=file.safetensors:key")
+fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> Diagnostic {
+    Diagnostic::new(Code::CannotRead, format!("cannot read `{}`: {why}", path.display()))
 }
 
-fn not_what_it_says(path: &str, kind: &str, why: &dyn std::fmt::Display) -> Diagnostic {
-    Diagnostic::new(Code::BadTensorFile, format!("`{path}` is not a {kind} file that can be read: {why}"))
-        .help("inputs are .npy files, or .safetensors files with a key")
+fn not_what_it_says(path: &Path, kind: &str, why: &dyn std::fmt::Display) -> Diagnostic {
+    Diagnostic::new(Code::BadTensorFile, format!("`{}` is not a {kind} file that can be read: {why}", path.display()))
 }
 
 /// The names of the tensors in a `.safetensors` file, sorted.
 ///
 /// # Errors
 /// `RF0701` and `RF0703` as [`read`].
-pub fn keys(path: &str) -> Result<Vec<String>, Diagnostic> {
-    Ok(names(&Header::read(path)?.metadata))
+pub fn keys(path: &Path) -> Result<Vec<String>, Diagnostic> {
+    Ok(names(&Header::read(path).map_err(|d| with_help(d, ANY))?.metadata))
 }
 
 fn names(metadata: &Metadata) -> Vec<String> {
@@ -173,8 +138,8 @@ struct Header {
 }
 
 impl Header {
-    fn read(path: &str) -> Result<Header, Diagnostic> {
-        let (mut file, length) = input_file::open(Path::new(path)).map_err(|e| unreadable(path, &e))?;
+    fn read(path: &Path) -> Result<Header, Diagnostic> {
+        let (mut file, length) = input_file::open(path).map_err(|e| unreadable(path, &e))?;
         let wrong = |why: &dyn std::fmt::Display| not_what_it_says(path, "safetensors", why);
         let failed = |e: std::io::Error| unreadable(path, &e);
         let mut head = [0; 8];
@@ -196,37 +161,38 @@ impl Header {
         }
         Ok(Header { file, metadata, begin })
     }
-}
 
-fn read_safetensors(path: &str, key: &str) -> Result<Tensor, Diagnostic> {
-    let Header { file, metadata, begin } = Header::read(path)?;
-    let info = metadata.info(key).ok_or_else(|| no_such(path, key, &metadata))?;
-    let (start, end) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
-    let size = end.checked_sub(start).ok_or_else(|| {
-        not_what_it_says(path, "safetensors", &format!("tensor `{key}` ends at byte {end} and begins at byte {start}"))
-    })?;
-    if size > MOST {
-        return Err(unreadable(path, &format!("tensor `{key}` has {size} bytes, and at most {MOST} are read")));
+    fn tensor(&self, path: &Path, key: &str) -> Result<Tensor, Diagnostic> {
+        let Header { file, metadata, begin } = self;
+        let wrong = |why: &dyn std::fmt::Display| not_what_it_says(path, "safetensors", why);
+        let info = metadata.info(key).ok_or_else(|| no_such(path, key, metadata))?;
+        let (start, end) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
+        let size = end
+            .checked_sub(start)
+            .ok_or_else(|| wrong(&format!("tensor `{key}` ends at byte {end} and begins at byte {start}")))?;
+        if size > MOST {
+            return Err(unreadable(path, &format!("tensor `{key}` has {size} bytes, and at most {MOST} are read")));
+        }
+        let mut data = vec![0; size as usize];
+        file.read_exact_at(&mut data, begin + start).map_err(|e| unreadable(path, &e))?;
+        let view = TensorView::new(info.dtype, info.shape.clone(), &data);
+        tensor_of(path, key, &view.map_err(|e| wrong(&e))?)
     }
-    let mut data = vec![0; size as usize];
-    file.read_exact_at(&mut data, begin + start).map_err(|e| unreadable(path, &e))?;
-    let view = TensorView::new(info.dtype, info.shape.clone(), &data);
-    tensor_of(path, key, &view.map_err(|e| not_what_it_says(path, "safetensors", &e))?)
 }
 
-fn no_such(path: &str, key: &str, metadata: &Metadata) -> Diagnostic {
-    Diagnostic::new(Code::NoSuchTensor, format!("`{path}` has no tensor `{key}`"))
+fn no_such(path: &Path, key: &str, metadata: &Metadata) -> Diagnostic {
+    Diagnostic::new(Code::NoSuchTensor, format!("`{}` has no tensor `{key}`", path.display()))
         .help(format!("it has {}", names(metadata).join(", ")))
 }
 
-fn from_safetensors(path: &str, data: &[u8], key: &str) -> Result<Tensor, Diagnostic> {
+fn from_safetensors(path: &Path, data: &[u8], key: &str) -> Result<Tensor, Diagnostic> {
     let wrong = |e| not_what_it_says(path, "safetensors", &e);
     let (_, metadata) = SafeTensors::read_metadata(data).map_err(wrong)?;
     let file = SafeTensors::deserialize(data).map_err(wrong)?;
     tensor_of(path, key, &file.tensor(key).map_err(|_| no_such(path, key, &metadata))?)
 }
 
-fn tensor_of(path: &str, key: &str, view: &TensorView<'_>) -> Result<Tensor, Diagnostic> {
+fn tensor_of(path: &Path, key: &str, view: &TensorView<'_>) -> Result<Tensor, Diagnostic> {
     let dtype = match view.dtype() {
         Dtype::BOOL => DType::Bool,
         Dtype::I8 => DType::I8,
@@ -241,8 +207,9 @@ fn tensor_of(path: &str, key: &str, view: &TensorView<'_>) -> Result<Tensor, Dia
         Dtype::BF16 => DType::Bf16,
         Dtype::F32 => DType::F32,
         other => {
-            let message = format!("tensor `{key}` of `{path}` is {other:?}, which is no dtype of a graph");
-            return Err(Diagnostic::new(Code::FileTypeMismatch, message));
+            let instead = if other == Dtype::F64 { "; save it as f32" } else { "" };
+            let why = format!("tensor `{key}` is {other:?}, which is no dtype of a graph{instead}");
+            return Err(not_what_it_says(path, "safetensors", &why));
         }
     };
     let shape: Vec<u64> = view.shape().iter().map(|&d| d as u64).collect();
@@ -291,8 +258,8 @@ fn npy_dtype(descr: &str) -> Option<DType> {
 }
 
 /// With `bf16`, `u16` is the bits of bf16.
-fn read_npy(path: &str, bf16: bool) -> Result<Tensor, Diagnostic> {
-    let data = input_file::read(Path::new(path), MOST).map_err(|e| unreadable(path, &e))?;
+fn read_npy(path: &Path, bf16: bool) -> Result<Tensor, Diagnostic> {
+    let data = input_file::read(path, MOST).map_err(|e| unreadable(path, &e))?;
     if data.get(..6) != Some(b"\x93NUMPY") {
         return Err(not_what_it_says(path, ".npy", &"it does not begin with the numpy magic"));
     }
@@ -396,6 +363,10 @@ mod tests {
 
     fn write_npy(path: &Path, tensor: &Tensor) -> std::io::Result<()> {
         std::fs::write(path, npy("x", tensor).unwrap())
+    }
+
+    fn read(input: &str, file: &str, want: DType, rank: Option<usize>) -> Result<Tensor, Diagnostic> {
+        super::read(input, &Place::written(file), want, rank).map(|(tensor, _)| tensor)
     }
 
     fn path(name: &str) -> String {

@@ -4,8 +4,10 @@
 //! chain needs beside them (an expert map, replicas, random numbers) is derived from the trace, the same every time.
 
 use crate::tensor_file;
+use crate::tensor_place::Place;
 use routefuse::diag::{Code, Diagnostic};
 use routefuse::{DType, Graph, Tensor, Verified};
+use std::path::{Path, PathBuf};
 
 /// The trace that the program carries, so that it shows what it does wherever it is installed.
 const INCLUDED: &[u8] = include_bytes!("../data/router_trace.safetensors");
@@ -13,7 +15,7 @@ const INCLUDED: &[u8] = include_bytes!("../data/router_trace.safetensors");
 /// One layer of a trace.
 pub struct Trace {
     /// The file; without one, [`INCLUDED`].
-    path: Option<String>,
+    path: Option<PathBuf>,
     layer: usize,
     /// Tokens in the trace.
     pub tokens: u64,
@@ -27,8 +29,8 @@ impl Trace {
     ///
     /// # Errors
     /// `RF0701` to `RF0705`.
-    pub fn open(path: Option<&std::path::Path>, layer: usize) -> Result<Trace, Diagnostic> {
-        let mut trace = Trace { path: path.map(|p| p.display().to_string()), layer, tokens: 0 };
+    pub fn open(path: Option<&Path>, layer: usize) -> Result<Trace, Diagnostic> {
+        let mut trace = Trace { path: path.map(Path::to_owned), layer, tokens: 0 };
         trace.tokens = trace.tensor("ids", DType::I32)?.shape().first().copied().unwrap_or(0);
         Ok(trace)
     }
@@ -40,7 +42,7 @@ impl Trace {
     pub fn tensor(&self, name: &str, dtype: DType) -> Result<Tensor, Diagnostic> {
         let key = format!("layer{}.{name}", self.layer);
         match &self.path {
-            Some(path) => tensor_file::read(name, &format!("{path}:{key}"), dtype, None),
+            Some(path) => Ok(tensor_file::read(name, &Place::named(path, &key), dtype, None)?.0),
             None => tensor_file::read_included(name, INCLUDED, &key, dtype),
         }
     }

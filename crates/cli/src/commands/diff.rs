@@ -4,6 +4,7 @@ use crate::args::Diff;
 use crate::difference::{Difference, Equality, index, with_bits};
 use crate::failure::Failure;
 use crate::router_rows::{Chosen, Rows};
+use crate::tensor_place::Place;
 use crate::{output, tensor_file, tensor_set};
 use routefuse::Tensor;
 use routefuse::diag::{Code, Diagnostic, visible};
@@ -13,12 +14,20 @@ use std::io::Write;
 
 pub fn run(a: &Diff) -> Result<(), Failure> {
     let equality = a.tolerance_ulp.map_or(Equality::Bits, Equality::Within);
-    let scores = a.scores.as_ref().map(|spec| tensor_file::read_any(spec, a.bf16)).transpose()?;
-    let read = |spec: &String| tensor_file::read_any(spec, a.bf16);
+    let read = |place: &Place| tensor_file::read_any(place, a.bf16);
+    let scores = a.scores.as_ref().map(|spec| read(&Place::written(spec))).transpose()?;
     let mut found = Found::default();
     match (tensor_set::named(&a.a)?, tensor_set::named(&a.b)?) {
         (None, None) => {
-            let (one, other) = (read(&a.a)?, read(&a.b)?);
+            if let Some(option) = [("ids", &a.ids), ("weights", &a.weights)].iter().find(|(_, given)| given.is_some()) {
+                let message = format!("`--{}` names one of many tensors, and `{}` is one tensor", option.0, a.a);
+                return Err(Diagnostic::new(Code::NoSuchTensor, message)
+                    .help(
+                        "compare folders or .safetensors files; of two tensors of ids, --scores alone tells which tie",
+                    )
+                    .into());
+            }
+            let (one, other) = (read(&Place::written(&a.a))?, read(&Place::written(&a.b))?);
             if scores.is_some() {
                 let chosen = |ids| Chosen { ids, weights: None };
                 found.rows = rows(&(&a.a, &a.b), chosen(&one), chosen(&other), scores.as_ref(), equality)?;
@@ -59,7 +68,8 @@ pub fn run(a: &Diff) -> Result<(), Failure> {
                 .into());
         }
     }
-    if a.allow_ties && found.rows.is_none() {
+    // Tensors of other shapes or dtypes differ, whatever ties.
+    if a.allow_ties && scores.is_none() && found.pair.is_none() {
         let help = "give --scores, or compare ids and weights, named by --ids and --weights";
         return Err(Diagnostic::new(Code::NoSuchTensor, "nothing tells which rows tie").help(help).into());
     }
@@ -107,8 +117,8 @@ impl Pair {
     /// Those that the options name, or else those of the names that presets give them.
     fn of(
         a: &Diff,
-        ours: &BTreeMap<String, String>,
-        theirs: &BTreeMap<String, String>,
+        ours: &BTreeMap<String, Place>,
+        theirs: &BTreeMap<String, Place>,
     ) -> Result<Option<Pair>, Diagnostic> {
         let both = |name: &str| ours.contains_key(name) && theirs.contains_key(name);
         let find = |given: &Option<String>, what: &str| match given {
@@ -126,6 +136,13 @@ impl Pair {
             Some(ids) if weights.is_some() || a.scores.is_some() => Ok(Some(Pair { ids, weights })),
             None if a.scores.is_some() => Err(Diagnostic::new(Code::NoSuchTensor, "the scores are of no ids")
                 .help("--ids names the tensor that has them")),
+            None if a.weights.is_some() => Err(Diagnostic::new(Code::NoSuchTensor, "the weights are of no ids")
+                .help("--ids names the tensor that has them")),
+            Some(ids) if a.ids.is_some() => {
+                let message = format!("nothing tells which rows of the ids `{ids}` tie");
+                Err(Diagnostic::new(Code::NoSuchTensor, message)
+                    .help("name their weights by --weights, or give --scores"))
+            }
             _ => Ok(None),
         }
     }

@@ -5,6 +5,7 @@ use crate::atomic_file::{self, Over};
 use crate::difference;
 use crate::failure::Failure;
 use crate::file_name::file_name;
+use crate::tensor_place::Place;
 use crate::{kernel_cache, output, progress, remote, source, tensor_file};
 use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
 use routefuse::exec::{Device, Executor, Input, Outcome, check_size, random_inputs};
@@ -121,7 +122,7 @@ pub fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool, over: Over) -> Res
             Some(i) => {
                 tried[i] = true;
                 let ty = graph.input_type(i);
-                match tensor_file::read_view(name, path, ty.dtype, Some(ty.shape.len())) {
+                match tensor_file::read(name, &Place::written(path), ty.dtype, Some(ty.shape.len())) {
                     Ok((tensor, row_stride)) => (files[i], row_strides[i]) = (Some(tensor), row_stride),
                     Err(d) => problems.push(d),
                 }

@@ -127,7 +127,10 @@ fn files_that_are_not_what_they_say() {
         (given("a.safetensors", &tensors) + ":ids[0]", vec!["RF0704", "has no tensor `ids[0]`", "it has ids"]),
         (given("a.safetensors", &tensors) + ":idz", vec!["RF0704", "has no tensor `idz`", "it has ids"]),
         (given("b.safetensors", &tensors), vec!["RF0704", "names no tensor", "the keys are ids"]),
-        (given("c.safetensors", &safetensors("ids", "F64", &[2, 8], &[0; 128])) + ":ids", vec!["RF0705", "F64"]),
+        (
+            given("c.safetensors", &safetensors("ids", "F64", &[2, 8], &[0; 128])) + ":ids",
+            vec!["RF0703", "tensor `ids` is F64", "save it as f32"],
+        ),
         ("ids=no/such.npy".to_owned(), vec!["RF0701", "cannot read `no/such.npy`"]),
     ];
     for (spec, texts) in cases {

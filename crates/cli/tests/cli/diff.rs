@@ -136,6 +136,51 @@ fn ties() {
     routefuse(&["diff", &a, &b, "--allow-ties"]).fails(1, &["RF0704", "nothing tells which rows tie", "--scores"]);
 }
 
+/// Names that look like columns or like the way to another tensor are names.
+#[test]
+fn names_with_signs() {
+    let dir = folder();
+    let names = ["w[:,0:1]", "b.safetensors:w", "x:y[0]", "x:y"];
+    let tensors = |last: i32| {
+        let bytes = |i: usize| [i as i32, last].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        (0..names.len()).map(|i| (names[i], "I32", &[1usize, 2][..], bytes(i))).collect::<Vec<_>>()
+    };
+    let one = safetensors(&dir, "one.safetensors", &tensors(7));
+    let other = safetensors(&dir, "other.safetensors", &tensors(8));
+    let ran = routefuse(&["diff", &one, &one]);
+    assert!(names.iter().all(|name| ran.out.contains(&format!("{name:<15}  i32[1, 2]: equal"))), "{ran:?}");
+    assert!(differs(&routefuse(&["diff", &one, &other])).matches("1 of 2 differ").count() == 4);
+    for name in names {
+        let (a, b) = (format!("{one}:{name}"), format!("{other}:{name}"));
+        let ran = routefuse(&["diff", &a, &b]);
+        assert!(differs(&ran).contains("i32[1, 2]: 1 of 2 differ"), "{name}: {ran:?}");
+        routefuse(&["diff", &format!("{a}[:,0:1]"), &format!("{b}[:,0:1]")]).ok();
+    }
+    // Files of a folder, and the folder itself.
+    let folders = ["x.safetensors:a", "x.safetensors:b"].map(|name| {
+        let path = dir.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        for file in ["a:b.npy", "c[:,0:1].npy", "d[0].npy"] {
+            std::fs::write(path.join(file), npy_i32(&[1, 2], &[1, 2])).unwrap();
+        }
+        path.display().to_string()
+    });
+    let text = routefuse(&["diff", &folders[0], &folders[1]]).ok();
+    assert!(text.contains("c[:,0:1]  i32[1, 2]: equal, every bit") && text.matches("equal").count() == 3, "{text}");
+    let input = format!("ids={}", dir.path().join("x.safetensors:a/a:b.npy").display());
+    routefuse(&["run", &example("c_pack"), "--seed", "1", "--in", &input]).fails(1, &["RF0605", "is 8, not 2"]);
+}
+
+/// Tensors that cannot tie differ, and that is no error.
+#[test]
+fn ties_of_other_shapes_are_differences() {
+    let dir = folder();
+    let (a, b) = (ids(&dir, "a.npy", &[2, 1], &[1, 0]), ids(&dir, "b.npy", &[2, 2], &[2, 0, 1, 1]));
+    let scores = floats(&dir, "scores.npy", &[2, 4], &[0.5; 8]);
+    let ran = routefuse(&["diff", &a, &b, "--allow-ties", "--scores", &scores]);
+    assert!(differs(&ran).ends_with("i32[2, 1] and i32[2, 2]\n"), "{ran:?}");
+}
+
 #[test]
 fn bad_input() {
     let dir = folder();
@@ -144,7 +189,17 @@ fn bad_input() {
     let set = safetensors(&dir, "set.safetensors", &[("x", "I32", &[1], vec![0; 4])]);
     let empty = folder();
     let diff = |args: &[&str]| routefuse(&[&["diff"], args].concat());
-    diff(&[&a, "no/such.npy"]).fails(1, &["RF0701", "cannot read `no/such.npy`"]);
+    let forms = "a tensor is a.npy or a.safetensors:NAME";
+    diff(&[&a, "no/such.npy"]).fails(1, &["RF0701", "cannot read `no/such.npy`", forms]);
+    diff(&[&a, "no/such.safetensors"]).fails(1, &["RF0701", "cannot read `no/such.safetensors`", forms]);
+    diff(&[&a, &a, "--scores", &set]).fails(1, &["RF0704", "names no tensor", "the keys are x"]);
+    let f64 = safetensors(&dir, "f64.safetensors", &[("x", "F64", &[1], vec![0; 8])]);
+    diff(&[&f64, &f64]).fails(1, &["RF0703", "tensor `x` is F64"]);
+    // Options that nothing would read.
+    diff(&[&a, &a, "--ids", "a"]).fails(1, &["RF0704", "`--ids` names one of many tensors", "--scores"]);
+    diff(&[&a, &a, "--weights", "a"]).fails(1, &["RF0704", "`--weights` names one of many tensors"]);
+    diff(&[&set, &set, "--weights", "x"]).fails(1, &["RF0704", "the weights are of no ids", "--ids"]);
+    diff(&[&set, &set, "--ids", "x"]).fails(1, &["RF0704", "nothing tells which rows of the ids `x` tie"]);
     diff(&[&a, &text]).fails(1, &["RF0703", "does not begin with the numpy magic"]);
     diff(&[&a, &set]).fails(1, &["RF0704", "is one tensor, and", "has several", "compare one with one"]);
     diff(&[&a, &format!("{set}:y")]).fails(1, &["RF0704", "has no tensor `y`", "it has x"]);
