@@ -3,7 +3,7 @@
 //! The schemas are JSON Schema, draft 2020-12, and use a part of it: `type`, `properties`, `required`, `additionalProperties`,
 //! `items`, `enum` and `minimum`. What stands in them besides is refused here, so that nothing in them goes unchecked.
 
-use crate::program::{command, ran};
+use crate::program::{command, ran, routefuse};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -142,10 +142,9 @@ fn every_command_has_a_schema() {
 fn schemas_are_strict() {
     fn strict(schema: &Value, at: &str) {
         if let Some(properties) = schema.get("properties") {
-            assert!(
-                schema.get("additionalProperties").is_some(),
-                "{at}: other properties are neither refused nor allowed"
-            );
+            // A schema of others says what they are; `true` says nothing.
+            let others = &schema["additionalProperties"];
+            assert!(*others == false || others.is_object(), "{at}: other properties are not refused");
             for (name, rule) in properties.as_object().unwrap() {
                 let said = rule["description"].as_str().is_some_and(|d| d.len() > 3);
                 assert!(said, "{at}.{name} is not described");
@@ -160,6 +159,28 @@ fn schemas_are_strict() {
         assert!(schema["title"].as_str().is_some_and(|t| t.starts_with("routefuse ")), "{file}");
         strict(&schema, &file);
     }
+}
+
+/// Whatever `explain` may say of a graph is in its schema: why there is more than one kernel, no rows, rows of two dims.
+#[test]
+fn what_explain_prints() {
+    let dir = crate::program::folder();
+    let explain = |graph: &str| routefuse(&["explain", graph, "--json"]).json();
+    for name in ["e_post_chain", "rope_neox", "waterfill", "d_copy_back", "recorder"] {
+        explain(&crate::program::example(name));
+    }
+    let of = |text: &str| explain(&crate::program::file(&dir, "g.route", text));
+    let no_rows = of("route 1\ngraph @g {\n  input %x : f32[8]\n  %y = neg %x\n  output y = %y\n}\n");
+    assert!(no_rows["kernels"][0]["rows"].is_null(), "{no_rows}");
+    let two =
+        of("route 1\ngraph @g {\n  dim T\n  dim N\n  input %x : f32[T, 8]\n  input %z : f32[N, 8]\n  %y = neg %x\n  \
+                  %w = neg %z\n  output y = %y\n  output w = %w\n}\n");
+    assert_eq!((&two["after"]["by_dim"][1]["dim"], &two["cuts"][0]["kind"]), (&"N".into(), &"rows".into()), "{two}");
+    // A table that other rows make, and an input that is overwritten while it is read at other places.
+    let cut = of("route 1\ngraph @g {\n  dim T\n  input %x : f32[T, 8]\n  input %i : i32[T]\n  %e = exp %x\n  \
+                  %y = gather %e, %i, %i\n  output y = %y\n  output e = %e in_place(x)\n}\n");
+    let kinds: Vec<&str> = cut["cuts"].as_array().unwrap().iter().filter_map(|c| c["kind"].as_str()).collect();
+    assert!(kinds.contains(&"computed_table"), "{kinds:?}");
 }
 
 /// Outputs of commands that no other test asks for JSON. Those of the others are checked where they are asked for.
