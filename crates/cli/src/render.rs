@@ -23,7 +23,12 @@ pub fn failure(failure: &Failure, colour: Colour) {
     } else {
         GraphicalTheme::unicode_nocolor()
     };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
+    // Names such as `gfx12-generic` are copied out of a message: they stay whole.
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(100)
+        .with_links(false)
+        .with_word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .with_break_words(false);
     let mut text = String::new();
     match failure {
         Failure::InSource { name, source, diagnostics } => {
