@@ -2,7 +2,7 @@
 //!
 //! A page is a file of Markdown beside this one, `pages/RF0102.md`, in four parts: sentences, `## Example`, `## Message` and
 //! `## Cure`. Code blocks say by their kind how a test runs them: `route` and `json` are graphs, `sh` are commands of the
-//! program; `text` is not run.
+//! program, `rust,ignore` is part of a program in Rust; `text` is not run.
 
 use super::Code;
 
@@ -41,24 +41,33 @@ pub enum ExampleKind {
     Json,
     /// Commands of a shell, in a folder in which `examples` is the one of the repository.
     Commands,
+    /// Part of a program in Rust. `plan` is a prepared plan of the host, and `graph()` its graph, where the example makes none.
+    Rust,
     /// Words.
     Words,
 }
 
 impl ExampleKind {
-    /// The word behind the fence of a code block.
+    /// What it is, as one word: `route`, `json`, `sh`, `rust` or `text`.
+    pub fn name(self) -> &'static str {
+        if self == ExampleKind::Rust { "rust" } else { self.fence() }
+    }
+
+    /// The words behind the fence of a code block.
     pub fn fence(self) -> &'static str {
         match self {
             ExampleKind::Route => "route",
             ExampleKind::Json => "json",
             ExampleKind::Commands => "sh",
+            // It is run as part of a test, and is no program by itself.
+            ExampleKind::Rust => "rust,ignore",
             ExampleKind::Words => "text",
         }
     }
 
     fn of_fence(fence: &str) -> Option<ExampleKind> {
-        use ExampleKind::{Commands, Json, Route, Words};
-        [Route, Json, Commands, Words].into_iter().find(|kind| kind.fence() == fence)
+        use ExampleKind::{Commands, Json, Route, Rust, Words};
+        [Route, Json, Commands, Rust, Words].into_iter().find(|kind| kind.fence() == fence)
     }
 }
 
@@ -144,7 +153,8 @@ pub fn reference() -> String {
     let mut text = String::from(
         "<!-- A test writes this file from `ir/src/diag/pages/`. -->\n\n# Error codes\n\nEvery error has a stable code. \
          `routefuse code RF0102` prints the page of one in a terminal. Commands are run in a folder in which `examples` is the \
-         one of the repository.\n",
+         one of the repository. Parts of programs are in Rust: `plan` is a prepared plan of the host, for a graph with an input \
+         `ids` and an output `y` of two columns of `i32`.\n",
     );
     for group in Group::ALL {
         text.push_str(&format!("\n## {}: {}\n", group.prefix, group.title));

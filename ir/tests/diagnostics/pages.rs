@@ -1,5 +1,5 @@
 //! The pages of codes: every example that is a graph gives its code with the message on the page, and what is mended does not.
-//! Commands are run by the tests of the program.
+//! Commands are run by the tests of the program, and parts of programs by the suite of `tests`.
 
 use routefuse_ir::diag::{Example, ExampleKind, Page, reference};
 use routefuse_ir::{Code, Diagnostics, json, text};
@@ -8,27 +8,13 @@ use std::path::{Path, PathBuf};
 /// Codes whose examples are words, each with why no test runs it. The list may only become shorter.
 const NOT_RUN: &[(&str, &str)] = &[
     ("RF0501", "a defect: no graph gives it"),
-    ("RF0603", "a view of a program's memory: the program reads files, which say RF0705"),
-    ("RF0604", "a view of a program's memory: the program reads files, which say RF0705"),
-    ("RF0607", "a view of a program's memory"),
-    ("RF0608", "a view of a program's memory"),
-    ("RF0609", "a view of a program's memory"),
-    ("RF0611", "two devices"),
-    ("RF0612", "a view of a program's memory"),
-    ("RF0613", "a view of a program's memory"),
     ("RF0802", "a defect: no graph gives it"),
     ("RF0803", "a processor without a feature that code needs"),
     ("RF0804", "a defect: no graph gives it"),
-    ("RF0805", "a file of machine code that is changed with its hash"),
-    ("RF0806", "a GPU"),
     ("RF0807", "a GPU"),
     ("RF0808", "a GPU whose driver fails"),
-    ("RF0810", "a program that seals its engine"),
-    ("RF0812", "a program without a compiler"),
     ("RF0815", "a defect: what verifies has kernels"),
-    ("RF0816", "a signal while something is compiled"),
     ("RF0901", "a defect: no graph gives it"),
-    ("RF1001", "a program: the command line refuses the name before"),
 ];
 
 fn checked(example: Example) -> Option<Result<(), Diagnostics>> {

@@ -10,6 +10,7 @@ mod chosen_amd;
 mod combinations;
 mod corpus;
 mod differential;
+mod error_pages;
 mod gpu;
 mod hip;
 mod hsaco;

@@ -61,8 +61,8 @@ fn machine(page: &Page) -> Value {
     let Page { code, meaning, example, message, cure, mended } = page;
     json!({
         "code": code.as_str(), "summary": code.summary(), "meaning": meaning, "message": message, "cure": cure,
-        "example": { "kind": example.kind.fence(), "text": example.text },
-        "mended": mended.map(|mended| json!({ "kind": mended.kind.fence(), "text": mended.text })),
+        "example": { "kind": example.kind.name(), "text": example.text },
+        "mended": mended.map(|mended| json!({ "kind": mended.kind.name(), "text": mended.text })),
     })
 }
 
