@@ -2,6 +2,7 @@
 #include "lld/Common/CommonLinkerContext.h"
 #include "lld/Common/Driver.h"
 #include "llvm/Config/llvm-config.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 #include "mlir/CAPI/IR.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -13,6 +14,8 @@
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/ROCDL/ROCDLToLLVMIRTranslation.h"
 
+#include <csignal>
+#include <memory>
 #include <string>
 
 LLD_HAS_DRIVER(elf)
@@ -39,12 +42,44 @@ extern "C" void routefuse_register_rocdl(MlirDialectRegistry raw) {
   mlir::registerROCDLDialectTranslation(registry);
 }
 
+namespace {
+// Signals belong to the program that compiles. LLVM takes fifteen of them, to remove a file that is half written when the
+// process dies, and gives the thread another stack for them. This gives both back, but for what another thread has done
+// to them within these milliseconds.
+class Signals {
+public:
+  Signals() {
+    stack_t own = {};
+    if (sigaltstack(nullptr, &before) != 0 || (before.ss_flags & SS_ONSTACK))
+      return;
+    // LLVM takes what is there if it is as large as this, and else allocates one at every link, and keeps it.
+    own.ss_size = static_cast<std::size_t>(MINSIGSTKSZ) + 64 * 1024;
+    stack = std::make_unique<char[]>(own.ss_size);
+    own.ss_sp = stack.get();
+    lent = sigaltstack(&own, nullptr) == 0;
+  }
+  ~Signals() {
+    llvm::sys::unregisterHandlers();
+    if (lent)
+      sigaltstack(&before, nullptr);
+  }
+  Signals(const Signals &) = delete;
+  Signals &operator=(const Signals &) = delete;
+
+private:
+  stack_t before = {};
+  std::unique_ptr<char[]> stack;
+  bool lent = false;
+};
+} // namespace
+
 // Runs ld.lld with `argc` arguments (the program name first). Everything it would print goes to `sink` once, at the
 // end. Returns 0 on success. Not re-entrant: the caller holds a lock.
 extern "C" int routefuse_lld(const char *const *argv, size_t argc, void *user,
                              void (*sink)(void *, const char *, size_t)) {
   std::string text;
   llvm::raw_string_ostream stream(text);
+  Signals signals;
   bool ok = lld::elf::link(llvm::ArrayRef<const char *>(argv, argc), stream, stream, /*exitEarly=*/false,
                            /*disableOutput=*/false);
   lld::CommonLinkerContext::destroy();
