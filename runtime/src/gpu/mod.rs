@@ -39,6 +39,15 @@ pub enum Suits {
     Own,
 }
 
+/// Who may use memory that a driver knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// This device alone.
+    Device(Device),
+    /// The host and the driver's GPUs: memory of the host that is mapped for them, or memory that the driver moves to and fro.
+    Shared,
+}
+
 /// One launch of one kernel.
 #[derive(Debug)]
 pub struct KernelLaunch<'p, D: Driver> {

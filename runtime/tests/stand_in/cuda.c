@@ -100,12 +100,25 @@ Result cuMemcpyHtoDAsync_v2(unsigned long to, const void *from, size_t bytes, St
 Result cuMemAlloc_v2(unsigned long *address, size_t bytes) {
     CALL;
     *address = (unsigned long)aligned_alloc(256, (bytes + 255) / 256 * 256);
+    add_piece((void *)*address, bytes, (int *)current - contexts);
     return SUCCESS;
 }
 // Nothing is ever there: it begins at 1 GiB.
 Result cuMemAllocAsync(unsigned long *address, size_t bytes, void *stream) { CALL; *address = 1 << 30; return SUCCESS; }
 Result cuMemFreeAsync(unsigned long address, void *stream) { CALL; return SUCCESS; }
-Result cuMemFree_v2(unsigned long address) { CALL; free((void *)address); return SUCCESS; }
+Result cuMemFree_v2(unsigned long address) { CALL; remove_piece((void *)address); free((void *)address); return SUCCESS; }
+// CU_POINTER_ATTRIBUTE_MEMORY_TYPE, _IS_MANAGED and _DEVICE_ORDINAL.
+Result cuPointerGetAttribute(void *value, int attribute, unsigned long address) {
+    CALL;
+    int device = device_of(address);
+    if (device < 0) return INVALID_VALUE;
+    switch (attribute) {
+    case 2: *(unsigned *)value = 2; return SUCCESS;
+    case 8: *(char *)value = 0; return SUCCESS;
+    case 9: *(int *)value = device; return SUCCESS;
+    default: return INVALID_VALUE;
+    }
+}
 Result cuGetErrorName(Result error, const char **name) {
     CALL;
     *name = error == INVALID_PTX       ? "CUDA_ERROR_INVALID_PTX"

@@ -7,6 +7,7 @@ use routefuse_ir::kernel::schedule::Variant;
 use routefuse_runtime::Device;
 use routefuse_runtime::cuda::cudarc::driver::CudaStream;
 use routefuse_runtime::cuda::{Cuda, Gpu, Launch};
+use routefuse_runtime::gpu::Whose;
 use std::ffi::c_void;
 use std::sync::{Arc, OnceLock};
 
@@ -43,6 +44,10 @@ impl Vendor for Cuda {
 
     fn number(ordinal: u32) -> Device {
         Device::Cuda(ordinal)
+    }
+
+    fn whose(address: u64) -> Option<Whose> {
+        routefuse_runtime::cuda::whose(address)
     }
 
     /// "PTX".

@@ -258,12 +258,27 @@ Result hipMalloc(void **address, size_t bytes) {
     char request[64];
     snprintf(request, sizeof request, "register %#lx %#lx", (unsigned long)at, bytes);
     if (emulator && !ask(request, NULL, 0)) return OUT_OF_MEMORY;
+    add_piece(at, bytes, current);
     *address = at;
+    return SUCCESS;
+}
+typedef struct {
+    int type, device;
+    void *device_pointer, *host_pointer;
+    int is_managed;
+    unsigned flags;
+} PointerAttributes;
+Result hipPointerGetAttributes(PointerAttributes *attributes, void *address) {
+    ENTER;
+    int device = device_of((unsigned long)address);
+    // hipMemoryTypeDevice, hipMemoryTypeUnregistered
+    *attributes = (PointerAttributes){.type = device < 0 ? 0 : 2, .device = device < 0 ? 0 : device};
     return SUCCESS;
 }
 Result hipFree(char *address) {
     ENTER;
     if (!address) return SUCCESS;
+    remove_piece(address);
     for (int d = 0; d < stand_in_devices; ++d) drain_device(d);
     char request[64];
     snprintf(request, sizeof request, "unregister %#lx", (unsigned long)address);

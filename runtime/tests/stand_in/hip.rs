@@ -5,6 +5,7 @@ use libloading::os::unix::Library;
 use routefuse_ir::artifact::CodeFormat;
 use routefuse_ir::kernel::schedule::Variant;
 use routefuse_runtime::Device;
+use routefuse_runtime::gpu::Whose;
 use routefuse_runtime::hip::{Gpu, Hip, Launch, Stream};
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -41,6 +42,10 @@ impl Vendor for Hip {
 
     fn number(ordinal: u32) -> Device {
         Device::Hip(ordinal)
+    }
+
+    fn whose(address: u64) -> Option<Whose> {
+        routefuse_runtime::hip::whose(address)
     }
 
     fn code(kernel: &str, variant: Variant, parameters: usize) -> Vec<u8> {

@@ -5,7 +5,7 @@ use crate::vendor::{StandIn, Vendor};
 use routefuse_allocations::{self as allocations, Counting};
 use routefuse_ir::{Code, Diagnostic};
 use routefuse_runtime::Device;
-use routefuse_runtime::gpu::{GpuPlan, Launch};
+use routefuse_runtime::gpu::{Driver, GpuPlan, Launch, Whose};
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -210,4 +210,19 @@ pub fn two_gpus<V: Vendor>() {
     assert_eq!(driver.launched() - launched, 64);
     let on = |device| (launched..launched + 64).filter(|n| driver.launch(*n).device == device).count();
     assert_eq!((on(0), on(1)), (32, 32));
+}
+
+/// A driver knows whose its own memory is, and nothing of the host's.
+pub fn drivers_know_whose_memory_it_is<V: Vendor>() {
+    let _driver = StandIn::<V>::new();
+    for n in [0, 1] {
+        let nothing = V::open(n).driver().nothing();
+        assert_eq!(V::whose(nothing), None, "freed with its GPU");
+        let gpu = V::open(n);
+        let nothing = gpu.driver().nothing();
+        assert_eq!(V::whose(nothing), Some(Whose::Device(V::number(n))));
+        assert_eq!(V::whose(nothing + 63), Some(Whose::Device(V::number(n))));
+    }
+    let on_the_host = 5u64;
+    assert_eq!(V::whose((&raw const on_the_host).addr() as u64), None);
 }

@@ -35,6 +35,7 @@ for_both! {
     launch::small_launches_may_be_dependents;
     launch::what_the_driver_refuses;
     launch::two_gpus;
+    launch::drivers_know_whose_memory_it_is;
     prepare::machine_code_is_kept;
     prepare::bundles;
     prepare::sealed;

@@ -40,6 +40,39 @@ static double launch_ns(unsigned blocks, unsigned threads) {
     return has_clock ? clock_parts[0] + clock_parts[1] * blocks + clock_parts[2] * blocks * threads : 0;
 }
 
+// Memory of the devices: where each piece is, and whose.
+typedef struct {
+    unsigned long at, bytes;
+    int device;
+} Piece;
+static Piece pieces[1024];
+
+// Adds a piece in a place that holds none; one too many is not known.
+static void add_piece(void *at, size_t bytes, int device) {
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < sizeof pieces / sizeof *pieces; ++i)
+        if (!pieces[i].at) {
+            pieces[i] = (Piece){(unsigned long)at, bytes, device};
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+}
+static void remove_piece(void *at) {
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < sizeof pieces / sizeof *pieces; ++i)
+        if (pieces[i].at == (unsigned long)at) pieces[i].at = 0;
+    pthread_mutex_unlock(&lock);
+}
+// Whose an address is; -1 if it is nobody's.
+static int device_of(unsigned long address) {
+    int device = -1;
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < sizeof pieces / sizeof *pieces; ++i)
+        if (pieces[i].at && address - pieces[i].at < pieces[i].bytes) device = pieces[i].device;
+    pthread_mutex_unlock(&lock);
+    return device;
+}
+
 static void note(const Launch *launch) {
     pthread_mutex_lock(&lock);
     stand_in_launches[stand_in_launched++ % LAUNCHES] = *launch;

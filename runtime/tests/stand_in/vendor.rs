@@ -5,7 +5,7 @@ use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
 use routefuse_ir::artifact::CodeFormat;
 use routefuse_ir::kernel::schedule::Variant;
 use routefuse_runtime::Device;
-use routefuse_runtime::gpu::{self, Driver, Gpu};
+use routefuse_runtime::gpu::{self, Driver, Gpu, Whose};
 use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
 use std::path::Path;
@@ -40,6 +40,7 @@ pub trait Vendor: Driver {
     /// The stream, as a launch tells the driver.
     fn raw(stream: &Self::Own) -> *mut c_void;
     fn number(ordinal: u32) -> Device;
+    fn whose(address: u64) -> Option<Whose>;
     /// What the stand-in takes for the code of a kernel.
     fn code(kernel: &str, variant: Variant, parameters: usize) -> Vec<u8>;
     /// The library, loaded once in a process.

@@ -44,11 +44,14 @@ mod replay;
 mod stream;
 mod tensor;
 mod version;
+mod whose;
 
+pub use crate::gpu::Whose;
 pub use cudarc;
 pub use device::{Cuda, GpuInfo};
 pub use replay::Replay;
 pub use version::DriverVersion;
+pub use whose::whose;
 
 use crate::gpu;
 

@@ -75,6 +75,7 @@ calls! {
     ) -> Status;
     hipMalloc(*mut Pointer, usize) -> Status;
     hipFree(Pointer) -> Status;
+    hipPointerGetAttributes(Pointer, *const c_void) -> Status;
     hipMemcpyAsync(Pointer, *const c_void, usize, c_int, Pointer) -> Status;
     hipStreamCreateWithFlags(*mut Pointer, c_uint) -> Status;
     hipStreamDestroy(Pointer) -> Status;

@@ -51,12 +51,15 @@ mod library;
 mod memory;
 mod stream;
 mod target_id;
+mod whose;
 
+pub use crate::gpu::Whose;
 pub use device::{GpuInfo, Hip};
 pub use driver::RawStream;
 pub use library::DriverVersion;
 pub use memory::Memory;
 pub use stream::{Event, Graph, Stream};
+pub use whose::whose;
 
 use crate::gpu;
 
