@@ -3,6 +3,9 @@
 //! glibc has it from 2.36 on. LLVM calls it for names of temporary files, and nothing else that is linked asks for so new a
 //! glibc; with a definition here the module loads where glibc is 2.34.
 
+// Seen by what is linked here alone: no other library takes it for its libc's.
+std::arch::global_asm!(".hidden arc4random");
+
 /// 32 random bits of the operating system's.
 ///
 /// # Safety
