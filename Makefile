@@ -127,6 +127,7 @@ lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny,
 		echo "features of the Python module: $$features"; \
 		cargo clippy $(LOCKED) -p routefuse-python --no-default-features --features "$$features" -- -D warnings; \
 	done
+	cargo clippy $(LOCKED) -p routefuse-c --no-default-features --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) -p routefuse --no-deps --no-default-features --features cuda,hip,remote,svg
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
@@ -144,9 +145,13 @@ snapshots: setup $(PYTHON_ENV) ## Write the snapshots anew, delete stale ones, a
 dist: setup ## Build the stripped program; check its size and what it needs at run time
 	@scripts/dist
 
+.PHONY: c-library
+c-library: setup ## Build libroutefuse for C and C++, with the compiler and without, to target/c, from where `make install` takes it
+	@scripts/c-library $(or $(CARGO_TARGET_DIR),target)/c
+
 .PHONY: install
-install: ## Copy what `make build` has built, with licences and examples: make install PREFIX=/usr/local DESTDIR=
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install $(or $(PROGRAM),$(or $(CARGO_TARGET_DIR),target)/release/routefuse)
+install: ## Copy what `make build` and `make c-library` have built, with licences and examples: make install PREFIX=/usr/local DESTDIR=
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' C_LIBRARY='$(or $(CARGO_TARGET_DIR),target)/c' scripts/install $(or $(PROGRAM),$(or $(CARGO_TARGET_DIR),target)/release/routefuse)
 
 .PHONY: uninstall
 uninstall: ## Take away what `make install` put there, with the same PREFIX and DESTDIR

@@ -30,6 +30,7 @@ fn dependencies_point_one_way() {
         ("routefuse-cli", &["routefuse", "routefuse-report"]),
         ("routefuse-bench", &["routefuse"]),
         ("routefuse-book", &[]),
+        ("routefuse-c", &["routefuse"]),
         ("routefuse-python", &["routefuse"]),
         ("routefuse-allocations", &[]),
         ("routefuse-generate", &["routefuse-ir"]),

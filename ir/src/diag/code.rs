@@ -205,6 +205,11 @@ codes! {
     BadOptionValue = "RF1003";
     /// Options that exclude each other.
     OptionConflict = "RF1004";
+
+    /// What a call of the C interface was given is no handle that is alive.
+    BadHandle = "RF1101";
+    /// What a call of the C interface was given is nothing that it takes.
+    BadCall = "RF1102";
 }
 
 impl Code {

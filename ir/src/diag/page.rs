@@ -140,6 +140,7 @@ impl Group {
         Group { prefix: "RF08", title: "Compiling, loading and launching" },
         Group { prefix: "RF09", title: "Defects" },
         Group { prefix: "RF10", title: "Model presets" },
+        Group { prefix: "RF11", title: "Calls of the C interface" },
     ];
 
     /// Its codes.

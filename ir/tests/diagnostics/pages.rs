@@ -15,6 +15,8 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("RF0808", "a GPU whose driver fails"),
     ("RF0815", "a defect: what verifies has kernels"),
     ("RF0901", "a defect: no graph gives it"),
+    ("RF1101", "a program in C: crates/c/tests/c/refusals.c"),
+    ("RF1102", "a program in C: crates/c/tests/c/refusals.c"),
 ];
 
 fn checked(example: Example) -> Option<Result<(), Diagnostics>> {
