@@ -13,8 +13,14 @@ use routefuse_passes::canonicalise::canonicalise;
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::schedule_of;
 
-const PROFILES: [Profile; 5] =
-    [Profile::ROWS, Profile::FLAT, Profile::RULES, Profile::SMALL_ROWS, Profile { row_ops: 80, ..Profile::ROWS }];
+const PROFILES: [Profile; 6] = [
+    Profile::ROWS,
+    Profile::FLAT,
+    Profile::RULES,
+    Profile::SMALL_ROWS,
+    Profile { row_ops: 80, ..Profile::ROWS },
+    Profile::BINS,
+];
 
 fuzz_target!(|bytes: &[u8]| {
     let mut choices = Choices::of_bytes(bytes);

@@ -28,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let mut choices = Choices::of_bytes(rest);
-    let profile = choices.of(&[Profile::ROWS, Profile::FLAT, Profile { row_ops: 80, ..Profile::ROWS }]);
+    let profile = choices.of(&[Profile::ROWS, Profile::FLAT, Profile { row_ops: 80, ..Profile::ROWS }, Profile::BINS]);
     if let Ok(g) = generate(&mut choices, &profile).graph {
         within_limits(&g);
     }

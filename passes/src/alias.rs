@@ -60,6 +60,14 @@ impl Access {
     }
 }
 
+impl Access {
+    /// The same, of what writes at places that nobody knows beforehand.
+    pub(crate) fn elsewhere(mut self) -> Access {
+        self.reads.iter_mut().for_each(|(_, place)| *place = Place::Elsewhere);
+        self
+    }
+}
+
 /// An input that one of these overwrites while another thread may still read it, if they were one kernel.
 pub(crate) fn conflict<'a>(members: impl Iterator<Item = &'a Access> + Clone) -> Option<usize> {
     members.clone().find_map(|writer| {

@@ -1,6 +1,6 @@
 //! The whole way from a graph to kernels.
 
-use crate::canonicalise::{Expand, Pass, PassReport, canonicalise};
+use crate::canonicalise::{Expand, Pass, PassReport, as_written, canonicalise};
 use crate::explain::{Report, explain};
 use crate::fuse::{Cut, Fusion, fits, fuse_until, unfused};
 use crate::range::Ranges;
@@ -8,8 +8,7 @@ use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::ValueId;
 use routefuse_ir::kernel::schedule::RowShape;
 use routefuse_ir::program::Program;
-use routefuse_ir::visible::visible;
-use routefuse_ir::{Code, Diagnostic, Diagnostics, Graph, NodeId, Op, Verified};
+use routefuse_ir::{Diagnostics, Graph, NodeId, Verified};
 use std::fmt;
 
 /// What changes the kernels that a graph becomes, and nothing else: its text is part of a plan's identity.
@@ -98,7 +97,6 @@ pub fn compile_graph(g: Verified<Graph>, options: &Options) -> Result<Compiled, 
 /// Those of [`compile_graph`]; `RF0816` if it was cancelled.
 pub fn compile_graph_until(g: Verified<Graph>, options: &Options, cancel: &Cancel) -> Result<Compiled, Diagnostics> {
     cancel.check()?;
-    crossing(&g)?;
     let (canonical, passes) = canonicalise(g.clone())?;
     cancel.check()?;
     let kernels = |source: &Verified<Graph>| {
@@ -106,7 +104,7 @@ pub fn compile_graph_until(g: Verified<Graph>, options: &Options, cancel: &Cance
         let proved = |id| ranges.prove_gather(source, id).is_ok();
         if options.fuse { fuse_until(source, proved, cancel) } else { unfused(source, proved) }
     };
-    let mut source = if options.fuse { canonical.clone() } else { g.clone() };
+    let mut source = if options.fuse { canonical.clone() } else { as_written(&g)? };
     let mut fusion = kernels(&source)?;
     if !options.fuse && !fusion.program.steps.iter().all(|step| fits(&step.kernel)) {
         // An operation that is too much for one kernel is one for each operation that it is made of.
@@ -119,27 +117,6 @@ pub fn compile_graph_until(g: Verified<Graph>, options: &Options, cancel: &Cance
     // The launch's arguments are those of the graph as it was written, even if no gather is left that can trap.
     program.has_trap = g.has_trap();
     Ok(Compiled { canonical, program, original: g, source, ops, values, cuts, passes })
-}
-
-/// Reports the first operation that kernels cannot do yet.
-fn crossing(g: &Verified<Graph>) -> Result<(), Diagnostics> {
-    let crosses = |op: &Op| {
-        matches!(
-            op,
-            Op::BinCount { .. }
-                | Op::BinAny { .. }
-                | Op::CountRows
-                | Op::BinStarts { .. }
-                | Op::BinRank { .. }
-                | Op::BinScatter { .. }
-                | Op::BinOf { .. }
-        )
-    };
-    let Some(id) = g.node_ids().find(|id| crosses(&g.node(*id).op)) else { return Ok(()) };
-    let (name, op) = (visible(&g.node(id).name), g.node(id).op.mnemonic());
-    let message = format!("`%{name}` crosses rows (`{op}`), and compiled code cannot do that yet");
-    let help = "the interpreter, `routefuse::ir::interp::run`, can";
-    Err(Diagnostic::new(Code::CrossesRows, message).at(g.node(id).span).within(g.node_text(id)).help(help).into())
 }
 
 impl Compiled {

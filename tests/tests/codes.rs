@@ -48,7 +48,7 @@ fn tests_of(path: &Path) -> String {
 
 #[test]
 fn a_kernel_that_breaks_a_rule_is_a_defect_of_the_compiler() {
-    let store = Store { param: ParamId(0), value: ValueId(0), add_at: None };
+    let store = Store { param: ParamId(0), value: ValueId(0), add_at: None, put_at: None };
     let kernel = Kernel { name: "k".to_owned(), stores: vec![store], ..Kernel::default() };
     let Err(errors) = kernel.verify() else { panic!("a store of nothing to nowhere is valid") };
     assert_eq!(

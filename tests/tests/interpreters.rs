@@ -10,6 +10,9 @@ const GRAPHS: u64 = 8_000;
 /// Graphs with operations on rows, one launch of each.
 const ROW_GRAPHS: u64 = 5_000;
 
+/// Graphs that cross rows, one launch of each.
+const BIN_GRAPHS: u64 = 1_000;
+
 fn interpreters(profile: &Profile, graphs: u64, launches: usize, (number, shards): (u64, u64)) {
     let seeds = shard(graphs, number, shards);
     println!("graphs of seeds {seeds:?}");
@@ -36,4 +39,8 @@ shards! { Profile::FLAT, GRAPHS, 2, 8:
 
 shards! { Profile::ROWS, ROW_GRAPHS, 1, 8:
     rows_1 0 rows_2 1 rows_3 2 rows_4 3 rows_5 4 rows_6 5 rows_7 6 rows_8 7
+}
+
+shards! { Profile::BINS, BIN_GRAPHS, 1, 2:
+    bins_1 0 bins_2 1
 }

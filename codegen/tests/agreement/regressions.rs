@@ -42,7 +42,7 @@ fn pointwise(ops: &[ScalarOp], dtype: DType, to: DType) -> Case {
         rows: Some(rows),
         params: vec![param("x", Role::Input, dtype), param("out", Role::Output, to)],
         values,
-        stores: vec![Store { param: ParamId(1), value: last, add_at: None }],
+        stores: vec![Store { param: ParamId(1), value: last, add_at: None, put_at: None }],
     };
     let schedule = |threads, width| Schedule::Flat {
         threads,

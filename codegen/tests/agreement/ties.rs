@@ -53,7 +53,7 @@ fn selection(dtype: DType, (segments, width, k): (u64, u64, u64), lanes: u32, se
         param("columns", Role::Output, DType::I32, chosen),
         param("mask", Role::Output, DType::Bool, all),
     ];
-    let store = |i: u32| Store { param: ParamId(i + 1), value: ValueId(i + 6), add_at: None };
+    let store = |i: u32| Store { param: ParamId(i + 1), value: ValueId(i + 6), add_at: None, put_at: None };
     let kernel = Kernel {
         name: "selection".to_owned(),
         symbols: vec!["T".to_owned()],

@@ -100,7 +100,11 @@ impl Coverage {
             *self.counts.entry((kind(&value.kind), value.dtype, class(space))).or_insert(0) += 1;
         }
         for store in &k.stores {
-            self.note(if store.add_at.is_some() { "adding store" } else { "store" });
+            self.note(match (store.add_at, store.put_at) {
+                (Some(_), _) => "adding store",
+                (None, Some(_)) => "putting store",
+                (None, None) => "store",
+            });
         }
         if k.error_word().is_some() {
             self.note("error word");

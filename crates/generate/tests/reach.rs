@@ -91,6 +91,12 @@ fn graphs_with_operations_on_rows() {
 }
 
 #[test]
+fn graphs_with_operations_on_bins() {
+    let coverage = seeded(&Profile::BINS, 2000);
+    check("bins", &coverage, &[all(), SPECIAL.to_vec()].concat(), &Floor { each: 5, dtypes: 300, classes: 1000 });
+}
+
+#[test]
 fn graphs_for_printers_and_parsers() {
     let coverage = listed(&Profile::TEXT, 500, 800);
     check("text", &coverage, &[all(), SPECIAL.to_vec()].concat(), &Floor { each: 5, dtypes: 252, classes: 1306 });

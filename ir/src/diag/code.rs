@@ -191,8 +191,6 @@ codes! {
     Cancelled = "RF0816";
     /// A graph cannot be exported in this form.
     CannotExport = "RF0817";
-    /// The graph crosses rows, and the target cannot do that yet.
-    CrossesRows = "RF0818";
 
     /// A defect in routefuse.
     Internal = "RF0901";

@@ -8,10 +8,12 @@ use crate::dtype::DType;
 use crate::tensor_type::TensorType;
 
 /// The most bins there may be: their counts are one row of a kernel, and rows are no wider.
-pub const MAX_BINS: u64 = MAX_TOPK_WIDTH;
+pub const MAX_BINS: u64 = 16_384;
+
+const _: () = assert!(MAX_BINS <= MAX_TOPK_WIDTH);
 
 /// The most items of an operation on bins, and the most places: counts, ranks and starts are `i32`.
-pub const MAX_ITEMS: u64 = i32::MAX as u64;
+pub const MAX_ITEMS: u64 = 2_147_483_647;
 
 impl Cx<'_> {
     pub(super) fn bin_count(&self, bins: u64) -> Inferred {

@@ -4,7 +4,7 @@ use super::bind::{Declared, bind, interpretable};
 use super::kernel::POISON;
 use super::{Outcome, kernel};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::kernel::Role;
+use crate::kernel::{Param, Role};
 use crate::layout::Alias;
 use crate::program::{Buffer, Program, Step};
 use crate::tensor::Tensor;
@@ -110,9 +110,12 @@ impl Memory<'_> {
             }
         }
         let outcome = kernel::run(k, &symbols, &inputs)?;
-        let written = k.params.iter().zip(&step.buffers).filter(|(p, _)| p.role == Role::Output).map(|(_, b)| *b);
-        for (buffer, tensor) in written.zip(outcome.outputs) {
-            self.write(program, buffer, tensor).map_err(|p| defect(program, &format!("kernel `{}` {p}", k.name)))?;
+        // What lies in a buffer that it was itself is written on.
+        let goes_on = |p: &Param, b: &Buffer| p.aliases.is_some_and(|a| step.buffers[a.0 as usize] == *b);
+        let written = k.params.iter().zip(&step.buffers).filter(|(p, _)| p.role == Role::Output);
+        for ((param, buffer), tensor) in written.zip(outcome.outputs) {
+            self.write(program, *buffer, tensor, goes_on(param, buffer))
+                .map_err(|p| defect(program, &format!("kernel `{}` {p}", k.name)))?;
         }
         Ok(outcome.trapped)
     }
@@ -131,14 +134,14 @@ impl Memory<'_> {
         }
     }
 
-    fn write(&mut self, program: &Program, buffer: Buffer, tensor: Tensor) -> Result<(), String> {
+    fn write(&mut self, program: &Program, buffer: Buffer, tensor: Tensor, goes_on: bool) -> Result<(), String> {
         let owned = match buffer {
             Buffer::Output(i) => self.outputs.get_mut(i),
             Buffer::Intermediate(i) => self.intermediates.get_mut(i),
             Buffer::Input(_) | Buffer::ErrorWord => None,
         };
         let owned = owned.ok_or_else(|| format!("writes {buffer:?}, which it cannot"))?;
-        if owned.written {
+        if owned.written && !goes_on {
             return Err(format!("writes {buffer:?} again"));
         }
         if (owned.tensor.dtype(), owned.tensor.shape()) != (tensor.dtype(), tensor.shape()) {

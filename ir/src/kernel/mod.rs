@@ -67,18 +67,27 @@ pub struct Param {
 pub struct Store {
     /// The output.
     pub param: ParamId,
-    /// The value. Without `add_at`: as many columns as the output, or one, and every element is written once.
+    /// The value. Without an index: as many columns as the output, or one, and every element is written once.
     pub value: ValueId,
     /// With an index, an integer: for every row and column of the two (one column serves all), the value is added,
     /// atomically, to the element of the output that the index names, if there is one; wraps. The output has rank 1, is an
     /// integer, lies in the input that it aliases and keeps what is there; adding 0 touches nothing.
     pub add_at: Option<ValueId>,
+    /// With an index, an integer: for every row and column of the two (one column serves all), the value is the element of the
+    /// output that the index names, if there is one. No two name the same. The output has one dim, lies in the input that it
+    /// aliases and keeps what is elsewhere.
+    pub put_at: Option<ValueId>,
 }
 
 impl Store {
+    /// The index of the element that is added to or put, where it is not the row's and column's own.
+    pub fn element(&self) -> Option<ValueId> {
+        self.add_at.or(self.put_at)
+    }
+
     /// What it asks for: the value, and the index that it adds at.
     pub fn operands(&self) -> impl Iterator<Item = ValueId> + use<> {
-        std::iter::once(self.value).chain(self.add_at)
+        std::iter::once(self.value).chain(self.element())
     }
 }
 
@@ -133,9 +142,9 @@ impl Kernel {
         Space { per_row, cols: ty.row_elements().unwrap_or(0) }
     }
 
-    /// The columns that a store goes through: those of its output, or of the value and the index that it adds at.
+    /// The columns that a store goes through: those of its output, or of the value and the index of its element.
     pub fn store_cols(&self, store: &Store) -> u64 {
-        match store.add_at {
+        match store.element() {
             None => self.param_space(store.param).cols,
             Some(index) => self.value(index).space.cols.max(self.value(store.value).space.cols),
         }
@@ -144,6 +153,11 @@ impl Kernel {
     /// Whether some stored value depends on a row value, so that lanes have to work together on a row.
     pub fn has_row_values(&self) -> bool {
         self.values.iter().any(|v| v.kind.is_row_value())
+    }
+
+    /// Whether rows have to be done one after the other, by one who has all of them: a value depends on earlier rows.
+    pub fn is_ordered(&self) -> bool {
+        self.values.iter().any(|v| v.kind.row_value().is_some_and(|row| row.op.crosses_rows()))
     }
 
     /// The error word, if a gather traps.

@@ -99,10 +99,11 @@ fn write(k: &Kernel, f: &mut dyn Write, names: bool, order: &[ValueId]) -> fmt::
         let row = if *per_row { "row" } else { "all" };
         writeln!(f, "  v{i} = {} : {dtype} {row}x{cols}{}", kind_text(kind, *dtype, &numbers, names), note(name))?;
     }
-    for Store { param, value, add_at } in stores {
-        match add_at {
-            None => writeln!(f, "  store v{} to p{}", numbers.get(*value), param.0)?,
-            Some(at) => writeln!(f, "  add v{} to p{} at v{}", numbers.get(*value), param.0, numbers.get(*at))?,
+    for Store { param, value, add_at, put_at } in stores {
+        match (add_at, put_at) {
+            (None, None) => writeln!(f, "  store v{} to p{}", numbers.get(*value), param.0)?,
+            (None, Some(at)) => writeln!(f, "  put v{} to p{} at v{}", numbers.get(*value), param.0, numbers.get(*at))?,
+            (Some(at), _) => writeln!(f, "  add v{} to p{} at v{}", numbers.get(*value), param.0, numbers.get(*at))?,
         }
     }
     writeln!(f, "}}")
@@ -165,5 +166,6 @@ fn row_op_text(op: RowOp) -> String {
         RowOp::Reduce(_) | RowOp::CumSum => String::new(),
         RowOp::TopK { k, candidates, order } => format!(" k={k} {} by_{}", candidates.name(), order.name()),
         RowOp::TopKMask { k, candidates } => format!(" k={k} {}", candidates.name()),
+        RowOp::Rank { bins } => format!(" bins={bins}"),
     }
 }

@@ -102,6 +102,12 @@ pub enum RowOp {
         /// Which keys count.
         candidates: Candidates,
     },
+    /// For each column, an id, how many columns before it, of this row and of all rows before, have the same id: `i32`, −1 of an
+    /// id outside `[0, bins)`. The segment is the whole row.
+    Rank {
+        /// How many ids are told apart.
+        bins: u64,
+    },
 }
 
 impl RowOp {
@@ -112,6 +118,7 @@ impl RowOp {
             RowOp::CumSum => "cumsum",
             RowOp::TopK { .. } => "topk",
             RowOp::TopKMask { .. } => "topk_mask",
+            RowOp::Rank { .. } => "bin_rank",
         }
     }
 
@@ -119,7 +126,7 @@ impl RowOp {
     pub fn columns(self, width: u64) -> u64 {
         match self {
             RowOp::Reduce(_) => 1,
-            RowOp::CumSum | RowOp::TopKMask { .. } => width,
+            RowOp::CumSum | RowOp::TopKMask { .. } | RowOp::Rank { .. } => width,
             RowOp::TopK { k, .. } => k,
         }
     }
@@ -132,6 +139,7 @@ impl RowOp {
             RowOp::Reduce(_) | RowOp::CumSum => (operand, operand.is_int() || operand == DType::F32),
             RowOp::TopK { k, .. } => (DType::I32, is_key && (1..=width).contains(&k)),
             RowOp::TopKMask { k, .. } => (DType::Bool, is_key && (1..=width).contains(&k)),
+            RowOp::Rank { bins } => (DType::I32, operand.is_int() && bins > 0),
         };
         fits.then_some(result)
     }
@@ -140,8 +148,13 @@ impl RowOp {
     pub fn selects(self) -> bool {
         match self {
             RowOp::TopK { .. } | RowOp::TopKMask { .. } => true,
-            RowOp::Reduce(_) | RowOp::CumSum => false,
+            RowOp::Reduce(_) | RowOp::CumSum | RowOp::Rank { .. } => false,
         }
+    }
+
+    /// Whether it depends on the rows before.
+    pub fn crosses_rows(self) -> bool {
+        matches!(self, RowOp::Rank { .. })
     }
 }
 

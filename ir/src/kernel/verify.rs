@@ -96,7 +96,12 @@ impl Kernel {
                 let per_row = space(*value).per_row || space(*index).per_row;
                 (dtype(*value), Space { per_row, cols: space(*index).cols })
             }
-            ValueKind::RowValue(row) => row_value(row, space(row.value), dtype(row.value))?,
+            ValueKind::RowValue(row) => {
+                let (dtype, space) = row_value(row, space(row.value), dtype(row.value))?;
+                // What is the same in every row has another rank in each, unless there is one row.
+                let per_row = space.per_row || (row.op.crosses_rows() && v.space.per_row && self.rows.is_some());
+                (dtype, Space { per_row, ..space })
+            }
         })
     }
 
@@ -153,8 +158,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Whether a store may add at this index.
-    fn adds(&self, store: &Store, index: ValueId) -> bool {
+    /// Whether a store may add to the element of this index, or put it.
+    fn reaches(&self, store: &Store, index: ValueId) -> bool {
         let (param, value) = (self.param(store.param), self.value(store.value));
         let cols = self.store_cols(store);
         self.values.get(index.0 as usize).is_some_and(|i| {
@@ -163,9 +168,10 @@ impl Kernel {
         }) && param.role == Role::Output
             && param.aliases.is_some()
             && param.ty.shape.len() == 1
-            && param.ty.row_symbol().is_none()
             && param.ty.dtype == value.dtype
-            && matches!(value.dtype, DType::I32 | DType::U32 | DType::I64 | DType::U64)
+            && (store.put_at.is_some() != store.add_at.is_some())
+            && (store.put_at.is_some() || param.ty.row_symbol().is_none())
+            && (store.put_at.is_some() || matches!(value.dtype, DType::I32 | DType::U32 | DType::I64 | DType::U64))
     }
 
     fn check_stores(&self, problems: &mut Vec<String>) {
@@ -175,9 +181,10 @@ impl Kernel {
                 continue;
             };
             let space = self.param_space(s.param);
-            if let Some(index) = s.add_at {
-                if !self.adds(s, index) {
-                    problems.push(format!("store {i} adds what does not fit p{}", s.param.0));
+            if let Some(index) = s.element() {
+                if !self.reaches(s, index) {
+                    let does = if s.add_at.is_some() { "adds" } else { "puts" };
+                    problems.push(format!("store {i} {does} what does not fit p{}", s.param.0));
                 }
                 continue;
             }
@@ -204,6 +211,9 @@ fn row_value(row: &RowValue, operand: Space, dtype: DType) -> Result<(DType, Spa
     let RowValue { op, width, .. } = *row;
     if width == 0 || !operand.cols.is_multiple_of(width) {
         return Err(format!("segments of {width} columns of {}", operand.cols));
+    }
+    if op.crosses_rows() && operand.cols != width {
+        return Err("crosses rows in segments of them".to_owned());
     }
     let dtype = op.dtype(dtype, width).ok_or("a row value of an operand that it does not take")?;
     let cols = (operand.cols / width).saturating_mul(op.columns(width));

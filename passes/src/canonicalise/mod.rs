@@ -47,7 +47,7 @@ mod tests;
 pub use algebra::Algebra;
 pub use cse::Cse;
 pub use dce::Dce;
-pub use expand::Expand;
+pub use expand::{Expand, ExpandBins};
 pub use fold::Fold;
 pub use movement::Movement;
 
@@ -118,6 +118,16 @@ pub fn canonicalise_watched(
         }
     }
     Ok((g.verify().map_err(|d| defect(d, "canonicalise"))?, reports))
+}
+
+/// The graph as it was written, but for operations on bins that no kernel has: see [`ExpandBins`].
+///
+/// # Errors
+/// Only by a defect of this crate (`RF0901`).
+pub fn as_written(g: &Verified<Graph>) -> Result<Verified<Graph>, Diagnostics> {
+    let mut written = g.clone().into_inner();
+    ExpandBins.run(&mut written);
+    written.verify().map_err(|d| defect(d, ExpandBins.name()))
 }
 
 /// What is broken, and by whom.

@@ -7,7 +7,7 @@ mod traffic;
 pub use lanes::{LaneIs, Phase, ScheduleLanes, ShapeLanes, SpreadLanes, Word};
 pub use traffic::Traffic;
 
-use crate::canonicalise::PassReport;
+use crate::canonicalise::{PassReport, as_written};
 use crate::fuse::{Cut, Fusion, unfused};
 use crate::range::Ranges;
 use crate::schedule::{self, schedule_of};
@@ -184,8 +184,9 @@ pub fn explain(
     fusion: &Fusion,
     passes: &[PassReport],
 ) -> Result<Report, Diagnostics> {
-    let ranges = Ranges::of(original);
-    let before = unfused(original, |id| ranges.prove_gather(original, id).is_ok())?;
+    let written = as_written(original)?;
+    let ranges = Ranges::of(&written);
+    let before = unfused(&written, |id| ranges.prove_gather(&written, id).is_ok())?;
     let names: HashSet<&str> = original.nodes().map(|n| n.name.as_str()).collect();
     let order = original.topological().unwrap_or_default();
     let held: Vec<HashSet<&str>> = fusion.ops.iter().map(|ops| user_names(canonical, ops, &names)).collect();

@@ -15,6 +15,18 @@ pub enum Reason {
         /// The gather.
         gather: String,
     },
+    /// A value is made of all rows: what asks for it begins when all of them are done.
+    AllRows {
+        /// What is stored.
+        value: String,
+    },
+    /// Every row of `user` asks for the value of all rows before it, and so it is computed once and kept.
+    EarlierRows {
+        /// What is stored instead.
+        value: String,
+        /// Who asks.
+        user: String,
+    },
     /// In one kernel, one element of `user` would evaluate its operands too often.
     Recomputation {
         /// What is stored instead.
@@ -94,6 +106,12 @@ impl fmt::Display for Reason {
         match self {
             Reason::ComputedTable { table, gather } => {
                 write!(f, "%{table} is in memory: the gather %{gather} reads rows of it that are not its own")
+            }
+            Reason::AllRows { value } => {
+                write!(f, "%{value} is in memory: it is made of all rows, and what asks for it begins behind the last")
+            }
+            Reason::EarlierRows { value, user } => {
+                write!(f, "%{value} is in memory: each row of %{user} asks for that of all rows before it")
             }
             Reason::Recomputation { value, user, budget } => write!(
                 f,

@@ -2,7 +2,7 @@
 
 use super::cut::Reason;
 use super::walk::walk;
-use crate::lower::cone::{pulled, table};
+use crate::lower::cone::{cone, pulled, table};
 use crate::lower::rowwise::Rowwise;
 use routefuse_ir::graph::NodeId;
 use routefuse_ir::op::Op;
@@ -39,11 +39,23 @@ pub(super) fn materialise(
     for id in
         rowwise.order.iter().copied().filter(|id| live[id.index()] && rowwise.is_op(*id) && rowwise.at(*id).cols > 0)
     {
+        let is_starts = |t: NodeId| matches!(rowwise.node(t).op, Op::BinStarts { .. });
         if let Some(t) = table(rowwise, id)
             && memory[t.index()].is_none()
-            && rowwise.at(t).rows.is_some()
+            && (rowwise.at(t).rows.is_some() || is_starts(t))
         {
             give(memory, t, Reason::ComputedTable { table: name(t), gather: name(id) });
+        }
+        for again in asked_again(rowwise, id) {
+            let made = source(rowwise, memory, *again);
+            if memory[made.index()].is_none() && needs_rows(rowwise, memory, made) {
+                give(memory, made, Reason::EarlierRows { value: name(made), user: name(id) });
+            }
+        }
+        let only_stored =
+            rowwise.graph.users(id).is_empty() && rowwise.graph.outputs.iter().filter(|o| o.node == id).count() == 1;
+        if rowwise.goes_on_from(id).is_some() && memory[id.index()].is_none() && !only_stored {
+            give(memory, id, Reason::AllRows { value: name(id) });
         }
         let bound = |memory: &[Option<Buffer>], o: NodeId| {
             if memory[o.index()].is_some() { 1 } else { bounds[o.index()] }
@@ -68,6 +80,22 @@ pub(super) fn materialise(
             }
         };
     }
+}
+
+/// The operands of which a kernel that goes through rows in order would have to know those of earlier rows.
+fn asked_again<'r>(rowwise: &'r Rowwise, id: NodeId) -> &'r [NodeId] {
+    let operands = &rowwise.at(id).operands;
+    match rowwise.node(id).op {
+        Op::BinRank { .. } => &operands[..1],
+        Op::BinScatter { .. } => &operands[..2],
+        _ => &[],
+    }
+}
+
+/// Whether a kernel that makes the value computes something of whole rows.
+fn needs_rows(rowwise: &Rowwise, memory: &[Option<Buffer>], id: NodeId) -> bool {
+    let computed = |id: &NodeId| memory[id.index()].is_none() && rowwise.is_row_op(*id);
+    cone(rowwise, memory, std::iter::once(id)).iter().any(computed)
 }
 
 /// The value that a chain of movements moves: what is worth storing. A gather within the row is one of them if others ask for

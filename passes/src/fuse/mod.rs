@@ -23,6 +23,7 @@ pub use materialise::BUDGET;
 pub(crate) use size::fits;
 
 use crate::alias::{self, Access};
+use crate::fuse::walk::Place;
 use crate::lower::cone::{cone, table};
 use crate::lower::job::{Job, Lowered};
 use crate::lower::lower;
@@ -49,7 +50,8 @@ pub struct Fusion {
     pub cuts: Vec<Cut>,
 }
 
-/// The graph in as few kernels as legality allows. `proved(gather)`: its indices are known to be in range.
+/// The graph in as few kernels as legality allows. `proved(gather)`: its indices are known to be in range. Operations on bins
+/// are those that [`ExpandBins`](crate::canonicalise::ExpandBins) leaves.
 ///
 /// # Errors
 /// Only by a defect of this crate (`RF0501`, `RF0901`).
@@ -85,6 +87,8 @@ struct Item {
     stores: Vec<Buffer>,
     /// It is a copy from this buffer, made by another item; otherwise it is computed.
     copies: Option<(Buffer, usize)>,
+    /// What lies in these buffers before: the next item's value goes on from there.
+    begins: bool,
 }
 
 struct Plan<'g> {
@@ -245,14 +249,24 @@ impl<'g> Plan<'g> {
                 let buffer = Buffer::Output(position);
                 match staged[id.index()] {
                     Some(from) if self.staged_outputs.contains(&position) => {
-                        copies.push(Item { node: id, stores: vec![buffer], copies: Some((from, items.len())) });
+                        // The item itself, behind what begins it.
+                        let items_before = usize::from(rowwise.goes_on_from(id).is_some());
+                        copies.push(Item {
+                            node: id,
+                            stores: vec![buffer],
+                            copies: Some((from, items.len() + items_before)),
+                            begins: false,
+                        });
                     }
                     _ if stores.contains(&buffer) => {}
                     _ => stores.push(buffer),
                 }
             }
             if !stores.is_empty() {
-                items.push(Item { node: id, stores, copies: None });
+                if let Some(before) = rowwise.goes_on_from(id) {
+                    items.push(Item { node: before, stores: stores.clone(), copies: None, begins: true });
+                }
+                items.push(Item { node: id, stores, copies: None, begins: false });
             }
         }
         items.extend(copies);
@@ -262,45 +276,68 @@ impl<'g> Plan<'g> {
     fn units(&mut self, items: &[Item], overwritten: &[Option<usize>]) -> Vec<Unit> {
         let Plan { rowwise, program, memory, .. } = self;
         let mut stored_by: Vec<Option<usize>> = vec![None; rowwise.bound()];
-        for (i, item) in items.iter().enumerate().filter(|(_, i)| i.copies.is_none()) {
+        for (i, item) in items.iter().enumerate().filter(|(_, i)| i.copies.is_none() && !i.begins) {
             stored_by[item.node.index()] = Some(i);
         }
         let aliases = overwritten.iter().any(Option::is_some);
         let mut units = Vec::with_capacity(items.len());
-        for item in items {
-            let place = rowwise.at(item.node);
+        for (position, item) in items.iter().enumerate() {
+            let (rows, cols) = if item.copies.is_none() && !item.begins {
+                rowwise.looped(item.node)
+            } else {
+                (rowwise.at(item.node).rows, rowwise.at(item.node).cols)
+            };
             let written = |b: &Buffer| match b {
                 Buffer::Output(o) => program.outputs[*o].alias.input(),
                 _ => None,
             };
             let writes: Vec<usize> = item.stores.iter().filter_map(written).collect();
             if let Some((_, from)) = item.copies {
-                let access = Access { cols: place.cols, reads: vec![], writes };
-                units.push(Unit { rows: place.rows, group: self.group[item.node.index()], loads: vec![from], access });
+                let access = Access { cols, reads: vec![], writes };
+                units.push(Unit { rows, group: self.group[item.node.index()], loads: vec![from], access });
                 continue;
             }
             // The item's own value is computed, wherever it will lie.
             let own = &mut memory[item.node.index()];
-            let own = if matches!(own, Some(Buffer::Input(_))) { None } else { own.take() };
+            let own = if matches!(own, Some(Buffer::Input(_))) || item.begins { None } else { own.take() };
             let cone = cone(rowwise, memory, std::iter::once(item.node));
             let tables = cone.iter().filter_map(|id| table(rowwise, *id));
             let in_memory = |id: &NodeId| matches!(memory[id.index()], Some(b) if !matches!(b, Buffer::Input(_)));
             let read = cone.iter().copied().chain(tables).filter(in_memory);
             let mut loads: Vec<usize> = read.filter_map(|id| stored_by[id.index()]).collect();
+            // What it goes on from is the item before.
+            let goes_on = !item.begins && rowwise.goes_on_from(item.node).is_some();
+            loads.extend(goes_on.then(|| position - 1));
             loads.sort_unstable();
             loads.dedup();
             let access = if aliases {
                 let walked = walk::walk(rowwise, memory, item.node, u64::MAX);
-                Access::of(rowwise, &walked, place.cols, writes, overwritten)
+                let mut access = Access::of(rowwise, &walked, cols, writes, overwritten);
+                access.reads.extend(Plan::ranked(rowwise, memory, &cone).into_iter().map(|i| (i, Place::Elsewhere)));
+                // Elements go wherever their ids say.
+                if goes_on { access.elsewhere() } else { access }
             } else {
                 Access::default()
             };
-            units.push(Unit { rows: place.rows, group: self.group[item.node.index()], loads, access });
+            units.push(Unit { rows, group: self.group[item.node.index()], loads, access });
             if own.is_some() {
                 memory[item.node.index()] = own;
             }
         }
         units
+    }
+
+    /// Inputs of which a kernel of these reads the ids of earlier rows.
+    fn ranked(rowwise: &Rowwise, memory: &[Option<Buffer>], computed: &[NodeId]) -> Vec<usize> {
+        let ids = computed.iter().filter_map(|id| match rowwise.node(*id).op {
+            Op::BinRank { .. } => Some(rowwise.at(*id).operands[0]),
+            Op::BinScatter { .. } => Some(rowwise.at(*id).operands[1]),
+            _ => None,
+        });
+        let read = cone(rowwise, memory, ids);
+        read.iter()
+            .filter_map(|id| if let Some(Buffer::Input(i)) = memory[id.index()] { Some(i) } else { None })
+            .collect()
     }
 
     /// Gives what these items store into inputs a place of its own first.
@@ -325,7 +362,11 @@ impl<'g> Plan<'g> {
 
     fn explain(&mut self, items: &[Item], clusters: &Clusters) {
         let overwritten = alias::overwritten(&self.program);
-        let rows = |kernel: usize| match self.rowwise.at(items[clusters.kernels[kernel][0]].node).rows {
+        let looped = |item: &Item| match item.begins {
+            true => self.rowwise.at(item.node).rows,
+            false => self.rowwise.looped(item.node).0,
+        };
+        let rows = |kernel: usize| match looped(&items[clusters.kernels[kernel][0]]) {
             Some(s) => self.rowwise.graph.symbols[s.0 as usize].clone(),
             None => "one row".to_owned(),
         };
@@ -359,7 +400,15 @@ impl<'g> Plan<'g> {
             let name = kernel_name(rowwise, program, number, clusters.kernels.len(), self.merge, &stores);
             let proved = &self.proved;
             all.push(lower(&Job { rowwise, program, memory: &memory, stores: &stores, proved, name: &name })?);
+            let begun = |id: NodeId, buffer: Buffer| {
+                let item = |m: &usize| items[*m].begins && items[*m].node == id && items[*m].stores.contains(&buffer);
+                members.iter().any(item)
+            };
             for (id, buffer) in stores {
+                // What it becomes is another value.
+                if begun(id, buffer) {
+                    continue;
+                }
                 let slot = &mut memory[id.index()];
                 if planned[id.index()] == Some(buffer) || matches!(buffer, Buffer::Intermediate(_)) {
                     *slot = Some(buffer);

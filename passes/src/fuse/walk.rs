@@ -92,13 +92,13 @@ pub(crate) fn walk(rowwise: &Rowwise, memory: &[Option<Buffer>], from: NodeId, l
         roots: HashMap::new(),
         kept: HashSet::new(),
         in_row: HashSet::new(),
-        store_columns: vec![Some(columns::identity(rowwise.at(from).cols))],
+        store_columns: vec![Some(columns::identity(rowwise.looped(from).1))],
         waiting: vec![],
         seen: HashSet::new(),
     };
     let one = w.context(0, columns::identity(1));
     debug_assert_eq!(one, ONE);
-    let cols = rowwise.at(from).cols;
+    let cols = rowwise.looped(from).1;
     let whole = w.context(0, columns::identity(cols));
     w.ask(from, whole);
     let mut out = Walked::default();
@@ -148,15 +148,15 @@ impl Walk<'_> {
 
     /// Where a value in memory is read that is asked for in this context.
     fn place(&self, id: NodeId, context: u32, store: NodeId) -> Place {
-        let (read, stored) = (self.rowwise.at(id), self.rowwise.at(store));
+        let (read, (rows, cols)) = (self.rowwise.at(id), self.rowwise.looped(store));
         let Context { root, map } = &self.contexts[context as usize];
         let own_column = || match self.store_columns.get(*root as usize) {
             Some(Some(of_store)) => of_store == map,
             _ => false,
         };
-        if read.cols == stored.cols && (read.cols == 1 || own_column()) {
+        if read.cols == cols && (read.cols == 1 || own_column()) {
             Place::Own
-        } else if read.rows == stored.rows && self.in_row.contains(root) {
+        } else if read.rows == rows && self.in_row.contains(root) {
             Place::Row
         } else {
             Place::Elsewhere
@@ -221,6 +221,7 @@ impl Walk<'_> {
                 self.ask(operand, at);
             }
             Op::Concat => self.parts(id, context),
+            Op::BinOf { .. } => {}
             Op::GatherRow { .. } => {
                 let (value, index) = (rowwise.at(id).operands[0], rowwise.at(id).operands[1]);
                 self.ask(index, context);

@@ -20,6 +20,8 @@ pub(super) struct Stored {
     pub(super) value: ValueId,
     /// The element that the value is added to.
     pub(super) add_at: Option<ValueId>,
+    /// The element that the value is.
+    pub(super) put_at: Option<ValueId>,
     /// The input that it aliases.
     pub(super) aliases: Option<Buffer>,
 }
@@ -27,7 +29,7 @@ pub(super) struct Stored {
 impl Stored {
     /// What it asks for, as [`Store::operands`](routefuse_ir::kernel::Store::operands).
     pub(super) fn operands(&self) -> impl Iterator<Item = ValueId> + use<> {
-        std::iter::once(self.value).chain(self.add_at)
+        std::iter::once(self.value).chain(self.add_at).chain(self.put_at)
     }
 }
 
@@ -217,6 +219,13 @@ impl KernelBuilder {
         let value = self.widen(value, cols);
         let space = Space { per_row: self.space(value).per_row, cols: cols / width * op.columns(width) };
         self.push(ValueKind::RowValue(RowValue { op, value, width }), dtype, space)
+    }
+
+    /// How many items before each have its id, of ids of `cols` columns; of one row where there is but one.
+    pub(super) fn rank(&mut self, ids: ValueId, cols: u64, of_rows: bool, bins: u64) -> ValueId {
+        let value = self.widen(ids, cols);
+        let row = RowValue { op: RowOp::Rank { bins }, value, width: cols };
+        self.push(ValueKind::RowValue(row), DType::I32, Space { per_row: of_rows, cols })
     }
 
     /// A gather from memory.

@@ -5,19 +5,27 @@ use routefuse_ir::graph::NodeId;
 use routefuse_ir::op::Op;
 use routefuse_ir::program::Buffer;
 
-/// The operands of a node that a kernel computes or loads: not a table in memory, not parts without columns, of counts that
-/// are added to not the counts.
+/// The operands of a node that a kernel computes or loads: not a table in memory, not parts without columns, not what lies
+/// in its memory before.
 pub(crate) fn pulled<'f>(
     rowwise: &'f Rowwise,
     memory: &'f [Option<Buffer>],
     id: NodeId,
 ) -> impl Iterator<Item = NodeId> + use<'f> {
     let operands = &rowwise.at(id).operands;
-    let table_in_memory = table(rowwise, id).is_some_and(|t| memory[t.index()].is_some());
+    let is_gather = matches!(rowwise.node(id).op, Op::Gather { .. });
+    let table_in_memory = is_gather && table(rowwise, id).is_some_and(|t| memory[t.index()].is_some());
     let joins = matches!(rowwise.node(id).op, Op::Concat);
     // Where there is nothing to add, the counts alone are stored.
-    let (adds, counts) = (rowwise.is_addition(id), matches!(rowwise.node(id).op, Op::AtomicAdd));
-    let last = if counts && !adds { 1 } else { operands.len() };
+    let adds = rowwise.is_addition(id);
+    let last = match rowwise.node(id).op {
+        Op::AtomicAdd if !adds => 1,
+        // What lies there before is another kernel's, and starts are a table.
+        Op::BinCount { .. } => 1,
+        Op::BinScatter { .. } => 2,
+        Op::BinOf { .. } => 0,
+        _ => operands.len(),
+    };
     operands[..last]
         .iter()
         .skip(usize::from(table_in_memory || adds))
@@ -25,9 +33,14 @@ pub(crate) fn pulled<'f>(
         .filter(move |o| !joins || rowwise.at(*o).cols > 0)
 }
 
-/// The table of a gather.
+/// The table of a gather, or of what lays out bins.
 pub(crate) fn table(rowwise: &Rowwise, id: NodeId) -> Option<NodeId> {
-    matches!(rowwise.node(id).op, Op::Gather { .. }).then(|| rowwise.at(id).operands[0])
+    match rowwise.node(id).op {
+        Op::Gather { .. } => Some(rowwise.at(id).operands[0]),
+        Op::BinScatter { .. } => Some(rowwise.at(id).operands[2]),
+        Op::BinOf { .. } => Some(rowwise.at(id).operands[0]),
+        _ => None,
+    }
 }
 
 /// What a kernel over these roots computes or loads, operands first.

@@ -40,7 +40,8 @@ pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<(Step, Vec<Opt
 /// Of every input, whether the kernel needs it; and whether a gather may trap.
 fn reads(values: &[Value], live: &[bool], inputs: &[(Buffer, Param)], stores: &[Stored]) -> (Vec<bool>, bool) {
     // What is added to is a parameter even where nothing reads it.
-    let counts = |b: &Buffer| stores.iter().any(|s| s.add_at.is_some() && s.aliases == Some(*b));
+    let counts =
+        |b: &Buffer| stores.iter().any(|s| (s.add_at.is_some() || s.put_at.is_some()) && s.aliases == Some(*b));
     let mut read: Vec<bool> = inputs.iter().map(|(b, _)| counts(b)).collect();
     let mut traps = false;
     for (value, _) in values.iter().zip(live).filter(|(_, live)| **live) {
@@ -97,6 +98,7 @@ impl Params {
             param: self.push(stored.buffer, Param { aliases, ..stored.param }),
             value: numbers[stored.value.0 as usize],
             add_at: stored.add_at.map(|index| numbers[index.0 as usize]),
+            put_at: stored.put_at.map(|index| numbers[index.0 as usize]),
         }
     }
 

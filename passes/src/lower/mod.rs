@@ -17,9 +17,9 @@ use builder::KernelBuilder;
 use cone::cone;
 use job::{Job, Lowered, internal};
 use node::Lowering;
-use routefuse_ir::Diagnostics;
 use routefuse_ir::kernel::ValueId;
 use routefuse_ir::op::Op;
+use routefuse_ir::{Diagnostics, NodeId};
 
 /// Makes the kernel.
 ///
@@ -27,7 +27,13 @@ use routefuse_ir::op::Op;
 /// Only by a defect of this crate (`RF0501`, `RF0901`).
 pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
     let rowwise = job.rowwise;
-    let rows = job.stores.first().and_then(|(n, _)| rowwise.at(*n).rows);
+    // What is in a buffer already is copied.
+    let updates = |id: NodeId| {
+        job.memory[id.index()].is_none()
+            && (rowwise.goes_on_from(id).is_some() || matches!(rowwise.node(id).op, Op::AtomicAdd))
+    };
+    let rows =
+        job.stores.first().and_then(|(n, _)| if updates(*n) { rowwise.looped(*n).0 } else { rowwise.at(*n).rows });
     let mut lowering = Lowering { job, builder: KernelBuilder::new(rows) };
     let cone = cone(rowwise, job.memory, job.stores.iter().map(|s| s.0));
     let mut values: Vec<Option<ValueId>> = vec![None; rowwise.bound()];
@@ -43,7 +49,7 @@ pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
                 if rowwise.is_op(id) {
                     ops.push(id);
                 }
-                if matches!(rowwise.node(id).op, Op::AtomicAdd) {
+                if updates(id) {
                     continue;
                 }
                 lowering.node(rowwise, id, &values)?
@@ -54,8 +60,8 @@ pub(crate) fn lower(job: &Job) -> Result<Lowered, Diagnostics> {
         made.push((id, value));
     }
     for (id, buffer) in job.stores {
-        if matches!(rowwise.node(*id).op, Op::AtomicAdd) && job.memory[id.index()].is_none() {
-            lowering.add(*id, *buffer, &values)?;
+        if updates(*id) {
+            lowering.update(*id, *buffer, &values)?;
             continue;
         }
         let value = values[id.index()].ok_or_else(|| internal("a stored value was not lowered"))?;

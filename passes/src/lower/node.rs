@@ -4,11 +4,13 @@ use super::builder::{KernelBuilder, Stored};
 use super::job::{Job, internal};
 use super::rowwise::Rowwise;
 use super::{columns, index};
+use crate::canonicalise::Pass;
+use crate::canonicalise::expand::ExpandAll;
 use crate::canonicalise::expand::row::MAX_REDUCED;
-use crate::canonicalise::{Expand, Pass};
 use routefuse_ir::graph::{Graph, Input, Layout, Node, NodeId, Output};
+use routefuse_ir::infer::MAX_ITEMS;
 use routefuse_ir::kernel::{Bounds, ColumnMap, Param, ParamId, Role, RowOp, Term, ValueId};
-use routefuse_ir::op::{BinaryOp, NanOrder, Op, OutOfRange, ReduceOp};
+use routefuse_ir::op::{BinaryOp, CompareOp, NanOrder, NanRule, Op, OutOfRange, ReduceOp};
 use routefuse_ir::program::{Buffer, Program};
 use routefuse_ir::{Alias, DType, Diagnostics, Dim, Literal};
 
@@ -59,6 +61,8 @@ impl Lowering<'_> {
             Op::Concat => self.concat(g, id, values),
             Op::Gather { out_of_range } => self.gather(g, id, *out_of_range, values),
             Op::GatherRow { out_of_range } => self.gather_row(g, id, *out_of_range, values),
+            Op::BinOf { step, shape } => self.bin_of(g, id, *step, shape),
+            Op::BinRank { bins } => Ok(self.rank(g, at.operands[0], operand(0)?, *bins)),
             _ => {
                 let width = segment_width(g, id);
                 match row_op(node, width) {
@@ -70,6 +74,45 @@ impl Lowering<'_> {
                 }
             }
         }
+    }
+
+    /// How many items before each, by row and then by column, have its id. Of ids that are the same in every row too.
+    fn rank(&mut self, g: &Rowwise, node: NodeId, ids: ValueId, bins: u64) -> ValueId {
+        self.builder.rank(ids, g.at(node).cols, g.at(node).rows.is_some(), bins)
+    }
+
+    /// The bin of place j × `step`: with e = 0, for b = 2ⁿ, …, 4, 2, 1, the largest not above E: c = min(e + b, E), e =
+    /// `starts[c]` ≤ place ? c : e. Then e = E ? −1 : e.
+    ///
+    /// Starts do not fall and the first is 0, so each turn keeps `starts[e]` ≤ place, and the last e is the largest such. No start
+    /// is above 2³¹ − 1, so no larger j has to be told from that, and the product fits.
+    fn bin_of(&mut self, g: &Rowwise, id: NodeId, step: u64, shape: &[Dim]) -> Result<ValueId, Diagnostics> {
+        let starts = g.at(id).operands[0];
+        let (last, cols) = (g.at(starts).cols - 1, g.at(id).cols);
+        let buffer = self.job.memory[starts.index()].ok_or_else(|| internal("starts are in no buffer"))?;
+        let table = self.input(buffer);
+        let j = self.iota(DType::I64, shape, 0, cols);
+        let b = &mut self.builder;
+        let (most, step, end) = (b.integer(MAX_ITEMS), b.integer(step), b.integer(last));
+        let least = BinaryOp::Min(NanRule::Number);
+        let j = b.binary(least, j, most);
+        let place = b.binary(BinaryOp::Mul, j, step);
+        let mut bin = b.integer(0);
+        let mut bit = 1u64 << last.ilog2();
+        while bit > 0 {
+            let more = b.integer(bit);
+            let next = b.binary(BinaryOp::Add, bin, more);
+            let next = b.binary(least, next, end);
+            let start = b.gather(table, vec![next], Bounds::Proved);
+            let start = b.cast(start, DType::I64);
+            let begun = b.compare(CompareOp::Le, start, place);
+            bin = b.select(begun, next, bin);
+            bit >>= 1;
+        }
+        let behind = b.compare(CompareOp::Eq, bin, end);
+        let none = b.integer(u64::MAX);
+        let bin = b.select(behind, none, bin);
+        Ok(b.cast(bin, DType::I32))
     }
 
     /// The row, or a digit of the column.
@@ -164,7 +207,7 @@ impl Lowering<'_> {
         let node = graph.add_node(g.node(id).clone(), &inputs);
         let name = "result".to_owned();
         graph.outputs.push(Output { name, node, layout: Layout::Contiguous, alias: Alias::None, span: None });
-        if !Expand.run(&mut graph) {
+        if !ExpandAll.run(&mut graph) {
             return Err(internal("a macro operation does not expand"));
         }
         let expansion = Rowwise::new(&graph);
@@ -179,23 +222,82 @@ impl Lowering<'_> {
     }
 
     pub(super) fn store(&mut self, buffer: Buffer, value: ValueId) {
-        self.stored(buffer, value, None);
-    }
-
-    fn stored(&mut self, buffer: Buffer, value: ValueId, add_at: Option<ValueId>) {
-        let program = self.job.program;
-        let (name, layout) = name_and_layout(program, buffer);
         let aliases = match buffer {
-            Buffer::Output(o) => program.outputs[o].alias.input().map(Buffer::Input),
+            Buffer::Output(o) => self.job.program.outputs[o].alias.input().map(Buffer::Input),
             _ => None,
         };
+        self.stored(buffer, value, (None, None), aliases);
+    }
+
+    fn stored(
+        &mut self,
+        buffer: Buffer,
+        value: ValueId,
+        (add_at, put_at): (Option<ValueId>, Option<ValueId>),
+        aliases: Option<Buffer>,
+    ) {
+        let program = self.job.program;
+        let (name, layout) = name_and_layout(program, buffer);
         let ty = program.buffer_type(buffer);
         let param = Param { name: name.to_owned(), role: Role::Output, ty, layout, aliases: None };
-        self.builder.stores.push(Stored { buffer, param, value, add_at, aliases });
+        self.builder.stores.push(Stored { buffer, param, value, add_at, put_at, aliases });
+    }
+
+    /// The store of what goes on from what lies in its buffer already.
+    pub(super) fn update(&mut self, id: NodeId, buffer: Buffer, values: &Values) -> Result<(), Diagnostics> {
+        let g = self.job.rowwise;
+        let value = |o: NodeId| value_of(values, o);
+        match (&g.node(id).op, &g.at(id).operands[..]) {
+            (Op::BinCount { .. }, [ids, _]) => {
+                self.input(buffer);
+                let one = self.builder.constant(Literal::i32(1));
+                let ids = self.builder.widen(value(*ids)?, g.at(*ids).cols);
+                self.stored(buffer, one, (Some(ids), None), Some(buffer));
+                Ok(())
+            }
+            (Op::BinScatter { .. }, [values, ids, starts, _]) => {
+                self.input(buffer);
+                let at = self.places(*ids, value(*ids)?, *starts)?;
+                self.stored(buffer, value(*values)?, (None, Some(at)), Some(buffer));
+                Ok(())
+            }
+            _ => self.add(id, buffer, values),
+        }
+    }
+
+    /// Where items are laid out: at the start of their bin plus their rank in it, if that is before the next bin; else −1.
+    fn places(&mut self, node: NodeId, ids: ValueId, starts: NodeId) -> Result<ValueId, Diagnostics> {
+        let g = self.job.rowwise;
+        let bins = g.at(starts).cols - 1;
+        let cols = g.at(node).cols;
+        let rank = self.rank(g, node, ids, bins);
+        let buffer = self.job.memory[starts.index()].ok_or_else(|| internal("starts are in no buffer"))?;
+        let table = self.input(buffer);
+        let b = &mut self.builder;
+        let (zero, one) = (b.integer(0), b.integer(1));
+        // A bin that there is, or any: what has no rank has no place either.
+        let is_ranked = {
+            let none = b.constant(Literal::i32(0));
+            b.compare(CompareOp::Ge, rank, none)
+        };
+        let ids = b.widen(ids, cols);
+        let ids = b.cast(ids, DType::I64);
+        let bin = b.select(is_ranked, ids, zero);
+        let next = b.binary(BinaryOp::Add, bin, one);
+        let [first, end] = [bin, next].map(|at| {
+            let start = b.gather(table, vec![at], Bounds::Proved);
+            b.cast(start, DType::I64)
+        });
+        let rank = b.cast(rank, DType::I64);
+        let place = b.binary(BinaryOp::Add, first, rank);
+        let fits = b.compare(CompareOp::Lt, place, end);
+        let fits = b.binary(BinaryOp::And, is_ranked, fits);
+        let nowhere = b.constant(Literal::i64(-1));
+        Ok(b.select(fits, place, nowhere))
     }
 
     /// The store of an `atomic_add`: amounts, added to the counts that the output lies in.
-    pub(super) fn add(&mut self, id: NodeId, buffer: Buffer, values: &Values) -> Result<(), Diagnostics> {
+    fn add(&mut self, id: NodeId, buffer: Buffer, values: &Values) -> Result<(), Diagnostics> {
         let g = self.job.rowwise;
         let [counts, indices, amounts] = g.at(id).operands[..] else {
             return Err(internal("an addition without three operands"));
@@ -211,7 +313,11 @@ impl Lowering<'_> {
         self.input(memory);
         // One index for all columns is still added at once for each.
         let indices = self.builder.widen(value(indices)?, g.at(indices).cols);
-        self.stored(buffer, value(amounts)?, Some(indices));
+        let aliases = match buffer {
+            Buffer::Output(o) => self.job.program.outputs[o].alias.input().map(Buffer::Input),
+            _ => None,
+        };
+        self.stored(buffer, value(amounts)?, (Some(indices), None), aliases);
         Ok(())
     }
 }

@@ -12,10 +12,9 @@ pub(crate) struct RowwiseNode {
     pub(crate) operands: Vec<NodeId>,
     /// Its position in [`Rowwise::order`].
     pub(crate) position: usize,
-    /// The symbol of the leading dim; of an `atomic_add` that of its indices, over which its kernel loops.
+    /// The symbol of the leading dim.
     pub(crate) rows: Option<SymbolId>,
-    /// The product of the other dims. A value without columns has no elements and no place in a kernel. Of an `atomic_add`
-    /// the columns of its indices; where there are none, nothing is added and the counts are stored as they are.
+    /// The product of the other dims. A value without columns has no elements and no place in a kernel.
     pub(crate) cols: u64,
     /// Every column of a row has the same value, so the kernel computes one.
     pub(crate) uniform: bool,
@@ -40,11 +39,8 @@ impl<'g> Rowwise<'g> {
         for (position, id) in order.iter().enumerate() {
             let node = graph.node(*id);
             let operands = graph.operands(*id);
-            let mut cols = node.ty.row_elements().unwrap_or(0);
-            let mut rows = node.ty.row_symbol();
-            if let Some(indices) = rowwise.adds_at(node, &operands) {
-                (cols, rows) = (rowwise.at(indices).cols, rowwise.at(indices).rows);
-            }
+            let cols = node.ty.row_elements().unwrap_or(0);
+            let rows = node.ty.row_symbol();
             let uniform = cols <= 1 || rowwise.uniform(node, &operands);
             let loads = matches!(node.op, Op::Input(_)) || operands.iter().any(|o| rowwise.at(*o).loads);
             rowwise.nodes[id.index()] = RowwiseNode { operands, position, rows, cols, uniform, loads };
@@ -53,15 +49,39 @@ impl<'g> Rowwise<'g> {
         rowwise
     }
 
-    /// The indices of an `atomic_add` that has any.
-    fn adds_at(&self, node: &Node, operands: &[NodeId]) -> Option<NodeId> {
-        let indices = matches!(node.op, Op::AtomicAdd).then(|| operands[1])?;
-        (self.at(indices).cols > 0).then_some(indices)
+    /// What names the elements that are added to or put, of an operation that does so. Where an `atomic_add` has no indices,
+    /// nothing is added and the counts are stored as they are.
+    fn elements(&self, id: NodeId) -> Option<NodeId> {
+        let operands = &self.at(id).operands;
+        let at = match self.node(id).op {
+            Op::AtomicAdd => operands.get(1)?,
+            Op::BinCount { .. } => operands.first()?,
+            Op::BinScatter { .. } => operands.get(1)?,
+            _ => return None,
+        };
+        (self.at(*at).cols > 0).then_some(*at)
     }
 
-    /// The value is added to an output, rather than stored in one.
+    /// The value is added to an output in place, rather than stored in one.
     pub(crate) fn is_addition(&self, id: NodeId) -> bool {
-        self.adds_at(self.node(id), &self.at(id).operands).is_some()
+        matches!(self.node(id).op, Op::AtomicAdd) && self.elements(id).is_some()
+    }
+
+    /// What lies in the value's memory before the operation, if that goes on from there: it is made of all rows, and is there
+    /// only when all of them were done.
+    pub(crate) fn goes_on_from(&self, id: NodeId) -> Option<NodeId> {
+        let operands = &self.at(id).operands;
+        match self.node(id).op {
+            Op::BinCount { .. } => operands.get(1).copied(),
+            Op::BinScatter { .. } => operands.get(3).copied(),
+            _ => None,
+        }
+    }
+
+    /// The rows and columns over which the kernel that makes the value loops: its own, or those of what names its elements.
+    pub(crate) fn looped(&self, id: NodeId) -> (Option<SymbolId>, u64) {
+        let at = self.at(self.elements(id).unwrap_or(id));
+        (at.rows, at.cols)
     }
 
     fn uniform(&self, node: &Node, operands: &[NodeId]) -> bool {
@@ -178,10 +198,14 @@ impl Reads {
             | Op::CumSum
             | Op::TopK { .. }
             | Op::TopKMask { .. }
-            | Op::GroupScore { .. } => Reads::RowOnce,
-            Op::Reduce { .. } | Op::Softmax | Op::LogSoftmax | Op::GroupMask { .. } | Op::Renorm { .. } => {
-                Reads::RowInSteps
-            }
+            | Op::GroupScore { .. }
+            | Op::BinRank { .. } => Reads::RowOnce,
+            Op::Reduce { .. }
+            | Op::Softmax
+            | Op::LogSoftmax
+            | Op::GroupMask { .. }
+            | Op::Renorm { .. }
+            | Op::BinStarts { .. } => Reads::RowInSteps,
             Op::Input(_)
             | Op::Const(_)
             | Op::Scalar(_)
@@ -202,8 +226,6 @@ impl Reads {
             | Op::BinCount { .. }
             | Op::BinAny { .. }
             | Op::CountRows
-            | Op::BinStarts { .. }
-            | Op::BinRank { .. }
             | Op::BinScatter { .. }
             | Op::BinOf { .. } => Reads::Own,
         }

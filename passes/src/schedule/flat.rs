@@ -63,7 +63,7 @@ fn one_column_each(kernel: &Kernel, d: &Domain) -> bool {
 fn gpu_piece(kernel: &Kernel, d: &Domain, target: Target) -> Piece {
     let stores = || d.stores.iter().map(|s| &kernel.stores[*s as usize]);
     // What is added goes wherever its index says, element by element.
-    let adds = |s: &&Store| s.add_at.is_some();
+    let adds = |s: &&Store| s.element().is_some();
     let params = || stores().filter(|s| !adds(s)).map(|s| kernel.param(s.param));
     let Some(widest) = params().map(|p| p.ty.dtype.size()).max() else { return Piece::InRow { width: 1 } };
     let width = (PIECE_BYTES / widest).max(1) as u32;

@@ -300,7 +300,9 @@ fn has_wide_choice(kernel: &Kernel, target: Target) -> bool {
                 RowOp::Reduce(ReduceOp::Sum | ReduceOp::Max | ReduceOp::Min) => {
                     row.width == widest || row.width <= warp
                 }
-                RowOp::Reduce(ReduceOp::TopTwoSum) | RowOp::CumSum | RowOp::TopKMask { .. } => false,
+                RowOp::Reduce(ReduceOp::TopTwoSum) | RowOp::CumSum | RowOp::TopKMask { .. } | RowOp::Rank { .. } => {
+                    false
+                }
             }
     };
     widest > MOST_OF_ONE_WARP

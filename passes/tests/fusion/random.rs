@@ -58,6 +58,11 @@ shards! { Profile::SMALL_ROWS;
     random_row_graphs_agree_3 1500..2000;
 }
 
+shards! { Profile { max_row: 200, ..Profile::BINS };
+    random_graphs_of_bins_agree_0 0..500;
+    random_graphs_of_bins_agree_1 500..1000;
+}
+
 /// A donation is taken where it costs nothing and otherwise is not: the program is never more than that of outputs apart from
 /// all inputs, and every donation that is not taken is said.
 #[test]
@@ -125,12 +130,13 @@ fn scheduled(kernel: &Kernel) {
     }
 }
 
-/// The generator reaches every operation on rows, in kernels with others, or the tests above say less than they seem to.
+/// The generator reaches every operation on rows and across them, in kernels with others, or the tests above say less than they seem to.
 #[test]
 fn random_row_graphs_hold_every_operation_on_rows() {
     let mut seen = std::collections::BTreeMap::new();
-    for seed in 0..1000 {
-        let g = graph(&mut Choices::seeded(seed), &Profile::SMALL_ROWS);
+    for seed in 0..2000 {
+        let profile = if seed % 2 == 0 { Profile::SMALL_ROWS } else { Profile { max_row: 200, ..Profile::BINS } };
+        let g = graph(&mut Choices::seeded(seed), &profile);
         for n in g.nodes() {
             *seen.entry(n.op.mnemonic()).or_insert(0) += 1;
         }

@@ -117,7 +117,7 @@ impl HostPlan {
                     // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address
                     // behind them was checked to have the elements that the kernel touches, exclusively where it writes. A
                     // kernel writes only its own rows, and each row is of one chunk.
-                    Some(pool) if step.rows.is_some() => unsafe {
+                    Some(pool) if step.rows.is_some() && !step.ordered => unsafe {
                         run_chunks(pool, (code, scratch), slots, step, rows)
                     },
                     // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address

@@ -15,6 +15,9 @@ const GRAPHS: u64 = 2080;
 /// And with operations on rows: those that `tests/interpreters.rs` runs, some minutes of a processor.
 const ROW_GRAPHS: u64 = 5000;
 
+/// And with operations across rows.
+const BIN_GRAPHS: u64 = 600;
+
 fn host(profile: &Profile, graphs: u64, launches: usize, (number, shards): (u64, u64)) {
     let seeds = shard(graphs, number, shards);
     println!("graphs of seeds {seeds:?}");
@@ -51,4 +54,8 @@ shards! { Profile::FLAT, GRAPHS, 3, 8:
 shards! { Profile::ROWS, ROW_GRAPHS, 1, 16:
     rows_01 0 rows_02 1 rows_03 2 rows_04 3 rows_05 4 rows_06 5 rows_07 6 rows_08 7
     rows_09 8 rows_10 9 rows_11 10 rows_12 11 rows_13 12 rows_14 13 rows_15 14 rows_16 15
+}
+
+shards! { Profile::BINS, BIN_GRAPHS, 1, 3:
+    bins_1 0 bins_2 1 bins_3 2
 }

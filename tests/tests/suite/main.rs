@@ -4,6 +4,7 @@ mod aarch64;
 mod amd;
 mod amd_counts;
 mod amd_everything;
+mod bins;
 mod blocks;
 mod chains;
 mod chosen_amd;

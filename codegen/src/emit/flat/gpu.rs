@@ -187,8 +187,13 @@ impl<'m> FlatGpu<'_, 'm> {
         self.load_neighbours(domain, &piece);
         let stores = self.pull.pull(&domain.stores, &piece.index, |value| self.before_the_end(&piece, value));
         let mut plain: Vec<(ParamId, ValueId, Val<'m>)> = Vec::new();
-        for Pulled { param, id, value, at } in stores {
+        for Pulled { param, id, value, at, puts } in stores {
             b.made_for(id.0, || match at {
+                Some((at, dtype)) if puts => {
+                    // Behind the end is the last lane again, which puts the same.
+                    let (at, value) = (self.before_the_end(&piece, at), self.before_the_end(&piece, value));
+                    self.pull.put_at(param, &piece.index, (at, dtype), value);
+                }
                 Some((at, dtype)) => {
                     let (at, amount) = (self.before_the_end(&piece, at), self.or_zero_behind(&piece, value));
                     self.pull.add_at(param, &piece.index, (at, dtype), amount);

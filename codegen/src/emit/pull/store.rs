@@ -1,4 +1,4 @@
-//! The one way in which a piece is stored: all its values are pulled, and then each is stored, or added where an index says.
+//! The one way in which a piece is stored: all its values are pulled, and then each is stored, or put or added where an index says.
 
 use super::Pull;
 use super::index::Index;
@@ -18,8 +18,10 @@ pub(in crate::emit) struct Pulled<'m> {
     pub id: ValueId,
     /// The value; the amount where it is added.
     pub value: Lanes<'m>,
-    /// Of a store that adds, the index of the element, and its dtype.
+    /// Of a store that adds or puts, the index of the element, and its dtype.
     pub at: Option<(Lanes<'m>, DType)>,
+    /// The element is put, not added to.
+    pub puts: bool,
 }
 
 impl<'m> Pull<'_, 'm> {
@@ -27,9 +29,10 @@ impl<'m> Pull<'_, 'm> {
     /// output may lie in an input that is read at the same row and column. `seen` is what is seen of a value.
     pub fn pull(&self, stores: &[u32], index: &Index<'m>, seen: impl Fn(Lanes<'m>) -> Lanes<'m>) -> Vec<Pulled<'m>> {
         let pull = |store: &u32| {
-            let Store { param, value: id, add_at } = self.kernel.stores[*store as usize];
+            let store @ Store { param, value: id, add_at: _, put_at } = self.kernel.stores[*store as usize];
             let value = seen(self.evaluate(id, index));
-            Pulled { param, id, value, at: add_at.map(|id| (self.evaluate(id, index), self.kernel.value(id).dtype)) }
+            let at = store.element().map(|id| (self.evaluate(id, index), self.kernel.value(id).dtype));
+            Pulled { param, id, value, at, puts: put_at.is_some() }
         };
         stores.iter().map(pull).collect()
     }
@@ -37,6 +40,7 @@ impl<'m> Pull<'_, 'm> {
     /// Stores what was pulled at this index.
     pub fn store(&self, pulled: &Pulled<'m>, index: &Index<'m>) {
         self.b.made_for(pulled.id.0, || match pulled.at {
+            Some(at) if pulled.puts => self.put_at(pulled.param, index, at, pulled.value),
             Some(at) => self.add_at(pulled.param, index, at, pulled.value),
             None => {
                 let bits = self.bits_to_store(pulled.param, index.lanes(), pulled.value);
@@ -84,6 +88,33 @@ impl<'m> Pull<'_, 'm> {
                     b.atomic_add(pointer, amount, align as u32, self.machine.atomic_scope());
                 });
             });
+        }
+    }
+
+    /// Stores the value of every lane as the element of a parameter of rank 1 that the lane's index names, if there is one.
+    pub fn put_at(&self, param: ParamId, index: &Index<'m>, (at, dtype): (Lanes<'m>, DType), value: Lanes<'m>) {
+        let b = self.b;
+        if let Some(trap) = at.trap {
+            self.set_error_word(trap);
+        }
+        let bits = self.bits_to_store(param, index.lanes(), value);
+        let element = memory_type(self.b, self.kernel.param(param).ty.dtype);
+        let extent = self.kernel.param(param).ty.shape[0];
+        let checked = self.checked(at, dtype, extent, Bounds::Checked(OutOfRange::Pass));
+        let lane_of = |value, lane| b.extract(value, if b.lanes(b.type_of(value)) == 1 { 0 } else { lane });
+        for lane in 0..index.lanes() {
+            let element_at = checked.safe[if checked.safe.len() == 1 { 0 } else { lane as usize }];
+            let put = || {
+                self.scopes.scoped(|| {
+                    let (pointer, align) =
+                        self.memory.address(param, self.memory.table_offset(param, &[element_at]), element);
+                    b.store(lane_of(bits, lane), pointer, align as u32);
+                });
+            };
+            match checked.inside {
+                Some(inside) => b.if_then(lane_of(inside, lane), |_| put()),
+                None => put(),
+            }
         }
     }
 

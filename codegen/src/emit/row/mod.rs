@@ -62,6 +62,9 @@ pub(super) trait Rows<'m> {
 
     /// Whether each column is among the k best of its segment.
     fn topk_mask(&self, of: Segments, what: Selection, prepared: &Self::Prepared, at: &Index<'m>) -> Self::Result;
+
+    /// How many columns before each, of this row and of those before, are the same id of so many bins.
+    fn bin_rank(&self, of: Segments, bins: u64, prepared: &Self::Prepared, at: &Index<'m>) -> Self::Result;
 }
 
 /// Computes a row value.
@@ -78,5 +81,6 @@ pub(super) fn compute<'m, R: Rows<'m>>(
         RowOp::CumSum => owner.cumsum(of, prepared, at),
         RowOp::TopK { k, candidates, order } => owner.topk(of, Selection { k, candidates }, order, prepared, at),
         RowOp::TopKMask { k, candidates } => owner.topk_mask(of, Selection { k, candidates }, prepared, at),
+        RowOp::Rank { bins } => owner.bin_rank(of, bins, prepared, at),
     }
 }

@@ -107,6 +107,9 @@ impl Profile {
     /// About half of the operations are on rows.
     pub const ROWS: Profile = Profile { row_ops: 50, counts: 3, ..Profile::FLAT };
 
+    /// A third of the operations are on bins, and some of the rest on rows.
+    pub const BINS: Profile = Profile { symbols: &[2, 1, 2, 0], bin_ops: 35, row_ops: 15, ..Profile::ROWS };
+
     /// Graphs as text and JSON have to tell them: every name, layout, alias, literal and attribute.
     pub const TEXT: Profile = Profile {
         symbols: &[2],

@@ -18,7 +18,7 @@ impl Growing<'_> {
         }
         let layout = self.layout(shape.len());
         let param = self.param(Role::Output, TensorType::new(v.dtype, shape), layout);
-        self.kernel.stores.push(Store { param, value, add_at: None });
+        self.kernel.stores.push(Store { param, value, add_at: None, put_at: None });
     }
 
     /// A store that adds to counts, where some value is of their dtype.
@@ -36,6 +36,6 @@ impl Growing<'_> {
         let counts = self.param(Role::Input, ty.clone(), layout);
         let param = self.param(Role::Output, ty, layout);
         self.kernel.params[param.0 as usize].aliases = Some(counts);
-        self.kernel.stores.push(Store { param, value, add_at: Some(at) });
+        self.kernel.stores.push(Store { param, value, add_at: Some(at), put_at: None });
     }
 }

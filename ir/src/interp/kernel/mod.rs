@@ -57,6 +57,10 @@ pub fn run(kernel: &Verified<Kernel>, extents: &[u64], inputs: &[&Tensor]) -> Re
                 trapped |= output.add(kernel, &row, store, index);
                 continue;
             }
+            if let Some(index) = store.put_at {
+                trapped |= output.put(kernel, &row, store, index);
+                continue;
+            }
             let (space, from) = (kernel.param_space(store.param), row.starts[store.value.0 as usize]);
             let step = usize::from(kernel.value(store.value).space.cols != 1);
             let cols = space.cols as usize;
@@ -148,8 +152,8 @@ struct Written {
     param: ParamId,
     tensor: Tensor,
     times: Vec<u8>,
-    /// Added to, from what is in the aliased input, instead of written once.
-    added: bool,
+    /// Added to or put here and there, in what is in the aliased input, instead of written once.
+    kept: bool,
 }
 
 impl Written {
@@ -161,12 +165,12 @@ impl Written {
             let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(extents)).collect();
             let mut tensor = Tensor::zeros(ty.dtype, &shape);
             tensor.bytes_mut().fill(POISON);
-            if let (Some(_), Some(counts)) = (store.add_at, kernel.param(param).aliases) {
+            if let (Some(_), Some(counts)) = (store.element(), kernel.param(param).aliases) {
                 for i in 0..tensor.len() {
                     tensor.set_bits(i, inputs[counts.0 as usize].elements.get(i));
                 }
             }
-            Written { param, times: vec![0; tensor.len()], tensor, added: store.add_at.is_some() }
+            Written { param, times: vec![0; tensor.len()], tensor, kept: store.element().is_some() }
         };
         kernel.stores.iter().map(of).collect()
     }
@@ -188,13 +192,28 @@ impl Written {
         trapped
     }
 
+    /// Puts the store's value where its index says, for every column of a row. True if a gather on the way trapped.
+    fn put(&mut self, kernel: &Kernel, row: &Row, store: &Store, index: ValueId) -> bool {
+        let at = |v: ValueId, j: usize| row.starts[v.0 as usize] + if kernel.value(v).space.cols == 1 { 0 } else { j };
+        let mut trapped = false;
+        for j in 0..kernel.store_cols(store) as usize {
+            let (value, place) = (at(store.value, j), at(index, j));
+            trapped |= row.traps[value] | row.traps[place];
+            let element = eval::as_index(kernel.value(index).dtype, row.bits[place]);
+            if let Some(e) = usize::try_from(element).ok().filter(|e| *e < self.tensor.len()) {
+                self.write(e, row.bits[value]);
+            }
+        }
+        trapped
+    }
+
     fn write(&mut self, element: usize, bits: u64) {
         self.tensor.set_bits(element, bits);
         self.times[element] = self.times[element].saturating_add(1);
     }
 
     fn finish(self, kernel: &Kernel) -> Result<Tensor, Diagnostics> {
-        match self.times.iter().position(|&n| n != 1 && !self.added) {
+        match self.times.iter().position(|&n| n > 1 || (n == 0 && !self.kept)) {
             None => Ok(self.tensor),
             Some(i) => {
                 let (param, times) = (&kernel.param(self.param).name, self.times[i]);

@@ -3,11 +3,13 @@
 use super::{Bound, Row, defect};
 use crate::diag::Diagnostics;
 use crate::dtype::DType;
+use crate::eval::bins::Ranks;
 use crate::eval::{self, Evaluator, Position, ScalarFn};
 use crate::interp::value::Elements;
 use crate::kernel::{Bounds, Kernel, RowOp, RowValue, ValueId, ValueKind};
 use crate::literal::Literal;
 use crate::op::NanOrder;
+use std::cell::RefCell;
 
 /// An operand's columns: where they begin, and 1, or 0 where one column serves all.
 #[derive(Clone, Copy)]
@@ -52,6 +54,8 @@ enum Kind<'a> {
     },
     /// What a segment becomes, and its operand's first column, number of columns and dtype.
     Row(RowValue, usize, usize, DType),
+    /// The operand's first column and dtype, and what was seen of its rows.
+    Rank(usize, DType, RefCell<Ranks>),
 }
 
 /// How one value is computed.
@@ -112,6 +116,10 @@ impl<'a> Step<'a> {
             },
             ValueKind::RowValue(row_value) => {
                 let operand = kernel.value(row_value.value);
+                if let RowOp::Rank { bins } = row_value.op {
+                    let kind = Kind::Rank(start(row_value.value), operand.dtype, RefCell::new(Ranks::new(bins)));
+                    return Ok(Step { kind, id, start: row.bits.len(), cols: value.space.cols as usize });
+                }
                 Kind::Row(*row_value, start(row_value.value), operand.space.cols as usize, operand.dtype)
             }
         };
@@ -145,6 +153,14 @@ impl<'a> Step<'a> {
             Kind::Gather { table, extents, indices, policy } => self.gather(*table, extents, indices, policy, row)?,
             Kind::GatherRow { value, extent, index, policy } => {
                 self.gather_row(*value, *extent, *index, policy, row)?
+            }
+            Kind::Rank(from, dtype, ranks) => {
+                let mut ranks = ranks.borrow_mut();
+                let trapped = row.traps[*from..from + self.cols].contains(&true);
+                for (j, to) in to.enumerate() {
+                    row.bits[to] = u64::from(ranks.next(eval::as_index(*dtype, row.bits[from + j])) as u32);
+                    row.traps[to] = trapped;
+                }
             }
             Kind::Row(of, from, cols, dtype) => self.row_value(*of, *from, *cols, *dtype, row)?,
         }
@@ -225,6 +241,7 @@ impl<'a> Step<'a> {
                     let mask = eval::row::topk_mask(dtype, segment, k as usize, candidates, NanOrder::Last);
                     Some(mask.into_iter().map(u64::from).collect())
                 }
+                RowOp::Rank { .. } => None,
             };
             let result = result.ok_or_else(|| format!("v{} has an operand that it does not take", self.id.0))?;
             let trapped = row.traps[begin..begin + width].contains(&true);

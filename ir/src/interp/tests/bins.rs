@@ -71,16 +71,16 @@ fn starts(align: u64, empty: u64, stride: Option<u64>) -> Vec<i128> {
 
 #[test]
 fn starts_are_aligned_or_apart_and_saturate() {
-    const MOST: i128 = i32::MAX as i128;
+    let last = i128::from(i32::MAX);
     assert_eq!(starts(1, 0, None), [0, 1, 1, 3, 5]);
     assert_eq!(starts(1, 1, None), [0, 1, 2, 4, 6]);
     assert_eq!(starts(3, 0, None), [0, 3, 3, 6, 9]);
     assert_eq!(starts(3, 1, None), [0, 3, 6, 9, 12]);
-    assert_eq!(starts(i32::MAX as u64, 0, None), [0, MOST, MOST, MOST, MOST]);
-    assert_eq!(starts(1 << 30, 1, None), [0, 1 << 30, MOST, MOST, MOST]);
+    assert_eq!(starts(i32::MAX as u64, 0, None), [0, last, last, last, last]);
+    assert_eq!(starts(1 << 30, 1, None), [0, 1 << 30, last, last, last]);
     assert_eq!(starts(1, 0, Some(5)), [0, 5, 10, 15, 20]);
     assert_eq!(starts(1, 0, Some(0)), [0; 5]);
-    assert_eq!(starts(1, 0, Some(1 << 30)), [0, 1 << 30, MOST, MOST, MOST]);
+    assert_eq!(starts(1, 0, Some(1 << 30)), [0, 1 << 30, last, last, last]);
     // A count below 0 is none.
     assert_eq!(crate::eval::bins::starts(&[-5, 2, i32::MIN], 2, 1), [0, 2, 4, 6]);
 }

@@ -35,7 +35,7 @@ impl Builder {
     }
 
     pub(super) fn store(&mut self, value: ValueId, param: ParamId) {
-        self.0.stores.push(Store { param, value, add_at: None });
+        self.0.stores.push(Store { param, value, add_at: None, put_at: None });
     }
 
     pub(super) fn finish(self) -> Verified<Kernel> {

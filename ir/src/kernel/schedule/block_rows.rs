@@ -49,6 +49,9 @@ impl<'k> Division<'k> {
     /// Of a schedule that holds these values. `None` where rows are better done one after the other, or must be.
     pub fn of(kernel: &'k Kernel, held: &[ValueId]) -> Option<Division<'k>> {
         kernel.rows?;
+        if kernel.is_ordered() {
+            return None;
+        }
         let reached = reached(kernel);
         let mut by_row = vec![false; kernel.values.len()];
         // Whether a value that is computed row by row, or what is stored so, asks for it.
@@ -143,7 +146,7 @@ impl<'k> Division<'k> {
         let reached = reached(self.kernel);
         let has_wide =
             self.kernel.values().any(|(id, value)| reached[id.0 as usize] && self.is_by_row(id) && value.space.per_row);
-        let stores_once = |s: &Store| s.add_at.is_some() || Self::stores_by_row(self.kernel.store_cols(s));
+        let stores_once = |s: &Store| s.element().is_some() || Self::stores_by_row(self.kernel.store_cols(s));
         !has_wide && !self.kernel.stores.iter().any(stores_once) && self.upright_bytes() <= MOST_REPEATED
     }
 

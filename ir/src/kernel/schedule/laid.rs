@@ -61,7 +61,7 @@ impl Laid {
                 _ if cols != width => true,
                 // Other segments of the same columns.
                 _ if row.width != width => false,
-                RowOp::Reduce(ReduceOp::TopTwoSum) | RowOp::CumSum => false,
+                RowOp::Reduce(ReduceOp::TopTwoSum) | RowOp::CumSum | RowOp::Rank { .. } => false,
                 RowOp::Reduce(_) => true,
                 RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => {
                     sorted::applies(shape, registers.next_multiple_of(sorted::RUN), k)

@@ -172,6 +172,8 @@ fn kept_of(kernel: &Kernel, id: ValueId, traps: bool) -> u64 {
             let keys = lines(block.saturating_mul(count), 4).saturating_add(lines(count, 4));
             keys.saturating_add(lines(chosen, 4))
         }
+        // A number for each id.
+        Some(RowValue { op: RowOp::Rank { bins }, .. }) => lines(*bins, 4),
         Some(RowValue { op: RowOp::Reduce(_) | RowOp::CumSum, .. }) | None => 0,
     };
     own.saturating_add(on_the_way)

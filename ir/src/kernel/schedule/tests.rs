@@ -21,7 +21,7 @@ pub(super) fn kernel(cols: u64, sums: bool) -> crate::Verified<Kernel> {
     };
     let value =
         |kind, cols| Value { kind, dtype: DType::F32, space: Space { per_row: true, cols }, name: String::new() };
-    let store = |i: u32| Store { param: ParamId(i + 1), value: ValueId(i), add_at: None };
+    let store = |i: u32| Store { param: ParamId(i + 1), value: ValueId(i), add_at: None, put_at: None };
     let mut kernel = Kernel {
         name: "k".to_owned(),
         symbols: vec!["T".to_owned()],

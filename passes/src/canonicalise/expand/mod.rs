@@ -1,5 +1,6 @@
 //! Macro operations, in terms of primitive ones.
 
+mod bins;
 pub(crate) mod row;
 
 use super::Pass;
@@ -9,8 +10,8 @@ use super::view::View;
 use routefuse_ir::op::{BinaryOp, CompareOp, NanRule, PackForm};
 use routefuse_ir::{Alias, DType, Graph, Literal, NodeId, Op};
 
-/// `pack`, `unpack_id`, `unpack_weight`, `mask_rows`, `copy` and operations on rows that have a formula become primitive
-/// operations, and what is too much for one kernel several.
+/// `pack`, `unpack_id`, `unpack_weight`, `mask_rows`, `copy` and operations on rows and bins that have a formula become
+/// primitive operations, and what is too much for one kernel several.
 pub struct Expand;
 
 impl Pass for Expand {
@@ -19,10 +20,41 @@ impl Pass for Expand {
     }
 
     fn run(&self, g: &mut Graph) -> bool {
-        let rules: Vec<Rule> = [RULES, row::RULES].concat();
+        let rules: Vec<Rule> = [RULES, row::RULES, bins::RULES].concat();
         // What a formula is made of may have a formula in turn.
         let mut changed = false;
         while apply(g, &rules) {
+            changed = true;
+        }
+        changed
+    }
+}
+
+/// As [`Expand`], and `bin_starts` too: for a graph of which a kernel is made, and no more.
+pub(crate) struct ExpandAll;
+
+impl Pass for ExpandAll {
+    fn name(&self) -> &'static str {
+        "expand all"
+    }
+
+    fn run(&self, g: &mut Graph) -> bool {
+        let starts = apply(g, bins::STARTS);
+        Expand.run(g) || starts
+    }
+}
+
+/// Operations on bins alone become what fusion takes, in a graph that is to be done as it was written otherwise.
+pub struct ExpandBins;
+
+impl Pass for ExpandBins {
+    fn name(&self) -> &'static str {
+        "expand bins"
+    }
+
+    fn run(&self, g: &mut Graph) -> bool {
+        let mut changed = false;
+        while apply(g, bins::RULES) {
             changed = true;
         }
         changed

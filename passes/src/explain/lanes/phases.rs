@@ -92,6 +92,7 @@ fn what(kernel: &Kernel, row: &RowValue) -> String {
         RowOp::CumSum => format!("running sums of {of}"),
         RowOp::TopK { k, .. } => format!("the {k} best columns of {of}"),
         RowOp::TopKMask { k, .. } => format!("which columns of {of} are among the {k} best"),
+        RowOp::Rank { .. } => format!("how many of {of}, of this row and of those before, are the same"),
     }
 }
 
@@ -220,6 +221,7 @@ impl Team<'_> {
                 count(u64::from(row.width.next_power_of_two().ilog2()), "step")
             ),
             RowOp::TopKMask { .. } => format!("the keys of {lanes} are compared {way}"),
+            RowOp::Rank { .. } => "every lane compares its own with all of this row and of those before".to_owned(),
             RowOp::TopK { k, .. } => {
                 let sorted = routefuse_ir::kernel::schedule::sorted::applies(self.shape, registers, k);
                 if sorted && self.shape.selecting == Selecting::Sorted {
@@ -268,7 +270,7 @@ impl Team<'_> {
             let segments = self.kernel.value(row.value).space.cols / row.width;
             match row.op {
                 RowOp::TopK { .. } => true,
-                RowOp::CumSum | RowOp::TopKMask { .. } => segments == 1,
+                RowOp::CumSum | RowOp::TopKMask { .. } | RowOp::Rank { .. } => segments == 1,
                 RowOp::Reduce(_) => segments == 1,
             }
         })

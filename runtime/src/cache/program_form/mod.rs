@@ -19,7 +19,7 @@ use routefuse_ir::program::{Buffer, Intermediate, Port, Program, Step};
 use routefuse_ir::{Alias, DType, Dim, Layout, Literal, SymbolId, TensorType};
 
 /// The version of the form: another one is not read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The bytes of a program and of the schedule of each of its kernels; `None` for one of a kind that this form does not have.
 pub(in crate::cache) fn encode<'s>(
@@ -101,7 +101,10 @@ fn refers_to_what_is_there(k: &Kernel) -> bool {
         };
         table && v.kind.operands().iter().all(|o| (o.0 as usize) < i)
     });
-    let stores = k.stores.iter().all(|s| param(s.param) && value(s.value) && s.add_at.is_none_or(value));
+    let stores = k
+        .stores
+        .iter()
+        .all(|s| param(s.param) && value(s.value) && s.add_at.is_none_or(value) && s.put_at.is_none_or(value));
     k.rows.is_none_or(symbol) && params && values && stores
 }
 
@@ -281,10 +284,11 @@ fn kernel(w: &mut Writer, kernel: &Kernel) -> Option<()> {
         w.text(name);
         value_kind(w, kind)?;
     }
-    w.list(stores, |w, Store { param, value, add_at }| {
+    w.list(stores, |w, Store { param, value, add_at, put_at }| {
         w.u32(param.0);
         w.u32(value.0);
         optional(w, add_at.map(|v| v.0));
+        optional(w, put_at.map(|v| v.0));
     });
     Some(())
 }
@@ -311,7 +315,8 @@ fn read_kernel(r: &mut Reader<'_>) -> Result<Kernel, Malformed> {
     })?;
     let stores = r.list("stores", |r| {
         let (param, value) = (ParamId(r.u32("stores")?), ValueId(r.u32("stores")?));
-        Ok(Store { param, value, add_at: read_optional(r, "stores")?.map(ValueId) })
+        let add_at = read_optional(r, "stores")?.map(ValueId);
+        Ok(Store { param, value, add_at, put_at: read_optional(r, "stores")?.map(ValueId) })
     })?;
     Ok(Kernel { name, symbols, rows, params, values, stores })
 }
@@ -492,6 +497,10 @@ fn row_op(w: &mut Writer, op: RowOp) {
             w.u64(k);
             w.text(candidates.name());
         }
+        RowOp::Rank { bins } => {
+            w.u8(4);
+            w.u64(bins);
+        }
     }
 }
 
@@ -508,6 +517,7 @@ fn read_row_op(r: &mut Reader<'_>) -> Result<RowOp, Malformed> {
             RowOp::TopK { k, candidates, order: named(r, "row values", |name| find(TopKOrder::ALL, name))? }
         }
         3 => RowOp::TopKMask { k: r.u64("row values")?, candidates: candidates(r)? },
+        4 => RowOp::Rank { bins: r.u64("row values")? },
         other => return Err(Malformed::Unknown { what: "row values", value: other.into() }),
     })
 }

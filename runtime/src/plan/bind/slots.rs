@@ -39,6 +39,8 @@ pub(crate) struct StepSlots {
     /// If all that it stores are guarded outputs: which, one bit an output. It has nothing to do when each is its input's
     /// view.
     pub(crate) guarded: Option<u64>,
+    /// One call has all rows: they are done in order.
+    pub(crate) ordered: bool,
     /// Bytes of scratch memory that a call of its code takes: as its schedule says, once it has one.
     pub(crate) scratch: u64,
 }
@@ -97,7 +99,7 @@ impl StepSlots {
             Some(s) => Some(symbol(s)?),
             None => None,
         };
-        Some(StepSlots { sources, rows, row_bytes, fixed_aligned, guarded, scratch: 0 })
+        Some(StepSlots { sources, rows, row_bytes, fixed_aligned, guarded, ordered: kernel.is_ordered(), scratch: 0 })
     }
 
     /// The program's symbols that are passed.

@@ -11,6 +11,7 @@
 //! row) is theirs, and the algorithms beside them do not notice.
 
 mod asked_early;
+mod bin_rank;
 mod columns_of_keys;
 mod cumsum;
 mod in_lanes;
@@ -232,7 +233,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
                 let index = spread.index(row);
                 let pull = |store: &u32| {
                     // Where an addition goes is asked before how much it adds.
-                    if let Some(at) = self.pull.kernel.stores[*store as usize].add_at {
+                    if let Some(at) = self.pull.kernel.stores[*store as usize].element() {
                         self.pull.evaluate(at, &index);
                     }
                     self.pull.pull(std::slice::from_ref(store), &index, |value| value)
@@ -400,6 +401,12 @@ impl<'m> Rows<'m> for RowGpu<'_, 'm> {
             return Registers { lanes, spread: owners, home: Home::Segments, elements: None };
         }
         let lanes = self.mark_columns(of.operand, what, (&spread, &index));
+        Registers { lanes, spread, home: Home::Columns, elements: None }
+    }
+
+    fn bin_rank(&self, of: Segments, bins: u64, _: &(), at: &Index<'m>) -> Registers<'m> {
+        let (spread, index) = self.spread_of(of, at);
+        let lanes = self.rank_ids(of, bins, &spread, &index);
         Registers { lanes, spread, home: Home::Columns, elements: None }
     }
 }

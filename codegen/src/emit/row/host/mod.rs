@@ -7,6 +7,7 @@
 //!
 //! Where the schedule says so, rows are done in blocks: [`block`].
 
+mod bin_rank;
 mod block;
 mod columns;
 mod cumsum;
@@ -267,5 +268,9 @@ impl<'m> Rows<'m> for RowHost<'_, 'm> {
 
     fn topk_mask(&self, of: Segments, what: Selection, work: &Workspace<'m>, at: &Index<'m>) {
         self.mark_columns(work, of, what, at);
+    }
+
+    fn bin_rank(&self, of: Segments, bins: u64, work: &Workspace<'m>, at: &Index<'m>) {
+        self.rank_ids(work, of, bins, at);
     }
 }

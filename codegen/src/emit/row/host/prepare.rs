@@ -28,7 +28,8 @@ impl<'m> RowHost<'_, 'm> {
         // Reductions and sums are settled, everything else is no `f32`, so NaNs are what they are.
         let out = self.stack.room(value.dtype, cols + 1, traps.then_some(each), rows);
         let (keys, maxima, sorted, halves) = (None, None, None, None);
-        let mut work = Workspace { out, trash: cols, keys, maxima, strides: (0, 0), sorted, halves, trap: None };
+        let mut work =
+            Workspace { out, trash: cols, keys, maxima, strides: (0, 0), sorted, halves, seen: None, trap: None };
         work.trap = traps.then(|| b.stack(b.int(8), 1, 1));
         match op {
             RowOp::Reduce(ReduceOp::Sum) if width.div_ceil(self.vectors.lanes()) > UNROLLED => {
@@ -49,6 +50,7 @@ impl<'m> RowHost<'_, 'm> {
                     work.sorted = Some(self.stack.memory(i32, 4, k.next_power_of_two()));
                 }
             }
+            RowOp::Rank { bins } => work.seen = Some(self.nothing_seen(bins)),
             RowOp::Reduce(_) | RowOp::CumSum => {}
         }
         work

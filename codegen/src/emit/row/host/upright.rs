@@ -214,4 +214,10 @@ impl<'m> Rows<'m> for Upright<'_, '_, 'm> {
             (0..segment.len()).map(chosen).collect()
         })
     }
+
+    /// Of no kernel with ranks rows are done together: each waits for the one before.
+    fn bin_rank(&self, of: Segments, _: u64, (): &(), at: &Index<'m>) -> Vec<Lanes<'m>> {
+        let none = self.0.b.const_int(self.0.b.lanes_of(self.0.b.int(32), BLOCK_ROWS), -1);
+        self.of_segments(of, at, |segment| vec![Lanes::exact(none, BLOCK_ROWS); segment.len()])
+    }
 }

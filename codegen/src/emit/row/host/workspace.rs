@@ -21,6 +21,8 @@ pub(super) struct Workspace<'m> {
     pub sorted: Option<Val<'m>>,
     /// Half of a long segment, to be added up.
     pub halves: Option<Val<'m>>,
+    /// How many of each id were seen.
+    pub seen: Option<Val<'m>>,
     /// A byte: whether a column of the segment trapped. Where one may.
     pub trap: Option<Val<'m>>,
 }

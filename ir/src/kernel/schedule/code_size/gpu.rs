@@ -34,7 +34,7 @@ pub(super) fn add_store(walk: &mut Walk, (schedule, variant): (&Schedule, Varian
     for id in store.operands() {
         walk.ask(id, &columns, scope);
     }
-    walk.count(store.value, if store.add_at.is_some() { 10 * lanes } else { 2 + lanes });
+    walk.count(store.value, if store.element().is_some() { 10 * lanes } else { 2 + lanes });
     let Some(team) = team else { return };
     while walk.goes_on()
         && let Some(id) = walk.to_compute.pop()
@@ -113,6 +113,7 @@ impl Team {
                 let steps = u64::from(row.width.next_power_of_two().ilog2());
                 words * steps * 8 * registers
             }
+            RowOp::Rank { .. } => 8 * (row.width + registers),
             RowOp::TopK { k, .. } => self.rounds(&spread, k) + if k > UNROLLED { 8 } else { 4 * k },
             RowOp::TopKMask { k, .. } if k >= row.width => 2 * registers,
             RowOp::TopKMask { k, .. } => {

@@ -36,7 +36,7 @@ pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, division: Option<&
         if scope.rows == 1 && columns.lanes() > 1 {
             widest = widest.max(lanes * dtype.size());
         }
-        walk.count(store.value, if store.add_at.is_some() { 8 * lanes } else { 2 + 2 * one });
+        walk.count(store.value, if store.element().is_some() { 8 * lanes } else { 2 + 2 * one });
     }
     walk.hold_for_stores(domain.cols, widest);
     let narrow = |cols: u64| division.is_some() && !Division::stores_by_row(cols);
@@ -52,7 +52,7 @@ pub(super) fn add_store(walk: &mut Walk, schedule: &Schedule, division: Option<&
                 store.operands().for_each(|id| walk.ask(id, &run(column, 1), *block));
             }
             // Columns become rows by shuffles.
-            walk.count(store.value, if store.add_at.is_some() { 64 } else { 5 } * domain.cols);
+            walk.count(store.value, if store.element().is_some() { 64 } else { 5 } * domain.cols);
         }
     }
     while walk.goes_on()
@@ -101,6 +101,7 @@ fn upright_row_value(walk: &mut Walk, id: ValueId, row: RowValue, block: Scope) 
         RowOp::Reduce(_) => 8,
         RowOp::CumSum => 3 * u64::from(row.width.next_power_of_two().ilog2()),
         RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => 8 + 5 * k,
+        RowOp::Rank { .. } => 8,
     };
     walk.count(id, each * cols);
 }
@@ -176,6 +177,10 @@ fn row_value(walk: &mut Walk, id: ValueId, row: RowValue) {
             let each = if row.width <= PIECE { 3 * walk.on_lanes(row.width, 32) } else { 40 };
             segment(walk, row.value, segments, row.width);
             walk.count(id, steps * each);
+        }
+        RowOp::Rank { .. } => {
+            segment(walk, row.value, segments, row.width);
+            walk.count(id, 8 * if row.width <= PIECE { row.width } else { 1 });
         }
         RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => {
             let times = if segments <= 2 { segments } else { 1 };

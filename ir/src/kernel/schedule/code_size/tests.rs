@@ -28,7 +28,7 @@ fn kernel(values: Vec<(ValueKind, DType)>) -> Verified<Kernel> {
         symbols: vec!["T".to_owned()],
         rows: Some(rows),
         params: vec![param(Role::Input, DType::F32), param(Role::Input, DType::I32), param(Role::Output, DType::F32)],
-        stores: vec![Store { param: ParamId(2), value: ValueId(values.len() as u32 - 1), add_at: None }],
+        stores: vec![Store { param: ParamId(2), value: ValueId(values.len() as u32 - 1), add_at: None, put_at: None }],
         values,
     }
     .verify()

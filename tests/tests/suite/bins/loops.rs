@@ -1,0 +1,190 @@
+//! What engines launch beside their routers, as plain loops. They share nothing with the interpreter: items come by token and
+//! then by slot, as every engine counts them, and lie in each bin in that order.
+
+use routefuse::{DType, Tensor};
+use routefuse_generate::Choices;
+
+/// Sizes of a launch.
+pub struct Layout {
+    /// Tokens.
+    pub t: u64,
+    /// Slots of a token.
+    pub k: u64,
+    /// Places.
+    pub capacity: u64,
+    /// Blocks of places.
+    pub blocks: u64,
+}
+
+/// Inputs, and outputs by loops.
+pub struct Case {
+    pub inputs: Vec<Tensor>,
+    pub outputs: Vec<Tensor>,
+}
+
+/// An engine's operation.
+pub type Engine = fn(&Layout, &[i64], Tensor, &mut Choices) -> Case;
+
+/// Items by bin, in order.
+fn bins(ids: &[i64], count: i64) -> Vec<Vec<usize>> {
+    (0..count).map(|bin| (0..ids.len()).filter(|i| ids[*i] == bin).collect()).collect()
+}
+
+fn ints(numbers: Vec<i64>) -> Tensor {
+    Tensor::from_i32(&[numbers.len() as u64], &numbers.iter().map(|n| *n as i32).collect::<Vec<_>>())
+}
+
+fn of_items(l: &Layout, numbers: Vec<i64>) -> Tensor {
+    Tensor::from_i32(&[l.t, l.k], &numbers.iter().map(|n| *n as i32).collect::<Vec<_>>())
+}
+
+/// Segments of whole blocks, one a bin: the item of each place, if there is one, and the bin of each block.
+fn segments(bins: &[Vec<usize>], block: usize) -> (Vec<Option<usize>>, Vec<i64>) {
+    let (mut places, mut owners) = (vec![], vec![]);
+    for (bin, items) in bins.iter().enumerate() {
+        places.extend(items.iter().map(|item| Some(*item)));
+        while !places.len().is_multiple_of(block) {
+            places.push(None);
+        }
+        owners.resize(places.len() / block, bin as i64);
+    }
+    (places, owners)
+}
+
+/// A buffer of so many, with a padding behind what there is; what does not fit is dropped.
+fn buffer(numbers: impl IntoIterator<Item = i64>, length: u64, padding: i64) -> Vec<i64> {
+    let mut all: Vec<i64> = numbers.into_iter().collect();
+    all.resize(length as usize, padding);
+    all
+}
+
+pub fn aligned(l: &Layout, ids: &[i64], tensor: Tensor, (e, block): (u64, u64)) -> Case {
+    let (places, owners) = segments(&bins(ids, e as i64), block as usize);
+    let n = ids.len() as i64;
+    let sorted = buffer(places.iter().map(|p| p.map_or(n, |item| item as i64)), l.capacity, n);
+    let outputs = vec![ints(sorted), ints(buffer(owners, l.blocks, -1)), ints(vec![places.len() as i64])];
+    Case { inputs: vec![tensor], outputs }
+}
+
+/// `moe_align_block_size`: ids out of range are dropped, and the buffer is filled with n to its end.
+pub fn vllm(l: &Layout, ids: &[i64], tensor: Tensor, _: &mut Choices) -> Case {
+    aligned(l, ids, tensor, (16, 4))
+}
+
+/// The same, with −1 in a bin of its own in front; then also how many blocks that has.
+pub fn sglang(l: &Layout, ids: &[i64], tensor: Tensor, _: &mut Choices) -> Case {
+    let shifted: Vec<i64> = ids.iter().map(|id| id + 1).collect();
+    let all = bins(&shifted, 17);
+    let (places, owners) = segments(&all, 4);
+    let n = ids.len() as i64;
+    let sorted = buffer(places.iter().map(|p| p.map_or(n, |item| item as i64)), l.capacity, n);
+    let experts = buffer(owners.iter().map(|bin| bin - 1), l.blocks, -1);
+    let first = all[0].len().div_ceil(4) as i64;
+    Case { inputs: vec![tensor], outputs: vec![ints(sorted), ints(experts), ints(vec![places.len() as i64, first])] }
+}
+
+/// `moe_sorting`: words of slot and token, and weights, of the first rows alone.
+pub fn aiter(l: &Layout, ids: &[i64], tensor: Tensor, c: &mut Choices) -> Case {
+    let rows = c.of(&[l.t, l.t / 2, 0]) as i64;
+    let live: Vec<i64> = ids.iter().enumerate().map(|(i, id)| if (i as i64 / 4) < rows { *id } else { -1 }).collect();
+    let weights: Vec<f32> = (0..ids.len()).map(|i| i as f32 + 0.5).collect();
+    let (places, owners) = segments(&bins(&live, 16), 4);
+    let word = |item: usize| ((item as i64 % 4) << 24) | (item as i64 / 4);
+    let none = (4 << 24) | rows;
+    let sorted = buffer(places.iter().map(|p| p.map_or(none, word)), l.capacity, none);
+    let mut of_places: Vec<f32> = places.iter().map(|p| p.map_or(0.0, |item| weights[item])).collect();
+    of_places.resize(l.capacity as usize, 0.0);
+    let mut reverse = vec![-1; ids.len()];
+    for (place, item) in places.iter().enumerate() {
+        if let Some(item) = item {
+            reverse[*item] = place as i64;
+        }
+    }
+    let f32s =
+        |shape: &[u64], x: &[f32]| Tensor::from_bits(DType::F32, shape, x.iter().map(|x| u64::from(x.to_bits())));
+    let inputs = vec![tensor, f32s(&[l.t, l.k], &weights), Tensor::from_i32(&[], &[rows as i32])];
+    let outputs = vec![
+        ints(sorted),
+        f32s(&[l.capacity], &of_places),
+        ints(buffer(owners, l.blocks, -1)),
+        ints(vec![places.len() as i64, rows]),
+        of_items(l, reverse),
+    ];
+    Case { inputs, outputs }
+}
+
+/// The maps of TensorRT-LLM's routing, where 8 experts from 4 on are here.
+pub fn trtllm(l: &Layout, ids: &[i64], tensor: Tensor, _: &mut Choices) -> Case {
+    let local: Vec<i64> = ids.iter().map(|id| id - 4).collect();
+    let all = bins(&local, 8);
+    let (places, owners) = segments(&all, 4);
+    let mut permuted = vec![-1; ids.len()];
+    for (place, item) in places.iter().enumerate() {
+        if let Some(item) = item {
+            permuted[*item] = place as i64;
+        }
+    }
+    let tokens = buffer(places.iter().map(|p| p.map_or(-1, |item| item as i64 / 4)), l.capacity, -1);
+    let limits = owners.iter().enumerate().map(|(j, bin)| {
+        let first = owners.iter().position(|b| b == bin).unwrap_or(0) as i64 * 4;
+        (j as i64 * 4 + 4).min(first + all[*bin as usize].len() as i64)
+    });
+    let limits = buffer(limits.collect::<Vec<_>>(), l.blocks, -1);
+    let live = places.len() as i64 / 4;
+    let counts = all.iter().map(|items| items.len() as i64).collect();
+    let outputs = vec![
+        of_items(l, permuted),
+        ints(tokens),
+        ints(buffer(owners, l.blocks, -1)),
+        ints(limits),
+        ints(vec![places.len() as i64]),
+        ints(vec![live]),
+        ints(counts),
+    ];
+    Case { inputs: vec![tensor], outputs }
+}
+
+/// The expert of each row, and where each ends.
+pub fn deepgemm_contiguous(l: &Layout, ids: &[i64], tensor: Tensor, _: &mut Choices) -> Case {
+    let all = bins(ids, 16);
+    let (places, owners) = segments(&all, 8);
+    let rows = places.iter().enumerate().map(|(place, item)| item.map_or(-1, |_| owners[place / 8]));
+    let rows = buffer(rows.collect::<Vec<_>>(), l.capacity, -1);
+    let (mut ends, mut end) = (vec![], 0);
+    for items in &all {
+        ends.push(end + items.len() as i64);
+        end += items.len().next_multiple_of(8) as i64;
+    }
+    Case { inputs: vec![tensor], outputs: vec![ints(rows), ints(ends)] }
+}
+
+/// Slabs of 8 places; what is more is dropped.
+pub fn deepgemm_masked(l: &Layout, ids: &[i64], tensor: Tensor, _: &mut Choices) -> Case {
+    let all = bins(ids, 16);
+    let (mut slabs, mut places) = (vec![-1; 128], vec![-1; ids.len()]);
+    for (bin, items) in all.iter().enumerate() {
+        for (place, item) in items.iter().take(8).enumerate() {
+            slabs[bin * 8 + place] = *item as i64 / 4;
+            places[*item] = (bin * 8 + place) as i64;
+        }
+    }
+    let counts = all.iter().map(|items| items.len() as i64).collect();
+    Case { inputs: vec![tensor], outputs: vec![ints(counts), ints(slabs), of_items(l, places)] }
+}
+
+/// `get_dispatch_layout` of 4 ranks: a token counts once a rank.
+pub fn deepep(l: &Layout, ids: &[i64], tensor: Tensor, _: &mut Choices) -> Case {
+    let of_token = |token: u64, rank: i64| {
+        (0..4).any(|slot| {
+            let id = ids[token as usize * 4 + slot];
+            (0..16).contains(&id) && id / 4 == rank
+        })
+    };
+    let is_in: Vec<bool> =
+        (0..l.t).flat_map(|token| (0..4).map(move |rank| (token, rank))).map(|(t, r)| of_token(t, r)).collect();
+    let per_rank = (0..4).map(|rank| is_in.iter().skip(rank).step_by(4).filter(|x| **x).count() as i64).collect();
+    let per_expert = bins(ids, 16).iter().map(|items| items.len() as i64).collect();
+    let bits = is_in.iter().map(|x| u64::from(*x));
+    let outputs = vec![ints(per_rank), ints(per_expert), Tensor::from_bits(DType::Bool, &[l.t, 4], bits)];
+    Case { inputs: vec![tensor], outputs }
+}

@@ -1,0 +1,186 @@
+//! What crosses rows: graphs of the operations that engines launch beside their routers, against plain loops that were written
+//! from what each engine does; as the interpreter has them, as host code, on one thread and on a pool, and as code for AMD GPUs.
+
+mod loops;
+
+use crate::amd;
+use loops::{Case, Layout};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use routefuse::ir::interp;
+use routefuse::{DType, Engine, Options, Plan, Target, Tensor, Verified, text};
+use routefuse_generate::Choices;
+use routefuse_tests::emulator::Emulator;
+use routefuse_tests::launch;
+use routefuse_tests::skips::skip;
+use std::sync::Arc;
+
+/// Ids of one kind: any bits, mostly in range, all in one bin, in none, each twice, all in the last.
+fn hostile(kind: usize, n: usize, bins: i64, c: &mut Choices) -> Vec<i64> {
+    let edges = [-1, 0, bins - 1, bins, bins + 1, i64::from(i32::MIN), i64::from(i32::MAX)];
+    let one = |at: usize, c: &mut Choices| match kind {
+        0 => i64::from(c.bits() as i32),
+        1 if c.one_in(8) => c.of(&edges),
+        1 => c.below(bins as usize) as i64,
+        2 => 0,
+        3 => c.of(&[-1, bins, i64::from(i32::MIN), i64::from(i32::MAX)]),
+        4 => at as i64 / 2 % bins,
+        _ => bins - 1,
+    };
+    (0..n).map(|at| one(at, c)).collect()
+}
+
+const KINDS: usize = 6;
+
+fn plan(g: &Verified<routefuse::Graph>) -> Arc<Plan> {
+    let engine = Engine::builder().build().expect("an engine");
+    engine.compile(g, &Target::host(), &Options::default()).expect("a plan")
+}
+
+fn ids(dtype: DType, t: u64, k: u64, ids: &[i64]) -> Tensor {
+    Tensor::from_bits(
+        dtype,
+        &[t, k],
+        ids.iter().map(|id| if dtype == DType::I32 { u64::from(*id as u32) } else { *id as u64 }),
+    )
+}
+
+/// What is there before a launch, and after it by plain loops.
+fn check(case: &Case, host: &Arc<Plan>, graph: &Verified<routefuse::Graph>, extents: &[u64], seed: u64) {
+    let given: Vec<(&str, u64)> = graph.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
+    let got = interp::run(graph, &case.inputs, &given).unwrap_or_else(|e| panic!("{}: {e}", graph.name)).outputs;
+    assert_eq!(got, case.outputs, "{}, {extents:?}, the interpreter", graph.name);
+    let mut rng = SmallRng::seed_from_u64(seed);
+    launch::agree(host, extents, &case.inputs, &case.outputs, &mut rng)
+        .unwrap_or_else(|e| panic!("{}, {extents:?}: {e}", graph.name));
+}
+
+/// The graphs of `tests/corpus`, of 16 experts and 4 slots.
+#[test]
+fn engines_do_what_loops_do() {
+    let engines: [(&str, DType, loops::Engine); 7] = [
+        ("vllm_align", DType::I32, loops::vllm),
+        ("sglang_align", DType::I64, loops::sglang),
+        ("aiter_sorting", DType::I32, loops::aiter),
+        ("trtllm_routing", DType::I32, loops::trtllm),
+        ("deepgemm_contiguous", DType::I32, loops::deepgemm_contiguous),
+        ("deepgemm_masked", DType::I32, loops::deepgemm_masked),
+        ("deepep_layout", DType::I64, loops::deepep),
+    ];
+    let mut c = Choices::seeded(14);
+    for (name, dtype, engine) in engines {
+        let path = routefuse_tests::corpus::root().join(format!("tests/corpus/bins_{name}.route"));
+        let source = std::fs::read_to_string(path).expect("a file of the corpus");
+        let graph = text::parse_verified(&source).expect("a right graph");
+        let host = plan(&graph);
+        for (i, t) in [0u64, 1, 2, 7, 8, 9, 65, 257].into_iter().enumerate() {
+            for kind in 0..KINDS {
+                let n = t * 4;
+                let numbers = hostile(kind, n as usize, 16, &mut c);
+                // Exactly as many as can be needed, more, and one fewer.
+                let most = (n * 4).min(n + 17 * 3).max(1);
+                let capacity = [most, most + 37, (most - 1).max(1)][(i + kind) % 3];
+                let layout = Layout { t, k: 4, capacity, blocks: capacity.div_ceil(4) };
+                let case = engine(&layout, &numbers, ids(dtype, t, 4, &numbers), &mut c);
+                let extents: Vec<u64> = graph
+                    .symbols
+                    .iter()
+                    .map(|s| match s.as_str() {
+                        "T" => t,
+                        "C" => layout.capacity,
+                        _ => layout.blocks,
+                    })
+                    .collect();
+                check(&case, &host, &graph, &extents, t + kind as u64);
+            }
+        }
+    }
+}
+
+/// vLLM's alignment of so many experts, slots and places of a block.
+fn align(e: u64, k: u64, block: u64) -> Verified<routefuse::Graph> {
+    let source = format!(
+        "route 1
+graph @align {{
+  dim T
+  dim C
+  dim J
+  input %ids : i32[T, {k}]
+  %t = iota {{dtype = i32, shape = [T, {k}], axis = 0}}
+  %s = iota {{dtype = i32, shape = [T, {k}], axis = 1}}
+  %tk = mul %t, {k}
+  %item = add %tk, %s
+  %rows = rows {{dtype = i32, shape = [T]}}
+  %items = mul %rows, {k}
+  %counts = bin_count %ids {{bins = {e}}}
+  %starts = bin_starts %counts {{align = {block}}}
+  %sorted = bin_scatter %item, %ids, %starts, %items {{shape = [C]}}
+  %expert = bin_of %starts {{shape = [J], step = {block}}}
+  %total = slice %starts {{start = {e}, stop = {end}}}
+  output sorted = %sorted
+  output expert = %expert
+  output total = %total
+}}
+",
+        end = e + 1
+    );
+    text::parse_verified(&source).expect("a right graph")
+}
+
+/// Every E and K of the models, of blocks of one and of no power of two, on the host.
+#[test]
+fn every_shape_is_aligned_as_loops_align_it() {
+    let mut c = Choices::seeded(15);
+    for (i, (e, k, block)) in
+        [(1, 1, 1), (8, 6, 3), (72, 8, 64), (256, 8, 16), (257, 10, 100), (512, 10, 128), (896, 22, 1)]
+            .into_iter()
+            .enumerate()
+    {
+        let graph = align(e, k, block);
+        let host = plan(&graph);
+        for (j, items) in [0, 1, 31, 32, 33, 1023, 1024, 1025].into_iter().enumerate() {
+            let t = if items == 0 { 0 } else { u64::div_ceil(items, k) };
+            let n = t * k;
+            let kind = (i + j) % KINDS;
+            let numbers = hostile(kind, n as usize, e as i64, &mut c);
+            let most = (n * block).min(n + e * (block - 1)).max(1);
+            let capacity = [most, most + 129, (most - 1).max(1)][j % 3];
+            let layout = Layout { t, k, capacity, blocks: capacity.div_ceil(block) };
+            let case = loops::aligned(&layout, &numbers, ids(DType::I32, t, k, &numbers), (e, block));
+            check(&case, &host, &graph, &[t, capacity, layout.blocks], items);
+        }
+    }
+}
+
+/// The same bits by code for GPUs, in the emulator.
+fn emulated(target: &str) {
+    let shapes = [(8, 6, 3), (72, 8, 64), (257, 10, 16)];
+    let Some(mut emulator) = Emulator::find() else { return skip(amd::NO_EMULATOR, 12, amd::REQUIRED) };
+    let mut c = Choices::seeded(16);
+    for (i, (e, k, block)) in shapes.into_iter().enumerate() {
+        let graph = align(e, k, block);
+        let compiled = amd::compile(&graph, target);
+        for (j, t) in [0u64, 1, 5, 33].into_iter().enumerate() {
+            let n = t * k;
+            let numbers = hostile((i + j) % KINDS, n as usize, e as i64, &mut c);
+            let most = (n * block).min(n + e * (block - 1)).max(1);
+            let capacity = [most, most + 129, (most - 1).max(1)][j % 3];
+            let layout = Layout { t, k, capacity, blocks: capacity.div_ceil(block) };
+            let case = loops::aligned(&layout, &numbers, ids(DType::I32, t, k, &numbers), (e, block));
+            let extents = [t, capacity, layout.blocks];
+            let artifacts = compiled.of_variant(i + j);
+            let ran = amd::launch_on(&mut emulator, &graph, &compiled, &artifacts, &extents, &case.inputs, t);
+            assert!(ran, "{target}, E = {e}, T = {t}");
+        }
+    }
+}
+
+#[test]
+fn gfx942_aligns_as_the_interpreter_does() {
+    emulated("gfx942");
+}
+
+#[test]
+fn gfx1100_aligns_as_the_interpreter_does() {
+    emulated("gfx1100");
+}
