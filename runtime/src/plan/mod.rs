@@ -11,6 +11,7 @@ pub use prepare::Progress;
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use routefuse_ir::artifact::Artifact;
+use routefuse_ir::infer::MAX_ITEMS;
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 use routefuse_ir::program::Program;
@@ -51,11 +52,23 @@ pub struct Plan {
     shared: Vec<Option<u32>>,
     /// How many inputs these are.
     shared_count: usize,
+    /// The program's symbols of rows that are done in order, each with how many there may be: ranks are `i32`.
+    most_rows: Vec<(u32, u64)>,
     source: Option<(Arc<dyn Compiler>, Arc<KernelCache>)>,
     /// For each step, one for each variant.
     loaded: OnceLock<Box<[Arc<LoadedKernel>]>>,
     /// What its kernels keep of a row where that is too much for a stack: made when they are loaded.
     scratch: OnceLock<Scratch>,
+}
+
+/// How many rows each symbol of rows that are done in order may have: no rank is more than an `i32` holds.
+fn most_rows(program: &Program, steps: &[StepSlots]) -> Vec<(u32, u64)> {
+    let ordered = program.steps.iter().zip(steps).filter(|(_, slots)| slots.ordered);
+    let most = ordered.filter_map(|(step, slots)| {
+        let ranked = step.kernel.values.iter().filter_map(|v| v.kind.row_value()).filter(|row| row.op.crosses_rows());
+        Some((slots.rows?, MAX_ITEMS / ranked.map(|row| row.width).max()?))
+    });
+    most.collect()
 }
 
 impl Plan {
@@ -152,8 +165,9 @@ impl Plan {
         for (step, kernel) in steps.iter_mut().zip(&kernels) {
             step.scratch = kernel.scratch_bytes();
         }
+        let most_rows = most_rows(&program, &steps);
         let (loaded, scratch) = (OnceLock::new(), OnceLock::new());
-        Ok(Plan { kernels, ports, steps, shared, shared_count, source, loaded, scratch, target, program })
+        Ok(Plan { kernels, ports, steps, shared, shared_count, most_rows, source, loaded, scratch, target, program })
     }
 
     pub(crate) fn check_artifact(

@@ -137,6 +137,9 @@ impl Plan {
                 }
             }
         }
+        if let Some((symbol, most)) = self.most_rows.iter().find(|(s, most)| bound.extents[*s as usize] > *most) {
+            return Err(too_many_items(&self.program, *symbol, bound.extents[*symbol as usize], *most));
+        }
         self.check_overlap(&mut bound)?;
         if !self.program.intermediates.is_empty() {
             self.check_workspace(&mut bound)?;
@@ -341,6 +344,15 @@ impl Plan {
         let outputs = format!("outputs {}", names(true));
         if self.program.inputs.is_empty() { outputs } else { format!("inputs {} and {outputs}", names(false)) }
     }
+}
+
+/// More rows than ranks can tell apart.
+#[cold]
+fn too_many_items(program: &Program, symbol: u32, rows: u64, most: u64) -> Diagnostic {
+    let dim = &program.symbols[symbol as usize];
+    let message =
+        format!("`{}` ranks the ids of {rows} rows, and ranks of more than {most} do not fit an i32", program.name);
+    Diagnostic::new(Code::ExtentTooLarge, message).help(format!("launch at most {most} of `{dim}` at once"))
 }
 
 /// The bytes of the intermediates do not fit.

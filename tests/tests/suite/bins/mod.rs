@@ -8,8 +8,9 @@ use loops::{Case, Layout};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use routefuse::ir::interp;
-use routefuse::{DType, Engine, Options, Plan, Target, Tensor, Verified, text};
+use routefuse::{Args, DType, Engine, HostPlan, Options, Plan, Target, Tensor, TensorMut, TensorRef, Verified, text};
 use routefuse_generate::Choices;
+use routefuse_runtime::Workspace;
 use routefuse_tests::emulator::Emulator;
 use routefuse_tests::launch;
 use routefuse_tests::skips::skip;
@@ -183,4 +184,63 @@ fn gfx942_aligns_as_the_interpreter_does() {
 #[test]
 fn gfx1100_aligns_as_the_interpreter_does() {
     emulated("gfx1100");
+}
+
+/// A rank is an i32, so more items than one holds are refused, and nothing is read.
+#[test]
+fn more_items_than_an_i32_holds_are_refused() {
+    let source = "route 1
+graph @many {
+  dim T
+  input %ids : u8[T, 4]
+  %rank = bin_rank %ids {bins = 8}
+  output rank = %rank
+}
+";
+    let host = HostPlan::new(plan(&text::parse_verified(source).expect("a right graph"))).expect("a host plan");
+    let rows = 1u64 << 29;
+    let nowhere = std::ptr::without_provenance_mut(64);
+    let mut args = Args::new();
+    // SAFETY: the launch refuses the arguments before it reads or writes any of them.
+    let ids = unsafe { TensorRef::from_raw(nowhere, rows * 4, DType::U8, &[rows, 4], &[4, 1]) };
+    let there = std::ptr::without_provenance_mut(1 << 40);
+    // SAFETY: as above.
+    let ranks = unsafe { TensorMut::from_raw(there, rows * 16, DType::I32, &[rows, 4], &[4, 1]) };
+    args.input(ids).output(ranks);
+    assert_eq!(
+        host.launch(&args).expect_err("refused").to_string(),
+        "RF0614: `many` ranks the ids of 536870912 rows, and ranks of more than 536870911 do not fit an i32\n  \
+         help: launch at most 536870911 of `T` at once"
+    );
+}
+
+/// A pool's threads share the rows of what counts, and one has all rows of what ranks.
+#[test]
+fn a_pool_gives_the_same_bits() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("a pool");
+    let (e, k, t) = (72u64, 8u64, 20_000u64);
+    let graph = align(e, k, 16);
+    let host = HostPlan::new(plan(&graph)).expect("a host plan");
+    let mut c = Choices::seeded(17);
+    for kind in 0..KINDS {
+        let numbers = hostile(kind, (t * k) as usize, e as i64, &mut c);
+        let capacity = t * k + e * 15;
+        let layout = Layout { t, k, capacity, blocks: capacity.div_ceil(16) };
+        let case = loops::aligned(&layout, &numbers, ids(DType::I32, t, k, &numbers), (e, 16));
+        let ids: Vec<i32> = numbers.iter().map(|id| *id as i32).collect();
+        let (mut sorted, mut expert, mut total) =
+            (vec![7i32; capacity as usize], vec![7i32; layout.blocks as usize], vec![7i32]);
+        let size = host.plan().workspace_size(&[t, capacity, layout.blocks]).expect("a size");
+        let mut workspace = Workspace::new(size as usize);
+        workspace.fill(0xa5);
+        let mut args = Args::new();
+        args.input(TensorRef::new(&ids, &[t, k]))
+            .output(TensorMut::new(&mut sorted, &[capacity]))
+            .output(TensorMut::new(&mut expert, &[layout.blocks]))
+            .output(TensorMut::new(&mut total, &[1]));
+        host.launch_on_with(&pool, &args, &mut workspace).expect("a launch");
+        drop(args);
+        let got = [sorted, expert, total].map(|x| Tensor::from_i32(&[x.len() as u64], &x));
+        assert_eq!(got.to_vec(), case.outputs, "ids {kind}");
+    }
 }
