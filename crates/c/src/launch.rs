@@ -74,8 +74,9 @@ pub unsafe extern "C" fn routefuse_plan_launch(
         reserved("launch", launch.reserved)?;
         // SAFETY: the caller's promise.
         let arguments = unsafe { boundary::array("arguments", arguments, count) }?;
+        let mut args = Args::new();
         // SAFETY: the caller's promise.
-        let args = unsafe { tensor::args(arguments) }?;
+        unsafe { tensor::fill(&mut args, arguments) }?;
         if launch.flags & ROUTEFUSE_CHECK_MEMORY != 0 {
             memory::check(arguments, launch, &plan)?;
         }

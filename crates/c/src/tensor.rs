@@ -59,7 +59,7 @@ struct Read<'a> {
     strides: Option<&'a [i64]>,
 }
 
-/// Arguments for the runtime.
+/// Adds arguments to the runtime's. Those are large: they are filled where they are, and not given back.
 ///
 /// # Errors
 /// `RF0603` for a number that is no dtype, `RF0604` for more dims than there can be, `RF0605` for a negative extent, `RF0611` for
@@ -68,17 +68,16 @@ struct Read<'a> {
 /// # Safety
 /// Names are texts, extents and strides are there, for `'a`; the memory is what a launch may read or write.
 #[inline]
-pub(crate) unsafe fn args<'a>(arguments: &'a [routefuse_argument]) -> Result<Args<'a>, Error> {
-    let mut args = Args::new();
+pub(crate) unsafe fn fill<'a>(args: &mut Args<'a>, arguments: &'a [routefuse_argument]) -> Result<(), Error> {
     for (index, argument) in arguments.iter().enumerate() {
         // SAFETY: the caller vouches for it.
-        unsafe { push(&mut args, index, argument) }?;
+        unsafe { push(args, index, argument) }?;
     }
-    Ok(args)
+    Ok(())
 }
 
 /// # Safety
-/// That of [`args`].
+/// That of [`fill`].
 #[inline]
 unsafe fn push<'a>(args: &mut Args<'a>, index: usize, argument: &'a routefuse_argument) -> Result<(), Error> {
     boundary::reserved("argument", argument.reserved)?;
@@ -91,7 +90,13 @@ unsafe fn push<'a>(args: &mut Args<'a>, index: usize, argument: &'a routefuse_ar
             // SAFETY: the caller vouches for the memory; a launch follows no address beyond its bytes.
             let tensor = unsafe {
                 match strides {
-                    None => TensorRef::contiguous(at, bytes, dtype, shape),
+                    // Of a known rank, extents are moved without a loop.
+                    None => match *shape {
+                        [] => TensorRef::contiguous(at, bytes, dtype, &[]),
+                        [a] => TensorRef::contiguous(at, bytes, dtype, &[a]),
+                        [a, b] => TensorRef::contiguous(at, bytes, dtype, &[a, b]),
+                        _ => TensorRef::contiguous(at, bytes, dtype, shape),
+                    },
                     Some(strides) => TensorRef::from_raw(at, bytes, dtype, shape, strides),
                 }
             };
@@ -104,7 +109,13 @@ unsafe fn push<'a>(args: &mut Args<'a>, index: usize, argument: &'a routefuse_ar
             // SAFETY: the caller vouches for the memory; a launch follows no address beyond its bytes.
             let tensor = unsafe {
                 match strides {
-                    None => TensorMut::contiguous(at, bytes, dtype, shape),
+                    // Of a known rank, extents are moved without a loop.
+                    None => match *shape {
+                        [] => TensorMut::contiguous(at, bytes, dtype, &[]),
+                        [a] => TensorMut::contiguous(at, bytes, dtype, &[a]),
+                        [a, b] => TensorMut::contiguous(at, bytes, dtype, &[a, b]),
+                        _ => TensorMut::contiguous(at, bytes, dtype, shape),
+                    },
                     Some(strides) => TensorMut::from_raw(at, bytes, dtype, shape, strides),
                 }
             };

@@ -5,7 +5,7 @@ use crate::vendor::{StandIn, Vendor};
 use routefuse_allocations::{self as allocations, Counting};
 use routefuse_ir::{Code, Diagnostic};
 use routefuse_runtime::Device;
-use routefuse_runtime::gpu::{Driver, GpuPlan, Launch, Whose};
+use routefuse_runtime::gpu::{GpuPlan, Launch, Whose};
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
