@@ -2,6 +2,7 @@
 
 mod agreement;
 mod alias;
+mod bins;
 mod chains;
 mod cuts;
 mod lanes;

@@ -1,0 +1,70 @@
+//! What crosses rows: how many kernels it takes, and why.
+
+use crate::agreement::agree;
+use routefuse_ir::text;
+use routefuse_passes::fuse::{Fusion, Reason};
+
+fn fused(statements: &str) -> Fusion {
+    let source = format!("route 1\ngraph @g {{\n  dim T\n  dim C\n{statements}}}\n");
+    let graph = text::parse_verified(&source).unwrap_or_else(|d| panic!("{d}"));
+    agree(&graph, &[("T", 5), ("C", 40)], 1)
+}
+
+fn reasons(fusion: &Fusion) -> Vec<String> {
+    fusion.cuts.iter().filter(|c| c.kernels.is_none()).map(|c| c.reason.to_string()).collect()
+}
+
+/// Zeros, the counts onto them, the starts, the fill, and the items over it.
+#[test]
+fn counts_and_places_go_on_from_what_lies_there() {
+    let fusion = fused(
+        "  input %ids : i32[T, 4]
+  %counts = bin_count %ids {bins = 8}
+  %starts = bin_starts %counts {align = 4}
+  %fill = const {dtype = i32, value = -1}
+  %sorted = bin_scatter %ids, %ids, %starts, %fill {shape = [C]}
+  output sorted = %sorted
+",
+    );
+    assert_eq!(fusion.program.steps.len(), 5);
+    assert_eq!(
+        reasons(&fusion),
+        [
+            "%counts is in memory: it is made of all rows, and what asks for it begins behind the last",
+            "%starts is in memory: the gather %sorted reads rows of it that are not its own",
+        ]
+    );
+}
+
+/// What a router chooses is counted by the kernel that chooses, and ranked from memory.
+#[test]
+fn a_choice_is_kept_for_who_ranks_it() {
+    let fusion = fused(
+        "  input %logits : f32[T, 16]
+  %ids = topk %logits {k = 4}
+  %counts = bin_count %ids {bins = 16}
+  %rank = bin_rank %ids {bins = 16}
+  output counts = %counts
+  output rank = %rank
+",
+    );
+    let kept = |r: &Reason| matches!(r, Reason::EarlierRows { value, user } if value == "ids" && user == "rank");
+    assert!(fusion.cuts.iter().any(|c| kept(&c.reason)), "{:?}", reasons(&fusion));
+    assert_eq!(fusion.program.steps.len(), 3);
+    assert_eq!(fusion.program.steps.iter().filter(|s| s.kernel.is_ordered()).count(), 1);
+}
+
+/// A kernel that ranks reads the ids of earlier rows, which nobody may have overwritten.
+#[test]
+fn ids_are_ranked_before_they_are_overwritten() {
+    let fusion = fused(
+        "  input %ids : i32[T, 4]
+  %rank = bin_rank %ids {bins = 8}
+  %next = add %ids, 1
+  output rank = %rank
+  output next = %next in_place(ids)
+",
+    );
+    assert_eq!(fusion.program.steps.len(), 2);
+    assert!(fusion.program.steps[0].kernel.is_ordered());
+}
