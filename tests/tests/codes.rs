@@ -1,6 +1,7 @@
 //! Every stable code is shown by some test: its text stands in a snapshot or in a test's source.
 
 use routefuse_ir::Code;
+use routefuse_ir::diag::Page;
 use routefuse_ir::kernel::{Kernel, ParamId, Store, ValueId};
 use routefuse_tests::corpus::root;
 use std::path::{Path, PathBuf};
@@ -55,4 +56,5 @@ fn a_kernel_that_breaks_a_rule_is_a_defect_of_the_compiler() {
         errors.to_string(),
         "RF0501: kernel `k`: store 0 names what does not exist\n  help: this is a defect in the compiler; please report the graph"
     );
+    assert_eq!(errors.to_string(), Page::of(Code::InvalidKernel).message);
 }

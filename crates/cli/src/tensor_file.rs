@@ -19,14 +19,20 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Reads the tensor at a place for an input of this dtype, and of this rank if one is given. Where the place names columns, their
-/// rows lie as far apart as the file's: the distance is the second of what is given.
+/// rows lie as far apart as the file's: the distance is the second of what is given. `forms` is the help where the file is at fault: how
+/// it should be named.
 ///
 /// # Errors
 /// `RF0701` the file cannot be read, `RF0703` it is not what it says or does not have the columns, `RF0704` no such tensor,
 /// `RF0705` another dtype or rank.
-pub fn read(input: &str, place: &Place, want: DType, rank: Option<usize>) -> Result<(Tensor, Option<u64>), Diagnostic> {
-    let help = "inputs are name=path.npy or name=file.safetensors:key";
-    let (tensor, columns) = stored(place, want == DType::Bf16).map_err(|d| with_help(d, help))?;
+pub fn read(
+    input: &str,
+    place: &Place,
+    want: DType,
+    rank: Option<usize>,
+    forms: &str,
+) -> Result<(Tensor, Option<u64>), Diagnostic> {
+    let (tensor, columns) = stored(place, want == DType::Bf16).map_err(|d| with_help(d, forms))?;
     let wide = checked(input, &place.to_string(), tensor, want, rank)?;
     let Some(columns) = columns else { return Ok((wide, None)) };
     let view = columns_of(&wide, columns)
@@ -46,6 +52,8 @@ pub fn read_any(place: &Place, bf16: bool) -> Result<Tensor, Diagnostic> {
     }
 }
 
+/// How the files of inputs are named.
+pub const INPUTS: &str = "inputs are name=path.npy or name=file.safetensors:key";
 /// How tensors are named where they are for no input.
 const ANY: &str = "a tensor is a.npy or a.safetensors:NAME; several are a folder of .npy files, or a .safetensors file";
 
@@ -366,7 +374,7 @@ mod tests {
     }
 
     fn read(input: &str, file: &str, want: DType, rank: Option<usize>) -> Result<Tensor, Diagnostic> {
-        super::read(input, &Place::written(file), want, rank).map(|(tensor, _)| tensor)
+        super::read(input, &Place::written(file), want, rank, INPUTS).map(|(tensor, _)| tensor)
     }
 
     fn path(name: &str) -> String {

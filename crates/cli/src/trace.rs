@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// The trace that the program carries, so that it shows what it does wherever it is installed.
 const INCLUDED: &[u8] = include_bytes!("../data/router_trace.safetensors");
 
+/// What a trace is.
+const FORMS: &str = "a trace is a .safetensors file with the ids, weights and logits of each layer, as in `layer0.ids`";
+
 /// One layer of a trace.
 pub struct Trace {
     /// The file; without one, [`INCLUDED`].
@@ -42,7 +45,7 @@ impl Trace {
     pub fn tensor(&self, name: &str, dtype: DType) -> Result<Tensor, Diagnostic> {
         let key = format!("layer{}.{name}", self.layer);
         match &self.path {
-            Some(path) => Ok(tensor_file::read(name, &Place::named(path, &key), dtype, None)?.0),
+            Some(path) => Ok(tensor_file::read(name, &Place::named(path, &key), dtype, None, FORMS)?.0),
             None => tensor_file::read_included(name, INCLUDED, &key, dtype),
         }
     }

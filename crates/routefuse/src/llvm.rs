@@ -61,6 +61,7 @@ const DEFECT: &str = "this is a defect in routefuse; please report the graph and
 #[cfg(test)]
 mod tests {
     use super::*;
+    use routefuse_ir::diag::Page;
     use routefuse_ir::target::Target;
 
     #[test]
@@ -69,11 +70,13 @@ mod tests {
         let missing = CodegenError::new(Target::host(), missing);
         let text = diagnostic(&missing).to_string();
         assert!(text.starts_with("RF0803: ") && text.contains("core2") && text.contains("fma"), "{text}");
+        assert_eq!(text, Page::of(Code::HostUnsupported).message);
         let undefined =
             Problem::UndefinedSymbols { symbols: vec!["__ockl_get_local_size".to_owned()], allowed: vec![] };
         let gfx942 = Target::named("gfx942").expect("a known target");
         let undefined = CodegenError::new(gfx942, undefined);
         let text = diagnostic(&undefined).to_string();
         assert!(text.starts_with("RF0804: ") && text.contains("gfx942") && text.contains("__ockl"), "{text}");
+        assert_eq!(text, Page::of(Code::UndefinedSymbol).message);
     }
 }

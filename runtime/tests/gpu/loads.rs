@@ -3,6 +3,7 @@
 use crate::fixture::*;
 use crate::played::*;
 use routefuse_ir::artifact::{Artifact, CodeFormat};
+use routefuse_ir::diag::Page;
 use routefuse_ir::kernel::schedule::Variant;
 use routefuse_ir::{Alias, Code};
 use routefuse_runtime::gpu::GpuPlan;
@@ -60,7 +61,7 @@ fn what_is_loaded() {
             plan.launch(stream(&gpu).variant(Variant::GPU[0]), &args).map_err(|e| e.to_string())
         };
         let refused = launch(&first).unwrap_err();
-        assert!(refused.starts_with("RF0807: kernel `remap` align16/i32 is not loaded on hip:3"), "{refused}");
+        assert_eq!(refused, Page::of(Code::NotPrepared).message);
         first.prepare_on(&rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap()).unwrap();
         plan(two_outputs_program()).prepare().unwrap();
         let counters = cache.counters();

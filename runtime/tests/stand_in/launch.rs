@@ -3,6 +3,7 @@
 use crate::plans::*;
 use crate::vendor::{StandIn, Vendor};
 use routefuse_allocations::{self as allocations, Counting};
+use routefuse_ir::diag::Page;
 use routefuse_ir::{Code, Diagnostic};
 use routefuse_runtime::Device;
 use routefuse_runtime::gpu::{GpuPlan, Launch, Whose};
@@ -181,6 +182,11 @@ pub fn what_the_driver_refuses<V: Vendor>() {
     assert_eq!(e.code, Code::DriverFailed);
     for part in [V::LAUNCH, V::INVALID_VALUE, "`post_chain` align16/i32"] {
         assert!(text.contains(part), "{text}");
+    }
+    if V::LAUNCH == "cuLaunchKernelEx" {
+        // What a driver says instead.
+        let said = text.replace("said by the stand-in", "invalid argument");
+        assert_eq!(said, Page::of(Code::DriverFailed).message);
     }
 }
 

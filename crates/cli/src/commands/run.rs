@@ -122,7 +122,13 @@ pub fn bind(graph: &Verified<Graph>, a: &Inputs, check: bool, over: Over) -> Res
             Some(i) => {
                 tried[i] = true;
                 let ty = graph.input_type(i);
-                match tensor_file::read(name, &Place::written(path), ty.dtype, Some(ty.shape.len())) {
+                match tensor_file::read(
+                    name,
+                    &Place::written(path),
+                    ty.dtype,
+                    Some(ty.shape.len()),
+                    tensor_file::INPUTS,
+                ) {
                     Ok((tensor, row_stride)) => (files[i], row_strides[i]) = (Some(tensor), row_stride),
                     Err(d) => problems.push(d),
                 }

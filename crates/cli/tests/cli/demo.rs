@@ -34,5 +34,6 @@ fn the_included_trace_is_the_examples() {
 
 #[test]
 fn a_trace_that_is_none() {
-    routefuse(&["demo", "--trace", "no/such.safetensors"]).fails(1, &["RF0701", "cannot read `no/such.safetensors`"]);
+    routefuse(&["demo", "--trace", "no/such.safetensors"])
+        .fails(1, &["RF0701", "cannot read `no/such.safetensors`", "a trace is a .safetensors file"]);
 }

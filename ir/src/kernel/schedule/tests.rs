@@ -2,6 +2,7 @@
 
 use super::block_rows::BLOCK_ROWS;
 use super::*;
+use crate::diag::{Code, Page};
 use crate::kernel::{Param, ParamId, Role, RowOp, RowValue, Space, Store, Value, ValueKind};
 use crate::layout::Layout;
 use crate::op::{Candidates, ReduceOp, TopKOrder};
@@ -83,6 +84,7 @@ fn a_flat_schedule_fits_its_stores() {
         (flat(6, 1, whole(Piece::AcrossRows { width: 4 }), "host"), "pieces across rows are for GPUs"),
         (flat(6, 256, whole(Piece::Rows { width: 4 }), "sm_90"), "pieces of rows need one column, not 6"),
     ];
+    assert_eq!(cases[0].0, Page::of(Code::CompileFailed).message);
     for (told, what) in cases {
         assert!(told.starts_with("RF0802: the schedule of kernel `k` for `"), "{told}");
         assert!(told.contains(&format!("does not fit: {what}")), "{told}, not {what}");
@@ -214,6 +216,7 @@ fn a_row_that_there_is_no_room_for_is_refused() {
     let expected = "RF0815: kernel `k` for `gfx942` takes too much at once: 1024 columns of a row in a lane, and there is \
                     room for 512";
     assert!(refused.starts_with(expected), "{refused}");
+    assert_eq!(refused, Page::of(Code::KernelTooLarge).message);
     // Four bytes a column that is held, and four of each segment to be added up.
     let refused = row(1 << 21, (1, 1), &[0], ONE, "host");
     let bytes = 8 * (1 << 21) + 128;

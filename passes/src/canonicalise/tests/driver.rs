@@ -1,5 +1,6 @@
 use super::{becomes, graph, same_bits, shown, stays};
 use crate::canonicalise::{Cse, Dce, Pass, canonicalise, fingerprint};
+use routefuse_ir::diag::{Code, Page};
 
 #[test]
 fn constants_fold() {
@@ -111,6 +112,7 @@ fn a_pass_that_breaks_the_graph_is_named() {
     let mut g = graph("%r = add %x, %y").into_inner();
     let text = crate::canonicalise::run(&Broken, &mut g).unwrap_err().to_string();
     assert!(text.contains("RF0401") && text.contains("RF0901: `broken` has left a graph"), "{text}");
+    assert!(text.contains(Page::of(Code::Internal).message), "{text}");
 }
 
 /// Statements that a rule could take apart one by one, again and again.
