@@ -62,7 +62,7 @@ fn with_help(d: Diagnostic, help: &str) -> Diagnostic {
 }
 
 /// The tensor at a place, and the columns of it that are meant.
-fn stored<'p>(place: &'p Place, bf16: bool) -> Result<(Tensor, Option<&'p str>), Diagnostic> {
+fn stored(place: &Place, bf16: bool) -> Result<(Tensor, Option<&str>), Diagnostic> {
     let Place { file, key, columns } = place;
     let columns = columns.as_deref();
     let Some(key) = key else {
