@@ -3,6 +3,7 @@
 use super::bind::{Declared, bind, interpretable};
 use super::value::Value;
 use super::{Outcome, bins, movement, row};
+use crate::cancel::Cancel;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::eval::{self, Evaluator, Position};
 use crate::graph::{Graph, NodeId};
@@ -18,6 +19,19 @@ use std::rc::Rc;
 /// # Errors
 /// As [`extents`](super::extents) and [`check_size`](super::check_size).
 pub fn run(graph: &Verified<Graph>, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Outcome, Diagnostics> {
+    run_until(graph, inputs, given, &Cancel::default())
+}
+
+/// As [`run`], until it is cancelled: that is asked before each operation.
+///
+/// # Errors
+/// Those of [`run`]; `RF0816` if it was cancelled.
+pub fn run_until(
+    graph: &Verified<Graph>,
+    inputs: &[Tensor],
+    given: &[(&str, u64)],
+    cancel: &Cancel,
+) -> Result<Outcome, Diagnostics> {
     let declared = Declared::of_graph(graph);
     let extents = bind(&declared, inputs, given)?;
     interpretable(&declared, &extents)?;
@@ -26,6 +40,7 @@ pub fn run(graph: &Verified<Graph>, inputs: &[Tensor], given: &[(&str, u64)]) ->
     let mut values: Vec<Option<Rc<Value>>> = vec![None; uses.len()];
     let mut trapped = false;
     for id in order.into_iter() {
+        cancel.check()?;
         if uses[id.index()] == 0 {
             continue;
         }

@@ -26,7 +26,7 @@ mod value;
 #[cfg(feature = "graphs")]
 pub use bind::{check_size, extents};
 #[cfg(feature = "graphs")]
-pub use graph::run;
+pub use graph::{run, run_until};
 pub use program::extents as program_extents;
 
 use crate::tensor::Tensor;
