@@ -31,7 +31,7 @@ pub fn to_look_at(options: &CacheOptions) -> Option<DiskCache> {
 /// # Errors
 /// `RF0814` if a file of keys cannot be used.
 pub fn looking_at(cache: DiskCache, options: &CacheOptions) -> Result<Engine, Failure> {
-    let builder = Engine::builder().disk_cache(cache);
+    let builder = Engine::builder().cancel(interrupt::cancel()).disk_cache(cache);
     Ok(match signing::required(options)? {
         Some(keys) => builder.require_signed(keys),
         None => builder,

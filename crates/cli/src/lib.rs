@@ -37,6 +37,7 @@ mod remote;
 mod render;
 mod router_check;
 mod router_rows;
+mod shell_word;
 mod signing;
 mod source;
 mod table;
@@ -69,7 +70,7 @@ pub fn main() -> ExitCode {
         Command::Check(a) => commands::check::run(a),
         Command::Fmt(a) => commands::fmt::run(a),
         Command::Explain(a) => commands::explain::run(a, &(&a.cache).into()),
-        Command::Report(a) => commands::report::run(a),
+        Command::Report(a) => commands::report::run(a, &(&a.cache).into()),
         Command::Explore(a) => commands::explore::run(a),
         Command::Dump(a) => commands::dump::run(a, cli.colour),
         Command::Targets(a) => commands::targets::run(a),

@@ -2,6 +2,7 @@
 
 use crate::model::{Check, CheckedOutput, Dim, Document};
 use routefuse::diag::visible;
+use routefuse::engine::Cancel;
 use routefuse::exec::{Device, Executor};
 use routefuse::ir::interp;
 use routefuse::{Engine, Error, Graph, Options, Target, Tensor, Verified};
@@ -15,7 +16,8 @@ impl Document {
     /// rows are shown. `given` are extents that no input says, and `described` says where the inputs came from.
     ///
     /// # Errors
-    /// Those of [`Engine::compile`] for the host and of a launch there; inputs that do not fit (`RF0601` to `RF0614`).
+    /// Those of [`Engine::compile`] for the host and of a launch there; inputs that do not fit (`RF0601` to `RF0614`); `RF0816` if it was
+    /// cancelled.
     pub fn add_check(
         &mut self,
         engine: &Engine,
@@ -23,12 +25,14 @@ impl Document {
         inputs: &[Tensor],
         given: &[(&str, u64)],
         described: &str,
+        cancel: &Cancel,
     ) -> Result<(), Error> {
         let extents = interp::extents(graph, inputs, given)?;
         interp::check_size(graph, &extents)?;
         let plan = engine.compile(graph, &Target::host(), &Options::default())?;
         let ours = Executor::on(Device::Host)?.run(plan, inputs, given)?;
-        let reference = interp::run(graph, inputs, given)?;
+        cancel.check()?;
+        let reference = interp::run_until(graph, inputs, given, cancel)?;
         let dims = graph.symbols.iter().zip(&extents);
         let pairs = ours.outputs.iter().zip(&reference.outputs).enumerate();
         let output = |(i, ((name, ours), reference)): (usize, (&(String, Tensor), &Tensor))| {

@@ -2,26 +2,24 @@
 
 use crate::model::{Drawing, DrawingBox, Drawings, Edge, Hull, Launches};
 use crate::origin::Origin;
-use routefuse::inspect::{Drawn, Picture};
+use routefuse::inspect::Drawn;
 
-/// Lays both out. Of what is too large for that, the title says so.
-pub(crate) fn drawings((picture, most_boxes): (&Picture, usize), origin: &Origin<'_>, launches: &Launches) -> Drawings {
-    match picture.drawn(most_boxes) {
-        Ok([before, after]) => {
-            let launch_of = |value: Option<usize>| {
-                launches.before.iter().position(|l| value.is_some_and(|value| l.values.contains(&value)))
-            };
-            let mut before = drawing(before, origin);
-            for b in before.boxes.iter_mut().filter(|b| b.kind == "kernel") {
-                b.launch = launch_of(b.value);
-            }
-            Drawings { before, after: drawing(after, origin) }
-        }
-        Err(refused) => {
-            let empty = Drawing { title: refused.to_string(), ..Drawing::default() };
-            Drawings { before: empty.clone(), after: empty }
-        }
+/// Both, as they were laid out.
+pub(crate) fn drawings([before, after]: [Drawn; 2], origin: &Origin<'_>, launches: &Launches) -> Drawings {
+    let launch_of = |value: Option<usize>| {
+        launches.before.iter().position(|l| value.is_some_and(|value| l.values.contains(&value)))
+    };
+    let mut before = drawing(before, origin);
+    for b in before.boxes.iter_mut().filter(|b| b.kind == "kernel") {
+        b.launch = launch_of(b.value);
     }
+    Drawings { before, after: drawing(after, origin) }
+}
+
+/// None, and why.
+pub(crate) fn none(why: &str) -> Drawings {
+    let empty = Drawing { title: why.to_owned(), ..Drawing::default() };
+    Drawings { before: empty.clone(), after: empty }
 }
 
 fn drawing(drawn: Drawn, origin: &Origin<'_>) -> Drawing {
@@ -37,8 +35,8 @@ fn drawing(drawn: Drawn, origin: &Origin<'_>) -> Drawing {
     });
     let edges = drawn.arrows.into_iter().map(|a| {
         let [from, to] = a.ends;
-        let (row_bytes, once_bytes) = (a.row_bytes, a.once_bytes);
-        Edge { path: a.path, value: value(&a.value), from, to, memory: a.memory, row_bytes, once_bytes }
+        let (rows, row_bytes, once_bytes) = (a.rows, a.row_bytes, a.once_bytes);
+        Edge { path: a.path, value: value(&a.value), from, to, memory: a.memory, rows, row_bytes, once_bytes }
     });
     Drawing {
         title: drawn.title,

@@ -33,6 +33,7 @@ mod difference;
 mod document;
 mod drawing;
 mod fit;
+mod json_lines;
 mod launches;
 mod lines;
 mod measured;
@@ -43,7 +44,7 @@ mod schedules;
 mod stages;
 mod values;
 
-pub use document::Request;
+pub use document::{Draw, Request};
 pub use fit::MOST_BYTES;
 pub use model::*;
-pub use page::{explore_html, explore_policy, html, json};
+pub use page::{drawing_json, explore_html, explore_policy, html, json};

@@ -2,7 +2,7 @@
 
 use crate::origin::Origin;
 use routefuse::ir::{Kernel, ValueKind};
-use routefuse::{Graph, text};
+use routefuse::text;
 
 /// An empty list for each line of a text.
 pub(crate) fn none(text: &str) -> Vec<Vec<usize>> {
@@ -25,22 +25,6 @@ pub(crate) fn of_graph(source: &str, origin: &Origin<'_>) -> Vec<Vec<usize>> {
             && !values.contains(&value)
         {
             values.push(value);
-        }
-    }
-    lines
-}
-
-/// Of a graph in the JSON form: the first line on which each name stands as a string of its own.
-pub(crate) fn of_json(source: &str, graph: &Graph) -> Vec<Vec<usize>> {
-    let mut lines = none(source);
-    let mut found = vec![false; graph.node_count()];
-    let names: Vec<String> = graph.nodes().map(|n| serde_json::json!(n.name).to_string()).collect();
-    for (values, line) in lines.iter_mut().zip(source.lines()) {
-        for (id, name) in names.iter().enumerate() {
-            if !found[id] && line.contains(name.as_str()) {
-                found[id] = true;
-                values.push(id);
-            }
         }
     }
     lines

@@ -24,12 +24,14 @@ pub struct Document {
     pub source: Source,
     /// The target's name.
     pub target: String,
-    /// The extent that bytes are counted for; `None` for a graph without symbols.
+    /// The symbol that the slider moves, and its extent at first; `None` for a graph without symbols.
     pub dim: Option<Dim>,
+    /// Every symbol of the graph, with its extent at first.
+    pub dims: Vec<Dim>,
     /// Every value of the graph as it was written, in its order: inputs, constants, operations.
     pub values: Vec<Value>,
-    /// The graph drawn twice.
-    pub graph: Drawings,
+    /// The graph drawn twice; `None` while it is still to be laid out.
+    pub graph: Option<Drawings>,
     /// What is launched.
     pub launches: Launches,
     /// Texts, each made from one before it.
@@ -42,8 +44,20 @@ pub struct Document {
     pub measured: Vec<Measured>,
     /// What a roofline is drawn of.
     pub bandwidth: Option<Bandwidth>,
-    /// What is not in the document because it would be too large, a sentence each.
-    pub left_out: Vec<String>,
+    /// What is not in the document.
+    pub left_out: Vec<LeftOut>,
+    /// How commands are told of the graph.
+    #[serde(skip)]
+    pub(crate) graph_words: String,
+}
+
+/// What is not in a document, because it would be too large or cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// What, and why.
+    pub what: String,
+    /// The command that shows it, if there is one.
+    pub command: Option<String>,
 }
 
 /// What the user wrote.
@@ -100,12 +114,29 @@ pub struct Value {
     pub place: Place,
     /// The kernel that computes it, a position in [`Launches::after`]; the first, of several.
     pub kernel: Option<usize>,
+    /// The symbol of its rows.
+    pub rows: Option<String>,
     /// Bytes of one row of it.
     pub row_bytes: u64,
     /// Bytes of all of it, where it has no rows.
     pub once_bytes: u64,
+    /// What became of it, if the passes left nothing of it.
+    pub gone: Option<Gone>,
     /// What else is known of it; empty if nothing is.
     pub note: String,
+}
+
+/// What became of a value that the passes left nothing of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gone {
+    /// The first pass after which nothing computes it.
+    pub pass: String,
+    /// The constant that it is, whatever the inputs are.
+    pub constant: Option<String>,
+    /// The values that stand in its place, or that it is a part of now.
+    pub into: Vec<usize>,
+    /// All of that in one sentence.
+    pub why: String,
 }
 
 /// Where a value is after fusion.
@@ -213,6 +244,8 @@ pub struct Edge {
     pub to: usize,
     /// It passes through memory.
     pub memory: bool,
+    /// The symbol of the value's rows.
+    pub rows: Option<String>,
     /// Bytes of the value for each row.
     pub row_bytes: u64,
     /// Bytes of the value in all, where it has no rows.
@@ -287,6 +320,23 @@ pub struct Stage {
     pub live: Option<Vec<Option<u32>>>,
     /// What was counted of it, with the unit in the name.
     pub counts: Vec<(String, f64)>,
+    /// The loops of machine code, in order of their beginnings.
+    pub loops: Vec<Loop>,
+}
+
+/// A loop of machine code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Loop {
+    /// Its first line, from 0. Other code may stand between its lines.
+    pub first: usize,
+    /// Its last line.
+    pub last: usize,
+    /// The line that each trip begins at.
+    pub header: usize,
+    /// Its instructions, those of loops inside once.
+    pub instructions: usize,
+    /// How often it is gone through, where the code says it.
+    pub trips: Option<u64>,
 }
 
 /// What kind of text a stage is.
@@ -365,6 +415,8 @@ pub struct Numbers {
     pub compile: Vec<CompileTime>,
     /// Under which keys code is kept.
     pub keys: Vec<KeyOf>,
+    /// Kernels whose shapes are those of a record of a tuning, a sentence each.
+    pub tuned: Vec<String>,
     /// Gathers whose indices are proved in range, a sentence each.
     pub proved: Vec<String>,
     /// Gathers that check their indices when they run, a sentence each.

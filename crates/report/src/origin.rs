@@ -11,6 +11,11 @@ impl<'g> Origin<'g> {
         Origin(graph.nodes().enumerate().map(|(position, node)| (node.name.as_str(), position)).collect())
     }
 
+    /// The value of this name.
+    pub(crate) fn find_exactly(&self, name: &str) -> Option<usize> {
+        self.0.get(name).copied()
+    }
+
     /// The value of this name, or the one that it was made for: what passes make is called after it, as `packed.shl` after
     /// `packed`.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {

@@ -4,9 +4,8 @@ use crate::difference::difference;
 use crate::lines;
 use crate::model::{Group, Stage};
 use crate::origin::Origin;
-use routefuse::Error;
 use routefuse::diag::visible;
-use routefuse::inspect::{Lowering, kernel_text};
+use routefuse::inspect::{History, Lowering, kernel_text};
 
 /// A stage of a text alone.
 pub(crate) fn plain(id: &str, title: String, group: Group, text: String, lines: Vec<Vec<usize>>) -> Stage {
@@ -22,22 +21,20 @@ pub(crate) fn plain(id: &str, title: String, group: Group, text: String, lines: 
         marks: vec![],
         live: None,
         counts: vec![],
+        loops: vec![],
     }
 }
 
 /// The graph, what the passes made of it, the program and its kernels.
-///
-/// # Errors
-/// Only by a defect of routefuse.
-pub(crate) fn stages(lowering: &Lowering, origin: &Origin<'_>) -> Result<Vec<Stage>, Error> {
+pub(crate) fn stages(lowering: &Lowering, history: &History, origin: &Origin<'_>) -> Vec<Stage> {
     let texts = lowering.stages();
     let graph =
         plain("graph", "graph".to_owned(), Group::Graph, texts.graph.clone(), lines::of_graph(&texts.graph, origin));
     let mut all = vec![graph];
-    for (number, after) in lowering.passes()?.into_iter().enumerate() {
+    for (number, after) in history.passes.iter().enumerate() {
         let (id, title) = (format!("pass{number}"), format!("after {}", after.pass));
         let lines = lines::of_graph(&after.text, origin);
-        follow(&mut all, plain(&id, title, Group::Passes, after.text, lines));
+        follow(&mut all, plain(&id, title, Group::Passes, after.text.clone(), lines));
     }
     let lines = lines::of_graph(&texts.canonical, origin);
     let mut canonical = plain("canonical", "canonical".to_owned(), Group::Passes, texts.canonical.clone(), lines);
@@ -51,7 +48,7 @@ pub(crate) fn stages(lowering: &Lowering, origin: &Origin<'_>) -> Result<Vec<Sta
         let title = format!("kernel {}", visible(&kernel.kernel.name));
         all.push(Stage { kernel: Some(i), ..plain(&format!("kernel{i}"), title, Group::Kernel, text, lines) });
     }
-    Ok(all)
+    all
 }
 
 /// Adds a stage that was made from the last one.

@@ -1,23 +1,33 @@
 //! The values of the graph as it was written, and what became of each.
 
-use crate::model::{Launches, Place, Value};
+use crate::lines::insert;
+use crate::model::{Gone, Launches, Place, Value};
 use crate::origin::Origin;
 use routefuse::diag::visible;
-use routefuse::inspect::{Lowering, Report};
+use routefuse::inspect::{Became, Fate, History, Lowering, Report};
 use routefuse::ir::Schedule;
 use routefuse::ir::ValueKind;
 use routefuse::ir::op::Op;
 use routefuse::{Graph, text};
 
-pub(crate) fn values(lowering: &Lowering, report: &Report, launches: &Launches, origin: &Origin<'_>) -> Vec<Value> {
+pub(crate) fn values(
+    lowering: &Lowering,
+    report: &Report,
+    history: &History,
+    launches: &Launches,
+    origin: &Origin<'_>,
+) -> Vec<Value> {
     let graph = lowering.graph();
     let places = places(lowering, origin);
     let statements = statements(graph);
     let ranges = lowering.ranges();
     let value = |(id, node): (usize, &routefuse::ir::Node)| {
         let bytes = node.ty.row_elements().unwrap_or(0).saturating_mul(node.ty.dtype.size());
-        let per_row = node.ty.row_symbol().is_some();
-        let (row_bytes, once_bytes) = if per_row { (bytes, 0) } else { (0, bytes) };
+        let rows = node.ty.row_symbol().map(|s| visible(&graph.symbols[s.0 as usize]).into_owned());
+        let (row_bytes, once_bytes) = if rows.is_some() { (bytes, 0) } else { (0, bytes) };
+        let fate = history.fates[id]
+            .as_ref()
+            .filter(|fate| places[id] == Place::Nowhere || matches!(fate.became, Became::Constant(_)));
         Value {
             id,
             name: format!("%{}", visible(&node.name)),
@@ -27,9 +37,11 @@ pub(crate) fn values(lowering: &Lowering, report: &Report, launches: &Launches, 
             range: ranges[id].map(|[low, high]| format!("[{low}, {high}]")),
             place: places[id],
             kernel: launches.after.iter().position(|l| l.values.contains(&id)),
+            rows,
             row_bytes,
             once_bytes,
-            note: note(&node.name, places[id], report),
+            gone: fate.map(|fate| gone(fate, id, origin)),
+            note: note(&node.name, places[id], fate, report),
         }
     };
     graph.nodes().enumerate().map(value).collect()
@@ -107,14 +119,34 @@ fn places(lowering: &Lowering, origin: &Origin<'_>) -> Vec<Place> {
     places
 }
 
-fn note(name: &str, place: Place, report: &Report) -> String {
+/// What became of a value, as values of the graph as it was written and in words.
+fn gone(Fate { pass, became, .. }: &Fate, id: usize, origin: &Origin<'_>) -> Gone {
+    let (constant, names): (_, &[String]) = match became {
+        Became::Constant(literal) => (Some(visible(literal).into_owned()), &[]),
+        Became::Value(name) => (None, std::slice::from_ref(name)),
+        Became::Part(names) => (None, names),
+        _ => (None, &[]),
+    };
+    let mut into = Vec::new();
+    names.iter().filter_map(|name| origin.find(name)).filter(|to| *to != id).for_each(|to| insert(&mut into, to));
+    let shown = names.iter().map(|name| format!("%{}", visible(name))).collect::<Vec<_>>().join(", ");
+    let why = match (became, &constant) {
+        (_, Some(literal)) => format!("`{pass}` found that it is {literal}, whatever the inputs are"),
+        (Became::Value(_), _) => format!("since `{pass}`, what used it uses {shown}"),
+        (Became::Part(_), _) => format!("`{pass}` made it a part of {shown}"),
+        _ => format!("`{pass}` dropped it: nothing uses it"),
+    };
+    Gone { pass: (*pass).to_owned(), constant, into, why }
+}
+
+fn note(name: &str, place: Place, fate: Option<&Fate>, report: &Report) -> String {
     let mut notes = Vec::new();
     if let Some(gather) = report.gathers.iter().find(|g| g.gather == name) {
         let (is, why) = (if gather.proved { "proved in range" } else { "checked at run time" }, gather.why.join("; "));
         notes.push(format!("indices {is}: {why}"));
     }
-    if place == Place::Nowhere {
-        notes.push("the passes left no operation of it".to_owned());
+    if place == Place::Nowhere && fate.is_none() {
+        notes.push("no operation of the kernels computes it".to_owned());
     }
     visible(&notes.join("; ")).into_owned()
 }

@@ -2,7 +2,7 @@
 
 use routefuse::models::{self, ModelOptions};
 use routefuse::{Engine, Graph, Target, Verified, chains, text};
-use routefuse_report::{Document, Request, html, json};
+use routefuse_report::{Document, Group, MOST_BYTES, Request, html, json};
 
 /// Graphs of every kind: the chains, and presets with and without what follows the router.
 fn graphs() -> Vec<(String, Verified<Graph>)> {
@@ -43,7 +43,8 @@ fn every_position_leads_somewhere() {
             assert!(stage.kernel.is_none_or(|k| k < d.launches.after.len()));
         }
         assert_eq!(d.source.lines.len(), d.source.text.lines().count());
-        for (drawing, launches) in [(&d.graph.before, &d.launches.before), (&d.graph.after, &d.launches.after)] {
+        let graph = d.graph.as_ref().unwrap();
+        for (drawing, launches) in [(&graph.before, &d.launches.before), (&graph.after, &d.launches.after)] {
             assert!(!drawing.boxes.is_empty());
             assert!(drawing.boxes.iter().all(|b| b.launch.is_none_or(|l| l < launches.len())));
             assert!(drawing.edges.iter().all(|e| e.from < drawing.boxes.len() && e.to < drawing.boxes.len()));
@@ -203,4 +204,100 @@ fn names_stay_inert() {
     assert!(d.values[0].name.contains("\\u{1b}"));
     let back: serde_json::Value = serde_json::from_str(&json(&d)).unwrap();
     assert_eq!(back["values"][0]["name"], d.values[0].name.as_str());
+}
+
+const TWO_DIMS: &str = "route 1
+graph @two {
+  dim S
+  dim T
+  input %x : i32[T, 4]
+  input %y : i32[S, 2]
+  %one = const {dtype = i32, value = 1} : i32[]
+  %a = add %x, %one : i32[T, 4]
+  %b = add %y, %one : i32[S, 2]
+  output a = %a : i32[T, 4]
+  output b = %b : i32[S, 2]
+}
+";
+
+/// Each launch, value and arrow says of which symbol its rows are, and every symbol has an extent.
+#[test]
+fn each_dim_has_its_own_extent() {
+    let graph = text::parse_verified(TWO_DIMS).unwrap();
+    let dims = vec![("T".to_owned(), 5000)];
+    let request = Request { dims, ..Request::default() };
+    let d = Document::of(&Engine::builder().build().unwrap(), &graph, &request).unwrap();
+    let named = |name: &str, at| routefuse_report::Dim { name: name.to_owned(), at };
+    assert_eq!((d.dim, &d.dims[..]), (Some(named("T", 5000)), &[named("S", 64), named("T", 5000)][..]));
+    let rows: Vec<_> = d.launches.after.iter().map(|l| (l.rows.as_deref(), l.read_row)).collect();
+    assert!(rows.contains(&(Some("T"), 16)) && rows.contains(&(Some("S"), 8)), "{rows:?}");
+    let of = |name: &str| d.values.iter().find(|v| v.name == name).unwrap();
+    assert_eq!((of("%a").rows.as_deref(), of("%a").row_bytes), (Some("T"), 16));
+    assert_eq!((of("%b").rows.as_deref(), of("%b").row_bytes), (Some("S"), 8));
+    assert_eq!((of("%one").rows.as_deref(), of("%one").once_bytes), (None, 4));
+    let edges = &d.graph.unwrap().before.edges;
+    let carries = |rows: Option<&str>, bytes| edges.iter().any(|e| e.rows.as_deref() == rows && e.row_bytes == bytes);
+    assert!(carries(Some("T"), 16) && carries(Some("S"), 8));
+}
+
+#[test]
+fn values_that_are_gone_say_where_they_went() {
+    let text = "route 1
+graph @gone {
+  dim T
+  input %x : i32[T, 4]
+  %two = const {dtype = i32, value = 2} : i32[]
+  %four = add %two, %two : i32[]
+  %a = mul %x, %four : i32[T, 4]
+  %b = mul %x, %four : i32[T, 4]
+  %sum = xor %a, %x : i32[T, 4]
+  %other = max %b, %x : i32[T, 4]
+  output sum = %sum : i32[T, 4]
+  output other = %other : i32[T, 4]
+}
+";
+    let graph = text::parse_verified(text).unwrap();
+    let d = of(&graph, Target::host());
+    let value = |name: &str| d.values.iter().find(|v| v.name == name).unwrap();
+    assert_eq!(value("%sum").gone, None);
+    let four = value("%four").gone.as_ref().unwrap();
+    assert_eq!((four.pass.as_str(), four.constant.as_deref()), ("fold", Some("4 i32")));
+    let (a, b) = (value("%a"), value("%b"));
+    let (kept, dropped) = if a.gone.is_none() { (a, b) } else { (b, a) };
+    let gone = dropped.gone.as_ref().unwrap();
+    assert_eq!((&kept.gone, gone.pass.as_str(), &gone.into[..]), (&None, "cse", &[kept.id][..]));
+    assert_eq!(gone.why, format!("since `cse`, what used it uses {}", kept.name));
+}
+
+/// A graph of 3,000 operations has a page. What is not in it is said, with a command for each.
+#[test]
+fn a_large_graph_has_a_page() {
+    let mut text = "route 1\ngraph @long {\n  dim T\n  input %x : i32[T, 8]\n".to_owned();
+    for i in 0..3000 {
+        let (op, last) =
+            (["add", "mul", "xor", "min"][i % 4], if i == 0 { "x".to_owned() } else { format!("v{}", i - 1) });
+        let far = if i > 7 { format!("v{}", i - 7) } else { "x".to_owned() };
+        text.push_str(&format!("  %v{i} = {op} %{last}, %{far} : i32[T, 8]\n"));
+    }
+    text.push_str("  output out = %v2999 : i32[T, 8]\n}\n");
+    let graph = text::parse_verified(&text).unwrap();
+    let request = Request { text: Some(text), graph: "long.route".to_owned(), ..Request::default() };
+    let d = Document::of(&Engine::builder().build().unwrap(), &graph, &request).unwrap();
+    assert!(json(&d).len() > MOST_BYTES, "there would be nothing to leave out: {}", json(&d).len());
+    assert!(html(&d).unwrap().len() <= MOST_BYTES);
+    let small = d.fitted(MOST_BYTES - 200_000);
+    assert!(json(&small).len() <= MOST_BYTES - 200_000);
+    assert_eq!(small.values.len(), 3001);
+    let said: Vec<_> = small.left_out.iter().map(|l| (l.what.as_str(), l.command.as_deref().unwrap())).collect();
+    let [(drawing, dot), rest @ ..] = &said[..] else { panic!("nothing is left out") };
+    assert!(drawing.contains("at most 500 are laid out"));
+    assert_eq!(*dot, "routefuse dump long.route --stage dot");
+    assert!(rest.iter().any(|(what, command)| {
+        what.starts_with("canonical: ") && *command == "routefuse dump long.route --diff graph,canonical"
+    }));
+    // In the order that is stated: passes before the program, the program before kernels.
+    let place = |stage: &str| rest.iter().position(|(_, command)| command.contains(stage)).unwrap_or(usize::MAX);
+    assert!(place("--diff") < place("--stage fused") && place("--stage fused") <= place("--stage kernel"), "{said:?}");
+    let least = d.fitted(0);
+    assert!(least.stages.iter().all(|s| s.group == Group::Graph && s.id == "source") && least.schedules.is_empty());
 }

@@ -41,6 +41,9 @@ pub struct Dump {
     /// The target of the later stages.
     #[arg(long, default_value = "host")]
     pub target: String,
+    /// The variant of each kernel whose code is printed, as in align1/i64; without it, the one that assumes most.
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
     /// Print what changed between two stages, as in graph,canonical.
     #[arg(long, value_name = "A,B", value_parser = two_stages, conflicts_with = "stage")]
     pub diff: Option<(Stage, Stage)>,

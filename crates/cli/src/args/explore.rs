@@ -25,8 +25,7 @@ pub struct Explore {
     pub port: u16,
     /// Only print the address, and open no browser.
     ///
-    /// Who knows the address may use the page. To open a browser, it is given to another program, whose arguments the other users
-    /// of this machine may be able to see.
+    /// Who knows the address may use the page. A browser is opened by a file that leads there, which only this user can read.
     #[arg(long)]
     pub no_browser: bool,
 }

@@ -1,7 +1,7 @@
 //! The command line of `report`.
 
-use super::GraphSource;
 use super::values::{extent, gigabytes, named_file};
+use super::{GraphSource, LocalOptions};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -23,6 +23,9 @@ pub struct Report {
     #[arg(long = "in", value_name = "NAME=FILE", value_parser = named_file)]
     pub inputs: Vec<(String, String)>,
     /// The extent of a dim: T=64, for the check and for the bytes at first.
+    ///
+    /// The slider of the page moves the first of them that rows are counted in. Without this, an extent is that of the inputs that
+    /// are given, else 64.
     #[arg(long = "dim", value_name = "NAME=N", value_parser = extent)]
     pub dims: Vec<(String, u64)>,
     /// The seed of the inputs that are not given.
@@ -36,6 +39,8 @@ pub struct Report {
     /// Without it, it is that of the card that times were measured on, if it is known.
     #[arg(long, value_name = "GB/S", value_parser = gigabytes)]
     pub bandwidth: Option<f64>,
+    #[command(flatten)]
+    pub cache: LocalOptions,
     /// Write over a file that is there, whatever it is.
     ///
     /// A page that was written before is written over without.

@@ -5,8 +5,9 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::{output, progress, render, source};
 use clap::ValueEnum;
+use routefuse::diag::{Code, Diagnostic, visible};
 use routefuse::inspect::{self, CodeStages, Stages};
-use routefuse::ir::json;
+use routefuse::ir::{Scheduled, Variant, json};
 use routefuse::{Engine, Error, Graph, Options, Target, Verified, text};
 use similar::{ChangeTag, TextDiff};
 use std::cell::OnceCell;
@@ -22,7 +23,9 @@ pub fn run(a: &Dump, colour: Colour) -> Result<(), Failure> {
     let options = Options::default().fuse(!a.unfused).shape(a.forced.shape);
     let engine = Engine::builder().build()?;
     let stages = engine.stages(&graph, &target, &options)?;
-    let texts = Texts { engine, graph, options, stages, code: OnceCell::new() };
+    let variant = a.variant.as_deref();
+    check_variant(&stages, variant)?;
+    let texts = Texts { engine, graph, options, stages, variant, code: OnceCell::new() };
     let mut out = output::stdout(a.stage == Stage::Json && a.diff.is_none());
     if let Some((from, to)) = a.diff {
         let coloured = render::coloured(colour, std::io::stdout().is_terminal());
@@ -35,20 +38,38 @@ pub fn run(a: &Dump, colour: Colour) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The variant of a kernel by its name.
+fn variant(kernel: &Scheduled, name: &str) -> Option<Variant> {
+    kernel.variants().iter().copied().find(|v| v.to_string() == name)
+}
+
+/// A name that is given is that of a variant of some kernel.
+fn check_variant(stages: &Stages, given: Option<&str>) -> Result<(), Diagnostic> {
+    let Some(given) = given.filter(|name| !stages.kernels.iter().any(|k| variant(k, name).is_some())) else {
+        return Ok(());
+    };
+    let mut known: Vec<String> = stages.kernels.iter().flat_map(|k| k.variants()).map(|v| v.to_string()).collect();
+    known.sort();
+    known.dedup();
+    let message = format!("no kernel has a variant `{}`", visible(given));
+    Err(Diagnostic::new(Code::UnknownOption, message).help(format!("there are {}", known.join(", "))))
+}
+
 fn name(stage: Stage) -> String {
     stage.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned())
 }
 
 /// Every stage of one graph; machine code is made when it is first asked for.
-struct Texts {
+struct Texts<'a> {
     engine: Engine,
     graph: Verified<Graph>,
     options: Options,
     stages: Stages,
+    variant: Option<&'a str>,
     code: OnceCell<Vec<CodeStages>>,
 }
 
-impl Texts {
+impl Texts<'_> {
     /// One stage as text.
     fn of(&self, stage: Stage) -> Result<String, Failure> {
         Ok(match stage {
@@ -69,7 +90,8 @@ impl Texts {
         })
     }
 
-    /// One text of every kernel, of its first variant: the one that assumes most.
+    /// One text of every kernel: of the variant that was asked for, if the kernel has it; otherwise of its first, the one that assumes
+    /// most.
     fn of_code(&self, text: impl Fn(&CodeStages) -> &str) -> Result<String, Error> {
         let code = match self.code.get() {
             Some(code) => code,
@@ -78,7 +100,8 @@ impl Texts {
                 let code = progress::showing(|bar| {
                     let each = kernels.iter().enumerate().map(|(i, k)| {
                         bar.show(i, kernels.len(), &k.kernel.name);
-                        inspect::code(k, k.variants()[0])
+                        let asked = self.variant.and_then(|name| variant(k, name));
+                        inspect::code(k, asked.unwrap_or(k.variants()[0]))
                     });
                     each.collect::<Result<_, _>>()
                 })?;

@@ -10,8 +10,11 @@ use routefuse::{Target, text};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use tempfile::TempDir;
 
 pub fn run(a: &Explore) -> Result<(), Failure> {
     let target = Target::named(&a.target)?;
@@ -32,9 +35,8 @@ pub fn run(a: &Explore) -> Result<(), Failure> {
     writeln!(out, "{address}")?;
     out.flush()?;
     drop(out);
-    if !a.no_browser {
-        open(&address);
-    }
+    // It is there as long as the server is.
+    let _way = if a.no_browser { None } else { open(&address) };
     Ok(server.serve(&stop)?)
 }
 
@@ -69,10 +71,36 @@ fn end_on_signal(stop: &Stop) -> Result<(), Failure> {
 }
 
 /// Opens the user's browser, where there is a desktop for it. Where that fails, the address stands on the terminal.
-fn open(address: &str) {
-    let desktop = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|v| std::env::var_os(v).is_some_and(|v| !v.is_empty()));
-    if desktop {
-        let quiet = || Stdio::null();
-        let _ = Command::new("xdg-open").arg(address).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
-    }
+///
+/// The address has the token, and every user of the machine may see the arguments of a program. So what is opened is a file that
+/// leads there, which nobody else can read.
+fn open(address: &str) -> Option<TempDir> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+    set("DISPLAY").or_else(|| set("WAYLAND_DISPLAY"))?;
+    let folder = set("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|f| f.is_dir()).unwrap_or_else(std::env::temp_dir);
+    let (way, file) = way_to(address, &folder).ok()?;
+    let quiet = || Stdio::null();
+    let _ = Command::new("xdg-open").arg(file).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
+    Some(way)
+}
+
+/// A page that leads to an address, for this user alone.
+fn way_to(address: &str, folder: &Path) -> std::io::Result<(TempDir, PathBuf)> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    let way = builder.prefix("routefuse-explore-").tempdir_in(folder)?;
+    let path = way.path().join("explore.html");
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // The address is of digits, letters, dots and slashes.
+    let page = format!(
+        "<!doctype html>\n<meta charset=\"utf-8\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
+         <meta http-equiv=\"refresh\" content=\"0; url={address}\">\n<title>routefuse explore</title>\n\
+         <a href=\"{address}\">routefuse explore</a>\n"
+    );
+    options.open(&path)?.write_all(page.as_bytes())?;
+    Ok((way, path))
 }

@@ -1,14 +1,16 @@
 //! `routefuse report`.
 
 use super::run::bind;
-use crate::args::{Inputs, Report};
+use crate::args::{CacheOptions, GraphSource, Inputs, Report};
 use crate::atomic_file::{self, Over};
 use crate::failure::Failure;
+use crate::shell_word::{file_word, shell_word};
 use crate::source::{self, Written};
-use crate::{input_file, interrupt, output, progress};
+use crate::{input_file, interrupt, kernel_cache, output, progress};
 use routefuse::diag::{Code, Diagnostic};
+use routefuse::ir::interp;
 use routefuse::{Engine, Graph, Options, Target, Verified};
-use routefuse_report::{Bandwidth, Document, MOST_BYTES, Request, html, json};
+use routefuse_report::{Bandwidth, Document, LeftOut, MOST_BYTES, Request, html, json};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
@@ -18,7 +20,7 @@ const ROWS: u64 = 64;
 /// The most bytes of a file of times that are read.
 const MOST: u64 = 16 << 20;
 
-pub fn run(a: &Report) -> Result<(), Failure> {
+pub fn run(a: &Report, cache: &CacheOptions) -> Result<(), Failure> {
     let target = Target::named(&a.target)?;
     let over = Over::forced(a.force, Over::Former(&is_page));
     match &a.out {
@@ -30,13 +32,27 @@ pub fn run(a: &Report) -> Result<(), Failure> {
         None => {}
     }
     let (graph, Written { name, text, form }) = source::written(&a.graph)?;
-    let at = a.dims.first().cloned();
-    let options = Options::default();
-    let request = Request { target, options, at, name, text, form, command: command(), ..Request::default() };
-    let engine = Engine::builder().cancel(interrupt::cancel()).build()?;
     // Every argument is checked before anything is compiled.
     let inputs = inputs(&graph, a)?;
+    let request = Request {
+        target,
+        options: Options::default(),
+        dims: at_first(&graph, a, &inputs)?,
+        name,
+        text,
+        form,
+        command: command(),
+        graph: graph_words(&a.graph),
+        cancel: interrupt::cancel().clone(),
+        ..Request::default()
+    };
+    // With the records of tunings that a run would follow.
+    let engine = match kernel_cache::to_look_at(cache) {
+        Some(disk) => kernel_cache::looking_at(disk, cache)?,
+        None => Engine::builder().cancel(interrupt::cancel()).build()?,
+    };
     let mut document = Document::of(&engine, &graph, &request)?;
+    document.add_tunings(&engine, &graph, &request)?;
     document.bandwidth =
         a.bandwidth.map(|g| Bandwidth { bytes_per_second: g * 1e9, of: "as given by --bandwidth".to_owned() });
     for path in &a.measured {
@@ -46,16 +62,15 @@ pub fn run(a: &Report) -> Result<(), Failure> {
         let cancel = interrupt::cancel();
         document.add_code(&engine, &graph, &request, cancel, &|done, total, name| bar.show(done, total, name))?;
         let dims: Vec<(&str, u64)> = inputs.dims.iter().map(|(name, at)| (name.as_str(), *at)).collect();
-        document.add_check(&engine, &graph, &inputs.tensors, &dims, &inputs.described).or_else(|e| {
+        document.add_check(&engine, &graph, &inputs.tensors, &dims, &inputs.described, cancel).or_else(|e| {
             // The code of a GPU can be looked at on a machine whose processor runs none of the host's.
             let unsupported =
                 target != Target::host() && e.diagnostics().iter().any(|d| d.code == Code::HostUnsupported);
             if !unsupported {
                 return Err(e);
             }
-            document
-                .left_out
-                .push("the check against the interpreter: this processor does not run the host's code".to_owned());
+            let what = "the check against the interpreter: this processor does not run the host's code".to_owned();
+            document.left_out.push(LeftOut { what, command: None });
             Ok(())
         })
     })?;
@@ -106,6 +121,28 @@ fn inputs(graph: &Verified<Graph>, a: &Report) -> Result<Checked, Failure> {
     Ok(Checked { tensors, dims, described })
 }
 
+/// The extents that are shown at first: those of the check, first those that are asked for.
+fn at_first(graph: &Verified<Graph>, a: &Report, inputs: &Checked) -> Result<Vec<(String, u64)>, Failure> {
+    let dims: Vec<(&str, u64)> = inputs.dims.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+    let extents = interp::extents(graph, &inputs.tensors, &dims)?;
+    Ok(a.dims.iter().cloned().chain(graph.symbols.iter().cloned().zip(extents)).collect())
+}
+
+/// How other commands are told of the graph.
+fn graph_words(given: &GraphSource) -> String {
+    match (&given.model, &given.file) {
+        (Some(model), _) => {
+            let options = given
+                .options
+                .iter()
+                .map(|(name, value)| format!(" --option {}", shell_word(&format!("{name}={value}"))));
+            format!("--model {}{}", shell_word(model), options.collect::<String>())
+        }
+        (None, Some(path)) => file_word(&path.display().to_string()),
+        (None, None) => String::new(),
+    }
+}
+
 fn measured(document: &mut Document, graph: &Graph, path: &Path) -> Result<(), Failure> {
     let name = path.display().to_string();
     let bytes = input_file::read(path, MOST).map_err(|e| {
@@ -127,9 +164,6 @@ fn is_page(path: &Path) -> bool {
 
 /// The command that was given, as one writes it in a shell.
 fn command() -> String {
-    let plain =
-        |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,%+@".contains(c)) && !word.is_empty();
-    let quoted = |word: String| if plain(&word) { word } else { format!("'{}'", word.replace('\'', "'\\''")) };
-    let words = std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned()));
+    let words = std::env::args_os().skip(1).map(|word| shell_word(&word.to_string_lossy()));
     std::iter::once("routefuse".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }

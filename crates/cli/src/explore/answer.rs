@@ -1,13 +1,16 @@
 //! A document for a text, or what is wrong with the text.
 
+use crate::shell_word::{file_word, shell_word};
 use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
 use routefuse::engine::Cancel;
 use routefuse::exec::{check_size, random_inputs};
+use routefuse::inspect::Layouts;
 use routefuse::ir::json;
 use routefuse::{Engine, Error, Graph, Options, Target, Verified, text};
-use routefuse_report::{Document, Form, Request};
+use routefuse_report::{Document, Draw, Drawings, Form, LeftOut, Request};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The rows of the check, and its seed.
 const ROWS: u64 = 64;
@@ -38,36 +41,49 @@ impl Asked {
     }
 
     /// For a look: no more boxes than are laid out at once, and of each kernel the variant that launches mostly take.
-    fn request(&self) -> Result<Request, Error> {
+    fn request(&self, draw: Draw, cancel: &Cancel) -> Result<Request, Error> {
+        let file = file_word(&self.name);
         Ok(Request {
             most_boxes: MOST_BOXES,
             all_variants: false,
             target: Target::named(&self.target)?,
             options: Options::default(),
-            at: None,
+            dims: vec![],
             name: self.name.clone(),
             text: Some(self.text.clone()),
             form: if self.is_json() { Form::Json } else { Form::Route },
-            command: format!("routefuse report {} --target {}", self.name, self.target),
+            command: format!("routefuse report {file} --target {}", shell_word(&self.target)),
+            graph: file,
+            draw,
+            cancel: cancel.clone(),
         })
     }
 
-    /// All but machine code: what the passes say.
+    /// All but machine code: what the passes say. The drawing is in it if its layout is one that was made before.
     ///
     /// # Errors
     /// What is wrong with the text, or a limit that it exceeds.
-    pub fn document(&self, cancel: &Cancel) -> Result<Document, Error> {
+    pub fn document(&self, layouts: &Arc<Layouts>, cancel: &Cancel) -> Result<Document, Error> {
         let graph = self.graph()?;
         // An engine of its own: it is cancelled with the question, and keeps nothing of a text that nobody writes any more.
-        Document::of(&engine(cancel)?, &graph, &self.request()?)
+        Document::of(&engine(cancel)?, &graph, &self.request(Draw::Before(layouts.clone()), cancel)?)
+    }
+
+    /// The drawing, laid out.
+    ///
+    /// # Errors
+    /// As [`Asked::document`].
+    pub fn drawing(&self, layouts: &Arc<Layouts>, cancel: &Cancel) -> Result<Option<Drawings>, Error> {
+        let graph = self.graph()?;
+        Document::drawings(&engine(cancel)?, &graph, &self.request(Draw::With(layouts.clone()), cancel)?)
     }
 
     /// With machine code, and the check on the host with random inputs.
     ///
     /// # Errors
     /// As [`Asked::document`]; and those of the compiler.
-    pub fn with_code(&self, cancel: &Cancel) -> Result<Document, Error> {
-        self.made(self.request()?, cancel)
+    pub fn with_code(&self, layouts: &Arc<Layouts>, cancel: &Cancel) -> Result<Document, Error> {
+        self.made(self.request(Draw::With(layouts.clone()), cancel)?, cancel)
     }
 
     /// As [`Asked::with_code`], with every variant and as large a drawing as there may be: what `report` writes.
@@ -76,7 +92,7 @@ impl Asked {
     /// As [`Asked::with_code`].
     pub fn report(&self, cancel: &Cancel) -> Result<Document, Error> {
         let Request { most_boxes, all_variants, .. } = Request::default();
-        self.made(Request { most_boxes, all_variants, ..self.request()? }, cancel)
+        self.made(Request { most_boxes, all_variants, ..self.request(Draw::Anew, cancel)? }, cancel)
     }
 
     fn made(&self, request: Request, cancel: &Cancel) -> Result<Document, Error> {
@@ -88,14 +104,12 @@ impl Asked {
         let extents = vec![ROWS; dims.len()];
         check_size(&graph, &extents)?;
         if is_large(&graph, &extents) {
-            let what = format!(
-                "the check against the interpreter: {ROWS} rows are too much at every edit; `report` checks them"
-            );
-            document.left_out.push(what);
+            let what = format!("the check against the interpreter: {ROWS} rows are too much at every edit");
+            document.left_out.push(LeftOut { what, command: Some(request.command) });
             return Ok(document);
         }
         let inputs = random_inputs(&graph, &extents, SEED);
-        document.add_check(&engine, &graph, &inputs, &dims, &format!("random values from seed {SEED}"))?;
+        document.add_check(&engine, &graph, &inputs, &dims, &format!("random values from seed {SEED}"), cancel)?;
         Ok(document)
     }
 }

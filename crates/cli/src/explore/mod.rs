@@ -18,14 +18,17 @@ use hyper::{Method, Request, Response, StatusCode, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use routefuse::Error;
 use routefuse::engine::Cancel;
-use routefuse_report::{explore_html, explore_policy, html, json};
+use routefuse::inspect::Layouts;
+use routefuse_report::{drawing_json, explore_html, explore_policy, html, json};
 use serde_json::{Value, json as object};
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinError;
+use tokio::time::error::Elapsed;
 
 /// The longest question: a graph's text of a megabyte is far longer than any that is written by hand.
 const MOST_BYTES: usize = 1 << 20;
@@ -41,6 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// For how long the server waits for what is still worked on when it ends.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Threads that work on questions of one kind: one whose answer is awaited, and others whose askers are gone.
+const THREADS: usize = 3;
 
 /// A thread's stack: as large as that of the main thread, on which the other commands compile.
 const STACK: usize = 8 << 20;
@@ -66,9 +72,25 @@ struct State {
     guard: Guard,
     page: String,
     policy: HeaderValue,
-    /// Who works on a graph, and who on machine code: the first shall not wait for the second.
-    graphs: Arc<Semaphore>,
-    compiles: Arc<Semaphore>,
+    /// Who works on a graph, on its drawing, and on machine code: the first shall not wait for the others.
+    graphs: Turns,
+    drawings: Turns,
+    compiles: Turns,
+    /// Layouts that were made before: most edits leave them as they are.
+    layouts: Arc<Layouts>,
+}
+
+/// One question of a kind is worked on at a time. The turn is the question's: one that is given up, because a newer edit has overtaken
+/// it, lets go of it at once, while the thread that works on it goes on to where it asks whether it shall. There are so many threads.
+struct Turns {
+    turn: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
+}
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns { turn: Arc::new(Semaphore::new(1)), threads: Arc::new(Semaphore::new(THREADS)) }
+    }
 }
 
 impl Server {
@@ -84,8 +106,10 @@ impl Server {
             guard,
             page: explore_html(settings),
             policy: HeaderValue::try_from(explore_policy()).map_err(io::Error::other)?,
-            graphs: Arc::new(Semaphore::new(1)),
-            compiles: Arc::new(Semaphore::new(1)),
+            graphs: Turns::default(),
+            drawings: Turns::default(),
+            compiles: Turns::default(),
+            layouts: Arc::default(),
         };
         Ok(Server { listener, state: Arc::new(state) })
     }
@@ -134,12 +158,15 @@ impl Server {
 /// An answer's status, kind and text.
 type Answer = (StatusCode, &'static str, String);
 
+/// The milliseconds that an answer took, for who looks at it in the browser's tools.
+type Took = Option<Duration>;
+
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 
 async fn respond(state: &State, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (status, kind, text) = answer(state, request).await;
+    let ((status, kind, text), took) = answer(state, request).await;
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     let fixed = HeaderValue::from_static;
@@ -149,48 +176,79 @@ async fn respond(state: &State, request: Request<Incoming>) -> Result<Response<F
     headers.insert(header::CACHE_CONTROL, fixed("no-store"));
     headers.insert(header::REFERRER_POLICY, fixed("no-referrer"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+    if let Some(timing) = took.map(|took| server_timing(took, state.layouts.made())) {
+        headers.insert("server-timing", timing);
+    }
     headers.insert("cross-origin-resource-policy", fixed("same-origin"));
     headers.insert("cross-origin-opener-policy", fixed("same-origin"));
     Ok(response)
 }
 
-async fn answer(state: &State, request: Request<Incoming>) -> Answer {
+/// How long an answer took, and how many drawings this server has laid out so far: a form that browsers show.
+fn server_timing(took: Duration, layouts: usize) -> HeaderValue {
+    let text = format!("work;dur={:.1}, layouts;desc=\"{layouts}\"", took.as_secs_f64() * 1e3);
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+async fn answer(state: &State, request: Request<Incoming>) -> (Answer, Took) {
+    let (what, asked) = match question(state, request).await {
+        Ok(question) => question,
+        Err(answer) => return (answer, None),
+    };
+    let layouts = state.layouts.clone();
+    match what {
+        What::Document => work(&state.graphs, move |c| Ok((JSON, json(&asked.document(&layouts, c)?)))).await,
+        What::Drawing => work(&state.drawings, move |c| Ok((JSON, drawing_json(&asked.drawing(&layouts, c)?)))).await,
+        What::Code => work(&state.compiles, move |c| Ok((JSON, json(&asked.with_code(&layouts, c)?)))).await,
+        What::Report => work(&state.compiles, move |c| Ok((HTML, html(&asked.report(c)?)?))).await,
+    }
+}
+
+/// What is asked of a text.
+enum What {
+    Document,
+    Drawing,
+    Code,
+    Report,
+}
+
+/// What is asked for, and of which text; or the answer, where it needs no work.
+async fn question(state: &State, request: Request<Incoming>) -> Result<(What, Asked), Answer> {
     let (head, body) = request.into_parts();
     let Some(what) = state.guard.asked(&head.method, &head.uri, &head.headers) else {
         let text = "This page has the address, with its token, that `routefuse explore` printed.\n";
-        return (StatusCode::FORBIDDEN, TEXT, text.to_owned());
+        return Err((StatusCode::FORBIDDEN, TEXT, text.to_owned()));
     };
     match (&head.method, what) {
-        (&Method::GET, "") => return (StatusCode::OK, HTML, state.page.clone()),
-        (&Method::POST, "document" | "code" | "report" | "example") => {}
-        (_, "" | "document" | "code" | "report" | "example") => {
-            return refused(StatusCode::METHOD_NOT_ALLOWED, "another method is asked for");
+        (&Method::GET, "") => return Err((StatusCode::OK, HTML, state.page.clone())),
+        (&Method::POST, "document" | "drawing" | "code" | "report" | "example") => {}
+        (_, "" | "document" | "drawing" | "code" | "report" | "example") => {
+            return Err(refused(StatusCode::METHOD_NOT_ALLOWED, "another method is asked for"));
         }
-        _ => return refused(StatusCode::NOT_FOUND, "there is nothing here"),
+        _ => return Err(refused(StatusCode::NOT_FOUND, "there is nothing here")),
     }
     if head.headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind != JSON) {
-        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a question is JSON");
+        return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a question is JSON"));
     }
     let read = tokio::time::timeout(PATIENCE, Limited::new(body, MOST_BYTES).collect()).await;
     let bytes = match read {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(e)) if e.is::<LengthLimitError>() => {
-            return refused(StatusCode::PAYLOAD_TOO_LARGE, &format!("a question has at most {MOST_BYTES} bytes"));
+            return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, &format!("a question has at most {MOST_BYTES} bytes")));
         }
-        Ok(Err(_)) => return refused(StatusCode::BAD_REQUEST, "the question ended early"),
-        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the question took too long to arrive"),
+        Ok(Err(_)) => return Err(refused(StatusCode::BAD_REQUEST, "the question ended early")),
+        Err(_) => return Err(refused(StatusCode::REQUEST_TIMEOUT, "the question took too long to arrive")),
     };
-    if what == "example" {
-        return example(&bytes);
-    }
-    let asked: Asked = match serde_json::from_slice(&bytes) {
-        Ok(asked) => asked,
-        Err(e) => return refused(StatusCode::BAD_REQUEST, &format!("the question is none: {e}")),
+    let what = match what {
+        "example" => return Err(example(&bytes)),
+        "document" => What::Document,
+        "drawing" => What::Drawing,
+        "code" => What::Code,
+        _ => What::Report,
     };
-    match what {
-        "document" => work(&state.graphs, move |cancel| Ok((JSON, json(&asked.document(cancel)?)))).await,
-        "code" => work(&state.compiles, move |cancel| Ok((JSON, json(&asked.with_code(cancel)?)))).await,
-        _ => work(&state.compiles, move |cancel| Ok((HTML, html(&asked.report(cancel)?)?))).await,
+    match serde_json::from_slice(&bytes) {
+        Ok(asked) => Ok((what, asked)),
+        Err(e) => Err(refused(StatusCode::BAD_REQUEST, &format!("the question is none: {e}"))),
     }
 }
 
@@ -204,23 +262,37 @@ impl Drop for CancelOnDrop {
 }
 
 /// Works on a question on a thread of its own, after those that came before it.
-async fn work(
-    turns: &Arc<Semaphore>,
-    make: impl FnOnce(&Cancel) -> Result<(&'static str, String), Error> + Send + 'static,
-) -> Answer {
+async fn work(turns: &Turns, make: impl FnOnce(&Cancel) -> Made + Send + 'static) -> (Answer, Took) {
     let guard = CancelOnDrop(Cancel::default());
     let cancel = guard.0.clone();
     let working = async {
-        // The semaphore is never closed.
-        let turn = turns.clone().acquire_owned().await.ok();
+        // The semaphores are never closed.
+        let _turn = turns.turn.acquire().await.ok();
+        let thread = turns.threads.clone().acquire_owned().await.ok();
         tokio::task::spawn_blocking(move || {
+            let begin = Instant::now();
             let made = make(&cancel);
-            drop(turn);
-            made
+            drop(thread);
+            (made, begin.elapsed())
         })
         .await
     };
-    match tokio::time::timeout(MOST_TIME, working).await {
+    let mut took = None;
+    let done = tokio::time::timeout(MOST_TIME, working).await.map(|done| {
+        done.map(|(made, time)| {
+            took = Some(time);
+            made
+        })
+    });
+    (answer_of(done), took)
+}
+
+/// The kind and the text of an answer, or what is wrong with what was asked.
+type Made = Result<(&'static str, String), Error>;
+
+/// The answer of what was made, or of why it was not.
+fn answer_of(done: Result<Result<Made, JoinError>, Elapsed>) -> Answer {
+    match done {
         Ok(Ok(Ok((kind, text)))) => (StatusCode::OK, kind, text),
         Ok(Ok(Err(e))) if answer::is_cancelled(&e) => refused(StatusCode::SERVICE_UNAVAILABLE, "the server ends"),
         Ok(Ok(Err(e))) => (StatusCode::UNPROCESSABLE_ENTITY, JSON, answer::wrong(e.diagnostics()).to_string()),

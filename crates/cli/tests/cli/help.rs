@@ -56,7 +56,8 @@ fn options_stand_where_they_act() {
         assert!(help.find("Cache options:").is_some_and(|cache| own < cache), "{help}");
     }
     let misplaced = ran(&mut command(&["check", "--cache-dir", "x", "y"]), b"");
-    misplaced.fails(2, &["unexpected argument '--cache-dir'", "`--cache-dir` is an option: explain, run, bench,"]);
+    misplaced
+        .fails(2, &["unexpected argument '--cache-dir'", "`--cache-dir` is an option: explain, report, run, bench,"]);
     let before = ran(&mut command(&["--no-cache", "run", "y"]), b"");
     before.fails(2, &["unexpected argument '--no-cache'", "after these commands"]);
 }

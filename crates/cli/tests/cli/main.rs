@@ -10,6 +10,7 @@ mod demo;
 mod diff;
 mod dump;
 mod explain;
+mod explore;
 mod fmt;
 mod guides;
 mod help;

@@ -23,8 +23,8 @@ fn a_page_is_written_and_written_over() {
 #[test]
 fn the_document_is_the_same_in_every_run() {
     let once = || {
-        let out = routefuse(&["report", &example("e_post_chain"), "--target", "sm_90", "--seed", "3", "--json"]).ok();
-        let mut json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let args = ["report", &example("e_post_chain"), "--target", "sm_90", "--seed", "3", "--json"];
+        let mut json = routefuse(&args).json();
         assert!(!json["numbers"]["compile"].take().as_array().unwrap().is_empty());
         json
     };
@@ -45,7 +45,7 @@ fn times_that_were_measured_are_shown() {
     let bench = routefuse(&["bench", &example("c_pack"), "--dim", "T=1,8", "--json"]).ok();
     std::fs::write(&times, &bench).unwrap();
     let args = ["report", &example("c_pack"), "--json", "--bandwidth", "100", "--measured", measured];
-    let json: serde_json::Value = serde_json::from_str(&routefuse(&args).ok()).unwrap();
+    let json = routefuse(&args).json();
     let list = json["measured"].as_array().unwrap();
     assert_eq!(list.len(), 4);
     assert!(list.iter().all(|m| m["microseconds"].as_f64().unwrap() > 0.0 && m["card"] != "?" && m["card"] != "host"));
@@ -69,6 +69,31 @@ fn times_that_were_measured_are_shown() {
     routefuse(&args).fails(1, &["RF0701", "names no graph"]);
     std::fs::write(&times, "[").unwrap();
     routefuse(&args).fails(1, &["RF0701", "is no JSON"]);
+}
+
+/// The slider begins at the rows of the inputs that are given, and at what `--dim` says before all.
+#[test]
+fn the_page_begins_at_the_rows_of_the_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = folder.path().join("ids.npy");
+    std::fs::write(&ids, crate::tensors::npy_i32(&[5, 8], &[1; 40])).unwrap();
+    let given = format!("ids={}", ids.display());
+    let json = routefuse(&["report", &example("a_remap_static"), "--in", &given, "--json"]).json();
+    assert_eq!((&json["dim"]["name"], &json["dim"]["at"]), (&"T".into(), &5.into()));
+    assert_eq!(json["numbers"]["check"]["rows"], 5);
+    let json = routefuse(&["report", &example("a_remap_static"), "--dim", "T=200000", "--json"]).json();
+    assert_eq!((&json["dim"]["at"], &json["dims"][0]["at"]), (&200_000.into(), &200_000.into()));
+}
+
+/// What is left out of a page is shown by the command that the page names.
+#[test]
+fn a_variant_is_printed_by_its_name() {
+    let path = &example("c_pack");
+    let first = routefuse(&["dump", path, "--target", "sm_90", "--stage", "asm"]).ok();
+    let other = routefuse(&["dump", path, "--target", "sm_90", "--stage", "asm", "--variant", "align1/i64"]).ok();
+    assert!(first != other && other.contains(".entry"));
+    routefuse(&["dump", path, "--variant", "align3"])
+        .fails(1, &["no kernel has a variant `align3`", "there are align1/i64"]);
 }
 
 #[test]

@@ -92,6 +92,11 @@ fn the_answer_is_followed(device: &str, target: &str, built_in: &str, chosen: &s
         "{text}"
     );
     assert_eq!(place.run(&["explain", "--model", "gpt-oss", "--json"]).json()["tuned"][0]["shapes"], chosen);
+    let page = place.run(&["report", "--model", "gpt-oss", "--target", target, "--json"]).json();
+    let notation = page["schedules"][0]["notation"].as_str().unwrap();
+    assert!(notation.contains(chosen), "{notation}");
+    let told = page["numbers"]["tuned"][0].as_str().unwrap();
+    assert!(told.starts_with(&format!("gpt_oss: {chosen}, measured on Stand-in 0")), "{told}");
     let text = place.run(&["doctor"]).ok();
     assert!(text.contains(&format!("tuned      1 kernel for {target}, measured on Stand-in 0")), "{text}");
     assert_eq!(place.run(&["doctor", "--json"]).json()["tuned"][0]["kernels"], 1);

@@ -1,19 +1,28 @@
 //! What is counted of machine code.
 
-use super::instruction::{Instruction, Line};
+use super::flow::NaturalLoop;
+use super::live::Held;
 use crate::model::{Mark, MarkKind};
 use routefuse::ir::{Schedule, Scheduled, TargetKind, Variant};
-use std::collections::HashMap;
+
+/// What was found in a text.
+pub(crate) struct Counted<'c> {
+    /// Marked lines.
+    pub marks: &'c [Mark],
+    /// Registers that hold something after each instruction; empty if the text does not tell.
+    pub held: &'c [(usize, Held)],
+    /// Instructions in all.
+    pub instructions: usize,
+    /// The loops, each with how often it is gone through, where the code says it.
+    pub loops: &'c [(NaturalLoop, Option<u64>)],
+}
 
 /// Instructions in all, those with marks by kind, the most registers that hold something at once, and instructions a row where
 /// they can be told.
 pub(crate) fn counts(
-    code: &[Line<'_>],
-    marks: &[Mark],
-    live: Option<&[Option<u32>]>,
+    &Counted { marks, held, instructions, loops }: &Counted<'_>,
     (kernel, variant): (&Scheduled, Variant),
 ) -> Vec<(String, f64)> {
-    let instructions = code.iter().filter(|line| matches!(line, Line::Instruction(_))).count();
     let mut counts = vec![("instructions".to_owned(), instructions as f64)];
     let kinds = [
         (MarkKind::Load, "loads"),
@@ -29,26 +38,50 @@ pub(crate) fn counts(
             counts.push((name.to_owned(), n as f64));
         }
     }
-    if let Some(most) = live.and_then(|live| live.iter().flatten().max()) {
-        counts.push(("registers at most at once".to_owned(), f64::from(*most)));
+    let mut most_of = |name: &str, of: &dyn Fn(&Held) -> u32| {
+        if let Some(most) = held.iter().map(|(_, held)| of(held)).max().filter(|most| *most > 0) {
+            counts.push((format!("{name} at most at once"), f64::from(most)));
+        }
+    };
+    if kernel.target.kind() == TargetKind::Host {
+        most_of("general registers", &|held| held.general);
+        most_of("vector registers", &|held| held.vector);
+    } else {
+        most_of("registers", &|held| held.all());
     }
-    if let Some(a_row) = instructions_a_row(code, instructions, kernel, variant) {
+    if let Some(a_row) = instructions_a_row(instructions, loops, kernel, variant) {
         counts.push(("instructions a row".to_owned(), (a_row * 10.0).round() / 10.0));
     }
     counts
 }
 
-/// On the host, those of the one loop there is, where an iteration is a row. On a GPU, those of a warp by the rows that it has,
-/// where there is no loop: all of them, whichever branch is taken.
-fn instructions_a_row(code: &[Line<'_>], all: usize, kernel: &Scheduled, variant: Variant) -> Option<f64> {
+/// On the host, those of a trip of the one outermost loop there is, where a trip is a row. On a GPU, those of a warp by the rows that
+/// it has: all of them, whichever branch is taken. Loops inside count as often as they are gone through; where the code does not say
+/// how often, nothing is said here.
+fn instructions_a_row(
+    instructions: usize,
+    loops: &[(NaturalLoop, Option<u64>)],
+    kernel: &Scheduled,
+    variant: Variant,
+) -> Option<f64> {
     kernel.kernel.rows?;
-    let loops = loops(code);
-    match (kernel.target.kind(), &loops[..]) {
-        (TargetKind::Host, [one]) => {
-            (kernel.schedule.block_rows() == 1 && is_by_row(&kernel.schedule)).then_some(*one as f64)
+    let passed = |at: usize, of_rows: Option<&NaturalLoop>| {
+        let around = loops.iter().filter(|(l, _)| l.body.contains(&at) && Some(l) != of_rows);
+        around.map(|(_, trips)| *trips).product::<Option<u64>>()
+    };
+    match kernel.target.kind() {
+        TargetKind::Host => {
+            let inner = |of: &NaturalLoop| loops.iter().any(|(l, _)| l != of && l.body.is_superset(&of.body));
+            let mut outermost = loops.iter().map(|(l, _)| l).filter(|l| !inner(l));
+            let (rows, None) = (outermost.next()?, outermost.next()) else { return None };
+            let by_row = kernel.schedule.block_rows() == 1 && is_by_row(&kernel.schedule);
+            let all = rows.body.iter().map(|at| passed(*at, Some(rows))).sum::<Option<u64>>()?;
+            by_row.then_some(all as f64)
         }
-        (TargetKind::Nvptx | TargetKind::Amdgpu, []) => Some(all as f64 / rows_of_a_warp(kernel, variant)?),
-        _ => None,
+        TargetKind::Nvptx | TargetKind::Amdgpu => {
+            let all = (0..instructions).map(|at| passed(at, None)).sum::<Option<u64>>()?;
+            Some(all as f64 / rows_of_a_warp(kernel, variant)?)
+        }
     }
 }
 
@@ -70,28 +103,4 @@ fn rows_of_a_warp(kernel: &Scheduled, variant: Variant) -> Option<f64> {
             Some(lanes * ROWS as f64 / pieces as f64)
         }
     }
-}
-
-/// For each jump backwards, how many instructions lie between where it goes to and itself.
-fn loops(code: &[Line<'_>]) -> Vec<usize> {
-    let mut labels: HashMap<&str, usize> = HashMap::new();
-    let mut number = 0;
-    let mut found = Vec::new();
-    for line in code {
-        match line {
-            Line::Label(label) => {
-                labels.insert(label, number);
-            }
-            Line::Instruction(i) => {
-                number += 1;
-                found.extend(back_to(i, &labels).map(|from| number - from));
-            }
-        }
-    }
-    found
-}
-
-/// Where an instruction jumps back to.
-fn back_to(i: &Instruction<'_>, labels: &HashMap<&str, usize>) -> Option<usize> {
-    labels.get(i.operands.last()?).copied()
 }

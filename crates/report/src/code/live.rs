@@ -1,41 +1,70 @@
-//! How many registers hold something after each line, by liveness over basic blocks, where the text tells it.
+//! How many registers hold something after each line, by liveness over the flow of control, where the text tells it.
 //!
 //! PTX's registers are virtual: the count is of the 32-bit registers that its values would fill, predicates apart, and what the
-//! vendor's assembler allots may differ. AMD's are the machine's: the count is of vector registers. A write under a condition, or
-//! to a part of a register, keeps what was there. x86 instructions have operands that their text does not show, so nothing is said
-//! of them.
+//! vendor's assembler allots may differ. AMD's are the machine's: the count is of vector registers. Of x86 general and vector
+//! registers are counted, without the stack's pointer and without masks. A write under a condition, or to a part of a register, keeps
+//! what was there.
 
-use super::instruction::{Dialect, Instruction, Line};
-use std::collections::{HashMap, HashSet};
+use super::flow::Flow;
+use super::instruction::{Dialect, Instruction};
+use super::x86;
+use std::collections::HashSet;
 
 /// A register: its letter, and its number. PTX's `%rd3` is `('d', 3)`.
-type Register = (char, u32);
+pub(super) type Register = (char, u32);
 
-/// What an instruction reads and writes for sure.
+/// What an instruction reads and writes.
 #[derive(Default)]
-struct Effect {
-    reads: Vec<Register>,
-    writes: Vec<Register>,
+pub(super) struct Effect {
+    /// What it reads, and what it keeps a part of.
+    pub reads: Vec<Register>,
+    /// What it writes for sure, and all of it.
+    pub writes: Vec<Register>,
+    /// What it may write, or a part of it.
+    pub partly: Vec<Register>,
 }
 
-/// After each instruction of these lines, the registers that are read later. None where the text does not tell.
-pub(crate) fn live(lines: &[Line<'_>], dialect: Dialect) -> Option<Vec<(usize, u32)>> {
-    if !matches!(dialect, Dialect::Ptx | Dialect::Amdgpu) {
+impl Effect {
+    /// Whether it may write a register, or a part of it.
+    pub(super) fn writes_any(&self, register: &str, dialect: Dialect) -> bool {
+        let parts = match dialect {
+            Dialect::X86 => x86::registers(register),
+            Dialect::Amdgpu => amd_registers(register),
+            _ => ptx_registers(register),
+        };
+        self.writes.iter().chain(&self.partly).any(|r| parts.contains(r))
+    }
+}
+
+/// Registers that hold something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// For numbers and addresses: all of PTX's, none of AMD's.
+    pub general: u32,
+    /// For vectors, or of a lane.
+    pub vector: u32,
+}
+
+impl Held {
+    pub(crate) fn all(self) -> u32 {
+        self.general + self.vector
+    }
+}
+
+/// After each instruction, how many registers are read later. None where that is not told of the dialect.
+pub(crate) fn live(flow: &Flow<'_, '_>, dialect: Dialect) -> Option<Vec<(usize, Held)>> {
+    if dialect == Dialect::Aarch64 {
         return None;
     }
-    let mut labels: HashMap<&str, usize> = HashMap::new();
-    let mut code: Vec<&Instruction<'_>> = Vec::new();
-    for line in lines {
-        match line {
-            Line::Label(label) => {
-                labels.insert(label, code.len());
-            }
-            Line::Instruction(i) => code.push(i),
-        }
-    }
-    let effects: Vec<Effect> = code.iter().map(|i| effect(i, dialect)).collect();
-    let next: Vec<Vec<usize>> =
-        code.iter().enumerate().map(|(at, i)| followers(i, at, &labels, code.len(), dialect)).collect::<Option<_>>()?;
+    let sets = before_and_after(flow, dialect);
+    Some(flow.code.iter().zip(&sets).map(|(i, (_, after))| (i.line, held(after, dialect))).collect())
+}
+
+/// Before and after each instruction, the registers, or their parts, that are read later.
+pub(super) fn before_and_after(flow: &Flow<'_, '_>, dialect: Dialect) -> Vec<(HashSet<Register>, HashSet<Register>)> {
+    let Flow { code, next } = flow;
+    let keeps = if dialect == Dialect::X86 { x86::kept(code.iter().copied()) } else { vec![] };
+    let effects: Vec<Effect> = code.iter().map(|i| effect_of(i, dialect, &keeps)).collect();
     let mut after: Vec<HashSet<Register>> = vec![HashSet::new(); code.len()];
     let mut before: Vec<HashSet<Register>> = vec![HashSet::new(); code.len()];
     // Backwards until nothing changes: once for code without loops.
@@ -58,8 +87,22 @@ pub(crate) fn live(lines: &[Line<'_>], dialect: Dialect) -> Option<Vec<(usize, u
             break;
         }
     }
-    let words = |set: &HashSet<Register>| set.iter().map(|r| words(*r, dialect)).sum();
-    Some(code.iter().zip(&after).map(|(i, set)| (i.line, words(set))).collect())
+    before.into_iter().zip(after).collect()
+}
+
+/// Of a set of registers, or of their parts.
+fn held(set: &HashSet<Register>, dialect: Dialect) -> Held {
+    if dialect != Dialect::X86 {
+        let words = set.iter().map(|r| words(*r, dialect)).sum();
+        return if dialect == Dialect::Ptx {
+            Held { general: words, vector: 0 }
+        } else {
+            Held { general: 0, vector: words }
+        };
+    }
+    let whole: HashSet<Register> = set.iter().map(|(letter, part)| (*letter, part / x86::PARTS)).collect();
+    let count = |letter: char| whole.iter().filter(|r| r.0 == letter && **r != ('g', x86::RSP)).count() as u32;
+    Held { general: count('g'), vector: count('x') }
 }
 
 /// The 32-bit registers that a register counts as.
@@ -74,44 +117,16 @@ fn words((letter, _): Register, dialect: Dialect) -> u32 {
     }
 }
 
-/// Where control goes after an instruction. None where it goes to what is not known.
-fn followers(
-    i: &Instruction<'_>,
-    at: usize,
-    labels: &HashMap<&str, usize>,
-    end: usize,
-    dialect: Dialect,
-) -> Option<Vec<usize>> {
-    let through = || if at + 1 < end { vec![at + 1] } else { vec![] };
-    let target = || labels.get(i.operands.first()?).copied().filter(|at| *at < end);
-    let (jumps, always, ends) = match dialect {
-        Dialect::Ptx => {
-            if i.name.starts_with("brx") || i.name.starts_with("call") {
-                return None;
-            }
-            let jumps = i.name == "bra" || i.name.starts_with("bra.");
-            (jumps, i.condition.is_none(), matches!(i.name, "ret" | "exit"))
-        }
-        _ => {
-            if i.name.starts_with("s_setpc") || i.name.starts_with("s_swappc") || i.name.starts_with("s_call") {
-                return None;
-            }
-            (
-                i.name.starts_with("s_branch") || i.name.starts_with("s_cbranch"),
-                i.name == "s_branch",
-                i.name == "s_endpgm",
-            )
-        }
-    };
-    match (jumps, ends) {
-        (true, _) if always => Some(vec![target()?]),
-        (true, _) => Some([vec![target()?], through()].concat()),
-        (false, true) if i.condition.is_none() => Some(vec![]),
-        _ => Some(through()),
-    }
+/// What an instruction does by itself.
+pub(super) fn effect(i: &Instruction<'_>, dialect: Dialect) -> Effect {
+    effect_of(i, dialect, &[])
 }
 
-fn effect(i: &Instruction<'_>, dialect: Dialect) -> Effect {
+/// As [`effect`]; what x86 hands back to its caller is read by a return.
+fn effect_of(i: &Instruction<'_>, dialect: Dialect, keeps: &[Register]) -> Effect {
+    if dialect == Dialect::X86 {
+        return x86::effect(i, keeps);
+    }
     if dialect == Dialect::Amdgpu
         && let Some(halves) = halves(i)
     {
@@ -119,6 +134,7 @@ fn effect(i: &Instruction<'_>, dialect: Dialect) -> Effect {
         return halves.iter().map(|half| effect(half, dialect)).fold(Effect::default(), |mut all, half| {
             all.reads.extend(half.reads);
             all.writes.extend(half.writes);
+            all.partly.extend(half.partly);
             all
         });
     }
@@ -135,6 +151,7 @@ fn effect(i: &Instruction<'_>, dialect: Dialect) -> Effect {
         if position < written && !operand.starts_with('[') {
             if i.condition.is_some() || (dialect == Dialect::Amdgpu && keeps_old(i)) {
                 effect.reads.extend(&all);
+                effect.partly.extend(all);
             } else {
                 effect.writes.extend(all);
             }
@@ -321,7 +338,9 @@ mod tests {
     use super::*;
 
     fn counts(text: &str, dialect: Dialect) -> Vec<u32> {
-        live(&lines(text, dialect), dialect).unwrap().into_iter().map(|(_, n)| n).collect()
+        let lines = lines(text, dialect);
+        let flow = Flow::of(&lines, dialect).unwrap();
+        live(&flow, dialect).unwrap().into_iter().map(|(_, held)| held.all()).collect()
     }
 
     #[test]
@@ -355,9 +374,12 @@ mod tests {
         assert_eq!(counts(ptx, Dialect::Ptx), [2, 2, 0, 0]);
     }
 
+    /// Two arguments; a loop that keeps a sum in a vector; what is popped was the caller's.
     #[test]
-    fn nothing_is_said_of_what_the_text_does_not_tell() {
-        assert!(live(&lines("\taddq %rax, %rbx\n", Dialect::X86), Dialect::X86).is_none());
-        assert!(live(&lines("\tbra $nowhere;\n", Dialect::Ptx), Dialect::Ptx).is_none());
+    fn x86_by_hand() {
+        let x86 = "f:\n\tpushq %rbx\n\txorl %eax, %eax\n\tvpxor %xmm0, %xmm0, %xmm0\n.L1:\n\tmovq (%rdi,%rax,8), %rbx\n\
+                   \tvaddps (%rbx), %ymm0, %ymm0\n\tincq %rax\n\tcmpq %rsi, %rax\n\tjl .L1\n\tvmovups %ymm0, (%rdi)\n\
+                   \tpopq %rbx\n\tretq\n";
+        assert_eq!(counts(x86, Dialect::X86), [2, 3, 4, 5, 4, 4, 4, 4, 0, 1, 0]);
     }
 }

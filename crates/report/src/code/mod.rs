@@ -1,16 +1,20 @@
 //! Machine code: what every variant of every kernel becomes, with its lines marked and linked to the graph's values.
 
 mod counts;
+mod flow;
 mod instruction;
 mod live;
 mod located;
 mod marks;
+mod trips;
+mod x86;
 
 use crate::difference::difference;
 use crate::document::Request;
 use crate::lines;
-use crate::model::{CompileTime, Document, Group, KeyOf, Stage};
+use crate::model::{CompileTime, Document, Group, KeyOf, LeftOut, Loop, Stage};
 use crate::origin::Origin;
+use flow::{Flow, NaturalLoop};
 use instruction::{Dialect, Line};
 use located::Places;
 use routefuse::diag::visible;
@@ -97,10 +101,11 @@ impl Document {
                 marks: vec![],
                 live: None,
                 counts: vec![],
+                loops: vec![],
             };
             if places.is_none() {
                 let why = "the compiler chose otherwise with places than without, so no line says which values it was made for";
-                self.left_out.push(format!("{}: {why}", stage.title));
+                self.left_out.push(LeftOut { what: format!("{}: {why}", stage.title), command: None });
             }
             let first = id(kernel.variants()[0]);
             if let Some(older) = self.stages.iter().find(|s| s.id == first) {
@@ -114,7 +119,7 @@ impl Document {
     }
 }
 
-/// Marks, live registers and counts of assembly.
+/// Marks, live registers, loops and counts of assembly.
 fn examine(stage: &mut Stage, kernel: &Scheduled, variant: Variant) {
     let dialect = dialect(kernel.target);
     let text = stage.text.clone();
@@ -126,12 +131,29 @@ fn examine(stage: &mut Stage, kernel: &Scheduled, variant: Variant) {
         })
     };
     stage.marks = instructions().filter_map(|i| marks::mark(i, dialect)).collect();
-    if let Some(live) = live::live(&code, dialect) {
+    let flow = Flow::of(&code, dialect);
+    let held = flow.as_ref().and_then(|flow| live::live(flow, dialect)).unwrap_or_default();
+    if !held.is_empty() {
         let mut of_line = vec![None; stage.lines.len()];
-        live.iter().for_each(|(line, n)| of_line[*line] = Some(*n));
+        held.iter().for_each(|(line, held)| of_line[*line] = Some(held.all()));
         stage.live = Some(of_line);
     }
-    stage.counts = counts::counts(&code, &stage.marks, stage.live.as_deref(), (kernel, variant));
+    let natural = flow.as_ref().map(Flow::loops).unwrap_or_default();
+    let trips = |of: &NaturalLoop| trips::trips(flow.as_ref()?, of, &natural, dialect);
+    let loops: Vec<(NaturalLoop, Option<u64>)> = natural.iter().map(|of| (of.clone(), trips(of))).collect();
+    let lines: Vec<usize> = instructions().map(|i| i.line).collect();
+    for (of, trips) in &loops {
+        let body = || of.body.iter().map(|at| lines[*at]);
+        stage.loops.push(Loop {
+            first: body().min().unwrap_or_default(),
+            last: body().max().unwrap_or_default(),
+            header: lines[of.header],
+            instructions: of.body.len(),
+            trips: *trips,
+        });
+    }
+    let counted = counts::Counted { marks: &stage.marks, held: &held, instructions: lines.len(), loops: &loops };
+    stage.counts = counts::counts(&counted, (kernel, variant));
 }
 
 fn dialect(target: Target) -> Dialect {

@@ -89,7 +89,8 @@ function ask(pause) {
   editor.timer = setTimeout(follow, pause);
 }
 
-/** The page follows the text: first all but machine code, then machine code, unless another edit comes between. */
+/** The page follows the text: first all but the drawing and machine code, then the drawing, if its layout is a new one, then machine
+ * code; unless another edit comes between. */
 async function follow() {
   const asking = (editor.asking = new AbortController());
   const body = { text: byId("text").value, name: editor.name, target: editor.target };
@@ -99,6 +100,12 @@ async function follow() {
     pending = true;
     show(first);
     status("Compiling …");
+    if (first.graph === null) {
+      const drawn = await post("drawing", body, asking.signal);
+      const drawing = drawn.ok ? await drawn.json() : null;
+      if (asking.signal.aborted) return;
+      if (drawing) showDrawing(drawing);
+    }
     await new Promise((done) => setTimeout(done, PAUSE.code));
     if (asking.signal.aborted) return;
     const whole = await answered(await post("code", body, asking.signal), asking.signal, true);

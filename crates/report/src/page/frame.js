@@ -3,13 +3,38 @@
 
 const THEMES = { system: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
 
-/** A reader's theme outlives the page where the browser keeps such things for a file. */
-function remembered() {
+/**
+ * What a reader has set outlives the page where the browser keeps such things for a file.
+ * @param {string} name
+ */
+function remembered(name) {
   try {
-    return localStorage.getItem("routefuse-theme");
+    return localStorage.getItem(`routefuse-${name}`);
   } catch {
     return null;
   }
+}
+
+/**
+ * @param {string} name
+ * @param {string} value
+ */
+function remember(name, value) {
+  try {
+    localStorage.setItem(`routefuse-${name}`, value);
+  } catch {
+    // It is set anew next time.
+  }
+}
+
+/** Whether keys of one character do something wherever the focus is. Who speaks to a computer turns them off. */
+let characterKeys = true;
+
+/** @param {boolean} on */
+function setCharacterKeys(on) {
+  characterKeys = on;
+  byId("find").placeholder = on ? "Search all stages  /" : "Search all stages";
+  remember("keys", on ? "on" : "off");
 }
 
 /** @param {string} theme */
@@ -17,11 +42,7 @@ function setTheme(theme) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
   byId("theme").textContent = THEMES[theme];
-  try {
-    localStorage.setItem("routefuse-theme", theme);
-  } catch {
-    // It is chosen anew next time.
-  }
+  remember("theme", theme);
 }
 
 function nextTheme() {
@@ -41,6 +62,9 @@ function drawHelp() {
   fill(byId("help"),
     element("h2", { id: "help-title" }, "Keys"),
     element("dl", {}, KEYS.map(([key, what]) => [element("dt", {}, element("kbd", {}, key)), element("dd", {}, what)])),
+    element("label", { class: "setting" },
+      element("input", { type: "checkbox", id: "character-keys", checked: characterKeys, onchange: (e) => setCharacterKeys(e.target.checked) }),
+      " Keys of one character (/, [, ], t, ?) work wherever the focus is"),
     element("form", { method: "dialog" }, element("button", {}, "Close")));
 }
 
@@ -56,16 +80,41 @@ function drawFrame() {
 
 document.addEventListener("keydown", (e) => {
   const target = /** @type {any} */ (e.target);
+  const help = byId("help");
+  // Nothing behind an open dialog hears a key; the one that opens it closes it.
+  if (help.open) {
+    if (e.key === "?" && characterKeys) help.close();
+    return;
+  }
   if (e.key === "Escape" && state.query) endSearch();
+  if (!characterKeys) return;
   if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
   if (e.key === "/") byId("find").focus();
   else if (e.key === "[") chooseNeighbour(-1);
   else if (e.key === "]") chooseNeighbour(1);
   else if (e.key === "t") nextTheme();
-  else if (e.key === "?") byId("help").showModal();
+  else if (e.key === "?") help.showModal();
   else return;
   e.preventDefault();
 });
+
+/** On paper everything stands open: what was closed is closed again afterwards. */
+function openOnPaper() {
+  const paper = matchMedia("print");
+  /** @type {any[]} */
+  let opened = [];
+  const turn = () => {
+    if (paper.matches) {
+      opened = [...document.querySelectorAll("details:not([open])")];
+      for (const details of opened) details.open = true;
+    } else {
+      for (const details of opened) details.open = false;
+      opened = [];
+    }
+    views.forEach((v) => v.fit());
+  };
+  paper.addEventListener("change", turn);
+}
 
 function start() {
   byId("theme").addEventListener("click", nextTheme);
@@ -74,9 +123,11 @@ function start() {
     state.query = e.target.value;
     drawFound();
   });
-  const theme = remembered();
+  const theme = remembered("theme");
   setTheme(theme && theme in THEMES ? theme : "system");
+  if (remembered("keys") === "off") setCharacterKeys(false);
   drawHelp();
+  openOnPaper();
   when("document", drawFrame);
   let width = innerWidth;
   addEventListener("resize", () => {

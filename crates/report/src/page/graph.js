@@ -112,7 +112,10 @@ function view(side, drawing, title) {
     const directions = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
     if (e.ctrlKey || e.metaKey || e.altKey) return;
     if (directions[e.key]) focus(at < 0 ? 0 : next(e.key, directions[e.key]));
-    else if ((e.key === "Enter" || e.key === " ") && at >= 0) choose(boxes[at].b.value);
+    else if ((e.key === "Enter" || e.key === " ") && at >= 0) {
+      // A box that stands for no value leaves the choice as it is.
+      if (valueOf(boxes[at].b.value)) choose(boxes[at].b.value);
+    }
     else if (e.key === "+" || e.key === "=") zoom(1.25);
     else if (e.key === "-") zoom(0.8);
     else if (e.key === "0") fit();
@@ -171,14 +174,14 @@ function view(side, drawing, title) {
     /** Widths of edges at the chosen rows, against the widest of both drawings. */
     weigh(most) {
       for (const { edge, path } of edges) {
-        const count = edge.row_bytes * state.rows + edge.once_bytes;
+        const count = bytesOf(edge);
         path.setAttribute("stroke-width", edge.memory ? (1.5 + 7 * Math.sqrt(count / most)).toFixed(2) : "1");
         const value = valueOf(edge.value);
         const name = value ? `${value.name}: ` : "";
         path.firstChild.textContent = edge.memory ? `${name}${bytes(count)} through memory` : `${name}stays in registers`;
       }
     },
-    most: () => edges.reduce((most, { edge }) => (edge.memory ? Math.max(most, edge.row_bytes * state.rows + edge.once_bytes) : most), 1),
+    most: () => edges.reduce((most, { edge }) => (edge.memory ? Math.max(most, bytesOf(edge)) : most), 1),
     light() {
       const chosen = chosenValue();
       const id = chosen && chosen.id;
@@ -198,6 +201,11 @@ function view(side, drawing, title) {
       if (found && !svg.contains(document.activeElement)) reveal(found.b, true);
     },
   };
+}
+
+/** Bytes of a value, or of what an arrow carries, at the extents of dims. */
+function bytesOf(of) {
+  return of.row_bytes * extentOf(of.rows) + of.once_bytes;
 }
 
 /** A line of a box, as wide as it was laid out whatever font there is. */
@@ -251,6 +259,15 @@ function drawGraph() {
   const { doc } = state;
   const title = (side, words) => `${words}: ${counted(doc.launches[side].length, "launch", "launches")}`;
   const drawings = doc.graph;
+  // What is still to be laid out has the last drawing in its place, which nothing can be chosen in.
+  byId("graph").classList.toggle("pending", drawings === null);
+  if (drawings === null) {
+    views = [];
+    for (const old of byId("graph").querySelectorAll(".view")) old.inert = true;
+    if (byId("value")) drawValue();
+    else fill(byId("graph"), element("div", { class: "head" }, element("h2", { id: "graph-title" }, "Graph")), element("div", { class: "views" }, element("p", { class: "empty" }, "Being drawn …"), element("aside", { id: "value", "aria-label": "The chosen value" })));
+    return;
+  }
   views = drawings.before.boxes.length && drawings.after.boxes.length ? [view("before", drawings.before, title("before", "As written")), view("after", drawings.after, title("after", "As compiled"))] : [];
   fill(byId("graph"),
     element("div", { class: "head" }, element("h2", { id: "graph-title" }, "Graph"), legend()),
@@ -277,5 +294,6 @@ function weigh() {
 }
 
 when("document", drawGraph);
+when("drawing", drawGraph);
 when("rows", weigh);
 when("choice", () => views.forEach((v) => v.light()));

@@ -5,11 +5,12 @@
 //! a name would not run, and nothing is asked of a network.
 
 use crate::fit::MOST_BYTES;
-use crate::model::Document;
+use crate::model::{Document, Drawings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use routefuse::Error;
 use routefuse::diag::{Code, Diagnostic};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
@@ -76,8 +77,18 @@ impl Mode {
 
 /// The document as JSON in which no text can end an HTML element: every `<` is written by its number.
 pub fn json(document: &Document) -> String {
-    // The document is structs, lists, texts and numbers: all of that has a JSON form.
-    inert(&serde_json::to_string(document).unwrap_or_default())
+    inert_json(document)
+}
+
+/// The drawing of a document, as [`json`] has it in [`Document::graph`].
+pub fn drawing_json(drawings: &Option<Drawings>) -> String {
+    inert_json(drawings)
+}
+
+/// A part of a document as [`json`] has it.
+pub(crate) fn inert_json(part: &impl Serialize) -> String {
+    // Documents are structs, lists, texts and numbers: all of that has a JSON form.
+    inert(&serde_json::to_string(part).unwrap_or_default())
 }
 
 /// The page as one file with the document in it, of [`MOST_BYTES`] at most: [what is too much](Document::fitted) is left out.
@@ -94,7 +105,7 @@ pub fn html(document: &Document) -> Result<String, Error> {
             document.title,
             page.len()
         );
-        let help = "`dump` prints the stages of a graph of any size, and `report --json` all that a page shows";
+        let help = "`dump` prints the stages of a graph of any size, and `explain` says what becomes of it";
         return Err(Diagnostic::new(Code::TooLarge, message).help(help).into());
     }
     Ok(page)

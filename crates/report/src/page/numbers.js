@@ -48,7 +48,8 @@ function reasonsPart(numbers) {
   return element("article", { class: "reasons" },
     list("Proved", numbers.proved, "No gather needs a proof."),
     list("Checked at run time", numbers.checked, "Nothing."),
-    list("Why not fewer kernels", numbers.why_not_fewer, "One kernel is the fewest."));
+    list("Why not fewer kernels", numbers.why_not_fewer, "One kernel is the fewest."),
+    numbers.tuned.length ? list("Tuned, by records of the cache", numbers.tuned, "") : null);
 }
 
 /** The phases of each compile as one bar. */
@@ -77,10 +78,10 @@ function kernelName(kernel) {
   return state.doc.launches.after[kernel].name;
 }
 
-/** What would have made the document too large. */
+/** What is not in the document, and the command that shows it. */
 function leftOutPart(leftOut) {
   if (!leftOut || !leftOut.length) return null;
-  return element("article", {}, element("h3", {}, "Left out"), element("ul", {}, leftOut.map((text) => element("li", {}, text))));
+  return element("article", {}, element("h3", {}, "Left out"), element("ul", { class: "left-out" }, leftOut.map(({ what, command }) => element("li", {}, what, command ? [": ", element("code", { class: "whole" }, command)] : null))));
 }
 
 /** The key of each kernel and variant, with the text that it is the hash of. */

@@ -14,10 +14,11 @@ function rowsName() {
 
 /** @param {any} doc */
 function stopsOf(doc) {
-  const all = new Set([state.rows, MOST_ROWS]);
-  for (let step = 0; 2 ** (step / 8) <= MOST_ROWS; step += 1) all.add(Math.round(2 ** (step / 8)));
-  for (const rows of thresholds(doc)) [rows - 1, rows].filter((r) => r <= MOST_ROWS).forEach((r) => all.add(r));
-  for (const side of /** @type {Side[]} */ (["before", "after"])) measuredPoints(doc, side).filter((p) => p.rows <= MOST_ROWS).forEach((p) => all.add(p.rows));
+  const most = mostRows();
+  const all = new Set([sliderRows(), most]);
+  for (let step = 0; 2 ** (step / 8) <= most; step += 1) all.add(Math.round(2 ** (step / 8)));
+  for (const rows of thresholds(doc)) [rows - 1, rows].filter((r) => r <= most).forEach((r) => all.add(r));
+  for (const side of /** @type {Side[]} */ (["before", "after"])) measuredPoints(doc, side).forEach((p) => all.add(p.rows));
   return [...all].sort((a, b) => a - b);
 }
 
@@ -41,7 +42,7 @@ function drawRows() {
     oninput: (e) => chooseRows(stops[Number(e.target.value)]),
   });
   const exact = element("input", {
-    id: "exact", type: "number", min: 1, max: MOST_ROWS, "aria-label": `${name}, exactly`,
+    id: "exact", type: "number", min: 1, max: mostRows(), "aria-label": `${name}, exactly`,
     onchange: (e) => chooseRows(Number(e.target.value)),
   });
   const marks = element("div", { class: "marks", "aria-hidden": "true" }, MARKS.map((rows) => {
@@ -52,9 +53,18 @@ function drawRows() {
   fill(byId("rows"),
     doc.dim && element("div", { class: "slide" },
       element("label", { class: "dim", for: "exact" }, `${name} =`), exact,
-      element("div", { class: "track" }, slider, marks)),
+      element("div", { class: "track" }, slider, marks),
+      otherDims(doc)),
     element("dl", { id: "figures" }));
   drawFigures();
+}
+
+/** A field for each dim that the slider does not move. */
+function otherDims(doc) {
+  const others = doc.dims.filter((dim) => dim.name !== doc.dim.name);
+  if (!others.length) return null;
+  return element("div", { class: "others" }, others.map((dim) => element("label", { class: "dim" }, `${dim.name} = `,
+    element("input", { type: "number", min: 1, value: extentOf(dim.name), "data-dim": dim.name, onchange: (e) => chooseExtent(dim.name, Number(e.target.value)) }))));
 }
 
 /**
@@ -77,20 +87,22 @@ function figure(key, title, before, after, note = "") {
 
 /** Draws the figures at the chosen rows. */
 function drawFigures() {
-  const { doc, rows } = state;
+  const { doc, extents } = state;
+  const rows = sliderRows();
   if (doc.dim) {
     byId("slider").value = String(stopOf(rows));
     byId("slider").setAttribute("aria-valuetext", counted(rows, "row"));
     byId("exact").value = String(rows);
+    for (const field of byId("rows").querySelectorAll("[data-dim]")) field.value = String(extentOf(field.dataset.dim));
   }
-  const [moved, kept] = [bytesMoved(doc.launches.before, rows), bytesMoved(doc.launches.after, rows)];
+  const [moved, kept] = [bytesMoved(doc.launches.before, extents), bytesMoved(doc.launches.after, extents)];
   const figures = [
     figure("launches", "launches", String(doc.launches.before.length), String(doc.launches.after.length)),
     figure("bytes", "bytes moved", bytes(moved), bytes(kept), moved ? `${percent(kept / moved)} of what the graph moves as written` : ""),
   ];
   if (doc.bandwidth) {
     const note = `The time that memory takes for these bytes at ${bytes(doc.bandwidth.bytes_per_second)}/s: ${doc.bandwidth.of}`;
-    figures.push(figure("floor", "memory's time", duration(floorAt(doc, "before", rows)), duration(floorAt(doc, "after", rows)), note));
+    figures.push(figure("floor", "memory's time", duration(floorAt(doc, "before", extents)), duration(floorAt(doc, "after", extents)), note));
   }
   const times = { before: timeAt(doc, "before", rows), after: timeAt(doc, "after", rows) };
   if (times.before || times.after) {
@@ -98,11 +110,11 @@ function drawFigures() {
     const note = (shown.between ? `Between what was measured at ${shown.between[0]} and ${shown.between[1]} rows` : "Measured") + `, ${shown.card}`;
     figures.push(figure("time", shown.between ? "time, between" : "time, measured", times.before && duration(times.before.seconds), times.after && duration(times.after.seconds), note));
     if (doc.bandwidth) {
-      const share = (side) => times[side] && percent(floorAt(doc, side, rows) / times[side].seconds);
+      const share = (side) => times[side] && percent(floorAt(doc, side, extents) / times[side].seconds);
       figures.push(figure("share", "of the roofline", share("before"), share("after"), "Memory's time as a share of the measured time"));
     }
   }
-  const variants = doc.launches.after.flatMap((launch) => variantsAt(launch, rows).slice(0, 1));
+  const variants = doc.launches.after.flatMap((launch) => variantsAt(launch, extents).slice(0, 1));
   if (variants.length) {
     const names = [...new Set(variants.map((v) => v.name))];
     figures.push(figure("variant", names.length > 1 ? "variants" : "variant", null, names.join(", "), variants[0].when));

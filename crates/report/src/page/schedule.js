@@ -16,17 +16,20 @@ function shapesOf(schedule) {
 function shapeAt(schedule) {
   const by = shapesChosen.get(schedule.kernel);
   if (by !== undefined && shapesOf(schedule)[by]) return by;
-  const at = shapesOf(schedule).findIndex((s) => s.from <= state.rows && (s.to === null || state.rows <= s.to));
+  const launch = state.doc.launches.after[schedule.kernel];
+  const rows = launch ? extentOf(launch.rows) : 1;
+  const at = shapesOf(schedule).findIndex((s) => s.from <= rows && (s.to === null || rows <= s.to));
   return Math.max(0, at);
 }
 
 function drawSchedule() {
   const { doc } = state;
   const known = doc.schedules || [];
+  shapesDrawn = known.map(shapeAt).join();
   fill(byId("schedule"),
     element("div", { class: "head" }, element("h2", { id: "schedule-title" }, "Schedule"),
       element("p", { class: "hint" }, "How the rows and columns of a kernel meet the lanes of the machine.")),
-    ...(known.length ? known.map(drawKernel) : [element("p", { class: "empty" }, "No schedule is known.")]));
+    ...(known.length ? known.map(drawKernel) : [element("p", { class: "empty" }, "No schedule is shown.")]));
 }
 
 /** The schedule of one kernel. */
@@ -153,7 +156,10 @@ function notation(schedule) {
 }
 
 when("document", drawSchedule);
+/** Which shapes are drawn: other rows mostly have the same. */
+let shapesDrawn = "";
+
 when("rows", () => {
   shapesChosen.clear();
-  drawSchedule();
+  if ((state.doc.schedules || []).map(shapeAt).join() !== shapesDrawn) drawSchedule();
 });

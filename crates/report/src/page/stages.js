@@ -87,7 +87,7 @@ function drawPane(pane, index, known) {
     },
   }, "×");
   const counts = stage && stage.counts && stage.counts.length
-    ? element("ul", { class: "counts" }, stage.counts.map(([name, count]) => element("li", {}, element("b", {}, typeof count === "number" ? digits(count) : String(count)), ` ${name}`))) : null;
+    ? element("ul", { class: "counts" }, stage.counts.map(([name, count]) => element("li", {}, element("b", {}, typeof count === "number" ? digits(count) : String(count)), ` ${name}`)), loopsOf(stage)) : null;
   const text = stage ? codeBox(stage, pane.difference && !!from)
     : element("p", { class: "empty" }, pending ? "Being compiled …" : "The graph no longer has this stage.");
   const root = element("article", { class: "pane", "data-stage": pane.stage, "aria-label": stage ? stageName(stage) : pane.stage },
@@ -100,6 +100,13 @@ function drawPane(pane, index, known) {
   return root;
 }
 
+/** The loops of machine code: what a trip is, and how many there are where the code says it. */
+function loopsOf(stage) {
+  return (stage.loops || []).map((l) => element("li", { class: "loop" },
+    element("button", { type: "button", class: "link", onclick: () => openStage(stage.id, l.header) }, `loop at line ${l.header + 1}`),
+    element("span", {}, ": ", element("b", {}, grouped(l.instructions)), " instructions a trip, ", l.trips === null ? "trips by the data" : [element("b", {}, grouped(l.trips)), l.trips === 1 ? " trip" : " trips"])));
+}
+
 /**
  * Lights the lines of the chosen value in every pane, and scrolls the first of them into sight.
  * @param {boolean} [inPlace] without scrolling
@@ -107,11 +114,13 @@ function drawPane(pane, index, known) {
 function lightLines(inPlace = false) {
   const chosen = chosenValue();
   for (const box of byId("stages").querySelectorAll(".code")) {
+    const stage = state.doc.stages.find((s) => s.id === box.closest(".pane").dataset.stage);
+    const wanted = chosen && stage ? standIns(stage, chosen).map(String) : [];
     let first = null;
     let seen = false;
     const frame = box.getBoundingClientRect();
     for (const row of box.querySelectorAll(".line")) {
-      const on = chosen !== null && (row.dataset.values || "").split(" ").includes(String(chosen.id));
+      const on = (row.dataset.values || "").split(" ").some((id) => wanted.includes(id));
       row.classList.toggle("lit", on);
       if (on) {
         first ||= row;

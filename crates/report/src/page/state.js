@@ -5,8 +5,8 @@
 const state = {
   /** The document that is shown. */
   doc: null,
-  /** The rows of a launch. */
-  rows: 64,
+  /** The extent of each dim, by name: names outlive an edit. */
+  extents: Object.create(null),
   /** The name of the chosen value: names outlive an edit, ids do not. */
   chosen: null,
   /** The panes of stages: `{ stage, difference }`. */
@@ -21,7 +21,7 @@ const state = {
 const listeners = {};
 
 /**
- * @param {"document" | "rows" | "choice" | "panes"} event
+ * @param {"document" | "drawing" | "rows" | "choice" | "panes"} event
  * @param {() => void} listener
  */
 function when(event, listener) {
@@ -38,11 +38,19 @@ function tell(event) {
  * @param {any} doc
  */
 function show(doc) {
-  const first = state.doc === null;
   state.doc = { ...doc, stages: [...written(doc.source), ...doc.stages] };
-  if (first && doc.dim) state.rows = Math.max(1, doc.dim.at);
+  for (const dim of doc.dims) state.extents[dim.name] ??= Math.max(1, dim.at);
   if (state.chosen !== null && chosenValue() === null) state.chosen = null;
   tell("document");
+}
+
+/**
+ * Shows a drawing that was still to come.
+ * @param {any} graph
+ */
+function showDrawing(graph) {
+  state.doc = { ...state.doc, graph };
+  tell("drawing");
 }
 
 /**
@@ -51,19 +59,52 @@ function show(doc) {
  */
 function written(source) {
   if (source.form === "preset") return [];
-  return [{ id: "source", title: "as written", group: "graph", kernel: null, variant: null, text: source.text, lines: source.lines, diff: null, marks: [], live: null, counts: [] }];
+  return [{ id: "source", title: "as written", group: "graph", kernel: null, variant: null, text: source.text, lines: source.lines, diff: null, marks: [], live: null, counts: [], loops: [] }];
+}
+
+/** Rows that the slider ends at, unless what is shown has more. */
+const MOST_ROWS = 131072;
+
+/** The largest extent of the slider: that which the document begins at and all that was measured are within. */
+function mostRows() {
+  const { doc } = state;
+  return Math.max(MOST_ROWS, doc.dim ? doc.dim.at : 1, ...(doc.measured || []).map((m) => m.rows));
+}
+
+/**
+ * The extent of a dim; what has none has one row.
+ * @param {string | null} name
+ */
+function extentOf(name) {
+  return name === null ? 1 : state.extents[name] ?? 1;
+}
+
+/** The rows that the slider is at. */
+function sliderRows() {
+  return extentOf(state.doc.dim ? state.doc.dim.name : null);
+}
+
+/**
+ * @param {string} name
+ * @param {number} extent
+ */
+function chooseExtent(name, extent) {
+  const most = state.doc.dim && name === state.doc.dim.name ? mostRows() : Number.MAX_SAFE_INTEGER;
+  const within = Math.min(most, Math.max(1, Math.round(extent) || 1));
+  if (within === state.extents[name]) return;
+  state.extents[name] = within;
+  tell("rows");
 }
 
 /** @param {number} rows */
 function chooseRows(rows) {
-  const within = Math.min(MOST_ROWS, Math.max(1, Math.round(rows) || 1));
-  if (within === state.rows) return;
-  state.rows = within;
-  tell("rows");
+  if (state.doc.dim) chooseExtent(state.doc.dim.name, rows);
 }
 
-/** Rows that the slider ends at. */
-const MOST_ROWS = 131072;
+/** Every dim with its extent: `T = 64, S = 5`. */
+function extentsText() {
+  return state.doc.dims.map((d) => `${d.name} = ${grouped(extentOf(d.name))}`).join(", ");
+}
 
 /**
  * Chooses a value by its id, or none. Choosing it again leaves it chosen.

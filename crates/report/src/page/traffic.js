@@ -1,65 +1,67 @@
 // @ts-check
-// What launches move and take at a number of rows: functions of the document alone.
+// What launches move and take at the extents of dims: functions of the document and of those alone.
 
 /**
  * @typedef {{ name: string, when: string, rows_from: number, rows_to: number | null }} Variant
  * @typedef {{ name: string, read_row: number, written_row: number, read_once: number, written_once: number, rows: string | null, variants: Variant[] }} Launch
  * @typedef {"before" | "after"} Side
+ * @typedef {Record<string, number>} Extents
  */
 
 /**
- * The rows of a launch; one that has no row extent has one row.
+ * The rows of a launch: the extent of the dim that it counts them in. One that counts none has one row.
  * @param {Launch} launch
- * @param {number} rows
+ * @param {Extents} extents
  */
-function rowsOf(launch, rows) {
-  return launch.rows === null ? 1 : rows;
+function rowsOf(launch, extents) {
+  return launch.rows === null ? 1 : extents[launch.rows] ?? 1;
 }
 
 /**
  * Bytes that a launch reads.
  * @param {Launch} launch
- * @param {number} rows
+ * @param {Extents} extents
  */
-function bytesRead(launch, rows) {
-  return launch.read_row * rowsOf(launch, rows) + launch.read_once;
+function bytesRead(launch, extents) {
+  return launch.read_row * rowsOf(launch, extents) + launch.read_once;
 }
 
 /**
  * Bytes that a launch writes.
  * @param {Launch} launch
- * @param {number} rows
+ * @param {Extents} extents
  */
-function bytesWritten(launch, rows) {
-  return launch.written_row * rowsOf(launch, rows) + launch.written_once;
+function bytesWritten(launch, extents) {
+  return launch.written_row * rowsOf(launch, extents) + launch.written_once;
 }
 
 /**
  * Bytes that all launches move.
  * @param {Launch[]} launches
- * @param {number} rows
+ * @param {Extents} extents
  */
-function bytesMoved(launches, rows) {
-  return launches.reduce((sum, launch) => sum + bytesRead(launch, rows) + bytesWritten(launch, rows), 0);
+function bytesMoved(launches, extents) {
+  return launches.reduce((sum, launch) => sum + bytesRead(launch, extents) + bytesWritten(launch, extents), 0);
 }
 
 /**
- * The variants of a launch that take a number of rows: the first whose assumptions hold is used.
+ * The variants of a launch that take its rows: the first whose assumptions hold is used.
  * @param {Launch} launch
- * @param {number} rows
+ * @param {Extents} extents
  */
-function variantsAt(launch, rows) {
-  const own = rowsOf(launch, rows);
+function variantsAt(launch, extents) {
+  const own = rowsOf(launch, extents);
   return launch.variants.filter((v) => v.rows_from <= own && (v.rows_to === null || own <= v.rows_to));
 }
 
 /**
- * The numbers of rows at which another variant begins.
+ * The numbers of rows at which another variant begins, of launches that count rows in the slider's dim.
  * @param {any} doc
  * @returns {number[]}
  */
 function thresholds(doc) {
-  const all = doc.launches.after.flatMap((launch) => launch.variants.map((v) => v.rows_from));
+  const own = doc.launches.after.filter((launch) => doc.dim && launch.rows === doc.dim.name);
+  const all = own.flatMap((launch) => launch.variants.map((v) => v.rows_from));
   return [...new Set(all.filter((rows) => rows > 1))].sort((a, b) => a - b);
 }
 
@@ -96,8 +98,8 @@ function timeAt(doc, side, rows) {
  * The least time in which memory can move the bytes of a side.
  * @param {any} doc
  * @param {Side} side
- * @param {number} rows
+ * @param {Extents} extents
  */
-function floorAt(doc, side, rows) {
-  return doc.bandwidth ? bytesMoved(doc.launches[side], rows) / doc.bandwidth.bytes_per_second : null;
+function floorAt(doc, side, extents) {
+  return doc.bandwidth ? bytesMoved(doc.launches[side], extents) / doc.bandwidth.bytes_per_second : null;
 }

@@ -6,7 +6,6 @@ use crate::error::Error;
 use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::program::Program;
 use routefuse_ir::{Graph, Verified};
-use routefuse_passes::canonicalise::canonicalise_watched;
 use routefuse_passes::range::Ranges;
 
 /// A graph on its way to a target, as far as it goes without machine code. [`Engine::lowering`](crate::Engine::lowering) makes
@@ -14,16 +13,6 @@ use routefuse_passes::range::Ranges;
 pub struct Lowering {
     graph: Verified<Graph>,
     lowered: Lowered,
-}
-
-/// The graph after a pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PassText {
-    /// The pass.
-    pub pass: &'static str,
-    /// The graph as it is printed.
-    pub text: String,
 }
 
 impl Lowering {
@@ -68,18 +57,6 @@ impl Lowering {
             kernel.iter().map(|(id, value)| (source.node(*id).name.as_str(), value.0)).collect()
         };
         self.lowered.compiled().values().iter().map(names).collect()
-    }
-
-    /// The graph after every run of a pass that changed it, as text: made when asked for, by running the passes again.
-    ///
-    /// # Errors
-    /// Only by a defect of routefuse.
-    pub fn passes(&self) -> Result<Vec<PassText>, Error> {
-        let mut texts = Vec::new();
-        canonicalise_watched(self.graph.clone(), &mut |pass, graph| {
-            texts.push(PassText { pass, text: routefuse_ir::text::print(graph) });
-        })?;
-        Ok(texts)
     }
 
     /// How the rows and columns of each kernel meet lanes on the target.

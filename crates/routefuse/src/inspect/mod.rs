@@ -7,6 +7,8 @@
 mod code;
 #[cfg(feature = "compiler")]
 mod compiler_info;
+#[cfg(feature = "graphs")]
+mod history;
 mod keys;
 #[cfg(feature = "graphs")]
 mod lowering;
@@ -20,16 +22,18 @@ mod stages;
 #[cfg(feature = "graphs")]
 pub use crate::picture::Picture;
 #[cfg(feature = "svg")]
-pub use crate::picture::{Drawn, DrawnArrow, DrawnBox, DrawnFrame};
+pub use crate::picture::{Drawn, DrawnArrow, DrawnBox, DrawnFrame, Layouts};
 #[cfg(feature = "compiler")]
 pub use code::{
     CodeStages, Compilation, Module, code, code_until, compile, compile_until, export_tvm_ffi, located_code_until,
 };
 #[cfg(feature = "compiler")]
 pub use compiler_info::{CompilerInfo, compiler_info};
+#[cfg(feature = "graphs")]
+pub use history::{Became, Fate, History, PassText};
 pub use keys::KernelKey;
 #[cfg(feature = "graphs")]
-pub use lowering::{Lowering, PassText};
+pub use lowering::Lowering;
 #[cfg(feature = "graphs")]
 pub use routefuse_passes::explain::{
     Cost, DimTraffic, GatherReport, KernelReport, LaneIs, ParamReport, PassSummary, Phase, Report, ScheduleLanes,

@@ -48,6 +48,8 @@ pub(super) struct Figure {
 pub(super) struct Carried {
     /// Its name in that graph.
     pub name: String,
+    /// The dim of its rows.
+    pub rows: Option<String>,
     /// Bytes for each row.
     pub row_bytes: u64,
     /// Bytes in all, where it has no rows.
@@ -58,9 +60,9 @@ impl Carried {
     fn of(g: &Graph, id: NodeId) -> Carried {
         let node = g.node(id);
         let bytes = node.ty.row_elements().unwrap_or(0).saturating_mul(node.ty.dtype.size());
-        let per_row = node.ty.row_symbol().is_some();
-        let (row_bytes, once_bytes) = if per_row { (bytes, 0) } else { (0, bytes) };
-        Carried { name: node.name.clone(), row_bytes, once_bytes }
+        let rows = node.ty.row_symbol().map(|s| visible(&g.symbols[s.0 as usize]).into_owned());
+        let (row_bytes, once_bytes) = if rows.is_some() { (bytes, 0) } else { (0, bytes) };
+        Carried { name: node.name.clone(), rows, row_bytes, once_bytes }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A drawing that is laid out, as data: for programs that draw it themselves.
 
 use super::drawing::{Carried, Drawing, Kind};
-use super::layout::{Rectangle, layout};
+use super::layout::{Layout, Rectangle};
 use super::svg::curve;
 
 /// One half of a [`Picture`](super::Picture), laid out. Lengths are pixels, from the upper left corner.
@@ -62,6 +62,8 @@ pub struct DrawnArrow {
     pub ends: [usize; 2],
     /// It passes through memory; otherwise the value stays in registers.
     pub memory: bool,
+    /// The dim of the value's rows.
+    pub rows: Option<String>,
     /// Bytes of the value for each row.
     pub row_bytes: u64,
     /// Bytes of the value in all, where it has no rows.
@@ -69,8 +71,7 @@ pub struct DrawnArrow {
 }
 
 impl Drawn {
-    pub(super) fn of(d: &Drawing) -> Drawn {
-        let laid = layout(d);
+    pub(super) fn of(d: &Drawing, laid: &Layout) -> Drawn {
         let boxes = d.boxes.iter().zip(&laid.boxes).map(|(b, r)| DrawnBox {
             at: corner(*r),
             lines: b.lines.clone(),
@@ -88,12 +89,13 @@ impl Drawn {
         });
         let frames = d.kernels.iter().zip(&laid.kernels);
         let arrows = d.arrows.iter().zip(&laid.arrows).map(|(arrow, points)| {
-            let Carried { name, row_bytes, once_bytes } = d.boxes[arrow.from].value.clone();
+            let Carried { name, rows, row_bytes, once_bytes } = d.boxes[arrow.from].value.clone();
             DrawnArrow {
                 path: curve(points),
                 value: name,
                 ends: [arrow.from, arrow.to],
                 memory: arrow.memory,
+                rows,
                 row_bytes,
                 once_bytes,
             }

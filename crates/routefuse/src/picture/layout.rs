@@ -1,6 +1,6 @@
 //! Where things go, by `dagre`: layers from top to bottom, kernels as compound nodes around their boxes.
 
-use super::drawing::Drawing;
+use super::drawing::{Drawing, Figure};
 use dagre::graph::{Graph, GraphOptions};
 use dagre::{EdgeLabel, LayoutOptions, NodeLabel};
 
@@ -33,31 +33,68 @@ pub(super) struct Layout {
     pub arrows: Vec<Vec<(f64, f64)>>,
 }
 
-/// The width of a line. Wide scripts take two cells.
+/// The width of a line in pixels.
 pub(super) fn line_width(line: &str) -> f64 {
-    let cells: usize = line.chars().map(|c| if u32::from(c) >= 0x1100 && c != '…' && c != '→' { 2 } else { 1 }).sum();
-    cells as f64 * CHARACTER
+    cells(line) as f64 * CHARACTER
+}
+
+/// What a layout is a function of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Geometry {
+    boxes: Vec<BoxSize>,
+    kernels: usize,
+    /// From which box to which.
+    arrows: Vec<(usize, usize)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BoxSize {
+    /// Characters of the longest line.
+    cells: usize,
+    lines: usize,
+    kernel: Option<usize>,
+}
+
+impl Geometry {
+    /// Of a drawing. Lines count as a multiple of `step` characters: then a longer name seldom changes the layout.
+    pub(super) fn of(d: &Drawing, step: usize) -> Geometry {
+        let size = |b: &Figure| BoxSize {
+            cells: b.lines.iter().map(|l| cells(l)).max().unwrap_or(0).next_multiple_of(step),
+            lines: b.lines.len(),
+            kernel: b.kernel,
+        };
+        Geometry {
+            boxes: d.boxes.iter().map(size).collect(),
+            kernels: d.kernels.len(),
+            arrows: d.arrows.iter().map(|a| (a.from, a.to)).collect(),
+        }
+    }
+}
+
+/// The width of a line in characters. Wide scripts take two.
+fn cells(line: &str) -> usize {
+    line.chars().map(|c| if u32::from(c) >= 0x1100 && c != '…' && c != '→' { 2 } else { 1 }).sum()
 }
 
 /// Lays a drawing out.
-pub(super) fn layout(d: &Drawing) -> Layout {
+pub(super) fn layout(d: &Geometry) -> Layout {
     let mut g: Graph<NodeLabel, EdgeLabel> =
         Graph::with_options(GraphOptions { directed: true, multigraph: true, compound: true });
-    for k in 0..d.kernels.len() {
+    for k in 0..d.kernels {
         g.set_node(kernel(k), Some(NodeLabel::default()));
     }
     for (i, b) in d.boxes.iter().enumerate() {
-        let width = b.lines.iter().map(|l| line_width(l)).fold(0.0, f64::max) + 16.0;
-        let height = b.lines.len() as f64 * LINE + 10.0;
+        let width = b.cells as f64 * CHARACTER + 16.0;
+        let height = b.lines as f64 * LINE + 10.0;
         g.set_node(node(i), Some(NodeLabel { width, height, ..NodeLabel::default() }));
         if let Some(k) = b.kernel {
             g.set_parent(&node(i), Some(&kernel(k)));
         }
     }
-    for (i, arrow) in d.arrows.iter().enumerate() {
-        g.set_edge(node(arrow.from), node(arrow.to), Some(EdgeLabel::default()), Some(&i.to_string()));
+    for (i, (from, to)) in d.arrows.iter().enumerate() {
+        g.set_edge(node(*from), node(*to), Some(EdgeLabel::default()), Some(&i.to_string()));
     }
-    for k in 0..d.kernels.len() {
+    for k in 0..d.kernels {
         read_above_and_written_below(&mut g, d, k);
     }
     let options = LayoutOptions { nodesep: 18.0, edgesep: 10.0, ranksep: 26.0, ..LayoutOptions::default() };
@@ -74,11 +111,11 @@ pub(super) fn layout(d: &Drawing) -> Layout {
     };
     let mut laid = Layout {
         boxes: (0..d.boxes.len()).map(|i| rectangle(node(i))).collect(),
-        kernels: (0..d.kernels.len()).map(|k| rectangle(kernel(k))).map(with_name).collect(),
+        kernels: (0..d.kernels).map(|k| rectangle(kernel(k))).map(with_name).collect(),
         ..Layout::default()
     };
-    for (i, arrow) in d.arrows.iter().enumerate() {
-        let label = g.edge(&node(arrow.from), &node(arrow.to), Some(&i.to_string()));
+    for (i, (from, to)) in d.arrows.iter().enumerate() {
+        let label = g.edge(&node(*from), &node(*to), Some(&i.to_string()));
         laid.arrows.push(label.map_or_else(Vec::new, |l| l.points.iter().map(|p| (p.x, p.y)).collect()));
     }
     laid.move_to_origin();
@@ -87,13 +124,14 @@ pub(super) fn layout(d: &Drawing) -> Layout {
 
 /// What a kernel reads lies above its frame, what it writes below: an invisible node between all that it reads and all that
 /// begins in it, and another between all that ends in it and all that it writes.
-fn read_above_and_written_below(g: &mut Graph<NodeLabel, EdgeLabel>, d: &Drawing, k: usize) {
+fn read_above_and_written_below(g: &mut Graph<NodeLabel, EdgeLabel>, d: &Geometry, k: usize) {
     let inside = |i: usize| d.boxes[i].kernel == Some(k);
     let members: Vec<usize> = (0..d.boxes.len()).filter(|i| inside(*i)).collect();
-    let first = members.iter().filter(|m| !d.arrows.iter().any(|a| a.to == **m && inside(a.from)));
-    let last = members.iter().filter(|m| !d.arrows.iter().any(|a| a.from == **m && inside(a.to)));
-    let read = d.arrows.iter().filter(|a| inside(a.to) && !inside(a.from)).map(|a| a.from);
-    let written = d.arrows.iter().filter(|a| inside(a.from) && !inside(a.to)).map(|a| a.to);
+    let arrows = || d.arrows.iter().copied();
+    let first = members.iter().filter(|m| !arrows().any(|(from, to)| to == **m && inside(from)));
+    let last = members.iter().filter(|m| !arrows().any(|(from, to)| from == **m && inside(to)));
+    let read = arrows().filter(|(from, to)| inside(*to) && !inside(*from)).map(|(from, _)| from);
+    let written = arrows().filter(|(from, to)| inside(*from) && !inside(*to)).map(|(_, to)| to);
     let (above, below) = (format!("above{k}"), format!("below{k}"));
     for name in [&above, &below] {
         g.set_node(name.clone(), Some(NodeLabel { width: 1.0, height: 1.0, ..NodeLabel::default() }));

@@ -12,6 +12,8 @@ mod label;
 #[cfg(feature = "svg")]
 mod layout;
 #[cfg(feature = "svg")]
+mod layouts;
+#[cfg(feature = "svg")]
 mod svg;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,10 @@ use crate::error::Error;
 use drawing::Drawing;
 #[cfg(feature = "svg")]
 pub use drawn::{Drawn, DrawnArrow, DrawnBox, DrawnFrame};
+#[cfg(feature = "svg")]
+use layout::Geometry;
+#[cfg(feature = "svg")]
+pub use layouts::Layouts;
 use routefuse_ir::{Graph, Verified};
 
 /// A graph before and after fusion. [`Engine::picture`](crate::Engine::picture) makes one.
@@ -69,7 +75,28 @@ impl Picture {
     #[cfg(feature = "svg")]
     pub fn drawn(&self, most_boxes: usize) -> Result<[Drawn; 2], Error> {
         self.check_size(most_boxes.min(MOST_BOXES))?;
-        Ok(self.of_both(Drawn::of))
+        Ok(self.of_both(|d| Drawn::of(d, &layout::layout(&Geometry::of(d, 1)))))
+    }
+
+    /// As [`Picture::drawn`], with a layout of `layouts` where one fits, and with what is laid out anew kept there.
+    ///
+    /// # Errors
+    /// Those of [`Picture::drawn`].
+    #[cfg(feature = "svg")]
+    pub fn drawn_with(&self, most_boxes: usize, layouts: &Layouts) -> Result<[Drawn; 2], Error> {
+        self.check_size(most_boxes.min(MOST_BOXES))?;
+        Ok(self.of_both(|d| Drawn::of(d, &layouts.of(d))))
+    }
+
+    /// As [`Picture::drawn`], if `layouts` has both layouts already: nothing is laid out.
+    ///
+    /// # Errors
+    /// Those of [`Picture::drawn`].
+    #[cfg(feature = "svg")]
+    pub fn drawn_before(&self, most_boxes: usize, layouts: &Layouts) -> Result<Option<[Drawn; 2]>, Error> {
+        self.check_size(most_boxes.min(MOST_BOXES))?;
+        let known = |d| Some(Drawn::of(d, &*layouts.known(d)?));
+        Ok(known(&self.before).zip(known(&self.after)).map(<[Drawn; 2]>::from))
     }
 
     /// What laying out takes is nearly all of the time: each drawing has a thread.

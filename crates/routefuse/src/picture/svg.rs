@@ -2,7 +2,7 @@
 
 use super::Picture;
 use super::drawing::{Arrow, Carried, Drawing, Figure, Kind};
-use super::layout::{LINE, Layout, Rectangle, layout, line_width};
+use super::layout::{Geometry, LINE, Layout, Rectangle, layout, line_width};
 use std::fmt::Write;
 
 /// Around and between the drawings.
@@ -26,7 +26,7 @@ const ROWS: u64 = 64;
 
 /// The document.
 pub(super) fn write(picture: &Picture) -> String {
-    let [before, after] = picture.of_both(layout);
+    let [before, after] = picture.of_both(|d| layout(&Geometry::of(d, 1)));
     let title = |d: &Drawing, l: &Layout| l.width.max(line_width(&d.title) * 14.0 / 12.0);
     let (left, right) = (title(&picture.before, &before), title(&picture.after, &after));
     let legend = &format!(

@@ -128,7 +128,7 @@ fn names_are_escaped_in_dot() {
 #[cfg(feature = "svg")]
 mod svg {
     use super::*;
-    use crate::picture::layout::{Rectangle, layout};
+    use crate::picture::layout::{Geometry, Rectangle, layout};
     use quick_xml::events::Event;
 
     #[test]
@@ -217,7 +217,7 @@ mod svg {
     fn boxes_lie_in_their_kernels_and_nowhere_else() {
         for (name, picture) in all() {
             for d in [&picture.before, &picture.after] {
-                let l = layout(d);
+                let l = layout(&Geometry::of(d, 1));
                 let apart = |a: Rectangle, b: Rectangle| {
                     let ([al, at, ar, ab], [bl, bt, br, bb]) = (edges(a), edges(b));
                     ar <= bl || br <= al || ab <= bt || bb <= at

@@ -5,18 +5,19 @@ mod comments;
 use crate::args::New;
 use crate::atomic_file::{self, Over};
 use crate::failure::Failure;
+use crate::shell_word::file_word;
 use crate::{output, source};
-use routefuse::diag::{Code, Diagnostic, visible};
+use routefuse::diag::{Code, Diagnostic};
 use routefuse::models::{self, Preset};
 use routefuse::{Graph, Verified, chains, text};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub fn run(a: &New) -> Result<(), Failure> {
     let (graph, preset) = like(a)?;
     let to_stdout = a.out.as_ref().is_some_and(|out| out.as_os_str() == "-");
     let path = a.out.clone().filter(|_| !to_stdout).unwrap_or_else(|| PathBuf::from(format!("{}.route", a.name)));
-    let file = as_word(&path);
+    let file = file_word(&path.display().to_string());
     let begin = format!("graph @{} {{\n", graph.name);
     let body = text::print(&graph).replacen(&begin, &format!("graph @{} {{\n", a.name), 1);
     let written = text::format(&comments::with(&body, &heading(a, &graph, preset, &file)))?;
@@ -27,13 +28,6 @@ pub fn run(a: &New) -> Result<(), Failure> {
     let mut out = output::stdout(false);
     writeln!(out, "{file}: @{}, like {}", a.name, a.like)?;
     Ok(writeln!(out, "next: routefuse explain {file}")?)
-}
-
-/// A path as it can be shown, and given to a shell.
-fn as_word(path: &Path) -> String {
-    let shown = visible(&path.display().to_string()).into_owned();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,@%".contains(c);
-    if shown.chars().all(is_plain) { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) }
 }
 
 /// The graph to begin with, and the preset that it is of.
