@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
@@ -9,8 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, until
+from test_report import HOSTILE, hostile_graph, is_inert
 
 SETTLED = "document.querySelector('#editor-state').textContent === '' && document.querySelectorAll('.pane .line').length > 0"
+
+
+LOOKS = pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
 
 
 def opened(tab, server, **how):
@@ -38,8 +43,9 @@ def asked(server, what, body=b"{}", **headers):
         return e.code
 
 
-def test_an_op_that_is_typed_changes_the_graph(tab, server):
-    made, page = opened(tab, server)
+@LOOKS
+def test_an_op_that_is_typed_changes_the_graph(tab, server, width, theme):
+    made, page = opened(tab, server, width=width, theme=theme)
     text = page.locator("#text").input_value()
     boxes = page.locator('.view[data-side="before"] .box')
     count = boxes.count()
@@ -56,8 +62,9 @@ def test_an_op_that_is_typed_changes_the_graph(tab, server):
     assert page.locator("#text").input_value() == text
 
 
-def test_an_error_that_is_typed_is_underlined(tab, server):
-    made, page = opened(tab, server)
+@LOOKS
+def test_an_error_that_is_typed_is_underlined(tab, server, width, theme):
+    made, page = opened(tab, server, width=width, theme=theme)
     text = page.locator("#text").input_value()
     write(page, text.replace("concat %scaled", "concatt %scaled", 1))
     underlined = page.locator("#layer .error")
@@ -71,6 +78,84 @@ def test_an_error_that_is_typed_is_underlined(tab, server):
     write(page, text)
     until(page, "document.querySelectorAll('#layer .error').length === 0 && !document.querySelector('#main.stale')")
     # The browser tells of answers that are no success; the page itself says nothing.
+    assert [s for s in made.said if "422" not in s] == []
+
+
+def questions(made, server):
+    """What the page has asked of the server, by the last part of the address."""
+    return [a.removeprefix(server) for a in made.asked if a.startswith(server) and a != server]
+
+
+def layouts(answer):
+    """How many drawings the server has laid out, as its answer says."""
+    return int(re.search(r'layouts;desc="(\d+)"', answer.headers["server-timing"]).group(1))
+
+
+def test_an_edit_is_three_questions_at_most_and_lays_out_only_what_is_new(tab, server):
+    """No time is measured here: what makes an answer late is a layout, so layouts are counted."""
+    made, page = opened(tab, server)
+    text = page.locator("#text").input_value()
+
+    def edit(new):
+        """What an edit asks, and how many drawings were laid out for it."""
+        made.asked.clear()
+        with page.expect_response(lambda r: r.url.endswith("/document")) as first:
+            write(page, new)
+        with page.expect_response(lambda r: r.url.endswith("/code")) as last:
+            pass
+        until(page, SETTLED)
+        return questions(made, server), layouts(last.value) - layouts(first.value)
+
+    # Another constant has a box of the same size, and another name of a value nearly so: nothing is laid out.
+    other = text.replace("value = 2.5", "value = 3.5", 1)
+    assert other != text
+    assert edit(other) == (["document", "code"], 0)
+    assert edit(text.replace("%scaled", "%scales")) == (["document", "code"], 0)
+    # Two operations more are other drawings; they come in an answer of their own, and are known from then on.
+    ops = "  %once = neg %masked : i32[T, 9]\n  %again = neg %once : i32[T, 9]\n  output again = %again : i32[T, 9]\n"
+    more = text.replace("  output packed", ops.replace("neg %once", "mul %once, %once") + "  output packed", 1)
+    asked, laid_out = edit(more)
+    assert asked == ["document", "drawing", "code"] and laid_out == 2
+    assert edit(text) == (["document", "code"], 0)
+    assert edit(more) == (["document", "code"], 0)
+    # A text that is wrong is one question.
+    made.asked.clear()
+    with page.expect_response(lambda r: r.url.endswith("/document")):
+        write(page, text.replace("concat %scaled", "concatt %scaled", 1))
+    page.locator("#layer .error").first.wait_for()
+    assert questions(made, server) == ["document"]
+
+
+def test_an_edit_that_is_overtaken_is_given_up(tab, server):
+    """However many keys are pressed, of all but the last nothing is compiled."""
+    made, page = opened(tab, server)
+    text = page.locator("#text").input_value()
+    made.asked.clear()
+    for i in range(12):
+        write(page, text.replace("@post_chain", f"@edit_{i}"))
+    until(page, "document.querySelector('#title').textContent === 'edit_11'")
+    until(page, SETTLED)
+    assert questions(made, server).count("code") == 1
+    assert questions(made, server)[-1] == "code"
+
+
+@LOOKS
+def test_names_and_errors_of_what_is_typed_are_inert(tab, server, width, theme):
+    made, page = opened(tab, server, width=width, theme=theme)
+    write(page, json.dumps(hostile_graph()))
+    until(page, "document.querySelector('#title').textContent.startsWith('graph</script>')")
+    until(page, SETTLED)
+    is_inert(page)
+    # Errors name what is wrong: an operation, an operand, a type.
+    for key, value in [("op", f"no{HOSTILE}"), ("operands", [f"none{HOSTILE}"]), ("type", {"dtype": f"i{HOSTILE}", "shape": []})]:
+        graph = hostile_graph()
+        graph["nodes"][0][key] = value
+        write(page, json.dumps(graph, indent=1))
+        until(page, "document.querySelectorAll('#wrong li').length > 0 && document.querySelector('#main.stale')")
+        assert "onerror" in page.locator("#wrong").text_content()
+        is_inert(page)
+        write(page, json.dumps(hostile_graph()))
+        until(page, "!document.querySelector('#main.stale')")
     assert [s for s in made.said if "422" not in s] == []
 
 
