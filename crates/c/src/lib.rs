@@ -1,7 +1,7 @@
 //! The C interface: `libroutefuse` and `routefuse.h`.
 //!
 //! It has no meaning, no check of arguments and no cache of its own: graphs and engines are the facade's, and what a launch checks
-//! the runtime checks. What is here is the boundary: [`boundary`] lets no panic across and turns errors into codes, [`handle`] makes
+//! the runtime checks. What is here is the boundary: `boundary` lets no panic across and turns errors into codes, `handle` makes
 //! handles of numbers that are looked up and never followed, and a file for each kind of thing has its functions.
 //!
 //! # Safety
