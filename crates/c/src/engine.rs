@@ -11,11 +11,11 @@ use crate::trust::{self, routefuse_trust};
 use routefuse::cache::{DiskCache, DiskOptions};
 use routefuse::diag::{Code, Diagnostic};
 use routefuse::engine::{Cancel, EngineBuilder, Sealed};
-use routefuse::exec::Device;
+use routefuse::exec::{Device, Gpus};
 use routefuse::{Engine, Error, HostPlan, Plan, Target, cuda, hip};
 use std::ffi::c_char;
 use std::ptr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// An engine. Free it with `routefuse_engine_free`; its plans go on without it.
 pub struct routefuse_engine {
@@ -64,8 +64,7 @@ pub(crate) struct Shared {
     pub engine: Engine,
     cancel: Cancel,
     sealed: OnceLock<Sealed>,
-    cuda: Mutex<Vec<(u32, cuda::Gpu)>>,
-    hip: Mutex<Vec<(u32, hip::Gpu)>>,
+    gpus: Gpus,
 }
 
 static ENGINES: Table<Arc<Shared>> = Table::new(Kind::Engine);
@@ -80,53 +79,22 @@ pub(crate) fn shared(engine: *const routefuse_engine) -> Result<Arc<Shared>, Err
     Ok(Arc::clone(&*ENGINES.get(engine)?))
 }
 
-/// The GPU of this number, opened once.
-fn opened<G: Clone>(
-    gpus: &Mutex<Vec<(u32, G)>>,
-    ordinal: u32,
-    open: impl FnOnce(u32) -> Result<G, Diagnostic>,
-) -> Result<G, Diagnostic> {
-    // Whoever panicked with it left a list of finished entries.
-    let mut gpus = gpus.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, gpu)) = gpus.iter().find(|g| g.0 == ordinal) {
-        return Ok(gpu.clone());
-    }
-    let gpu = open(ordinal)?;
-    gpus.push((ordinal, gpu.clone()));
-    Ok(gpu)
-}
-
 impl Shared {
     fn new(engine: Engine, cancel: Cancel) -> Arc<Shared> {
-        Arc::new(Shared { engine, cancel, sealed: OnceLock::new(), cuda: Mutex::default(), hip: Mutex::default() })
-    }
-
-    fn cuda(&self, ordinal: u32) -> Result<cuda::Gpu, Diagnostic> {
-        opened(&self.cuda, ordinal, cuda::Gpu::open)
-    }
-
-    fn hip(&self, ordinal: u32) -> Result<hip::Gpu, Diagnostic> {
-        opened(&self.hip, ordinal, hip::Gpu::open)
+        Arc::new(Shared { engine, cancel, sealed: OnceLock::new(), gpus: Gpus::default() })
     }
 
     /// The target of a device.
     pub(crate) fn target(&self, device: Device) -> Result<Target, Error> {
-        Ok(match device {
-            Device::Host => Target::host(),
-            Device::Cuda(ordinal) => self.cuda(ordinal)?.target()?,
-            Device::Hip(ordinal) => self.hip(ordinal)?.target()?,
-            other => {
-                return Err(Diagnostic::new(Code::NoDevice, format!("this library does not run on {other}")).into());
-            }
-        })
+        Ok(self.gpus.target(device)?)
     }
 
     /// A plan on its device. Nothing is loaded.
     pub(crate) fn place(&self, plan: &Arc<Plan>, device: Device) -> Result<Place, Error> {
         let plan = Arc::clone(plan);
         Ok(match device {
-            Device::Cuda(ordinal) => Place::Cuda(cuda::CudaPlan::new(plan, &self.cuda(ordinal)?)?),
-            Device::Hip(ordinal) => Place::Hip(hip::HipPlan::new(plan, &self.hip(ordinal)?)?),
+            Device::Cuda(ordinal) => Place::Cuda(cuda::CudaPlan::new(plan, &self.gpus.cuda(ordinal)?)?),
+            Device::Hip(ordinal) => Place::Hip(hip::HipPlan::new(plan, &self.gpus.hip(ordinal)?)?),
             _ => Place::Host(HostPlan::new(plan)?),
         })
     }

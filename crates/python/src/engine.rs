@@ -1,6 +1,5 @@
 //! Engines: what compiles graphs, and where compiled kernels are kept.
 
-use crate::device::Gpus;
 #[cfg(feature = "compiler")]
 use crate::device::device;
 use crate::failure::raised;
@@ -18,7 +17,7 @@ use ::routefuse::cache::{Counters, DiskCache, DiskOptions};
 #[cfg(feature = "compiler")]
 use ::routefuse::diag::Code;
 use ::routefuse::diag::Diagnostic;
-use ::routefuse::exec::Device;
+use ::routefuse::exec::{Device, Gpus};
 use ::routefuse::{Plan, Target};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -43,7 +42,7 @@ impl Shared {
 
     /// A plan on its device, prepared.
     pub fn place(&self, plan: &Arc<Plan>, device: Device) -> Result<Place, Diagnostic> {
-        self.gpus.place(plan, device)
+        crate::device::place(&self.gpus, Arc::clone(plan), device)
     }
 
     /// A bundle of graphs, written to a file whole or not at all.

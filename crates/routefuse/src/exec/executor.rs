@@ -2,11 +2,13 @@
 
 #[cfg(any(feature = "cuda", feature = "hip"))]
 use super::gpu::{GpuExecution, Room};
-use super::{HostExecution, Input, Outcome};
+use super::{HostExecution, Input, Outcome, no_device};
 use crate::error::Error;
 use rayon::ThreadPool;
+#[cfg(any(feature = "cuda", feature = "hip"))]
+use routefuse_ir::Diagnostic;
+use routefuse_ir::Tensor;
 use routefuse_ir::target::Target;
-use routefuse_ir::{Code, Diagnostic, Tensor};
 #[cfg(feature = "cuda")]
 use routefuse_runtime::cuda::Cuda;
 #[cfg(any(feature = "cuda", feature = "hip"))]
@@ -77,13 +79,7 @@ impl Executor {
             Device::Cuda(ordinal) => Ok(Executor { on: On::Cuda(OnGpu::new(Gpu::<Cuda>::open(ordinal)?)?) }),
             #[cfg(feature = "hip")]
             Device::Hip(ordinal) => Ok(Executor { on: On::Hip(OnGpu::new(Gpu::<Hip>::open(ordinal)?)?) }),
-            other => {
-                let feature = if matches!(other, Device::Cuda(_)) { "cuda" } else { "hip" };
-                let message = format!("this build of routefuse does not run on {other}");
-                Err(Diagnostic::new(Code::NoDevice, message)
-                    .help(format!("build it with the feature `{feature}`"))
-                    .into())
-            }
+            other => Err(no_device(other).into()),
         }
     }
 

@@ -30,6 +30,7 @@ mod cuda;
 mod executor;
 #[cfg(any(feature = "cuda", feature = "hip"))]
 mod gpu;
+mod gpus;
 #[cfg(feature = "hip")]
 mod hip;
 mod host;
@@ -42,6 +43,7 @@ pub use cuda::CudaExecution;
 pub use executor::{Execution, Executor};
 #[cfg(any(feature = "cuda", feature = "hip"))]
 pub use gpu::{Captured, GpuExecution, Room};
+pub use gpus::Gpus;
 #[cfg(feature = "hip")]
 pub use hip::HipExecution;
 pub use host::HostExecution;
@@ -49,7 +51,15 @@ pub use host::HostExecution;
 pub use random::{check_size, ordinary_inputs, random_inputs};
 pub use routefuse_runtime::{Device, Element, WORKSPACE_ALIGN, Workspace};
 
-use routefuse_ir::Tensor;
+use routefuse_ir::{Code, Diagnostic, Tensor};
+
+/// This build has no driver for a device.
+#[cold]
+pub(crate) fn no_device(device: Device) -> Diagnostic {
+    let feature = if matches!(device, Device::Cuda(_)) { "cuda" } else { "hip" };
+    let message = format!("this build of routefuse does not run on {device}");
+    Diagnostic::new(Code::NoDevice, message).help(format!("build it with the feature `{feature}`"))
+}
 
 /// What launches gave.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,7 +12,7 @@ pub use report::{KernelTuning, TuneOptions, TuneReport};
 
 use super::Engine;
 use crate::error::Error;
-use crate::exec::check_size;
+use crate::exec::{check_size, no_device};
 use rayon::ThreadPool;
 use routefuse_ir::kernel::schedule::tuning::MOST_ROWS;
 use routefuse_ir::{Code, Diagnostic, Graph, Verified};
@@ -57,9 +57,7 @@ pub(super) fn tune(
         #[allow(unreachable_patterns)]
         other => {
             let _ = (options, pool, progress);
-            let feature = if matches!(other, Device::Cuda(_)) { "cuda" } else { "hip" };
-            let message = format!("this build of routefuse does not run on {other}");
-            Err(Diagnostic::new(Code::NoDevice, message).help(format!("build it with the feature `{feature}`")).into())
+            Err(no_device(other).into())
         }
     }
 }
