@@ -1,66 +1,13 @@
 //! Tensors of DLPack, borrowed.
-//!
-//! The layouts are those of `dlpack.h` (Apache-2.0, by the DLPack contributors): `DLTensor` has been the same in all versions,
-//! `DLManagedTensorVersioned` in all of version 1.
 
 use crate::boundary::{Out, bad_call, call, thing};
-use crate::device::{ROUTEFUSE_HOST, number_of, routefuse_device};
+use crate::device::{number_of, routefuse_device};
 use crate::error::{routefuse_error, routefuse_status};
 use crate::tensor::{ROUTEFUSE_MAX_RANK, ROUTEFUSE_OUTPUT, routefuse_tensor};
+use routefuse::Error;
 use routefuse::diag::{Code, Diagnostic};
-use routefuse::{DType, Error};
+use routefuse_dlpack::{DataType, DlTensor, Managed, READ_ONLY};
 use std::ffi::c_void;
-
-#[repr(C)]
-struct DataType {
-    code: u8,
-    bits: u8,
-    lanes: u16,
-}
-
-#[repr(C)]
-struct DlTensor {
-    data: *mut c_void,
-    device: routefuse_device,
-    ndim: i32,
-    dtype: DataType,
-    shape: *mut i64,
-    strides: *mut i64,
-    byte_offset: u64,
-}
-
-#[repr(C)]
-struct Managed {
-    major: u32,
-    minor: u32,
-    context: *mut c_void,
-    deleter: *const c_void,
-    flags: u64,
-    tensor: DlTensor,
-}
-
-/// Memory of the host that a GPU reads, too: CUDA's and ROCm's.
-const PINNED: [i32; 2] = [3, 11];
-/// `DLPACK_FLAG_BITMASK_READ_ONLY`.
-const READ_ONLY: u64 = 1;
-
-fn dtype_of(data: &DataType) -> Option<DType> {
-    Some(match (data.code, data.bits, data.lanes) {
-        (0, 8, 1) => DType::I8,
-        (0, 16, 1) => DType::I16,
-        (0, 32, 1) => DType::I32,
-        (0, 64, 1) => DType::I64,
-        (1, 8, 1) => DType::U8,
-        (1, 16, 1) => DType::U16,
-        (1, 32, 1) => DType::U32,
-        (1, 64, 1) => DType::U64,
-        (2, 16, 1) => DType::F16,
-        (2, 32, 1) => DType::F32,
-        (4, 16, 1) => DType::Bf16,
-        (6, 8, 1) => DType::Bool,
-        _ => return None,
-    })
-}
 
 fn wrong(code: Code, message: String, help: &str) -> Error {
     Diagnostic::new(code, message).help(help).into()
@@ -105,24 +52,19 @@ unsafe fn bytes_of(dl: &DlTensor, rank: usize, size: u64) -> Result<u64, Error> 
 /// # Safety
 /// The tensor is one: its extents and strides are there.
 unsafe fn borrowed(dl: &DlTensor) -> Result<routefuse_tensor, Error> {
-    let Some(dtype) = dtype_of(&dl.dtype) else {
+    let Some(dtype) = dl.dtype.dtype() else {
         let DataType { code, bits, lanes } = dl.dtype;
         let message =
             format!("the tensor has DLPack's dtype of code {code}, {bits} bits and {lanes} lanes, which no graph has");
         return Err(wrong(Code::ArgumentDType, message, "give bool, integers of 8 to 64 bits, f16, bf16 or f32"));
     };
-    let device = if PINNED.contains(&dl.device.kind) {
-        routefuse_device { kind: ROUTEFUSE_HOST, ordinal: 0 }
-    } else {
-        dl.device
-    };
-    if device.known().is_none() {
+    let Some(device) = dl.device.device() else {
         let message = format!(
             "the tensor is on DLPack's device {} of type {}, where routefuse runs nothing",
-            dl.device.ordinal, dl.device.kind
+            dl.device.id, dl.device.kind
         );
         return Err(wrong(Code::WrongDevice, message, "give a tensor of the CPU (1), of CUDA (2) or of ROCm (10)"));
-    }
+    };
     let Some(rank) = u32::try_from(dl.ndim).ok().filter(|rank| *rank <= ROUTEFUSE_MAX_RANK) else {
         return Err(wrong(
             Code::ArgumentRank,
@@ -139,7 +81,7 @@ unsafe fn borrowed(dl: &DlTensor) -> Result<routefuse_tensor, Error> {
         true => dl.data,
         false => dl.data.wrapping_byte_add(dl.byte_offset as usize),
     };
-    let dtype = number_of(dtype);
+    let (dtype, device) = (number_of(dtype), routefuse_device::of(device));
     Ok(routefuse_tensor { data, bytes, shape: dl.shape, strides: dl.strides, rank, dtype, device })
 }
 
@@ -172,8 +114,9 @@ pub unsafe extern "C" fn routefuse_tensor_from_dlpack_versioned(
     call(error, || {
         // SAFETY: the caller's promise.
         let (managed, out) = unsafe { (thing("managed", managed.cast::<Managed>())?, Out::of("tensor", tensor)?) };
-        if managed.major != 1 {
-            let message = format!("the tensor is of DLPack's version {}.{}", managed.major, managed.minor);
+        if managed.version.major != 1 {
+            let message =
+                format!("the tensor is of DLPack's version {}.{}", managed.version.major, managed.version.minor);
             return Err(bad_call(message, "give a DLManagedTensorVersioned of version 1, or its DLTensor"));
         }
         if role == ROUTEFUSE_OUTPUT && managed.flags & READ_ONLY != 0 {

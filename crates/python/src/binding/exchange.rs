@@ -1,7 +1,7 @@
 //! DLPack's C exchange: tensors to and from a library by functions of its own, without Python in between.
 //!
-//! A library puts the address of a table of functions on its tensor type, as the capsule `dlpack_exchange_api`. The layout of
-//! everything here is that of `dlpack.h`, version 1.3 (Apache-2.0, by the DLPack contributors).
+//! A library puts the address of a table of functions on its tensor type, as the capsule `dlpack_exchange_api`. The table's
+//! layout is that of `dlpack.h`, version 1.3 (Apache-2.0, by the DLPack contributors).
 
 use super::view::{MAX_RANK, View};
 use crate::failure::{refused, wrong};
@@ -11,54 +11,11 @@ use ::routefuse::exec::Device;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
+use routefuse_dlpack::{DataType, DlDevice, DlTensor, Managed, Version};
 use smallvec::SmallVec;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-struct Version {
-    major: u32,
-    minor: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(C)]
-struct DlDevice {
-    kind: i32,
-    id: i32,
-}
-
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-struct DataType {
-    code: u8,
-    bits: u8,
-    lanes: u16,
-}
-
-#[derive(Debug)]
-#[repr(C)]
-struct DlTensor {
-    data: *mut c_void,
-    device: DlDevice,
-    ndim: i32,
-    dtype: DataType,
-    shape: *mut i64,
-    strides: *mut i64,
-    byte_offset: u64,
-}
-
-#[derive(Debug)]
-#[repr(C)]
-struct Managed {
-    version: Version,
-    context: *mut c_void,
-    deleter: Option<unsafe extern "C" fn(*mut Managed)>,
-    flags: u64,
-    tensor: DlTensor,
-}
 
 type SetError = unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char);
 
@@ -74,43 +31,6 @@ struct Api {
     current_stream: unsafe extern "C" fn(i32, i32, *mut *mut c_void) -> i32,
 }
 
-const CPU: i32 = 1;
-const CUDA: i32 = 2;
-const CUDA_HOST: i32 = 3;
-const ROCM: i32 = 10;
-
-/// The dtype of a code and bits.
-#[inline]
-fn dtype_of(data: DataType) -> Option<DType> {
-    Some(match (data.code, data.bits, data.lanes) {
-        (0, 8, 1) => DType::I8,
-        (0, 16, 1) => DType::I16,
-        (0, 32, 1) => DType::I32,
-        (0, 64, 1) => DType::I64,
-        (1, 8, 1) => DType::U8,
-        (1, 16, 1) => DType::U16,
-        (1, 32, 1) => DType::U32,
-        (1, 64, 1) => DType::U64,
-        (2, 16, 1) => DType::F16,
-        (2, 32, 1) => DType::F32,
-        (4, 16, 1) => DType::Bf16,
-        (6, 8, 1) => DType::Bool,
-        _ => return None,
-    })
-}
-
-#[inline]
-fn data_type(dtype: DType) -> DataType {
-    let code = match dtype {
-        DType::I8 | DType::I16 | DType::I32 | DType::I64 => 0,
-        DType::U8 | DType::U16 | DType::U32 | DType::U64 => 1,
-        DType::F16 | DType::F32 => 2,
-        DType::Bf16 => 4,
-        DType::Bool => 6,
-    };
-    DataType { code, bits: 8 * dtype.size() as u8, lanes: 1 }
-}
-
 /// What a dtype that graphs lack is called.
 fn foreign(data: DataType) -> String {
     let kind = match data.code {
@@ -121,24 +41,6 @@ fn foreign(data: DataType) -> String {
         _ => "a dtype of code ",
     };
     if kind.ends_with(' ') { format!("{kind}{}", data.code) } else { format!("{kind}{}", data.bits) }
-}
-
-fn device_of(device: DlDevice) -> Option<Device> {
-    let id = u32::try_from(device.id).ok()?;
-    match device.kind {
-        CPU | CUDA_HOST => Some(Device::Host),
-        CUDA => Some(Device::Cuda(id)),
-        ROCM => Some(Device::Hip(id)),
-        _ => None,
-    }
-}
-
-fn dl_device(device: Device) -> DlDevice {
-    match device {
-        Device::Cuda(id) => DlDevice { kind: CUDA, id: id as i32 },
-        Device::Hip(id) => DlDevice { kind: ROCM, id: id as i32 },
-        _ => DlDevice { kind: CPU, id: 0 },
-    }
 }
 
 /// What the allocator says when it fails.
@@ -197,7 +99,7 @@ impl Exchange {
         if unsafe { (self.api.tensor_from_object)(tensor.as_ptr().cast(), &raw mut dl) } != 0 {
             return Err(unreadable(name, tensor));
         }
-        let (Some(dtype), Some(device)) = (dtype_of(dl.dtype), device_of(dl.device)) else {
+        let (Some(dtype), Some(device)) = (dl.dtype.dtype(), dl.device.device()) else {
             return Err(unknown(name, tensor, &dl));
         };
         let rank = dl.ndim.max(0) as usize;
@@ -220,7 +122,7 @@ impl Exchange {
     /// The stream that the library's work on this device goes to at present.
     #[inline]
     pub fn stream(self, py: Python<'_>, device: Device) -> PyResult<*mut c_void> {
-        let (device, mut stream) = (dl_device(device), ptr::null_mut());
+        let (device, mut stream) = (DlDevice::of(device), ptr::null_mut());
         // SAFETY: the GIL is held; the result is written to a live variable.
         if unsafe { (self.api.current_stream)(device.kind, device.id, &raw mut stream) } != 0 {
             return Err(PyErr::fetch(py));
@@ -238,9 +140,9 @@ impl Exchange {
     fn allocate(self, py: Python<'_>, device: Device, dtype: DType, shape: &mut [i64]) -> PyResult<NonNull<Managed>> {
         let mut prototype = DlTensor {
             data: ptr::null_mut(),
-            device: dl_device(device),
+            device: DlDevice::of(device),
             ndim: shape.len() as i32,
-            dtype: data_type(dtype),
+            dtype: DataType::of(dtype),
             shape: shape.as_mut_ptr(),
             strides: ptr::null_mut(),
             byte_offset: 0,
@@ -297,9 +199,9 @@ impl Exchange {
                 flags: 0,
                 tensor: DlTensor {
                     data: data.cast(),
-                    device: dl_device(device),
+                    device: DlDevice::of(device),
                     ndim: shape.len() as i32,
-                    dtype: data_type(dtype),
+                    dtype: DataType::of(dtype),
                     shape: ptr::null_mut(),
                     strides: ptr::null_mut(),
                     byte_offset: 0,
@@ -398,7 +300,7 @@ fn unreadable(name: &str, tensor: &Bound<'_, PyAny>) -> PyErr {
 
 #[cold]
 fn unknown(name: &str, tensor: &Bound<'_, PyAny>, dl: &DlTensor) -> PyErr {
-    if device_of(dl.device).is_none() {
+    if dl.device.device().is_none() {
         let device = tensor.getattr("device").map_or_else(|_| "an unknown device".to_owned(), |d| d.to_string());
         let message = format!("`{name}` is on {device}, where routefuse runs nothing");
         return wrong(tensor.py(), Code::WrongDevice, message, "give a tensor on the kernel's device");
