@@ -107,14 +107,22 @@ def test_tuning(drivers, tmp_path, device):
         model = routefuse.models.graph("gpt-oss")
         def engine():
             return routefuse.Engine(cache={str(tmp_path)!r})
+        def compiled():
+            fresh = engine()
+            fresh.compile(model, device={device!r})
+            return fresh.counters["compiles"]
+        before = [compiled(), compiled()]
         said = routefuse.tune(
             model, device={device!r}, rows=[64, 2048], samples=1, engine=engine(), progress=lambda *p: told.append(p))
+        after = compiled()
         dry = engine().tune(model, device={device!r}, rows=[64], samples=1, keep=False, threads=1)
-        print(json.dumps({{"said": said, "told": len(told), "dry": dry}}))
+        print(json.dumps({{"said": said, "told": len(told), "dry": dry, "before": before, "after": after}}))
     """
     out = ran(drivers, program, ROUTEFUSE_STAND_IN_CLOCK=FEW_LANES)
     said, dry = out["said"], out["dry"]
     assert (said["device"], said["dim"], said["kernels"]) == (device, "T", 1)
+    # What the cache had is not what the record asks for.
+    assert out["before"][0] > 0 and out["before"][1] == 0 and out["after"] > 0
     (kernel,) = said["tuned"]
     assert not kernel["is_built_in"] and pathlib.Path(kernel["file"]).parent.is_relative_to(tmp_path)
     assert [r["extent"] for r in kernel["results"]] == [64, 2048]
