@@ -1,6 +1,8 @@
 // The library with the compiler: graphs, plans, launches on the host, bundles. Writes the bundles that loader.c and gpu.c read.
 #include "check.h"
 
+#include <signal.h>
+
 static routefuse_graph *parsed(const char *source) {
     routefuse_graph *graph = NULL;
     OK(routefuse_graph_parse(source, &graph, &error));
@@ -259,6 +261,67 @@ static void layers_and_caches(const char *folder) {
     CHECK(engine == NULL);
 }
 
+// What the process does on each signal, and the stack that this thread handles them on.
+typedef struct {
+    struct sigaction of[65];
+    stack_t stack;
+} Signals;
+
+static Signals signals_now(void) {
+    Signals now;
+    memset(&now, 0, sizeof now);
+    // Some numbers are libc's own, and stay zeros.
+    for (int s = 1; s < (int)COUNT(now.of); ++s) (void)sigaction(s, NULL, &now.of[s]);
+    CHECK(sigaltstack(NULL, &now.stack) == 0);
+    return now;
+}
+
+static volatile sig_atomic_t handled;
+static void handles(int signal) { handled = signal; }
+
+// Compiling for the host and for AMD's GPUs links by LLD, whose LLVM takes signals and a stack for them.
+static void signals_stay(const char *folder) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/signals.rfb", folder);
+    const struct sigaction ours = {.sa_handler = handles, .sa_flags = SA_RESTART | SA_ONSTACK};
+    struct sigaction theirs;
+    CHECK(sigaction(SIGUSR2, &ours, &theirs) == 0 && signal(SIGTERM, SIG_IGN) != SIG_ERR);
+    // Too small for LLVM, which would take another one for it.
+    stack_t small = {.ss_size = 1 << 15}, usual;
+    CHECK((small.ss_sp = malloc(small.ss_size)) && sigaltstack(&small, &usual) == 0);
+    const Signals before = signals_now();
+
+    const char *const targets[] = {"host", "gfx942"};
+    for (size_t t = 0; t < COUNT(targets); ++t) {
+        routefuse_engine *engine = NULL;
+        routefuse_graph *graph = parsed(REMAP);
+        const routefuse_named_graph graphs[] = {{"remap", graph}};
+        OK(routefuse_engine_create(NULL, &engine, &error));
+        OK(routefuse_engine_write_bundle(engine, path, graphs, 1, &targets[t], 1, 0, NULL, 0, &error));
+        routefuse_counters counters = {0};
+        OK(routefuse_engine_counters(engine, &counters, &error));
+        CHECK(counters.compiles > 0);
+        CHECK(routefuse_graph_free(graph) == 0 && routefuse_engine_free(engine) == 0);
+
+        const Signals after = signals_now();
+        for (size_t s = 1; s < COUNT(after.of); ++s) {
+            const struct sigaction *was = &before.of[s], *is = &after.of[s];
+            // Beyond the public flags is how libc returns from a handler.
+            const int flags = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | (int)SA_RESETHAND;
+            if (was->sa_handler != is->sa_handler || (was->sa_flags & flags) != (is->sa_flags & flags)) {
+                fprintf(stderr, "%s: compiling has changed what signal %zu does\n", targets[t], s);
+                exit(1);
+            }
+        }
+        CHECK(after.stack.ss_sp == before.stack.ss_sp && after.stack.ss_size == before.stack.ss_size);
+        CHECK(after.stack.ss_flags == before.stack.ss_flags);
+        handled = 0;
+        CHECK(raise(SIGUSR2) == 0 && handled == SIGUSR2 && raise(SIGTERM) == 0);
+    }
+    CHECK(sigaltstack(&usual, NULL) == 0 && sigaction(SIGUSR2, &theirs, NULL) == 0 && signal(SIGTERM, SIG_DFL) != SIG_ERR);
+    free(small.ss_sp);
+}
+
 static void cancelled(routefuse_engine *engine) {
     routefuse_graph *graph = NULL;
     routefuse_plan *plan = NULL;
@@ -295,6 +358,8 @@ static void bundles(routefuse_engine *engine, const char *folder) {
 
 int main(int argc, char **argv) {
     CHECK(argc == 2 && routefuse_has_compiler() && routefuse_abi_version() == ROUTEFUSE_ABI_VERSION);
+    // First: what LLVM has taken once, it does not take again.
+    signals_stay(argv[1]);
     graphs();
     routefuse_engine *engine = NULL;
     OK(routefuse_engine_create(NULL, &engine, &error));
