@@ -113,8 +113,8 @@ Result cuPointerGetAttribute(void *value, int attribute, unsigned long address) 
     int device = device_of(address);
     if (device < 0) return INVALID_VALUE;
     switch (attribute) {
-    case 2: *(unsigned *)value = 2; return SUCCESS;
-    case 8: *(char *)value = 0; return SUCCESS;
+    case 2: *(unsigned *)value = stand_in_shared == 2 ? 1 : 2; return SUCCESS;
+    case 8: *(char *)value = stand_in_shared == 1; return SUCCESS;
     case 9: *(int *)value = device; return SUCCESS;
     default: return INVALID_VALUE;
     }

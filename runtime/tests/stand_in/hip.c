@@ -271,8 +271,13 @@ typedef struct {
 Result hipPointerGetAttributes(PointerAttributes *attributes, void *address) {
     ENTER;
     int device = device_of((unsigned long)address);
-    // hipMemoryTypeDevice, hipMemoryTypeUnregistered
-    *attributes = (PointerAttributes){.type = device < 0 ? 0 : 2, .device = device < 0 ? 0 : device};
+    // hipMemoryTypeUnregistered
+    *attributes = (PointerAttributes){.type = 0};
+    if (device < 0) return SUCCESS;
+    // hipMemoryTypeHost, hipMemoryTypeDevice
+    attributes->type = stand_in_shared == 2 ? 1 : 2;
+    attributes->device = device;
+    attributes->is_managed = stand_in_shared == 1;
     return SUCCESS;
 }
 Result hipFree(char *address) {

@@ -220,7 +220,7 @@ pub fn two_gpus<V: Vendor>() {
 
 /// A driver knows whose its own memory is, and nothing of the host's.
 pub fn drivers_know_whose_memory_it_is<V: Vendor>() {
-    let _driver = StandIn::<V>::new();
+    let driver = StandIn::<V>::new();
     for n in [0, 1] {
         let nothing = V::open(n).driver().nothing();
         assert_eq!(V::whose(nothing), None, "freed with its GPU");
@@ -228,6 +228,12 @@ pub fn drivers_know_whose_memory_it_is<V: Vendor>() {
         let nothing = gpu.driver().nothing();
         assert_eq!(V::whose(nothing), Some(Whose::Device(V::number(n))));
         assert_eq!(V::whose(nothing + 63), Some(Whose::Device(V::number(n))));
+        // Moved to and fro, or the host's and mapped.
+        for shared in [1, 2] {
+            driver.set("shared", shared);
+            assert_eq!(V::whose(nothing), Some(Whose::Shared));
+        }
+        driver.set("shared", 0);
     }
     let on_the_host = 5u64;
     assert_eq!(V::whose((&raw const on_the_host).addr() as u64), None);

@@ -46,6 +46,8 @@ typedef struct {
     int device;
 } Piece;
 static Piece pieces[1024];
+// What a driver says of all of it: 0 that it is the device's, 1 that it is moved to and fro, 2 that it is the host's and mapped.
+int stand_in_shared = 0;
 
 // Adds a piece in a place that holds none; one too many is not known.
 static void add_piece(void *at, size_t bytes, int device) {

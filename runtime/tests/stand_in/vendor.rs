@@ -112,6 +112,7 @@ impl<V: Vendor> StandIn<V> {
         library::<V>();
         let driver = StandIn(guard, PhantomData);
         driver.set("launch_fails", 0);
+        driver.set("shared", 0);
         for (name, value) in V::AT_FIRST {
             driver.set(name, *value);
         }

@@ -27,9 +27,9 @@ static void launches_on(const Vendor *vendor, const char *folder) {
     CHECK(library);
     unsigned *launched = dlsym(library, "stand_in_launched");
     const Launched *notes = dlsym(library, "stand_in_launches");
-    int *refuses = dlsym(library, "stand_in_launch_fails");
+    int *refuses = dlsym(library, "stand_in_launch_fails"), *shared = dlsym(library, "stand_in_shared");
     int (*allocate)(void **, size_t) = (int (*)(void **, size_t))dlsym(library, vendor->allocate);
-    CHECK(launched && notes && refuses && allocate);
+    CHECK(launched && notes && refuses && shared && allocate);
 
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", folder, vendor->bundle);
@@ -130,6 +130,12 @@ static void launches_on(const Vendor *vendor, const char *folder) {
         on_host.arguments[1].tensor.data = memory;
         FAILS(611, "its address is in the memory of cuda:1", routefuse_plan_launch(host, &checked, on_host.arguments, 4, &error));
         remap_untouched(&on_host);
+        // What the driver moves to and fro, or has mapped, is the host's, too.
+        for (*shared = 1; *shared <= 2; ++*shared) {
+            OK(routefuse_plan_launch(plan, &launch, call.arguments, 4, &error));
+            OK(routefuse_plan_launch(host, &checked, on_host.arguments, 4, &error));
+        }
+        *shared = 0;
         CHECK(routefuse_plan_free(host) == 0);
     }
     CHECK(routefuse_plan_free(plan) == 0 && routefuse_engine_free(engine) == 0);
