@@ -530,7 +530,8 @@ routefuse_status routefuse_engine_explain(const struct routefuse_engine *engine,
                                           struct routefuse_error **error);
 
 // Launches a plan: checks every argument, then runs its kernels, on the host before the call returns, on a GPU when the stream comes
-// to them. A plan that is prepared compiles, loads and allocates nothing here. `launch` may be null for the defaults.
+// to them. A plan that is prepared compiles and loads nothing here, and up to 16 arguments, without a pool, nothing is allocated.
+// `launch` may be null for the defaults.
 //
 // Arguments without a name are the inputs and the outputs in the order of the plan, each role by itself; the others are found by
 // name. An input in whose memory an output lies may be left out: it is then the output's view.
@@ -543,8 +544,8 @@ routefuse_status routefuse_plan_launch(const struct routefuse_plan *plan,
                                        size_t count,
                                        struct routefuse_error **error);
 
-// Compiles and loads every kernel of the plan on its device, but those that are there. Afterwards no launch compiles, loads or
-// allocates. `threads` share the work; 0 and 1 are the calling thread.
+// Compiles and loads every kernel of the plan on its device, but those that are there. Afterwards no launch compiles or loads
+// anything. `threads` share the work; 0 and 1 are the calling thread.
 //
 // RF0810 if the engine is sealed and something is not loaded; RF0805 if code cannot be loaded; RF0808 if a driver fails.
 routefuse_status routefuse_plan_prepare(const struct routefuse_plan *plan,

@@ -50,7 +50,8 @@ const DEFAULT: routefuse_launch = routefuse_launch {
 };
 
 /// Launches a plan: checks every argument, then runs its kernels, on the host before the call returns, on a GPU when the stream comes
-/// to them. A plan that is prepared compiles, loads and allocates nothing here. `launch` may be null for the defaults.
+/// to them. A plan that is prepared compiles and loads nothing here, and up to 16 arguments, without a pool, nothing is allocated.
+/// `launch` may be null for the defaults.
 ///
 /// Arguments without a name are the inputs and the outputs in the order of the plan, each role by itself; the others are found by
 /// name. An input in whose memory an output lies may be left out: it is then the output's view.

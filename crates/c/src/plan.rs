@@ -129,8 +129,8 @@ fn no_graph() -> Error {
         .into()
 }
 
-/// Compiles and loads every kernel of the plan on its device, but those that are there. Afterwards no launch compiles, loads or
-/// allocates. `threads` share the work; 0 and 1 are the calling thread.
+/// Compiles and loads every kernel of the plan on its device, but those that are there. Afterwards no launch compiles or loads
+/// anything. `threads` share the work; 0 and 1 are the calling thread.
 ///
 /// RF0810 if the engine is sealed and something is not loaded; RF0805 if code cannot be loaded; RF0808 if a driver fails.
 #[unsafe(no_mangle)]

@@ -82,7 +82,8 @@ impl HostPlan {
         self.run(args, workspace, None)
     }
 
-    /// As [`HostPlan::launch`], with the rows of each kernel shared by the pool's threads where there are enough of them.
+    /// As [`HostPlan::launch`], with the rows of each kernel shared by the pool's threads where there are enough of them. The
+    /// queue that they take the work from grows now and then, which allocates.
     ///
     /// # Errors
     /// Those of [`HostPlan::launch`].

@@ -39,6 +39,22 @@
         error = NULL;                                                                                         \
     } while (0)
 
+// Allocations of this thread, in programs whose allocator no sanitizer has.
+#ifndef __SANITIZE_ADDRESS__
+#define COUNTS_ALLOCATIONS 1
+static _Thread_local unsigned long allocations;
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
+void *malloc(size_t size) { return ++allocations, __libc_malloc(size); }
+void *calloc(size_t count, size_t size) { return ++allocations, __libc_calloc(count, size); }
+void *realloc(void *at, size_t size) { return ++allocations, __libc_realloc(at, size); }
+void *aligned_alloc(size_t align, size_t size) { return ++allocations, __libc_memalign(align, size); }
+int posix_memalign(void **at, size_t align, size_t size) {
+    ++allocations;
+    *at = __libc_memalign(align, size);
+    return *at ? 0 : 12;
+}
+#endif
+
 #define HOST routefuse_on(ROUTEFUSE_HOST, 0)
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 

@@ -64,6 +64,24 @@ static void plans_by_name(const char *folder) {
     OK(routefuse_plan_launch(plan, NULL, call.arguments, 4, &error));
     remap_check(&call);
 
+#ifdef COUNTS_ALLOCATIONS
+    // Nothing is allocated by a launch, in order, by name or with strides, and something by what is not one.
+    static const char *const names[] = {"ids", "map", "n", "out"};
+    const int64_t apart[2] = {2, 1};
+    for (int how = 0; how < 3; ++how) {
+        remap_prepare(&call, HOST);
+        for (size_t i = 0; i < 4; ++i) call.arguments[i].name = how == 1 ? names[i] : NULL;
+        if (how == 2) call.arguments[0].tensor.strides = apart;
+        const unsigned long before = allocations;
+        OK(routefuse_plan_launch(plan, NULL, call.arguments, 4, &error));
+        CHECK(allocations == before);
+        remap_check(&call);
+    }
+    const unsigned long before = allocations;
+    FAILS(601, "has no argument", routefuse_plan_launch(plan, NULL, call.arguments, 3, &error));
+    CHECK(allocations > before);
+#endif
+
     // Sealed: what is prepared goes on, what is not is refused.
     routefuse_plan *late = NULL;
     OK(routefuse_engine_plan(engine, "router", HOST, &late, &error));

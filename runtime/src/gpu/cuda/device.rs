@@ -6,6 +6,7 @@ use crate::gpu::Gpu;
 use cudarc::driver::{CudaContext, result, sys};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Code, Diagnostic};
+use std::ffi::c_void;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,6 +25,26 @@ pub struct Cuda {
     /// "sm_90 CUDA 13.0 580.159.04".
     pub(super) identity: String,
     pub(super) linker_is_warm: AtomicBool,
+    pub(super) launch_kernel: LaunchKernel,
+}
+
+/// `cuLaunchKernelEx`.
+pub(super) type LaunchKernel = unsafe extern "C" fn(
+    config: *const sys::CUlaunchConfig,
+    function: sys::CUfunction,
+    parameters: *mut *mut c_void,
+    extra: *mut *mut c_void,
+) -> sys::CUresult;
+
+/// The driver's call for a launch. `cudarc` looks for a call where it is first made, which allocates and takes the lock of whoever
+/// loads libraries: a launch does neither.
+fn launch_kernel() -> Result<LaunchKernel, Diagnostic> {
+    // SAFETY: the call has had these parameters since it came, with CUDA 11.8.
+    let found = unsafe { sys::culib().get::<LaunchKernel>(b"cuLaunchKernelEx\0") };
+    found.map(|call| *call).map_err(|e| {
+        let message = format!("the NVIDIA driver has no `cuLaunchKernelEx`: {e}");
+        Diagnostic::new(Code::NoDevice, message).help("update the driver")
+    })
 }
 
 /// What a GPU is.
@@ -120,6 +141,7 @@ impl Cuda {
         let major = ask(A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
         let minor = ask(A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
         let multiprocessors = ask(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        let launch_kernel = launch_kernel()?;
         // SAFETY: nothing reads what is in it for a result.
         let nothing = unsafe { result::malloc_sync(64) }.map_err(|e| failed("cuMemAlloc", e, &about))?;
         let sm = major * 10 + minor;
@@ -133,6 +155,7 @@ impl Cuda {
             identity: format!("{processor} {version} {}", version::release()).trim_end().to_owned(),
             processor,
             linker_is_warm: AtomicBool::new(false),
+            launch_kernel,
         })
     }
 }

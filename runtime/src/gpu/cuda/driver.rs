@@ -174,8 +174,7 @@ unsafe impl Driver for Cuda {
         let parameters: *mut *mut c_void = launch.parameters.as_mut_ptr();
         // SAFETY: configuration, attribute (read only if it was written) and parameters live through the call, which copies
         // them; the caller vouches for function, stream and what is behind the parameters.
-        unsafe { sys::cuLaunchKernelEx(&raw const config, launch.function.0, parameters, std::ptr::null_mut()) }
-            .result()
+        unsafe { (self.launch_kernel)(&raw const config, launch.function.0, parameters, std::ptr::null_mut()) }.result()
     }
 
     fn enters(&self, error: DriverError, about: &str) -> Result<bool, Diagnostic> {
