@@ -612,8 +612,8 @@ size_t routefuse_text_size(const struct routefuse_text *text);
 // Frees a text. Null is nothing to free.
 routefuse_status routefuse_text_free(struct routefuse_text *text);
 
-// Makes a key to sign bundles with, and writes it to the file `path`, which may not be there yet; and the public key, which says
-// whose a signature is, to that name with `.pub` behind it. RF0814 if the file is there, or cannot be written; RF0702 if the public key's cannot.
+// Makes a key to sign bundles with, and writes it to the file `path`; and the public key, which says whose a signature is, to that
+// name with `.pub` behind it. RF0702 if one of the files is there already, or cannot be written: then neither is.
 routefuse_status routefuse_key_create(const char *path,
                                       struct routefuse_error **error);
 

@@ -6,7 +6,7 @@ use routefuse::Error;
 use routefuse::cache::{PublicKey, SigningKey, Trouble, Trust};
 use routefuse::diag::{Code, Diagnostic};
 use std::ffi::c_char;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Whoever made the file: right where it was made here, or where nobody else could put it.
 pub const ROUTEFUSE_TRUST_ANYONE: u32 = 1;
@@ -71,8 +71,8 @@ pub(crate) unsafe fn trust(trust: *const routefuse_trust) -> Result<Trust, Error
     }
 }
 
-/// Makes a key to sign bundles with, and writes it to the file `path`, which may not be there yet; and the public key, which says
-/// whose a signature is, to that name with `.pub` behind it. RF0814 if the file is there, or cannot be written; RF0702 if the public key's cannot.
+/// Makes a key to sign bundles with, and writes it to the file `path`; and the public key, which says whose a signature is, to that
+/// name with `.pub` behind it. RF0702 if one of the files is there already, or cannot be written: then neither is.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn routefuse_key_create(
     path: *const c_char,
@@ -81,12 +81,11 @@ pub unsafe extern "C" fn routefuse_key_create(
     call(error, || {
         // SAFETY: the caller's promise.
         let path = unsafe { boundary::text("path", path) }?;
-        let key = SigningKey::generate().map_err(|t| bad_key(&t))?;
-        key.write(Path::new(path)).map_err(|t| bad_key(&t))?;
-        let public = PathBuf::from(format!("{path}.pub"));
-        std::fs::write(&public, key.public().to_pem()).map_err(|e| {
-            let message = format!("{} cannot be written: {e}", public.display());
-            Diagnostic::new(Code::CannotWrite, message).help("name a file in a folder that can be written").into()
+        let written = SigningKey::generate().and_then(|key| key.write_pair(Path::new(path)));
+        written.map(drop).map_err(|trouble| {
+            Diagnostic::new(Code::CannotWrite, trouble.to_string())
+                .help("name a file that is not there, in a folder that can be written")
+                .into()
         })
     })
 }

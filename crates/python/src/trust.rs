@@ -1,6 +1,6 @@
 //! Whose bundles are run, and keys to sign with.
 
-use crate::failure::{raised, refused, wrong};
+use crate::failure::{raised, wrong};
 use ::routefuse::cache::{PublicKey, SigningKey, Trouble, Trust};
 use ::routefuse::diag::{Code, Diagnostic};
 use pyo3::prelude::*;
@@ -46,18 +46,13 @@ pub fn signing_key(py: Python<'_>, file: &std::path::Path) -> PyResult<SigningKe
     SigningKey::read(file).map_err(|t| bad(py, &t))
 }
 
-/// Makes a key to sign bundles with, and writes it to `file`, which may not be there yet; and the public key, which says whose
-/// a signature is, to `file` with `.pub` behind its name. Gives the path of the public key.
+/// Makes a key to sign bundles with, and writes it to `file`; and the public key, which says whose a signature is, to `file` with
+/// `.pub` behind its name. Gives the path of the public key.
 ///
-/// Raises Error (RF0814, RF0702) if a file cannot be written.
+/// Raises Error (RF0702) if one of the files is there already, or cannot be written: then neither is.
 #[pyfunction]
 pub fn generate_key(py: Python<'_>, file: PathBuf) -> PyResult<PathBuf> {
-    let key = SigningKey::generate().map_err(|t| bad(py, &t))?;
-    key.write(&file).map_err(|t| bad(py, &t))?;
-    let mut name = file.clone().into_os_string();
-    name.push(".pub");
-    let public = PathBuf::from(name);
-    std::fs::write(&public, key.public().to_pem())
-        .map_err(|e| refused(py, format!("{} cannot be written: {e}", public.display())))?;
-    Ok(public)
+    let written = SigningKey::generate().and_then(|key| key.write_pair(&file));
+    let help = "name a file that is not there, in a folder that can be written";
+    written.map_err(|trouble| wrong(py, Code::CannotWrite, trouble.to_string(), help))
 }

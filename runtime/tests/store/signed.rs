@@ -138,6 +138,14 @@ fn files_of_keys() {
     assert_eq!(fs::metadata(path("key")).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(SigningKey::read(&path("key")).unwrap(), first);
     assert!(matches!(second.write(&path("key")), Err(Trouble::Io { .. })), "no key is lost");
+    assert!(matches!(second.write_pair(&path("key")), Err(Trouble::Io { .. })), "no key is lost");
+    assert!(!path("key.pub").exists());
+    let beside = first.write_pair(&path("pair")).unwrap();
+    assert_eq!((beside.clone(), PublicKey::read(&beside).unwrap()), (path("pair.pub"), vec![first.public()]));
+    assert_eq!(SigningKey::read(&path("pair")).unwrap(), first);
+    fs::remove_file(path("pair")).unwrap();
+    assert!(matches!(second.write_pair(&path("pair")), Err(Trouble::Io { .. })), "no public key is lost");
+    assert!(!path("pair").exists(), "a key without its public key stays nowhere");
     for mode in [0o604, 0o640, 0o620] {
         let shown = SigningKey::read(&put("shown", &first.to_pem(), mode)).unwrap_err().to_string();
         assert!(shown.contains("is secret") && shown.ends_with("with chmod 600"), "{shown}");

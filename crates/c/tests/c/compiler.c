@@ -347,7 +347,17 @@ static void bundles(routefuse_engine *engine, const char *folder) {
     OK(routefuse_key_create(key, &error));
     snprintf(key, sizeof key, "%s/signer", folder);
     OK(routefuse_key_create(key, &error));
-    FAILS(814, "File exists", routefuse_key_create(key, &error));
+    FAILS(702, "signer: File exists", routefuse_key_create(key, &error));
+    // Somebody's public key stays, and nothing stands in the way of the next try.
+    char lone[4200], lone_public[4300];
+    snprintf(lone, sizeof lone, "%s/lone", folder);
+    snprintf(lone_public, sizeof lone_public, "%s.pub", lone);
+    FILE *theirs = fopen(lone_public, "w");
+    CHECK(theirs && fputs("theirs", theirs) >= 0 && fclose(theirs) == 0);
+    FAILS(702, "lone.pub: File exists", routefuse_key_create(lone, &error));
+    char kept[16] = {0};
+    CHECK((theirs = fopen(lone_public, "r")) && fgets(kept, sizeof kept, theirs) && strcmp(kept, "theirs") == 0);
+    CHECK(fclose(theirs) == 0 && fopen(lone, "r") == NULL);
     snprintf(path, sizeof path, "%s/signed.rfb", folder);
     OK(routefuse_engine_write_bundle(engine, path, graphs, 1, targets, 1, 0, key, 0, &error));
     FAILS(801, "sm_91x", routefuse_engine_write_bundle(engine, path, graphs, 1, unknown, 1, 0, NULL, 0, &error));

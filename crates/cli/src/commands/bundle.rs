@@ -41,8 +41,7 @@ fn keygen(a: &Keygen) -> Result<(), Failure> {
         atomic_file::may_write(file, Over::Nothing).map_err(|d| d.help("take it away first, or name another key"))?;
     }
     let key = SigningKey::generate().map_err(failed)?;
-    key.write(&a.file).map_err(failed)?;
-    atomic_file::write(&public, key.public().to_pem().as_bytes(), Over::Nothing)?;
+    key.write_pair(&a.file).map_err(failed)?;
     let mut out = output::stdout(a.json);
     if a.json {
         let json = json!({ "signing_key": a.file, "public_key": public, "key": key.public().to_string() });

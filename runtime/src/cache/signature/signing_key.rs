@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file of keys has no more bytes.
 const LARGEST: u64 = 1 << 20;
@@ -85,14 +85,40 @@ impl SigningKey {
     /// # Errors
     /// The system's refusals.
     pub fn write(&self, path: &Path) -> Result<(), Trouble> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let written = file.and_then(|mut f| f.write_all(self.to_pem().as_bytes()).and_then(|()| f.sync_all()));
-        written.map_err(|e| Trouble::io("write", path, e))
+        write_new(path, 0o600, &self.to_pem())
+    }
+
+    /// Writes two files: the key, as [`SigningKey::write`] does, and its public key, which anybody may read, to the name of the
+    /// first with `.pub` behind it. Gives that name. Files that are there stay, and on an error neither is left.
+    ///
+    /// # Errors
+    /// The system's refusals.
+    pub fn write_pair(&self, path: &Path) -> Result<PathBuf, Trouble> {
+        let mut public = path.as_os_str().to_owned();
+        public.push(".pub");
+        let public = PathBuf::from(public);
+        self.write(path)?;
+        write_new(&public, 0o644, &self.public().to_pem()).inspect_err(|_| {
+            // Nobody knows whose its signatures are, and it would be in the way of the next try.
+            let _ = std::fs::remove_file(path);
+        })?;
+        Ok(public)
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
+}
+
+/// Writes a file of these permissions, which is not there yet.
+fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), Trouble> {
+    let failed = |e| Trouble::io("write", path, e);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.map_err(failed).inspect_err(|_| {
+        // Half of it is no key.
+        let _ = std::fs::remove_file(path);
+    })
 }
 
 impl PublicKey {
