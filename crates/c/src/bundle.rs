@@ -175,12 +175,8 @@ fn write(
     let pool = crate::pool::of_threads(threads)?;
     let bundle = engine.engine.bundle(&graphs, &targets, &options, pool.as_ref(), &|_| ())?;
     let bytes = key.map_or_else(|| bundle.finish(), |key| bundle.finish_signed(&key));
-    let beside = format!("{path}.{}", std::process::id());
-    let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
-    written.map_err(|e| {
-        // It may not even be there; what is said is why the file could not be written.
-        let _ = std::fs::remove_file(&beside);
-        let message = format!("{path} cannot be written: {e}");
+    Bundle::write(Path::new(path), &bytes).map_err(|trouble| {
+        let message = format!("{path} cannot be written: {trouble}");
         Diagnostic::new(Code::CannotWrite, message).help("name a file in a folder that can be written").into()
     })
 }

@@ -63,15 +63,9 @@ impl Shared {
         let bundle = py.detach(|| self.engine.bundle(graphs, &targets, &options, None, &|_| ()));
         let bundle = bundle.map_err(|e| raised(py, e))?;
         let bytes = key.map_or_else(|| bundle.finish(), |key| bundle.finish_signed(&key));
-        let failed = |e: &std::io::Error| {
-            wrong(py, Code::CannotWrite, format!("{} cannot be written: {e}", path.display()), "name another file")
-        };
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(format!(".{}", std::process::id()));
-        let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
-        written.map_err(|e| {
-            let _ = std::fs::remove_file(&beside);
-            failed(&e)
+        ::routefuse::cache::Bundle::write(path, &bytes).map_err(|trouble| {
+            let message = format!("{} cannot be written: {trouble}", path.display());
+            wrong(py, Code::CannotWrite, message, "name a file in a folder that can be written")
         })
     }
 }

@@ -113,6 +113,17 @@ impl Bundle {
         Bundle::decode(bytes).map_err(|reason| Trouble::Spoilt { path, reason })
     }
 
+    /// Writes what [`BundleWriter::finish`] gave to a file, which [`Bundle::read`] may read. Whoever reads it meanwhile has all of
+    /// what was there before, or all of the new one.
+    ///
+    /// # Errors
+    /// The system's refusals; nothing is left of the file then.
+    pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().ok_or_else(|| Trouble::io("write", path, ErrorKind::InvalidInput.into()))?;
+        directory::publish(folder, name, bytes)
+    }
+
     /// Reads what [`BundleWriter::finish`] wrote. No change of any bit goes unseen.
     ///
     /// # Errors

@@ -149,7 +149,7 @@ pub(super) fn check_secret(path: &Path) -> Result<(), Trouble> {
 
 /// Publishes a file at once: readers see the old one, or none, or all of the new one. What is written is on the
 /// disk before it is seen, so that a machine that stops leaves no half file under the name.
-pub(super) fn publish(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
+pub(super) fn publish(directory: &Path, name: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Trouble> {
     let path = directory.join(name);
     let temporary = tempfile::Builder::new()
         .prefix(TEMPORARY)

@@ -70,6 +70,27 @@ fn no_changed_bit_or_cut_goes_unseen() {
     assert_eq!(Bundle::decode(newer).unwrap_err(), Malformed::Version { found: 9, known: 3 });
 }
 
+/// Writers of one name do not mix what they write, and whoever reads meanwhile has one of theirs.
+#[test]
+fn a_file_is_whole_whoever_writes_it_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.rfb");
+    let bundles = [bundle_of(&[1]), bundle_of(&[1, 2, 3])];
+    Bundle::write(&path, &bundles[0]).unwrap();
+    std::thread::scope(|scope| {
+        for bytes in &bundles {
+            scope.spawn(|| (0..50).for_each(|_| Bundle::write(&path, bytes).unwrap()));
+        }
+        for _ in 0..50 {
+            assert!([1, 3].contains(&Bundle::read(&path).unwrap().len()));
+        }
+    });
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+    for nowhere in [dir.path().join("none/model.rfb"), "/".into(), dir.path().to_owned()] {
+        assert!(matches!(Bundle::write(&nowhere, &bundles[0]), Err(Trouble::Io { .. })), "{}", nowhere.display());
+    }
+}
+
 #[test]
 fn a_file_that_others_may_write_is_no_bundle() {
     let dir = tempfile::tempdir().unwrap();

@@ -369,7 +369,7 @@ impl DiskCache {
         if self.unusable || self.options.read_only {
             return false;
         }
-        let put = || directory::publish(&self.directory, &bounds::file_name(key), bytes);
+        let put = || directory::publish(&self.directory, bounds::file_name(key), bytes);
         let result = match put() {
             // The whole cache was taken away under us.
             Err(Trouble::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
