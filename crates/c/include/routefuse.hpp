@@ -169,21 +169,33 @@ public:
     Args &input(const char *name, Tensor tensor) { return push(name, ROUTEFUSE_INPUT, tensor); }
     Args &output(const char *name, Tensor tensor) { return push(name, ROUTEFUSE_OUTPUT, tensor); }
 
-    // For functions of routefuse.h: good until the next argument is added.
-    const std::vector<routefuse_argument> &arguments() const {
-        for (std::size_t i = 0; i < given.size(); ++i) given[i].tensor = tensors[i].view();
-        return given;
+    Args() = default;
+    Args(const Args &other) : tensors(other.tensors), given(other.given) { point(); }
+    Args(Args &&) = default;
+    Args &operator=(Args other) noexcept {
+        tensors.swap(other.tensors);
+        given.swap(other.given);
+        return *this;
     }
+    ~Args() = default;
+
+    // For functions of routefuse.h: good until the next argument is added.
+    const std::vector<routefuse_argument> &arguments() const noexcept { return given; }
 
 private:
     Args &push(const char *name, std::uint32_t role, const Tensor &tensor) {
         tensors.push_back(tensor);
-        given.push_back({name, role, 0, tensor.view()});
+        given.push_back({name, role, 0, {}});
+        point();
         return *this;
+    }
+    // The extents are where the tensors are.
+    void point() noexcept {
+        for (std::size_t i = 0; i < given.size(); ++i) given[i].tensor = tensors[i].view();
     }
 
     std::vector<Tensor> tensors;
-    mutable std::vector<routefuse_argument> given;
+    std::vector<routefuse_argument> given;
 };
 
 class Graph : public detail::Handle<routefuse_graph, routefuse_graph_free> {

@@ -4,6 +4,7 @@
 #undef NDEBUG
 #include <cassert>
 #include <cstdio>
+#include <memory>
 #include <numeric>
 #include <thread>
 
@@ -58,6 +59,21 @@ int main(int argc, char **argv) {
     plan.launch(routefuse::Args().input({constant, {2, 4}}).output({y, {2, 4}}));
     static_assert(routefuse::dtype_of<const std::int32_t>() == ROUTEFUSE_I32 && routefuse::dtype_of<bool>() == ROUTEFUSE_BOOL);
     static_assert(routefuse::dtype_of<std::uint64_t>() == ROUTEFUSE_U64 && routefuse::dtype_of<std::int8_t>() == ROUTEFUSE_I8);
+
+    // Arguments that are copied or moved have extents of their own.
+    auto first = std::make_unique<routefuse::Args>();
+    first->input({x, {2, 4}}).output({y, {2, 4}});
+    const routefuse::Args copied = *first;
+    routefuse::Args later;
+    later = routefuse::Args(*first);
+    first.reset();
+    for (const routefuse::Args *args : {&copied, const_cast<const routefuse::Args *>(&later)}) {
+        // Read here, where a sanitizer sees it.
+        for (const auto &argument : args->arguments()) assert(argument.tensor.shape[0] == 2);
+        y.assign(8, 0.0f);
+        plan.launch(*args);
+        assert(y == doubled);
+    }
 
     // Errors are thrown, with their parts.
     try {
