@@ -66,6 +66,15 @@ impl<T> Out<T> {
         Ok(Out(to))
     }
 
+    /// As [`Out::of`], or none if the pointer is null.
+    ///
+    /// # Safety
+    /// That of [`Out::of`].
+    pub unsafe fn wanted(name: &str, to: *mut T) -> Result<Option<Out<T>>, Error> {
+        // SAFETY: the caller vouches for it.
+        if to.is_null() { Ok(None) } else { unsafe { Out::of(name, to) }.map(Some) }
+    }
+
     /// Writes the result, over whatever was there.
     #[inline]
     pub fn write(self, value: T) {

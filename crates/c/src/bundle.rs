@@ -62,6 +62,8 @@ pub unsafe extern "C" fn routefuse_engine_bundled(
     error: *mut *mut routefuse_error,
 ) -> routefuse_status {
     call(error, || {
+        // SAFETY: the caller's promise.
+        let (name, targets) = unsafe { (Out::wanted("name", name)?, Out::wanted("targets", targets)?) };
         let engine = self::engine(engine)?;
         let bundles = engine.engine.cache().bundles();
         let graph = bundles.iter().flat_map(|b| b.graphs()).nth(index);
@@ -69,13 +71,11 @@ pub unsafe extern "C" fn routefuse_engine_bundled(
             let count: usize = bundles.iter().map(|b| b.graphs().len()).sum();
             bad_call(format!("there is no graph {index} in the engine's bundles"), format!("they have {count}"))
         })?;
-        if !name.is_null() {
-            // SAFETY: the caller's promise.
-            unsafe { Out::of("name", name) }?.write(text::handle(&graph.name)?);
+        if let Some(name) = name {
+            name.write(text::handle(&graph.name)?);
         }
-        if !targets.is_null() {
-            // SAFETY: the caller's promise.
-            unsafe { Out::of("targets", targets) }?.write(text::handle(&graph.targets.join(" "))?);
+        if let Some(targets) = targets {
+            targets.write(text::handle(&graph.targets.join(" "))?);
         }
         Ok(())
     })

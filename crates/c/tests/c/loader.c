@@ -54,6 +54,13 @@ static void plans_by_name(const char *folder) {
     CHECK(routefuse_text_free(name) == 1101 && routefuse_text_data(name) == NULL && routefuse_text_size(name) == 0);
     OK(routefuse_engine_bundled(engine, 1, NULL, NULL, &error));
     FAILS(1102, "they have 2", routefuse_engine_bundled(engine, 2, &name, NULL, &error));
+    // One place is misaligned: nothing is written to the other.
+    char odd[2 * sizeof(void *)];
+    routefuse_text **misaligned = (routefuse_text **)(void *)(odd + 1);
+    if ((uintptr_t)misaligned % sizeof(void *) == 0) misaligned = (routefuse_text **)(void *)odd;
+    name = NULL;
+    FAILS(1102, "`targets`", routefuse_engine_bundled(engine, 0, &name, misaligned, &error));
+    CHECK(name == NULL);
 
     routefuse_plan *plan = NULL;
     FAILS(812, "no graph called `remop`", routefuse_engine_plan(engine, "remop", HOST, &plan, &error));
