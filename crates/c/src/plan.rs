@@ -158,7 +158,8 @@ pub unsafe extern "C" fn routefuse_plan_explain(
     call(error, || {
         // SAFETY: the caller's promise.
         let out = unsafe { Out::of("text", text) }?;
-        out.write(text::handle(&self::plan(plan)?.shared().explain()?)?);
+        let plan = self::plan(plan)?.shared();
+        out.write(text::handle(&plan.explain()?)?);
         Ok(())
     })
 }
