@@ -67,21 +67,21 @@ pub(crate) struct Shared {
     gpus: Gpus,
 }
 
-static ENGINES: Table<Arc<Shared>> = Table::new(Kind::Engine);
+static ENGINES: Table<Shared> = Table::new(Kind::Engine);
 
 /// The engine of a handle.
-pub(crate) fn engine(engine: *const routefuse_engine) -> Result<Used<'static, Arc<Shared>>, Error> {
+pub(crate) fn engine(engine: *const routefuse_engine) -> Result<Used<'static, Shared>, Error> {
     ENGINES.get(engine)
 }
 
 /// The engine of a handle for work that takes long: the handle may be freed meanwhile.
 pub(crate) fn shared(engine: *const routefuse_engine) -> Result<Arc<Shared>, Error> {
-    Ok(Arc::clone(&*ENGINES.get(engine)?))
+    Ok(ENGINES.get(engine)?.shared())
 }
 
 impl Shared {
-    fn new(engine: Engine, cancel: Cancel) -> Arc<Shared> {
-        Arc::new(Shared { engine, cancel, sealed: OnceLock::new(), gpus: Gpus::default() })
+    fn new(engine: Engine, cancel: Cancel) -> Shared {
+        Shared { engine, cancel, sealed: OnceLock::new(), gpus: Gpus::default() }
     }
 
     /// The target of a device.

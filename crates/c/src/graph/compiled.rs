@@ -11,14 +11,11 @@ use routefuse::models::{self, ModelOptions};
 use routefuse::{Error, Graph, Options, Verified, text};
 use std::sync::Arc;
 
-/// What is held by a handle, and by the plans of the graph.
-pub(crate) type Held = Arc<Verified<Graph>>;
-
-static GRAPHS: Table<Held> = Table::new(Kind::Graph);
+static GRAPHS: Table<Verified<Graph>> = Table::new(Kind::Graph);
 
 /// The graph of a handle.
-pub(crate) fn of_handle(graph: *const routefuse_graph) -> Result<Held, Error> {
-    Ok(Arc::clone(&*GRAPHS.get(graph)?))
+pub(crate) fn of_handle(graph: *const routefuse_graph) -> Result<Arc<Verified<Graph>>, Error> {
+    Ok(GRAPHS.get(graph)?.shared())
 }
 
 /// What flags say.
@@ -28,7 +25,7 @@ pub(crate) fn options(given: u32) -> Result<Options, Error> {
 }
 
 fn handle(graph: Verified<Graph>) -> Result<*mut routefuse_graph, Error> {
-    GRAPHS.insert(Arc::new(graph))
+    GRAPHS.insert(graph)
 }
 
 pub(crate) fn parse(source: &str) -> Result<*mut routefuse_graph, Error> {
@@ -89,7 +86,7 @@ pub(crate) fn compile_all(
     threads: u32,
 ) -> Result<Vec<*mut routefuse_plan>, Error> {
     let (engine, device, options) = (engine::shared(engine)?, device.checked()?, options(flags)?);
-    let graphs = graphs.iter().map(|g| of_handle(*g)).collect::<Result<Vec<Held>, Error>>()?;
+    let graphs = graphs.iter().map(|g| of_handle(*g)).collect::<Result<Vec<_>, Error>>()?;
     let pool = crate::pool::of_threads(threads)?;
     let verified: Vec<&Verified<Graph>> = graphs.iter().map(|g| &**g).collect();
     let target = engine.target(device)?;
