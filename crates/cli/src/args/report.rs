@@ -39,13 +39,13 @@ pub struct Report {
     /// Without it, it is that of the card that times were measured on, if it is known.
     #[arg(long, value_name = "GB/S", value_parser = gigabytes)]
     pub bandwidth: Option<f64>,
-    #[command(flatten)]
-    pub cache: LocalOptions,
     /// Write over a file that is there, whatever it is.
     ///
     /// A page that was written before is written over without.
     #[arg(long, requires = "out")]
     pub force: bool,
+    #[command(flatten)]
+    pub cache: LocalOptions,
     /// Write what the page shows as JSON instead.
     #[arg(long, help_heading = super::OUTPUT)]
     pub json: bool,

@@ -50,10 +50,15 @@ fn options_stand_where_they_act() {
     for without in ["check", "fmt", "dump", "compile", "models", "targets", "demo", "code", "completions"] {
         assert!(!help(without).contains("Cache options"), "{without}");
     }
-    for with in ["run", "bench", "tune", "explain", "doctor"] {
+    let of_caches = ["cache-dir", "no-cache", "remote-cache", "allow-http", "remote-write", "sign", "require-signed"];
+    for with in ["run", "bench", "tune", "explain", "report", "doctor"] {
         let help = help(with);
-        let own = help.find("\nOptions:").expect("its own options");
-        assert!(help.find("Cache options:").is_some_and(|cache| own < cache), "{help}");
+        let (own, rest) = help.split_once("Cache options:").expect("options of caches");
+        assert!(own.contains("\nOptions:"), "{help}");
+        let (theirs, _) = rest.split_once("Output options:").expect("options of outputs");
+        let names = theirs.lines().filter_map(|line| line.strip_prefix("      --")?.split(' ').next());
+        let others: Vec<&str> = names.filter(|name| !of_caches.contains(name)).collect();
+        assert!(others.is_empty(), "{with} has {others:?} among the options of caches");
     }
     let misplaced = ran(&mut command(&["check", "--cache-dir", "x", "y"]), b"");
     misplaced
