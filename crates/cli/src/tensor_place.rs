@@ -41,11 +41,10 @@ impl Place {
             spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')).filter(|(_, columns)| columns.contains(':'));
         let (tensor, columns) = range.map_or((spec, None), |(tensor, columns)| (tensor, Some(columns.to_owned())));
         // A folder or a key may have the ending in its name too: the file is where there is one.
-        let mut files = tensor.match_indices(NAMED).map(|(at, _)| tensor.split_at(at + NAMED.len()));
+        let files = tensor.match_indices(NAMED).map(|(at, _)| tensor.split_at(at + NAMED.len()));
         let splits: Vec<(&str, &str)> =
-            files.by_ref().filter_map(|(file, rest)| Some((file, rest.strip_prefix(':')?))).collect();
-        let there = splits.iter().find(|(file, _)| Path::new(file).is_file()).or(splits.first());
-        match there {
+            files.filter_map(|(file, rest)| Some((file, rest.strip_prefix(':')?))).collect();
+        match splits.iter().find(|(file, _)| Path::new(file).is_file()).or(splits.first()) {
             Some((file, key)) => Place { file: file.into(), key: Some((*key).to_owned()), columns },
             None => Place { file: tensor.into(), key: None, columns },
         }
