@@ -96,7 +96,7 @@ codes! {
     DeclaredTypeMismatch = "RF0310";
     /// The axis is not one of the shape's.
     AxisOutOfRange = "RF0311";
-    /// More columns are asked for than there are, or none: `k`, `keep`.
+    /// A number that is out of its range: `k`, `keep`, `bins`.
     CountOutOfRange = "RF0312";
     /// Groups that do not divide the columns.
     UnevenGroups = "RF0313";

@@ -41,7 +41,7 @@ pub enum ExampleKind {
     Json,
     /// Commands of a shell, in a folder in which `examples` is the one of the repository.
     Commands,
-    /// Part of a program in Rust. `plan` is a prepared plan of the host, and `graph()` its graph, where the example makes none.
+    /// Part of a program in Rust. `graph()` is a graph, `plan` a prepared plan of it for the host, and `folder` an empty folder.
     Rust,
     /// Words.
     Words,
@@ -154,8 +154,8 @@ pub fn reference() -> String {
     let mut text = String::from(
         "<!-- A test writes this file from `ir/src/diag/pages/`. -->\n\n# Error codes\n\nEvery error has a stable code. \
          `routefuse code RF0102` prints the page of one in a terminal. Commands are run in a folder in which `examples` is the \
-         one of the repository. Parts of programs are in Rust: `plan` is a prepared plan of the host, for a graph with an input \
-         `ids` and an output `y` of two columns of `i32`.\n",
+         one of the repository. Parts of programs are in Rust: `graph()` is a graph with an input `ids` and an output `y` of \
+         two columns of `i32`, `plan` is a prepared plan of it for the host, and `folder` is an empty folder.\n",
     );
     for group in Group::ALL {
         text.push_str(&format!("\n## {}: {}\n", group.prefix, group.title));
