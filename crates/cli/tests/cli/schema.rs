@@ -179,8 +179,13 @@ fn what_explain_prints() {
     // A table that other rows make, and an input that is overwritten while it is read at other places.
     let cut = of("route 1\ngraph @g {\n  dim T\n  input %x : f32[T, 8]\n  input %i : i32[T]\n  %e = exp %x\n  \
                   %y = gather %e, %i, %i\n  output y = %y\n  output e = %e in_place(x)\n}\n");
-    let kinds: Vec<&str> = cut["cuts"].as_array().unwrap().iter().filter_map(|c| c["kind"].as_str()).collect();
-    assert!(kinds.contains(&"computed_table"), "{kinds:?}");
+    // Values of all rows, and ranks, which ask for those of all rows before.
+    let bins = crate::program::examples().join("../tests/corpus/bins_behind_a_router.route");
+    let bins = explain(&bins.display().to_string());
+    for (explained, expected) in [(&cut, "computed_table"), (&bins, "all_rows"), (&bins, "earlier_rows")] {
+        let mut kinds = explained["cuts"].as_array().unwrap().iter().map(|c| &c["kind"]);
+        assert!(kinds.any(|kind| kind == expected), "{expected}: {explained}");
+    }
 }
 
 /// Outputs of commands that no other test asks for JSON. Those of the others are checked where they are asked for.
