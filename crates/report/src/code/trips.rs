@@ -3,6 +3,7 @@
 
 use super::flow::{Flow, NaturalLoop};
 use super::instruction::{Dialect, Instruction};
+use super::live::effect;
 
 /// Trips that are counted by hand; of a loop with more nothing is said.
 const MOST: u64 = 1 << 20;
@@ -43,6 +44,7 @@ pub(crate) fn trips(flow: &Flow<'_, '_>, of: &NaturalLoop, all: &[NaturalLoop], 
     // The first that may follow is where the jump leads.
     let (jump, to) = (flow.code[leaves], *flow.next[leaves].first()?);
     let jumps_out = !of.body.contains(&to);
+    let ends_trip = flow.next[leaves].iter().find(|n| of.body.contains(n)).is_some_and(|at| is_way_back(flow, of, *at));
     let (test_at, test, jumps_if) = test(flow, leaves, jump, dialect)?;
     let mut changes = of.body.iter().copied().filter(|at| writes(flow.code[*at], test.register, dialect));
     let (change, None) = (changes.next()?, changes.next()) else { return None };
@@ -58,7 +60,8 @@ pub(crate) fn trips(flow: &Flow<'_, '_>, of: &NaturalLoop, all: &[NaturalLoop], 
             value = value.wrapping_add(step);
         }
         if (test.holds(value) == jumps_if) == jumps_out {
-            return Some(trip + u64::from(changes_first));
+            // The last trip is one if it is left at its end; what is left before that has not been gone through.
+            return Some(trip + u64::from(ends_trip));
         }
         if !changes_first {
             value = value.wrapping_add(step);
@@ -82,6 +85,17 @@ impl Test<'_> {
             Relation::NotEqual => order.is_ne(),
         }
     }
+}
+
+/// Whether nothing is left of a trip but jumps to where the next begins.
+fn is_way_back(flow: &Flow<'_, '_>, of: &NaturalLoop, mut at: usize) -> bool {
+    while at != of.header {
+        match flow.next[at][..] {
+            [to] if to != at + 1 => at = to,
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// Whether, within one trip, the one comes before the other. None if either may be passed by.
@@ -157,7 +171,7 @@ fn test<'t>(
             let mut words = i.name.strip_prefix("setp.")?.split('.');
             let (relation, _) = relation(words.next()?)?;
             let kind = words.next()?;
-            let (class, bits) = kind.split_at(1);
+            let (class, bits) = kind.split_at_checked(1)?;
             let [_, register, with] = i.operands[..] else { return None };
             let signed = match class {
                 "s" => true,
@@ -241,14 +255,7 @@ fn keeps_flags(name: &str) -> bool {
 
 /// Whether an instruction may write a register, by whatever name of it.
 fn writes(i: &Instruction<'_>, register: &str, dialect: Dialect) -> bool {
-    match dialect {
-        // Destinations come first; a register that is only read stands later.
-        Dialect::Ptx => {
-            i.operands.first().is_some_and(|o| o.split(['{', '}', ',', '|', ' ']).any(|part| part == register))
-        }
-        Dialect::Amdgpu | Dialect::X86 => super::live::effect(i, dialect).writes_any(register, dialect),
-        Dialect::Aarch64 => true,
-    }
+    effect(i, dialect).writes_any(register, dialect)
 }
 
 /// By how much an instruction makes a register larger.
@@ -316,7 +323,7 @@ fn set_to<'t>(i: &Instruction<'t>, register: &str, dialect: Dialect) -> Option<S
         (Dialect::Amdgpu, [to, from]) if *to == register && matches!(i.name, "s_mov_b32" | "s_movk_i32") => of(from),
         (Dialect::X86, [one, other]) if one == other && matches!(i.name, "xorl" | "xorq") => {
             // The lower half that is set to nothing is all of it.
-            super::live::effect(i, dialect).writes_any(register, dialect).then_some(Source::Constant(0))
+            writes(i, register, dialect).then_some(Source::Constant(0))
         }
         (Dialect::X86, [from, to])
             if *to == register
@@ -325,9 +332,9 @@ fn set_to<'t>(i: &Instruction<'t>, register: &str, dialect: Dialect) -> Option<S
         {
             of(from)
         }
-        (Dialect::X86, [from, _]) if i.name == "movl" && from.starts_with('$') => super::live::effect(i, dialect)
-            .writes_any(register, dialect)
-            .then_some(Source::Constant(number(from)? & 0xffff_ffff)),
+        (Dialect::X86, [from, _]) if i.name == "movl" && from.starts_with('$') => {
+            writes(i, register, dialect).then_some(Source::Constant(number(from)? & 0xffff_ffff))
+        }
         _ => None,
     }
 }
@@ -354,6 +361,15 @@ mod tests {
         let begin = "\tmov.b32 %r1, 0;\n$L26:\n\tsetp.gt.s32 %p165, %r1, 1;\n\t@%p165 bra $L29;\n\tadd.s32 %r1, %r1, 1;\n\
                      \tbra.uni $L26;\n$L29:\n\tret;\n";
         assert_eq!(all(begin, Dialect::Ptx), [Some(2)]);
+        // Asked before the register grows, and left at the end of a trip: 0 to 7.
+        let late =
+            "\tmov.b32 %r1, 0;\n$L3:\n\tsetp.lt.u32 %p1, %r1, 7;\n\tadd.s32 %r1, %r1, 1;\n\t@%p1 bra $L3;\n\tret;\n";
+        assert_eq!(all(late, Dialect::Ptx), [Some(8)]);
+        // Left in the middle: the fourth time nothing comes after; and at the end, before a jump back.
+        let middle = "\tmov.b32 %r1, 0;\n$L4:\n\tadd.s32 %r1, %r1, 1;\n\tsetp.gt.s32 %p1, %r1, 3;\n\t@%p1 bra $L6;\n\tadd.s64 %rd1, %rd1, 4;\n\
+                      \tbra.uni $L4;\n$L6:\n\tret;\n";
+        assert_eq!(all(middle, Dialect::Ptx), [Some(3)]);
+        assert_eq!(all(&middle.replace("\tadd.s64 %rd1, %rd1, 4;\n", ""), Dialect::Ptx), [Some(4)]);
         // What is compared with is no constant; the register is set in another way, too; the step may be left out.
         assert_eq!(all(&begin.replace("%r1, 1;\n\t@", "%r2, %r1;\n\t@"), Dialect::Ptx), [None]);
         assert_eq!(all(&begin.replace("\tbra.uni", "\tmov.b32 %r1, %r5;\n\tbra.uni"), Dialect::Ptx), [None]);
