@@ -118,9 +118,6 @@ pub(super) fn effect(i: &Instruction<'_>, keeps: &[Register]) -> Effect {
     if only_reads || place.contains('(') || !place.starts_with('%') {
         // An address is read, whatever is written there.
         effect.reads.extend(registers(place));
-        if begins(&["vpgather", "vgather"]) {
-            effect.reads.extend(registers(mask));
-        }
         return effect;
     }
     let vex = name.starts_with('v');
