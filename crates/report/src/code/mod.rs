@@ -57,7 +57,7 @@ impl Document {
             }
         }
         let kernels = lowering.kernels().iter().enumerate().flat_map(|(n, k)| k.variants().iter().map(move |_| n));
-        for (kernel, key) in kernels.zip(engine.keys(graph, &request.target, &request.options)?) {
+        for (kernel, key) in kernels.zip(lowering.keys(engine)?) {
             // The text has no names of the user's: nothing in it is hidden.
             let (text, variant) = (key.key.text().to_owned(), key.variant.to_string());
             self.numbers.keys.push(KeyOf { kernel, variant, key: key.key.key().to_string(), text });

@@ -379,7 +379,7 @@ impl Engine {
         Lowered::of(graph, target, options, &self.cancel, &|built_in| records::followed(self, built_in))
     }
 
-    fn compiler(&self) -> Result<&Arc<dyn Compiler>, Diagnostic> {
+    pub(crate) fn compiler(&self) -> Result<&Arc<dyn Compiler>, Diagnostic> {
         self.compiler.as_ref().ok_or_else(|| {
             Diagnostic::new(Code::CompileFailed, "this build of routefuse has no compiler")
                 .help("enable the feature `compiler`, or load finished kernels by `Engine::from_bundle`")

@@ -83,7 +83,8 @@ pub(super) fn tuned_kernels(
     target: Target,
     options: &Options,
 ) -> Result<Vec<TunedKernel>, Error> {
-    if !options.records || options.shape.is_some() {
+    // Kernels of the host have no shapes to choose.
+    if !options.records || options.shape.is_some() || target.kind() == TargetKind::Host {
         return Ok(vec![]);
     }
     let lowered = super::Lowered::of(graph, target, &options.clone().records(false), &engine.cancel, &|_| None)?;

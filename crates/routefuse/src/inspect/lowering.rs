@@ -1,7 +1,7 @@
 //! One lowering of a graph, of which everything before machine code is asked.
 
-use super::{Picture, Report, ScheduleLanes, Stages};
-use crate::engine::Lowered;
+use super::{KernelKey, Picture, Report, ScheduleLanes, Stages};
+use crate::engine::{Engine, Lowered};
 use crate::error::Error;
 use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::program::Program;
@@ -57,6 +57,14 @@ impl Lowering {
             kernel.iter().map(|(id, value)| (source.node(*id).name.as_str(), value.0)).collect()
         };
         self.lowered.compiled().values().iter().map(names).collect()
+    }
+
+    /// The keys under which an engine keeps the code of the kernels: for each kernel, one a variant.
+    ///
+    /// # Errors
+    /// `RF0802` in a build without a compiler.
+    pub fn keys(&self, engine: &Engine) -> Result<Vec<KernelKey>, Error> {
+        Ok(KernelKey::all(self.kernels(), &**engine.compiler()?))
     }
 
     /// How the rows and columns of each kernel meet lanes on the target.
