@@ -11,7 +11,7 @@ fn document(graph: &Verified<Graph>, target: &str) -> Document {
     let engine = Engine::builder().build().unwrap();
     let request = Request { target: Target::named(target).unwrap(), ..Request::default() };
     let mut document = Document::of(&engine, graph, &request).unwrap();
-    document.add_code(&engine, graph, &request, &Cancel::default(), &|_, _, _| ()).unwrap();
+    document.add_code(&engine, graph, &request, &|_, _, _| ()).unwrap();
     document
 }
 
@@ -224,7 +224,7 @@ fn one_variant_of_each_kernel_is_enough_for_a_look() {
     let before = &d.graph.as_ref().unwrap().before;
     assert!(before.boxes.is_empty() && before.title.contains("at most 10 are laid out"));
     assert!(d.left_out[0].command.as_ref().unwrap().ends_with("--stage dot"));
-    d.add_code(&engine, &graph, &request, &Cancel::default(), &|_, _, _| ()).unwrap();
+    d.add_code(&engine, &graph, &request, &|_, _, _| ()).unwrap();
     let asm: Vec<_> =
         d.stages.iter().filter(|s| s.id.ends_with("asm")).map(|s| s.variant.as_deref().unwrap()).collect();
     assert_eq!(asm, ["align16/i32"]);
@@ -233,10 +233,10 @@ fn one_variant_of_each_kernel_is_enough_for_a_look() {
 
 #[test]
 fn compiling_can_be_cancelled() {
-    let (graph, engine, cancel) = (preset("deepseek-v3"), Engine::builder().build().unwrap(), Cancel::default());
-    cancel.cancel();
-    let mut d = Document::of(&engine, &graph, &Request::default()).unwrap();
-    let refused = d.add_code(&engine, &graph, &Request::default(), &cancel, &|_, _, _| ()).unwrap_err().to_string();
+    let (graph, engine, request) = (preset("deepseek-v3"), Engine::builder().build().unwrap(), Request::default());
+    let mut d = Document::of(&engine, &graph, &request).unwrap();
+    request.cancel.cancel();
+    let refused = d.add_code(&engine, &graph, &request, &|_, _, _| ()).unwrap_err().to_string();
     assert!(refused.contains("RF0816"), "{refused}");
 }
 

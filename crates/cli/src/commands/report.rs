@@ -59,10 +59,9 @@ pub fn run(a: &Report, cache: &CacheOptions) -> Result<(), Failure> {
         measured(&mut document, &graph, path)?;
     }
     progress::compiling(|bar| {
-        let cancel = interrupt::cancel();
-        document.add_code(&engine, &graph, &request, cancel, &|done, total, name| bar.show(done, total, name))?;
+        document.add_code(&engine, &graph, &request, &|done, total, name| bar.show(done, total, name))?;
         let dims: Vec<(&str, u64)> = inputs.dims.iter().map(|(name, at)| (name.as_str(), *at)).collect();
-        document.add_check(&engine, &graph, &inputs.tensors, &dims, &inputs.described, cancel).or_else(|e| {
+        document.add_check(&engine, &graph, &inputs.tensors, &dims, &inputs.described, &request.cancel).or_else(|e| {
             // The code of a GPU can be looked at on a machine whose processor runs none of the host's.
             let unsupported =
                 target != Target::host() && e.diagnostics().iter().any(|d| d.code == Code::HostUnsupported);

@@ -83,7 +83,7 @@ impl Asked {
     /// # Errors
     /// As [`Asked::document`]; and those of the compiler.
     pub fn with_code(&self, layouts: &Arc<Layouts>, cancel: &Cancel) -> Result<Document, Error> {
-        self.made(self.request(Draw::With(layouts.clone()), cancel)?, cancel)
+        self.made(self.request(Draw::With(layouts.clone()), cancel)?)
     }
 
     /// As [`Asked::with_code`], with every variant and as large a drawing as there may be: what `report` writes.
@@ -92,13 +92,14 @@ impl Asked {
     /// As [`Asked::with_code`].
     pub fn report(&self, cancel: &Cancel) -> Result<Document, Error> {
         let Request { most_boxes, all_variants, .. } = Request::default();
-        self.made(Request { most_boxes, all_variants, ..self.request(Draw::Anew, cancel)? }, cancel)
+        self.made(Request { most_boxes, all_variants, ..self.request(Draw::Anew, cancel)? })
     }
 
-    fn made(&self, request: Request, cancel: &Cancel) -> Result<Document, Error> {
-        let (graph, engine) = (self.graph()?, engine(cancel)?);
+    fn made(&self, request: Request) -> Result<Document, Error> {
+        let (graph, cancel) = (self.graph()?, &request.cancel);
+        let engine = engine(cancel)?;
         let mut document = Document::of(&engine, &graph, &request)?;
-        document.add_code(&engine, &graph, &request, cancel, &|_, _, _| {})?;
+        document.add_code(&engine, &graph, &request, &|_, _, _| {})?;
         cancel.check()?;
         let dims: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), ROWS)).collect();
         let extents = vec![ROWS; dims.len()];

@@ -18,7 +18,6 @@ use flow::{Flow, NaturalLoop};
 use instruction::{Dialect, Line};
 use located::Places;
 use routefuse::diag::visible;
-use routefuse::engine::Cancel;
 use routefuse::inspect::{self, CodeStages};
 use routefuse::ir::{Scheduled, TargetKind, Variant};
 use routefuse::{Engine, Error, Graph, Target, Verified};
@@ -34,7 +33,6 @@ impl Document {
         engine: &Engine,
         graph: &Verified<Graph>,
         request: &Request,
-        cancel: &Cancel,
         progress: &dyn Fn(usize, usize, &str),
     ) -> Result<(), Error> {
         let lowering = engine.lowering(graph, &request.target, &request.options)?;
@@ -50,8 +48,8 @@ impl Document {
             for &variant in variants(kernel) {
                 progress(done, total, &kernel.kernel.name);
                 done += 1;
-                let code = inspect::code_until(kernel, variant, cancel)?;
-                let located = inspect::located_code_until(kernel, variant, cancel)?;
+                let code = inspect::code_until(kernel, variant, &request.cancel)?;
+                let located = inspect::located_code_until(kernel, variant, &request.cancel)?;
                 self.add_compile_time(number, variant, &code);
                 self.add_texts(number, (kernel, variant), (&code, &located), &behind);
             }

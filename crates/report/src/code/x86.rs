@@ -359,7 +359,6 @@ mod tests {
         use super::super::flow::Flow;
         use super::super::live::before_and_after;
         use crate::{Document, Request};
-        use routefuse::engine::Cancel;
         use routefuse::{Engine, chains, models};
         let presets = ["deepseek-v3", "gpt-oss"].map(|n| models::named(n).unwrap().graph(&Default::default()).unwrap());
         let graphs = chains::examples().into_iter().map(|(_, g)| g.unwrap()).chain(presets);
@@ -367,7 +366,7 @@ mod tests {
         for graph in graphs {
             let request = Request { all_variants: false, ..Request::default() };
             let mut document = Document::of(&engine, &graph, &request).unwrap();
-            document.add_code(&engine, &graph, &request, &Cancel::default(), &|_, _, _| ()).unwrap();
+            document.add_code(&engine, &graph, &request, &|_, _, _| ()).unwrap();
             for stage in document.stages.iter().filter(|s| s.id.ends_with("asm")) {
                 let code = lines(&stage.text, Dialect::X86);
                 let flow = Flow::of(&code, Dialect::X86).unwrap();
