@@ -2,119 +2,47 @@
 
 use crate::lines;
 use crate::origin::Origin;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// What of a graph says names: as they stand in the text.
+#[derive(Deserialize)]
+struct Names<'s> {
+    #[serde(borrow)]
+    inputs: Vec<Defined<'s>>,
+    nodes: Vec<Defined<'s>>,
+    outputs: Vec<Stored<'s>>,
+}
+
+#[derive(Deserialize)]
+struct Defined<'s> {
+    #[serde(borrow)]
+    name: &'s RawValue,
+}
+
+#[derive(Deserialize)]
+struct Stored<'s> {
+    #[serde(borrow)]
+    value: &'s RawValue,
+}
 
 /// The value that each input and node defines stands on the line of its `"name"`, and the one that an output stores on the line of its
 /// `"value"`. A name that stands anywhere else (an operand, the graph's name, an output's) defines nothing there.
 pub(crate) fn of_json(source: &str, origin: &Origin<'_>) -> Vec<Vec<usize>> {
     let mut lines = lines::none(source);
-    let mut walk = Walk { source, at: 0, line: 0 };
-    walk.object(&mut |list, walk| {
-        let wanted = match list {
-            "inputs" | "nodes" => "name",
-            "outputs" => "value",
-            _ => return walk.skip(),
-        };
-        walk.array(&mut |walk| {
-            walk.object(&mut |key, walk| {
-                if key != wanted {
-                    return walk.skip();
-                }
-                walk.space();
-                let line = walk.line;
-                let name = walk.string()?;
-                if let (Some(value), Some(values)) = (origin.find_exactly(&name), lines.get_mut(line)) {
-                    lines::insert(values, value);
-                }
-                Some(())
-            })
-        })
-    });
+    // A text that is no graph defines nothing.
+    let Ok(Names { inputs, nodes, outputs }) = serde_json::from_str(source) else { return lines };
+    let starts = lines::Starts::of(source);
+    let defined = inputs.iter().chain(&nodes).map(|of| of.name);
+    for name in defined.chain(outputs.iter().map(|of| of.value)) {
+        // It is a part of the source.
+        let at = name.get().as_ptr().addr() - source.as_ptr().addr();
+        let value = serde_json::from_str::<String>(name.get()).ok().and_then(|name| origin.find_exactly(&name));
+        if let (Some(value), Some(values)) = (value, lines.get_mut(starts.line_of(at))) {
+            lines::insert(values, value);
+        }
+    }
     lines
-}
-
-/// A walk through a text that is known to be JSON. It ends early where it is not.
-struct Walk<'s> {
-    source: &'s str,
-    at: usize,
-    /// From 0.
-    line: usize,
-}
-
-/// What is done with the value of a key.
-type OfKey<'f, 's> = &'f mut dyn FnMut(&str, &mut Walk<'s>) -> Option<()>;
-
-impl<'s> Walk<'s> {
-    fn peek(&self) -> Option<u8> {
-        self.source.as_bytes().get(self.at).copied()
-    }
-
-    fn space(&mut self) {
-        while let Some(byte) = self.peek().filter(u8::is_ascii_whitespace) {
-            self.line += usize::from(byte == b'\n');
-            self.at += 1;
-        }
-    }
-
-    /// This character, behind space.
-    fn take(&mut self, wanted: u8) -> Option<()> {
-        self.space();
-        (self.peek()? == wanted).then(|| self.at += 1)
-    }
-
-    /// A string, decoded.
-    fn string(&mut self) -> Option<String> {
-        self.space();
-        let from = self.at;
-        self.take(b'"')?;
-        while self.peek()? != b'"' {
-            self.at += if self.peek()? == b'\\' { 2 } else { 1 };
-        }
-        self.at += 1;
-        serde_json::from_str(self.source.get(from..self.at)?).ok()
-    }
-
-    fn object(&mut self, of_key: OfKey<'_, 's>) -> Option<()> {
-        self.take(b'{')?;
-        self.list(b'}', &mut |walk| {
-            let key = walk.string()?;
-            walk.take(b':')?;
-            of_key(&key, walk)
-        })
-    }
-
-    fn array(&mut self, of_item: &mut dyn FnMut(&mut Walk<'s>) -> Option<()>) -> Option<()> {
-        self.take(b'[')?;
-        self.list(b']', of_item)
-    }
-
-    /// Items with commas between them, and the end.
-    fn list(&mut self, end: u8, of_item: &mut dyn FnMut(&mut Walk<'s>) -> Option<()>) -> Option<()> {
-        if self.take(end).is_some() {
-            return Some(());
-        }
-        loop {
-            of_item(self)?;
-            if self.take(b',').is_none() {
-                return self.take(end);
-            }
-        }
-    }
-
-    /// Goes past a value.
-    fn skip(&mut self) -> Option<()> {
-        self.space();
-        match self.peek()? {
-            b'{' => self.object(&mut |_, walk| walk.skip()),
-            b'[' => self.array(&mut Walk::skip),
-            b'"' => self.string().map(drop),
-            _ => {
-                while self.peek().is_some_and(|b| !b.is_ascii_whitespace() && !matches!(b, b',' | b']' | b'}')) {
-                    self.at += 1;
-                }
-                Some(())
-            }
-        }
-    }
 }
 
 #[cfg(test)]

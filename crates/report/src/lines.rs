@@ -9,22 +9,32 @@ pub(crate) fn none(text: &str) -> Vec<Vec<usize>> {
     vec![vec![]; text.lines().count()]
 }
 
+/// Where the lines of a text begin.
+pub(crate) struct Starts(Vec<usize>);
+
+impl Starts {
+    pub(crate) fn of(text: &str) -> Starts {
+        Starts(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The line of a byte, from 0.
+    pub(crate) fn line_of(&self, at: usize) -> usize {
+        self.0.partition_point(|start| *start <= at) - 1
+    }
+}
+
 /// Of a graph as `.route` text: the value that each statement defines, and for an output the one that it stores.
 pub(crate) fn of_graph(source: &str, origin: &Origin<'_>) -> Vec<Vec<usize>> {
     let mut lines = none(source);
     // A text that does not parse defines nothing.
     let Ok(graph) = text::parse(source) else { return lines };
-    let starts: Vec<usize> =
-        std::iter::once(0).chain(source.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1)).collect();
+    let starts = Starts::of(source);
     let spans = graph.nodes().map(|n| (n.span, n.name.as_str()));
     let outputs = graph.outputs.iter().map(|o| (o.span, graph.node(o.node).name.as_str()));
     for (span, name) in spans.chain(outputs) {
         let (Some(span), Some(value)) = (span, origin.find(name)) else { continue };
-        let line = starts.partition_point(|start| *start <= span.start) - 1;
-        if let Some(values) = lines.get_mut(line)
-            && !values.contains(&value)
-        {
-            values.push(value);
+        if let Some(values) = lines.get_mut(starts.line_of(span.start)) {
+            insert(values, value);
         }
     }
     lines
