@@ -314,16 +314,34 @@ def test_each_dim_has_its_own_extent(tab, tmp_path, width, theme):
 
 
 @LOOKS
-def test_a_value_that_is_gone_leads_to_what_it_went_into(reports, tab, width, theme):
-    page = tab(width=width, theme=theme).open(reports["deepseek-v3-post"])
-    gone = [v for v in documented(page)["values"] if v["gone"]]
+@pytest.mark.parametrize(("name", "twice"), [("deepseek-v3-post", 0), ("moe-plus-plus", 1)])
+def test_a_value_that_is_gone_leads_to_what_it_went_into(reports, tab, name, twice, width, theme):
+    page = tab(width=width, theme=theme).open(reports[name])
+    values = documented(page)["values"]
+    lines = next(s for s in documented(page)["stages"] if s["id"] == "canonical")["lines"]
+    page.locator(".pane select").nth(1).select_option("canonical")
+    pane = page.locator(".pane").nth(1)
+    gone = [v for v in values if v["gone"]]
     assert gone
+
+    def stand_ins(value):
+        """What stands for a value in the canonical graph: what it went into can be gone, too."""
+        if any(value["id"] in ids for ids in lines):
+            return {value["id"]}
+        return set().union(*(stand_ins(values[i]) for i in value["gone"]["into"])) if value["gone"] else set()
+
+    followed = 0  # Values that went into one that is gone.
     for value in gone:
         page.locator("#values").select_option(label=value["name"])
         about = page.locator("#value").text_content()
         assert value["gone"]["why"] in about and "went into" in about
         if value["gone"]["constant"]:
             assert value["gone"]["constant"] in about
+        there = stand_ins(value)
+        lit_lines = lit(pane).evaluate_all("all => all.map(line => Number(line.dataset.line))")
+        assert lit_lines == [line for line, ids in enumerate(lines) if there & set(ids)], value["name"]
+        followed += bool(there) and there.isdisjoint(value["gone"]["into"])
+    assert followed >= twice
 
 
 def test_a_box_without_a_value_leaves_the_choice(reports, tab):

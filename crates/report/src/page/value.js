@@ -98,14 +98,17 @@ function usersOf(doc) {
 const usersOfDocument = new WeakMap();
 
 /**
- * The values whose lines are a value's in a stage: its own, or where it is gone those that it went into.
+ * The values whose lines are a value's in a stage: its own, or where it is gone those that it went into, which may be gone themselves.
  * @param {any} stage
  * @param {any} value
+ * @param {Set<number>} [seen]
  * @returns {number[]}
  */
-function standIns(stage, value) {
+function standIns(stage, value, seen = new Set()) {
+  if (seen.has(value.id)) return [];
+  seen.add(value.id);
   if (!value.gone || stage.lines.some((ids) => ids.includes(value.id))) return [value.id];
-  return value.gone.into;
+  return value.gone.into.flatMap((id) => standIns(stage, valueOf(id), seen));
 }
 
 /**
