@@ -155,10 +155,10 @@ function notation(schedule) {
     schedule.words && schedule.words.length ? element("dl", {}, schedule.words.map((w) => [element("dt", {}, w.term), element("dd", {}, w.meaning)])) : null);
 }
 
-when("document", drawSchedule);
 /** Which shapes are drawn: other rows mostly have the same. */
 let shapesDrawn = "";
 
+when("document", drawSchedule);
 when("rows", () => {
   shapesChosen.clear();
   if ((state.doc.schedules || []).map(shapeAt).join() !== shapesDrawn) drawSchedule();
