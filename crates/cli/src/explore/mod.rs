@@ -81,15 +81,15 @@ struct State {
 }
 
 /// One question of a kind is worked on at a time. The turn is the question's: one that is given up, because a newer edit has overtaken
-/// it, lets go of it at once, while the thread that works on it goes on to where it asks whether it shall. There are so many threads.
+/// it, lets go of it at once, while the thread that works on it goes on to where it asks whether it shall. There are [`THREADS`].
 struct Turns {
-    turn: Arc<Semaphore>,
+    turn: Semaphore,
     threads: Arc<Semaphore>,
 }
 
 impl Default for Turns {
     fn default() -> Turns {
-        Turns { turn: Arc::new(Semaphore::new(1)), threads: Arc::new(Semaphore::new(THREADS)) }
+        Turns { turn: Semaphore::new(1), threads: Arc::new(Semaphore::new(THREADS)) }
     }
 }
 
@@ -158,7 +158,7 @@ impl Server {
 /// An answer's status, kind and text.
 type Answer = (StatusCode, &'static str, String);
 
-/// The milliseconds that an answer took, for who looks at it in the browser's tools.
+/// How long an answer took, for who looks at it in the browser's tools; `None` if it needed no work.
 type Took = Option<Duration>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
