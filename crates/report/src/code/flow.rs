@@ -1,6 +1,8 @@
 //! Where control goes between instructions, and the loops of that.
 
 use super::instruction::{Dialect, Instruction, Line};
+use petgraph::algo::dominators::simple_fast;
+use petgraph::graph::{DiGraph, NodeIndex};
 use std::collections::{BTreeSet, HashMap};
 
 /// Instructions in order, and which may follow each.
@@ -51,16 +53,18 @@ impl<'l, 't> Flow<'l, 't> {
     /// All loops, in order of their headers; those with one header are one.
     pub(crate) fn loops(&self) -> Vec<NaturalLoop> {
         let before = self.before();
-        let dominator = self.dominators(&before);
-        let dominates = |a: usize, mut b: usize| {
-            while b > 0 && b != a {
-                b = dominator[b];
-            }
-            a == b
-        };
+        let mut graph = DiGraph::<(), (), usize>::default();
+        for _ in &self.code {
+            graph.add_node(());
+        }
+        graph.extend_with_edges(self.next.iter().enumerate().flat_map(|(at, next)| next.iter().map(move |n| (at, *n))));
+        let Some(first) = graph.node_indices().next() else { return vec![] };
+        let dominators = simple_fast(&graph, first);
+        let passed = |at: usize| dominators.dominators(NodeIndex::new(at)).into_iter().flatten();
         let mut loops: Vec<NaturalLoop> = Vec::new();
-        for (at, next) in self.next.iter().enumerate().filter(|(at, _)| dominator[*at] != usize::MAX) {
-            for header in next.iter().copied().filter(|header| dominates(*header, at)) {
+        // What is never reached has no dominators.
+        for (at, next) in self.next.iter().enumerate() {
+            for header in next.iter().copied().filter(|header| passed(at).any(|by| by.index() == *header)) {
                 let mut body = BTreeSet::from([header]);
                 let mut left = vec![at];
                 while let Some(at) = left.pop() {
@@ -77,61 +81,6 @@ impl<'l, 't> Flow<'l, 't> {
         loops.sort_by_key(|l| l.header);
         loops
     }
-
-    /// For each instruction the last one that is passed on every way to it; itself for the first, and none for what is never reached.
-    /// The algorithm is Cooper, Harvey and Kennedy's.
-    fn dominators(&self, before: &[Vec<usize>]) -> Vec<usize> {
-        let count = self.code.len();
-        let mut order = Vec::with_capacity(count);
-        let mut seen = vec![false; count];
-        let mut left = if count > 0 { vec![(0, 0)] } else { vec![] };
-        if let Some(first) = seen.first_mut() {
-            *first = true;
-        }
-        // Behind all that follows: a post order.
-        while let Some((at, tried)) = left.pop() {
-            match self.next[at].get(tried) {
-                Some(next) => {
-                    left.push((at, tried + 1));
-                    if !std::mem::replace(&mut seen[*next], true) {
-                        left.push((*next, 0));
-                    }
-                }
-                None => order.push(at),
-            }
-        }
-        let mut number = vec![0; count];
-        order.iter().enumerate().for_each(|(n, at)| number[*at] = n);
-        let mut dominator = vec![usize::MAX; count];
-        if let Some(first) = dominator.first_mut() {
-            *first = 0;
-        }
-        loop {
-            let mut changed = false;
-            for at in order.iter().rev().copied().filter(|at| *at != 0) {
-                let mut found = usize::MAX;
-                for from in before[at].iter().copied().filter(|from| dominator[*from] != usize::MAX) {
-                    found = if found == usize::MAX { from } else { meet(found, from, &dominator, &number) };
-                }
-                changed |= std::mem::replace(&mut dominator[at], found) != found;
-            }
-            if !changed {
-                return dominator;
-            }
-        }
-    }
-}
-
-/// The last that dominates both.
-fn meet(mut a: usize, mut b: usize, dominator: &[usize], number: &[usize]) -> usize {
-    while a != b {
-        if number[a] < number[b] {
-            a = dominator[a];
-        } else {
-            b = dominator[b];
-        }
-    }
-    a
 }
 
 /// Where control goes after an instruction. None where it goes to what is not known.
