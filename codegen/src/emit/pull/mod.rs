@@ -104,6 +104,15 @@ pub(in crate::emit) struct Ways<'a, 'm> {
     pub widen_bf16: Option<WidenBf16<'m>>,
 }
 
+/// Where a value is held of another row than the one that is asked for.
+struct OfOtherRow;
+
+impl<'m> Held<'m> for OfOtherRow {
+    fn read(&self, _: &Index<'m>) -> Option<Lanes<'m>> {
+        None
+    }
+}
+
 /// Emits the values of one kernel.
 pub(in crate::emit) struct Pull<'a, 'm> {
     pub b: &'a Builder<'m>,
@@ -185,6 +194,13 @@ impl<'a, 'm> Pull<'a, 'm> {
     /// Whoever asks for the value from now on, in this scope, is given what is held.
     pub fn hold(&self, id: ValueId, held: Rc<dyn Held<'m> + 'a>) {
         self.held.insert(id, held);
+    }
+
+    /// In this scope, rows are others than the one of which values are held.
+    pub fn leave_row(&self) {
+        for (id, _) in self.kernel.values().filter(|(id, value)| value.space.per_row && self.holds(*id)) {
+            self.hold(id, Rc::new(OfOtherRow));
+        }
     }
 
     /// The value at this index, if it was emitted.

@@ -128,12 +128,13 @@ graph @align {{
     text::parse_verified(&source).expect("a right graph")
 }
 
-/// Every E and K of the models, of blocks of one and of no power of two, on the host.
+/// Every E and K of the models, and a K above which columns are gone through in a loop; blocks of one and of no power of two. On
+/// the host.
 #[test]
 fn every_shape_is_aligned_as_loops_align_it() {
     let mut c = Choices::seeded(15);
     for (i, (e, k, block)) in
-        [(1, 1, 1), (8, 6, 3), (72, 8, 64), (256, 8, 16), (257, 10, 100), (512, 10, 128), (896, 22, 1)]
+        [(1, 1, 1), (8, 6, 3), (72, 8, 64), (256, 8, 16), (257, 10, 100), (512, 10, 128), (896, 22, 1), (16, 40, 4)]
             .into_iter()
             .enumerate()
     {
@@ -155,8 +156,11 @@ fn every_shape_is_aligned_as_loops_align_it() {
 
 /// The same bits by code for GPUs, in the emulator.
 fn emulated(target: &str) {
-    let shapes = [(8, 6, 3), (72, 8, 64), (257, 10, 16)];
-    let Some(mut emulator) = Emulator::find() else { return skip(amd::NO_EMULATOR, 12, amd::REQUIRED) };
+    // Of the last, columns are gone through in a loop.
+    let shapes = [(8, 6, 3), (72, 8, 64), (257, 10, 16), (16, 40, 4)];
+    let Some(mut emulator) = Emulator::find() else {
+        return skip(amd::NO_EMULATOR, 4 * shapes.len() as u64, amd::REQUIRED);
+    };
     let mut c = Choices::seeded(16);
     for (i, (e, k, block)) in shapes.into_iter().enumerate() {
         let graph = align(e, k, block);
@@ -184,6 +188,36 @@ fn gfx942_aligns_as_the_interpreter_does() {
 #[test]
 fn gfx1100_aligns_as_the_interpreter_does() {
     emulated("gfx1100");
+}
+
+/// Ids that are chosen from as well: lanes hold those of their own row, and rank those of the rows before.
+#[test]
+fn what_is_held_of_a_row_is_not_that_of_rows_before() {
+    let source = "route 1
+graph @chosen_and_ranked {
+  dim T
+  input %x : i32[T, 64]
+  %ids = and %x, 7
+  %best = topk %ids {k = 4}
+  %chosen = gather_row %ids, %best
+  %rank = bin_rank %ids {bins = 8}
+  output chosen = %chosen
+  output rank = %rank
+}
+";
+    let graph = text::parse_verified(source).expect("a right graph");
+    let Some(mut emulator) = Emulator::find() else { return skip(amd::NO_EMULATOR, 4, amd::REQUIRED) };
+    let mut c = Choices::seeded(18);
+    for target in ["gfx942", "gfx1100"] {
+        let compiled = amd::compile(&graph, target);
+        assert_eq!(compiled.program().steps.len(), 1);
+        for variant in [0, 2] {
+            let numbers = hostile(0, 9 * 64, 8, &mut c);
+            let inputs = [ids(DType::I32, 9, 64, &numbers)];
+            let artifacts = compiled.of_variant(variant);
+            assert!(amd::launch_on(&mut emulator, &graph, &compiled, &artifacts, &[9], &inputs, variant as u64));
+        }
+    }
 }
 
 /// A rank is an i32, so more items than one holds are refused, and nothing is read.

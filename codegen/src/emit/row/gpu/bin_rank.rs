@@ -40,6 +40,7 @@ impl<'m> RowGpu<'_, 'm> {
             let before = self.ix.to_long(self.ix.materialise(row));
             counts = b.for_loop_carrying((long(0), before, long(1)), &counts, |_, earlier, counts| {
                 self.pull.scopes.scoped(|| {
+                    self.pull.leave_row();
                     let row = Ix::value(self.ix.of_long(earlier), 1);
                     self.each_column(of.width, counts, |column, counts| counted(counts, id_at(row, column), &|_| None))
                 })
