@@ -15,6 +15,10 @@ const _: () = assert!(MAX_BINS <= MAX_TOPK_WIDTH);
 /// The most items of an operation on bins, and the most places: counts, ranks and starts are `i32`.
 pub const MAX_ITEMS: u64 = 2_147_483_647;
 
+/// The most columns of a row of ids that are ranked, by `bin_rank` or `bin_scatter`: they are compared in one kernel. A leading dim
+/// that is constant is part of the row.
+pub const MAX_RANKED: u64 = 262_144;
+
 impl Cx<'_> {
     pub(super) fn bin_count(&self, bins: u64) -> Inferred {
         self.count_or_more(1, 2)?;
@@ -69,7 +73,7 @@ impl Cx<'_> {
 
     pub(super) fn bin_rank(&self, bins: u64) -> Inferred {
         self.count(1)?;
-        self.ids(0, 1..=2)?;
+        self.ranked(0)?;
         self.bins(bins)?;
         Ok(TensorType::new(DType::I32, self.operands[0].shape.clone()))
     }
@@ -77,7 +81,7 @@ impl Cx<'_> {
     pub(super) fn bin_scatter(&self, shape: &[Dim]) -> Inferred {
         self.count_or_more(4, 5)?;
         let (values, ids, fill) = (&self.operands[0], &self.operands[1], &self.operands[3]);
-        self.ids(1, 1..=2)?;
+        self.ranked(1)?;
         self.starts(2)?;
         self.places(shape)?;
         if !values.shape.is_empty() && values.shape != ids.shape {
@@ -123,6 +127,13 @@ impl Cx<'_> {
             return self.rank("ids", ids, expected);
         }
         self.items(i)
+    }
+
+    /// Ids of so few columns of a row that they can be ranked.
+    fn ranked(&self, i: usize) -> Result<(), Problem> {
+        self.ids(i, 1..=2)?;
+        let columns = self.operands[i].row_elements().unwrap_or(u64::MAX);
+        if columns > MAX_RANKED { self.row_is_too_wide(i, columns, MAX_RANKED) } else { Ok(()) }
     }
 
     /// So many of a row that their number fits where it is known.

@@ -4,7 +4,7 @@
 mod bins;
 mod row;
 
-pub use bins::{MAX_BINS, MAX_ITEMS};
+pub use bins::{MAX_BINS, MAX_ITEMS, MAX_RANKED};
 pub use row::{MAX_K, MAX_SEGMENTED, MAX_TOPK_WIDTH, SMALL_ROW};
 
 use crate::diag::Code;

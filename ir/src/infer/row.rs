@@ -205,14 +205,18 @@ impl Cx<'_> {
         if columns <= MAX_SEGMENTED {
             return Ok(());
         }
-        let text = self.text(self.operands.len() - 1);
-        let message = format!("`{}` of {text}, which is {columns} columns of a row", self.name());
-        let help = if operand.row_symbol().is_none() {
+        self.row_is_too_wide(self.operands.len() - 1, columns, MAX_SEGMENTED)
+    }
+
+    /// Operand `i` has more columns of a row than one kernel takes.
+    pub(super) fn row_is_too_wide(&self, i: usize, columns: u64, most: u64) -> Result<(), Problem> {
+        let message = format!("`{}` of {}, which is {columns} columns of a row", self.name(), self.text(i));
+        let help = if self.operands[i].row_symbol().is_none() {
             format!(
-                "it takes {MAX_SEGMENTED} at most; a leading dim that is constant is part of the row: make it symbolic (`dim T`)"
+                "it takes {most} at most; a leading dim that is constant is part of the row: make it symbolic (`dim T`)"
             )
         } else {
-            format!("it takes {MAX_SEGMENTED} at most, in all segments of a row")
+            format!("it takes {most} at most, in all segments of a row")
         };
         problem(Code::CountOutOfRange, message, help)
     }

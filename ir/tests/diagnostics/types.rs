@@ -455,6 +455,10 @@ graph @g {
   %s = bin_of %ids {shape = [C]}
   %t = bin_of %m {shape = [C], step = 0}
   %u = bin_rank %x {bins = 4}
+  input %many : i32[32769, 8]
+  input %wider : i32[T, 262145]
+  %v = bin_rank %many {bins = 4}
+  %w2 = bin_scatter %zero, %wider, %m, %zero {shape = [C]}
   output out = %old
 }
 "#,
@@ -517,6 +521,12 @@ graph @g {
   help: it is 1 to 2147483647
 35:3 RF0304: an id of `bin_rank` is an integer, not f32
   in: %u = bin_rank %x {bins = 4}
-  help: `cast` it to i32 or i64"#,
+  help: `cast` it to i32 or i64
+38:3 RF0312: `bin_rank` of i32[32769, 8], which is 262152 columns of a row
+  in: %v = bin_rank %many {bins = 4}
+  help: it takes 262144 at most; a leading dim that is constant is part of the row: make it symbolic (`dim T`)
+39:3 RF0312: `bin_scatter` of i32[T, 262145], which is 262145 columns of a row
+  in: %w2 = bin_scatter %zero, %wider, %m, %zero {shape = [C]}
+  help: it takes 262144 at most, in all segments of a row"#,
     },
 ];

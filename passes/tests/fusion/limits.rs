@@ -244,3 +244,31 @@ fn r9_random_operations_near_the_limits_fit_every_target() {
         fits(&format!("  input %x : f32[T, {segments}, {width}]\n  %v = {before}\n  %y = {op}\n  output out = %y\n"));
     }
 }
+
+/// Ranks are of whole rows, which no cut makes narrower.
+#[test]
+fn ranks_of_any_row_fit_every_target() {
+    for dtype in ["u8", "i32", "i64"] {
+        for shape in ["T, 9", "T, 32", "T, 33", "T, 4096", "T, 65536", "T, 262144", "262144", "32768, 8"] {
+            let ids = format!("  input %ids : {dtype}[{shape}]\n");
+            fits(&format!("{ids}  %rank = bin_rank %ids {{bins = 16384}}\n  output rank = %rank\n"));
+            let mut lines =
+                format!("{ids}  %none = const {{dtype = {dtype}, value = 0}}\n  input %counts : i32[16384]\n");
+            lines += "  %starts = bin_starts %counts {align = 3}\n  %rank = bin_rank %ids {bins = 4}\n";
+            lines += "  %square = mul %ids, %ids\n  output rank = %rank\n";
+            for values in ["ids", "square"] {
+                writeln!(lines, "  %of_{values} = bin_scatter %{values}, %ids, %starts, %none {{shape = [100000]}}")
+                    .unwrap();
+                writeln!(lines, "  output of_{values} = %of_{values}").unwrap();
+            }
+            fits(&lines);
+        }
+    }
+    for shape in ["T, 262145", "262145", "32769, 8"] {
+        let lines =
+            format!("  input %ids : i32[{shape}]\n  %rank = bin_rank %ids {{bins = 4}}\n  output rank = %rank\n");
+        let text = refused(&lines);
+        assert!(text.contains("262144 at most"), "{text}");
+        assert_eq!(text.contains("symbolic (`dim T`)"), !shape.starts_with('T'), "{text}");
+    }
+}

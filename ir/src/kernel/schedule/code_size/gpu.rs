@@ -113,7 +113,11 @@ impl Team {
                 let steps = u64::from(row.width.next_power_of_two().ilog2());
                 words * steps * 8 * registers
             }
-            RowOp::Rank { .. } => 8 * (row.width + registers),
+            // Every column of the row is compared with each of a lane's own, of the rows before and of this one.
+            RowOp::Rank { .. } => {
+                let written_out = if row.width > UNROLLED { 1 } else { row.width };
+                2 * written_out * (4 + (2 + words) * registers) + 6 * registers
+            }
             RowOp::TopK { k, .. } => self.rounds(&spread, k) + if k > UNROLLED { 8 } else { 4 * k },
             RowOp::TopKMask { k, .. } if k >= row.width => 2 * registers,
             RowOp::TopKMask { k, .. } => {
