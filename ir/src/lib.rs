@@ -31,6 +31,9 @@
 //! - `rem`, `div_floor` and `rem_floor` of `f32` are what the exact remainder makes them, however large the quotient.
 //! - Operations on bins (`bin_count` and what follows it) cross rows: they go through all items by row and then by column, so
 //!   what they give is the same in every run. An id that names no bin is in none, and an item that is twice in a row is two.
+//!   `bin_scatter` drops values for which there is no place, without an error: those of a bin that is full (with `stride`), and
+//!   those whose place is behind the result's shape. `starts[E]` says how many places are needed; n items in E bins need at most
+//!   n + E × (`align` − 1), with `empty = 1` at most n + E × `align`.
 //! - An id is data: a gather whose index is out of range does what its [`OutOfRange`](op::OutOfRange) policy says.
 //!
 //! # Features

@@ -277,7 +277,8 @@ super::declare::ops! {
         "bin_scatter" [Op::BinScatter { shape }] (values: ANY; ids: INTEGERS; starts: I32; fill: ANY [, before]) {shape: Vec<Dim>}
             -> Operand(0), cost Each(8), sign Unknown, nan Unknown,
             "Each value at starts[id] + its `bin_rank`, if that is below starts[id + 1]; elsewhere the fill, and from starts[E] on \
-             the elements of `before`, where it is given.";
+             the elements of `before`, where it is given. A value whose place is behind the shape is dropped, and nothing says \
+             so: starts[E] places are enough.";
         "bin_of" [Op::BinOf { shape, step }] (starts: I32) {shape: Vec<Dim>, step: u64 = 1}
             -> Is(DType::I32), cost Each(32), sign Unknown, nan Unknown,
             "The bin in which place j * step is, for each j of the shape; -1 where it is in none.";
