@@ -342,7 +342,9 @@ impl<'g> Plan<'g> {
 
     /// Gives what these items store into inputs a place of its own first.
     fn stage(&mut self, items: &[Item], writers: &[usize]) {
-        for item in writers.iter().map(|w| &items[*w]) {
+        // What begins an item that is staged begins it there.
+        let begins_staged = |w: usize| items[w].begins && writers.contains(&(w + 1));
+        for item in writers.iter().filter(|w| !begins_staged(**w)).map(|w| &items[*w]) {
             let index = item.node.index();
             let known = self.memory[index].filter(|b| !matches!(b, Buffer::Input(_)));
             let place = known.unwrap_or_else(|| intermediate(&mut self.program, &self.rowwise, item.node));

@@ -68,3 +68,24 @@ fn ids_are_ranked_before_they_are_overwritten() {
     assert_eq!(fusion.program.steps.len(), 2);
     assert!(fusion.program.steps[0].kernel.is_ordered());
 }
+
+/// What is laid out in the memory that it comes from is laid out elsewhere and copied: one value is stored elsewhere, not what
+/// begins it as well.
+#[test]
+fn a_permutation_in_place_is_staged_once() {
+    let fusion = fused(
+        "  input %ids : i32[T]
+  input %old : i32[T]
+  %counts = bin_count %ids {bins = 4}
+  %starts = bin_starts %counts
+  %fill = const {dtype = i32, value = -1}
+  %permuted = bin_scatter %old, %ids, %starts, %fill, %old {shape = [T]}
+  output permuted = %permuted in_place(old)
+",
+    );
+    let staged = |r: &&String| r.starts_with("`permuted` is stored elsewhere");
+    assert_eq!(reasons(&fusion).iter().filter(staged).count(), 1);
+    let kept: Vec<&str> = fusion.program.intermediates.iter().map(|i| i.name.as_str()).collect();
+    assert_eq!(kept, ["counts", "starts", "permuted"]);
+    assert_eq!(fusion.program.steps.len(), 6);
+}
