@@ -92,8 +92,7 @@ fn run_in_place(program: &Program, inputs: &[Tensor], extents: &[u64], seed: u64
             elements.extend((0..rows * n).map(|e| (n, e)));
         }
         let stored = || stores.iter().zip(&k.stores).filter(|(_, s)| s.element().is_none()).map(|(to, _)| *to);
-        // Rows that are done in order have read all that they overwrite.
-        if k.is_ordered() || stored().all(|s| s >= inputs.len()) {
+        if stored().all(|s| s >= inputs.len()) {
             for (i, tensor) in before.into_iter().enumerate().filter(|(i, _)| k.stores[*i].element().is_none()) {
                 memory[stores[i]] = tensor;
             }
