@@ -96,6 +96,8 @@ impl<'g> Rowwise<'g> {
                 parts.all(|p| Some(p) == first) && first.is_some_and(|f| self.at(*f).uniform)
             }
             Op::Gather { .. } => all(1),
+            // A bin is counted, whatever column its ids are in.
+            Op::BinCount { .. } => false,
             // Mostly a column of its own for each place, whatever the operand.
             op if Reads::of(op) != Reads::Own => false,
             // With other constant dims the rows of `x` are columns too: see `index`.
