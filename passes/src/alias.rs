@@ -58,9 +58,7 @@ impl Access {
         reads.dedup();
         Access { cols, reads, writes }
     }
-}
 
-impl Access {
     /// The same, of what writes at places that nobody knows beforehand.
     pub(crate) fn elsewhere(mut self) -> Access {
         self.reads.iter_mut().for_each(|(_, place)| *place = Place::Elsewhere);

@@ -222,11 +222,16 @@ impl Lowering<'_> {
     }
 
     pub(super) fn store(&mut self, buffer: Buffer, value: ValueId) {
-        let aliases = match buffer {
+        let aliases = self.overwritten(buffer);
+        self.stored(buffer, value, (None, None), aliases);
+    }
+
+    /// The input in whose memory an output lies.
+    fn overwritten(&self, buffer: Buffer) -> Option<Buffer> {
+        match buffer {
             Buffer::Output(o) => self.job.program.outputs[o].alias.input().map(Buffer::Input),
             _ => None,
-        };
-        self.stored(buffer, value, (None, None), aliases);
+        }
     }
 
     fn stored(
@@ -313,10 +318,7 @@ impl Lowering<'_> {
         self.input(memory);
         // One index for all columns is still added at once for each.
         let indices = self.builder.widen(value(indices)?, g.at(indices).cols);
-        let aliases = match buffer {
-            Buffer::Output(o) => self.job.program.outputs[o].alias.input().map(Buffer::Input),
-            _ => None,
-        };
+        let aliases = self.overwritten(buffer);
         self.stored(buffer, value(amounts)?, (Some(indices), None), aliases);
         Ok(())
     }
