@@ -116,8 +116,8 @@ impl HostPlan {
                 let (Some(rows), Some(code)) = (bound.rows(step), kernel.host()) else { continue };
                 bound.with_slots(step, (&raw const NOTHING).addr() as u64, |slots| match pool {
                     // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address
-                    // behind them was checked to have the elements that the kernel touches, exclusively where it writes. A
-                    // kernel writes only its own rows, and each row is of one chunk.
+                    // behind them was checked to have the elements that the kernel touches, exclusively where it writes. Each
+                    // row is of one chunk, which alone writes it; what all rows count in is added to atomically.
                     Some(pool) if step.rows.is_some() && !step.ordered => unsafe {
                         run_chunks(pool, (code, scratch), slots, step, rows)
                     },
