@@ -8,7 +8,7 @@ use crate::graph::routefuse_graph;
 use crate::plan::{self, routefuse_plan};
 use crate::text::{self, routefuse_text};
 use routefuse::Error;
-use routefuse::cache::{Bundle, Trouble, Trust, TrustedBundle};
+use routefuse::cache::{Trust, TrustedBundle};
 use routefuse::diag::{Code, Diagnostic};
 use std::ffi::c_char;
 use std::path::Path;
@@ -25,14 +25,9 @@ pub struct routefuse_named_graph {
 
 /// The bundle in a file, of somebody who is trusted.
 pub(crate) fn read(path: &str, trust: &Trust) -> Result<TrustedBundle, Error> {
-    let bundle = Bundle::read(Path::new(path)).map_err(|trouble| match trouble {
-        Trouble::Io { .. } => Diagnostic::new(Code::CannotRead, trouble.to_string()).help("name a bundle's file"),
-        _ => Diagnostic::new(Code::BadBundle, format!("the bundle cannot be used: {trouble}")).help("build it anew"),
-    })?;
-    Ok(TrustedBundle::new(bundle, trust).map_err(|why| {
-        let message = format!("{path} cannot be used: {why}");
-        Diagnostic::new(Code::Untrusted, message).help("name the file of its signer's public key in `trust.key_files`")
-    })?)
+    let help = "name the file of its signer's public key in `trust.key_files`";
+    let helped = |e: Diagnostic| if e.code == Code::Untrusted { e.help(help) } else { e };
+    Ok(TrustedBundle::read(Path::new(path), trust).map_err(helped)?)
 }
 
 /// How many graphs the engine's bundles have.
@@ -175,7 +170,7 @@ fn write(
     let pool = crate::pool::of_threads(threads)?;
     let bundle = engine.engine.bundle(&graphs, &targets, &options, pool.as_ref(), &|_| ())?;
     let bytes = key.map_or_else(|| bundle.finish(), |key| bundle.finish_signed(&key));
-    Bundle::write(Path::new(path), &bytes).map_err(|trouble| {
+    routefuse::cache::Bundle::write(Path::new(path), &bytes).map_err(|trouble| {
         let message = format!("{path} cannot be written: {trouble}");
         Diagnostic::new(Code::CannotWrite, message).help("name a file in a folder that can be written").into()
     })

@@ -4,7 +4,7 @@ use crate::args::CacheOptions;
 use crate::atomic_file::Over;
 use crate::input_file;
 use crate::signing;
-use routefuse::cache::{Bundle, Trouble, Trust, TrustedBundle};
+use routefuse::cache::{Bundle, Trust, TrustedBundle};
 use routefuse::diag::{Code, Diagnostic};
 use std::io::Read;
 use std::path::Path;
@@ -15,15 +15,9 @@ use std::path::Path;
 /// `RF0701` if it cannot be read, `RF0811` if it is not a bundle as it was written, `RF0814` if it is not signed as the options
 /// require.
 pub fn read(path: &Path, options: &CacheOptions) -> Result<TrustedBundle, Diagnostic> {
-    let bundle = Bundle::read(path).map_err(|trouble| match trouble {
-        Trouble::Io { .. } => Diagnostic::new(Code::CannotRead, trouble.to_string()),
-        _ => Diagnostic::new(Code::BadBundle, format!("the bundle cannot be used: {trouble}"))
-            .help("build it anew with `routefuse bundle build`"),
-    })?;
-    TrustedBundle::new(bundle, &trust(options)?).map_err(|why| {
-        let message = format!("{} cannot be used: {why}", path.display());
-        Diagnostic::new(Code::Untrusted, message).help("`routefuse bundle inspect` says who signed it")
-    })
+    let help = "`routefuse bundle inspect` says who signed it";
+    let helped = |e: Diagnostic| if e.code == Code::Untrusted { e.help(help) } else { e };
+    TrustedBundle::read(path, &trust(options)?).map_err(helped)
 }
 
 /// A bundle may be written over an older one.

@@ -6,22 +6,17 @@ use crate::failure::{raised, wrong};
 use crate::kernel::Kernel;
 use crate::trust;
 use ::routefuse::Engine;
-use ::routefuse::cache::{self, Trouble, Trust, TrustedBundle};
-use ::routefuse::diag::Code;
+use ::routefuse::cache::{Trust, TrustedBundle};
+use ::routefuse::diag::{Code, Diagnostic};
 use pyo3::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The bundle in a file, of somebody who is trusted.
 pub fn read(py: Python<'_>, path: &Path, trust: &Trust) -> PyResult<TrustedBundle> {
-    let bundle = cache::Bundle::read(path).map_err(|trouble| match trouble {
-        Trouble::Io { .. } => wrong(py, Code::CannotRead, trouble.to_string(), "name a bundle's file"),
-        _ => wrong(py, Code::BadBundle, format!("the bundle cannot be used: {trouble}"), "build it anew"),
-    })?;
-    TrustedBundle::new(bundle, trust).map_err(|why| {
-        let message = format!("{} cannot be used: {why}", path.display());
-        wrong(py, Code::Untrusted, message, "name the file of its signer's public key as `trust`")
-    })
+    let help = "name the file of its signer's public key as `trust`";
+    let helped = |e: Diagnostic| if e.code == Code::Untrusted { e.help(help) } else { e };
+    TrustedBundle::read(path, trust).map_err(|e| raised(py, helped(e)))
 }
 
 /// A bundle's kernels: see `routefuse.load`.

@@ -1,10 +1,12 @@
 //! Whose code is run: what is in a bundle, and what came from elsewhere, runs as the user of this process.
 
-use super::Bundle;
 #[cfg(feature = "signatures")]
 use super::PublicKey;
+use super::{Bundle, Trouble};
+use routefuse_ir::{Code, Diagnostic};
 use std::fmt;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Whose code is run. There is no default: whoever loads a bundle says it.
@@ -88,6 +90,22 @@ impl TrustedBundle {
         let bundle = bundle.into();
         trust.permits(&bundle)?;
         Ok(TrustedBundle(bundle))
+    }
+
+    /// The bundle in a file.
+    ///
+    /// # Errors
+    /// `RF0701` if the file cannot be read, `RF0811` if it cannot be used, `RF0814` if it is not from one of those.
+    pub fn read(path: &Path, trust: &Trust) -> Result<TrustedBundle, Diagnostic> {
+        let bundle = Bundle::read(path).map_err(|trouble| match trouble {
+            Trouble::Io { .. } => Diagnostic::new(Code::CannotRead, trouble.to_string()).help("name a bundle's file"),
+            _ => Diagnostic::new(Code::BadBundle, format!("the bundle cannot be used: {trouble}"))
+                .help("build it anew with `routefuse bundle build`"),
+        })?;
+        TrustedBundle::new(bundle, trust).map_err(|why| {
+            Diagnostic::new(Code::Untrusted, format!("{} cannot be used: {why}", path.display()))
+                .help("sign it with `routefuse bundle build --sign`, or trust its signer's public key")
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Code, Diagnostic, Verified};
-use routefuse_runtime::{Bundle, BundledGraph, Malformed, Plan, Trouble, Trust, TrustedBundle, Untrusted};
+use routefuse_runtime::{BundledGraph, Malformed, Plan, Trust, TrustedBundle, Untrusted};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -52,8 +52,7 @@ unsafe impl Compiler for Bundled {
 /// # Errors
 /// `RF0701` if the file cannot be read, `RF0811` if it cannot be used, `RF0814` if it is not from one of those.
 pub(super) fn builder(path: &Path, trust: &Trust) -> Result<EngineBuilder, Error> {
-    let bundle = Bundle::read(path).map_err(|t| unreadable(&t))?;
-    let bundle = TrustedBundle::new(bundle, trust).map_err(|u| untrusted(&u))?;
+    let bundle = TrustedBundle::read(path, trust)?;
     Ok(Engine::builder().bundled(&bundle).bundle(bundle))
 }
 
@@ -61,14 +60,6 @@ pub(super) fn builder(path: &Path, trust: &Trust) -> Result<EngineBuilder, Error
 pub(super) fn untrusted(why: &Untrusted) -> Diagnostic {
     Diagnostic::new(Code::Untrusted, format!("the bundle cannot be used: {why}"))
         .help("sign it with `routefuse bundle build --sign`, or trust its signer's public key")
-}
-
-fn unreadable(trouble: &Trouble) -> Diagnostic {
-    match trouble {
-        Trouble::Io { .. } => Diagnostic::new(Code::CannotRead, trouble.to_string()),
-        _ => Diagnostic::new(Code::BadBundle, format!("the bundle cannot be used: {trouble}"))
-            .help("build it anew with `routefuse bundle build`"),
-    }
 }
 
 /// See [`Engine::plan_for`].
