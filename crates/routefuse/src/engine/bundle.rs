@@ -7,7 +7,7 @@ use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Code, Diagnostic, Verified};
-use routefuse_runtime::{BundledGraph, Malformed, Plan, Trust, TrustedBundle, Untrusted};
+use routefuse_runtime::{BundledGraph, Malformed, Plan, Trust, TrustedBundle};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,7 +57,8 @@ pub(super) fn builder(path: &Path, trust: &Trust) -> Result<EngineBuilder, Error
 }
 
 /// `RF0814` for a bundle.
-pub(super) fn untrusted(why: &Untrusted) -> Diagnostic {
+#[cfg(feature = "signatures")]
+pub(super) fn untrusted(why: &routefuse_runtime::Untrusted) -> Diagnostic {
     Diagnostic::new(Code::Untrusted, format!("the bundle cannot be used: {why}"))
         .help("sign it with `routefuse bundle build --sign`, or trust its signer's public key")
 }
