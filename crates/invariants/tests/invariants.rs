@@ -15,7 +15,8 @@ fn none(wrong: Vec<String>, right: &str) {
     assert!(wrong.is_empty(), "\n{}\n{right}\n", wrong.join("\n"));
 }
 
-/// `ir` knows nobody; `passes`, `codegen` and `runtime` know `ir`; the facade joins them; programs and benches know the facade.
+/// `ir` knows nobody; `passes`, `codegen` and `runtime` know `ir`; the facade joins them; programs, bindings and benches know the
+/// facade, and bindings what they share.
 /// Test crates may know all.
 #[test]
 fn dependencies_point_one_way() {
@@ -30,8 +31,9 @@ fn dependencies_point_one_way() {
         ("routefuse-cli", &["routefuse", "routefuse-report"]),
         ("routefuse-bench", &["routefuse"]),
         ("routefuse-book", &[]),
-        ("routefuse-c", &["routefuse"]),
-        ("routefuse-python", &["routefuse"]),
+        ("routefuse-dlpack", &["routefuse"]),
+        ("routefuse-c", &["routefuse", "routefuse-dlpack"]),
+        ("routefuse-python", &["routefuse", "routefuse-dlpack"]),
         ("routefuse-allocations", &[]),
         ("routefuse-generate", &["routefuse-ir"]),
         ("routefuse-invariants", &[]),

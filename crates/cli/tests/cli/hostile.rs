@@ -364,7 +364,7 @@ fn r10_inputs_are_read_up_to_their_limit() {
         routefuse(&["bundle", verb, "/dev/zero"]).fails(1, &["RF0811", "is no file: it is a device"]);
         routefuse(&["bundle", verb, &at("pipe")]).fails(1, &["RF0811", "is no file: it is a pipe"]);
     }
-    routefuse(&["bundle", "verify", &at("none"), "--public-key", "/dev/zero"]).fails(1, &["RF07"]);
+    routefuse(&["bundle", "verify", &at("none"), "--public-key", "/dev/zero"]).fails(1, &["RF0814", "it is a device"]);
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     // Of a large file of tensors, one is read.
     let ids: Vec<u8> = npy_i32(&[2, 8], &[7; 16]).split_off(128);
