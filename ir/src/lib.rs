@@ -49,6 +49,7 @@ pub mod diag;
 pub mod dim;
 pub mod dtype;
 pub mod eval;
+pub mod formula;
 #[cfg(feature = "graphs")]
 pub mod graph;
 pub mod infer;

@@ -1,11 +1,14 @@
 //! A graph cut into kernels: what a plan runs.
 
 use crate::diag::Diagnostics;
-use crate::dim::SymbolId;
+use crate::dim::{self, SymbolId};
+use crate::formula::Count;
 #[cfg(feature = "graphs")]
 use crate::graph::Graph;
 use crate::kernel::Kernel;
+use crate::kernel::abi::{self, Slot};
 use crate::layout::{Alias, Layout};
+use crate::target::Target;
 use crate::tensor_type::TensorType;
 use crate::verify::Verified;
 
@@ -54,6 +57,72 @@ pub struct Step {
     /// One for each of its symbols: the program's.
     pub symbols: Vec<SymbolId>,
 }
+
+/// What a slot of a step's kernel holds at a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The address of a buffer.
+    Address(Buffer),
+    /// The stride of a dim of an input or an output, in elements.
+    Stride(Buffer, u32),
+    /// Known beforehand: the stride of a dim of a buffer of the workspace, in elements.
+    Fixed(u64),
+    /// The extent of a symbol of the program.
+    Extent(SymbolId),
+}
+
+impl Step {
+    /// What each slot of its kernel holds, in the order of [`abi::slots`]. `None` if the step names what the program does not have.
+    pub fn sources(&self, program: &Program, target: Target) -> Option<Vec<Source>> {
+        let symbol = |s: SymbolId| self.symbols.get(s.0 as usize).filter(|s| (s.0 as usize) < program.symbols.len());
+        if self.buffers.len() != self.kernel.params.len() || !self.buffers.iter().all(|b| program.has(*b)) {
+            return None;
+        }
+        let source = |slot: Slot| {
+            Some(match slot {
+                Slot::Pointer(p) => Source::Address(self.buffers[p.0 as usize]),
+                Slot::Stride(p, dim) => match self.buffers[p.0 as usize] {
+                    // Row-major, without gaps.
+                    Buffer::Intermediate(_) => {
+                        Source::Fixed(dim::const_product(self.kernel.param(p).ty.shape.get(dim as usize + 1..)?)?)
+                    }
+                    port => Source::Stride(port, dim),
+                },
+                Slot::Extent(s) => Source::Extent(*symbol(s)?),
+            })
+        };
+        abi::slots(&self.kernel, target).into_iter().map(source).collect()
+    }
+
+    /// The program's symbol that counts its rows; none for one row.
+    pub fn rows(&self) -> Option<SymbolId> {
+        self.kernel.rows.map(|s| self.symbols[s.0 as usize])
+    }
+
+    /// Whether each stride of rows that is known beforehand is a multiple of 16 bytes, so that code which assumes that may run.
+    pub fn fixed_strides_are_aligned(&self, target: Target) -> bool {
+        abi::slots(&self.kernel, target).iter().all(|slot| match *slot {
+            Slot::Stride(p, 0) if matches!(self.buffers[p.0 as usize], Buffer::Intermediate(_)) => {
+                let ty = &self.kernel.param(p).ty;
+                let stride = dim::const_product(ty.shape.get(1..).unwrap_or_default()).unwrap_or(1);
+                stride.wrapping_mul(ty.dtype.size()).is_multiple_of(16)
+            }
+            _ => true,
+        })
+    }
+
+    /// If all that it stores are guarded outputs: which. It has nothing to do when each of them is its input's view.
+    pub fn guarded_outputs(&self, program: &Program) -> Option<Vec<usize>> {
+        let guarded = self.kernel.stores.iter().map(|store| match self.buffers[store.param.0 as usize] {
+            Buffer::Output(o) if matches!(program.outputs[o].alias, Alias::Guarded(_)) => Some(o),
+            _ => None,
+        });
+        guarded.collect()
+    }
+}
+
+/// What the address of a workspace, and of each buffer in it, is a multiple of, in bytes.
+pub const WORKSPACE_ALIGN: usize = 64;
 
 /// Kernels in the order in which they run. Outputs without elements have no store.
 #[derive(Clone, Debug)]
@@ -109,6 +178,30 @@ impl Program {
             Buffer::Intermediate(i) => self.intermediates[i].ty.clone(),
             Buffer::ErrorWord => TensorType::scalar(crate::DType::U32),
         }
+    }
+
+    /// Whether it has the buffer.
+    pub fn has(&self, buffer: Buffer) -> bool {
+        match buffer {
+            Buffer::Input(i) => i < self.inputs.len(),
+            Buffer::Output(o) => o < self.outputs.len(),
+            Buffer::Intermediate(i) => i < self.intermediates.len(),
+            Buffer::ErrorWord => self.has_trap,
+        }
+    }
+
+    /// Lays out the buffers of the workspace, one after the other: `each` has the offset and the size of one, in bytes. Gives the
+    /// bytes of all of them. `None` past 63 bits.
+    pub fn lay_out<C: Count>(&self, extent: impl Fn(SymbolId) -> C, mut each: impl FnMut(C, C)) -> Option<C> {
+        let align = WORKSPACE_ALIGN as u64;
+        let mut end = C::number(0);
+        for i in &self.intermediates {
+            let rows = i.ty.row_symbol().map_or(C::number(1), &extent);
+            let bytes = rows.times(i.ty.row_elements()?)?.times(i.ty.dtype.size())?;
+            each(end.clone(), bytes.clone());
+            end = end.plus(bytes.divided_up(align).times(align)?)?;
+        }
+        Some(end)
     }
 
     /// Verifies every kernel again: after a pass, in tests.

@@ -53,5 +53,12 @@ pub(crate) fn strides(param: &Param) -> u32 {
     }
 }
 
+/// Elements that 32-bit indices reach, with room for the threads past the end and for a grid's stride of rows: what a variant
+/// that is [`narrow`](super::schedule::Variant::narrow) assumes of every tensor, and of the rows.
+pub const NARROW_ELEMENTS: u64 = (1 << 31) - (1 << 20);
+
+/// Bytes of shared memory that a launch asks for. Kernels have theirs in the code.
+pub const DYNAMIC_SHARED_BYTES: u32 = 0;
+
 /// The symbol of a host artifact's entry point, and of a device artifact's kernel.
 pub const ENTRY: &str = "routefuse_kernel";

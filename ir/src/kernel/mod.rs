@@ -33,6 +33,7 @@ pub use ids::{ParamId, ValueId};
 pub use value::{Bounds, ColumnMap, RowOp, RowValue, Space, Term, Value, ValueKind};
 
 use crate::dim::SymbolId;
+use crate::infer::MAX_ITEMS;
 use crate::layout::Layout;
 use crate::tensor_type::TensorType;
 
@@ -158,6 +159,12 @@ impl Kernel {
     /// Whether rows have to be done one after the other, by one who has all of them: a value depends on earlier rows.
     pub fn is_ordered(&self) -> bool {
         self.values.iter().any(|v| v.kind.row_value().is_some_and(|row| row.op.crosses_rows()))
+    }
+
+    /// The most rows of a launch, where its rows are done in order: no rank is more than an `i32` holds.
+    pub fn most_rows(&self) -> Option<u64> {
+        let ranked = self.values.iter().filter_map(|v| v.kind.row_value()).filter(|row| row.op.crosses_rows());
+        Some(MAX_ITEMS / ranked.map(|row| row.width).max()?)
     }
 
     /// The error word, if a gather traps.

@@ -1,10 +1,8 @@
 //! Memory between the kernels of one launch.
 
+pub use routefuse_ir::program::WORKSPACE_ALIGN;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-
-/// What a workspace's address is a multiple of, in bytes.
-pub const WORKSPACE_ALIGN: usize = 64;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]

@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::plan::bind::quick::PARAMETERS;
 use crate::plan::bind::slots::StepSlots;
 use crate::plan::bind::{Bound, SLOTS, Span, room};
-use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::kernel::schedule::{MOST_BLOCKS, Scheduled, Variant};
 use routefuse_ir::{Code, Diagnostic};
 use std::ffi::c_void;
 use std::fmt;
@@ -256,12 +256,10 @@ impl<D: Driver> GpuPlan<D> {
         let Some(found) = found else { return Err(self.no_such_variant(scheduled, launch, aligned, narrow)) };
         let (variant, cell) = &loaded.variants[found];
         let Some(kernel) = cell.get() else { return Err(self.not_loaded(scheduled, *variant)) };
-        let Some(blocks) = scheduled.schedule.blocks(rows, *variant) else {
+        let blocks = scheduled.schedule.grid(rows, *variant, || u64::from(kernel.resident));
+        let Some(blocks) = blocks.filter(|&blocks| blocks <= MOST_BLOCKS) else {
             return Err(too_many(scheduled, rows, "2^31 - 1 blocks"));
         };
-        // A grid that strides over the rows is best as large as what is resident at once, and no larger.
-        let persistent = scheduled.schedule.shape(*variant).is_some_and(|s| s.persistent);
-        let blocks = if persistent { blocks.min(u64::from(kernel.resident)) } else { blocks };
         if too_many_threads::<D>(blocks as u32, scheduled.schedule.threads(*variant)) {
             return Err(too_many(scheduled, rows, &format!("{} threads", D::MOST_THREADS)));
         }

@@ -8,7 +8,7 @@ use crate::plan::bind::quick::Quick;
 use crate::plan::{Plan, Progress};
 use rayon::ThreadPool;
 use routefuse_ir::artifact::Artifact;
-use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Selecting, Variant};
+use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 use routefuse_ir::{Code, Diagnostic, Verified};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,14 +51,6 @@ pub(super) struct LoadedStep<D: Driver> {
     pub(super) variants: Box<[LoadedVariant<D>]>,
 }
 
-/// The most blocks for each multiprocessor with which a launch is quicker as a programmatic dependent. Blocks that come early where
-/// there is no multiprocessor for each of them crowd on a few, and are late there: an H100 then takes up to a fifth longer than
-/// without. Where rows are few, the kernel in front lets them go near its end, and blocks are small.
-fn blocks_for_each(schedule: &Schedule, variant: Variant) -> u32 {
-    let of_few = schedule.shape(variant).is_some_and(|shape| shape.selecting == Selecting::InRegisters);
-    if of_few { 4 } else { 1 }
-}
-
 impl<D: Driver> GpuPlan<D> {
     /// The plan on this GPU. Nothing is loaded before [`GpuPlan::prepare`].
     ///
@@ -72,7 +64,7 @@ impl<D: Driver> GpuPlan<D> {
         }
         let multiprocessors = if plan.target().abilities().dependent_launch { driver.multiprocessors() } else { 0 };
         let step = |k: &Verified<Scheduled>| LoadedStep {
-            most_dependent: k.variants().iter().map(|v| blocks_for_each(&k.schedule, *v) * multiprocessors).collect(),
+            most_dependent: k.variants().iter().map(|v| most_dependent(&k.schedule, *v, multiprocessors)).collect(),
             variants: k.variants().iter().map(|v| (*v, OnceLock::new())).collect(),
         };
         let steps = plan.kernels().iter().map(step).collect();
@@ -262,6 +254,12 @@ impl<D: Driver> GpuPlan<D> {
         };
         Ok(self.plan.artifacts()?.into_iter().zip(kernels).map(artifact).collect())
     }
+}
+
+/// The most blocks that are launched as programmatic dependents, where a grid has as many.
+fn most_dependent(schedule: &Schedule, variant: Variant, multiprocessors: u32) -> u32 {
+    let most = schedule.most_dependent(variant, u64::from(multiprocessors));
+    most.and_then(|most| u32::try_from(most).ok()).unwrap_or(u32::MAX)
 }
 
 /// "kernel `post_chain` align16/i32", for errors.

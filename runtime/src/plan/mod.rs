@@ -11,7 +11,6 @@ pub use prepare::Progress;
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use routefuse_ir::artifact::Artifact;
-use routefuse_ir::infer::MAX_ITEMS;
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 use routefuse_ir::program::Program;
@@ -62,13 +61,8 @@ pub struct Plan {
 }
 
 /// How many rows each symbol of rows that are done in order may have: no rank is more than an `i32` holds.
-fn most_rows(program: &Program, steps: &[StepSlots]) -> Vec<(u32, u64)> {
-    let ordered = program.steps.iter().zip(steps).filter(|(_, slots)| slots.ordered);
-    let most = ordered.filter_map(|(step, slots)| {
-        let ranked = step.kernel.values.iter().filter_map(|v| v.kind.row_value()).filter(|row| row.op.crosses_rows());
-        Some((slots.rows?, MAX_ITEMS / ranked.map(|row| row.width).max()?))
-    });
-    most.collect()
+fn most_rows(program: &Program) -> Vec<(u32, u64)> {
+    program.steps.iter().filter_map(|step| Some((step.rows()?.0, step.kernel.most_rows()?))).collect()
 }
 
 impl Plan {
@@ -165,7 +159,7 @@ impl Plan {
         for (step, kernel) in steps.iter_mut().zip(&kernels) {
             step.scratch = kernel.scratch_bytes();
         }
-        let most_rows = most_rows(&program, &steps);
+        let most_rows = most_rows(&program);
         let (loaded, scratch) = (OnceLock::new(), OnceLock::new());
         Ok(Plan { kernels, ports, steps, shared, shared_count, most_rows, source, loaded, scratch, target, program })
     }

@@ -2,6 +2,7 @@
 //! over the vendor runs for each.
 
 mod cuda;
+mod formulas;
 mod hip;
 mod hip_only;
 mod launch;
@@ -28,6 +29,7 @@ macro_rules! for_both {
 }
 
 for_both! {
+    formulas::formulas_have_the_values_of_launches;
     launch::every_launch_is_one_call_with_the_right_parameters;
     launch::the_usual_launch_is_quick;
     launch::refusals_call_nothing;

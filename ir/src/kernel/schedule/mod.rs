@@ -31,6 +31,7 @@
 
 pub mod block_rows;
 pub mod code_size;
+mod grid;
 pub mod holdings;
 pub mod key_blocks;
 pub mod laid;
@@ -44,6 +45,7 @@ mod verify;
 
 use super::{Kernel, ValueId};
 use crate::target::TargetKind;
+pub use grid::{MOST_BLOCKS, MOST_HIP_THREADS, most_threads};
 pub use shape_text::{NoShape, shape_of, shapes_text};
 use std::fmt;
 
@@ -259,20 +261,10 @@ impl Schedule {
         self
     }
 
-    /// Blocks of a launch over this many rows; `None` if there are more than a grid takes (2³¹ − 1). A persistent shape may
-    /// be launched with fewer.
+    /// Blocks of a launch over this many rows; `None` if there are more than a grid takes ([`MOST_BLOCKS`]). A persistent shape may
+    /// be launched with fewer: see [`Schedule::grid`].
     pub fn blocks(&self, rows: u64, variant: Variant) -> Option<u64> {
-        let blocks = match self {
-            Schedule::Flat { threads, domains } => {
-                let most = domains.iter().map(|d| d.pieces(rows)).try_fold(0, |m, n| Some(n?.max(m)))?;
-                most.div_ceil(u64::from(*threads))
-            }
-            Schedule::Row { .. } => {
-                let shape = self.shape(variant)?;
-                rows.div_ceil(u64::from(shape.rows()))
-            }
-        };
-        Some(blocks).filter(|&b| b < 1 << 31)
+        self.grid(rows, variant, || u64::MAX).filter(|&blocks| blocks <= MOST_BLOCKS)
     }
 
     /// What compiled code may assume at launch, the most special first; the last of each shape assumes nothing else.

@@ -9,6 +9,8 @@ use cudarc::driver::sys::{self, CUlaunchAttributeID_enum, CUresult};
 use cudarc::driver::{CudaContext, DriverError};
 use routefuse_ir::Diagnostic;
 use routefuse_ir::artifact::CodeFormat;
+use routefuse_ir::kernel::abi;
+use routefuse_ir::kernel::schedule::most_threads;
 use routefuse_ir::target::{Target, TargetKind};
 use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;
@@ -70,7 +72,7 @@ unsafe impl Driver for Cuda {
     const TARGETS: TargetKind = TargetKind::Nvptx;
     const MACHINE_CODE: CodeFormat = CodeFormat::Cubin;
     const SOURCE: Option<CodeFormat> = Some(CodeFormat::Ptx);
-    const MOST_THREADS: u64 = u64::MAX;
+    const MOST_THREADS: u64 = most_threads(TargetKind::Nvptx);
 
     type Context = Context;
     type Stream = sys::CUstream;
@@ -166,7 +168,7 @@ unsafe impl Driver for Cuda {
             blockDimX: launch.threads,
             blockDimY: 1,
             blockDimZ: 1,
-            sharedMemBytes: 0,
+            sharedMemBytes: abi::DYNAMIC_SHARED_BYTES,
             hStream: launch.stream,
             attrs: attribute.as_mut_ptr(),
             numAttrs: u32::from(launch.dependent),

@@ -5,6 +5,8 @@ use super::library::{Runtime, Status};
 use crate::args::Device;
 use crate::gpu::{Driver, KernelLaunch, Suits};
 use routefuse_ir::artifact::CodeFormat;
+use routefuse_ir::kernel::abi;
+use routefuse_ir::kernel::schedule::most_threads;
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Code, Diagnostic};
 use std::ffi::{CStr, c_int, c_void};
@@ -75,7 +77,7 @@ impl Hip {
                 launch.threads,
                 1,
                 1,
-                0,
+                abi::DYNAMIC_SHARED_BYTES,
                 launch.stream,
                 parameters,
                 none,
@@ -103,8 +105,7 @@ unsafe impl Driver for Hip {
     const TARGETS: TargetKind = TargetKind::Amdgpu;
     const MACHINE_CODE: CodeFormat = CodeFormat::Hsaco;
     const SOURCE: Option<CodeFormat> = None;
-    /// `hipModuleLaunchKernel` takes fewer than 2³² threads in each dimension of a grid.
-    const MOST_THREADS: u64 = u32::MAX as u64;
+    const MOST_THREADS: u64 = most_threads(TargetKind::Amdgpu);
 
     type Context = Context;
     type Stream = RawStream;

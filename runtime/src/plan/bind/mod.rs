@@ -9,6 +9,7 @@ use super::Plan;
 use crate::args::{ABSENT, Args, Location, View, WORKSPACE_ALIGN};
 use overlap::{Bounds, overlap, same_view};
 use ports::Port;
+use routefuse_ir::kernel::abi::NARROW_ELEMENTS as NARROW;
 use routefuse_ir::program::Program;
 use routefuse_ir::{Alias, Code, Diagnostic};
 use slots::{Offsets, Source, StepSlots};
@@ -19,8 +20,6 @@ const PORTS: usize = 32;
 const SYMBOLS: usize = 8;
 /// Slots of one step that have room on the stack.
 pub(crate) const SLOTS: usize = 80;
-/// Elements that 32-bit indices reach, with room for the threads past the end and for a grid's stride of rows.
-const NARROW: u64 = (1 << 31) - (1 << 20);
 
 /// `n` elements, on the stack if there is room.
 #[inline]

@@ -314,7 +314,7 @@ impl QuickVariant {
             threads: scheduled.schedule.threads(variant),
             times,
             shift: per_block.trailing_zeros(),
-            persistent: scheduled.schedule.shape(variant).is_some_and(|s| s.persistent),
+            persistent: scheduled.schedule.is_persistent(variant),
         })
     }
 }

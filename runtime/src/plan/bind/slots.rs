@@ -1,11 +1,7 @@
 //! Where each 8-byte argument of a kernel comes from.
 
-use crate::args::WORKSPACE_ALIGN;
-use routefuse_ir::dim::SymbolId;
-use routefuse_ir::kernel::abi::{self, Slot};
-use routefuse_ir::program::{Buffer, Program, Step};
+use routefuse_ir::program::{self, Buffer, Program, Step};
 use routefuse_ir::target::Target;
-use routefuse_ir::{Alias, TensorType};
 use smallvec::SmallVec;
 
 /// Offsets of the intermediates in the workspace, in bytes.
@@ -50,55 +46,33 @@ impl StepSlots {
     pub(crate) fn new(step: &Step, program: &Program, target: Target) -> Option<StepSlots> {
         let (inputs, outputs) = (program.inputs.len(), program.outputs.len());
         let kernel = &*step.kernel;
-        let symbol = |s: SymbolId| step.symbols.get(s.0 as usize).map(|s| s.0);
-        if step.buffers.len() != kernel.params.len()
-            || step.symbols.iter().any(|s| s.0 as usize >= program.symbols.len())
-        {
-            return None;
-        }
         let port = |buffer: Buffer| match buffer {
-            Buffer::Input(i) => (i < inputs).then_some(Some(i as u32)),
-            Buffer::Output(i) => (i < outputs).then_some(Some((inputs + i) as u32)),
-            Buffer::Intermediate(i) => (i < program.intermediates.len()).then_some(None),
-            Buffer::ErrorWord => program.has_trap.then_some(Some((inputs + outputs) as u32)),
+            Buffer::Input(i) => Some(i as u32),
+            Buffer::Output(o) => Some((inputs + o) as u32),
+            Buffer::ErrorWord => Some((inputs + outputs) as u32),
+            Buffer::Intermediate(_) => None,
         };
-        let slots = abi::slots(kernel, target);
-        let sources = slots.iter().map(|slot| {
-            Some(match *slot {
-                Slot::Pointer(p) => match (port(step.buffers[p.0 as usize])?, step.buffers[p.0 as usize]) {
-                    (Some(port), _) => Source::Port(port),
-                    (None, Buffer::Intermediate(i)) => Source::Intermediate(i as u32),
-                    (None, _) => return None,
-                },
-                Slot::Stride(p, dim) => match port(step.buffers[p.0 as usize])? {
-                    Some(port) => Source::Stride(port, dim),
-                    None => Source::Fixed(gapless_stride(&kernel.param(p).ty, dim)?),
-                },
-                Slot::Extent(s) => Source::Extent(symbol(s)?),
+        let sources = step.sources(program, target)?.into_iter().map(|source| {
+            Some(match source {
+                program::Source::Address(Buffer::Intermediate(i)) => Source::Intermediate(i as u32),
+                program::Source::Address(buffer) => Source::Port(port(buffer)?),
+                program::Source::Stride(buffer, dim) => Source::Stride(port(buffer)?, dim),
+                program::Source::Fixed(stride) => Source::Fixed(stride),
+                program::Source::Extent(s) => Source::Extent(s.0),
             })
         });
         let sources = sources.collect::<Option<Box<[Source]>>>()?;
-        let aligned = |slot: &Slot, source: &Source| match (slot, source) {
-            (Slot::Stride(p, 0), Source::Fixed(stride)) => {
-                stride.wrapping_mul(kernel.param(*p).ty.dtype.size()).is_multiple_of(16)
-            }
-            _ => true,
-        };
-        let fixed_aligned = slots.iter().zip(&sources).all(|(slot, source)| aligned(slot, source));
+        let fixed_aligned = step.fixed_strides_are_aligned(target);
         let row_bytes = kernel
             .params
             .iter()
             .filter(|p| kernel.rows.is_some() && p.ty.row_symbol() == kernel.rows)
             .map(|p| p.ty.row_elements().unwrap_or(0).saturating_mul(p.ty.dtype.size()))
             .fold(0, u64::saturating_add);
-        let guarded = kernel.stores.iter().try_fold(0u64, |bits, store| match step.buffers[store.param.0 as usize] {
-            Buffer::Output(o) if o < 64 && matches!(program.outputs[o].alias, Alias::Guarded(_)) => Some(bits | 1 << o),
-            _ => None,
-        });
-        let rows = match kernel.rows {
-            Some(s) => Some(symbol(s)?),
-            None => None,
-        };
+        // One bit an output, of as many as there are bits.
+        let guarded = step.guarded_outputs(program).filter(|outputs| outputs.iter().all(|&o| o < 64));
+        let guarded = guarded.map(|outputs| outputs.iter().fold(0u64, |bits, o| bits | 1 << o));
+        let rows = step.rows().map(|s| s.0);
         Some(StepSlots { sources, rows, row_bytes, fixed_aligned, guarded, ordered: kernel.is_ordered(), scratch: 0 })
     }
 
@@ -108,22 +82,7 @@ impl StepSlots {
     }
 }
 
-/// The stride of a dim of a row-major tensor without gaps.
-fn gapless_stride(ty: &TensorType, dim: u32) -> Option<u64> {
-    routefuse_ir::dim::const_product(ty.shape.get(dim as usize + 1..)?)
-}
-
 /// Lays out the intermediates and gives the workspace's bytes; `None` past 63 bits.
 pub(crate) fn workspace(program: &Program, extents: &[u64], offsets: &mut Offsets) -> Option<u64> {
-    let mut end = 0u64;
-    for i in &program.intermediates {
-        offsets.push(end);
-        let rows = i.ty.row_symbol().map_or(1, |s| extents[s.0 as usize]);
-        let bytes = rows.checked_mul(i.ty.row_elements()?)?.checked_mul(i.ty.dtype.size())?;
-        end = end.checked_add(bytes)?.checked_next_multiple_of(WORKSPACE_ALIGN as u64)?;
-        if end > i64::MAX as u64 {
-            return None;
-        }
-    }
-    Some(end)
+    program.lay_out(|symbol| extents[symbol.0 as usize], |offset, _| offsets.push(offset))
 }

@@ -1,0 +1,52 @@
+//! What a launch of a kernel is on a GPU: how many blocks, as numbers and as [formulas](crate::formula).
+
+use super::{Schedule, Selecting, Variant};
+use crate::formula::Count;
+use crate::target::TargetKind;
+
+/// The most blocks of a grid.
+pub const MOST_BLOCKS: u64 = 2_147_483_647;
+
+/// The most threads of a launch by HIP: `hipModuleLaunchKernel` takes fewer than 2³² in each dimension of a grid.
+pub const MOST_HIP_THREADS: u64 = u32::MAX as u64;
+
+/// The most threads of a launch, of all blocks together; `u64::MAX` where only the number of blocks has a limit.
+pub const fn most_threads(kind: TargetKind) -> u64 {
+    match kind {
+        TargetKind::Amdgpu => MOST_HIP_THREADS,
+        TargetKind::Host | TargetKind::Nvptx => u64::MAX,
+    }
+}
+
+impl Schedule {
+    /// Blocks of a launch over this many rows, more than none. `resident` is how many the GPU has at once, which bounds the grid of
+    /// a [persistent](super::RowShape::persistent) shape. `None` if the numbers do not fit 63 bits.
+    pub fn grid<C: Count>(&self, rows: C, variant: Variant, resident: impl FnOnce() -> C) -> Option<C> {
+        let (times, per_block) = self.blocks_of_rows(variant)?;
+        let blocks = rows.times(times)?.divided_up(per_block);
+        Some(if self.is_persistent(variant) { blocks.at_most(resident()) } else { blocks })
+    }
+
+    /// A grid strides over the rows: it is best as large as what is resident at once, and no larger.
+    pub fn is_persistent(&self, variant: Variant) -> bool {
+        self.shape(variant).is_some_and(|shape| shape.persistent)
+    }
+
+    /// The most blocks of a launch that is quicker as a programmatic dependent, on a GPU with so many multiprocessors. Blocks that
+    /// come early where there is no multiprocessor for each of them crowd on a few, and are late there: an H100 then takes up to a
+    /// fifth longer than without. Where rows are few, the kernel in front lets them go near its end, and blocks are small.
+    ///
+    /// `None` past 63 bits.
+    pub fn most_dependent<C: Count>(&self, variant: Variant, multiprocessors: C) -> Option<C> {
+        let of_few = self.shape(variant).is_some_and(|shape| shape.selecting == Selecting::InRegisters);
+        multiprocessors.times(if of_few { 4 } else { 1 })
+    }
+
+    /// The rows of the launches that take a shape, by its number: at least, and at most. No launch has none.
+    pub fn rows_of_shape(&self, number: u8) -> (u64, Option<u64>) {
+        let number = usize::from(number);
+        let shapes = self.shapes();
+        let before = shapes[..number.min(shapes.len())].iter().filter_map(|s| s.most_rows).max();
+        (before.map_or(1, |most| most + 1), shapes.get(number).and_then(|s| s.most_rows))
+    }
+}
