@@ -48,6 +48,12 @@ fn link(target: &str) {
             let notes = run(Command::new(&readelf).arg("--notes"));
             let threads = format!(".max_flat_workgroup_size: {}", artifact.schedule.threads(artifact.variant));
             assert!(notes.contains(&threads), "{name}: {notes}");
+            // The kernarg segment is the slots and nothing else, as programs are told that launch by themselves.
+            let words = notes.split_whitespace().collect::<Vec<_>>().join(" ");
+            let has = |text: String| assert!(words.contains(&text), "{name}: no {text} in {notes}");
+            has(format!(".kernarg_segment_size: {} ", 8 * artifact.slots.len()));
+            (0..artifact.slots.len()).for_each(|slot| has(format!(".offset: {} .size: 8 ", 8 * slot)));
+            assert!(!notes.contains("hidden_"), "{name}: {notes}");
             let version = if target.info().processors.is_empty() { 3 } else { 4 };
             assert!(
                 header.lines().any(|l| l.split_whitespace().eq(["ABI", "Version:", &format!("{version}")])),

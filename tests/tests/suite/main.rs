@@ -15,6 +15,7 @@ mod error_pages;
 mod gpu;
 mod hip;
 mod hsaco;
+mod manifest;
 mod models;
 mod models_amd;
 mod models_ptx;

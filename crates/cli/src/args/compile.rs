@@ -12,7 +12,7 @@ pub struct Compile {
     /// A target, or several: `--target host,sm_90 --target gfx942`.
     #[arg(long, value_delimiter = ',', default_value = "host")]
     pub target: Vec<String>,
-    /// The folder that code and metadata are written to.
+    /// The folder that code is written to, and manifest.json, which says how to launch it.
     ///
     /// It is made if need be. With --export, it is the file.
     #[arg(short, long, value_name = "PATH")]
@@ -24,7 +24,7 @@ pub struct Compile {
     pub export: Option<ExportForm>,
     /// Write over files that are there, whatever they are.
     ///
-    /// Former ones of the same are written over without.
+    /// Those that a former compile of the same graph wrote are written over without.
     #[arg(long)]
     pub force: bool,
     /// Print where the time went.

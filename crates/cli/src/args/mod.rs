@@ -146,7 +146,7 @@ pub enum Command {
     /// List the targets that code can be compiled for.
     #[command(after_help = "Example: routefuse targets --json")]
     Targets(Json),
-    /// Compile a graph for some targets, and write code and metadata.
+    /// Compile a graph for some targets, and write code and manifest.
     #[command(after_help = "Example: routefuse compile examples/c_pack.route --target sm_90 -o out")]
     Compile(Compile),
     /// Run a graph on this machine, or on a GPU of it.

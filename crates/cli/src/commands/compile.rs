@@ -10,18 +10,22 @@ use crate::output;
 use crate::progress::{self, Bar};
 use crate::source;
 use routefuse::diag::{Code, Diagnostic};
-use routefuse::inspect::{self, Module};
+use routefuse::inspect::{self, Module, Stages, TargetFiles};
+use routefuse::ir::Artifact;
 use routefuse::{Engine, Graph, Options, Target, Verified};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+/// The file that says how the code is launched.
+const MANIFEST: &str = "manifest.json";
+
 /// One compiled variant of one kernel for one target.
 struct Compiled {
     stem: String,
-    code: (String, Vec<u8>),
-    metadata: (String, Vec<u8>),
+    file: String,
+    artifact: Artifact,
     phases: Vec<(&'static str, Duration)>,
 }
 
@@ -34,19 +38,25 @@ pub fn run(a: &Compile) -> Result<(), Failure> {
     if let Some(form) = a.export {
         return export(a, form, &graph, (&engine, &options), &targets);
     }
-    let all = progress::compiling(|bar| compile(&graph, (&engine, &options), &targets, bar))?;
+    let stages = targets.iter().map(|t| engine.stages(&graph, t, &options)).collect::<Result<Vec<_>, _>>()?;
+    let all = progress::compiling(|bar| compile(&graph, &targets, &stages, bar))?;
+    let manifest = manifest(&engine, &stages, &all)?;
     atomic_file::make_folder(&a.out)?;
-    let files = all.iter().flat_map(|c| [&c.code, &c.metadata]);
-    let files: Vec<_> = files.map(|(name, bytes)| (a.out.join(name), bytes.clone())).collect();
+    let mut files: Vec<_> = all.iter().map(|c| (a.out.join(&c.file), c.artifact.code.clone())).collect();
+    // Last, so that what it names is there.
+    files.push((a.out.join(MANIFEST), format!("{manifest}\n").into_bytes()));
+    let former = former(&a.out.join(MANIFEST), &graph.name);
+    let is_former =
+        |path: &Path| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| former.iter().any(|f| f == n));
     atomic_file::write_all(&files, Over::forced(a.force, Over::Former(&is_former)))?;
     let mut out = output::stdout(a.json);
     if a.json {
         let list: Vec<_> = all.iter().map(|c| machine(a, c)).collect();
-        writeln!(out, "{:#}", json!({ "graph": graph.name, "artifacts": list }))?;
+        writeln!(out, "{:#}", json!({ "graph": graph.name, "manifest": a.out.join(MANIFEST), "artifacts": list }))?;
         return Ok(());
     }
-    for (name, bytes) in all.iter().flat_map(|c| [&c.code, &c.metadata]) {
-        writeln!(out, "{} ({} bytes)", a.out.join(name).display(), bytes.len())?;
+    for (path, bytes) in &files {
+        writeln!(out, "{} ({} bytes)", path.display(), bytes.len())?;
     }
     if a.timings {
         writeln!(out)?;
@@ -87,54 +97,61 @@ fn export(
 /// Every variant of every kernel for these targets.
 fn compile(
     graph: &Verified<Graph>,
-    (engine, options): (&Engine, &Options),
     targets: &[Target],
+    stages: &[Stages],
     bar: &Bar,
 ) -> Result<Vec<Compiled>, Failure> {
-    let stages = targets.iter().map(|target| engine.stages(graph, target, options)).collect::<Result<Vec<_>, _>>()?;
     let total = stages.iter().flat_map(|s| &s.kernels).map(|k| k.variants().len()).sum();
     let mut all = Vec::with_capacity(total);
-    for (target, stages) in targets.iter().zip(&stages) {
+    for (target, stages) in targets.iter().zip(stages) {
         for (n, kernel) in stages.kernels.iter().enumerate() {
             for &variant in kernel.variants() {
                 bar.show(all.len(), total, &kernel.kernel.name);
                 let code = inspect::compile_until(kernel, variant, interrupt::cancel())?;
-                let metadata = engine.metadata(kernel, &code.artifact)?;
                 let number = if stages.kernels.len() > 1 { format!(".{n}") } else { String::new() };
                 let rest = format!("{number}.{target}.{}", variant.to_string().replace('/', "-"));
                 let stem = file_name(&graph.name, &rest)?;
                 // The passes before code generation run once for all kernels and variants of a target.
                 let mut phases = vec![("front", if n == 0 { stages.time } else { Duration::ZERO })];
                 phases.extend(code.timings);
-                all.push(Compiled {
-                    code: (format!("{stem}.{}", code.artifact.format.extension()), code.artifact.code),
-                    metadata: (format!("{stem}.json"), format!("{metadata}\n").into_bytes()),
-                    stem,
-                    phases,
-                });
+                let file = format!("{stem}.{}", code.artifact.format.extension());
+                all.push(Compiled { stem, file, artifact: code.artifact, phases });
             }
         }
     }
     Ok(all)
 }
 
-/// Whether a file is code or metadata that was compiled before: then the metadata beside it says so.
-fn is_former(path: &Path) -> bool {
-    const MOST: u64 = 1 << 20;
-    let metadata = input_file::read(&path.with_extension("json"), MOST).ok();
-    let metadata: Option<Value> = metadata.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    metadata.is_some_and(|m| {
-        ["format", "key", "kernel", "entry", "params", "slots"].iter().all(|field| m.get(*field).is_some())
-    })
+/// How all of it is launched.
+fn manifest(engine: &Engine, stages: &[Stages], all: &[Compiled]) -> Result<String, Failure> {
+    let mut files = all.iter().map(|c| (c.file.clone(), &c.artifact));
+    let targets = stages.iter().map(|stages| {
+        let count = stages.kernels.iter().map(|k| k.variants().len()).sum();
+        TargetFiles { stages, files: files.by_ref().take(count).collect() }
+    });
+    Ok(engine.manifest(&targets.collect::<Vec<_>>())?)
+}
+
+/// The files that were compiled before of a graph of this name, the manifest among them: as that says. None if it is of another
+/// graph, or of nothing that was compiled.
+fn former(manifest: &Path, graph: &str) -> Vec<String> {
+    const MOST: u64 = 16 << 20;
+    let Ok(bytes) = input_file::read(manifest, MOST) else { return vec![] };
+    let Ok(manifest) = serde_json::from_slice::<Value>(&bytes) else { return vec![] };
+    if manifest["manifest"].is_null() || manifest["graph"] != graph {
+        return vec![];
+    }
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let kernels = list(&manifest["targets"]).into_iter().flat_map(|target| list(&target["kernels"]));
+    let variants = kernels.flat_map(|kernel| list(&kernel["variants"]));
+    let files = variants.filter_map(|variant| variant["file"].as_str().map(str::to_owned));
+    files.chain([MANIFEST.to_owned()]).collect()
 }
 
 fn machine(a: &Compile, c: &Compiled) -> Value {
     let mut ms: Map<String, Value> = c.phases.iter().map(|(p, t)| ((*p).to_owned(), milliseconds(*t).into())).collect();
     ms.insert("total".to_owned(), c.phases.iter().map(|p| milliseconds(p.1)).sum::<f64>().into());
-    json!({
-        "name": c.stem, "code": a.out.join(&c.code.0), "code_bytes": c.code.1.len(),
-        "metadata": a.out.join(&c.metadata.0), "ms": ms,
-    })
+    json!({ "name": c.stem, "code": a.out.join(&c.file), "code_bytes": c.artifact.code.len(), "ms": ms })
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -1,11 +1,12 @@
 //! `compile`.
 
 use crate::program::{example, folder, names, routefuse};
+use crate::schema;
 use serde_json::Value;
 use std::fs;
 
 #[test]
-fn code_and_metadata_for_three_targets() {
+fn code_and_manifest_for_three_targets() {
     let temporary = folder();
     let out = temporary.path().join("made/here");
     let (path, to) = (example("e_post_chain"), out.display().to_string());
@@ -13,45 +14,68 @@ fn code_and_metadata_for_three_targets() {
         routefuse(&["compile", &path, "--target", "host,sm_90", "--target", "gfx942", "-o", &to, "--timings"]).ok();
     let names = names(&out);
     let count = |end: &str| names.iter().filter(|n| n.ends_with(end)).count();
-    assert_eq!((count(".so"), count(".ptx"), count(".hsaco"), count(".json")), (1, 4, 4, 9), "{names:?}");
+    assert_eq!((count(".so"), count(".ptx"), count(".hsaco"), count(".json")), (1, 4, 4, 1), "{names:?}");
     assert!(names.iter().all(|n| text.contains(n.as_str())), "{text}");
     for phase in ["front", "setup", "build", "passes", "translate", "optimise", "emit", "link", "total"] {
         assert!(text.contains(&format!(" {phase}")), "{phase} in\n{text}");
     }
-    for name in names.iter().filter(|n| n.ends_with(".json")) {
-        let metadata: Value = serde_json::from_slice(&fs::read(out.join(name)).unwrap()).unwrap();
-        let extension = match metadata["code"]["format"].as_str().unwrap() {
-            "shared_object" => "so",
-            other => other,
-        };
-        let code = fs::read(out.join(name.replace(".json", &format!(".{extension}")))).unwrap();
-        let magic: &[u8] = if extension == "ptx" { b"//" } else { b"\x7fELF" };
-        assert!(code.starts_with(magic), "{name}");
-        assert_eq!(metadata["code"]["bytes"], code.len());
-        assert_eq!((&metadata["format"], &metadata["entry"]), (&2.into(), &"routefuse_kernel".into()));
-        assert!(name.contains(metadata["target"].as_str().unwrap()));
-        let key = metadata["key"].as_str().unwrap();
-        assert!(key.len() == 64 && key.bytes().all(|b| b.is_ascii_hexdigit()), "{key}");
-        check_params(&metadata);
+    let manifest: Value = serde_json::from_slice(&fs::read(out.join("manifest.json")).unwrap()).unwrap();
+    schema::holds_of("manifest", &manifest, "the manifest of three targets");
+    assert_eq!((&manifest["graph"], &manifest["symbols"]), (&"post_chain".into(), &serde_json::json!(["T"])));
+    assert!(manifest["compiler"].as_str().unwrap().contains("llvm 22."));
+    check_arguments(&manifest["arguments"]);
+    let targets = manifest["targets"].as_array().unwrap();
+    let of = |field: &str| targets.iter().map(|t| t[field].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!((of("target"), of("machine")), (vec!["host", "sm_90", "gfx942"], vec!["host", "cuda", "hip"]));
+    let mut files = vec![];
+    for target in targets {
+        let [kernel] = &target["kernels"].as_array().unwrap()[..] else { panic!("one kernel: {target}") };
+        // One pointer an argument, and the extent of T: first where a wave finds its first arguments in registers.
+        let slots = kernel["slots"].as_array().unwrap();
+        assert_eq!((slots.len(), &kernel["slot_bytes"]), (9, &72.into()), "{kernel:#}");
+        let extent = if target["target"] == "gfx942" { 0 } else { 8 };
+        assert_eq!(slots[extent], serde_json::json!({ "kind": "extent", "symbol": "T" }));
+        for variant in kernel["variants"].as_array().unwrap() {
+            let name = variant["file"].as_str().unwrap();
+            let code = fs::read(out.join(name)).unwrap();
+            let magic: &[u8] = if name.ends_with(".ptx") { b"//" } else { b"\x7fELF" };
+            assert!(code.starts_with(magic), "{name}");
+            assert!(name.contains(target["target"].as_str().unwrap()));
+            assert_eq!((&variant["bytes"], &variant["entry"]), (&code.len().into(), &"routefuse_kernel".into()));
+            let key = variant["key"].as_str().unwrap();
+            assert!(key.len() == 64 && key.bytes().all(|b| b.is_ascii_hexdigit()), "{key}");
+            files.push(name.to_owned());
+        }
     }
+    files.push("manifest.json".to_owned());
+    files.sort();
+    assert_eq!(files, names, "every file is named once");
 }
 
-fn check_params(metadata: &Value) {
-    let params = metadata["params"].as_array().unwrap();
+fn check_arguments(arguments: &Value) {
+    let arguments = arguments.as_array().unwrap();
     let named =
-        |name: &str| params.iter().find(|p| p["name"] == name).unwrap_or_else(|| panic!("{name} in {metadata:#}"));
-    assert_eq!(params.len(), 8, "{metadata:#}");
+        |name: &str| arguments.iter().find(|p| p["name"] == name).unwrap_or_else(|| panic!("{name} in {arguments:#?}"));
+    assert_eq!(arguments.len(), 8, "{arguments:#?}");
     assert_eq!((&named("ids")["role"], &named("ids")["dtype"]), (&"input".into(), &"i32".into()));
     assert_eq!(named("ids")["shape"], serde_json::json!(["T", 8]));
     assert_eq!((&named("packed")["role"], &named("packed")["layout"]), (&"output".into(), &"contiguous".into()));
-    // One pointer a parameter, and the extent of T: first where a wave finds its first arguments in registers.
-    let slots = metadata["slots"].as_array().unwrap();
-    assert_eq!(slots.len(), 9, "{metadata:#}");
-    let extent = if metadata["target"] == "gfx942" { 0 } else { 8 };
-    assert_eq!(slots[extent], serde_json::json!({ "extent": "T" }));
-    assert_eq!((&metadata["rows"], &metadata["schedule"]["kind"]), (&"T".into(), &"flat".into()));
-    assert!(metadata["grid"].as_str().unwrap().starts_with("blocks = "));
-    assert!(metadata["compiler"].as_str().unwrap().contains("llvm 22."));
+}
+
+/// One folder has the code of one graph.
+#[test]
+fn a_manifest_of_another_graph_is_not_written_over() {
+    let temporary = folder();
+    let to = temporary.path().display().to_string();
+    let compile = |graph: &str, more: &[&str]| {
+        routefuse(&[&["compile", &example(graph), "--target", "sm_90", "-o", &to], more].concat())
+    };
+    compile("c_pack", &[]).ok();
+    let before = names(temporary.path());
+    compile("d_head_gate", &[]).fails(1, &["RF0702", "manifest.json` is there already", "--force"]);
+    assert_eq!(names(temporary.path()), before, "nothing is written");
+    compile("c_pack", &["--unfused"]).ok();
+    compile("d_head_gate", &["--force"]).ok();
 }
 
 #[test]
@@ -63,7 +87,7 @@ fn json_lists_what_was_written() {
     assert_eq!((artifacts.len(), names(temporary.path()).len()), (1, 2));
     let code = fs::metadata(artifacts[0]["code"].as_str().unwrap()).unwrap();
     assert_eq!(artifacts[0]["code_bytes"], code.len());
-    assert!(fs::exists(artifacts[0]["metadata"].as_str().unwrap()).unwrap());
+    assert!(fs::exists(json["manifest"].as_str().unwrap()).unwrap());
     assert!(artifacts[0]["ms"]["total"].as_f64().unwrap() > 0.0);
 }
 

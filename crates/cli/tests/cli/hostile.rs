@@ -69,8 +69,7 @@ fn r1_files_are_not_written_over() {
     compile(&[]).ok();
     compile(&["--unfused"]).ok();
     let code = names(Path::new(&at("compile"))).into_iter().find(|n| n.ends_with(".ptx")).unwrap();
-    let metadata = code.replace(".ptx", ".json");
-    fs::write(Path::new(&at("compile")).join(metadata), "{\"mine\": 1}").unwrap();
+    fs::write(Path::new(&at("compile")).join("manifest.json"), "{\"mine\": 1}").unwrap();
     fs::write(Path::new(&at("compile")).join(&code), "mine").unwrap();
     compile(&[]).fails(1, &["RF0702", "is there already"]);
     assert_eq!(fs::read(Path::new(&at("compile")).join(&code)).unwrap(), b"mine");

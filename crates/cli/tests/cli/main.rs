@@ -17,6 +17,7 @@ mod help;
 mod hip;
 mod hostile;
 mod install;
+mod manifest;
 mod measure;
 mod models;
 mod new;

@@ -1,7 +1,8 @@
 //! What is printed as JSON, against `docs/reference/schemas`: a file for each command.
 //!
 //! The schemas are JSON Schema, draft 2020-12, and use a part of it: `type`, `properties`, `required`, `additionalProperties`,
-//! `items`, `enum` and `minimum`. What stands in them besides is refused here, so that nothing in them goes unchecked.
+//! `items`, `minItems`, `maxItems`, `enum`, `minimum`, `anyOf`, and `$ref` to what stands in `$defs`. What stands in them besides is
+//! refused here, so that nothing in them goes unchecked.
 
 use crate::program::{command, ran, routefuse};
 use serde_json::Value;
@@ -17,15 +18,20 @@ fn folder() -> PathBuf {
 pub fn holds(args: &[String], output: &Value) {
     let name = name(args);
     // `dump --stage json` prints a graph, whose form the reference of the ops has.
-    if name == "dump" {
-        return;
+    if name != "dump" {
+        holds_of(&name, output, &format!("{args:?}"));
     }
+}
+
+/// Fails if a document is not what the schema of this name says.
+#[track_caller]
+pub fn holds_of(name: &str, output: &Value, what: &str) {
     let path = folder().join(format!("{name}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let schema: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}.json: {e}"));
     let mut wrong = Vec::new();
-    check(&schema, output, "$", &mut wrong);
-    assert!(wrong.is_empty(), "{args:?} is not what {name}.json says:\n{}", wrong.join("\n"));
+    check((&schema, &schema), output, "$", &mut wrong);
+    assert!(wrong.is_empty(), "{what} is not what {name}.json says:\n{}", wrong.join("\n"));
 }
 
 /// The file of the schema for these arguments: one for each form of the output.
@@ -42,11 +48,33 @@ fn name(args: &[String]) -> String {
     }
 }
 
-/// Adds every place at which a value is not what the schema says.
-fn check(schema: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
+/// Adds every place at which a value is not what the schema says, which is a part of `whole`.
+fn check((whole, schema): (&Value, &Value), value: &Value, at: &str, wrong: &mut Vec<String>) {
     for (keyword, rule) in schema.as_object().expect("a schema is an object") {
         match keyword.as_str() {
-            "$schema" | "title" | "description" => {}
+            "$schema" | "$defs" | "title" | "description" => {}
+            "$ref" => {
+                let name = rule.as_str().and_then(|r| r.strip_prefix("#/$defs/")).expect("of the same schema");
+                assert!(whole["$defs"][name].is_object(), "{at}: there is no {name}");
+                check((whole, &whole["$defs"][name]), value, at, wrong);
+            }
+            "anyOf" => {
+                let alternatives = rule.as_array().expect("a list").iter().map(|rule| {
+                    let mut wrong = vec![];
+                    check((whole, rule), value, at, &mut wrong);
+                    wrong
+                });
+                let wrongs: Vec<Vec<String>> = alternatives.collect();
+                if wrongs.iter().all(|w| !w.is_empty()) {
+                    wrong.push(format!("{at}: {value} is nothing of what it may be"));
+                }
+            }
+            "minItems" | "maxItems" => {
+                let (count, most) = (value.as_array().map(Vec::len), rule.as_u64().expect("a number") as usize);
+                if count.is_some_and(|n| if keyword == "minItems" { n < most } else { n > most }) {
+                    wrong.push(format!("{at}: {value} has not {most} items"));
+                }
+            }
             "type" => {
                 let types: Vec<&str> = rule.as_array().map_or_else(
                     || rule.as_str().into_iter().collect(),
@@ -59,7 +87,7 @@ fn check(schema: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
             "properties" => {
                 for (name, value) in value.as_object().into_iter().flatten() {
                     match (rule.get(name), &schema["additionalProperties"]) {
-                        (Some(rule), _) => check(rule, value, &format!("{at}.{name}"), wrong),
+                        (Some(rule), _) => check((whole, rule), value, &format!("{at}.{name}"), wrong),
                         (None, Value::Bool(false)) => wrong.push(format!("{at}: `{name}` is not in the schema")),
                         _ => {}
                     }
@@ -75,13 +103,13 @@ fn check(schema: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
             // `false` beside properties is done there; a schema is for every value of an object without any.
             "additionalProperties" if rule.is_object() => {
                 for (name, value) in value.as_object().into_iter().flatten() {
-                    check(rule, value, &format!("{at}.{name}"), wrong);
+                    check((whole, rule), value, &format!("{at}.{name}"), wrong);
                 }
             }
             "additionalProperties" => assert!(schema.get("properties").is_some(), "{at}: nothing is named"),
             "items" => {
                 for (i, value) in value.as_array().into_iter().flatten().enumerate() {
-                    check(rule, value, &format!("{at}[{i}]"), wrong);
+                    check((whole, rule), value, &format!("{at}[{i}]"), wrong);
                 }
             }
             "enum" => {
@@ -127,8 +155,8 @@ fn commands(path: &[String]) -> Vec<Vec<String>> {
 #[test]
 fn every_command_has_a_schema() {
     let files: BTreeSet<String> = crate::program::names(&folder()).into_iter().collect();
-    let forms =
-        ["compile-export", "explain-key", "bench-cuda", "bench-hip", "models-one", "code-one"].map(str::to_owned);
+    let forms = ["compile-export", "manifest", "explain-key", "bench-cuda", "bench-hip", "models-one", "code-one"]
+        .map(str::to_owned);
     let wanted: BTreeSet<String> =
         commands(&[]).into_iter().map(|path| path.join("-")).chain(forms).map(|name| format!("{name}.json")).collect();
     assert_eq!(files, wanted);
@@ -152,6 +180,10 @@ fn schemas_are_strict() {
             }
         }
         schema.get("items").into_iter().for_each(|rule| strict(rule, &format!("{at}[]")));
+        schema["anyOf"].as_array().into_iter().flatten().for_each(|rule| strict(rule, &format!("{at}|")));
+        for (name, rule) in schema["$defs"].as_object().into_iter().flatten() {
+            strict(rule, &format!("{at} {name}"));
+        }
     }
     for file in crate::program::names(&folder()) {
         let schema: Value = serde_json::from_str(&std::fs::read_to_string(folder().join(&file)).unwrap()).unwrap();
@@ -228,10 +260,19 @@ fn wrong_outputs_are_seen() {
     .unwrap();
     let wrong = |output: Value| {
         let mut wrong = Vec::new();
-        check(&schema, &output, "$", &mut wrong);
+        check((&schema, &schema), &output, "$", &mut wrong);
         wrong.join("; ")
     };
     assert_eq!(wrong(serde_json::json!({ "a": null, "b": ["x"] })), "");
+    let refers = serde_json::json!({ "$ref": "#/$defs/n", "$defs": { "n": { "anyOf": [{ "type": "integer" },
+        { "type": "array", "items": { "$ref": "#/$defs/n" }, "minItems": 1, "maxItems": 2 }] } } });
+    for (value, right) in
+        [("1", true), ("[1, [2]]", true), ("[]", false), ("[1, 2, 3]", false), ("[1, [\"x\"]]", false)]
+    {
+        let mut wrong = Vec::new();
+        check((&refers, &refers), &serde_json::from_str(value).unwrap(), "$", &mut wrong);
+        assert_eq!(wrong.is_empty(), right, "{value}: {wrong:?}");
+    }
     assert_eq!(wrong(serde_json::json!({ "a": -1 })), "$.a: -1 is less than 0");
     assert_eq!(
         wrong(serde_json::json!({ "a": 1.5, "c": 1 })),

@@ -38,8 +38,6 @@ use fingerprint::Fingerprint;
 use rayon::ThreadPool;
 #[cfg(feature = "graphs")]
 use routefuse_ir::artifact::Artifact;
-#[cfg(feature = "graphs")]
-use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::target::Target;
 use routefuse_ir::{Code, Diagnostic};
 #[cfg(feature = "graphs")]
@@ -311,21 +309,19 @@ impl Engine {
         Picture::of(graph, &self.lowered(graph, Target::host(), options)?)
     }
 
-    /// An artifact's metadata as JSON text: `format` (the version of this form), the key, the entry point, target, variant,
-    /// code format, parameters, 8-byte slots in the order in which they are passed, schedule, grid, and compiler.
+    /// What a program has to know that launches a graph's code without this library, as JSON text: the arguments, and for each
+    /// target the workspace, the kernels in order, the slots of each, and its variants in the order of choice, each with what it
+    /// requires, its file, and its launch. The page "What compile writes" of the book (`docs/reference/abi.md`) goes through it, and
+    /// `docs/reference/schemas/manifest.json` describes every field.
     ///
-    /// A parameter's `role` is `input`, `output` or `error_word`; `layout` is `contiguous`, `rows` (a stride in dim 0) or
-    /// `strided`; `alias` names the input whose memory an output is, or may be. A slot is a parameter's base address, one
-    /// of its strides in elements, or the extent of a dim.
-    ///
-    /// `scratch_bytes` is there where the entry point of host code takes a fourth argument: the address of so many bytes, a
-    /// multiple of 64, that no other call uses at the same time.
+    /// The files of the code are the caller's to write: each is named here, and its bytes are those of
+    /// [`Artifact::code`](crate::ir::Artifact).
     ///
     /// # Errors
-    /// `RF0802` in a build without a compiler.
+    /// `RF0802` in a build without a compiler; `RF0901` for no target, or if the files are not those of the kernels and variants.
     #[cfg(feature = "graphs")]
-    pub fn metadata(&self, kernel: &Scheduled, artifact: &Artifact) -> Result<String, Error> {
-        inspect::metadata::metadata(kernel, artifact, &**self.compiler()?)
+    pub fn manifest(&self, targets: &[inspect::TargetFiles<'_>]) -> Result<String, Error> {
+        inspect::manifest::manifest(targets, &**self.compiler()?)
     }
 
     /// The keys under which the code of a plan's kernels is kept: for each kernel, one a variant.

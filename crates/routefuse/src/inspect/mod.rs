@@ -1,6 +1,6 @@
-//! What becomes of a graph, and why: stages as text, keys, metadata, reports, single compiles.
+//! What becomes of a graph, and why: stages as text, keys, manifests, reports, single compiles.
 //!
-//! The methods `stages`, `keys`, `explain` and `metadata` of an [`Engine`](crate::Engine) give these. All of them show one and
+//! The methods `stages`, `keys`, `explain` and `manifest` of an [`Engine`](crate::Engine) give these. All of them show one and
 //! the same lowering, the one that `compile` makes a plan of.
 
 #[cfg(feature = "compiler")]
@@ -13,7 +13,7 @@ mod keys;
 #[cfg(feature = "graphs")]
 mod lowering;
 #[cfg(feature = "graphs")]
-pub(crate) mod metadata;
+pub(crate) mod manifest;
 #[cfg(feature = "graphs")]
 mod program_text;
 #[cfg(feature = "graphs")]
@@ -34,6 +34,8 @@ pub use history::{Became, Fate, History, PassText};
 pub use keys::KernelKey;
 #[cfg(feature = "graphs")]
 pub use lowering::Lowering;
+#[cfg(feature = "graphs")]
+pub use manifest::TargetFiles;
 #[cfg(feature = "graphs")]
 pub use routefuse_passes::explain::{
     Cost, DimTraffic, GatherReport, KernelReport, LaneIs, ParamReport, PassSummary, Phase, Report, ScheduleLanes,
