@@ -18,9 +18,6 @@ mod counters;
 mod device;
 mod dlpack;
 mod engine;
-#[cfg(feature = "compiler")]
-#[path = "../../python/src/entropy.rs"]
-mod entropy;
 mod error;
 mod graph;
 mod handle;
@@ -49,3 +46,6 @@ pub use tensor::*;
 pub use text::*;
 pub use trust::*;
 pub use version::*;
+
+#[cfg(feature = "compiler")]
+routefuse_arc4random::define!();

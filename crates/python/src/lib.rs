@@ -12,8 +12,6 @@ mod captured;
 mod chains;
 mod device;
 mod engine;
-#[cfg(feature = "compiler")]
-mod entropy;
 mod failure;
 #[cfg(feature = "compiler")]
 mod graph;
@@ -28,6 +26,9 @@ mod signature;
 mod trust;
 
 use pyo3::prelude::*;
+
+#[cfg(feature = "compiler")]
+routefuse_arc4random::define!();
 
 /// Fused and compiled kernels of MoE routing graphs: the native part of the package.
 #[pymodule(gil_used = false)]
