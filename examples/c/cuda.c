@@ -1,6 +1,10 @@
 // Compiles a model's router for an NVIDIA GPU and launches it on a stream. CUDA's driver is loaded by hand, so that the example
 // builds without a toolkit; a program that links it passes its CUstream or cudaStream_t in the same way.
 //   cc -std=c11 cuda.c $(pkg-config --cflags --libs routefuse) -ldl -o cuda && ./cuda
+// With the file of a bundle that has the graph `mixtral`, it takes the finished kernels of that, and needs no compiler:
+//   routefuse dump --model mixtral --option logits=f32 --stage graph >mixtral.route
+//   routefuse bundle build mixtral.route --target sm_90 -o mixtral.rfb
+//   cc -std=c11 cuda.c $(pkg-config --cflags --libs routefuse-runtime) -ldl -o cuda && ./cuda mixtral.rfb
 #include <routefuse.h>
 
 #include <dlfcn.h>
@@ -34,7 +38,7 @@ static void must(int result, const char *what) {
 
 enum { TOKENS = 4, EXPERTS = 8, CHOSEN = 2 };
 
-int main(void) {
+int main(int argc, char **argv) {
     void *library = dlopen("libcuda.so.1", RTLD_NOW), *context = NULL, *stream = NULL;
     if (!library) return fprintf(stderr, "there is no NVIDIA driver\n"), 3;
     load(library, "cuInit", &driver.init);
@@ -56,10 +60,17 @@ int main(void) {
     routefuse_graph *graph = NULL;
     routefuse_plan *plan = NULL;
     const routefuse_device gpu = routefuse_on(ROUTEFUSE_CUDA, 0);
-    check(routefuse_engine_create(NULL, &engine, &error), &error);
-    const routefuse_option options[] = {{"logits", "f32"}};
-    check(routefuse_graph_preset("mixtral", options, 1, &graph, &error), &error);
-    check(routefuse_engine_compile(engine, graph, gpu, 0, &plan, &error), &error);
+    if (argc > 1) {
+        // Code of whoever made the file: where that need not be you, ROUTEFUSE_TRUST_SIGNED, as in bundle.c.
+        const routefuse_trust trust = {ROUTEFUSE_TRUST_ANYONE, 0, NULL, 0};
+        check(routefuse_engine_from_bundle(argv[1], &trust, &engine, &error), &error);
+        check(routefuse_engine_plan(engine, "mixtral", gpu, &plan, &error), &error);
+    } else {
+        check(routefuse_engine_create(NULL, &engine, &error), &error);
+        const routefuse_option options[] = {{"logits", "f32"}};
+        check(routefuse_graph_preset("mixtral", options, 1, &graph, &error), &error);
+        check(routefuse_engine_compile(engine, graph, gpu, 0, &plan, &error), &error);
+    }
     check(routefuse_plan_prepare(plan, 0, &error), &error);
 
     float logits[TOKENS][EXPERTS], weights[TOKENS][CHOSEN];

@@ -77,7 +77,7 @@ pub unsafe extern "C" fn routefuse_plan_launch(
         let arguments = unsafe { boundary::array("arguments", arguments, count) }?;
         let mut args = Args::new();
         // SAFETY: the caller's promise.
-        unsafe { tensor::fill(&mut args, arguments) }?;
+        unsafe { tensor::fill(&mut args, arguments, plan.description.names()) }?;
         if launch.flags & ROUTEFUSE_CHECK_MEMORY != 0 {
             memory::check(arguments, launch, &plan)?;
         }

@@ -85,6 +85,31 @@ pub(crate) struct Description {
     kernels: Vec<CString>,
     has_error_word: bool,
     has_workspace: bool,
+    names: Vec<KnownName>,
+}
+
+/// The name of an argument, so that a launch need not find out where the same text of C's ends, and that it is UTF-8.
+pub(crate) struct KnownName {
+    text: Box<str>,
+    in_c: CString,
+}
+
+impl KnownName {
+    fn of(name: &str) -> KnownName {
+        KnownName { text: name.into(), in_c: c_text(name) }
+    }
+
+    /// The name, if a text of C's is the same.
+    ///
+    /// # Safety
+    /// It is a text that ends in a zero byte, or null.
+    #[inline]
+    pub(crate) unsafe fn if_same(&self, at: *const c_char) -> Option<&str> {
+        let bytes = self.in_c.as_bytes_with_nul();
+        // SAFETY: each byte is read after those before it were equal, so that none of them ended the text.
+        let same = |(i, byte): (usize, &u8)| unsafe { at.add(i).cast::<u8>().read() } == *byte;
+        (!at.is_null() && bytes.iter().enumerate().all(same)).then_some(&*self.text)
+    }
 }
 
 struct PortText {
@@ -121,6 +146,12 @@ impl PortText {
 }
 
 impl Description {
+    /// The names of its arguments: inputs, outputs, the error word.
+    #[inline]
+    pub(crate) fn names(&self) -> &[KnownName] {
+        &self.names
+    }
+
     /// Where the plan runs.
     pub(crate) fn device(&self) -> Device {
         self.device.known().unwrap_or_default()
@@ -138,6 +169,10 @@ impl Description {
             kernels: plan.kernels().iter().map(|k| c_text(&k.kernel.name)).collect(),
             has_error_word: program.has_trap,
             has_workspace: !program.intermediates.is_empty(),
+            names: {
+                let ports = program.inputs.iter().chain(&program.outputs).map(|port| port.name.as_str());
+                ports.chain(program.has_trap.then_some("error_word")).map(KnownName::of).collect()
+            },
         }
     }
 }

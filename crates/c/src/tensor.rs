@@ -2,6 +2,7 @@
 
 use crate::boundary;
 use crate::device::{dtype_of, routefuse_device, routefuse_dtype};
+use crate::port::KnownName;
 use routefuse::diag::{Code, Diagnostic};
 use routefuse::exec::Device;
 use routefuse::{Args, DType, Error, TensorMut, TensorRef};
@@ -59,7 +60,8 @@ struct Read<'a> {
     strides: Option<&'a [i64]>,
 }
 
-/// Adds arguments to the runtime's. Those are large: they are filled where they are, and not given back.
+/// Adds arguments to the runtime's. Those are large: they are filled where they are, and not given back. `names` are those of the
+/// plan's arguments, which mostly come in order.
 ///
 /// # Errors
 /// `RF0603` for a number that is no dtype, `RF0604` for more dims than there can be, `RF0605` for a negative extent, `RF0611` for
@@ -68,10 +70,14 @@ struct Read<'a> {
 /// # Safety
 /// Names are texts, extents and strides are there, for `'a`; the memory is what a launch may read or write.
 #[inline]
-pub(crate) unsafe fn fill<'a>(args: &mut Args<'a>, arguments: &'a [routefuse_argument]) -> Result<(), Error> {
+pub(crate) unsafe fn fill<'a>(
+    args: &mut Args<'a>,
+    arguments: &'a [routefuse_argument],
+    names: &'a [KnownName],
+) -> Result<(), Error> {
     for (index, argument) in arguments.iter().enumerate() {
         // SAFETY: the caller vouches for it.
-        unsafe { push(args, index, argument) }?;
+        unsafe { push(args, index, argument, names.get(index)) }?;
     }
     Ok(())
 }
@@ -79,10 +85,19 @@ pub(crate) unsafe fn fill<'a>(args: &mut Args<'a>, arguments: &'a [routefuse_arg
 /// # Safety
 /// That of [`fill`].
 #[inline]
-unsafe fn push<'a>(args: &mut Args<'a>, index: usize, argument: &'a routefuse_argument) -> Result<(), Error> {
+unsafe fn push<'a>(
+    args: &mut Args<'a>,
+    index: usize,
+    argument: &'a routefuse_argument,
+    likely: Option<&'a KnownName>,
+) -> Result<(), Error> {
     boundary::reserved("argument", argument.reserved)?;
     // SAFETY: the caller vouches for the name.
-    let name = unsafe { boundary::optional_text("argument.name", argument.name) }?;
+    let name = match likely.and_then(|likely| unsafe { likely.if_same(argument.name) }) {
+        // SAFETY: as above.
+        None => unsafe { boundary::optional_text("argument.name", argument.name) }?,
+        same => same,
+    };
     // SAFETY: the caller vouches for extents and strides.
     let Read { at, bytes, dtype, device, shape, strides } = unsafe { read(index, name, &argument.tensor) }?;
     match (argument.role, strides) {
