@@ -151,7 +151,7 @@ c-library: setup ## Build libroutefuse for C and C++, with the compiler and with
 
 .PHONY: install
 install: ## Copy what `make build` and `make c-library` have built, with licences and examples: make install PREFIX=/usr/local DESTDIR=
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' C_LIBRARY='$(or $(CARGO_TARGET_DIR),target)/c' scripts/install $(or $(PROGRAM),$(or $(CARGO_TARGET_DIR),target)/release/routefuse)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' C_LIBRARY='$(or $(C_LIBRARY),$(or $(CARGO_TARGET_DIR),target)/c)' scripts/install $(or $(PROGRAM),$(or $(CARGO_TARGET_DIR),target)/release/routefuse)
 
 .PHONY: uninstall
 uninstall: ## Take away what `make install` put there, with the same PREFIX and DESTDIR

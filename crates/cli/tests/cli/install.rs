@@ -13,6 +13,8 @@ fn make(target: &str, destination: &Path, program: &Path) -> Output {
         "PREFIX=/usr".to_owned(),
         format!("DESTDIR={}", destination.display()),
         format!("PROGRAM={}", program.display()),
+        // Not what somebody has built in the repository.
+        format!("C_LIBRARY={}", program.with_file_name("c").display()),
     ];
     let mut command = Command::new("make");
     // The make that runs the tests has a say in what it runs, and none in this.
@@ -75,6 +77,32 @@ fn pages(program: &Path) {
     assert!(Command::new(script).arg(program).status().unwrap().success());
 }
 
+/// Libraries for C are installed if they are of these sources, and nothing at all if they are of others.
+fn libraries_of_these_sources(destination: &Path, program: &Path) {
+    let made = program.with_file_name("c");
+    std::fs::create_dir_all(made.join("lib")).unwrap();
+    std::fs::write(made.join("lib/libroutefuse.so.1"), "a library").unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/c-sources");
+    let sources = Command::new(script).output().unwrap().stdout;
+    assert!(sources.starts_with(b"routefuse 0.") && sources.ends_with(b"\n"), "{sources:?}");
+    for other in [None, Some("routefuse 0.0.1 0123456789abcdef0123456789abcdef\n")] {
+        other.inspect(|line| std::fs::write(made.join("built-of"), line).unwrap());
+        let output = make("install", destination, program);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("are of other sources than these"), "{output:?}");
+        assert!(said.contains("`make c-library`"), "{said}");
+        assert_eq!(files(destination), BTreeSet::new());
+    }
+    std::fs::write(made.join("built-of"), sources).unwrap();
+    let output = make("install", destination, program);
+    assert!(output.status.success(), "{output:?}");
+    let there = files(destination);
+    assert!(there.contains("usr/lib/libroutefuse.so.1") && !there.contains("usr/built-of"), "{there:#?}");
+    assert!(make("uninstall", destination, program).status.success());
+    assert_eq!(files(destination), BTreeSet::new());
+    std::fs::remove_dir_all(made).unwrap();
+}
+
 #[test]
 fn everything_is_installed_and_taken_away() {
     let (destination, built) = (folder(), folder());
@@ -94,6 +122,7 @@ fn everything_is_installed_and_taken_away() {
     refused("are older than the program");
     now.set_modified(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(files(destination.path()), BTreeSet::new());
+    libraries_of_these_sources(destination.path(), &program);
     // The program is not run: whoever installs may be root.
     let built_program = std::fs::read(&program).unwrap();
     std::fs::write(&program, "#!/bin/sh\nexit 9\n").unwrap();
