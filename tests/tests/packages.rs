@@ -230,3 +230,41 @@ fn second_versions_are_known_and_everything_comes_from_one_registry() {
     });
     assert_eq!(older.collect::<BTreeSet<_>>(), skipped.collect(), "second versions; deny.toml lists them under `skip`");
 }
+
+/// The crates of a build of the facade with these features on this machine, by name and version: its own, and those at build time that
+/// make what it is made of (procedural macros), but not what is built to build (`build.rs`).
+fn closure(features: &str) -> BTreeSet<String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = Command::new(cargo)
+        .args(["tree", "--offline", "--package", "routefuse", "--no-default-features", "--features", features])
+        .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    // "name v1.2.3 (where it is)".
+    lines.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Who serves from a bundle builds few crates, none of which links LLVM.
+#[test]
+fn the_loader_is_small() {
+    const MOST: usize = 50;
+    for features in ["", "cuda,hip"] {
+        let crates = closure(features);
+        assert!(crates.len() > 20, "{crates:?}");
+        assert!(crates.len() <= MOST, "{} crates with the features `{features}`: {crates:#?}", crates.len());
+        let heavy = ["llvm", "melior", "mlir", "inkwell", "routefuse-codegen", "routefuse-passes"];
+        let found: Vec<&String> = crates.iter().filter(|c| heavy.iter().any(|h| c.contains(h))).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
+    // What the documents say of it.
+    let guide = std::fs::read_to_string(root().join("docs/guides/rust.md")).unwrap();
+    for (features, row) in
+        [("", "| | "), ("cuda,hip", "| `cuda`, `hip` | "), ("cuda,hip,signatures", "| `cuda`, `hip`, `signatures` | ")]
+    {
+        let (row, crates) = (format!("{row}{} |", closure(features).len()), closure(features));
+        assert!(guide.contains(&row), "docs/guides/rust.md does not say {row}: {crates:#?}");
+    }
+}
