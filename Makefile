@@ -74,6 +74,7 @@ bench: setup ## Run the benchmarks (one of them: make bench ARGS=cold)
 gpu-test: setup ## Run the GPU's suite on this machine's NVIDIA GPU (skipped without one; REQUIRE_GPU=1 makes that a failure)
 	@scripts/gpu-pack
 	@$(or $(CARGO_TARGET_DIR),target)/gpu/run test $(ARGS)
+	@$(or $(CARGO_TARGET_DIR),target)/gpu/run foreign
 
 .PHONY: gpu-sanitize
 gpu-sanitize: setup ## The same kernels under compute-sanitizer
