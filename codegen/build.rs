@@ -27,13 +27,6 @@ fn main() {
         .opt_level(1)
         .file("cpp/shim.cpp")
         .file("cpp/stubs.cpp");
-    // Code generators for host processors: this machine's, or all of them.
-    let own = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
-    for (architecture, macro_name) in [("x86_64", "ROUTEFUSE_X86"), ("aarch64", "ROUTEFUSE_AARCH64")] {
-        if architecture == own || env::var_os("CARGO_FEATURE_EVERY_HOST").is_some() {
-            shim.define(macro_name, None);
-        }
-    }
     shim.compile("routefuse_shim");
 
     // Carried, not linked: what an exported module has around its kernels.

@@ -1,4 +1,4 @@
-"""Runs host kernels of aarch64 in `qemu-aarch64`, with the requests and answers of `emulate.py`.
+"""Runs host kernels of aarch64 in `qemu-aarch64`, on the processor that the argument names, with the requests and answers of `emulate.py`.
 
 One request a line: {"hsaco": library, "kernel": entry, "rows": n, "args": [...]}; the rest says nothing. One answer a
 line: {"ok": true} or {"error": text}.
@@ -13,7 +13,7 @@ child = None
 
 
 def start():
-    command = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu", program]
+    command = ["qemu-aarch64", "-cpu", sys.argv[1], "-L", "/usr/aarch64-linux-gnu", program]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -15,17 +15,7 @@ ALL(ARM) ALL(AVR) ALL(BPF) ALL(Hexagon) ALL(Lanai) ALL(LoongArch) ALL(M68k) ALL(
 ALL(PowerPC) ALL(RISCV) ALL(Sparc) ALL(SystemZ) ALL(VE) ALL(WebAssembly) ALL(Xtensa)
 TARGET(SPIRV) TARGET(XCore) DISASSEMBLER(XCore)
 // Backends that are kept need no disassembler.
-DISASSEMBLER(AMDGPU)
-#ifdef ROUTEFUSE_X86
-DISASSEMBLER(X86)
-#else
-ALL(X86)
-#endif
-#ifdef ROUTEFUSE_AARCH64
-DISASSEMBLER(AArch64)
-#else
-ALL(AArch64)
-#endif
+DISASSEMBLER(AMDGPU) DISASSEMBLER(X86) DISASSEMBLER(AArch64)
 
 // Called once, so that the linker takes this object before it looks into LLVM's archives.
 extern "C" void routefuse_keep_stubs() {}

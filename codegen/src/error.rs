@@ -14,7 +14,7 @@ pub struct CodegenError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The host's processor lacks an instruction set that bit-exact code needs.
+    /// This host's processor lacks an instruction set that host code needs.
     HostFeature {
         /// Name of the processor as LLVM knows it.
         cpu: String,
@@ -87,8 +87,8 @@ impl fmt::Display for CodegenError {
         match &self.problem {
             Problem::HostFeature { cpu, feature } => write!(
                 f,
-                "the host processor `{cpu}` has no {feature} instructions, which bit-exact host code needs; compile for a \
-                 GPU target, or run on a processor that has them"
+                "the host processor `{cpu}` has no {feature} instructions, which host code needs; compile for \
+                 another target, or run on a processor that has them"
             ),
             Problem::Cancelled => write!(f, "compiling for `{target}` was cancelled"),
             Problem::Schedule { kernel, message } => {

@@ -23,7 +23,7 @@ mod llvm;
 mod machine;
 mod mlir;
 
-pub use compile::{Compiled, Dump, Timings, compile, compile_for_processor, compile_until, mlir};
+pub use compile::{Compiled, Dump, Timings, compile, compile_until, mlir};
 pub use error::{CodegenError, Problem};
 pub use llvm::llvm_version;
 pub use machine::host::HostProcessor;

@@ -6,7 +6,7 @@ use std::fmt;
 /// What kind of machine a target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetKind {
-    /// This process's own processor.
+    /// A processor that runs this process, or one like it.
     Host,
     /// NVIDIA, through PTX.
     Nvptx,
@@ -59,6 +59,37 @@ pub enum LaneMoves {
     Xor,
 }
 
+/// The vector registers of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VectorRegisters {
+    /// Bits of one; 0 for a GPU.
+    pub bits: u32,
+    /// The architecture leaves the number of bits to the processor (Arm's SVE), and code rests on there being so many.
+    pub exact: bool,
+}
+
+impl VectorRegisters {
+    /// Lanes of 32 bits that one operation on a row's values has: a register's, or those of two where registers are short. 0
+    /// for a GPU.
+    pub const fn lanes(self) -> u32 {
+        match self.bits {
+            128 => 8,
+            bits => bits / 32,
+        }
+    }
+
+    /// Elements of a piece of a row that is stored: those of two operations.
+    pub const fn stored_piece(self) -> u32 {
+        2 * self.lanes()
+    }
+
+    /// Elements of a piece of a value that is kept of a row: those of several operations, which share the constants of what is
+    /// computed.
+    pub const fn kept_piece(self) -> u32 {
+        4 * self.lanes()
+    }
+}
+
 /// One row of the table.
 #[derive(Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -67,10 +98,15 @@ pub struct TargetInfo {
     pub name: &'static str,
     /// What kind of machine.
     pub kind: TargetKind,
-    /// LLVM's triple; empty for `host`, which is the machine's own.
+    /// LLVM's triple; empty for `host`, which has the machine's own.
     pub triple: &'static str,
-    /// LLVM's features, beside the processor's own: the PTX version for NVIDIA.
+    /// LLVM's features: the PTX version for NVIDIA, beside the processor's own; for a named host all that its code may use
+    /// beyond the base of its architecture.
     pub features: &'static str,
+    /// LLVM's name of the processor that instructions are ordered for; what they are, the features say. Empty for `host`.
+    pub tuning: &'static str,
+    /// What a host's vector registers are. A GPU's lanes are threads.
+    pub vectors: VectorRegisters,
     /// Lanes that run in lock step: 1 on the host.
     pub warp: u32,
     /// Most threads of a block.
@@ -116,6 +152,8 @@ const HOST: TargetInfo = TargetInfo {
     kind: TargetKind::Host,
     triple: "",
     features: "",
+    tuning: "",
+    vectors: VectorRegisters { bits: 256, exact: false },
     warp: 1,
     max_threads: 1,
     capability: None,
@@ -123,6 +161,54 @@ const HOST: TargetInfo = TargetInfo {
     processors: &[],
     product: "this machine's processor",
 };
+
+/// A processor of a family by what its code may use of it.
+const fn host(
+    name: &'static str,
+    triple: &'static str,
+    features: &'static str,
+    (tuning, vectors): (&'static str, VectorRegisters),
+    product: &'static str,
+) -> TargetInfo {
+    TargetInfo { name, triple, features, tuning, vectors, product, ..HOST }
+}
+
+const X86_64: &str = "x86_64-unknown-linux-gnu";
+const AARCH64: &str = "aarch64-unknown-linux-gnu";
+
+/// What every processor of a level of the psABI of x86-64 has beyond the level before.
+macro_rules! x86_64_v2 {
+    () => {
+        "+cx16,+popcnt,+sahf,+sse3,+ssse3,+sse4.1,+sse4.2"
+    };
+}
+macro_rules! x86_64_v3 {
+    () => {
+        concat!(x86_64_v2!(), ",+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+xsave")
+    };
+}
+macro_rules! x86_64_v4 {
+    () => {
+        concat!(x86_64_v3!(), ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl")
+    };
+}
+
+/// What Armv8.2-A says that every processor has, as far as code for kernels may use it.
+macro_rules! armv8_2 {
+    () => {
+        "+fp-armv8,+neon,+crc,+lse,+rdm"
+    };
+}
+macro_rules! armv8_4 {
+    () => {
+        concat!(armv8_2!(), ",+dotprod,+fullfp16")
+    };
+}
+
+const NO_VECTORS: VectorRegisters = VectorRegisters { bits: 0, exact: false };
+const SHORT: VectorRegisters = VectorRegisters { bits: 128, exact: false };
+const LONG: VectorRegisters = VectorRegisters { bits: 256, exact: false };
+const SVE_256: VectorRegisters = VectorRegisters { bits: 256, exact: true };
 
 const fn nv(
     name: &'static str,
@@ -136,6 +222,7 @@ const fn nv(
         kind: TargetKind::Nvptx,
         triple: "nvptx64-nvidia-cuda",
         features,
+        vectors: NO_VECTORS,
         warp: 32,
         max_threads: 1024,
         capability: Some(capability),
@@ -147,7 +234,7 @@ const fn nv(
 
 const fn amd(name: &'static str, warp: u32, abilities: Abilities, product: &'static str) -> TargetInfo {
     let (kind, triple) = (TargetKind::Amdgpu, "amdgcn-amd-amdhsa");
-    TargetInfo { name, kind, triple, warp, max_threads: 1024, abilities, product, ..HOST }
+    TargetInfo { name, kind, triple, vectors: NO_VECTORS, warp, max_threads: 1024, abilities, product, ..HOST }
 }
 
 /// A target of AMD whose code runs on each of `processors`.
@@ -161,10 +248,23 @@ const fn generic(
     TargetInfo { processors, ..amd(name, warp, abilities, product) }
 }
 
-/// Every target: those of a vendor from old to new, a generic one after what it stands for. PTX versions are the first that knows the
-/// processor; the processors of a generic target are those of LLVM's manual of AMDGPU.
+/// Every target: those of a vendor, or of an architecture of hosts, from old to new, a generic one of AMD after what it stands for. PTX
+/// versions are the first that knows the processor; the processors of a generic target are those of LLVM's manual of AMDGPU.
 pub const TARGETS: &[TargetInfo] = &[
     HOST,
+    host("x86-64-v2", X86_64, x86_64_v2!(), ("x86-64-v2", SHORT), "x86-64 with SSE4.2 (2008 on)"),
+    host("x86-64-v3", X86_64, x86_64_v3!(), ("x86-64-v3", LONG), "x86-64 with AVX2 (2013 on)"),
+    host("x86-64-v4", X86_64, x86_64_v4!(), ("x86-64-v4", LONG), "x86-64 with AVX-512 (2017 on)"),
+    host("aarch64", AARCH64, armv8_2!(), ("generic", SHORT), "Armv8.2-A (2017 on)"),
+    host("apple-m1", AARCH64, armv8_4!(), ("apple-m1", SHORT), "Apple M1, under Linux"),
+    host("neoverse-v1", AARCH64, concat!(armv8_4!(), ",+sve"), ("neoverse-v1", SVE_256), "Neoverse V1 (Graviton3)"),
+    host(
+        "neoverse-v2",
+        AARCH64,
+        concat!(armv8_4!(), ",+sve,+sve2"),
+        ("neoverse-v2", SHORT),
+        "Neoverse V2 (Grace, Graviton4)",
+    ),
     nv("sm_70", 70, "+ptx63", VOLTA, "Volta (V100)"),
     nv("sm_75", 75, "+ptx63", NONE, "Turing (T4)"),
     nv("sm_80", 80, "+ptx70", AMPERE, "Ampere (A100)"),
@@ -219,6 +319,12 @@ impl Target {
             Diagnostic::new(Code::UnknownTarget, format!("unknown target `{name}`"))
                 .help(format!("the targets are {}", known.join(", ")))
         })
+    }
+
+    /// Whether it is a processor that is named, whichever this process runs on: its code is the same wherever it is made, and
+    /// runs on every processor that has what the row says.
+    pub fn is_named_host(self) -> bool {
+        self.kind() == TargetKind::Host && self != Target::host()
     }
 
     /// Every target.

@@ -110,12 +110,12 @@ impl Emulator {
         Some(Emulator::start(command))
     }
 
-    /// An emulator of host code for aarch64: `qemu-aarch64`, with a compiler for aarch64 to make the program in it; none if
-    /// either is not there, or no Python.
+    /// An emulator of host code for aarch64: `qemu-aarch64` with a processor that it calls so, and a compiler for aarch64 to make
+    /// the program in it; none if either is not there, or no Python.
     ///
     /// # Panics
     /// If they are there and do not start.
-    pub fn of_aarch64() -> Option<Emulator> {
+    pub fn of_aarch64(processor: &str) -> Option<Emulator> {
         let local = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
         let python = std::env::var_os("ROUTEFUSE_PYTHON").map_or_else(local, PathBuf::from);
         let starts = |program: &Path| {
@@ -126,7 +126,7 @@ impl Emulator {
             return None;
         }
         let mut command = Command::new(python);
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("run_aarch64.py"));
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("run_aarch64.py")).arg(processor);
         Some(Emulator::start(command))
     }
 

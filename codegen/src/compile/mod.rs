@@ -7,7 +7,7 @@ use crate::{
     emit::peephole::Peepholes,
     error::{CodegenError, Problem},
     llvm::{CodeGenerator, link},
-    machine::{self, Machine, Product, host::HostProcessor},
+    machine::{self, Machine, Product},
     mlir::{builder::Builder, session::MlirSession},
 };
 use inkwell::GlobalVisibility;
@@ -77,7 +77,7 @@ pub(crate) struct MachineCode {
 /// A kind of schedule that is not known, or a host processor that lacks instructions (see [`Problem`](crate::Problem)); all
 /// others are defects, of this crate or of LLVM.
 pub fn compile(scheduled: &Verified<Scheduled>, variant: Variant, dump: Dump) -> Result<Compiled, CodegenError> {
-    compile_on(scheduled, variant, dump, (None, &Cancel::default()))
+    compile_until(scheduled, variant, dump, &Cancel::default())
 }
 
 /// As [`compile`], until it is cancelled: between two of its phases it gives up.
@@ -90,54 +90,9 @@ pub fn compile_until(
     dump: Dump,
     cancel: &Cancel,
 ) -> Result<Compiled, CodegenError> {
-    compile_on(scheduled, variant, dump, (None, cancel))
-}
-
-/// As [`compile`], for another processor of the host's kind than this one, so that what a processor has decides nothing:
-/// the text is the same on every machine. Whether the code runs here is another question.
-///
-/// # Errors
-/// Those of [`compile`].
-pub fn compile_for_processor(
-    scheduled: &Verified<Scheduled>,
-    variant: Variant,
-    dump: Dump,
-    host: &HostProcessor,
-) -> Result<Compiled, CodegenError> {
-    compile_on(scheduled, variant, dump, (Some(host), &Cancel::default()))
-}
-
-/// The MLIR of a scheduled kernel, as built and verified, before any pass: [`Compiled::mlir`] without the work behind it.
-///
-/// # Errors
-/// Those of [`compile`] that come before MLIR's passes.
-pub fn mlir(scheduled: &Verified<Scheduled>, variant: Variant) -> Result<String, CodegenError> {
-    mlir_with(scheduled, variant, Peepholes::default())
-}
-
-/// As [`mlir`], with these peepholes.
-pub(crate) fn mlir_with(
-    scheduled: &Verified<Scheduled>,
-    variant: Variant,
-    peepholes: Peepholes,
-) -> Result<String, CodegenError> {
-    let machine = machine::of(scheduled.target, None, abi::slots(&scheduled.kernel, scheduled.target).len())?;
-    let session = MlirSession::new(&*machine);
-    let module = Module::new(Location::unknown(session.context()));
-    emit::emit(&Builder::new(session.context(), &module), &*machine, scheduled, variant, peepholes)?;
-    session.verify(&module)?;
-    Ok(module.as_operation().to_string())
-}
-
-fn compile_on(
-    scheduled: &Verified<Scheduled>,
-    variant: Variant,
-    dump: Dump,
-    (host, cancel): (Option<&HostProcessor>, &Cancel),
-) -> Result<Compiled, CodegenError> {
     let target = scheduled.target;
     let slots = abi::slots(&scheduled.kernel, scheduled.target);
-    let machine = machine::of(target, host, slots.len())?;
+    let machine = machine::of(target, slots.len())?;
     let code = compile_module(&*machine, dump, cancel, |builder| {
         emit::emit(builder, &*machine, scheduled, variant, Peepholes::default())
     })?;
@@ -154,6 +109,28 @@ fn compile_on(
     Ok(Compiled { artifact, mlir, llvm, assembly, timings })
 }
 
+/// The MLIR of a scheduled kernel, as built and verified, before any pass: [`Compiled::mlir`] without the work behind it.
+///
+/// # Errors
+/// Those of [`compile`] that come before MLIR's passes.
+pub fn mlir(scheduled: &Verified<Scheduled>, variant: Variant) -> Result<String, CodegenError> {
+    mlir_with(scheduled, variant, Peepholes::default())
+}
+
+/// As [`mlir`], with these peepholes.
+pub(crate) fn mlir_with(
+    scheduled: &Verified<Scheduled>,
+    variant: Variant,
+    peepholes: Peepholes,
+) -> Result<String, CodegenError> {
+    let machine = machine::of(scheduled.target, abi::slots(&scheduled.kernel, scheduled.target).len())?;
+    let session = MlirSession::new(&*machine);
+    let module = Module::new(Location::unknown(session.context()));
+    emit::emit(&Builder::new(session.context(), &module), &*machine, scheduled, variant, peepholes)?;
+    session.verify(&module)?;
+    Ok(module.as_operation().to_string())
+}
+
 /// The relocatable object of a kernel for the host, its entry point called `entry` and seen by what it is linked with alone.
 ///
 /// # Errors
@@ -164,7 +141,7 @@ pub(crate) fn host_object(
     entry: &str,
     cancel: &Cancel,
 ) -> Result<Vec<u8>, CodegenError> {
-    let machine = machine::of(scheduled.target, None, abi::slots(&scheduled.kernel, scheduled.target).len())?;
+    let machine = machine::of(scheduled.target, abi::slots(&scheduled.kernel, scheduled.target).len())?;
     let build = |builder: &Builder| emit::emit(builder, &*machine, scheduled, variant, Peepholes::default());
     let code = compile_to(&*machine, Dump::default(), cancel, build, Some(entry))?;
     Ok(code.bytes)

@@ -61,7 +61,7 @@ fn build(b: &Builder, machine: &dyn Machine) {
 
 fn machine(name: &str) -> Box<dyn Machine> {
     let target = Target::named(name).expect("a known target");
-    machine::of(target, None, 3).unwrap_or_else(|error| panic!("{name}: {error}"))
+    machine::of(target, 3).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn compiled(name: &str) -> MachineCode {

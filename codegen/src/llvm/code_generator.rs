@@ -39,13 +39,14 @@ pub fn llvm_version() -> &'static str {
 pub struct CodeGenerator<'t> {
     llvm: TargetMachine,
     machine: &'t dyn Machine,
+    tuning: Option<&'static str>,
 }
 
 impl<'t> CodeGenerator<'t> {
     /// A code generator for this machine.
     pub fn new(machine: &'t dyn Machine) -> Result<CodeGenerator<'t>, CodegenError> {
         initialise();
-        let Processor { triple, name: cpu, features } = machine.processor();
+        let Processor { triple, name: cpu, features, tuning } = machine.processor();
         let failed = |message: String| {
             let (triple, cpu) = (triple.clone(), cpu.clone());
             CodegenError::new(machine.target(), Problem::TargetMachine { triple, cpu, message })
@@ -62,18 +63,19 @@ impl<'t> CodeGenerator<'t> {
                 CodeModel::Default,
             )
             .ok_or_else(|| failed("LLVM does not know the processor".to_owned()))?;
-        Ok(CodeGenerator { llvm, machine })
+        Ok(CodeGenerator { llvm, machine, tuning })
     }
 
     /// Gives every function of `module` the properties that bit-exact code rests on, and sets triple and data layout.
     pub fn prepare<'l>(&self, context: &'l Context, module: &Module<'l>) {
         module.set_triple(&self.llvm.get_triple());
         module.set_data_layout(&self.llvm.get_target_data().get_data_layout());
-        let attributes = [
+        let mut attributes = vec![
             context.create_enum_attribute(Attribute::get_named_enum_kind_id("nounwind"), 0),
             context.create_string_attribute("denormal-fp-math", "ieee,ieee"),
             context.create_string_attribute("denormal-fp-math-f32", "ieee,ieee"),
         ];
+        attributes.extend(self.tuning.map(|name| context.create_string_attribute("tune-cpu", name)));
         self.machine.mark(context, module);
         for function in module.get_functions() {
             if function.count_basic_blocks() > 0 {
@@ -176,16 +178,14 @@ extern "C" fn collect(diagnostic: LLVMDiagnosticInfoRef, user: *mut c_void) {
     }
 }
 
-/// Registers the backends that are linked: those for GPUs, and for this machine's processor or every host's.
+/// Registers the backends that are linked: those for hosts and for GPUs.
 pub(crate) fn initialise() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: an empty function of the shim.
         unsafe { ffi::routefuse_keep_stubs() };
         let config = InitializationConfig::default();
-        #[cfg(any(target_arch = "x86_64", feature = "every-host"))]
         LlvmTarget::initialize_x86(&config);
-        #[cfg(any(target_arch = "aarch64", feature = "every-host"))]
         LlvmTarget::initialize_aarch64(&config);
         LlvmTarget::initialize_nvptx(&config);
         LlvmTarget::initialize_amd_gpu(&config);

@@ -14,7 +14,7 @@ pub(crate) use code_generator::{CodeGenerator, initialise};
 
 /// The relocatable object of LLVM IR that is text.
 pub(crate) fn assemble(target: Target, text: &str) -> Result<Vec<u8>, CodegenError> {
-    let machine = machine::of(target, None, 0)?;
+    let machine = machine::of(target, 0)?;
     let generator = CodeGenerator::new(&*machine)?;
     let context = Context::create();
     let buffer = MemoryBuffer::create_from_memory_range_copy(text.as_bytes(), "text");

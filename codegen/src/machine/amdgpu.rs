@@ -86,7 +86,12 @@ impl Machine for Amdgpu {
 
     fn processor(&self) -> Processor {
         let info = self.target.info();
-        Processor { triple: info.triple.to_owned(), name: info.name.to_owned(), features: info.features.to_owned() }
+        Processor {
+            triple: info.triple.to_owned(),
+            name: info.name.to_owned(),
+            features: info.features.to_owned(),
+            tuning: None,
+        }
     }
 
     fn register_dialects(&self, registry: &DialectRegistry) {

@@ -1,9 +1,12 @@
 //! The host's processor: a thread is alone and has vector registers.
 
-use super::{Checkable, Machine, Processor, Product, Threads, Vectors};
+use super::{Checkable, Machine, Processor, Product, Threads, Vectors, fused};
 use crate::error::{CodegenError, Problem};
 use crate::llvm;
 use crate::mlir::builder::{Builder, Val};
+use inkwell::attributes::{Attribute, AttributeLoc};
+use inkwell::context::Context;
+use inkwell::module::Module;
 use inkwell::targets::TargetMachine;
 use melior::dialect::DialectRegistry;
 use routefuse_ir::artifact::CodeFormat;
@@ -12,14 +15,14 @@ use routefuse_ir::target::Target;
 /// What the C library gives to host code; LLVM may form calls to these out of plain loops.
 pub(crate) const HOST_SYMBOLS: [&str; 4] = ["memcpy", "memmove", "memset", "bcmp"];
 
-/// The processor that code for `host` is made for.
+/// The processor that code for a host is made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostProcessor {
     /// LLVM's name of it, such as `znver4`.
     pub name: String,
     /// LLVM's feature string, `+avx2,-avx512f,…`.
     pub features: String,
-    /// LLVM's triple of this machine.
+    /// LLVM's triple of its machine.
     pub triple: String,
 }
 
@@ -34,16 +37,16 @@ impl HostProcessor {
         }
     }
 
-    /// A processor that every one of a family is at least as able as, by the family's name: `x86-64-v3` (AVX2, from 2013
-    /// on) or `aarch64` (Armv8-A with its vectors, under Linux). Its code can be made on any machine, with the
-    /// feature `every-host`, and runs on that family only. `None` for any other name.
-    pub fn named(name: &str) -> Option<HostProcessor> {
-        let (name, features, triple) = match name {
-            "x86-64-v3" => (name, "+avx2,+bmi2,+f16c,+fma", "x86_64-unknown-linux-gnu"),
-            "aarch64" => ("generic", "+fp-armv8,+neon", "aarch64-unknown-linux-gnu"),
-            _ => return None,
-        };
-        Some(HostProcessor { name: name.to_owned(), features: features.to_owned(), triple: triple.to_owned() })
+    /// The processor that code for a target of the host's kind is made for: this process's own for `host`, and for a named one
+    /// what its row says.
+    pub fn of(target: Target) -> HostProcessor {
+        if !target.is_named_host() {
+            return HostProcessor::detect();
+        }
+        let info = target.info();
+        // What code may use is what the row says and a loader asks for, so the name that LLVM has is that of the base.
+        let name = if info.triple.starts_with("x86_64") { "x86-64" } else { "generic" };
+        HostProcessor { name: name.to_owned(), features: info.features.to_owned(), triple: info.triple.to_owned() }
     }
 
     /// Whether LLVM lists `feature` as present.
@@ -51,13 +54,13 @@ impl HostProcessor {
         self.features.split(',').any(|f| f.strip_prefix('+') == Some(feature))
     }
 
-    /// The features that bit-exact code needs and the processor lacks: a fused multiply-add in software would be a call
-    /// into libm.
+    /// The features that the processor lacks of the least one for which host code is tested.
     pub fn missing(&self) -> Vec<&'static str> {
         let needed: &[&'static str] = match self.instructions() {
-            Instructions::X86_64 => &["fma", "f16c"],
-            // Both are part of the base.
-            Instructions::Aarch64 | Instructions::Other => &[],
+            // Of x86-64-v2: what the levels above have beyond it is done without.
+            Instructions::X86_64 => &["ssse3", "sse4.1", "sse4.2", "popcnt"],
+            Instructions::Aarch64 => &["neon"],
+            Instructions::Other => &[],
         };
         needed.iter().copied().filter(|feature| !self.has(feature)).collect()
     }
@@ -84,24 +87,32 @@ pub(crate) struct Host {
     target: Target,
     processor: HostProcessor,
     instructions: Instructions,
+    has_fma: bool,
+    converts_f16: bool,
 }
 
 impl Host {
     /// # Errors
-    /// The processor lacks instructions that bit-exact code needs.
+    /// The processor lacks instructions that host code needs.
     pub fn new(target: Target, processor: HostProcessor) -> Result<Host, CodegenError> {
         if let Some(feature) = processor.missing().first() {
             return Err(CodegenError::new(target, Problem::HostFeature { cpu: processor.name, feature }));
         }
         let instructions = processor.instructions();
-        Ok(Host { target, processor, instructions })
+        // Both are part of aarch64's base.
+        let has = |feature| instructions != Instructions::X86_64 || processor.has(feature);
+        let (has_fma, converts_f16) = (has("fma"), has("f16c"));
+        Ok(Host { target, processor, instructions, has_fma, converts_f16 })
     }
 }
 
 impl Vectors for Host {
     fn lanes(&self) -> u64 {
-        // A 256-bit register; two neighbours where registers have 128 bits.
-        8
+        self.target.info().vectors.lanes().into()
+    }
+
+    fn piece(&self) -> u64 {
+        self.target.info().vectors.kept_piece().into()
     }
 }
 
@@ -116,7 +127,23 @@ impl Machine for Host {
 
     fn processor(&self) -> Processor {
         let HostProcessor { name, features, triple } = self.processor.clone();
-        Processor { triple, name, features }
+        let tuning = Some(self.target.info().tuning).filter(|name| !name.is_empty());
+        Processor { triple, name, features, tuning }
+    }
+
+    /// Where code rests on a length of SVE's registers, LLVM takes whole vectors to them.
+    fn mark<'l>(&self, context: &'l Context, module: &Module<'l>) {
+        let vectors = self.target.info().vectors;
+        if !vectors.exact {
+            return;
+        }
+        // Both the least and the most, in registers of 128 bits.
+        let scale = u64::from(vectors.bits / 128);
+        let kind = Attribute::get_named_enum_kind_id("vscale_range");
+        let range = context.create_enum_attribute(kind, scale << 32 | scale);
+        for function in module.get_functions().filter(|f| f.count_basic_blocks() > 0) {
+            function.add_attribute(AttributeLoc::Function, range);
+        }
     }
 
     fn register_dialects(&self, _registry: &DialectRegistry) {}
@@ -170,9 +197,18 @@ impl Machine for Host {
         b.bitcast(b.xori(y, b.andi(b.xori(x, y), mask)), ty)
     }
 
+    fn multiply_add<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>, z: Val<'m>) -> Val<'m> {
+        if self.has_fma { b.fma(x, y, z) } else { fused::multiply_add(b, x, y, z) }
+    }
+
+    fn converts_f16(&self) -> bool {
+        self.converts_f16
+    }
+
     fn hides_vectors(&self, lanes: u32) -> bool {
-        // One register: of 128 bits, or of 256.
+        // One register: of 128 bits, or of 256. SVE's have no place in assembly that is written for the others.
         match self.instructions {
+            Instructions::X86_64 if !self.processor.has("avx") => lanes == 4,
             Instructions::X86_64 => matches!(lanes, 4 | 8),
             Instructions::Aarch64 => lanes == 4,
             Instructions::Other => false,

@@ -11,6 +11,7 @@
 //! lanes that share one row talk, whatever their number.
 
 pub(crate) mod amdgpu;
+mod fused;
 pub(crate) mod host;
 pub(crate) mod nvptx;
 mod quotients;
@@ -27,19 +28,13 @@ use melior::ir::Type;
 use routefuse_ir::artifact::CodeFormat;
 use routefuse_ir::target::{Target, TargetKind};
 
-/// The machine of a target. `host` is the processor that host code is made for; by default this process's own.
-///
-/// `arguments` is how many of eight bytes the kernel has. This is the one place of the crate that asks what kind a target is.
+/// The machine of a target. `arguments` is how many of eight bytes the kernel has. This is the one place of the crate that asks what kind a target is.
 ///
 /// # Errors
-/// The host's processor lacks instructions that bit-exact code needs.
-pub(crate) fn of(
-    target: Target,
-    host: Option<&HostProcessor>,
-    arguments: usize,
-) -> Result<Box<dyn Machine>, CodegenError> {
+/// This host's processor lacks instructions that host code needs.
+pub(crate) fn of(target: Target, arguments: usize) -> Result<Box<dyn Machine>, CodegenError> {
     Ok(match target.kind() {
-        TargetKind::Host => Box::new(Host::new(target, host.cloned().unwrap_or_else(HostProcessor::detect))?),
+        TargetKind::Host => Box::new(Host::new(target, HostProcessor::of(target))?),
         TargetKind::Nvptx => Box::new(nvptx::Nvptx::new(target, arguments)),
         TargetKind::Amdgpu => Box::new(amdgpu::Amdgpu::new(target)),
     })
@@ -54,6 +49,8 @@ pub(crate) struct Processor {
     pub name: String,
     /// LLVM's features, beside the processor's own.
     pub features: String,
+    /// LLVM's name of another processor that instructions are ordered for.
+    pub tuning: Option<&'static str>,
 }
 
 /// What becomes of a module.
@@ -266,6 +263,16 @@ pub(crate) trait Machine {
         b.select(inside, x, y)
     }
 
+    /// `x*y + z` with one rounding; of a NaN any.
+    fn multiply_add<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>, z: Val<'m>) -> Val<'m> {
+        b.fma(x, y, z)
+    }
+
+    /// There are instructions for [`Self::widen_f16`] and [`Self::narrow_to_f16`].
+    fn converts_f16(&self) -> bool {
+        true
+    }
+
     /// `f16` as `f32`; of a NaN any.
     fn widen_f16<'m>(&self, b: &Builder<'m>, half: Val<'m>) -> Val<'m> {
         b.extf(half, b.f32())
@@ -321,9 +328,7 @@ pub(crate) trait Vectors {
     fn lanes(&self) -> u64;
 
     /// Lanes of a piece of a row: several vectors, which share the constants of what is computed.
-    fn piece(&self) -> u64 {
-        4 * self.lanes()
-    }
+    fn piece(&self) -> u64;
 }
 
 /// Lanes that run in lock step. All of a warp's lanes have to come by what is emitted here, unless a method says otherwise.

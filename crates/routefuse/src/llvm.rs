@@ -49,7 +49,9 @@ pub(crate) fn diagnostic(e: &CodegenError) -> Diagnostic {
     let (code, help) = match e.problem() {
         Problem::Cancelled => return Diagnostic::new(Code::Cancelled, e.to_string()),
         Problem::Export(_) => return Diagnostic::new(Code::CannotExport, e.to_string()),
-        Problem::HostFeature { .. } => (Code::HostUnsupported, "GPU targets compile on any processor"),
+        Problem::HostFeature { .. } => {
+            (Code::HostUnsupported, "named targets, such as x86-64-v2 and sm_90, compile on any processor")
+        }
         Problem::UndefinedSymbols { .. } => (Code::UndefinedSymbol, DEFECT),
         _ => (Code::CompileFailed, DEFECT),
     };
@@ -66,10 +68,10 @@ mod tests {
 
     #[test]
     fn failures_say_what_is_missing_and_what_to_do() {
-        let missing = Problem::HostFeature { cpu: "core2".to_owned(), feature: "fma" };
+        let missing = Problem::HostFeature { cpu: "core2".to_owned(), feature: "sse4.2" };
         let missing = CodegenError::new(Target::host(), missing);
         let text = diagnostic(&missing).to_string();
-        assert!(text.starts_with("RF0803: ") && text.contains("core2") && text.contains("fma"), "{text}");
+        assert!(text.starts_with("RF0803: ") && text.contains("core2") && text.contains("sse4.2"), "{text}");
         assert_eq!(text, Page::of(Code::HostUnsupported).message);
         let undefined =
             Problem::UndefinedSymbols { symbols: vec!["__ockl_get_local_size".to_owned()], allowed: vec![] };

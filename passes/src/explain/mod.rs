@@ -260,8 +260,9 @@ fn schedules(kernel: &Kernel, targets: impl Iterator<Item = Target>) -> Vec<Sche
         let variants: Vec<String> = schedule.variants(target.kind()).iter().map(ToString::to_string).collect();
         let (name, text) = (target.name().to_owned(), schedule.to_string());
         let same_text = |s: &ScheduleReport| s.schedule == text && s.variants == variants;
-        // What is said of lanes follows from the kind of machine and the size of its warps.
-        let alike = |other: &Target| other.kind() == target.kind() && other.info().warp == target.info().warp;
+        // What is said of lanes follows from the kind of machine, the size of its warps and its vectors.
+        let has = |t: Target| (t.kind(), t.info().warp, t.info().vectors.lanes());
+        let alike = |other: &Target| has(*other) == has(target);
         if let Some((_, same)) = schedules.iter_mut().find(|(other, s)| same_text(s) && alike(other)) {
             same.targets.push(name);
             continue;

@@ -75,8 +75,8 @@ pub(super) fn groups(kernel: &Kernel) -> Vec<Vec<usize>> {
 }
 
 fn schedules(kernel: &Kernel) -> impl Iterator<Item = (Schedule, Target)> {
-    let alike =
-        |x: Target, y: Target| (x.kind(), x.info().warp, x.abilities()) == (y.kind(), y.info().warp, y.abilities());
+    let has = |t: Target| (t.kind(), t.info().warp, t.info().vectors.lanes(), t.abilities());
+    let alike = move |x: Target, y: Target| has(x) == has(y);
     let first = move |target: &Target| Target::all().find(|other| alike(*target, *other)) == Some(*target);
     Target::all().filter(first).map(|target| (schedule_of(kernel, target), target))
 }

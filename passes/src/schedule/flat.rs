@@ -8,9 +8,10 @@
 //!   ([`Piece::Rows`]);
 //! - else one element.
 //!
-//! On the host one thread loops over rows, and code generation cuts each into pieces of 16 and falling powers of two.
+//! On the host one thread loops over rows, and code generation cuts each into pieces as the target's vector registers are and
+//! falling powers of two.
 
-use super::{HOST_WIDTH, domains};
+use super::domains;
 use routefuse_ir::graph::Layout;
 use routefuse_ir::kernel::analysis::reached_from;
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
@@ -35,7 +36,9 @@ const SMALL_BLOCK: u32 = 64;
 
 pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
     let host = target.kind() == TargetKind::Host;
-    let piece = |d: &Domain| if host { host_piece(kernel, d) } else { gpu_piece(kernel, d, target) };
+    let piece = |d: &Domain| {
+        if host { host_piece(kernel, d, target.info().vectors.stored_piece()) } else { gpu_piece(kernel, d, target) }
+    };
     let threads = match target.abilities().small_blocks {
         _ if host => 1,
         true => SMALL_BLOCK,
@@ -44,12 +47,8 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
     Schedule::Flat { threads, domains: domains(kernel, piece) }
 }
 
-fn host_piece(kernel: &Kernel, d: &Domain) -> Piece {
-    if d.cols == 1 && one_column_each(kernel, d) {
-        Piece::Rows { width: HOST_WIDTH }
-    } else {
-        Piece::InRow { width: HOST_WIDTH }
-    }
+fn host_piece(kernel: &Kernel, d: &Domain, width: u32) -> Piece {
+    if d.cols == 1 && one_column_each(kernel, d) { Piece::Rows { width } } else { Piece::InRow { width } }
 }
 
 /// Whether no value behind the domain's stores has several columns of a row. Where one has, as a row's sum, neighbouring

@@ -16,9 +16,6 @@ use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Schedule
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Code, Diagnostic, Verified};
 
-/// Elements of a piece on the host: a vector of 64 bytes of `f32`.
-const HOST_WIDTH: u32 = 16;
-
 /// The kernel with its schedule for the target.
 ///
 /// # Errors

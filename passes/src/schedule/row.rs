@@ -4,7 +4,7 @@
 //! operand of a row value decides, and the narrow stores, of at most a warp's columns, are done in one go. Where a warp's
 //! lanes would have to keep too much, all threads of a block share a row (the *block* shape).
 
-use super::{HOST_WIDTH, domains};
+use super::domains;
 use routefuse_ir::kernel::analysis::{cost_with_operands, ordered};
 use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division, NARROW};
 use routefuse_ir::kernel::schedule::code_size::{CodeSize, stores_by_domain};
@@ -87,7 +87,8 @@ const DEAR: u64 = 12;
 
 pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
     if target.kind() == TargetKind::Host {
-        let domains = domains(kernel, |_| Piece::InRow { width: HOST_WIDTH });
+        let width = target.info().vectors.stored_piece();
+        let domains = domains(kernel, |_| Piece::InRow { width });
         let by_row =
             Schedule::Row { shapes: vec![RowShape::of(1, 1)], block_rows: 1, held: held(kernel, true), domains };
         return in_blocks(kernel, target, &by_row).unwrap_or(by_row);
@@ -173,15 +174,16 @@ pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<S
     let widest = widest(kernel);
     let mut why = vec![format!("{} need whole rows, the widest of {widest} columns", list(row_values.collect()))];
     if target.kind() == TargetKind::Host {
+        let width = target.info().vectors.stored_piece();
         if *block_rows == 1 {
-            why.push("each row is done by itself, 16 columns at a time".to_owned());
+            why.push(format!("each row is done by itself, {width} columns at a time"));
         } else {
             let repeats = Division::of(kernel, held).is_some_and(|division| division.repeats_last_row());
             let left = if repeats { "as a block that repeats the last of them" } else { "one by one" };
             why.push(format!("{block_rows} rows are done together, and rows that are left over {left}"));
             why.push(format!(
                 "of them, values of at most {NARROW} columns that no wide one needs have a row in each lane; the rest is done row by \
-                 row, 16 columns at a time"
+                 row, {width} columns at a time"
             ));
         }
     } else {

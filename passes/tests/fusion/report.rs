@@ -33,7 +33,7 @@ fn the_long_chain_is_explained() {
         "  after    1 launch, 66 B read and 108 B written a row, 1028 B read once",
         "kernel @post_chain: a loop over T, 8 operations",
         "  holds    %physical, %scaled, %v10, %v11, %v12, %masked, %v14, %v15",
-        "  on host",
+        "  on every host",
         "    schedule flat threads=1 [cols=9 in_row=16 stores=0,1,2]",
         "    variants align1/i64",
         "simplified away: %v8",

@@ -52,6 +52,10 @@ impl<'m> Lanewise<'_, 'm> {
         match from {
             DType::F32 if x.nans == Nans::Canonical => x,
             DType::F32 => free(x.value),
+            DType::F16 if !self.machine.converts_f16() => {
+                let bits = self.b.extui(x.value, self.b.int(32));
+                free(math::f16_to_f32(&mut self.math(x.lanes), bits))
+            }
             DType::F16 => {
                 let half = self.b.bitcast(x.value, self.b.lanes_of(self.b.f16(), x.lanes));
                 free(self.machine.widen_f16(self.b, half))
@@ -71,6 +75,10 @@ impl<'m> Lanewise<'_, 'm> {
 
     /// The bits of the nearest `f16`, by the machine's conversion; NaN gives the canonical one.
     fn narrowed_to_f16(&self, x: Lanes<'m>) -> Val<'m> {
+        if !self.machine.converts_f16() {
+            let bits = math::f32_to_f16(&mut self.math(x.lanes), x.value);
+            return self.b.trunci(bits, self.b.int(16));
+        }
         let bits = self.machine.narrow_to_f16(self.b, x.value);
         let nan = self.b.const_int(self.b.type_of(bits), i64::from(math::F16_NAN));
         self.b.select(self.b.cmpf(FloatPredicate::Uno, x.value, x.value), nan, bits)

@@ -56,7 +56,7 @@ impl<'m> ScalarMachine for MathMachine<'_, 'm> {
         self.b.sqrt(a)
     }
     fn ffma(&mut self, a: Val<'m>, b: Val<'m>, c: Val<'m>) -> Val<'m> {
-        self.b.fma(a, b, c)
+        self.machine.multiply_add(self.b, a, b, c)
     }
     fn fabs(&mut self, a: Val<'m>) -> Val<'m> {
         self.b.absf(a)

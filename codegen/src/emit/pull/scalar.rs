@@ -38,7 +38,7 @@ impl<'m> Lanewise<'_, 'm> {
             ScalarOp::Binary(op) if dtype == DType::F32 => self.free(self.binary_float(op, x.value, y.value), lanes),
             ScalarOp::Binary(op) => Lanes::exact(self.binary_integer(op, x.value, y.value, dtype), lanes),
             ScalarOp::Compare(op) => Lanes::exact(self.compare(op, x.value, y.value, dtype), lanes),
-            ScalarOp::Fma => self.free(self.b.fma(x.value, y.value, operands[2].value), lanes),
+            ScalarOp::Fma => self.free(self.machine.multiply_add(self.b, x.value, y.value, operands[2].value), lanes),
             ScalarOp::Select => self.choose(condition.unwrap_or(x.value), y, operands[2]),
             ScalarOp::Cast(to) => self.cast(x, dtype, to),
             ScalarOp::Bitcast(to) => self.bits_as(x, dtype, to),

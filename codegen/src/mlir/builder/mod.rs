@@ -69,6 +69,11 @@ impl<'m> Builder<'m> {
         Type::float32(self.context)
     }
 
+    /// `f64`.
+    pub fn f64(&self) -> Type<'m> {
+        Type::float64(self.context)
+    }
+
     /// `f16`.
     pub fn f16(&self) -> Type<'m> {
         Type::float16(self.context)

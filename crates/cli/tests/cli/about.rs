@@ -59,9 +59,21 @@ fn usage_errors_exit_with_2() {
 #[test]
 fn targets_are_listed() {
     let text = routefuse(&["targets"]).ok();
-    for target in
-        ["host", "sm_70", "sm_90", "sm_110", "sm_121", "gfx90a", "gfx942", "gfx1201", "gfx1250", "gfx11-generic"]
-    {
+    for target in [
+        "host",
+        "x86-64-v3",
+        "aarch64",
+        "neoverse-v2",
+        "sm_70",
+        "sm_90",
+        "sm_110",
+        "sm_121",
+        "gfx90a",
+        "gfx942",
+        "gfx1201",
+        "gfx1250",
+        "gfx11-generic",
+    ] {
         assert!(text.lines().any(|l| l.starts_with(&format!("{target} "))), "{target} in\n{text}");
     }
     let json = routefuse(&["targets", "--json"]).json();

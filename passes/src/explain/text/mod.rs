@@ -70,11 +70,16 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
     if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
 }
 
-/// Targets by name, without a list of the whole table: `every GPU`, `every NVIDIA GPU`, or neighbours of the table as
+/// Targets by name, without a list of the whole table: `every host`, `every GPU`, `every NVIDIA GPU`, or neighbours of the table as
 /// `first … last`.
 fn targets(names: &[String]) -> String {
     let named = |t: &Target| names.iter().any(|name| name == t.name());
-    for (kind, all) in [(TargetKind::Nvptx, "every NVIDIA GPU"), (TargetKind::Amdgpu, "every AMD GPU")] {
+    let kinds = [
+        (TargetKind::Host, "every host"),
+        (TargetKind::Nvptx, "every NVIDIA GPU"),
+        (TargetKind::Amdgpu, "every AMD GPU"),
+    ];
+    for (kind, all) in kinds {
         let of_kind: Vec<Target> = Target::all().filter(|t| t.kind() == kind).collect();
         if of_kind.len() == names.len() && of_kind.iter().all(named) {
             return all.to_owned();

@@ -10,10 +10,6 @@ use crate::op::{ReduceOp, TopKOrder};
 
 /// Pieces of a domain's row that are written out; more are a loop.
 const WRITTEN_OUT: u64 = 8;
-/// Lanes of a vector of 32-bit elements.
-const VECTOR: u64 = 8;
-/// Columns of a piece of a value that is kept.
-const PIECE: u64 = 4 * VECTOR;
 /// Vectors of a segment that are reduced in straight code.
 const VECTORS: u64 = 64;
 
@@ -126,7 +122,7 @@ fn pieces(walk: &mut Walk, domain: &Domain, in_blocks: bool) -> Vec<(Columns, Sc
     let width = u64::from(domain.piece.width());
     let mut all = vec![];
     if in_blocks {
-        all.push((Columns::Known(vec![domain.cols - 1]), Scope { number: u32::MAX - 2 * number, rows: VECTOR }));
+        all.push((Columns::Known(vec![domain.cols - 1]), Scope { number: u32::MAX - 2 * number, rows: walk.vector() }));
     }
     let mut from = 0;
     if domain.cols / width > WRITTEN_OUT {
@@ -150,15 +146,16 @@ fn pieces(walk: &mut Walk, domain: &Domain, in_blocks: bool) -> Vec<(Columns, Sc
 
 /// The pieces in which all columns of a kept value are gone through.
 fn columns(walk: &mut Walk, cols: u64) -> Vec<(Columns, Scope)> {
+    let piece = walk.kept_piece();
     let mut all = vec![];
     let mut from = 0;
-    if cols / PIECE > 1 {
+    if cols / piece > 1 {
         let scope = walk.scope(1);
-        all.push((looped(walk, u64::from(scope.number) << 1 | 1, PIECE), scope));
-        from = cols / PIECE * PIECE;
+        all.push((looped(walk, u64::from(scope.number) << 1 | 1, piece), scope));
+        from = cols / piece * piece;
     }
     while from < cols {
-        let lanes = PIECE.min(1 << (cols - from).ilog2());
+        let lanes = piece.min(1 << (cols - from).ilog2());
         all.push((run(from, lanes), ROW));
         from += lanes;
     }
@@ -174,13 +171,13 @@ fn row_value(walk: &mut Walk, id: ValueId, row: RowValue) {
         RowOp::Reduce(op) => reduce(walk, id, (row.value, op), (segments, row.width)),
         RowOp::CumSum => {
             let steps = u64::from(row.width.next_power_of_two().ilog2());
-            let each = if row.width <= PIECE { 3 * walk.on_lanes(row.width, 32) } else { 40 };
+            let each = if row.width <= walk.kept_piece() { 3 * walk.on_lanes(row.width, 32) } else { 40 };
             segment(walk, row.value, segments, row.width);
             walk.count(id, steps * each);
         }
         RowOp::Rank { .. } => {
             segment(walk, row.value, segments, row.width);
-            walk.count(id, 8 * if row.width <= PIECE { row.width } else { 1 });
+            walk.count(id, 8 * if row.width <= walk.kept_piece() { row.width } else { 1 });
         }
         RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => {
             let times = if segments <= 2 { segments } else { 1 };
@@ -198,26 +195,27 @@ fn row_value(walk: &mut Walk, id: ValueId, row: RowValue) {
 
 /// Asks for a segment's columns in pieces, as its keys are made.
 fn segment(walk: &mut Walk, operand: ValueId, segments: u64, width: u64) {
-    let times = if segments <= 2 { segments } else { 1 };
+    let (times, piece) = (if segments <= 2 { segments } else { 1 }, walk.kept_piece());
     for number in 0..times {
         let scope = walk.scope(1);
         if segments > 2 {
             // The segment's first column is the loop's.
-            let lanes = width.next_power_of_two().min(PIECE);
+            let lanes = width.next_power_of_two().min(piece);
             let base = walk.numbering.base(None, Step::Root(scope.number << 1 | 1));
             walk.ask(operand, &Columns::Dynamic { base, plus: 0, lanes, aligned: width.is_multiple_of(lanes) }, scope);
-        } else if width / PIECE > 1 {
-            let columns = looped(walk, u64::from(scope.number) << 1 | 1, PIECE);
+        } else if width / piece > 1 {
+            let columns = looped(walk, u64::from(scope.number) << 1 | 1, piece);
             walk.ask(operand, &columns, scope);
         } else {
-            let lanes = width.min(PIECE);
+            let lanes = width.min(piece);
             walk.ask(operand, &run(number * width, lanes), ROW);
         }
     }
 }
 
 fn reduce(walk: &mut Walk, id: ValueId, (operand, op): (ValueId, ReduceOp), (segments, width): (u64, u64)) {
-    let lanes = VECTOR.min(width.next_power_of_two());
+    let vector = walk.vector();
+    let lanes = vector.min(width.next_power_of_two());
     let vectors = width.div_ceil(lanes);
     let each = match op {
         ReduceOp::Sum => 2,
@@ -237,7 +235,7 @@ fn reduce(walk: &mut Walk, id: ValueId, (operand, op): (ValueId, ReduceOp), (seg
     }
     let scope = walk.scope(1);
     let base = walk.numbering.base(None, Step::Root(scope.number << 1 | 1));
-    let together = if segments.is_multiple_of(VECTOR) && vectors <= VECTORS { VECTOR } else { 1 };
+    let together = if segments.is_multiple_of(vector) && vectors <= VECTORS { vector } else { 1 };
     // A long segment is a loop over vectors.
     let written = if vectors <= VECTORS { vectors } else { 4 };
     for number in 0..together * written {

@@ -4,7 +4,7 @@ use super::columns::{Columns, Numbering, Step, merged};
 use crate::kernel::analysis::cost;
 use crate::kernel::{Bounds, Kernel, Value, ValueId, ValueKind};
 use crate::op::OutOfRange;
-use crate::target::{Target, TargetKind};
+use crate::target::{Target, TargetKind, VectorRegisters};
 use std::collections::{HashMap, HashSet};
 
 /// A region of the code: what is written out in one is seen by those inside it.
@@ -44,7 +44,8 @@ pub(super) struct Walk<'k> {
     /// By the columns of a domain, bytes that a piece of its stores has at once; and the most of any.
     stored: HashMap<u64, u64>,
     pub(super) most_stored: u64,
-    on_host: bool,
+    /// The host's; none of a GPU.
+    vectors: Option<VectorRegisters>,
     /// LLVM takes longer for as many instructions: its scheduler for AMD looks again and again at rows that lanes hold in many registers.
     is_slow: bool,
     scopes: u32,
@@ -69,7 +70,7 @@ impl<'k> Walk<'k> {
             to_compute: vec![],
             stored: HashMap::new(),
             most_stored: 0,
-            on_host: target.kind() == TargetKind::Host,
+            vectors: (target.kind() == TargetKind::Host).then_some(target.info().vectors),
             is_slow: target.kind() == TargetKind::Amdgpu && kernel.has_row_values(),
             scopes: ROW.number,
             seen: HashSet::new(),
@@ -110,8 +111,17 @@ impl<'k> Walk<'k> {
 
     /// What one instruction on so many lanes is, in instructions.
     pub(super) fn on_lanes(&self, lanes: u64, bits: u32) -> u64 {
-        // A vector register has 256 bits; a GPU's thread has none.
-        if self.on_host { (lanes * u64::from(bits.max(32))).div_ceil(256) } else { lanes }
+        self.vectors.map_or(lanes, |v| (lanes * u64::from(bits.max(32))).div_ceil(32 * u64::from(v.lanes())))
+    }
+
+    /// Lanes of a vector of 32-bit elements on the host.
+    pub(super) fn vector(&self) -> u64 {
+        self.vectors.map_or(1, |v| u64::from(v.lanes()))
+    }
+
+    /// Columns of a piece of a value that the host keeps.
+    pub(super) fn kept_piece(&self) -> u64 {
+        self.vectors.map_or(1, |v| u64::from(v.kept_piece()))
     }
 
     /// Asks for a value, which is computed where it is not kept, and all behind it.
@@ -166,9 +176,9 @@ impl<'k> Walk<'k> {
         let value = self.kernel.value(id);
         let lanes = self.lanes(value, &columns, scope);
         // Another lane's register comes by a shuffle for each that it may be in.
-        let each = if self.on_host { 3 } else { 3 * self.registers(value) };
+        let each = if self.vectors.is_some() { 3 } else { 3 * self.registers(value) };
         let instructions = match columns.are_neighbours() {
-            true if self.on_host => 1 + self.on_lanes(lanes, value.dtype.bits()),
+            true if self.vectors.is_some() => 1 + self.on_lanes(lanes, value.dtype.bits()),
             true => 1,
             false => lanes * each,
         };
