@@ -55,5 +55,5 @@ pub use cache::{RemoteCache, RemoteCounters, RemoteOptions};
 pub use gpu::cuda;
 #[cfg(feature = "hip")]
 pub use gpu::hip;
-pub use host::HostPlan;
+pub use host::{HostPlan, processor_lacks};
 pub use plan::{Plan, Progress};

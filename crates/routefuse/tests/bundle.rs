@@ -4,8 +4,9 @@
 use routefuse::cache::{Bundle, DiskCache, DiskOptions, KernelCache, SigningKey, Trust, TrustedBundle};
 use routefuse::diag::Code;
 use routefuse::exec::{Device, Executor};
+use routefuse::inspect::processor_lacks;
 use routefuse::ir::interp;
-use routefuse::{Engine, Graph, Options, Plan, Target, Tensor, Verified, chains, models};
+use routefuse::{Engine, Graph, HostPlan, Options, Plan, Target, Tensor, Verified, chains, models};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -105,6 +106,53 @@ fn an_engine_of_a_bundle() {
         spoilt.starts_with("RF0811: the bundle cannot be used: ") && spoilt.contains("its hash is not"),
         "{spoilt}"
     );
+}
+
+/// A bundle for several hosts gives each its own: the most able of those that this processor runs, with the interpreter's bits.
+#[test]
+fn bundles_for_several_hosts() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = |names: &[&str]| names.iter().map(|t| Target::named(t).unwrap()).collect::<Vec<_>>();
+    let own = if cfg!(target_arch = "x86_64") { ["x86-64-v2", "x86-64-v3"] } else { ["aarch64", "apple-m1"] };
+    let other = if cfg!(target_arch = "x86_64") { ["aarch64", "neoverse-v1"] } else { ["x86-64-v2", "x86-64-v4"] };
+    let maker = Engine::builder().build().unwrap();
+    let engine_of = |targets: &[Target]| {
+        let path = dir.path().join("model.rfb");
+        let bundle = maker.bundle(&graphs(), targets, &Options::default(), None, &|_| ()).unwrap();
+        std::fs::write(&path, bundle.finish()).unwrap();
+        Engine::from_bundle(&path, &Trust::anyone()).unwrap()
+    };
+    let all = named(&[own[0], other[0], own[1], other[1]]);
+    let engine = engine_of(&all);
+    let best = all.iter().copied().rfind(|t| processor_lacks(*t).is_empty()).unwrap();
+    for (name, graph) in graphs() {
+        let plan = engine.plan(&name).unwrap();
+        assert_eq!(plan.plan().target(), best);
+        let inputs = inputs(&graph, 17);
+        let expected = interp::run(&graph, &inputs, &[("T", 17)]).unwrap().outputs;
+        assert_eq!(launch(plan.plan(), &inputs, 17), expected, "{name}");
+        assert_eq!(engine.bundled_plan(&name, &all[1]).unwrap().target(), all[1]);
+    }
+    let plans = engine.bundled_plans(&Target::host()).unwrap();
+    assert!(plans.len() == 3 && plans.iter().all(|(_, plan)| plan.target() == best));
+    assert_eq!(engine.counters().compiles, 0);
+    // The own processor's code comes first.
+    let both = engine_of(&[Target::host(), best]);
+    assert_eq!(both.plan("c_pack").unwrap().plan().target(), Target::host());
+
+    let foreign = engine_of(&named(&other));
+    let text = foreign.plan("c_pack").unwrap_err().to_string();
+    let lacks = format!("for `{}` this processor lacks the instructions of ", other[1]);
+    assert!(text.starts_with("RF0803: no host code of the bundle's graph `c_pack` runs here: "), "{text}");
+    assert!(text.contains(&lacks) && text.contains(&format!("\n  help: build the bundle for {}", own[0])), "{text}");
+    assert!(foreign.bundled_plans(&Target::host()).unwrap().is_empty());
+    // Code for other processors is made, kept and looked at, and not launched.
+    let plan = foreign.plan_for("c_pack", &named(&other)[0]).unwrap();
+    assert!(plan.artifacts().unwrap()[0].code.starts_with(b"\x7fELF"));
+    let text = HostPlan::new(plan).unwrap_err().to_string();
+    let start =
+        format!("RF0803: the plan of `pack` is for `{}`, and this processor lacks the instructions of ", other[0]);
+    assert!(text.starts_with(&start), "{text}");
 }
 
 /// Where a signature is required, an engine takes bundles with it and no others.

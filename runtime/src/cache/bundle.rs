@@ -23,7 +23,7 @@ use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::Schedule;
 use routefuse_ir::kernel::schedule::tuning::Tuning;
 use routefuse_ir::program::Program;
-use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::target::Target;
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -88,7 +88,7 @@ pub struct Bundle {
     bytes: Vec<u8>,
     #[cfg(feature = "signatures")]
     signer: Option<PublicKey>,
-    /// What the host's processor lacks for the bundle's host code.
+    /// What this machine's processor lacks for the bundle's code for `host`.
     lacking: OnceLock<Vec<String>>,
 }
 
@@ -198,7 +198,7 @@ impl Bundle {
         &self.compiler
     }
 
-    /// The processor that host code in it is for: see [`Compiler::host_cpu`](crate::Compiler::host_cpu).
+    /// The processor that its code for `host` is for: see [`Compiler::host_cpu`](crate::Compiler::host_cpu).
     pub fn processor(&self) -> &str {
         &self.processor
     }
@@ -228,16 +228,16 @@ impl Bundle {
         self.bytes.len()
     }
 
-    /// The features of the processor that its host code may use and this machine's processor lacks. If there are any, the
-    /// bundle has no host code for this machine.
+    /// The features of the processor that its code for `host` may use and this machine's processor lacks. If there are any, that
+    /// code does not run on this machine; code for a named host may ([`processor_lacks`](crate::processor_lacks)).
     pub fn lacking(&self) -> &[String] {
         self.lacking.get_or_init(|| processor::lacking(&self.processor))
     }
 
-    /// The kernel of this key. Host code is only found where it runs.
+    /// The kernel of this key. Code for `host` is only found where it runs.
     pub fn find(&self, key: &KeyText) -> Option<Artifact> {
         let Content::Kernel(artifact) = self.content(key)? else { return None };
-        let here = artifact.target.kind() != TargetKind::Host || self.lacking().is_empty();
+        let here = artifact.target != Target::host() || self.lacking().is_empty();
         here.then_some(artifact)
     }
 
@@ -284,7 +284,7 @@ pub struct BundleWriter {
 }
 
 impl BundleWriter {
-    /// Of code of this compiler; host code for this processor.
+    /// Of code of this compiler; code for `host` is for this processor.
     pub fn new(compiler: &str, processor: &str) -> BundleWriter {
         let (compiler, processor) = (compiler.to_owned(), processor.to_owned());
         BundleWriter { compiler, processor, ..BundleWriter::default() }

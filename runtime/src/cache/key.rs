@@ -4,7 +4,7 @@ use super::compiler::Compiler;
 use routefuse_ir::kernel::abi::{self, Slot};
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 use routefuse_ir::kernel::{Kernel, ValueId};
-use routefuse_ir::target::TargetKind;
+use routefuse_ir::target::Target;
 use std::fmt;
 
 /// The version of what a key is made of.
@@ -61,7 +61,8 @@ impl fmt::Debug for Key {
 }
 
 /// Everything that decides what machine code a kernel becomes, as text: the version of the calling convention, the compiler,
-/// the target (with the PTX version that it asks of the driver), the processor if the code is for one alone (the host's; for
+/// the target (with the PTX version that it asks of the driver, or the features of a named host), the processor if the code is for
+/// one alone (that of `host`; for
 /// a GPU's machine code, its own, and the driver whose assembler made it), the variant, the schedule, the slots, and the
 /// kernel without names. Never an extent, a name, a path or a time.
 ///
@@ -90,7 +91,7 @@ pub struct KeyText {
 impl KeyText {
     /// The text of one variant of a kernel.
     pub fn of(scheduled: &Scheduled, variant: Variant, compiler: &dyn Compiler) -> KeyText {
-        let processor = if scheduled.target.kind() == TargetKind::Host { compiler.host_cpu() } else { "" };
+        let processor = if scheduled.target == Target::host() { compiler.host_cpu() } else { "" };
         KeyText::on(processor, scheduled, variant, compiler)
     }
 

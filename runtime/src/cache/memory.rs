@@ -5,7 +5,7 @@ use super::tunings::Tunings;
 #[cfg(feature = "remote")]
 use super::{Content, RemoteCache};
 use super::{DiskCache, Key, KeyText, TrustedBundle};
-use crate::host::HostCode;
+use crate::host::{HostCode, processor_lacks};
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::target::TargetKind;
 use routefuse_ir::{Code, Diagnostic};
@@ -22,7 +22,7 @@ pub struct LoadedKernel {
 }
 
 impl LoadedKernel {
-    /// Loads host code; keeps the code of other targets as it is.
+    /// Loads host code that runs here; keeps the code of other targets, and of other processors, as it is.
     ///
     /// # Errors
     /// `RF0805` and `RF0806`: the artifact is no shared object for this processor, or the system does not load it.
@@ -31,6 +31,7 @@ impl LoadedKernel {
     /// The code does what the artifact says, under the calling convention of [`routefuse_ir::kernel::abi`].
     pub unsafe fn load(artifact: Artifact) -> Result<LoadedKernel, Diagnostic> {
         let host = match artifact.target.kind() {
+            TargetKind::Host if !processor_lacks(artifact.target).is_empty() => None,
             // SAFETY: the caller vouches for the artifact's code.
             TargetKind::Host => Some(unsafe { HostCode::load(&artifact)? }),
             TargetKind::Nvptx | TargetKind::Amdgpu => None,

@@ -9,4 +9,5 @@ mod scratch;
 
 pub(crate) use code::HostCode;
 pub use plan::HostPlan;
+pub use processor::processor_lacks;
 pub(crate) use scratch::Scratch;

@@ -1,6 +1,6 @@
 //! A plan on the host: every check, then the kernels, on the calling thread or a pool's.
 
-use super::{HostCode, Scratch};
+use super::{HostCode, Scratch, processor_lacks};
 use crate::args::{Args, Device, Location};
 use crate::plan::Plan;
 use crate::plan::bind::Span;
@@ -22,7 +22,7 @@ const CHUNK_BYTES: u64 = 64 << 10;
 struct Nothing(#[allow(dead_code)] [u8; 64]);
 static NOTHING: Nothing = Nothing([0; 64]);
 
-/// A plan for the host's processor, which this process launches on memory of its own: `Send + Sync`, launched from any number
+/// A plan for a processor such as this machine's, which this process launches on memory of its own: `Send + Sync`, launched from any number
 /// of threads. Cloning makes another handle.
 #[derive(Clone)]
 pub struct HostPlan {
@@ -33,7 +33,7 @@ impl HostPlan {
     /// The plan on this host. Nothing is compiled or loaded before [`HostPlan::prepare`].
     ///
     /// # Errors
-    /// `RF0806` if the plan is for another target than the host.
+    /// `RF0806` if the plan is for a GPU; `RF0803` if it is for a host that has more than this processor.
     pub fn new(plan: impl Into<Arc<Plan>>) -> Result<HostPlan, Diagnostic> {
         let plan = plan.into();
         if plan.target().kind() != TargetKind::Host {
@@ -42,6 +42,14 @@ impl HostPlan {
             return Err(Diagnostic::new(Code::TargetNotHere, message).help(
                 "compile for the target `host`, load the plan on a GPU (`CudaPlan`), or take its `artifacts` elsewhere",
             ));
+        }
+        let lacking = processor_lacks(plan.target());
+        if !lacking.is_empty() {
+            let (name, target) = (&plan.program().name, plan.target());
+            let message =
+                format!("the plan of `{name}` is for `{target}`, and this processor lacks {}", lacking.join(", "));
+            return Err(Diagnostic::new(Code::HostUnsupported, message)
+                .help("compile for the target `host`, or take the plan's `artifacts` to such a machine"));
         }
         Ok(HostPlan { plan })
     }

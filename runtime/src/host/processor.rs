@@ -1,4 +1,7 @@
-//! What this machine's processor can do, asked without LLVM.
+//! What this machine's processor can do, asked without LLVM: of the processor itself on x86-64, and on aarch64 of the system (Linux's
+//! `AT_HWCAP`, the `sysctl` names of macOS).
+
+use routefuse_ir::target::Target;
 
 /// LLVM's names of the features of a processor, as asked of this one: whether it has it, or `None` if we cannot say.
 #[cfg(target_arch = "x86_64")]
@@ -92,12 +95,50 @@ fn has(feature: &str) -> Option<bool> {
             match feature { $($llvm => Some(std::arch::is_aarch64_feature_detected!($rust)),)+ _ => None }
         };
     }
-    if feature == "fp-armv8" {
+    // Of every aarch64 with a system, or never in code that reads and writes arrays: instructions of systems, of caches, of keys, of
+    // counters and of random numbers; how memory is protected; tuning.
+    const IRRELEVANT: &[&str] = &[
+        "amvs",
+        "brbe",
+        "ccdp",
+        "ccidx",
+        "ccpp",
+        "ecv",
+        "ete",
+        "fgt",
+        "fp-armv8",
+        "hcx",
+        "lor",
+        "mops",
+        "mpam",
+        "mte",
+        "nv",
+        "pan",
+        "pan-rwv",
+        "perfmon",
+        "predres",
+        "rand",
+        "ras",
+        "sel2",
+        "spe",
+        "specrestrict",
+        "tlb-rmi",
+        "trace",
+        "trbe",
+        "uaops",
+        "vh",
+        "wfxt",
+        "xs",
+    ];
+    if IRRELEVANT.contains(&feature) {
         return Some(true);
     }
     table! {
         "neon" = "asimd", "crc" = "crc", "lse" = "lse", "rdm" = "rdm", "aes" = "aes", "sha2" = "sha2", "sha3" = "sha3",
         "dotprod" = "dotprod", "fullfp16" = "fp16", "fp16fml" = "fhm", "rcpc" = "rcpc", "sve" = "sve", "sve2" = "sve2",
+        "sve2-aes" = "sve2-aes", "sve2-bitperm" = "sve2-bitperm", "sve2-sha3" = "sve2-sha3", "sve2-sm4" = "sve2-sm4",
+        "f32mm" = "f32mm", "f64mm" = "f64mm", "sm4" = "sm4", "rcpc-immo" = "rcpc2", "altnzcv" = "flagm2",
+        "fptoint" = "frintts", "lse2" = "lse2",
         "i8mm" = "i8mm", "bf16" = "bf16", "jsconv" = "jsconv", "complxnum" = "fcma", "flagm" = "flagm", "sb" = "sb",
         "ssbs" = "ssbs", "pauth" = "paca", "bti" = "bti", "dit" = "dit",
     }
@@ -106,6 +147,40 @@ fn has(feature: &str) -> Option<bool> {
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn has(_: &str) -> Option<bool> {
     None
+}
+
+/// Bits of an SVE register, as this process has them; `None` without SVE.
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+fn scalable_bits() -> Option<u32> {
+    // SAFETY: the call reads a number of this thread, and takes no address.
+    let length = unsafe { libc::prctl(libc::PR_SVE_GET_VL) };
+    // Bytes, below flags.
+    u32::try_from(length).ok().map(|length| (length & 0xffff) * 8)
+}
+
+/// As above: no other system tells of SVE.
+#[cfg(not(all(target_arch = "aarch64", target_os = "linux")))]
+fn scalable_bits() -> Option<u32> {
+    None
+}
+
+/// What code for a target of the host's kind may use and this machine's processor lacks; nothing for `host`, which is this
+/// machine's processor. Where it is empty, the code runs here. A GPU's target is no host's, which is said.
+pub fn processor_lacks(target: Target) -> Vec<String> {
+    let info = target.info();
+    if target == Target::host() {
+        return vec![];
+    }
+    if !target.is_named_host() {
+        return vec![format!("the instructions of {target}")];
+    }
+    let mut all = lacking(&format!("{} {} {}", info.triple, info.tuning, info.features));
+    let bits = info.vectors.bits;
+    let is_other = info.triple.split('-').next() != Some(std::env::consts::ARCH);
+    if info.vectors.exact && !is_other && scalable_bits() != Some(bits) {
+        all.push(format!("SVE registers of {bits} bits"));
+    }
+    all
 }
 
 /// What code for `processor` (LLVM's triple, name, and features such as `+avx2,-avx512f`) may use and this machine's
@@ -123,6 +198,21 @@ pub(crate) fn lacking(processor: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Nothing is asked for that this table does not know: it would be lacking on every machine.
+    #[test]
+    fn every_feature_of_a_target_is_known() {
+        let here = Target::all().filter(|t| t.info().triple.starts_with(std::env::consts::ARCH) && t.is_named_host());
+        for target in here {
+            let features = target.info().features.split(',').filter_map(|f| f.strip_prefix('+'));
+            features.for_each(|f| assert!(has(f).is_some(), "{target}: {f}"));
+        }
+        let other = if cfg!(target_arch = "aarch64") { "x86-64-v2" } else { "neoverse-v1" };
+        let other = Target::named(other).unwrap();
+        assert_eq!(processor_lacks(other), [format!("the instructions of {}", other.info().triple)]);
+        assert!(processor_lacks(Target::host()).is_empty());
+        assert_eq!(processor_lacks(Target::named("sm_90").unwrap()), ["the instructions of sm_90"]);
+    }
 
     #[test]
     fn what_is_there_and_what_is_not() {

@@ -23,3 +23,4 @@ mod one_compile;
 mod ptx;
 mod snapshot;
 mod traps;
+mod x86_64_levels;

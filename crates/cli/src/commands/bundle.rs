@@ -10,6 +10,7 @@ use crate::source::{self, Source};
 use crate::{bundle_file, gpu, kernel_cache, output, progress};
 use routefuse::cache::{SigningKey, Trouble};
 use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
+use routefuse::inspect::processor_lacks;
 use routefuse::models;
 use routefuse::{Engine, Graph, Options, Target, Verified, text};
 use serde_json::json;
@@ -120,6 +121,12 @@ fn inspect(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
         [] => writeln!(out, "processor  {name}, {triple}; its host code runs here")?,
         lacking => writeln!(out, "processor  {name}, {triple}; this machine's lacks {}", visible(&lacking.join(", ")))?,
     }
+    for target in Target::all().filter(|t| t.is_named_host() && bundle.graphs().iter().any(|g| g.is_for(*t))) {
+        match processor_lacks(target).as_slice() {
+            [] => writeln!(out, "host       {target}; its code runs here")?,
+            lacking => writeln!(out, "host       {target}; this machine's processor lacks {}", lacking.join(", "))?,
+        }
+    }
     for g in bundle.graphs() {
         writeln!(out, "graph      {} for {}", visible(&g.name), visible(&g.targets.join(", ")))?;
     }
@@ -143,7 +150,7 @@ fn verify(a: &BundleFile, options: &CacheOptions) -> Result<(), Failure> {
             wrong.push(bad(format!("the bundle's graph `{}`: {e}", g.name)));
         }
         for target in &g.targets {
-            let plan = match engine.plan_for(&g.name, &Target::named(target)?) {
+            let plan = match engine.bundled_plan(&g.name, &Target::named(target)?) {
                 Ok(plan) => plan,
                 Err(e) => {
                     wrong.extend(e.into_diagnostics());

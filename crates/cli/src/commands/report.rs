@@ -62,7 +62,7 @@ pub fn run(a: &Report, cache: &CacheOptions) -> Result<(), Failure> {
         document.add_code(&engine, &graph, &request, &|done, total, name| bar.show(done, total, name))?;
         let dims: Vec<(&str, u64)> = inputs.dims.iter().map(|(name, at)| (name.as_str(), *at)).collect();
         document.add_check(&engine, &graph, &inputs.tensors, &dims, &inputs.described, &request.cancel).or_else(|e| {
-            // The code of a GPU can be looked at on a machine whose processor runs none of the host's.
+            // The code of another target can be looked at on a machine whose processor runs none of the host's.
             let unsupported =
                 target != Target::host() && e.diagnostics().iter().any(|d| d.code == Code::HostUnsupported);
             if !unsupported {

@@ -5,9 +5,9 @@ use super::{Compiler, Engine, EngineBuilder};
 use crate::error::Error;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
-use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::target::Target;
 use routefuse_ir::{Code, Diagnostic, Verified};
-use routefuse_runtime::{BundledGraph, Malformed, Plan, Trust, TrustedBundle};
+use routefuse_runtime::{BundledGraph, Malformed, Plan, Trust, TrustedBundle, processor_lacks};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,9 +27,13 @@ unsafe impl Compiler for Bundled {
     fn compile(&self, kernel: &Verified<Scheduled>, variant: Variant) -> Result<Artifact, Diagnostic> {
         let (name, target) = (&kernel.kernel.name, kernel.target);
         let lacking = self.bundle.lacking();
-        if target.kind() == TargetKind::Host && !lacking.is_empty() {
+        if target == Target::host() && !lacking.is_empty() {
             let message = format!("kernel `{name}` cannot be loaded: this processor lacks {}", lacking.join(", "));
-            let help = format!("the bundle's host code is for {}; build it on such a machine as this", self.host_cpu());
+            let help = format!(
+                "the bundle's code for `host` is for {}; build it on such a machine as this, or for a target such as {} as well",
+                self.host_cpu(),
+                of_this_processor().join(", ")
+            );
             return Err(Diagnostic::new(Code::HostUnsupported, message).help(help));
         }
         let message =
@@ -63,8 +67,60 @@ pub(super) fn untrusted(why: &routefuse_runtime::Untrusted) -> Diagnostic {
         .help("sign it with `routefuse bundle build --sign`, or trust its signer's public key")
 }
 
+/// The named hosts whose code this processor runs.
+fn of_this_processor() -> Vec<&'static str> {
+    let all = Target::all().filter(|t| t.is_named_host() && processor_lacks(*t).is_empty());
+    all.map(Target::name).collect()
+}
+
 /// See [`Engine::plan_for`].
 pub(super) fn plan(engine: &Engine, name: &str, target: Target) -> Result<Arc<Plan>, Error> {
+    let of_name = || graphs_of(engine).filter(|(_, g)| g.name == name);
+    if target != Target::host() || of_name().any(|(bundle, graph)| runs_as(bundle, graph) == Some(target)) {
+        return exact_plan(engine, name, target);
+    }
+    match of_name().find_map(|(bundle, graph)| runs_as(bundle, graph)) {
+        Some(named) => exact_plan(engine, name, named),
+        // Of code for `host`, whoever prepares the plan is told what lacks, or has a compiler.
+        None if of_name().any(|(_, graph)| graph.is_for(target)) => exact_plan(engine, name, target),
+        None => match of_name().find_map(|(_, graph)| runs_elsewhere(graph)) {
+            Some(problem) => Err(problem.into()),
+            None => exact_plan(engine, name, target),
+        },
+    }
+}
+
+/// The graphs of an engine's bundles, each with its bundle.
+fn graphs_of(engine: &Engine) -> impl Iterator<Item = (&TrustedBundle, &BundledGraph)> {
+    engine.kernels.bundles().iter().flat_map(|b| b.graphs().iter().map(move |g| (b, g)))
+}
+
+/// The named hosts that a graph is compiled for.
+fn named_hosts(graph: &BundledGraph) -> impl Iterator<Item = Target> {
+    Target::all().filter(|t| t.is_named_host() && graph.is_for(*t))
+}
+
+/// The target of a bundle's graph that serves this host best: `host` if that is a processor such as this one, else of the named
+/// ones that this processor runs the last in the table. `None` if none of them runs here.
+fn runs_as(bundle: &TrustedBundle, graph: &BundledGraph) -> Option<Target> {
+    let host = Target::host();
+    match graph.is_for(host) && bundle.lacking().is_empty() {
+        true => Some(host),
+        false => named_hosts(graph).filter(|t| processor_lacks(*t).is_empty()).last(),
+    }
+}
+
+/// `RF0803` for a graph with code for named hosts, none of which this processor runs. `None` if it has no such code.
+fn runs_elsewhere(graph: &BundledGraph) -> Option<Diagnostic> {
+    let lacks = |target: Target| format!("for `{target}` this processor lacks {}", processor_lacks(target).join(", "));
+    let hosts: Vec<String> = named_hosts(graph).map(lacks).collect();
+    let message = format!("no host code of the bundle's graph `{}` runs here: {}", graph.name, hosts.join("; "));
+    let help = format!("build the bundle for {} as well", of_this_processor().join(" or "));
+    (!hosts.is_empty()).then(|| Diagnostic::new(Code::HostUnsupported, message).help(help))
+}
+
+/// See [`Engine::bundled_plan`].
+pub(super) fn exact_plan(engine: &Engine, name: &str, target: Target) -> Result<Arc<Plan>, Error> {
     let graphs = || engine.kernels.bundles().iter().flat_map(|b| b.graphs());
     if let Some(graph) = graphs().find(|g| g.name == name && g.is_for(target)) {
         return plan_of(engine, graph, target);
@@ -92,9 +148,11 @@ pub(super) fn plan(engine: &Engine, name: &str, target: Target) -> Result<Arc<Pl
 
 /// See [`Engine::bundled_plans`].
 pub(super) fn plans(engine: &Engine, target: Target) -> Result<Vec<(String, Arc<Plan>)>, Error> {
-    let graphs = engine.kernels.bundles().iter().flat_map(|b| b.graphs());
-    let graphs = graphs.filter(|g| g.is_for(target));
-    graphs.map(|g| Ok((g.name.clone(), plan_of(engine, g, target)?))).collect()
+    let graphs = graphs_of(engine).filter_map(|(bundle, graph)| {
+        let best = if target == Target::host() { runs_as(bundle, graph) } else { None };
+        best.or(graph.is_for(target).then_some(target)).map(|target| (graph, target))
+    });
+    graphs.map(|(g, target)| Ok((g.name.clone(), plan_of(engine, g, target)?))).collect()
 }
 
 fn plan_of(engine: &Engine, graph: &BundledGraph, target: Target) -> Result<Arc<Plan>, Error> {

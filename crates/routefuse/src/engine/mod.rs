@@ -206,13 +206,15 @@ impl Engine {
     /// nor the graph itself is needed: the bundle has the finished plan. It is not prepared.
     ///
     /// # Errors
-    /// `RF0812` if no bundle has a graph of this name for the host, with the names that there are; `RF0811` if this build
-    /// does not read its plan.
+    /// `RF0812` if no bundle has a graph of this name for the host, with the names that there are; `RF0803` if its host code
+    /// is for other processors alone, with what this one lacks; `RF0811` if this build does not read its plan.
     pub fn plan(&self, name: &str) -> Result<HostPlan, Error> {
         Ok(HostPlan::new(self.plan_for(name, &Target::host())?)?)
     }
 
-    /// As [`Engine::plan`], for any target, such as a GPU's.
+    /// As [`Engine::plan`], for any target, such as a GPU's. For `host` it is the plan that serves this machine best: that of
+    /// `host` itself if the bundle was built on such a processor, else that of the most able named host ([`Target`]) that
+    /// this processor runs.
     ///
     /// # Errors
     /// Those of [`Engine::plan`].
@@ -220,8 +222,16 @@ impl Engine {
         bundle::plan(self, name, *target)
     }
 
-    /// The plans of every graph of the engine's bundles that was compiled for this target, with their names, in order.
-    /// None is prepared.
+    /// As [`Engine::plan_for`], of this target and no other, whether or not its code runs here: to look at.
+    ///
+    /// # Errors
+    /// Those of [`Engine::plan`], but for `RF0803`.
+    pub fn bundled_plan(&self, name: &str, target: &Target) -> Result<Arc<Plan>, Error> {
+        bundle::exact_plan(self, name, *target)
+    }
+
+    /// The plans of every graph of the engine's bundles that was compiled for this target, with their names, in order. For
+    /// `host` they are those of [`Engine::plan_for`], without graphs of which no code runs here. None is prepared.
     ///
     /// # Errors
     /// `RF0811` if this build does not read one of the plans.

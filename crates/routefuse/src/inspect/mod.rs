@@ -41,5 +41,6 @@ pub use routefuse_passes::explain::{
     Cost, DimTraffic, GatherReport, KernelReport, LaneIs, ParamReport, PassSummary, Phase, Report, ScheduleLanes,
     ScheduleReport, ShapeLanes, SpreadLanes, Traffic, Word,
 };
+pub use routefuse_runtime::processor_lacks;
 #[cfg(feature = "graphs")]
 pub use stages::{Stages, kernel_text};
