@@ -158,9 +158,15 @@ fn dialect(target: Target) -> Dialect {
     match target.kind() {
         TargetKind::Nvptx => Dialect::Ptx,
         TargetKind::Amdgpu => Dialect::Amdgpu,
-        TargetKind::Host if cfg!(target_arch = "aarch64") => Dialect::Aarch64,
+        TargetKind::Host if is_aarch64(target) => Dialect::Aarch64,
         TargetKind::Host => Dialect::X86,
     }
+}
+
+/// Whether a host's code is for aarch64: `host` is what this process runs on.
+fn is_aarch64(target: Target) -> bool {
+    let architecture = target.info().triple.split('-').next().filter(|name| !name.is_empty());
+    architecture.unwrap_or(std::env::consts::ARCH) == "aarch64"
 }
 
 fn assembly_name(target: Target) -> &'static str {
