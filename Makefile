@@ -54,8 +54,12 @@ build: setup ## Build the routefuse program in release mode, with its manual pag
 demo: setup ## Compile the five chains and a router, run them on the real routing trace, check every bit, print the table
 	@cargo run $(LOCKED) --release -p routefuse-cli -- demo
 
+.PHONY: emulator
+emulator: setup
+	@scripts/setup emulator
+
 .PHONY: test
-test: setup $(PYTHON_ENV) ## Run every test (some of them: make test ARGS='-p routefuse-ir')
+test: setup emulator $(PYTHON_ENV) ## Run every test (some of them: make test ARGS='-p routefuse-ir')
 	@scripts/test $(ARGS)
 
 .PHONY: test-exhaustive
