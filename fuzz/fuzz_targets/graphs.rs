@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
-use routefuse_generate::graph::{Profile, generate};
+use routefuse_generate::graph::{Profile, generate, within_bounds};
 use routefuse_ir::interp::{self, Outcome};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Graph, Tensor, Verified, text};
@@ -26,13 +26,14 @@ fuzz_target!(|bytes: &[u8]| {
     let mut choices = Choices::of_bytes(bytes);
     let profile = choices.of(&PROFILES);
     let rule = choices.of(&[Rule::Mixed, Rule::Edges, Rule::Rows, Rule::Ids]);
-    let extents = [choices.of(&[3, 0, 1, 2, 17]), choices.of(&[2, 0, 1, 5])];
+    let mut extents = [choices.of(&[3, 0, 1, 2, 17]), choices.of(&[2, 0, 1, 5])];
     let seed = choices.bits();
     // What the verifier refuses is rare, and no finding.
     let Ok(g) = generate(&mut choices, &profile).graph else { return };
     let printed = text::print(&g);
     let again = text::parse_verified(&printed).unwrap_or_else(|e| panic!("{e}\n{printed}"));
     assert!(again.same_as(&g), "{printed}");
+    within_bounds(&g, &mut extents[..g.symbols.len()]);
     agree(&g, &extents[..g.symbols.len()], rule, seed, &printed);
 });
 

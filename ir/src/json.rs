@@ -2,7 +2,7 @@
 //!
 //! ```json
 //! {
-//!   "format": "routefuse-graph", "version": 1, "name": "remap", "dims": ["T"],
+//!   "format": "routefuse-graph", "version": 1, "name": "remap", "dims": ["T", {"name": "C", "at_least": {"of": "T", "terms": [{"times": 8, "plus": 48}]}}],
 //!   "inputs": [{"name": "ids", "dtype": "i32", "shape": ["T", 8], "layout": "contiguous"}, …],
 //!   "nodes": [{"name": "y", "op": "gather", "operands": ["map", "ids"],
 //!              "attributes": {"out_of_range": {"fill": -1}}, "type": {"dtype": "i32", "shape": ["T", 8]}}],
@@ -20,6 +20,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::dim::Dim;
 use crate::dtype::DType;
 use crate::graph::{Graph, Layout, TensorType};
+use crate::json_dim::DeclaredForm;
 use crate::literal::Literal;
 use crate::op::attribute::AttributeValue;
 use crate::text::ast::{
@@ -112,7 +113,7 @@ struct GraphForm {
     format: String,
     version: u64,
     name: String,
-    dims: Vec<String>,
+    dims: Vec<DeclaredForm>,
     inputs: Vec<InputForm>,
     nodes: Vec<NodeForm>,
     outputs: Vec<OutputForm>,
@@ -245,7 +246,7 @@ impl GraphForm {
             format: FORMAT.to_owned(),
             version: VERSION,
             name: graph.name.clone(),
-            dims: graph.symbols.clone(),
+            dims: (0..graph.symbols.len()).map(|s| DeclaredForm::of(graph, s)).collect(),
             inputs: inputs.collect(),
             nodes: nodes.collect(),
             outputs: outputs.collect(),
@@ -254,7 +255,7 @@ impl GraphForm {
 
     fn into_file(self) -> File {
         let GraphForm { format: _, version: _, name, dims, inputs, nodes, outputs } = self;
-        let mut body: Vec<Statement> = dims.into_iter().map(|d| Statement::Dim(named(d))).collect();
+        let mut body: Vec<Statement> = dims.into_iter().map(DeclaredForm::into_statement).collect();
         body.extend(inputs.into_iter().map(|InputForm { name, dtype, shape, layout }| Statement::Input {
             name: named(name),
             ty: TypeForm { dtype, shape }.into_expr(),

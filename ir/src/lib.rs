@@ -9,7 +9,8 @@
 //! # Shapes
 //! A dimension is a constant or a [`Symbol`](dim::Dim::Sym) with identity. Only the leading dimension may be symbolic;
 //! it is the *row* dimension, usually `T` (tokens). Two symbols are equal when they are the same symbol, never because
-//! they happen to have the same value.
+//! they happen to have the same value. A dim of *capacity* may have a bound: the least extent for so many rows
+//! ([`bound`]), which every launch checks.
 //!
 //! # Meaning
 //! The interpreter ([`interp`]) *is* the definition; every target agrees with it bit for bit.
@@ -42,6 +43,7 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod bound;
 #[cfg(feature = "graphs")]
 pub mod builder;
 pub mod cancel;
@@ -56,6 +58,8 @@ pub mod infer;
 pub mod interp;
 #[cfg(feature = "graphs")]
 pub mod json;
+#[cfg(feature = "graphs")]
+mod json_dim;
 pub mod kernel;
 mod layout;
 pub mod literal;
@@ -73,6 +77,7 @@ pub mod text;
 pub mod verify;
 pub mod visible;
 
+pub use bound::{BoundTerm, DimBound};
 #[cfg(feature = "graphs")]
 pub use builder::GraphBuilder;
 pub use diag::{Code, Diagnostic, Diagnostics, Span};

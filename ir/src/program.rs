@@ -1,5 +1,6 @@
 //! A graph cut into kernels: what a plan runs.
 
+use crate::bound::DimBound;
 use crate::diag::Diagnostics;
 use crate::dim::{self, SymbolId};
 use crate::formula::Count;
@@ -131,6 +132,8 @@ pub struct Program {
     pub name: String,
     /// The symbols' names.
     pub symbols: Vec<String>,
+    /// The least extents of dims of capacity.
+    pub bounds: Vec<DimBound>,
     /// The inputs, as the graph declares them.
     pub inputs: Vec<Port>,
     /// The outputs, as the graph declares them.
@@ -162,6 +165,7 @@ impl Program {
         Program {
             name: g.name.clone(),
             symbols: g.symbols.clone(),
+            bounds: g.bounds.clone(),
             inputs: inputs.collect(),
             outputs: outputs.collect(),
             intermediates: vec![],

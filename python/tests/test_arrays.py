@@ -189,3 +189,45 @@ graph @g {
             kernel(number)
     with pytest.raises(routefuse.Error, match="RF0603"):
         engine.compile("route 1\ngraph @g {\n  input %a : i32[]\n  %y = add %a, 1\n  output y = %y\n}")(1.5)
+
+
+BOUNDED = """route 1
+graph @bounded {
+  dim T
+  dim C >= min(16 * T, 4 * T + 48)
+  input %ids : i32[T, 4]
+  %t = iota {dtype = i32, shape = [T, 4], axis = 0}
+  %counts = bin_count %ids {bins = 16}
+  %starts = bin_starts %counts {align = 4}
+  %none = const {dtype = i32, value = -1}
+  %sorted = bin_scatter %t, %ids, %starts, %none {shape = [C]}
+  output sorted = %sorted
+  output counts = %counts
+}"""
+
+
+def test_outputs_are_as_large_as_their_bound_says(engine):
+    kernel = engine.compile(BOUNDED)
+    ids = numpy.zeros((5, 4), numpy.int32)
+    made = kernel(ids)
+    places = [token for token in range(5) for _ in range(4)] + [-1] * 48
+    assert made.sorted.tolist() == places and made.counts[0] == 20
+    assert kernel(ids, dims={"C": 70}).sorted.tolist() == [*places, -1, -1]
+    assert kernel(ids[:0]).sorted.shape == (0,)
+    # What is given may be larger, and not smaller.
+    out = numpy.empty(100, numpy.int32), numpy.empty(16, numpy.int32)
+    kernel(ids, out=out)
+    assert out[0].tolist() == places + [-1] * 32
+    with pytest.raises(routefuse.Error, match="RF0607.*`C` of `bounded` is 67, and must be at least 68"):
+        kernel(ids, out=(numpy.empty(67, numpy.int32), out[1]))
+
+
+def test_a_preset_lays_out_its_items(engine):
+    kernel = engine.compile(routefuse.models.graph("mixtral", align="vllm", align_block=16, logits="f32"))
+    logits = numpy.zeros((3, 8), numpy.float32)
+    logits[:, 5] = 1
+    out = kernel(logits)
+    # All choose expert 5, and the lowest of the others.
+    assert out.num_tokens_post_pad.tolist() == [32]
+    assert out.expert_ids.tolist() == [0, 5, -1, -1, -1, -1]
+    assert out.sorted_token_ids.tolist() == [1, 3, 5] + [6] * 13 + [0, 2, 4] + [6] * 77

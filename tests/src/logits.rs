@@ -74,7 +74,7 @@ pub fn trace(layer: usize) -> &'static Layer {
 /// Inputs of a router at `rows` tokens: logits and bias of this kind, everything else ids that are mostly in range, with
 /// −1, the extent and garbage between.
 pub fn router_inputs(g: &Graph, rows: u64, kind: Kind, seed: u64) -> Vec<Tensor> {
-    let extents = vec![rows; g.symbols.len()];
+    let extents = g.extents_of_rows(rows);
     let mut all = inputs(g, &extents, Rule::Ids, seed);
     let mut rng = SmallRng::seed_from_u64(seed ^ 0x006c_6f67_6974);
     for (tensor, input) in all.iter_mut().zip(&g.inputs) {

@@ -114,6 +114,37 @@ static int apart(const Program *p, const Bound *bound) {
     return 0;
 }
 
+// Every extent that has a bound is at least that.
+static int bounded(const Program *p, const int64_t *extents) {
+    for (uint64_t b = 0; b < p->bound_count; b++) {
+        const Least *bound = &p->bounds[b];
+        int64_t rows = bound->of < 0 ? 0 : extents[bound->of], least = INT64_MAX, have = extents[bound->symbol];
+        // A symbol of no tensor has no extent.
+        if (have < 0)
+            continue;
+        for (uint64_t t = 0; t < bound->term_count; t++) {
+            const Term *term = &bound->terms[t];
+            int64_t sum, quotient;
+            // What overflows is not the least, or is more than there can be.
+            if (__builtin_mul_overflow(term->times, rows, &sum) || __builtin_add_overflow(sum, term->plus, &sum))
+                continue;
+            quotient = sum / term->over - (sum % term->over < 0);
+            least = quotient < least ? quotient : least;
+        }
+        least = least < 0 ? 0 : least;
+        if (__builtin_mul_overflow(least, bound->times, &least))
+            least = INT64_MAX;
+        if (have >= least)
+            continue;
+        char message[512];
+        const char *name = p->symbols[bound->symbol];
+        snprintf(message, sizeof message, "%s: `%s` is %lld, and must be at least %lld: %s >= %s", p->name, name, (long long)have,
+                 (long long)least, name, bound->text);
+        return routefuse_tvm_ffi_fail("ValueError", message);
+    }
+    return 0;
+}
+
 // Lays the intermediates out in one block. -1 if they are more than memory has.
 static int lay_out(const Program *p, uint64_t align, Call *call) {
     call->bytes = 0;
@@ -140,5 +171,5 @@ __attribute__((visibility("hidden"))) int routefuse_tvm_ffi_bind(const Program *
     for (uint32_t i = 0; i < p->port_count; i++)
         if (bind(p, i, &args[i], &call->device_id, call->extents, &call->ports[i]))
             return -1;
-    return apart(p, call->ports) || lay_out(p, align, call) ? -1 : 0;
+    return bounded(p, call->extents) || apart(p, call->ports) || lay_out(p, align, call) ? -1 : 0;
 }

@@ -53,6 +53,23 @@ typedef struct {
     uint64_t element;
 } Intermediate;
 
+// floor((times * T + plus) / over), where T is the extent of another symbol.
+typedef struct {
+    int64_t over, times, plus;
+} Term;
+
+// The least extent of a symbol: `times` times the least term, or 0 where that is negative.
+typedef struct {
+    // As a message has it.
+    const char *text;
+    const Term *terms;
+    int64_t symbol;
+    // Whose extent T is; -1 where no term takes any.
+    int64_t of;
+    int64_t times;
+    uint64_t term_count;
+} Least;
+
 typedef struct {
     const char *name;
     const Port *ports;
@@ -67,6 +84,8 @@ typedef struct {
     int32_t processor;
     // For a GPU: what is loaded on each, of MOST_DEVICES.
     void **loaded;
+    const Least *bounds;
+    uint64_t bound_count;
 } Program;
 
 enum { MOST_PORTS = 64, MOST_SYMBOLS = 16, MOST_INTERMEDIATES = 64, MOST_SLOTS = 256, MOST_STEPS = 64, MOST_DEVICES = 64 };

@@ -11,7 +11,7 @@ use routefuse::{DType, Engine, Error, Graph, HostPlan, Options, Target, Tensor, 
 pub fn launch(engine: &Engine, graph: &Verified<Graph>, fuse: bool, rows: u64) -> Result<HostExecution, Error> {
     let plan = HostPlan::new(engine.compile(graph, &Target::host(), &Options::default().fuse(fuse))?)?;
     plan.prepare()?;
-    let extents = vec![rows; graph.symbols.len()];
+    let extents = graph.extents_of_rows(rows);
     let mut state = 0;
     let inputs: Vec<Tensor> = (0..graph.inputs.len())
         .map(|i| {
@@ -22,7 +22,7 @@ pub fn launch(engine: &Engine, graph: &Verified<Graph>, fuse: bool, rows: u64) -
             Tensor::from_bits(ty.dtype, &shape, bits)
         })
         .collect();
-    let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), rows)).collect();
+    let given = graph.dims_of_rows(rows);
     HostExecution::new(plan, &inputs, &given)
 }
 

@@ -45,7 +45,7 @@ impl RouterCheck {
                 _ => {}
             }
         }
-        let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), trace.tokens)).collect();
+        let given = graph.dims_of_rows(trace.tokens);
         let plan = engine.compile(graph, &Target::host(), &Options::default())?;
         let outcome = Executor::on(Device::Host)?.run(plan, &inputs, &given)?;
         let (Some(ids), Some(weights)) = (outcome.output("ids_out"), outcome.output("weights_out")) else {

@@ -58,7 +58,7 @@ impl Trace {
         (0..graph.inputs.len())
             .map(|i| {
                 let ty = graph.input_type(i);
-                let extents = vec![rows; graph.symbols.len()];
+                let extents = graph.extents_of_rows(rows);
                 let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(&extents)).collect();
                 let elements = shape.iter().product::<u64>();
                 let source = self.elements(&graph.inputs[i].name, ty.dtype, &shape, rows)?;

@@ -97,6 +97,7 @@ fn rebuild(g: &Graph, change: Change) -> Graph {
     }
     let mut out = Graph::new(g.name.clone());
     out.symbols.clone_from(&g.symbols);
+    out.bounds.clone_from(&g.bounds);
     let mut inputs: HashMap<usize, usize> = HashMap::new();
     for (i, input) in g.inputs.iter().enumerate() {
         if !seen.contains_key(&input.node) {

@@ -4,7 +4,7 @@
 use crate::binding::{Family, View, no_tensor};
 use crate::failure::{kind_of, refused, wrong};
 use crate::kernel::Kernel;
-use crate::results::objects_of;
+use crate::results::{Extent, Made, OutPort, objects_of};
 use crate::signature::{InPort, Source};
 use ::routefuse::DType;
 use ::routefuse::diag::Code;
@@ -265,30 +265,47 @@ impl Kernel {
         objects_of(out)?.iter().try_for_each(|object| wants("out", object))
     }
 
-    /// The extents of symbolic dims: those of the inputs, or else what `dims` says.
+    /// The extents of symbolic dims: those of the inputs, or else what `dims` says, or those of the outputs that are given, or the
+    /// least that a bound allows.
     #[inline]
     pub(crate) fn extents(
         &self,
         py: Python<'_>,
         inputs: &[View],
+        given: &Made<'_>,
         keywords: &Keywords<'_, '_>,
     ) -> PyResult<SmallVec<[u64; 4]>> {
         let symbols = &self.plan.program().symbols;
-        let mut extents = SmallVec::new();
-        for (symbol, from) in symbols.iter().zip(&self.rows_of) {
+        let mut extents: SmallVec<[u64; 4]> = SmallVec::new();
+        for (s, (symbol, from)) in symbols.iter().zip(&self.rows_of).enumerate() {
             // One of another rank is refused at launch.
             extents.push(match from {
                 Some(input) => inputs[*input].shape().first().copied().unwrap_or(0),
-                None => self.stated(py, symbol, keywords)?,
+                None => self.stated(py, (s, symbol), &extents, given, keywords)?,
             });
         }
         Ok(extents)
     }
 
     #[cold]
-    fn stated(&self, py: Python<'_>, symbol: &str, keywords: &Keywords<'_, '_>) -> PyResult<u64> {
+    fn stated(
+        &self,
+        py: Python<'_>,
+        (s, symbol): (usize, &str),
+        before: &[u64],
+        given: &Made<'_>,
+        keywords: &Keywords<'_, '_>,
+    ) -> PyResult<u64> {
         if let Some(n) = keywords.dims.as_ref().and_then(|dims| dims.get_item(symbol).ok()) {
             return n.extract();
+        }
+        let has = |port: &OutPort| matches!(port.seen.first(), Some(Extent::Rows(1, of)) if *of as usize == s);
+        if let Some((_, (_, view))) = self.own_outputs().zip(given).find(|(port, _)| has(port)) {
+            return Ok(view.shape().first().copied().unwrap_or(0));
+        }
+        // A dim is bounded by one that is declared before it.
+        if let Some(bound) = self.plan.program().bounds.iter().find(|b| b.symbol().0 as usize == s) {
+            return Ok(bound.least_at(before));
         }
         let message = format!("no input of `{}` says how large the dim {symbol} is", self.name());
         Err(wrong(py, Code::SymbolConflict, message, format!("say it: dims={{\"{symbol}\": …}}")))

@@ -49,8 +49,11 @@ impl Kernel {
         {
             self.refuse_gradients(py, &arguments, keywords.out.as_ref())?;
         }
-        let extents = self.extents(py, &inputs, &keywords)?;
-        self.outputs_of(py, family, (&arguments, &inputs), &extents, keywords.out.as_ref(), &mut outputs)?;
+        if let Some(out) = &keywords.out {
+            self.given_outputs(py, family, out, &mut outputs)?;
+        }
+        let extents = self.extents(py, &inputs, &outputs, &keywords)?;
+        self.outputs_of(py, family, (&arguments, &inputs), &extents, keywords.out.is_some(), &mut outputs)?;
         self.launch(py, family, (&inputs, &outputs), &extents, keywords.error_word.as_ref(), 1)?;
         self.give(py, &arguments, &outputs)
     }
@@ -63,8 +66,8 @@ impl Kernel {
         self.assign(py, positional, &mut keywords, &mut arguments)?;
         let family = self.family(py, &arguments, &keywords)?;
         self.read_inputs(py, family, &arguments, &mut numbers, &mut inputs)?;
-        let extents = self.extents(py, &inputs, &keywords)?;
-        self.outputs_of(py, family, (&arguments, &inputs), &extents, None, &mut outputs)?;
+        let extents = self.extents(py, &inputs, &outputs, &keywords)?;
+        self.outputs_of(py, family, (&arguments, &inputs), &extents, false, &mut outputs)?;
         let views = (&inputs[..], &outputs);
         self.launch(py, family, views, &extents, None, 1)?;
         let begin = Instant::now();

@@ -103,7 +103,7 @@ pub type Made<'py> = SmallVec<[(Bound<'py, PyAny>, View); 8]>;
 impl Kernel {
     /// The outputs that lie in memory of their own.
     #[inline]
-    fn own_outputs(&self) -> impl Iterator<Item = &OutPort> + Clone {
+    pub(crate) fn own_outputs(&self) -> impl Iterator<Item = &OutPort> + Clone {
         self.outputs.iter().filter(|port| port.in_place.is_none())
     }
 
@@ -115,12 +115,11 @@ impl Kernel {
         family: Family,
         (arguments, inputs): (&Arguments<'py>, &[View]),
         extents: &[u64],
-        out: Option<&Bound<'py, PyAny>>,
+        given: bool,
         outputs: &mut Made<'py>,
     ) -> PyResult<()> {
-        match out {
-            None => make(py, family, self.device(), self.own_outputs(), extents, outputs)?,
-            Some(out) => self.given_outputs(py, family, out, outputs)?,
+        if !given {
+            make(py, family, self.device(), self.own_outputs(), extents, outputs)?;
         }
         for (port, (_, view)) in self.own_outputs().zip(outputs.iter_mut()) {
             *view = port.view(py, *view, extents)?;
@@ -137,7 +136,7 @@ impl Kernel {
 
     /// The tensors of `out=`: one, a sequence in the order of the outputs, or a mapping by their names.
     #[inline]
-    fn given_outputs<'py>(
+    pub(crate) fn given_outputs<'py>(
         &self,
         py: Python<'py>,
         family: Family,

@@ -10,6 +10,6 @@ pub use routefuse_ir::kernel::schedule::{Piece, RowShape, Schedule, Scheduled, S
 pub use routefuse_ir::kernel::{Kernel, ValueKind};
 pub use routefuse_ir::program::{Port, Program};
 pub use routefuse_ir::target::TargetKind;
-pub use routefuse_ir::{Alias, Dim, Layout, Literal, Op, SymbolId, TensorType, interp, op};
+pub use routefuse_ir::{Alias, BoundTerm, Dim, DimBound, Layout, Literal, Op, SymbolId, TensorType, bound, interp, op};
 #[cfg(feature = "graphs")]
 pub use routefuse_ir::{GraphBuilder, NodeId, json};

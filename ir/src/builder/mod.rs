@@ -3,6 +3,7 @@
 mod bins;
 mod row;
 
+use crate::bound::{BoundTerm, DimBound};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::dim::{Dim, SymbolId};
 use crate::dtype::DType;
@@ -44,6 +45,15 @@ impl GraphBuilder {
     pub fn symbol(&mut self, name: impl Into<String>) -> SymbolId {
         self.graph.symbols.push(name.into());
         SymbolId(self.graph.symbols.len() as u32 - 1)
+    }
+
+    /// Bounds a dim of capacity: it is at least `times` × the least of the terms, whose T is the extent of `of`. A launch with
+    /// less is refused (`RF0607`). What no launch could check is reported at [`GraphBuilder::finish`].
+    pub fn at_least(&mut self, symbol: SymbolId, times: u64, of: SymbolId, terms: &[BoundTerm]) {
+        match DimBound::new(symbol, Some(of), times, terms.iter().copied()) {
+            Ok(bound) => self.graph.bounds.push(bound),
+            Err(why) => self.problems.push(Diagnostic::new(Code::BadBound, why)),
+        }
     }
 
     /// Declares a contiguous input.

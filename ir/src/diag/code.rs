@@ -73,6 +73,8 @@ codes! {
     UndefinedInput = "RF0205";
     /// A dim that an output depends on is one of no input and no output.
     NoExtent = "RF0206";
+    /// A dim is bounded by what no launch could check.
+    BadBound = "RF0207";
 
     /// The operands' dtypes differ.
     DTypeMismatch = "RF0301";

@@ -8,6 +8,7 @@ pub use crate::layout::{Alias, Layout};
 pub use crate::tensor_type::TensorType;
 pub(crate) use verify::check_type;
 
+use crate::bound::{DimBound, extents_of_rows};
 use crate::diag::Span;
 use crate::op::{Op, OutOfRange};
 use petgraph::Direction;
@@ -81,6 +82,8 @@ pub struct Graph {
     pub name: String,
     /// The symbols' names; `SymbolId(i)` is the i-th.
     pub symbols: Vec<String>,
+    /// The least extents of dims of capacity, at most one a dim.
+    pub bounds: Vec<DimBound>,
     /// The inputs, in order of declaration.
     pub inputs: Vec<Input>,
     /// The outputs, in order of declaration.
@@ -191,6 +194,16 @@ impl Graph {
                 Op::Gather { out_of_range: OutOfRange::Trap } | Op::GatherRow { out_of_range: OutOfRange::Trap }
             )
         })
+    }
+
+    /// The extent of each dim where all have `rows`, but for those with a bound, which have the least that it allows.
+    pub fn extents_of_rows(&self, rows: u64) -> Vec<u64> {
+        extents_of_rows(self.symbols.len(), &self.bounds, rows)
+    }
+
+    /// [`Graph::extents_of_rows`] by name.
+    pub fn dims_of_rows(&self, rows: u64) -> Vec<(&str, u64)> {
+        self.symbols.iter().map(String::as_str).zip(self.extents_of_rows(rows)).collect()
     }
 
     /// The input's type.

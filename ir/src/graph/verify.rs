@@ -2,7 +2,7 @@
 
 use super::{Graph, Layout, NodeId, TensorType, alias};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::dim::Dim;
+use crate::dim::{Dim, SymbolId};
 use crate::infer;
 use crate::op::Op;
 use crate::verify::{MAX_RANK, Verified};
@@ -38,6 +38,7 @@ impl Graph {
                 }
             }
         }
+        self.check_bounds(&mut d);
         self.check_outputs(&mut d);
         if d.is_empty() {
             self.check_extents(&mut d);
@@ -124,6 +125,53 @@ impl Graph {
                 let help =
                     "arguments are bound by name; an output in the input's memory has an alias, as in `in_place(x)`";
                 d.push(Diagnostic::new(Code::DuplicateName, message).at(o.span).help(help));
+            }
+        }
+    }
+
+    /// A bound is of a dim of its own, by another whose extent an argument gives, and which has none itself.
+    fn check_bounds(&self, d: &mut Diagnostics) {
+        let arguments = || self.inputs.iter().map(|i| i.node).chain(self.outputs.iter().map(|o| o.node));
+        let is_given = |s| arguments().any(|id| self.node(id).ty.shape.first() == Some(&Dim::Sym(s)));
+        let name = |s: SymbolId| {
+            self.symbols.get(s.0 as usize).map_or_else(|| format!("s{}", s.0), |n| visible(n).into_owned())
+        };
+        for (i, bound) in self.bounds.iter().enumerate() {
+            let symbol = bound.symbol();
+            let mut refuse = |code, message: String, help: String| d.push(Diagnostic::new(code, message).help(help));
+            let of = bound.of();
+            if let Some(s) = of.into_iter().chain([symbol]).find(|s| s.0 as usize >= self.symbols.len()) {
+                let help = "declare it before it is bounded".to_owned();
+                refuse(Code::UndefinedDim, format!("a bound names the dim `{}`, which is not declared", name(s)), help);
+                continue;
+            }
+            if self.bounds[..i].iter().any(|other| other.symbol() == symbol) {
+                refuse(
+                    Code::BadBound,
+                    format!("the dim `{}` is bounded twice", name(symbol)),
+                    "take a minimum".to_owned(),
+                );
+            }
+            let Some(of) = of else { continue };
+            if of.0 >= symbol.0 {
+                let message =
+                    format!("the dim `{}` is bounded by `{}`, which is not declared before it", name(symbol), name(of));
+                refuse(Code::BadBound, message, "declare the dim of the rows first".to_owned());
+            } else if self.bounds.iter().any(|other| other.symbol() == of) {
+                let message =
+                    format!("the dim `{}` is bounded by `{}`, which has a bound itself", name(symbol), name(of));
+                refuse(Code::BadBound, message, "bound both by the dim of the rows".to_owned());
+            } else if is_given(symbol) && !is_given(of) {
+                let message = format!(
+                    "the dim `{}` is bounded by `{}`, of which no argument gives the extent",
+                    name(symbol),
+                    name(of)
+                );
+                refuse(
+                    Code::NoExtent,
+                    message,
+                    format!("give an input or an output of shape `[{0}]` or `[{0}, …]`", name(of)),
+                );
             }
         }
     }

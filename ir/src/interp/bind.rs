@@ -1,6 +1,7 @@
 //! Arguments against declarations: what is wrong with them, and the extents that they give the symbols.
 
 use super::MAX_ELEMENTS;
+use crate::bound::{self, DimBound};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::dim::{Dim, SymbolId};
 use crate::dtype::DType;
@@ -18,8 +19,12 @@ pub(super) struct Declared<'a> {
     pub(super) name: &'a str,
     /// The symbols' names.
     pub(super) symbols: &'a [String],
+    /// The least extents of dims of capacity.
+    pub(super) bounds: &'a [DimBound],
     /// The inputs' names and types.
     pub(super) inputs: Vec<(&'a str, &'a TensorType)>,
+    /// Names and types of the inputs and outputs.
+    pub(super) arguments: Vec<(&'a str, &'a TensorType)>,
     /// Names and types of all values, for the sizes; symbols in none of them need no extent.
     pub(super) values: Vec<(&'a str, &'a TensorType)>,
 }
@@ -30,18 +35,24 @@ impl<'a> Declared<'a> {
         Declared {
             name: &g.name,
             symbols: &g.symbols,
+            bounds: &g.bounds,
             inputs: g.inputs.iter().map(|i| (i.name.as_str(), &g.node(i.node).ty)).collect(),
+            arguments: {
+                let outputs = g.outputs.iter().map(|o| (o.name.as_str(), &g.node(o.node).ty));
+                g.inputs.iter().map(|i| (i.name.as_str(), &g.node(i.node).ty)).chain(outputs).collect()
+            },
             values: g.nodes().map(|n| (n.name.as_str(), &n.ty)).collect(),
         }
     }
 }
 
-/// The extent of every symbol: from the inputs, and from `given` (by name) for those that no input has.
+/// The extent of every symbol: from the inputs, and from `given` (by name) for those that no input has. A dim with a bound of
+/// which nothing is said has the least extent that its bound allows.
 ///
 /// # Errors
 /// Every argument that is missing (`RF0601`), too many (`RF0602`), or of another dtype (`RF0603`), rank (`RF0604`) or
-/// constant extent (`RF0605`); symbols with two extents (`RF0606`), with none (`RF0601`), or unknown (`RF0203`); values
-/// that no machine could hold (`RF0614`).
+/// constant extent (`RF0605`); symbols with two extents (`RF0606`), with none (`RF0601`), or unknown (`RF0203`); dims below
+/// their bound (`RF0607`); values that no machine could hold (`RF0614`).
 #[cfg(feature = "graphs")]
 pub fn extents(graph: &Verified<Graph>, inputs: &[Tensor], given: &[(&str, u64)]) -> Result<Vec<u64>, Diagnostics> {
     bind(&Declared::of_graph(graph), inputs, given)
@@ -163,9 +174,11 @@ fn bind_symbol(
 /// Every used symbol has an extent, and every value fits.
 fn resolve(d: &Declared, bound: &[Bound]) -> Result<Vec<u64>, Diagnostics> {
     let mut problems = Diagnostics::default();
+    let mut known: Vec<Option<u64>> = bound.iter().map(|b| b.as_ref().map(|b| b.0)).collect();
+    bound::complete(d.bounds, &mut known);
     for (s, symbol) in d.symbols.iter().enumerate() {
         let used = d.values.iter().any(|(_, ty)| ty.shape.contains(&Dim::Sym(SymbolId(s as u32))));
-        if used && bound[s].is_none() {
+        if used && known[s].is_none() {
             problems.push(
                 Diagnostic::new(Code::MissingArgument, format!("no input of `{}` gives the dim `{symbol}`", d.name))
                     .help(format!("give its extent, as in `{symbol}=64`")),
@@ -173,7 +186,12 @@ fn resolve(d: &Declared, bound: &[Bound]) -> Result<Vec<u64>, Diagnostics> {
         }
     }
     problems.into_result(())?;
-    let extents: Vec<u64> = bound.iter().map(|b| b.as_ref().map_or(0, |b| b.0)).collect();
+    let extents: Vec<u64> = known.into_iter().map(Option::unwrap_or_default).collect();
+    let used = |s| move |(_, ty): &&(&str, &TensorType)| ty.shape.first() == Some(&Dim::Sym(s));
+    if let Some(b) = bound::broken(d.bounds, &extents) {
+        let places: Vec<&str> = d.arguments.iter().filter(used(b.symbol())).map(|(name, _)| *name).collect();
+        return Err(bound::too_small(d.name, b, d.symbols, &extents, &places).into());
+    }
     sizes_within(d, &extents, MOST_ADDRESSED, "no machine has memory for it; give smaller extents")?;
     Ok(extents)
 }

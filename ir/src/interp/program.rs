@@ -66,7 +66,9 @@ fn declared(program: &Program) -> Declared<'_> {
     Declared {
         name: &program.name,
         symbols: &program.symbols,
+        bounds: &program.bounds,
         inputs: program.inputs.iter().map(|p| (p.name.as_str(), &p.ty)).collect(),
+        arguments: program.inputs.iter().chain(&program.outputs).map(|p| (p.name.as_str(), &p.ty)).collect(),
         values: values(program),
     }
 }

@@ -75,8 +75,13 @@ pub struct File {
 /// One line of a graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement {
-    /// `dim T`
-    Dim(Name),
+    /// `dim T`, or `dim C >= min(512 * T, 8 * T + 16128)`
+    Dim {
+        /// The dim's name.
+        name: Name,
+        /// Its least extent.
+        at_least: Option<BoundExpr>,
+    },
     /// `input %ids : i32[T, 8] rows`
     Input {
         /// The value's name, by which the argument is bound.
@@ -116,6 +121,28 @@ pub enum Statement {
     Broken(Broken),
 }
 
+/// `64 * min(8 * T, floor((8 * T + 16065) / 64))`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundExpr {
+    /// What the minimum is multiplied by.
+    pub times: u64,
+    /// What the minimum is of.
+    pub terms: Vec<TermExpr>,
+}
+
+/// `floor((8 * T + 16065) / 64)`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TermExpr {
+    /// How often the dim is taken.
+    pub times: i128,
+    /// The dim, where one is named.
+    pub of: Option<Name>,
+    /// What is added.
+    pub plus: i128,
+    /// What is divided by.
+    pub over: u64,
+}
+
 /// What an op is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operand {
@@ -131,7 +158,7 @@ impl Statement {
         match self {
             Statement::Input { name, .. } | Statement::Node { name, .. } => Some(&name.value),
             Statement::Broken(Broken::Input(n) | Broken::Node(n)) => Some(n),
-            Statement::Dim(_) | Statement::Output { .. } | Statement::Broken(_) => None,
+            Statement::Dim { .. } | Statement::Output { .. } | Statement::Broken(_) => None,
         }
     }
 }

@@ -21,7 +21,7 @@ pub enum Token {
     Graph(String),
     /// What begins like a number, unread.
     Number(String),
-    /// `=`, `:`, `,` or a bracket.
+    /// `=`, `:`, `,`, `>`, `*`, `/` or a bracket.
     Punctuation(char),
     /// What has been reported already.
     Bad,
@@ -81,7 +81,7 @@ fn token(input: &mut Input<'_>) -> ModalResult<Token> {
         'a'..='z' | 'A'..='Z' | '_' => take_while(1.., is_word_char).map(|w: &str| Token::Word(w.to_owned())),
         '0'..='9' | '+' | '-' | '.' => take_while(1.., |c| is_word_char(c) || c == '+' || c == '-')
             .map(|n: &str| Token::Number(n.to_owned())),
-        '=' | ':' | ',' | '(' | ')' | '[' | ']' | '{' | '}' => any.map(Token::Punctuation),
+        '=' | ':' | ',' | '(' | ')' | '[' | ']' | '{' | '}' | '>' | '*' | '/' => any.map(Token::Punctuation),
         _ => fail,
     }
     .parse_next(input)

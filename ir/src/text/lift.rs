@@ -1,8 +1,10 @@
 //! A graph to its syntax tree.
 
 use super::ast::{
-    AliasExpr, AliasKind, Attribute, DimExpr, File, Line, Name, Operand, Spanned, Statement, TypeExpr, ValueExpr,
+    AliasExpr, AliasKind, Attribute, BoundExpr, DimExpr, File, Line, Name, Operand, Spanned, Statement, TermExpr,
+    TypeExpr, ValueExpr,
 };
+use crate::bound::{BoundTerm, DimBound};
 use crate::dim::Dim;
 use crate::graph::{Alias, Graph, Input, Node, NodeId, Output, TensorType};
 use crate::op::Op;
@@ -40,9 +42,10 @@ impl Graph {
             let Output { name, node, layout, alias, span: _ } = a;
             name == &b.name && layout == &b.layout && alias == &b.alias && same_place(node, &b.node)
         };
-        let Graph { name, symbols, inputs, outputs, nodes: _ } = self;
+        let Graph { name, symbols, bounds, inputs, outputs, nodes: _ } = self;
         name == &other.name
             && symbols == &other.symbols
+            && same_bounds(bounds, &other.bounds)
             && mine.len() == theirs.len()
             && inputs.len() == other.inputs.len()
             && outputs.len() == other.outputs.len()
@@ -50,6 +53,11 @@ impl Graph {
             && inputs.iter().zip(&other.inputs).all(same_input)
             && outputs.iter().zip(&other.outputs).all(same_output)
     }
+}
+
+/// Bounds are of one dim each, so their order says nothing.
+fn same_bounds(mine: &[DimBound], theirs: &[DimBound]) -> bool {
+    mine.len() == theirs.len() && mine.iter().all(|b| theirs.contains(b))
 }
 
 fn name(text: impl Into<String>) -> Name {
@@ -107,9 +115,30 @@ pub fn node(graph: &Graph, id: NodeId) -> Statement {
     }
 }
 
+/// The declarations of a graph's dims. Text is read from above, so a dim comes after the one that its bound is of.
+pub fn dim_statements(graph: &Graph) -> Vec<Statement> {
+    let bound = |s: usize| graph.bounds.iter().find(|b| b.symbol().0 as usize == s);
+    let dim = |(s, n): (usize, &String)| Statement::Dim {
+        name: name(n),
+        at_least: bound(s).map(|b| bound_expr(b, &graph.symbols)),
+    };
+    graph.symbols.iter().enumerate().map(dim).collect()
+}
+
+fn bound_expr(bound: &DimBound, symbols: &[String]) -> BoundExpr {
+    let of = bound.of().and_then(|s| symbols.get(s.0 as usize));
+    let term = |t: &BoundTerm| TermExpr {
+        times: t.times.into(),
+        of: of.filter(|_| t.times > 0).map(name),
+        plus: t.plus.into(),
+        over: t.over,
+    };
+    BoundExpr { times: bound.times(), terms: bound.terms().iter().map(term).collect() }
+}
+
 /// The syntax tree of a graph, without trivia.
 pub fn file(graph: &Graph) -> File {
-    let mut body: Vec<Statement> = graph.symbols.iter().map(|s| Statement::Dim(name(s))).collect();
+    let mut body: Vec<Statement> = dim_statements(graph);
     body.extend(graph.inputs.iter().map(|i| Statement::Input {
         name: name(&graph.node(i.node).name),
         ty: type_expr(&graph.node(i.node).ty, &graph.symbols),

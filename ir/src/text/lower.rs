@@ -3,7 +3,9 @@
 //! What has an error is left out of the graph and its name remembered as *poisoned*: what uses it is left out too, without
 //! an error of its own. So the verifier can still look at the rest.
 
-use super::ast::{AliasExpr, AliasKind, Attribute, Broken, DimExpr, File, Line, Name, Operand, Statement, TypeExpr};
+use super::ast::{
+    AliasExpr, AliasKind, Attribute, BoundExpr, Broken, DimExpr, File, Line, Name, Operand, Statement, TypeExpr,
+};
 use super::attributes;
 use super::cycle::{self, Forward};
 use super::findings::{Findings, excerpt_of, in_statement};
@@ -70,7 +72,7 @@ impl<'a> Lowering<'a, '_> {
     fn statement(&mut self, line: &'a Line<Statement>) {
         let span = line.item.span;
         match &line.item.value {
-            Statement::Dim(name) => self.dim(name, line),
+            Statement::Dim { name, at_least } => self.dim(name, at_least.as_ref(), line),
             Statement::Input { name, ty, layout } => {
                 let ty = self.ty(ty, line);
                 let fresh = self.is_fresh(name, line);
@@ -130,7 +132,7 @@ impl<'a> Lowering<'a, '_> {
         }
     }
 
-    fn dim(&mut self, name: &'a Name, line: &Line<Statement>) {
+    fn dim(&mut self, name: &'a Name, at_least: Option<&'a BoundExpr>, line: &Line<Statement>) {
         if let Some(first) = self.dims.get(name.value.as_str()) {
             let place = self.place(first.span);
             let message = format!("the dim `{}` is declared twice", excerpt(&name.value));
@@ -140,6 +142,18 @@ impl<'a> Lowering<'a, '_> {
         let id = SymbolId(self.graph.symbols.len() as u32);
         self.graph.symbols.push(name.value.clone());
         self.dims.insert(&name.value, Declared { item: Some(id), span: line.item.span });
+        if let Some(bound) = at_least {
+            self.bound(name, id, bound, line);
+        }
+    }
+
+    /// The dim of this name, where it is declared; within, `None` if its declaration has an error.
+    pub(super) fn dim_of(&self, name: &str) -> Option<Option<SymbolId>> {
+        self.dims.get(name).map(|declared| declared.item)
+    }
+
+    pub(super) fn known_dims(&self) -> Vec<&'a str> {
+        self.dims.keys().copied().collect()
     }
 
     /// Reports a value's name that is taken.

@@ -7,10 +7,14 @@
 //! ```text
 //! file      = "route" "1" NL graph
 //! graph     = "graph" "@" name "{" NL { statement NL } "}" NL
-//! statement = "dim" word
+//! statement = "dim" word [">=" bound]
 //!           | "input" "%" name ":" type [layout]
 //!           | "%" name "=" op [operands] [attributes] [":" type]
 //!           | "output" word "=" "%" name [":" type] [layout] [alias]
+//! bound     = [NUMBER "*"] ( term | "min" "(" term { "," term } ")" )   of one other dim
+//! term      = sum | "(" sum ")" | "floor" "(" ( sum | "(" sum ")" ) "/" NUMBER ")"
+//! sum       = summand { ("+" | "-") summand }               with spaces around the sign
+//! summand   = NUMBER | word | NUMBER "*" word
 //! operands  = operand { "," operand }
 //! operand   = "%" name | NUMBER | "inf" | "nan" | "true" | "false"
 //! attributes= "{" [ word "=" value { "," word "=" value } ] "}"
@@ -57,6 +61,7 @@
 
 pub(crate) mod ast;
 mod attributes;
+mod bound;
 mod cycle;
 mod findings;
 mod lex;
@@ -73,6 +78,7 @@ pub use findings::MAX_ERRORS;
 pub use syntax::{MAX_BYTES, MAX_LINES, MAX_LIST};
 pub use words::VERSION;
 
+pub(crate) use bound::bound_expr;
 pub(crate) use findings::Findings;
 pub(crate) use lift::alias_expr;
 pub(crate) use lower::lower;

@@ -22,9 +22,9 @@ pub const MAX_LINES: usize = 16_384;
 pub const MAX_LIST: usize = 1024;
 
 /// The parser has reported why it cannot go on in this line.
-struct Stop;
+pub(super) struct Stop;
 
-type Parsed<T> = Result<T, Stop>;
+pub(super) type Parsed<T> = Result<T, Stop>;
 
 /// The syntax tree of a source, or nothing if it is not of this version or too large. Where errors were reported, the
 /// tree holds what is left.
@@ -230,7 +230,7 @@ fn found(token: &Token) -> String {
 }
 
 /// A place in a line.
-struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     line: &'a SourceLine,
     next: usize,
     findings: &'a mut Findings,
@@ -245,7 +245,17 @@ impl<'a> Cursor<'a> {
         self.line.tokens.get(self.next).map(|l| &l.token)
     }
 
-    fn span(&self) -> Span {
+    /// The token so many after the next one.
+    pub(super) fn ahead(&self, n: usize) -> Option<&'a Token> {
+        self.line.tokens.get(self.next + n).map(|l| &l.token)
+    }
+
+    /// Goes past tokens that are known to be there.
+    pub(super) fn skip(&mut self, n: usize) {
+        self.next += n;
+    }
+
+    pub(super) fn span(&self) -> Span {
         self.line.tokens.get(self.next).map_or(Span::new(self.line_end(), self.line_end()), |l| l.span)
     }
 
@@ -253,7 +263,7 @@ impl<'a> Cursor<'a> {
         self.line.tokens.last().map_or(self.line.end, |l| l.span.end)
     }
 
-    fn fail<T>(&mut self, code: Code, message: String, span: Span, help: &str) -> Parsed<T> {
+    pub(super) fn fail<T>(&mut self, code: Code, message: String, span: Span, help: &str) -> Parsed<T> {
         self.findings.push(Diagnostic::new(code, message).at(Some(span)).help(help));
         Err(Stop)
     }
@@ -273,13 +283,13 @@ impl<'a> Cursor<'a> {
         Err(Stop)
     }
 
-    fn take(&mut self, c: char) -> bool {
+    pub(super) fn take(&mut self, c: char) -> bool {
         let is = self.peek() == Some(&Token::Punctuation(c));
         self.next += usize::from(is);
         is
     }
 
-    fn expect(&mut self, c: char, help: &str) -> Parsed<()> {
+    pub(super) fn expect(&mut self, c: char, help: &str) -> Parsed<()> {
         if self.take(c) { Ok(()) } else { self.expected(&format!("`{c}`"), help) }
     }
 
@@ -291,7 +301,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A token that `pick` takes a name from.
-    fn name(&mut self, what: &str, help: &str, pick: impl Fn(&Token) -> Option<&String>) -> Parsed<Name> {
+    pub(super) fn name(&mut self, what: &str, help: &str, pick: impl Fn(&Token) -> Option<&String>) -> Parsed<Name> {
         match self.peek().and_then(pick) {
             Some(name) => {
                 let span = self.span();
@@ -306,7 +316,7 @@ impl<'a> Cursor<'a> {
         self.name(what, "values are written `%name`", |t| if let Token::Value(n) = t { Some(n) } else { None })
     }
 
-    fn bare(&mut self, what: &str, help: &str) -> Parsed<Name> {
+    pub(super) fn bare(&mut self, what: &str, help: &str) -> Parsed<Name> {
         self.name(what, help, |t| if let Token::Word(n) | Token::Quoted(n) = t { Some(n) } else { None })
     }
 
@@ -329,7 +339,7 @@ impl<'a> Cursor<'a> {
             Some(Token::Word(w)) => {
                 self.next += 1;
                 match w.as_str() {
-                    "dim" => Statement::Dim(self.bare("the dim's name", "as in `dim T`")?),
+                    "dim" => self.declared_dim()?,
                     "input" => self.input()?,
                     "output" => self.output()?,
                     other => {
@@ -417,7 +427,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// One or more items with commas between them.
-    fn list<T>(&mut self, what: &str, mut item: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+    pub(super) fn list<T>(&mut self, what: &str, mut item: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
         let mut items = vec![item(self)?];
         while self.take(',') {
             if items.len() == MAX_LIST {

@@ -1,9 +1,11 @@
 //! The syntax tree to text: the one writer behind the printer and the formatter.
 
 use super::ast::{
-    AliasExpr, Attribute, Broken, DimExpr, File, LAYOUTS, Line, Name, Operand, Statement, Trivia, TypeExpr, ValueExpr,
+    AliasExpr, Attribute, BoundExpr, Broken, DimExpr, File, LAYOUTS, Line, Name, Operand, Statement, Trivia, TypeExpr,
+    ValueExpr,
 };
 use super::words::{VERSION, is_plain_after_sigil, is_word};
+use crate::bound::expression;
 use crate::graph::Layout;
 use crate::visible::is_hidden;
 
@@ -116,7 +118,8 @@ fn bare(name: &Name) -> String {
 /// The text of one statement.
 pub fn statement(s: &Statement) -> String {
     match s {
-        Statement::Dim(name) => format!("dim {}", bare(name)),
+        Statement::Dim { name, at_least: None } => format!("dim {}", bare(name)),
+        Statement::Dim { name, at_least: Some(bound) } => format!("dim {} >= {}", bare(name), bound_text(bound)),
         Statement::Input { name, ty: t, layout: l } => format!("input {} : {}{}", value(name), ty(t), layout(*l)),
         Statement::Node { name, op, operands, attributes, ty: t } => {
             let mut text = format!("{} = {}", value(name), op.value);
@@ -166,6 +169,12 @@ fn shape(dims: &[DimExpr]) -> String {
         DimExpr::Symbol(name) => bare(name),
     };
     format!("[{}]", joined(dims, dim))
+}
+
+/// The text of a least extent.
+pub fn bound_text(BoundExpr { times, terms }: &BoundExpr) -> String {
+    let of = terms.iter().find_map(|t| t.of.as_ref()).map_or_else(String::new, bare);
+    expression(*times, terms.iter().map(|t| (t.times, t.plus, t.over)), &of)
 }
 
 /// The text of an attribute's value.

@@ -123,6 +123,24 @@ graph @g {
   help: give an input of shape `[T]` or `[T, …]`, or take the rows of one"#,
     },
     Case {
+        about: "RF0207 bounds of dims that no launch could check, which leave the dim declared",
+        source: r#"route 1
+graph @g {
+  dim T
+  dim C >= T - C
+  dim J >= floor(T / 0)
+  input %x : i32[T]
+  %y = iota {dtype = i32, shape = [J], axis = 0}
+  output y = %y
+  output z = %x
+}
+"#,
+        expected: r#"4:16 RF0207: a bound takes one dim, and here are `T` and `C`
+  help: a bound is as in `dim C >= 64 * min(8 * T, floor((8 * T + 16065) / 64))`: of constants and one dim, with spaces around `+` and `-`
+5:3 RF0207: nothing can be divided by 0
+  help: a bound is as in `dim C >= 64 * min(8 * T, floor((8 * T + 16065) / 64))`: of constants and one dim, with spaces around `+` and `-`"#,
+    },
+    Case {
         about: "one mistake is one error, and the rest is still checked",
         source: r#"route 1
 graph @g {

@@ -153,9 +153,9 @@ fn run(pass: &dyn Pass, g: &mut Graph) -> Result<PassReport, Diagnostics> {
 
 /// A hash of all that is printed of a graph: equal before and after a pass that changed nothing.
 pub fn fingerprint(g: &Graph) -> u64 {
-    let Graph { name, symbols, inputs, outputs, .. } = g;
+    let Graph { name, symbols, bounds, inputs, outputs, .. } = g;
     let mut h = DefaultHasher::new();
-    (name, symbols).hash(&mut h);
+    (name, symbols, bounds).hash(&mut h);
     for id in g.topological().unwrap_or_else(|cycle| cycle) {
         let routefuse_ir::graph::Node { op, ty, name, span } = g.node(id);
         (op, ty, name, span).hash(&mut h);

@@ -15,7 +15,7 @@ use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 use routefuse_ir::program::Program;
 use routefuse_ir::target::Target;
-use routefuse_ir::{Alias, Code, Diagnostic, Verified};
+use routefuse_ir::{Alias, Code, Diagnostic, DimBound, Verified};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -53,6 +53,8 @@ pub struct Plan {
     shared_count: usize,
     /// The program's symbols of rows that are done in order, each with how many there may be: ranks are `i32`.
     most_rows: Vec<(u32, u64)>,
+    /// The least extents of the dims that arguments have.
+    bounds: Vec<DimBound>,
     source: Option<(Arc<dyn Compiler>, Arc<KernelCache>)>,
     /// For each step, one for each variant.
     loaded: OnceLock<Box<[Arc<LoadedKernel>]>>,
@@ -160,8 +162,27 @@ impl Plan {
             step.scratch = kernel.scratch_bytes();
         }
         let most_rows = most_rows(&program);
+        // A dim that no argument has takes no memory of the caller's.
+        let given = |b: &&DimBound| known(b.symbol().0);
+        let bounds: Vec<DimBound> = program.bounds.iter().filter(given).cloned().collect();
+        if bounds.iter().any(|b| b.of().is_some_and(|s| !known(s.0))) {
+            return Err(defect("bounds a dim by one that no argument has"));
+        }
         let (loaded, scratch) = (OnceLock::new(), OnceLock::new());
-        Ok(Plan { kernels, ports, steps, shared, shared_count, most_rows, source, loaded, scratch, target, program })
+        Ok(Plan {
+            kernels,
+            ports,
+            steps,
+            shared,
+            shared_count,
+            most_rows,
+            bounds,
+            source,
+            loaded,
+            scratch,
+            target,
+            program,
+        })
     }
 
     pub(crate) fn check_artifact(

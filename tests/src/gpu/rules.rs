@@ -32,7 +32,7 @@ pub(super) fn sealed<D: Vendor>(
     stream: &D::Own,
 ) -> Outcomes<u64> {
     let fresh = at("a plan", GpuPlan::new(Arc::clone(plan), like.gpu()))?;
-    let extents = vec![33; g.symbols.len()];
+    let extents = g.extents_of_rows(33);
     let expected = Expected::new(g, like, &extents, inputs(g, &extents, Rule::Ids, 1))?;
     let mut rng = SmallRng::seed_from_u64(1);
     let kernel = format!("`{}`", plan.kernels()[0].kernel.name);
@@ -87,7 +87,7 @@ pub(super) fn kept_code<D: Vendor>(g: &Verified<Graph>, like: &GpuPlan<D>, strea
         loaded.as_secs_f64() * 1e3,
         linked.as_secs_f64() * 1e3
     );
-    let extents = vec![33; g.symbols.len()];
+    let extents = g.extents_of_rows(33);
     let expected = Expected::new(g, like, &extents, inputs(g, &extents, Rule::Ids, 1))?;
     let mut rng = SmallRng::seed_from_u64(1);
     agree(&plan, stream, &expected, Alignment::Sixteen, D::on(stream), &mut rng)?;
@@ -206,7 +206,7 @@ pub(super) fn allocations<D: Vendor>(
     if program.inputs.len() + program.outputs.len() >= ROOM.0 || slots > ROOM.1 {
         return Ok(0);
     }
-    let extents = vec![33; g.symbols.len()];
+    let extents = g.extents_of_rows(33);
     let expected = Expected::new(g, plan, &extents, inputs(g, &extents, Rule::Ids, 1))?;
     let on = OnGpu::new(plan, stream, &expected, Alignment::Sixteen, &mut SmallRng::seed_from_u64(1))?;
     let args = on.args();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// A captured launch, replayed with other contents of every input, device scalars among them.
 pub(super) fn replay<D: Vendor>(g: &Verified<Graph>, plan: &GpuPlan<D>, stream: &D::Own, rows: u64) -> Outcomes<u64> {
-    let extents = vec![rows; g.symbols.len()];
+    let extents = g.extents_of_rows(rows);
     let mut rng = SmallRng::seed_from_u64(rows);
     let first = Expected::new(g, plan, &extents, inputs(g, &extents, Rule::Ids, 1))?;
     let mut on = OnGpu::new(plan, stream, &first, Alignment::Element, &mut rng)?;
@@ -49,7 +49,7 @@ pub(super) fn threads<D: Vendor>(g: &Verified<Graph>, plan: &GpuPlan<D>, count: 
         let stream = D::stream(plan.gpu())?;
         let mut rng = SmallRng::seed_from_u64(thread);
         for launch in 0..launches {
-            let extents = vec![thread * 7 + launch; g.symbols.len()];
+            let extents = g.extents_of_rows(thread * 7 + launch);
             let expected = Expected::new(g, plan, &extents, inputs(g, &extents, Rule::Mixed, thread * 100 + launch))?;
             agree(plan, &stream, &expected, Alignment::Element, D::on(&stream), &mut rng)
                 .map_err(|e| format!("thread {thread}, launch {launch}: {e}"))?;
@@ -90,7 +90,7 @@ pub(super) fn devices<D: Vendor>(
     let (first, second) = (&plans[0], &plans[1]);
     D::enter(first.gpu())?;
     let stream = D::stream(first.gpu())?;
-    let extents = vec![33; g.symbols.len()];
+    let extents = g.extents_of_rows(33);
     let expected = Expected::new(g, first, &extents, inputs(g, &extents, Rule::Mixed, 3))?;
     let on = OnGpu::new(first, &stream, &expected, Alignment::Element, &mut SmallRng::seed_from_u64(3))?;
     if second.launch(D::on(&stream), &on.args()).is_ok() {
@@ -108,7 +108,7 @@ pub(super) fn devices<D: Vendor>(
 
 /// A thread that has no context of its own launches all the same.
 pub(super) fn bare_thread<D: Vendor>(g: &Verified<Graph>, plan: &GpuPlan<D>, stream: &D::Own) -> Outcomes<u64> {
-    let extents = vec![33; g.symbols.len()];
+    let extents = g.extents_of_rows(33);
     let expected = Expected::new(g, plan, &extents, inputs(g, &extents, Rule::Mixed, 3))?;
     let mut on = OnGpu::new(plan, stream, &expected, Alignment::Element, &mut SmallRng::seed_from_u64(3))?;
     D::wait(stream)?;

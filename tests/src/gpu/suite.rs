@@ -315,7 +315,7 @@ fn every_variant<D: Vendor>(
     t: u64,
     scope: &Scope,
 ) -> Outcomes<u64> {
-    let extents = vec![t; g.symbols.len()];
+    let extents = g.extents_of_rows(t);
     // Interpreting many rows takes longest.
     let rules = &scope.rules[..if t > 10_000 { 1 } else { scope.rules.len() }];
     let mut variants: Vec<Option<Variant>> = vec![None];

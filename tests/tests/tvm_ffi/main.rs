@@ -165,6 +165,27 @@ fn what_does_not_fit_launches_nothing() {
     module.call("f", &good, 0).unwrap();
 }
 
+/// Dims of capacity: a module refuses what a plan refuses, with the same numbers.
+#[test]
+fn fewer_places_than_a_bound_says_are_refused() {
+    let notes = Notes::load();
+    let path = routefuse_tests::corpus::root().join("tests/corpus/bins_bounded.route");
+    let graph = routefuse::text::parse_verified(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let gpu = Gpu::open(0).unwrap();
+    let Both { plan, module, .. } = both(&engine(), &gpu, &graph, &Options::default());
+    let refused = |places: u64, text: &str| {
+        // Every dim has five rows at first: the ids, the places, the blocks.
+        let mut tensors = tensors(plan.plan().program(), 5, None, 0);
+        tensors[1].shape[0] = places;
+        let e = module.call("f", &tensors, 0).unwrap_err();
+        assert!(e.contains("ValueError") && e.contains(text), "{e}");
+        assert!(notes.all().is_empty());
+    };
+    notes.forget();
+    refused(67, "`C` is 67, and must be at least 68: C >= min(4 * T + 48, 16 * T)");
+    refused(68, "`J` is 5, and must be at least 17: J >= min(T + 12, 4 * T)");
+}
+
 #[test]
 fn a_gpu_that_is_older_than_the_code_is_refused() {
     let notes = Notes::load();

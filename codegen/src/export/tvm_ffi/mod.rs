@@ -22,7 +22,7 @@ use routefuse_ir::kernel::abi::{self, Slot};
 use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::program::{Buffer, Program, Step};
 use routefuse_ir::target::Target;
-use routefuse_ir::{Verified, dim};
+use routefuse_ir::{DimBound, Verified, dim};
 
 /// `cpp/tvm_ffi/arguments.c`, compiled.
 const ARGUMENTS: &[u8] = include_bytes!(env!("ROUTEFUSE_TVM_FFI_ARGUMENTS"));
@@ -111,6 +111,8 @@ fn described(name: &str, program: &Program, ports: &Ports<'_>, side: &Side, mut 
         })
         .collect();
     let intermediates_name = c.array("%intermediate", &intermediates);
+    let bounds: Vec<String> = program.bounds.iter().map(|b| bound_value(&mut c, program, b)).collect();
+    let (bounds_name, bound_count) = (c.array("%least", &bounds), bounds.len());
     let steps_name = c.array(side.step, &side.steps);
     let called = c.string(name);
     let [a, b, d, e] = [ports.passed.len(), program.symbols.len(), program.intermediates.len(), side.steps.len()];
@@ -119,7 +121,7 @@ fn described(name: &str, program: &Program, ports: &Ports<'_>, side: &Side, mut 
         "%program",
         &format!(
             "{{ ptr {called}, ptr {ports_name}, ptr {symbols_name}, ptr {intermediates_name}, ptr {steps_name}, i32 {a}, i32 {b}, \
-             i32 {d}, i32 {e}, i32 {device}, i32 {processor}, ptr @loaded }}"
+             i32 {d}, i32 {e}, i32 {device}, i32 {processor}, ptr @loaded, ptr {bounds_name}, i64 {bound_count} }}"
         ),
     );
     let mut functions = String::new();
@@ -135,7 +137,9 @@ fn described(name: &str, program: &Program, ports: &Ports<'_>, side: &Side, mut 
         "%port = type {{ ptr, ptr, ptr, i32, i8, i8, i8, i8 }}\n\
          %slot = type {{ i64, i64 }}\n\
          %intermediate = type {{ i64, i64, i64 }}\n\
-         %program = type {{ ptr, ptr, ptr, ptr, ptr, i32, i32, i32, i32, i32, i32, ptr }}\n\
+         %program = type {{ ptr, ptr, ptr, ptr, ptr, i32, i32, i32, i32, i32, i32, ptr, ptr, i64 }}\n\
+         %term = type {{ i64, i64, i64 }}\n\
+         %least = type {{ ptr, ptr, i64, i64, i64, i64 }}\n\
          @loaded = internal global [64 x ptr] zeroinitializer\n\
          {}{}{functions}",
         side.declared,
@@ -177,6 +181,16 @@ fn slots(
 fn stride(kernel: &Scheduled, param: routefuse_ir::kernel::ParamId, of: u32) -> u64 {
     let shape = &kernel.kernel.param(param).ty.shape;
     dim::const_product(&shape[(of as usize + 1).min(shape.len())..]).unwrap_or(0)
+}
+
+/// A `Least` of `cpp/tvm_ffi/launcher.h`.
+fn bound_value(c: &mut Constants, program: &Program, bound: &DimBound) -> String {
+    let terms: Vec<String> =
+        bound.terms().iter().map(|t| format!("{{ i64 {}, i64 {}, i64 {} }}", t.over, t.times, t.plus)).collect();
+    let (text, list) = (c.string(&bound.text(&program.symbols)), c.array("%term", &terms));
+    let of = bound.of().map_or(-1, |s| i64::from(s.0));
+    let (symbol, times, count) = (bound.symbol().0, bound.times(), terms.len());
+    format!("{{ ptr {text}, ptr {list}, i64 {symbol}, i64 {of}, i64 {times}, i64 {count} }}")
 }
 
 /// The program's symbol that counts the rows of a step; −1 is one row.

@@ -17,7 +17,7 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     let graph = source::graph(&a.graph)?;
     let values = extents(&graph, a.dim.as_ref())?.unwrap_or_else(|| default_extents(&graph));
     for &value in &values {
-        check_size(&graph, &vec![value; graph.symbols.len()])?;
+        check_size(&graph, &graph.extents_of_rows(value))?;
     }
     if let DeviceChoice::Cuda(ordinal) = a.on.device {
         return gpu::bench(a, cache, &graph, &values, ordinal);
@@ -60,7 +60,7 @@ pub fn run(a: &Bench, cache: &CacheOptions) -> Result<(), Failure> {
     progress::showing(|bar| {
         for (i, &value) in values.iter().enumerate() {
             bar.show(i, values.len(), &format!("{dim} = {value}"));
-            let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
+            let given = graph.dims_of_rows(value);
             let inputs = timed_rows::inputs(&graph, value, a);
             let mut one = HostExecution::new(fused.clone(), &inputs, &given)?;
             let mut many = HostExecution::new(unfused.clone(), &inputs, &given)?;

@@ -99,7 +99,7 @@ fn measure(engine: &Engine, trace: &Trace, chain: &'static str, graph: &Verified
     let kernels = fused.plan().kernels().len();
     let mut row = Row { chain, report, kernels, compile_ms, fused_us: vec![], unfused_us: vec![], checked: 0 };
     for tokens in TOKENS {
-        let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), tokens)).collect();
+        let given = graph.dims_of_rows(tokens);
         let inputs = trace.inputs(graph, tokens)?;
         let want = interp::run(graph, &inputs, &given)?;
         let mut checked = |plan: &HostPlan| -> Result<HostExecution, Failure> {

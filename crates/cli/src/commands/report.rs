@@ -105,7 +105,10 @@ fn inputs(graph: &Verified<Graph>, a: &Report) -> Result<Checked, Failure> {
     let mut dims = a.dims.clone();
     // Files may say extents, too; what they leave open is asked for.
     if a.inputs.is_empty() {
-        for symbol in graph.symbols.iter().filter(|s| !a.dims.iter().any(|(name, _)| name == *s)) {
+        let bounded = |s: usize| graph.bounds.iter().any(|b| b.symbol().0 as usize == s);
+        // What has a bound is as large as that allows at least.
+        let open = graph.symbols.iter().enumerate().filter(|(s, _)| !bounded(*s)).map(|(_, symbol)| symbol);
+        for symbol in open.filter(|s| !a.dims.iter().any(|(name, _)| name == *s)) {
             dims.push((symbol.clone(), ROWS));
         }
     }

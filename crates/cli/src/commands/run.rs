@@ -9,7 +9,7 @@ use crate::tensor_place::Place;
 use crate::{kernel_cache, output, progress, remote, source, tensor_file};
 use routefuse::diag::{Code, Diagnostic, Diagnostics, visible};
 use routefuse::exec::{Device, Executor, Input, Outcome, check_size, random_inputs};
-use routefuse::ir::interp;
+use routefuse::ir::{bound, interp};
 use routefuse::{DType, Graph, Options, Plan, Tensor, Verified};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -194,6 +194,7 @@ fn extents(graph: &Graph, files: &[Option<Tensor>], dims: &[(String, u64)]) -> R
         let extent = &mut extents[symbol.0 as usize];
         *extent = extent.or(tensor.shape().first().copied());
     }
+    bound::complete(&graph.bounds, &mut extents);
     let open = graph.symbols.iter().zip(&extents).filter(|(_, e)| e.is_none()).map(|(symbol, _)| {
         Diagnostic::new(Code::MissingArgument, format!("the extent of the dim `{symbol}` is not known"))
             .help(format!("give `--dim {symbol}=64`, or an input that has it"))

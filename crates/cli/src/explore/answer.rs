@@ -101,8 +101,8 @@ impl Asked {
         let mut document = Document::of(&engine, &graph, &request)?;
         document.add_code(&engine, &graph, &request, &|_, _, _| {})?;
         cancel.check()?;
-        let dims: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), ROWS)).collect();
-        let extents = vec![ROWS; dims.len()];
+        let dims = graph.dims_of_rows(ROWS);
+        let extents = graph.extents_of_rows(ROWS);
         check_size(&graph, &extents)?;
         if is_large(&graph, &extents) {
             let what = format!("the check against the interpreter: {ROWS} rows are too much at every edit");

@@ -129,7 +129,7 @@ impl<'a> Launches<'a> {
     fn measure(&self, value: u64) -> Result<Row, Failure> {
         let timer = Timer { stream: &self.stream, replay: self.options.graph_replay };
         let count = gpu_bench::launches(value);
-        let given: Vec<(&str, u64)> = self.graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
+        let given = self.graph.dims_of_rows(value);
         let inputs = timed_rows::inputs(self.graph, value, self.options);
         let execution = |plan: &Arc<CudaPlan>| CudaExecution::new(Arc::clone(plan), &self.stream, &inputs, &given);
         let fused = execution(&self.plans.fused)?;

@@ -112,7 +112,7 @@ impl Plans {
 
     fn measure(&self, a: &Bench, graph: &Verified<Graph>, timer: &Timer<'_>, value: u64) -> Result<Row, Failure> {
         let count = gpu_bench::launches(value);
-        let given: Vec<(&str, u64)> = graph.symbols.iter().map(|s| (s.as_str(), value)).collect();
+        let given = graph.dims_of_rows(value);
         let inputs = timed_rows::inputs(graph, value, a);
         let execution = |plan: &Arc<HipPlan>| HipExecution::new(Arc::clone(plan), timer.stream, &inputs, &given);
         let fused = execution(&self.fused)?;

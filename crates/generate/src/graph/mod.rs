@@ -15,7 +15,7 @@ pub use family::Family;
 pub use profile::{Constants, Declared, Names, Outputs, Profile};
 
 use crate::Choices;
-use routefuse_ir::{Diagnostics, Dim, Graph, GraphBuilder, Layout, NodeId, Verified};
+use routefuse_ir::{BoundTerm, Diagnostics, Dim, Graph, GraphBuilder, Layout, NodeId, SymbolId, Verified};
 
 /// Values of symbols: none, one, warps and pieces give or take one, blocks give or take one.
 pub const EXTENTS: [u64; 16] = [0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 257, 500];
@@ -47,7 +47,24 @@ pub fn of_seed(seed: u64, profile: &Profile) -> Generated {
 
 /// Extents to run a graph with: one a symbol, from [`EXTENTS`].
 pub fn extents(g: &Graph, choices: &mut Choices) -> Vec<u64> {
-    g.symbols.iter().map(|_| choices.of(&EXTENTS)).collect()
+    let mut extents = g.symbols.iter().map(|_| choices.of(&EXTENTS)).collect::<Vec<_>>();
+    within_bounds(g, &mut extents);
+    extents
+}
+
+/// Raises extents that are less than the dim's bound to it.
+pub fn within_bounds(g: &Graph, extents: &mut [u64]) {
+    for bound in &g.bounds {
+        let least = bound.least_at(extents);
+        let extent = &mut extents[bound.symbol().0 as usize];
+        *extent = least.max(*extent);
+    }
+}
+
+/// A term of a bound: a few places for each row, or a few rows for each place.
+fn term(c: &mut Choices) -> BoundTerm {
+    let (times, plus, over) = (c.of(&[0, 1, 2, 3]), c.of(&[0, 0, 1, 30, -5, 64]), c.of(&[1, 1, 2, 3, 16]));
+    BoundTerm { over, times, plus }
 }
 
 /// A graph that is being made.
@@ -79,17 +96,30 @@ impl<'a> Growing<'a> {
         };
         let name = profile.names.graph(name, choices);
         let mut b = GraphBuilder::new(name);
-        let (mut rows, mut symbols): (Vec<Dim>, Vec<String>) = (vec![], vec![]);
+        let (mut ids, mut symbols): (Vec<SymbolId>, Vec<String>) = (vec![], vec![]);
         let count = choices.of(profile.symbols);
         for plain in ["T", "U"].into_iter().take(count) {
             let name = profile.names.symbol(plain, choices);
-            rows.push(b.symbol(name.clone()).into());
+            ids.push(b.symbol(name.clone()));
             symbols.push(name);
         }
+        let rows = ids.iter().copied().map(Dim::Sym).collect();
         let (pool, inputs, layouts, used, starts) = (vec![], vec![], vec![], vec![], vec![]);
         let mut g = Growing { b, c: choices, profile, pool, inputs, layouts, used, rows, symbols, starts, refused: 0 };
         g.declarations();
+        if let [of, symbol] = ids[..] {
+            g.bound(of, symbol);
+        }
         g
+    }
+
+    /// Bounds the second dim by the first, where an input says how large that is.
+    fn bound(&mut self, of: SymbolId, symbol: SymbolId) {
+        let has_rows = |v: &NodeId| self.b.ty(*v).shape.first() == Some(&Dim::Sym(of));
+        if self.profile.bounds > 0 && self.inputs.iter().any(has_rows) && self.c.percent(self.profile.bounds) {
+            let terms: Vec<BoundTerm> = (0..1 + self.c.below(2)).map(|_| term(self.c)).collect();
+            self.b.at_least(symbol, 1 + self.c.below(3) as u64, of, &terms);
+        }
     }
 
     /// Operations, until there are as many as were chosen, or the choices are used up, or too many were refused.

@@ -19,6 +19,8 @@ pub struct Profile {
     pub row_ops: u32,
     /// Of a hundred operations those on bins, across rows.
     pub bin_ops: u32,
+    /// Of a hundred graphs of two symbols those in which one bounds the other.
+    pub bounds: u32,
     /// Of a hundred operations those that come as an idiom: a few that rewriting rules look for together.
     pub idioms: u32,
     /// Of a hundred operations those that are arithmetic of one or two operands, beside what is chosen anyhow.
@@ -92,6 +94,7 @@ impl Profile {
         max_row: 600,
         row_ops: 0,
         bin_ops: 0,
+        bounds: 0,
         idioms: 0,
         arithmetic: 0,
         most_ops: 28,
@@ -108,13 +111,14 @@ impl Profile {
     pub const ROWS: Profile = Profile { row_ops: 50, counts: 3, ..Profile::FLAT };
 
     /// A third of the operations are on bins, and some of the rest on rows.
-    pub const BINS: Profile = Profile { symbols: &[2, 1, 2, 0], bin_ops: 35, row_ops: 15, ..Profile::ROWS };
+    pub const BINS: Profile = Profile { symbols: &[2, 1, 2, 0], bin_ops: 35, bounds: 40, row_ops: 15, ..Profile::ROWS };
 
     /// Graphs as text and JSON have to tell them: every name, layout, alias, literal and attribute.
     pub const TEXT: Profile = Profile {
         symbols: &[2],
         row_ops: 25,
         bin_ops: 10,
+        bounds: 40,
         arithmetic: 25,
         most_ops: 80,
         constants: Constants { one_in: 5, literals: Literals::Bits },

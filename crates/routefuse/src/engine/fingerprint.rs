@@ -34,9 +34,9 @@ impl Fingerprint {
     #[cfg(feature = "graphs")]
     pub(crate) fn of(graph: &Graph, target: Target, options: &Options) -> Fingerprint {
         // Destructured so that a new field cannot be forgotten.
-        let Graph { name, symbols, inputs, outputs, .. } = graph;
+        let Graph { name, symbols, bounds, inputs, outputs, .. } = graph;
         let mut bytes = Bytes(Vec::with_capacity(64 * graph.node_count()));
-        (name, symbols, target, options).hash(&mut bytes);
+        (name, symbols, bounds, target, options).hash(&mut bytes);
         for Input { name, node, layout } in inputs {
             (name, node, *layout as u8).hash(&mut bytes);
         }

@@ -15,9 +15,13 @@ pub(super) fn print(p: &Program) -> String {
 
 fn write_program(p: &Program, s: &mut String) -> std::fmt::Result {
     // Destructured so that a new field cannot be forgotten.
-    let Program { name, symbols, inputs, outputs, intermediates, has_trap, steps } = p;
+    let Program { name, symbols, bounds, inputs, outputs, intermediates, has_trap, steps } = p;
     let dims: Vec<_> = symbols.iter().map(|s| visible(s)).collect();
     writeln!(s, "program @{} dims=[{}] {{", visible(name), dims.join(", "))?;
+    for bound in bounds {
+        let dim = visible(&symbols[bound.symbol().0 as usize]);
+        writeln!(s, "  dim {dim} >= {}", bound.text(symbols))?;
+    }
     for port in inputs {
         writeln!(s, "  input {}", port_text(port, p))?;
     }

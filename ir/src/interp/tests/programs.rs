@@ -34,6 +34,7 @@ fn program(outputs: Vec<Port>, steps: &[[Buffer; 3]]) -> Program {
     Program {
         name: "p".to_owned(),
         symbols: vec!["unused".to_owned(), "N".to_owned()],
+        bounds: vec![],
         inputs: vec![port("x", Alias::None)],
         outputs,
         intermediates: vec![Intermediate { name: "v".to_owned(), ty: ty() }],

@@ -4,6 +4,7 @@
 //! Nothing that is read becomes a plan before every kernel is verified again and every number in it names something that is
 //! there. What a kernel's code does is not in here: it is found by the key of the kernel's text, as for any plan.
 
+mod least;
 #[cfg(test)]
 mod tests;
 
@@ -16,10 +17,10 @@ use routefuse_ir::kernel::{
 use routefuse_ir::op::attribute::AttributeValue;
 use routefuse_ir::op::{Candidates, Op, OutOfRange, ReduceOp, ScalarOp, TopKOrder};
 use routefuse_ir::program::{Buffer, Intermediate, Port, Program, Step};
-use routefuse_ir::{Alias, DType, Dim, Layout, Literal, SymbolId, TensorType};
+use routefuse_ir::{Alias, DType, Dim, DimBound, Layout, Literal, SymbolId, TensorType};
 
 /// The version of the form: another one is not read.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The bytes of a program and of the schedule of each of its kernels; `None` for one of a kind that this form does not have.
 pub(in crate::cache) fn encode<'s>(
@@ -27,11 +28,12 @@ pub(in crate::cache) fn encode<'s>(
     schedules: impl IntoIterator<Item = &'s Schedule>,
 ) -> Option<Vec<u8>> {
     // Destructured, here and below, so that a new field cannot be forgotten.
-    let Program { name, symbols, inputs, outputs, intermediates, has_trap, steps } = program;
+    let Program { name, symbols, bounds, inputs, outputs, intermediates, has_trap, steps } = program;
     let mut w = Writer::default();
     w.u32(VERSION);
     w.text(name);
     w.list(symbols, |w, s| w.text(s));
+    w.list(bounds, least::bound);
     w.list(inputs, port);
     w.list(outputs, port);
     w.list(intermediates, |w, Intermediate { name, ty }| {
@@ -63,6 +65,7 @@ pub(in crate::cache) fn decode(bytes: &[u8]) -> Result<(Program, Vec<Schedule>),
     }
     let name = r.text("plan")?.to_owned();
     let symbols = r.list("dims", |r| r.text("dims").map(str::to_owned))?;
+    let bounds = r.list("dims", least::read_bound)?;
     let inputs = r.list("inputs", read_port)?;
     let outputs = r.list("outputs", read_port)?;
     let intermediates =
@@ -80,7 +83,7 @@ pub(in crate::cache) fn decode(bytes: &[u8]) -> Result<(Program, Vec<Schedule>),
     })?;
     r.end()?;
     let (steps, schedules): (Vec<Step>, Vec<Schedule>) = steps.into_iter().unzip();
-    let program = Program { name, symbols, inputs, outputs, intermediates, has_trap, steps };
+    let program = Program { name, symbols, bounds, inputs, outputs, intermediates, has_trap, steps };
     if names_what_is_there(&program) { Ok((program, schedules)) } else { Err(Malformed::Plan) }
 }
 
@@ -139,7 +142,9 @@ fn names_what_is_there(p: &Program) -> bool {
             && buffers.iter().all(there)
             && kernel.params.iter().zip(buffers).all(given)
     };
+    let bounded = |b: &DimBound| symbol(b.symbol()) && b.of().is_none_or(symbol);
     p.inputs.iter().chain(&p.outputs).all(port)
+        && p.bounds.iter().all(bounded)
         && p.intermediates.iter().all(|i| known_type(&i.ty))
         && p.steps.iter().all(step)
 }

@@ -39,7 +39,7 @@ graph @router {
     "route 1
 graph @chain {
   dim T
-  dim N
+  dim N >= 3 * min(4 * T, floor((T - 30) / 7))
   input %ids : i32[T, 4] strided
   input %table : i32[N]
   input %weights : f32[T, 4]

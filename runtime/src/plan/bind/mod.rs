@@ -11,7 +11,7 @@ use overlap::{Bounds, overlap, same_view};
 use ports::Port;
 use routefuse_ir::kernel::abi::NARROW_ELEMENTS as NARROW;
 use routefuse_ir::program::Program;
-use routefuse_ir::{Alias, Code, Diagnostic};
+use routefuse_ir::{Alias, Code, Diagnostic, DimBound};
 use slots::{Offsets, Source, StepSlots};
 
 /// Ports that have room on the stack; a graph with more of them allocates at launch.
@@ -138,6 +138,9 @@ impl Plan {
         }
         if let Some((symbol, most)) = self.most_rows.iter().find(|(s, most)| bound.extents[*s as usize] > *most) {
             return Err(too_many_items(&self.program, *symbol, bound.extents[*symbol as usize], *most));
+        }
+        if let Some(broken) = routefuse_ir::bound::broken(&self.bounds, bound.extents) {
+            return Err(self.below_bound(broken, bound.extents));
         }
         self.check_overlap(&mut bound)?;
         if !self.program.intermediates.is_empty() {
@@ -266,6 +269,13 @@ impl Plan {
                 Err(Diagnostic::new(Code::PartialOverlap, message).help("give the workspace memory of its own"))
             }
         }
+    }
+
+    #[cold]
+    fn below_bound(&self, broken: &DimBound, extents: &[u64]) -> Diagnostic {
+        let has = |p: &&Port| p.symbol == Some(broken.symbol().0);
+        let places: Vec<&str> = self.ports.iter().filter(has).map(|p| &*p.name).collect();
+        routefuse_ir::bound::too_small(&self.program.name, broken, &self.program.symbols, extents, &places)
     }
 
     #[cold]

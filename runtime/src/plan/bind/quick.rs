@@ -87,7 +87,12 @@ impl Quick {
     /// `None` for a plan that always goes the thorough way.
     pub(crate) fn new(plan: &Plan) -> Option<Quick> {
         let ([step], [scheduled]) = (&*plan.steps, &*plan.kernels) else { return None };
-        if step.ordered || step.guarded.is_some() || !step.fixed_aligned || step.sources.len() > PARAMETERS {
+        if step.ordered
+            || !plan.bounds.is_empty()
+            || step.guarded.is_some()
+            || !step.fixed_aligned
+            || step.sources.len() > PARAMETERS
+        {
             return None;
         }
         let inputs = plan.program.inputs.len();

@@ -132,7 +132,7 @@ pub(super) fn producer_is_late(stream: &Arc<CudaStream>) -> Outcomes<bool> {
 /// it on the stream itself, and captured and replayed.
 pub(super) fn chain(g: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStream>, rows: u64) -> Outcomes<u64> {
     let producer = Producer::new()?;
-    let extents = vec![rows; g.symbols.len()];
+    let extents = g.extents_of_rows(rows);
     let mut launches = 0;
     for (seed, captured) in [(1, false), (2, false), (3, true), (4, true)] {
         let what = if captured { "captured" } else { "on the stream" };

@@ -138,7 +138,7 @@ impl<D: Room> Measure<'_, D> {
     /// what becomes of the card's clocks, meets all alike; and they have the same memory.
     fn medians(&self, plans: &[Arc<GpuPlan<D>>], rows: u64) -> Result<Vec<u64>, Error> {
         let Some(one) = plans.first() else { return Ok(vec![]) };
-        let given: Vec<(&str, u64)> = self.graph.symbols.iter().map(|name| (name.as_str(), rows)).collect();
+        let given = self.graph.dims_of_rows(rows);
         let inputs = ordinary_inputs(self.graph, rows, self.options.seed);
         let first = GpuExecution::new(Arc::clone(one), &self.stream, &inputs, &given).map_err(|e| smaller(e, rows))?;
         drop(inputs);

@@ -82,6 +82,5 @@ fn check(graph: &Verified<Graph>, options: &TuneOptions) -> Result<(), Diagnosti
             "kernels of a forced shape, or for which no records are followed, have nothing to tune".to_owned();
         return wrong(message, "leave `Options::shape` and `Options::records` as they are by default");
     }
-    let extents = |rows: &u64| vec![*rows; graph.symbols.len()];
-    rows.iter().try_for_each(|rows| check_size(graph, &extents(rows)))
+    rows.iter().try_for_each(|rows| check_size(graph, &graph.extents_of_rows(*rows)))
 }
