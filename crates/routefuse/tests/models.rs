@@ -99,6 +99,9 @@ fn every_value_of_every_option() {
                 "RSF" | "W" | "SUM" => vec!["0.75"],
                 "L:RANK|L" => vec!["4:1", "4"],
                 "FIRST:END|N" => vec!["2:7", "2"],
+                "B" => vec!["16"],
+                "R" => vec!["2"],
+                "all|map|map_of_blocks|FIRST:END" => vec!["all", "map", "map_of_blocks", "1:3"],
                 list => list.split('|').map(|v| v.split('[').next().unwrap_or(v)).collect(),
             };
             // What the option has its effect on.
@@ -110,11 +113,22 @@ fn every_value_of_every_option() {
                 "balance_shared" => &[("shared", "constant"), ("eplb", "static")],
                 "padded_rows" => &[("padding", "minus_one")],
                 "pack" => &[("output", "packed")],
+                "align_block" | "align_experts" | "align_duplicates" => &[("align", "vllm")],
+                "align_ranks" => &[("align", "deepep")],
+                "align_capacity" => &[("align", "gshard")],
+                "align_tail" | "align_optional" => &[("align", "trtllm")],
                 "order" | "adaptive_k" | "top_p" if preset.top_k == 1 => &[("k", "2")],
                 _ => &[],
             };
             for value in values {
-                let options: Vec<_> = beside.iter().copied().chain([(option.name, value)]).collect();
+                let more: &[(&str, &str)] = match (option.name, value) {
+                    ("align", "gshard") => &[("align_capacity", "4")],
+                    // Not all numbers of experts are shared by eight ranks.
+                    ("align", "deepep") => &[("align_ranks", "1")],
+                    _ => &[],
+                };
+                let given = beside.iter().chain(more).copied();
+                let options: Vec<_> = given.chain([(option.name, value)]).collect();
                 let g = graph(preset.name, &options);
                 // Fewer groups or experts may leave fewer candidates than slots.
                 let g = g.or_else(|_| graph(preset.name, &[options.as_slice(), &[("k", "1")]].concat()));

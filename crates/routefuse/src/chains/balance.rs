@@ -105,14 +105,13 @@ pub(crate) fn uniform(b: &mut GraphBuilder, random: NodeId) -> NodeId {
     b.mul(high, unit)
 }
 
-/// The rank of each token's shared expert where there is room (P11), given the histogram of routed tokens a rank: room of a
+/// The rank of each token's shared expert where there is room (P11), by the histogram of routed items a rank: room of a
 /// rank is `max(load) − load`, `h = (t × 1664525 + 1013904223) mod 2³²` (Knuth's and Lewis's linear congruential numbers),
 /// and the rank `#(cumsum(room) ≤ h mod Σroom)`; where no rank has room, `h mod R`.
 ///
-/// The histogram is over all rows, and so a launch of its own (`atomic_add` makes it); what each row does with
-/// it is this graph.
+/// The histogram is over all rows. The graph counts it, or is given it: a sum over machines is made elsewhere.
 ///
-/// Inputs `rank_load u32[R]` and `ids i32[T, K]`, `weights f32[T, K]`. Outputs `ids_out`, `weights_out`, `[T, K+1]`: the shared
+/// Inputs `rank_load u32[R]` with [`Histogram::Given`], and `ids i32[T, K]`, `weights f32[T, K]`. Outputs `ids_out`, `weights_out`, `[T, K+1]`: the shared
 /// expert of rank r is `r × (L + 1) + L`, routed ids are moved by their rank, the weight is 1 / scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waterfill {
@@ -124,11 +123,23 @@ pub struct Waterfill {
     pub top_k: u64,
     /// What the caller multiplies the experts' sum by later; 1.0 if the weights carry the routed scaling factor already.
     pub scale: f32,
+    /// Where the histogram comes from.
+    pub histogram: Histogram,
+}
+
+/// Where the histogram of a [`Waterfill`] comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Histogram {
+    /// An input `rank_load u32[R]`.
+    Given,
+    /// The ids, of all rows: `⌊id / L⌋` of each; what is of no rank, −1 too, counts nowhere.
+    Counted,
 }
 
 impl Default for Waterfill {
     fn default() -> Waterfill {
-        Waterfill { ranks: 8, experts_per_rank: 32, top_k: 8, scale: 2.5 }
+        Waterfill { ranks: 8, experts_per_rank: 32, top_k: 8, scale: 2.5, histogram: Histogram::Given }
     }
 }
 
@@ -142,7 +153,16 @@ impl Waterfill {
         let t = b.symbol("T").into();
         let ids = b.input("ids", DType::I32, [t, self.top_k.into()]);
         let weights = b.input("weights", DType::F32, [t, self.top_k.into()]);
-        let load = b.input("rank_load", DType::U32, [self.ranks.into()]);
+        let load = match self.histogram {
+            Histogram::Given => b.input("rank_load", DType::U32, [self.ranks.into()]),
+            Histogram::Counted => {
+                let of_rank = b.int(DType::I32, i128::from(self.experts_per_rank));
+                // Rounded down, for −1 is of no rank.
+                let rank = b.binary(BinaryOp::DivFloor, ids, of_rank);
+                let load = b.bin_count(rank, self.ranks);
+                b.cast(load, DType::U32)
+            }
+        };
         let load = b.broadcast(load, [t, self.ranks.into()]);
         let most = b.reduce_inner(ReduceOp::Max, load);
         let most = b.broadcast(most, [t, self.ranks.into()]);

@@ -4,11 +4,13 @@
 //! sizes (E = 256, K = 8, one shared expert, scale 2.5). `T`, the tokens, is symbolic in all of them. The files under
 //! `examples/` are these graphs as text.
 
+pub(crate) mod align;
 mod append;
 pub(crate) mod balance;
 mod combine;
 pub(crate) mod dispatch;
 mod gate;
+mod load;
 mod pack;
 mod post;
 mod record;
@@ -16,11 +18,13 @@ pub(crate) mod remap;
 mod rope;
 pub(crate) mod rows;
 
+pub use align::{Align, AlignEngine, Duplicates, LocalExperts, Tail};
 pub use append::{AppendShared, SharedExpertSlotWeight, SharedInGate, SharedWeight};
-pub use balance::{EplbProportional, Waterfill};
+pub use balance::{EplbProportional, Histogram, Waterfill};
 pub use combine::Combine;
 pub use dispatch::{AppendExpertParallel, Convert, ExpertParallel, WriteWider, ZeroExperts};
 pub use gate::{CopyBack, HeadGate};
+pub use load::LoadStatistics;
 pub use pack::{Pack, Unpack};
 pub use post::PostChain;
 pub use record::Recorder;
@@ -32,7 +36,8 @@ use routefuse_ir::{Diagnostics, Graph, Verified};
 /// What every chain's `graph` returns: the verified graph, or what is wrong with the options.
 pub type ChainResult = Result<Verified<Graph>, Diagnostics>;
 
-/// Every chain with its default options and the name of its file under `examples/`, in the order of the documentation.
+/// Every chain that is one kernel, with its default options and the name of its file under `examples/`, in the order of the
+/// documentation. [`Align`], [`LoadStatistics`] and a [`Waterfill`] that counts cross rows.
 pub fn examples() -> Vec<(&'static str, ChainResult)> {
     let f32 = routefuse_ir::DType::F32;
     vec![

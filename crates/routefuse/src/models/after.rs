@@ -1,6 +1,7 @@
 //! From the K expert slots to what the expert GEMMs take: zero experts, load balancing, padding, records, ownership, expert
-//! parallelism, shared experts, dtypes, packing.
+//! parallelism, shared experts, dtypes, packing, and the layout of all rows' items.
 
+use super::align;
 use super::balance::Balancer;
 use super::options::{ModelOptions, Output, SharedForm};
 use super::padded::Padded;
@@ -72,6 +73,7 @@ pub(super) fn build(b: &mut GraphBuilder, p: &Preset, sizes: &Sizes, o: &ModelOp
         weights = b.concat(&[weights, shared]);
     }
     outputs(b, o, ids, weights);
+    align::build(b, sizes, o, align::Slots { t, ids, weights, padded });
 }
 
 /// The ids of expert slots that stand for nothing.

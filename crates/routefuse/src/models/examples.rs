@@ -22,7 +22,7 @@ const fn example(file: &'static str, model: &'static str, options: &'static [(&'
 /// The long chain behind the router.
 const POST: &[(&str, &str)] = &[("post", "true")];
 
-/// Combinations of options, so that every option stands in some file.
+/// Combinations of options, so that every option of what is one kernel stands in some file: all but those of `align`.
 const COMBINED: &[Example] = &[
     example("deepseek-v3-post", "deepseek-v3", POST),
     example("kimi-k2-post", "kimi-k2", POST),

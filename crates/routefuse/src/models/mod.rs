@@ -16,11 +16,14 @@
 //! ```
 
 mod after;
+mod align;
+mod align_options;
 mod balance;
 mod build;
 mod chosen;
 mod examples;
 mod families;
+mod option_info;
 mod option_table;
 mod options;
 mod own_k;
@@ -39,7 +42,7 @@ mod sparse_mixer;
 mod weights;
 
 pub use examples::{Example, examples};
-pub use option_table::OptionInfo;
+pub use option_info::OptionInfo;
 pub use options::{
     Eplb, ExpertParallelism, ModelOptions, NanLogits, Output, Owned, PaddedRows, Part, ScaleWhen, SharedForm,
     Simulation,

@@ -1,5 +1,7 @@
 //! The table of options: names, values, which model has them.
 
+use super::align_options::ALIGN_OPTIONS;
+use super::option_info::{OptionInfo, any, choice, dtype, float, number, option, store};
 use super::options::{
     Eplb, ExpertParallelism, ModelOptions, NanLogits, Output, Owned, PaddedRows, Part, ScaleWhen, SharedForm,
     Simulation,
@@ -9,33 +11,6 @@ use crate::chains::Padding;
 use routefuse_ir::op::{Candidates, GroupFill, PackForm, TopKOrder};
 use routefuse_ir::text::did_you_mean;
 use routefuse_ir::{Code, DType, Diagnostic};
-
-/// One option, as the program has it.
-#[derive(Clone, Copy)]
-pub struct OptionInfo {
-    /// Its name.
-    pub name: &'static str,
-    /// The values that it takes; the first is the default, unless the model says.
-    pub values: &'static str,
-    /// One sentence.
-    pub summary: &'static str,
-    /// Why a model has it not, or nothing.
-    lacks: fn(&Preset) -> Option<&'static str>,
-    /// Sets it; false if the value is none of its.
-    set: fn(&mut ModelOptions, &str) -> bool,
-    /// It is not what the router alone has.
-    is_set: fn(&ModelOptions, &ModelOptions) -> bool,
-}
-
-impl std::fmt::Debug for OptionInfo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}", self.name, self.values)
-    }
-}
-
-fn any(_: &Preset) -> Option<&'static str> {
-    None
-}
 
 fn groups(p: &Preset) -> Option<&'static str> {
     p.route.groups.is_none().then_some("it has no groups")
@@ -90,48 +65,11 @@ fn indexer(p: &Preset) -> Option<&'static str> {
     p.indexer.is_none().then_some("it has no attention indexer")
 }
 
-fn store<T>(to: &mut T, value: Option<T>) -> bool {
-    let known = value.is_some();
-    if let Some(value) = value {
-        *to = value;
-    }
-    known
-}
-
-fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Option<T> {
-    choices.iter().find(|c| c.0 == text).map(|c| c.1)
-}
-
-fn dtype(text: &str, of: &[DType]) -> Option<DType> {
-    DType::from_name(text).filter(|d| of.contains(d))
-}
-
-fn float(text: &str) -> Option<f32> {
-    text.parse().ok().filter(|x: &f32| x.is_finite())
-}
-
-fn number(to: &mut Option<u64>, text: &str) -> bool {
-    store(to, text.parse().ok().map(Some))
-}
-
 const FLOATS: [DType; 3] = [DType::F32, DType::Bf16, DType::F16];
 const INDICES: [DType; 2] = [DType::I32, DType::I64];
 
-macro_rules! option {
-    ($name:literal, $values:literal, $summary:literal, $lacks:expr, $field:ident, |$o:ident, $v:ident| $set:expr) => {
-        OptionInfo {
-            name: $name,
-            values: $values,
-            summary: $summary,
-            lacks: $lacks,
-            set: |$o, $v| $set,
-            is_set: |o, plain| o.$field != plain.$field,
-        }
-    };
-}
-
-/// Every option.
-pub(super) const OPTIONS: &[OptionInfo] = &[
+/// Every option but those of the layout of all rows' items.
+const OPTIONS: &[OptionInfo] = &[
     option!("experts", "E", "routed experts", any, experts, |o, v| number(&mut o.experts, v)),
     option!("k", "K", "routed expert slots", any_k, top_k, |o, v| number(&mut o.top_k, v)),
     option!("groups", "G", "groups of neighbouring experts", groups, groups, |o, v| number(&mut o.groups, v)),
@@ -420,6 +358,11 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
     )),
 ];
 
+/// All options, in order.
+fn all() -> impl Iterator<Item = &'static OptionInfo> {
+    OPTIONS.iter().chain(ALIGN_OPTIONS)
+}
+
 /// `plus_epsilon`, or `plus_epsilon:1e-12`.
 fn renorm(text: &str) -> Option<Renorm> {
     let (rule, epsilon) = match text.split_once(':') {
@@ -446,7 +389,7 @@ fn one_or_pair(text: &str) -> Option<(u64, Option<u64>)> {
 impl Preset {
     /// The options that the model has.
     pub fn options(&self) -> impl Iterator<Item = &'static OptionInfo> {
-        OPTIONS.iter().filter(|o| (o.lacks)(self).is_none())
+        all().filter(|o| (o.lacks)(self).is_none())
     }
 
     /// Sets an option from text, as the program's `--option name=value` does; `post` is a name for those of
@@ -460,7 +403,7 @@ impl Preset {
             *options = ModelOptions::post(self.shared > 0);
             return Ok(());
         }
-        let Some(option) = OPTIONS.iter().find(|o| o.name == name) else {
+        let Some(option) = all().find(|o| o.name == name) else {
             let names = self.options().map(|o| o.name);
             let help = did_you_mean(name, names, || self.known());
             return Err(
@@ -489,7 +432,7 @@ impl Preset {
     /// The options that are set but that the model has not.
     pub(super) fn lacked(&self, options: &ModelOptions) -> Vec<Diagnostic> {
         let plain = ModelOptions::default();
-        let set = OPTIONS.iter().filter(|o| (o.is_set)(options, &plain));
+        let set = all().filter(|o| (o.is_set)(options, &plain));
         set.filter_map(|o| (o.lacks)(self).map(|reason| self.lacking(o, reason))).collect()
     }
 }
@@ -497,5 +440,5 @@ impl Preset {
 /// The option is not what the router alone has.
 pub(super) fn is_set(name: &str, options: &ModelOptions) -> bool {
     let plain = ModelOptions::default();
-    OPTIONS.iter().any(|o| o.name == name && (o.is_set)(options, &plain))
+    all().any(|o| o.name == name && (o.is_set)(options, &plain))
 }

@@ -1,6 +1,6 @@
 //! What engines choose around one model's router.
 
-use crate::chains::Padding;
+use crate::chains::{AlignEngine, Duplicates, LocalExperts, Padding, Tail};
 use routefuse_ir::DType;
 use routefuse_ir::op::{Candidates, GroupFill, PackForm, TopKOrder};
 
@@ -104,6 +104,22 @@ pub struct ModelOptions {
     pub strided: bool,
     /// Inputs with a row for each token have a free row stride: columns of a wider buffer can be bound to them.
     pub strided_inputs: bool,
+    /// Whose layout of the items of all rows is stored too (P17 to P19): of the slots that have an expert, shared ones included.
+    pub align: Option<AlignEngine>,
+    /// Places of a block, where they are not as many as the engine usually has.
+    pub align_block: Option<u64>,
+    /// Which experts are laid out.
+    pub align_experts: LocalExperts,
+    /// What an id does that is twice in a row.
+    pub align_duplicates: Duplicates,
+    /// Ranks R of DeepEP's layout.
+    pub align_ranks: u64,
+    /// Places of each expert, of layouts in which all have as many.
+    pub align_capacity: Option<u64>,
+    /// What is behind the last block.
+    pub align_tail: Tail,
+    /// Outputs that the engine makes when asked.
+    pub align_optional: bool,
     /// Which graph.
     pub part: Part,
 }
@@ -152,6 +168,14 @@ impl Default for ModelOptions {
             weights: DType::F32,
             strided: false,
             strided_inputs: false,
+            align: None,
+            align_block: None,
+            align_experts: LocalExperts::All,
+            align_duplicates: Duplicates::Each,
+            align_ranks: 8,
+            align_capacity: None,
+            align_tail: Tail::Fill,
+            align_optional: false,
             part: Part::Router,
         }
     }

@@ -1,10 +1,11 @@
 //! Options that cannot be right, alone or beside each other: refused with the reason, and what would be right.
 
+use super::align;
 use super::option_table::is_set;
 use super::options::{Eplb, ModelOptions, NanLogits, Output, Owned, Part, ScaleWhen, SharedForm};
 use super::preset::{Preset, Renorm};
 use super::sizes::{Sizes, appends_shared, carries_scale};
-use crate::chains::Padding;
+use crate::chains::{AlignEngine, Padding};
 use routefuse_ir::op::{Candidates, GroupFill};
 use routefuse_ir::{Code, DType, Diagnostic, Diagnostics};
 
@@ -56,6 +57,7 @@ impl Preset {
             without_effect(&mut found, self, &sizes, options);
             ranks(&mut found, &sizes, options);
             dtypes(&mut found, &sizes, options);
+            laid_out(&mut found, &sizes, options);
         }
         found.first.into_iter().collect()
     }
@@ -290,6 +292,32 @@ fn ranks(found: &mut Found<'_>, sizes: &Sizes, o: &ModelOptions) {
             format!("rank {rank} of {ranks}: there is no such rank"),
             format!("ranks are 0 to {}", ranks.saturating_sub(1)),
         );
+    }
+}
+
+/// The layout of all rows' items.
+fn laid_out(found: &mut Found<'_>, sizes: &Sizes, o: &ModelOptions) {
+    let Some(chain) = align::chain(sizes, o) else {
+        let names = ["block", "experts", "duplicates", "ranks", "capacity", "tail", "optional"];
+        for name in names.map(|name| format!("align_{name}")) {
+            let message = format!("`{name}` has no effect: no items are laid out");
+            found.conflict(is_set(&name, o), message, "leave it out, or take `align=vllm`");
+        }
+        return;
+    };
+    found.conflict(
+        o.align_ranks != ModelOptions::default().align_ranks && chain.engine != AlignEngine::Deepep,
+        "`align_ranks` has no effect: only DeepEP's layout is of ranks",
+        "leave it out, or take `align=deepep`",
+    );
+    // An id of 0 is that of an expert, and would be laid out.
+    let zeros = [("padding=zero", o.padding == Padding::ZeroWithWeights), ("identity_id=0", o.identity_id == 0)];
+    for (option, is_zero) in zeros {
+        let message = format!("with `{option}`, slots without an expert would be laid out as those of expert 0");
+        found.conflict(is_zero, message, "leave it out: such a slot is -1 then, and in no block");
+    }
+    if let Some(wrong) = chain.wrong() {
+        found.when(true, wrong.code, format!("`align`: {}", wrong.message), wrong.help.unwrap_or_default());
     }
 }
 

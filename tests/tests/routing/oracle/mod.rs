@@ -2,9 +2,9 @@
 //! selection, and an implementation of the formulas of `docs/reference/routing.md` that has no graph and no operation of routefuse's.
 
 mod after;
-mod choice;
+pub mod choice;
 mod compare;
-mod inputs;
+pub mod inputs;
 mod select;
 
 use choice::Choice;
@@ -34,9 +34,14 @@ fn graph(preset: &Preset, options: &Options) -> Result<Verified<Graph>, String> 
     preset.graph(&chosen).map_err(|e| e.to_string())
 }
 
+/// Whether an option is drawn here. Layouts of all rows' items are drawn in [`crate::aligned`].
+fn is_drawn(name: &str) -> bool {
+    name != "part" && !name.starts_with("align")
+}
+
 /// The names of a preset's options that are drawn.
 fn names(preset: &Preset) -> Vec<&'static str> {
-    preset.options().map(|o| o.name).filter(|n| *n != "part").collect()
+    preset.options().map(|o| o.name).filter(|n| is_drawn(n)).collect()
 }
 
 /// One combination: drawn, run and compared.
@@ -120,7 +125,7 @@ fn arbitrary_options_are_refused_or_right() {
         let model = &MODELS[number as usize % MODELS.len()];
         let preset = models::named(model.name).expect("a preset");
         let mut options: Options = vec![];
-        for option in preset.options().filter(|o| o.name != "part") {
+        for option in preset.options().filter(|o| is_drawn(o.name)) {
             if rng.random_range(0..8) == 0 {
                 options.push((option.name, any_value(&mut rng, option.values).to_owned()));
             }
@@ -206,7 +211,7 @@ fn nothing_is_left_out() {
     let mut missing = vec![];
     for preset in models::PRESETS {
         missing.extend((!drawn.contains(preset.name)).then(|| preset.name.to_owned()));
-        for option in preset.options().filter(|o| o.name != "part") {
+        for option in preset.options().filter(|o| is_drawn(o.name)) {
             missing.extend((!drawn.contains(option.name)).then(|| option.name.to_owned()));
             // Words: not the names of numbers, and the first of a list may be what is meant by nothing.
             for value in option.values.split('|').map(|v| v.split('[').next().unwrap_or(v)).skip(1) {

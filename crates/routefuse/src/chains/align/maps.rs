@@ -1,0 +1,112 @@
+//! Maps between items and places: TensorRT-LLM's, vLLM's permutation, GShard's capacity.
+
+use super::items::{self, Bins, Scatter};
+use super::{Align, Items};
+use routefuse_ir::op::{CompareOp, OutOfRange};
+use routefuse_ir::{BoundTerm, DType, GraphBuilder, Literal, NodeId};
+
+/// `min(E, n) + ⌊(n − min(E, n)) / B⌋` blocks, which is `min(n, ⌊(n + E × (B − 1)) / B⌋)`.
+pub(super) fn trtllm(b: &mut GraphBuilder, align: &Align, items: &Items) {
+    let (block, k) = (align.block(), items.slots);
+    let Bins { ids, count, .. } = align.bins(b, items);
+    let blocks = [BoundTerm::linear(k, 0), BoundTerm { over: block, times: k, plus: (count * (block - 1)) as i64 }];
+    let c = items::capacity(b, items, "C", block, &blocks);
+    let j = items::capacity(b, items, "J", 1, &blocks);
+    let counts = b.bin_count(ids, count);
+    let starts = b.bin_starts(counts, block);
+    let places = items::places(b, ids, count, starts);
+    b.output("expanded_to_permuted", places);
+    let none = b.int(DType::I32, -1);
+    let token = items::tokens(b, items);
+    let sorted = Scatter { align, ids, starts, places: c };
+    sorted.output(b, "permuted_to_token", token, none);
+    if align.optional {
+        let item = items::numbers(b, items);
+        sorted.output(b, "permuted_to_expanded", item, none);
+        b.output("tokens_per_expert", counts);
+    }
+    let end = items::end(b, starts, count);
+    b.output("total_padded", end);
+    let expert = b.bin_of(starts, block, j);
+    b.output("cta_to_expert", expert);
+    let (of, one) = (b.int(DType::I32, i128::from(block)), b.int(DType::I32, 1));
+    let number = b.iota(DType::I32, [j], 0);
+    let next = b.add(number, one);
+    let whole = b.mul(next, of);
+    let items_end = bin_ends(b, expert, starts, counts);
+    let limit = b.min(whole, items_end);
+    let zero = b.int(DType::I32, 0);
+    let live = b.compare(CompareOp::Ge, expert, zero);
+    let limit = b.select(live, limit, none);
+    b.output("cta_to_limit", limit);
+    let live = b.div(end, of);
+    b.output("live_ctas", live);
+}
+
+/// Where the items of each bin end, without padding.
+pub(super) fn bin_ends(b: &mut GraphBuilder, bin: NodeId, starts: NodeId, counts: NodeId) -> NodeId {
+    let (first, count) = (b.gather(starts, &[bin]), b.gather(counts, &[bin]));
+    b.add(first, count)
+}
+
+/// Local experts by their numbers, others by their ids behind them, and what is no expert last.
+pub(super) fn vllm_permute(b: &mut GraphBuilder, align: &Align, items: &Items) {
+    let Bins { ids: local, count, .. } = align.bins(b, items);
+    let here = items::between(b, local, 0, i128::from(count));
+    let local = b.cast(local, DType::I32);
+    let expert = items::between(b, items.ids, 0, i128::from(align.experts));
+    let id = b.cast(items.ids, DType::I32);
+    let (local_end, last) =
+        (b.int(DType::I32, i128::from(count)), b.int(DType::I32, i128::from(count + align.experts)));
+    let behind = b.add(id, local_end);
+    let elsewhere = b.select(expert, behind, last);
+    let ids = b.select(here, local, elsewhere);
+    let bins = count + align.experts + 1;
+    let c = items::capacity(b, items, "C", 1, &[BoundTerm::linear(items.slots, 0)]);
+    let counts = b.bin_count(ids, bins);
+    let starts = b.bin_starts(counts, 1);
+    let (item, none) = (items::numbers(b, items), b.int(DType::I32, -1));
+    Scatter { align, ids, starts, places: c }.output(b, "permuted_to_item", item, none);
+    let places = items::places(b, ids, bins, starts);
+    b.output("item_to_permuted", places);
+    let offsets = b.slice(starts, 0, count + 1);
+    let offsets = b.cast(offsets, DType::I64);
+    b.output("expert_first_token_offset", offsets);
+}
+
+/// The slots of all rows one after the other: what earlier slots have of an expert comes before.
+pub(super) fn gshard(b: &mut GraphBuilder, align: &Align, items: &Items) {
+    let experts = align.experts;
+    let mut before: Option<NodeId> = None;
+    let mut ranks = vec![];
+    for slot in 0..items.slots {
+        let ids = b.slice(items.ids, slot, slot + 1);
+        let rank = b.bin_rank(ids, experts);
+        ranks.push(match before {
+            None => rank,
+            Some(before) => {
+                let earlier = b.gather_with(before, &[ids], OutOfRange::Fill(Literal::i32(0)));
+                b.add(rank, earlier)
+            }
+        });
+        let counts = b.bin_count(ids, experts);
+        before = Some(match before {
+            None => counts,
+            Some(before) => b.add(before, counts),
+        });
+    }
+    let rank = b.concat(&ranks);
+    let capacity = align.capacity.unwrap_or(1);
+    let room = items::between(b, rank, 0, i128::from(capacity));
+    let none = b.int(DType::I32, -1);
+    let position = b.select(room, rank, none);
+    b.output("position", position);
+    let (ids, capacity) = (b.cast(items.ids, DType::I32), b.int(DType::I32, i128::from(capacity)));
+    let first = b.mul(ids, capacity);
+    let place = b.add(first, rank);
+    let place = b.select(room, place, none);
+    b.output("destination", place);
+    if let Some(counts) = before {
+        b.output("expert_counts", counts);
+    }
+}
