@@ -1,7 +1,9 @@
 //! What crosses rows: graphs of the operations that engines launch beside their routers, against plain loops that were written
 //! from what each engine does; as the interpreter has them, as host code, on one thread and on a pool, and as code for AMD GPUs.
 
+mod bounds;
 mod loops;
+mod random;
 
 use crate::amd;
 use loops::{Case, Layout};
