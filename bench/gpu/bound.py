@@ -1,10 +1,11 @@
-"""Routers by hand in CUDA, built on the spot: how fast one launch can be.
+"""Routers and alignments by hand in CUDA, built on the spot: how fast a launch can be.
 
 `bound/router_exact.cu` gives the interpreter's bits on bf16 logits, `bound/router_approximate.cu` takes the card's approximate
 exponential. Both know a few routers only, each with its numbers in templates. Without nvcc there is none.
 """
 
 import ctypes
+import functools
 import pathlib
 import shutil
 import subprocess
@@ -13,6 +14,21 @@ import tempfile
 import torch
 
 HERE = pathlib.Path(__file__).parent / "bound"
+
+
+@functools.cache
+def library(name):
+    """A file of kernels, built for the card; None where there is no nvcc, or it fails."""
+    nvcc = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
+    if not nvcc:
+        return None
+    with tempfile.TemporaryDirectory(prefix="routefuse-bound-") as folder:
+        built = pathlib.Path(folder) / f"{name}.so"
+        major, minor = torch.cuda.get_device_capability()
+        result = subprocess.run([nvcc, "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared", "-Xcompiler", "-fPIC",
+                                 HERE / f"{name}.cu", "-o", built])
+        # Its own complaint is printed where it fails, and there is no such peer then.
+        return ctypes.CDLL(str(built)) if result.returncode == 0 else None
 
 
 class Arguments(ctypes.Structure):
@@ -29,19 +45,7 @@ class Bound:
     """One file of kernels; `variants` are its schedules, of which a router has some."""
 
     def __init__(self, name, variants):
-        self.variants, self.library = variants, None
-        nvcc = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
-        if not nvcc:
-            return
-        folder = tempfile.TemporaryDirectory(prefix="routefuse-bound-")
-        library = pathlib.Path(folder.name) / f"{name}.so"
-        major, minor = torch.cuda.get_device_capability()
-        built = subprocess.run([nvcc, "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared", "-Xcompiler", "-fPIC",
-                                HERE / f"{name}.cu", "-o", library])
-        # Its own complaint is printed where it fails, and there is no such peer then.
-        if built.returncode == 0:
-            self.library = ctypes.CDLL(str(library))
-        folder.cleanup()
+        self.variants, self.library = variants, library(name)
 
     def calls(self, router, inputs):
         """A call for each schedule that has this router, with outputs of its own."""

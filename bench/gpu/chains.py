@@ -13,6 +13,10 @@ class Chain:
     def __init__(self, name, file, function, inputs, triton=None):
         self.name, self.file, self.function, self.inputs, self.triton = name, file, function, inputs, triton
 
+    def path(self, examples):
+        """The graph's file, among the examples."""
+        return examples / f"{self.file}.route"
+
     def compared(self, inputs, outputs):
         """What two right peers have in common."""
         return outputs if isinstance(outputs, tuple) else (outputs,)

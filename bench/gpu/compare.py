@@ -21,10 +21,11 @@ import time
 import torch
 
 import hand_chains
+from aligns import ALIGNS
 from chains import CHAINS
 from routers import ROUTERS
 
-WORKS = CHAINS + ROUTERS
+WORKS = CHAINS + ROUTERS + ALIGNS
 SAMPLES = 30
 
 
@@ -205,7 +206,7 @@ def main():
             continue
         extents = work.extents
         rows = {t: {} for t in extents}
-        ours, error = routefuse(options.routefuse, str(options.examples / f"{work.file}.route"), extents)
+        ours, error = routefuse(options.routefuse, str(work.path(options.examples)), extents)
         if ours:
             report.update(cuda=ours["cuda"], empty_us=ours["empty_us"])
             for row in ours["results"]:

@@ -38,6 +38,10 @@ class Router:
             tensors.append(shared(rows))
         return (*tensors, *self.numbers())
 
+    def path(self, examples):
+        """The graph's file, among the examples."""
+        return examples / f"{self.file}.route"
+
     def numbers(self):
         return (self.k,) if self.score == "softmax" else (self.groups, self.keep, self.k, self.epsilon, self.factor)
 

@@ -66,3 +66,21 @@ fn model_files_are_the_presets() {
     }
     no_others(&folder("models"), &names);
 }
+
+/// What the comparison on a GPU has beside the examples: layouts, which are several kernels each.
+#[test]
+fn graphs_of_the_comparison_are_layouts() {
+    let of = |experts, top_k| chains::Align { experts, top_k, ..chains::Align::default() }.graph();
+    let preset = models::named("deepseek-v3").unwrap();
+    let options = models::ModelOptions::default().with(|o| o.align = Some(chains::AlignEngine::Vllm));
+    let graphs = [("align-256", of(256, 8)), ("align-512", of(512, 10)), ("deepseek-v3-align", preset.graph(&options))];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/gpu/graphs");
+    for (name, graph) in &graphs {
+        let (path, graph) = (folder.join(format!("{name}.route")), graph.as_ref().unwrap());
+        if rewrites() {
+            std::fs::write(&path, text::print(graph)).unwrap();
+        }
+        same(&path, graph);
+    }
+    no_others(&folder, &graphs.map(|(name, _)| format!("{name}.route")));
+}
