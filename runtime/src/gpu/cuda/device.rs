@@ -1,5 +1,6 @@
 //! An NVIDIA GPU in a context of the caller's.
 
+use super::library::library;
 use super::version::{self, DriverVersion, failed};
 use crate::args::Device;
 use crate::gpu::Gpu;
@@ -40,10 +41,9 @@ pub(super) type LaunchKernel = unsafe extern "C" fn(
 /// loads libraries: a launch does neither.
 fn launch_kernel() -> Result<LaunchKernel, Diagnostic> {
     // SAFETY: the call has had these parameters since it came, with CUDA 11.8.
-    let found = unsafe { sys::culib().get::<LaunchKernel>(b"cuLaunchKernelEx\0") };
-    found.map(|call| *call).map_err(|e| {
-        let message = format!("the NVIDIA driver has no `cuLaunchKernelEx`: {e}");
-        Diagnostic::new(Code::NoDevice, message).help("update the driver")
+    let found = library().and_then(|l| unsafe { l.get::<LaunchKernel>(b"cuLaunchKernelEx\0") }.ok());
+    found.map(|call| *call).ok_or_else(|| {
+        Diagnostic::new(Code::NoDevice, "the NVIDIA driver has no `cuLaunchKernelEx`").help("update the driver")
     })
 }
 

@@ -39,6 +39,7 @@
 
 mod device;
 mod driver;
+mod library;
 mod link;
 mod replay;
 mod stream;

@@ -1,5 +1,6 @@
 //! The driver's library: whether it is there, its version, its errors.
 
+use super::library::library;
 use cudarc::driver::{DriverError, sys};
 use routefuse_ir::{Code, Diagnostic};
 use std::fmt;
@@ -18,8 +19,7 @@ impl DriverVersion {
     /// # Errors
     /// `RF0809` if no driver is installed, or one older than CUDA 12.0.
     pub fn installed() -> Result<DriverVersion, Diagnostic> {
-        // SAFETY: opens a library by its well-known name; the driver's initialisers are trusted.
-        if !unsafe { sys::is_culib_present() } {
+        if library().is_none() {
             return Err(Diagnostic::new(Code::NoDevice, "there is no NVIDIA driver: `libcuda.so.1` cannot be loaded")
                 .help("install NVIDIA's driver, or run on the host"));
         }
@@ -74,10 +74,9 @@ pub(super) fn release() -> String {
         dli_sname: std::ptr::null(),
         dli_saddr: std::ptr::null_mut(),
     };
-    // SAFETY: the driver is installed, or nobody would ask; the symbol is only looked at.
-    let Ok(call) = (unsafe { sys::culib().get::<unsafe extern "C" fn(u32) -> u32>(b"cuInit\0") }) else {
-        return String::new();
-    };
+    // SAFETY: the symbol is only looked at.
+    let call = library().and_then(|l| unsafe { l.get::<unsafe extern "C" fn(u32) -> u32>(b"cuInit\0") }.ok());
+    let Some(call) = call else { return String::new() };
     let address = *call as *const std::ffi::c_void;
     // SAFETY: an address of loaded code, and room for the answer, whose name lives as long as the library.
     let path = unsafe {
@@ -117,8 +116,7 @@ mod tests {
 
     #[test]
     fn without_a_driver_it_says_so() {
-        // SAFETY: opens a library by its well-known name; the driver's initialisers are trusted.
-        if unsafe { sys::is_culib_present() } {
+        if library().is_some() {
             return assert!(DriverVersion::installed().is_ok());
         }
         let e = DriverVersion::installed().expect_err("there is none");
