@@ -119,6 +119,9 @@ lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny,
 	@# The fuzz targets are no part of the workspace.
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(LOCKED) --manifest-path fuzz/Cargo.toml --target-dir target/fuzz-lint --all-targets -- -D warnings
+	@# Nor are the adapters for candle and burn.
+	cargo fmt --manifest-path crates/candle/Cargo.toml --all --check
+	cargo clippy $(LOCKED) --manifest-path crates/candle/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --workspace --all-targets -- -D warnings
 	@# Every combination of features that a user has a reason for.
 	for features in "" signatures cuda hip graphs graphs,signatures,cuda,hip remote remote,cuda,hip,graphs compiler; do \
 		echo "features: $$features"; \
@@ -134,6 +137,7 @@ lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny,
 	done
 	cargo clippy $(LOCKED) -p routefuse-c --no-default-features --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --lib
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --manifest-path crates/candle/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --workspace --no-deps --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) -p routefuse --no-deps --no-default-features --features cuda,hip,remote,svg
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
 	else echo "lint: no cargo-deny; the tests check licences and versions (cargo install cargo-deny --locked looks closer)"; fi

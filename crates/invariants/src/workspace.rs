@@ -23,7 +23,7 @@ pub struct Member {
 pub struct Workspace {
     /// Its manifest.
     pub manifest: String,
-    /// Its crates, in the order of the manifest.
+    /// Its crates, in the order of the manifest, and those of `crates/` that are a workspace of their own.
     pub members: Vec<Member>,
     root: PathBuf,
 }
@@ -46,7 +46,8 @@ impl Workspace {
             sources.sort_by(|a, b| a.path.cmp(&b.path));
             Member { name, folder: folder.to_owned(), manifest, sources }
         };
-        let members = list(&manifest, "workspace", "members").into_iter().map(member).collect();
+        let apart = list(&manifest, "workspace", "exclude").into_iter().filter(|folder| folder.starts_with("crates/"));
+        let members = list(&manifest, "workspace", "members").into_iter().chain(apart).map(member).collect();
         Workspace { manifest, members, root }
     }
 

@@ -35,6 +35,8 @@ fn dependencies_point_one_way() {
         ("routefuse-arc4random", &[]),
         ("routefuse-c", &["routefuse", "routefuse-arc4random", "routefuse-dlpack"]),
         ("routefuse-python", &["routefuse", "routefuse-arc4random", "routefuse-dlpack"]),
+        ("routefuse-candle", &["routefuse"]),
+        ("routefuse-burn", &["routefuse"]),
         ("routefuse-allocations", &[]),
         ("routefuse-generate", &["routefuse-ir"]),
         ("routefuse-invariants", &[]),

@@ -41,7 +41,8 @@ fn trees() -> Vec<String> {
     let manifest = read("Cargo.toml");
     let members = manifest.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).expect("members");
     let crates = members.split('"').skip(1).step_by(2).map(|member| format!("{member}/src"));
-    let beside = ["crates/bench/benches", "tests/tests", "fuzz/fuzz_targets"].map(str::to_owned);
+    let beside = ["crates/candle/src", "crates/burn/src", "crates/bench/benches", "tests/tests", "fuzz/fuzz_targets"]
+        .map(str::to_owned);
     crates.chain(beside).collect()
 }
 
