@@ -92,7 +92,8 @@ fn followers(
     dialect: Dialect,
 ) -> Option<Vec<usize>> {
     let through = || if at + 1 < end { vec![at + 1] } else { vec![] };
-    let target = || labels.get(i.operands.first()?).copied().filter(|at| *at < end);
+    // What is compared stands before it.
+    let target = || labels.get(i.operands.last()?).copied().filter(|at| *at < end);
     let begins = |list: &[&str]| list.iter().any(|p| i.name.starts_with(p));
     let (jumps, always, ends) = match dialect {
         Dialect::Ptx => {
@@ -110,7 +111,13 @@ fn followers(
         }
         // A jump to where a register says has an operand that is no label.
         Dialect::X86 => (i.name.starts_with('j'), i.name.starts_with("jmp"), matches!(i.name, "ret" | "retq" | "ud2")),
-        Dialect::Aarch64 => return None,
+        Dialect::Aarch64 => {
+            if matches!(i.name, "br" | "blr") {
+                return None;
+            }
+            let compares = matches!(i.name, "cbz" | "cbnz" | "tbz" | "tbnz");
+            (i.name == "b" || begins(&["b."]) || compares, i.name == "b", i.name == "ret")
+        }
     };
     match (jumps, ends) {
         (true, _) if always => Some(vec![target()?]),

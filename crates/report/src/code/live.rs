@@ -1,13 +1,13 @@
 //! How many registers hold something after each line, by liveness over the flow of control, where the text tells it.
 //!
 //! PTX's registers are virtual: the count is of the 32-bit registers that its values would fill, predicates apart, and what the
-//! vendor's assembler allots may differ. AMD's are the machine's: the count is of vector registers. Of x86 general and vector
-//! registers are counted, without the stack's pointer and without masks. A write under a condition, or to a part of a register, keeps
+//! vendor's assembler allots may differ. AMD's are the machine's: the count is of vector registers. Of x86 and
+//! aarch64 general and vector registers are counted, without the stack's pointer and without masks. A write under a condition, or to a part of a register, keeps
 //! what was there.
 
 use super::flow::Flow;
 use super::instruction::{Dialect, Instruction};
-use super::x86;
+use super::{aarch64, x86};
 use std::collections::HashSet;
 
 /// A register: its letter, and its number. PTX's `%rd3` is `('d', 3)`.
@@ -29,6 +29,7 @@ impl Effect {
     pub(super) fn writes_any(&self, register: &str, dialect: Dialect) -> bool {
         let parts = match dialect {
             Dialect::X86 => x86::registers(register),
+            Dialect::Aarch64 => aarch64::registers(register),
             Dialect::Amdgpu => amd_registers(register),
             _ => ptx_registers(register),
         };
@@ -51,19 +52,20 @@ impl Held {
     }
 }
 
-/// After each instruction, how many registers are read later. None where that is not told of the dialect.
-pub(crate) fn live(flow: &Flow<'_, '_>, dialect: Dialect) -> Option<Vec<(usize, Held)>> {
-    if dialect == Dialect::Aarch64 {
-        return None;
-    }
+/// After each instruction, how many registers are read later.
+pub(crate) fn live(flow: &Flow<'_, '_>, dialect: Dialect) -> Vec<(usize, Held)> {
     let sets = before_and_after(flow, dialect);
-    Some(flow.code.iter().zip(&sets).map(|(i, (_, after))| (i.line, held(after, dialect))).collect())
+    flow.code.iter().zip(&sets).map(|(i, (_, after))| (i.line, held(after, dialect))).collect()
 }
 
 /// Before and after each instruction, the registers, or their parts, that are read later.
 pub(super) fn before_and_after(flow: &Flow<'_, '_>, dialect: Dialect) -> Vec<(HashSet<Register>, HashSet<Register>)> {
     let Flow { code, next } = flow;
-    let keeps = if dialect == Dialect::X86 { x86::kept(code.iter().copied()) } else { vec![] };
+    let keeps = match dialect {
+        Dialect::X86 => x86::kept(code.iter().copied()),
+        Dialect::Aarch64 => aarch64::kept(code.iter().copied()),
+        Dialect::Ptx | Dialect::Amdgpu => vec![],
+    };
     let effects: Vec<Effect> = code.iter().map(|i| effect_of(i, dialect, &keeps)).collect();
     let mut after: Vec<HashSet<Register>> = vec![HashSet::new(); code.len()];
     let mut before: Vec<HashSet<Register>> = vec![HashSet::new(); code.len()];
@@ -92,6 +94,10 @@ pub(super) fn before_and_after(flow: &Flow<'_, '_>, dialect: Dialect) -> Vec<(Ha
 
 /// Of a set of registers, or of their parts.
 fn held(set: &HashSet<Register>, dialect: Dialect) -> Held {
+    if dialect == Dialect::Aarch64 {
+        let count = |letter: char| set.iter().filter(|r| r.0 == letter && **r != ('g', aarch64::SP)).count() as u32;
+        return Held { general: count('g'), vector: count('x') };
+    }
     if dialect != Dialect::X86 {
         let words = set.iter().map(|r| words(*r, dialect)).sum();
         return if dialect == Dialect::Ptx {
@@ -122,10 +128,13 @@ pub(super) fn effect(i: &Instruction<'_>, dialect: Dialect) -> Effect {
     effect_of(i, dialect, &[])
 }
 
-/// As [`effect`]; what x86 hands back to its caller is read by a return.
+/// As [`effect`]; what a host's function hands back to its caller is read by a return.
 fn effect_of(i: &Instruction<'_>, dialect: Dialect, keeps: &[Register]) -> Effect {
     if dialect == Dialect::X86 {
         return x86::effect(i, keeps);
+    }
+    if dialect == Dialect::Aarch64 {
+        return aarch64::effect(i, keeps);
     }
     if dialect == Dialect::Amdgpu
         && let Some(halves) = halves(i)
@@ -340,7 +349,7 @@ mod tests {
     fn counts(text: &str, dialect: Dialect) -> Vec<u32> {
         let lines = lines(text, dialect);
         let flow = Flow::of(&lines, dialect).unwrap();
-        live(&flow, dialect).unwrap().into_iter().map(|(_, held)| held.all()).collect()
+        live(&flow, dialect).into_iter().map(|(_, held)| held.all()).collect()
     }
 
     #[test]

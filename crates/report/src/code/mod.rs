@@ -1,5 +1,6 @@
 //! Machine code: what every variant of every kernel becomes, with its lines marked and linked to the graph's values.
 
+mod aarch64;
 mod counts;
 mod flow;
 mod instruction;
@@ -130,7 +131,7 @@ fn examine(stage: &mut Stage, kernel: &Scheduled, variant: Variant) {
     };
     stage.marks = instructions().filter_map(|i| marks::mark(i, dialect)).collect();
     let flow = Flow::of(&code, dialect);
-    let held = flow.as_ref().and_then(|flow| live::live(flow, dialect)).unwrap_or_default();
+    let held = flow.as_ref().map(|flow| live::live(flow, dialect)).unwrap_or_default();
     if !held.is_empty() {
         let mut of_line = vec![None; stage.lines.len()];
         held.iter().for_each(|(line, held)| of_line[*line] = Some(held.all()));
