@@ -98,6 +98,7 @@ fn has(feature: &str) -> Option<bool> {
     // Of every aarch64 with a system, or never in code that reads and writes arrays: instructions of systems, of caches, of keys, of
     // counters and of random numbers; how memory is protected; tuning.
     const IRRELEVANT: &[&str] = &[
+        "altnzcv",
         "amvs",
         "brbe",
         "ccdp",
@@ -137,7 +138,7 @@ fn has(feature: &str) -> Option<bool> {
         "neon" = "asimd", "crc" = "crc", "lse" = "lse", "rdm" = "rdm", "aes" = "aes", "sha2" = "sha2", "sha3" = "sha3",
         "dotprod" = "dotprod", "fullfp16" = "fp16", "fp16fml" = "fhm", "rcpc" = "rcpc", "sve" = "sve", "sve2" = "sve2",
         "sve2-aes" = "sve2-aes", "sve2-bitperm" = "sve2-bitperm", "sve2-sha3" = "sve2-sha3", "sve2-sm4" = "sve2-sm4",
-        "f32mm" = "f32mm", "f64mm" = "f64mm", "sm4" = "sm4", "rcpc-immo" = "rcpc2", "altnzcv" = "flagm2",
+        "f32mm" = "f32mm", "f64mm" = "f64mm", "sm4" = "sm4", "rcpc-immo" = "rcpc2",
         "fptoint" = "frintts", "lse2" = "lse2",
         "i8mm" = "i8mm", "bf16" = "bf16", "jsconv" = "jsconv", "complxnum" = "fcma", "flagm" = "flagm", "sb" = "sb",
         "ssbs" = "ssbs", "pauth" = "paca", "bti" = "bti", "dit" = "dit",
@@ -152,8 +153,10 @@ fn has(_: &str) -> Option<bool> {
 /// Bits of an SVE register, as this process has them; `None` without SVE.
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 fn scalable_bits() -> Option<u32> {
+    /// `PR_SVE_GET_VL` of Linux.
+    const GET_LENGTH: libc::c_int = 51;
     // SAFETY: the call reads a number of this thread, and takes no address.
-    let length = unsafe { libc::prctl(libc::PR_SVE_GET_VL) };
+    let length = unsafe { libc::prctl(GET_LENGTH) };
     // Bytes, below flags.
     u32::try_from(length).ok().map(|length| (length & 0xffff) * 8)
 }
