@@ -43,6 +43,7 @@ fn pointwise(ops: &[ScalarOp], dtype: DType, to: DType) -> Case {
         params: vec![param("x", Role::Input, dtype), param("out", Role::Output, to)],
         values,
         stores: vec![Store { param: ParamId(1), value: last, add_at: None, put_at: None }],
+        phases: None,
     };
     let schedule = |threads, width| Schedule::Flat {
         threads,

@@ -61,6 +61,7 @@ fn selection(dtype: DType, (segments, width, k): (u64, u64, u64), lanes: u32, se
         params,
         values,
         stores: (0..3).map(store).collect(),
+        phases: None,
     };
     let schedule = |lanes: u32, threads: u32| {
         let piece = Piece::InRow { width: 1 };

@@ -24,6 +24,7 @@
 pub mod abi;
 pub mod analysis;
 mod ids;
+pub mod phases;
 pub mod schedule;
 mod text;
 mod value;
@@ -107,6 +108,8 @@ pub struct Kernel {
     pub values: Vec<Value>,
     /// One for each output.
     pub stores: Vec<Store>,
+    /// What it consists of where it is several kernels in one launch: then it has no values and stores of its own.
+    pub phases: Option<Box<phases::Phases>>,
 }
 
 impl Kernel {

@@ -1,5 +1,6 @@
 //! The kernel's text: with names for people, without for its identity.
 
+use super::phases::{Phase, Phases, Place};
 use super::{Bounds, ColumnMap, Kernel, Param, Role, RowOp, RowValue, Space, Store, Value, ValueId, ValueKind};
 use crate::dtype::DType;
 use crate::layout::Layout;
@@ -84,7 +85,7 @@ impl Numbers {
 
 fn write(k: &Kernel, f: &mut dyn Write, names: bool, order: &[ValueId]) -> fmt::Result {
     // Destructured, here and below, so that a new field cannot be forgotten: this text is the kernel's identity.
-    let Kernel { name, symbols, rows, params, values, stores } = k;
+    let Kernel { name, symbols, rows, params, values, stores, phases } = k;
     let canonical: Vec<String> = (0..symbols.len()).map(|i| format!("s{i}")).collect();
     let rows = rows.map_or("1".to_owned(), |r| format!("s{}", r.0));
     let title = if names { format!(" @{}", visible(name)) } else { String::new() };
@@ -106,7 +107,30 @@ fn write(k: &Kernel, f: &mut dyn Write, names: bool, order: &[ValueId]) -> fmt::
             (Some(at), _) => writeln!(f, "  add v{} to p{} at v{}", numbers.get(*value), param.0, numbers.get(*at))?,
         }
     }
+    phases.iter().try_for_each(|phases| write_phases(phases, f, names, &canonical))?;
     writeln!(f, "}}")
+}
+
+fn write_phases(phases: &Phases, f: &mut dyn Write, names: bool, symbols: &[String]) -> fmt::Result {
+    let Phases { shared, list, copied, chunks } = phases;
+    for (i, ty) in shared.iter().enumerate() {
+        writeln!(f, "  b{i}: {}", ty.text(symbols))?;
+    }
+    for Phase { kernel, places, symbols, reach } in list {
+        let place = |place: &Place| match place {
+            Place::Param(p) => format!("p{}", p.0),
+            Place::Shared(b) => format!("b{b}"),
+        };
+        let places: Vec<String> = places.iter().map(place).collect();
+        let dims: Vec<String> = symbols.iter().map(|s| format!("s{}", s.0)).collect();
+        writeln!(f, "  phase {}({}) dims=[{}]", reach.name(), places.join(", "), dims.join(", "))?;
+        let text = if names { kernel.to_string() } else { kernel.canonical_text() };
+        text.lines().try_for_each(|line| writeln!(f, "    {line}"))?;
+    }
+    for (shared, param) in copied {
+        writeln!(f, "  copy b{shared} to p{}", param.0)?;
+    }
+    writeln!(f, "  chunks p{}", chunks.0)
 }
 
 fn param_text(param: &Param, symbols: &[String]) -> String {

@@ -23,7 +23,10 @@ impl Kernel {
                 problems.push(format!("v{}: {p}", id.0));
             }
         }
-        self.check_stores(&mut problems);
+        match &self.phases {
+            Some(phases) => problems.extend(phases.check(&self).err()),
+            None => self.check_stores(&mut problems),
+        }
         let diagnostics = problems.into_iter().map(|p| {
             let message = format!("kernel `{}`: {p}", self.name);
             Diagnostic::new(Code::InvalidKernel, message)

@@ -32,6 +32,7 @@ pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<(Step, Vec<Opt
         params,
         values,
         stores,
+        phases: None,
     };
     let numbers = value_number.into_iter().zip(&live).map(|(number, live)| live.then_some(number)).collect();
     Ok((Step { kernel: kernel.verify()?, buffers, symbols }, numbers))

@@ -73,6 +73,13 @@ pub(super) fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
             w.list(held, |w, v| w.u32(v.0));
             domains(w, list);
         }
+        Schedule::Phased { threads, most_rows, rows_of_a_block: [one, two], warps, domains: lists } => {
+            w.u8(2);
+            threads.iter().for_each(|n| w.u32(*n));
+            [most_rows, one, two].into_iter().for_each(|n| w.u64(*n));
+            w.u32(*warps);
+            w.list(lists, |w, list| domains(w, list));
+        }
         _ => return None,
     }
     Some(())
@@ -132,6 +139,13 @@ pub(super) fn read_schedule(r: &mut Reader<'_>) -> Result<Schedule, Malformed> {
                 domains: read_domains(r)?,
             }
         }
+        2 => Schedule::Phased {
+            threads: [r.positive("schedule's threads")?, r.positive("schedule's threads")?],
+            most_rows: r.u64("schedule's rows")?,
+            rows_of_a_block: [r.u64("schedule's rows")?, r.u64("schedule's rows")?],
+            warps: r.positive("schedule's warps")?,
+            domains: r.list("schedule's domains", read_domains)?,
+        },
         other => return Err(Malformed::Unknown { what: "schedule", value: other.into() }),
     })
 }
@@ -211,7 +225,15 @@ mod tests {
         if let Schedule::Row { block_rows, .. } = &mut blocks {
             *block_rows = 8;
         }
+        let phased = Schedule::Phased {
+            threads: [256, 512],
+            most_rows: 1 << 40,
+            rows_of_a_block: [1, 64],
+            warps: 16,
+            domains: vec![domains.clone(), vec![]],
+        };
         vec![
+            artifact("gfx90a", phased, CodeFormat::Hsaco),
             artifact("sm_90", Schedule::Flat { threads: 256, domains }, CodeFormat::Ptx),
             artifact("host", blocks, CodeFormat::SharedObject),
             artifact("gfx942", row, CodeFormat::Hsaco),

@@ -5,6 +5,7 @@
 //!
 //! Aliases are not modelled: outputs are buffers of their own.
 
+mod phases;
 mod step;
 
 use super::bind::tensor_text;
@@ -29,6 +30,10 @@ pub const POISON: u8 = 0xa5;
 /// only a defective kernel does: a gather that is proved in range but is not, an output element that is not written
 /// exactly once (`RF0501`).
 pub fn run(kernel: &Verified<Kernel>, extents: &[u64], inputs: &[&Tensor]) -> Result<Outcome, Diagnostics> {
+    if let Some(of) = &kernel.phases {
+        bind(kernel, extents, inputs)?;
+        return phases::run(kernel, of, extents, inputs);
+    }
     let inputs = bind(kernel, extents, inputs)?;
     let row_extent = kernel.rows.map_or(1, |r| extents[r.0 as usize]);
     let arena = kernel.values.iter().try_fold(0u64, |n, v| n.checked_add(v.space.cols));

@@ -2,6 +2,7 @@
 
 use super::{Schedule, Selecting, Variant};
 use crate::formula::Count;
+use crate::kernel::phases::MOST_CHUNKS;
 use crate::target::TargetKind;
 
 /// The most blocks of a grid.
@@ -22,6 +23,10 @@ impl Schedule {
     /// Blocks of a launch over this many rows, more than none. `resident` is how many the GPU has at once, which bounds the grid of
     /// a [persistent](super::RowShape::persistent) shape. `None` if the numbers do not fit 63 bits.
     pub fn grid<C: Count>(&self, rows: C, variant: Variant, resident: impl FnOnce() -> C) -> Option<C> {
+        if let Schedule::Phased { rows_of_a_block, .. } = self {
+            let one = rows_of_a_block[usize::from(variant.shape > 0)].max(1);
+            return Some(rows.divided_up(one).at_most(C::number(MOST_CHUNKS)));
+        }
         let (times, per_block) = self.blocks_of_rows(variant)?;
         let blocks = rows.times(times)?.divided_up(per_block);
         Some(if self.is_persistent(variant) { blocks.at_most(resident()) } else { blocks })

@@ -135,6 +135,38 @@ pub enum Schedule {
         /// Every store is in one of them; all pieces are [`Piece::InRow`].
         domains: Vec<Domain>,
     },
+    /// Phases in one launch or in two ([`phases`](super::phases)), on a GPU.
+    Phased {
+        /// Threads of a block, whole warps: of one launch, and of two.
+        threads: [u32; 2],
+        /// The most rows of one launch, in which every block goes through all items; more of them are two.
+        most_rows: u64,
+        /// Rows for which a launch takes one block more, up to [`MOST_CHUNKS`](super::phases::MOST_CHUNKS) of them: of one launch,
+        /// and of two.
+        rows_of_a_block: [u64; 2],
+        /// Warps of a block that share its items where there are two launches, a power of two; else one has them.
+        warps: u32,
+        /// For each phase, every store is in one of them.
+        domains: Vec<Vec<Domain>>,
+    },
+}
+
+/// What one launch of phases is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The whole kernel.
+    Whole,
+    /// The first of two: each block counts a chunk of the items.
+    Counting,
+    /// The second of two.
+    Placing,
+}
+
+impl Part {
+    /// That of a variant of this shape.
+    pub fn of_shape(shape: u8) -> Option<Part> {
+        [Part::Whole, Part::Counting, Part::Placing].get(usize::from(shape)).copied()
+    }
 }
 
 /// The most shapes of one row schedule: each is compiled.
@@ -177,6 +209,7 @@ impl Schedule {
     pub fn threads(&self, variant: Variant) -> u32 {
         match self {
             Schedule::Flat { threads, .. } => *threads,
+            Schedule::Phased { threads, .. } => threads[usize::from(variant.shape > 0)],
             Schedule::Row { .. } => self.shape(variant).map_or(1, |s| s.threads),
         }
     }
@@ -184,14 +217,15 @@ impl Schedule {
     /// The shape of a row schedule.
     pub fn shape(&self, variant: Variant) -> Option<RowShape> {
         match self {
-            Schedule::Flat { .. } => None,
+            Schedule::Flat { .. } | Schedule::Phased { .. } => None,
             Schedule::Row { shapes, .. } => shapes.get(usize::from(variant.shape)).copied(),
         }
     }
 
-    /// Its domains: every store is in one of them.
+    /// Its domains: every store is in one of them. Those of phases are not here.
     pub fn domains(&self) -> &[Domain] {
         match self {
+            Schedule::Phased { .. } => &[],
             Schedule::Flat { domains, .. } | Schedule::Row { domains, .. } => domains,
         }
     }
@@ -199,7 +233,7 @@ impl Schedule {
     /// The values that it holds, ascending, beside row values; a flat schedule holds none.
     pub fn held(&self) -> &[ValueId] {
         match self {
-            Schedule::Flat { .. } => &[],
+            Schedule::Flat { .. } | Schedule::Phased { .. } => &[],
             Schedule::Row { held, .. } => held,
         }
     }
@@ -207,7 +241,7 @@ impl Schedule {
     /// Rows that the host's loop does together.
     pub fn block_rows(&self) -> u32 {
         match self {
-            Schedule::Flat { .. } => 1,
+            Schedule::Flat { .. } | Schedule::Phased { .. } => 1,
             Schedule::Row { block_rows, .. } => *block_rows,
         }
     }
@@ -220,7 +254,8 @@ impl Schedule {
         self
     }
 
-    /// `(times, per_block)`: a launch over r rows takes ⌈r × times / per_block⌉ blocks. `None` if the numbers do not fit.
+    /// `(times, per_block)`: a launch over r rows takes ⌈r × times / per_block⌉ blocks. `None` if the numbers do not fit, and of
+    /// phases, whose blocks are not as many as the rows ask for.
     pub fn blocks_of_rows(&self, variant: Variant) -> Option<(u64, u64)> {
         match self {
             Schedule::Flat { threads, domains } => {
@@ -231,13 +266,14 @@ impl Schedule {
                 Some((times, parts.checked_mul(u64::from(*threads))?))
             }
             Schedule::Row { .. } => Some((1, u64::from(self.shape(variant)?.rows()))),
+            Schedule::Phased { .. } => None,
         }
     }
 
-    /// Its shapes, for more and more rows; a flat schedule has none.
+    /// Its shapes, for more and more rows; only a row schedule has any.
     pub fn shapes(&self) -> &[RowShape] {
         match self {
-            Schedule::Flat { .. } => &[],
+            Schedule::Flat { .. } | Schedule::Phased { .. } => &[],
             Schedule::Row { shapes, .. } => shapes,
         }
     }
@@ -246,6 +282,26 @@ impl Schedule {
     pub fn shape_for(&self, rows: u64) -> u8 {
         let fewer = self.shapes().iter().filter(|s| s.most_rows.is_some_and(|most| most < rows));
         fewer.count() as u8
+    }
+
+    /// The launches that one over this many rows is, as the numbers of shapes of variants: one, or of phases two.
+    pub fn shapes_for(&self, rows: u64) -> std::ops::RangeInclusive<u8> {
+        match self {
+            Schedule::Phased { most_rows, .. } if rows > *most_rows => self.shapes_beside(1),
+            Schedule::Phased { .. } => self.shapes_beside(0),
+            Schedule::Flat { .. } | Schedule::Row { .. } => {
+                let shape = self.shape_for(rows);
+                shape..=shape
+            }
+        }
+    }
+
+    /// The launches of which one is a variant of this shape.
+    pub fn shapes_beside(&self, shape: u8) -> std::ops::RangeInclusive<u8> {
+        match self {
+            Schedule::Phased { .. } if shape > 0 => 1..=2,
+            _ => shape..=shape,
+        }
     }
 
     /// The same with this shape alone, for any number of rows; a flat schedule as it is.
@@ -264,7 +320,9 @@ impl Schedule {
     /// Blocks of a launch over this many rows; `None` if there are more than a grid takes ([`MOST_BLOCKS`]). A persistent shape may
     /// be launched with fewer: see [`Schedule::grid`].
     pub fn blocks(&self, rows: u64, variant: Variant) -> Option<u64> {
-        self.grid(rows, variant, || u64::MAX).filter(|&blocks| blocks <= MOST_BLOCKS)
+        let blocks = self.grid(rows, variant, || u64::MAX).filter(|&blocks| blocks <= MOST_BLOCKS)?;
+        // Phases have something to do for no rows, too.
+        Some(if matches!(self, Schedule::Phased { .. }) { blocks.max(1) } else { blocks })
     }
 
     /// What compiled code may assume at launch, the most special first; the last of each shape assumes nothing else.
@@ -272,6 +330,7 @@ impl Schedule {
         match (kind, self) {
             (TargetKind::Host, _) => &Variant::HOST,
             (_, Schedule::Flat { .. }) => &Variant::GPU,
+            (_, Schedule::Phased { .. }) => &Variant::GPU_ROW[..6],
             (_, Schedule::Row { shapes, .. }) => &Variant::GPU_ROW[..2 * shapes.len().min(MOST_SHAPES)],
         }
     }
@@ -324,6 +383,14 @@ impl fmt::Display for Schedule {
                 let held: Vec<String> = held.iter().map(|v| format!("v{}", v.0)).collect();
                 write!(f, "{}", held.join(","))?;
                 write_domains(f, domains)
+            }
+            Schedule::Phased { threads: [few, many], most_rows, rows_of_a_block: [one, two], warps, domains } => {
+                write!(f, "phased threads={few},{many} most_rows={most_rows}")?;
+                write!(f, " rows_of_a_block={one},{two} warps={warps}")?;
+                domains.iter().try_for_each(|of_phase| {
+                    write!(f, " phase")?;
+                    write_domains(f, of_phase)
+                })
             }
         }
     }

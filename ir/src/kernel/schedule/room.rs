@@ -5,9 +5,11 @@ use super::block_rows::Division;
 use super::key_blocks::key_blocks;
 use crate::kernel::abi::{self, slots};
 use crate::kernel::analysis::may_trap;
+use crate::kernel::phases::{Phases, Reach};
 use crate::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
 use crate::op::ReduceOp;
 use crate::target::{Target, TargetKind};
+use crate::tensor_type::TensorType;
 
 /// The most bytes of a host kernel's stack frame. Threads may have stacks of few pages, and a frame is not probed.
 pub const MOST_FRAME: u64 = 64 << 10;
@@ -72,6 +74,32 @@ pub fn needs(kernel: &Kernel, schedule: &Schedule, target: Target) -> Vec<Need> 
     needs.push(Need { amount: slots(kernel, target).len() as u64, most: MOST_SLOTS, unit: "arguments" });
     needs
 }
+
+/// The most words of 32 bits that a block shares: what each GPU of every target has without being asked.
+pub const MOST_SHARED_WORDS: u64 = 48 * 256;
+
+/// Words of 32 bits that a block of phases shares, where so many of its warps rank: what the phases name, counts of what is
+/// before the block and of each of those warps, and for each running sum its columns and a number for each warp.
+pub fn words_of_phases(phases: &Phases, warps: u32) -> u64 {
+    let shared = phases.shared.iter().map(words_of_shared).fold(0, u64::saturating_add);
+    let counts = phases.bins().saturating_mul(u64::from(warps) + 1).saturating_add(4);
+    shared.saturating_add(counts).saturating_add(sum_words(phases)).saturating_add(2 * MOST_WARPS)
+}
+
+/// Words of one of the memories that each block has, to where the next one may begin.
+pub fn words_of_shared(ty: &TensorType) -> u64 {
+    let bytes = ty.row_elements().unwrap_or(u64::MAX).saturating_mul(ty.dtype.size());
+    bytes.div_ceil(16).saturating_mul(4)
+}
+
+/// Words of the columns of the widest running sum, two each.
+pub fn sum_words(phases: &Phases) -> u64 {
+    let values = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock).flat_map(|p| &p.kernel.values);
+    values.filter(|v| v.kind.is_row_value()).map(|v| v.space.cols.saturating_mul(2)).max().unwrap_or(0)
+}
+
+/// Warps of a block at most, for which there is room to add up what each has.
+pub const MOST_WARPS: u64 = 32;
 
 /// Columns that the largest selection of a kernel chooses in a row, in all segments.
 pub fn chosen_columns(kernel: &Kernel) -> u64 {

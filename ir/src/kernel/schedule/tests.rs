@@ -30,6 +30,7 @@ pub(super) fn kernel(cols: u64, sums: bool) -> crate::Verified<Kernel> {
         params: vec![param(Role::Input, cols), param(Role::Output, cols)],
         values: vec![value(ValueKind::Load(ParamId(0)), cols)],
         stores: vec![store(0)],
+        phases: None,
     };
     if sums {
         kernel.params.push(param(Role::Output, 1));
@@ -229,4 +230,17 @@ fn r8_what_is_too_much_for_a_frame_lies_in_scratch_memory() {
     assert_eq!((scratch(8), scratch(4096)), (0, 0));
     let bytes = scratch(16_384);
     assert!((8 * 16_384..9 * 16_384).contains(&bytes), "{bytes}");
+}
+
+/// Phases and their schedule go together, on a GPU.
+#[test]
+fn a_schedule_of_phases_is_for_phases() {
+    let phased =
+        Schedule::Phased { threads: [256, 512], most_rows: 64, rows_of_a_block: [1, 8], warps: 16, domains: vec![] };
+    assert_eq!(phased.to_string(), "phased threads=256,512 most_rows=64 rows_of_a_block=1,8 warps=16");
+    assert_eq!((phased.shapes_for(64), phased.shapes_for(65)), (0..=0, 1..=2));
+    let blocks = |rows, shape| phased.blocks(rows, Variant { shape, ..Variant::GPU[0] });
+    assert_eq!([blocks(0, 0), blocks(5, 0), blocks(1000, 0), blocks(17, 1)], [1, 5, 128, 3].map(Some));
+    let told = told(kernel(4, false), phased, "sm_90");
+    assert!(told.contains("it is for phases, and there are none"), "{told}");
 }

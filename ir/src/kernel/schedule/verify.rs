@@ -1,11 +1,11 @@
 //! The rules of schedules: what code generation relies on, checked where a schedule is made.
 
 use super::block_rows::{BLOCK_ROWS, Division};
-use super::room::{needs, scratch_bytes};
+use super::room::{self, needs, scratch_bytes};
 use super::sorted::{MOST_WORDS, words_of_block};
 use super::{Domain, MOST_SHAPES, Piece, RowShape, Schedule, Scheduled, Selecting};
 use crate::diag::{Code, Diagnostic};
-use crate::kernel::ValueId;
+use crate::kernel::{Kernel, ValueId};
 use crate::target::TargetKind;
 use crate::verify::Verified;
 
@@ -42,9 +42,34 @@ impl Scheduled {
                 }
                 domains
             }
+            Schedule::Phased { threads, warps, domains, .. } => {
+                self.check_phased(*threads, *warps, domains)?;
+                return self.check_room();
+            }
         };
+        if self.kernel.phases.is_some() {
+            return Err(self.unfit("phases need a schedule of theirs"));
+        }
         self.check_room()?;
-        self.check_domains(domains)
+        self.check_domains_of(&self.kernel, domains)
+    }
+
+    fn check_phased(&self, threads: [u32; 2], warps: u32, domains: &[Vec<Domain>]) -> Result<(), Diagnostic> {
+        let info = self.target.info();
+        let Some(phases) = &self.kernel.phases else { return Err(self.unfit("it is for phases, and there are none")) };
+        let is_whole = |n: &u32| *n > 0 && *n <= info.max_threads && n.is_multiple_of(info.warp);
+        let whole = !self.is_host() && threads.iter().all(is_whole);
+        if !whole || !warps.is_power_of_two() || warps > threads[1] / info.warp {
+            return Err(self.unfit(&format!("{warps} warps that rank, and {threads:?} threads a block")));
+        }
+        if room::words_of_phases(phases, warps) > room::MOST_SHARED_WORDS {
+            return Err(self.unfit("its blocks share more memory than there is"));
+        }
+        if domains.len() != phases.list.len() {
+            return Err(self.unfit("there are not as many lists of domains as phases"));
+        }
+        let kernels = phases.list.iter().map(|p| &p.kernel);
+        kernels.zip(domains).try_for_each(|(kernel, domains)| self.check_domains_of(kernel, domains))
     }
 
     fn is_host(&self) -> bool {
@@ -136,8 +161,8 @@ impl Scheduled {
     }
 
     /// Every store is in one domain, of its own number of columns, in pieces that fit.
-    fn check_domains(&self, domains: &[Domain]) -> Result<(), Diagnostic> {
-        let stores = &self.kernel.stores;
+    fn check_domains_of(&self, kernel: &Kernel, domains: &[Domain]) -> Result<(), Diagnostic> {
+        let stores = &kernel.stores;
         let mut times = vec![0; stores.len()];
         for domain in domains {
             for position in &domain.stores {
@@ -145,7 +170,7 @@ impl Scheduled {
                     return Err(self.unfit(&format!("it names store {position}, but there are {}", stores.len())));
                 };
                 times[*position as usize] += 1;
-                let cols = self.kernel.store_cols(store);
+                let cols = kernel.store_cols(store);
                 if cols != domain.cols {
                     return Err(self.unfit(&format!("store {position} has {cols} columns, not {}", domain.cols)));
                 }

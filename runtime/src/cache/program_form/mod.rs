@@ -5,6 +5,7 @@
 //! there. What a kernel's code does is not in here: it is found by the key of the kernel's text, as for any plan.
 
 mod least;
+mod phases;
 #[cfg(test)]
 mod tests;
 
@@ -108,7 +109,11 @@ fn refers_to_what_is_there(k: &Kernel) -> bool {
         .stores
         .iter()
         .all(|s| param(s.param) && value(s.value) && s.add_at.is_none_or(value) && s.put_at.is_none_or(value));
-    k.rows.is_none_or(symbol) && params && values && stores
+    k.rows.is_none_or(symbol)
+        && params
+        && values
+        && stores
+        && k.phases.as_deref().is_none_or(|of| phases::refer_to_what_is_there(k, of))
 }
 
 /// Whether every number of a dim, a buffer or an input names something, and each kernel is given buffers of the types that it
@@ -266,7 +271,7 @@ fn read_optional(r: &mut Reader<'_>, what: &'static str) -> Result<Option<u32>, 
 }
 
 fn kernel(w: &mut Writer, kernel: &Kernel) -> Option<()> {
-    let Kernel { name, symbols, rows, params, values, stores } = kernel;
+    let Kernel { name, symbols, rows, params, values, stores, phases: of } = kernel;
     w.text(name);
     w.list(symbols, |w, s| w.text(s));
     optional(w, rows.map(|s| s.0));
@@ -295,10 +300,23 @@ fn kernel(w: &mut Writer, kernel: &Kernel) -> Option<()> {
         optional(w, add_at.map(|v| v.0));
         optional(w, put_at.map(|v| v.0));
     });
-    Some(())
+    w.u8(of.is_some().into());
+    match of {
+        Some(of) => phases::write(w, of),
+        None => Some(()),
+    }
 }
 
 fn read_kernel(r: &mut Reader<'_>) -> Result<Kernel, Malformed> {
+    let mut kernel = read_plain_kernel(r)?;
+    if r.bool("phases")? {
+        kernel.phases = Some(Box::new(phases::read(r)?));
+    }
+    Ok(kernel)
+}
+
+/// All but its phases.
+fn read_plain_kernel(r: &mut Reader<'_>) -> Result<Kernel, Malformed> {
     let name = r.text("kernels")?.to_owned();
     let symbols = r.list("kernels", |r| r.text("kernels").map(str::to_owned))?;
     let rows = read_optional(r, "kernels")?.map(SymbolId);
@@ -323,7 +341,7 @@ fn read_kernel(r: &mut Reader<'_>) -> Result<Kernel, Malformed> {
         let add_at = read_optional(r, "stores")?.map(ValueId);
         Ok(Store { param, value, add_at, put_at: read_optional(r, "stores")?.map(ValueId) })
     })?;
-    Ok(Kernel { name, symbols, rows, params, values, stores })
+    Ok(Kernel { name, symbols, rows, params, values, stores, phases: None })
 }
 
 fn ids(w: &mut Writer, ids: &[ValueId]) {

@@ -3,6 +3,7 @@
 use super::*;
 use routefuse_ir::target::Target;
 use routefuse_ir::text;
+use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::schedule_of;
 
@@ -55,6 +56,30 @@ graph @chain {
 ",
 ];
 
+/// What is joined to phases of one launch on a GPU.
+const PHASES: &str = "route 1
+graph @align {
+  dim T
+  dim C
+  input %ids : i32[T, 4]
+  %counts = bin_count %ids {bins = 8}
+  %starts = bin_starts %counts {align = 4}
+  %fill = const {dtype = i32, value = -1}
+  %sorted = bin_scatter %ids, %ids, %starts, %fill {shape = [C]}
+  output sorted = %sorted
+  output counts = %counts
+}
+";
+
+fn phased() -> (Program, Vec<Schedule>) {
+    let graph = text::parse_verified(PHASES).unwrap_or_else(|e| panic!("{e:?}"));
+    let program = join(&compile_graph(graph, &Options::default()).unwrap().program).unwrap().program;
+    let target = Target::named("gfx1100").unwrap();
+    let schedules: Vec<Schedule> = program.steps.iter().map(|s| schedule_of(&s.kernel, target)).collect();
+    assert!(matches!(schedules[..], [Schedule::Phased { .. }]));
+    (program, schedules)
+}
+
 fn plans() -> Vec<(Program, Vec<Schedule>)> {
     let mut all = Vec::new();
     for source in GRAPHS {
@@ -75,7 +100,7 @@ fn same(a: &(Program, Vec<Schedule>), b: &(Program, Vec<Schedule>)) -> bool {
 
 #[test]
 fn nothing_is_lost() {
-    for plan in plans() {
+    for plan in plans().into_iter().chain([phased()]) {
         let bytes = encode(&plan.0, &plan.1).unwrap();
         let read = decode(&bytes).unwrap_or_else(|e| panic!("{}: {e}", plan.0.name));
         assert!(same(&read, &plan), "{}", plan.0.name);
@@ -88,7 +113,7 @@ fn nothing_is_lost() {
 /// What is cut is refused, and every byte means something: a changed one is refused or is another plan. Nothing panics.
 #[test]
 fn any_bytes_are_read_or_refused() {
-    for plan in plans().into_iter().take(4) {
+    for plan in plans().into_iter().take(4).chain([phased()]) {
         let bytes = encode(&plan.0, &plan.1).unwrap();
         // Every third cut and every seventh byte: the whole takes a minute.
         for end in (0..bytes.len()).step_by(3) {

@@ -30,6 +30,7 @@ fn kernel(values: Vec<(ValueKind, DType)>) -> Verified<Kernel> {
         params: vec![param(Role::Input, DType::F32), param(Role::Input, DType::I32), param(Role::Output, DType::F32)],
         stores: vec![Store { param: ParamId(2), value: ValueId(values.len() as u32 - 1), add_at: None, put_at: None }],
         values,
+        phases: None,
     }
     .verify()
     .expect("a right kernel")

@@ -1,0 +1,201 @@
+//! Kernels that were several: *phases* that run in one launch, with a barrier of each block between them and none between blocks.
+//!
+//! What crosses rows needs to know of all rows before it stores one: how many items each bin has, and with that where each begins.
+//! Every block finds that out for itself. It goes through all items and counts them into memory of its own, computes what is
+//! made of the counts there, and then stores its share of what the launch stores. So no block waits for another, and a launch of
+//! any number of blocks gives the same bits.
+//!
+//! A phase is a kernel like any other. What is said beside it is which memory its parameters are ([`Place`]) and whose its rows
+//! are ([`Reach`]).
+//!
+//! Where there are many items, each block would read all of them: such a launch is two. In the first one each block counts a
+//! *chunk* of neighbouring items into [`Phases::chunks`], and in the second one it adds up the chunks. What is counted is the
+//! same, so this is a matter of the schedule ([`Schedule::Phased`](super::schedule::Schedule::Phased)) alone.
+
+use super::{Kernel, ParamId, Role, RowOp, Store, ValueKind};
+use crate::dim::{Dim, SymbolId};
+use crate::dtype::DType;
+use crate::layout::Layout;
+use crate::tensor_type::TensorType;
+
+/// The most chunks that the items of a launch are counted in.
+pub const MOST_CHUNKS: u64 = 128;
+
+/// Where a parameter of a phase is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The whole kernel's parameter.
+    Param(ParamId),
+    /// The memory of this number that each block has by itself: a position in [`Phases::shared`].
+    Shared(u32),
+}
+
+/// Whose the rows of a phase are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// The counts: 1 is added to the counts of the block, which are 0 at first, for every item of the launch. The kernel has one
+    /// store, which adds.
+    Counted,
+    /// Every block does the one row, in its own memory.
+    EveryBlock,
+    /// The rows are divided among the blocks.
+    Divided,
+    /// The rows are divided among the blocks, and with them the items whose rank is asked for. They are the items that are
+    /// counted.
+    Ranked,
+}
+
+impl Reach {
+    /// Its name in kernels' text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reach::Counted => "counted",
+            Reach::EveryBlock => "every_block",
+            Reach::Divided => "divided",
+            Reach::Ranked => "ranked",
+        }
+    }
+}
+
+/// One phase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// What it computes: a kernel without phases, whose gathers do not trap.
+    pub kernel: Kernel,
+    /// One for each of its parameters.
+    pub places: Vec<Place>,
+    /// One for each of its symbols: the whole kernel's.
+    pub symbols: Vec<SymbolId>,
+    /// Whose its rows are.
+    pub reach: Reach,
+}
+
+/// The phases of a kernel, and what they share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phases {
+    /// Memory that each block has by itself, of constant shape. The first one holds the counts: `i32[bins]`.
+    pub shared: Vec<TensorType>,
+    /// The one that counts, those that every block does, and then those that store. The rows of the kernel are those of the
+    /// first one.
+    pub list: Vec<Phase>,
+    /// What is in memory of a block and is an output as well.
+    pub copied: Vec<(u32, ParamId)>,
+    /// An output that nobody reads: counts of chunks, between two launches. `i32[MOST_CHUNKS * bins]`.
+    pub chunks: ParamId,
+}
+
+impl Phases {
+    /// How many ids are told apart.
+    pub fn bins(&self) -> u64 {
+        self.shared.first().and_then(|ty| ty.row_elements()).unwrap_or(0)
+    }
+
+    /// Items of a row.
+    pub fn items(&self) -> u64 {
+        let counted = self.list.first();
+        counted.and_then(|p| Some(p.kernel.store_cols(p.kernel.stores.first()?))).unwrap_or(1)
+    }
+
+    /// What is wrong with them, as phases of this kernel.
+    pub(super) fn check(&self, whole: &Kernel) -> Result<(), String> {
+        if !whole.values.is_empty() || !whole.stores.is_empty() || whole.error_word().is_some() {
+            return Err("a kernel of phases has values, stores or an error word of its own".to_owned());
+        }
+        let constant = |ty: &TensorType| ty.row_symbol().is_none() && ty.row_elements().is_some_and(|n| n > 0);
+        if !self.shared.iter().all(constant) || self.shared.first().is_none_or(|ty| ty.dtype != DType::I32) {
+            return Err("memory of a block is not of constant shape, or begins with no counts".to_owned());
+        }
+        let chunks = TensorType { dtype: DType::I32, shape: vec![Dim::Const(MOST_CHUNKS.saturating_mul(self.bins()))] };
+        let param = |id: ParamId| whole.params.get(id.0 as usize);
+        if param(self.chunks).is_none_or(|p| p.role != Role::Output || p.ty != chunks || p.layout != Layout::Contiguous)
+        {
+            return Err(format!("p{} is no output for the counts of chunks", self.chunks.0));
+        }
+        for (shared, id) in &self.copied {
+            let ty = self.shared.get(*shared as usize);
+            let fits = |p: &super::Param| p.role == Role::Output && Some(&p.ty) == ty && p.layout == Layout::Contiguous;
+            if !param(*id).is_some_and(fits) {
+                return Err(format!("b{shared} cannot be copied to p{}", id.0));
+            }
+        }
+        let order = |p: &Phase| match p.reach {
+            Reach::Counted => 0,
+            Reach::EveryBlock => 1,
+            Reach::Divided | Reach::Ranked => 2,
+        };
+        let times = |reach: Reach| self.list.iter().filter(|p| p.reach == reach).count();
+        if times(Reach::Counted) != 1 || times(Reach::Ranked) > 1 || !self.list.is_sorted_by_key(order) {
+            return Err("its phases do not count once, then compute, then store".to_owned());
+        }
+        self.list
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, p)| self.check_phase(whole, p).map_err(|e| format!("phase {i} {e}")))
+    }
+
+    fn check_phase(&self, whole: &Kernel, phase: &Phase) -> Result<(), String> {
+        let Phase { kernel, places, symbols, reach } = phase;
+        if kernel.phases.is_some() || kernel.error_word().is_some() {
+            return Err("has phases, or may trap".to_owned());
+        }
+        Kernel::clone(kernel).verify().map_err(|d| d.to_string())?;
+        let known = |s: &SymbolId| (s.0 as usize) < whole.symbols.len();
+        if places.len() != kernel.params.len() || symbols.len() != kernel.symbols.len() || !symbols.iter().all(known) {
+            return Err("is bound in part".to_owned());
+        }
+        let in_whole = |d: &Dim| d.as_sym().map_or(*d, |s| Dim::Sym(symbols[s.0 as usize]));
+        for (i, (p, place)) in kernel.params.iter().zip(places).enumerate() {
+            let ty = TensorType { dtype: p.ty.dtype, shape: p.ty.shape.iter().map(in_whole).collect() };
+            let (fits, writes) = match place {
+                Place::Shared(s) => {
+                    let fits = self.shared.get(*s as usize) == Some(&ty) && p.layout == Layout::Contiguous;
+                    (fits, matches!(reach, Reach::Counted | Reach::EveryBlock))
+                }
+                Place::Param(id) => {
+                    let of = whole.params.get(id.0 as usize);
+                    let writable = p.role != Role::Output || of.is_some_and(|q| q.role == Role::Output);
+                    (
+                        writable && of.is_some_and(|q| q.ty == ty && q.layout == p.layout),
+                        matches!(reach, Reach::Divided | Reach::Ranked),
+                    )
+                }
+            };
+            if !fits || (p.role == Role::Output && !writes) {
+                return Err(format!("has p{i} where it cannot be"));
+            }
+        }
+        let rows = kernel.rows.map(|s| symbols[s.0 as usize]);
+        let row_ops: Vec<RowOp> = kernel.values.iter().filter_map(|v| v.kind.row_value()).map(|v| v.op).collect();
+        let fits = match reach {
+            Reach::Counted => {
+                let adds_1 = |s: &Store| {
+                    s.add_at.is_some() && matches!(kernel.value(s.value).kind, ValueKind::Const(l) if l.bits() == 1)
+                };
+                let to_counts = |s: &Store| places[s.param.0 as usize] == Place::Shared(0);
+                rows.is_some()
+                    && rows == whole.rows
+                    && row_ops.is_empty()
+                    && matches!(&kernel.stores[..], [s] if adds_1(s) && to_counts(s))
+            }
+            Reach::EveryBlock => {
+                let sums = |(_, v): (_, &super::Value)| match v.kind.row_value() {
+                    Some(row) => row.op == RowOp::CumSum && v.dtype.is_int() && row.width == v.space.cols,
+                    None => true,
+                };
+                rows.is_none()
+                    && row_ops.len() <= 1
+                    && kernel.values().all(sums)
+                    && kernel.stores.iter().all(|s| s.element().is_none())
+            }
+            Reach::Divided => row_ops.is_empty() && kernel.stores.iter().all(|s| s.add_at.is_none()),
+            Reach::Ranked => {
+                let all = |s: &Store| s.add_at.is_none() && kernel.store_cols(s) == self.items();
+                rows == whole.rows
+                    && row_ops == [RowOp::Rank { bins: self.bins() }]
+                    && kernel.values.iter().all(|v| v.kind.row_value().is_none() || v.space.cols == self.items())
+                    && kernel.stores.iter().all(all)
+            }
+        };
+        if fits { Ok(()) } else { Err(format!("is none that is {}", reach.name())) }
+    }
+}
