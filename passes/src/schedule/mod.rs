@@ -4,6 +4,7 @@
 //! crosses columns gets the flat schedule (`flat`), one with row values the row schedule (`row`).
 
 mod flat;
+mod phased;
 pub(crate) mod row;
 mod search;
 mod tuned;
@@ -55,7 +56,11 @@ pub fn schedule_in(
 
 /// The schedule alone, not verified: a function of the kernel and the target.
 pub fn schedule_of(kernel: &Kernel, target: Target) -> Schedule {
-    if kernel.has_row_values() { row::schedule(kernel, target) } else { flat::schedule(kernel, target) }
+    match &kernel.phases {
+        Some(phases) => phased::schedule(phases, target),
+        None if kernel.has_row_values() => row::schedule(kernel, target),
+        None => flat::schedule(kernel, target),
+    }
 }
 
 /// Every shape of row schedules that is worth a trial for the kernel on the target, whatever the number of rows: those of its

@@ -5,6 +5,7 @@ mod alias;
 mod bins;
 mod chains;
 mod cuts;
+mod joined;
 mod lanes;
 mod large;
 mod limits;

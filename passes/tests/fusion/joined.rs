@@ -1,0 +1,84 @@
+//! Kernels that cross rows, as phases of one launch: which are, and that the interpreter of phases gives the bits of the graph.
+
+use routefuse_generate::data::{Rule, inputs};
+use routefuse_ir::interp;
+use routefuse_ir::kernel::phases::{MOST_CHUNKS, Reach};
+use routefuse_ir::program::Program;
+use routefuse_ir::{Graph, Verified, text};
+use routefuse_passes::join::join;
+use routefuse_passes::pipeline::{Options, compile_graph};
+
+/// The joined program, after it gave the graph's bits for these extents.
+fn joined(graph: &Verified<Graph>, extents: &[u64]) -> Program {
+    let compiled = compile_graph(graph.clone(), &Options::default()).expect("kernels");
+    let program = join(&compiled.program).expect("phases").program;
+    program.check().expect("right kernels");
+    for seed in 0..4 {
+        let inputs = inputs(graph, extents, Rule::Hostile, seed);
+        let given: Vec<(&str, u64)> = graph.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
+        let expected = interp::run(graph, &inputs, &given).expect("bits");
+        let got = interp::program::run(&program, &inputs, &given).expect("bits");
+        assert_eq!(got.outputs, expected.outputs, "{}, {extents:?}", graph.name);
+    }
+    program
+}
+
+fn reaches(program: &Program) -> Vec<Vec<&'static str>> {
+    let of = |phases: &routefuse_ir::kernel::phases::Phases| phases.list.iter().map(|p| p.reach.name()).collect();
+    program.steps.iter().map(|s| s.kernel.phases.as_deref().map_or(vec![], of)).collect()
+}
+
+/// What engines launch beside their routers.
+#[test]
+fn an_engines_align_is_one_launch() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus");
+    let one = ["counted", "every_block", "every_block", "ranked", "divided", "divided"];
+    let engines: [(&str, &[&[&str]]); 6] = [
+        ("vllm_align", &[&one]),
+        ("sglang_align", &[&one]),
+        ("aiter_sorting", &[&one]),
+        ("trtllm_routing", &[&one]),
+        ("deepgemm_contiguous", &[&["counted", "every_block", "every_block", "divided"]]),
+        ("behind_a_router", &[&[], &["counted", "every_block", "ranked", "divided"]]),
+    ];
+    for (name, phases) in engines {
+        let source = std::fs::read_to_string(corpus.join(format!("bins_{name}.route"))).expect("a file of the corpus");
+        let graph = text::parse_verified(&source).expect("a right graph");
+        for (t, c, j) in [(0, 7, 3), (1, 40, 10), (33, 199, 50), (65, 310, 78)] {
+            let of = |s: &String| match s.as_str() {
+                "T" => t,
+                "C" => c,
+                _ => j,
+            };
+            let program = joined(&graph, &graph.symbols.iter().map(of).collect::<Vec<_>>());
+            assert_eq!(reaches(&program), phases, "{name}");
+        }
+    }
+}
+
+/// The counts of other ids say nothing of a rank, and of what is not filled in the launch it is not known where to fill.
+#[test]
+fn what_is_ranked_is_what_is_counted() {
+    let graph = |ranked: &str| {
+        let source = format!(
+            "route 1
+graph @g {{
+  dim T
+  dim C
+  input %ids : i32[T, 4]
+  input %others : i32[T, 4]
+  %counts = bin_count %ids {{bins = 8}}
+  %starts = bin_starts %counts {{align = 4}}
+  %fill = const {{dtype = i32, value = -1}}
+  %sorted = bin_scatter %ids, %{ranked}, %starts, %fill {{shape = [C]}}
+  output sorted = %sorted
+}}
+"
+        );
+        text::parse_verified(&source).expect("a right graph")
+    };
+    let of = |ranked| reaches(&joined(&graph(ranked), &[9, 70]));
+    assert_eq!(of("ids"), [["counted", "every_block", "ranked", "divided"].to_vec()]);
+    assert_eq!(of("others"), [["counted", "every_block", "divided"].to_vec(), vec![]]);
+    assert_eq!((Reach::Ranked.name(), MOST_CHUNKS), ("ranked", 128));
+}
