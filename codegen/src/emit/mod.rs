@@ -1,17 +1,18 @@
 //! Kernel IR to MLIR.
 //!
 //! The work has two axes: the schedule (flat, or rows whose values are held) and how the machine spreads work (a thread alone,
-//! or warps). Each of the four corners is an *owner* with its own state: [`flat::host`], [`flat::gpu`], [`row::host`] and
+//! or warps). Each of these four corners is an *owner* with its own state: [`flat::host`], [`flat::gpu`], [`row::host`] and
 //! [`row::gpu`]. What they share is [`pull`]: a value at an index, which knows neither axis. [`peephole`] is where what an owner
 //! emits otherwise than its operands say is written down.
 //!
 //! Modules here use each other in one direction: `machine` and `mlir` below, then `pull`, then `peephole` and `pieces`, then the
-//! owners, then this file. An owner uses no other owner. A fifth (bins of a histogram, say) is a module beside `flat` and `row`
-//! and an arm of [`emit`].
+//! owners, then this file. An owner uses no other owner, but for [`phased`], which emits kernels that are phases of one launch and
+//! takes the pieces of [`flat::gpu`] for what its blocks divide.
 
 mod entry_point;
 mod flat;
 pub(crate) mod peephole;
+mod phased;
 mod pieces;
 mod pull;
 mod row;
@@ -22,7 +23,7 @@ use crate::mlir::builder::Builder;
 use peephole::Peepholes;
 use pull::job::Job;
 use routefuse_ir::Verified;
-use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
+use routefuse_ir::kernel::schedule::{Part, Schedule, Scheduled, Variant};
 
 /// Builds the function or GPU kernel of `scheduled` into `builder`'s module.
 pub(crate) fn emit(
@@ -61,6 +62,15 @@ pub(crate) fn emit(
                 return Err(CodegenError::new(scheduled.target, problem));
             };
             row::gpu::emit(job, warps, shape, domains, peepholes);
+        }
+        (Threads::InWarps(warps), Schedule::Phased { threads, warps: ranking, domains, .. }) => {
+            let (Some(phases), Some(part)) = (&scheduled.kernel.phases, Part::of_shape(variant.shape)) else {
+                let message = format!("`{}` has no part for {variant}", scheduled.schedule);
+                let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
+                return Err(CodegenError::new(scheduled.target, problem));
+            };
+            let threads = threads[usize::from(variant.shape > 0)];
+            phased::emit(job, warps, phases, (threads, *ranking), part, domains);
         }
         (_, other) => {
             let message = format!("`{other}` is no schedule that this version emits");

@@ -56,6 +56,32 @@ fn body<'m>(
     }
 }
 
+/// Emits the pieces of a kernel that is a phase of another, those of the threads `thread`, `thread + threads`, … of a launch of
+/// its own: both `i64`, and the first one less than the second.
+pub(in crate::emit) fn pieces<'m>(
+    job: Job<'_, 'm>,
+    domains: &[Domain],
+    arguments: Arguments<'m>,
+    (thread, threads): (Val<'m>, Val<'m>),
+) {
+    let b = job.b;
+    let scopes = Scopes::new();
+    let forks = Forks::new(&scopes);
+    let shortcuts: Vec<&dyn Shortcut<'m>> = vec![&forks];
+    let pull = Pull::new(job, Rc::clone(&scopes), arguments, Ways { shortcuts: &shortcuts, widen_bf16: None });
+    pull.evaluate_uniforms();
+    let ix = Rc::clone(&pull.ix);
+    let owner = FlatGpu { b, ix: Rc::clone(&ix), pull, forks: &forks };
+    let (thread, threads) = (ix.of_long(thread), ix.of_long(threads));
+    for domain in domains {
+        let (times, parts) = domain.pieces_of_a_row();
+        let all = ix.times(Ix::value(owner.pull.memory.rows(), 1), times);
+        // Parts are a power of two.
+        let count = b.shrui(ix.materialise(all.offset(parts - 1)), ix.constant(parts.trailing_zeros().into()));
+        b.for_loop(thread, count, threads, |_, piece| scopes.scoped(|| owner.piece(domain, Ix::value(piece, 1))));
+    }
+}
+
 /// A row that is one of two, by a condition.
 #[derive(Clone, Copy)]
 struct Fork<'m> {

@@ -31,12 +31,26 @@ pub(in crate::emit) fn parameters<'m>(job: Job<'_, 'm>) -> Vec<Parameter<'m>> {
 pub(in crate::emit) struct Arguments<'m> {
     slots: Vec<Slot>,
     values: Vec<Val<'m>>,
+    /// What is read may have been written by the same code.
+    changes: bool,
 }
 
 impl<'m> Arguments<'m> {
     /// `values` are the function's arguments for the slots of the kernel, in their order.
     pub fn new(job: Job<'_, 'm>, values: &[Val<'m>]) -> Arguments<'m> {
-        Arguments { slots: slots(job.kernel, job.machine.target()), values: values.to_vec() }
+        Arguments { slots: slots(job.kernel, job.machine.target()), values: values.to_vec(), changes: false }
+    }
+
+    /// Of a kernel that is a phase of another: what each slot is. Phases before it have written some of what it reads.
+    pub fn of_phase(job: Job<'_, 'm>, value: impl Fn(Slot) -> Val<'m>) -> Arguments<'m> {
+        let slots = slots(job.kernel, job.machine.target());
+        let values = slots.iter().map(|slot| value(*slot)).collect();
+        Arguments { slots, values, changes: true }
+    }
+
+    /// Whether what is read may change while the code runs.
+    pub fn change(&self) -> bool {
+        self.changes
     }
 
     fn of(&self, slot: Slot) -> Val<'m> {

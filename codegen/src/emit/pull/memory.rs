@@ -155,7 +155,8 @@ impl<'a, 'm> Memory<'a, 'm> {
         let dtype = self.kernel.param(param).ty.dtype;
         let element = memory_type(self.b, dtype);
         // A kernel that begins before the one in front has ended may see its inputs change until its wait.
-        let invariant = !self.is_aliased(param) && !self.machine.waits_for_inputs();
+        let changes = self.is_aliased(param) || self.arguments.change();
+        let invariant = !changes && !self.machine.waits_for_inputs();
         let load = |at: Ix<'m>, lanes: u32| {
             let (pointer, align) = self.address(param, at, element);
             self.b.load(pointer, self.b.lanes_of(element, lanes), align as u32, invariant)

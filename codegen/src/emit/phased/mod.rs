@@ -1,0 +1,207 @@
+//! Phases on a GPU: kernels in one launch, with a barrier of each block between them.
+//!
+//! All blocks find out the same: how many items each bin has in all, and with that where bins begin. What differs is how many of a
+//! bin's items lie before those that are a block's own, which is where their ranks begin. Both come of counts in shared memory,
+//! `warps + 1` rows of one number a bin ([`room::Room::counts`]): row 0 counts what is before the block, and row `w + 1` what
+//! its warp `w` has, and the last one what is behind as well. Their sums from the top are where each warp's ranks begin, and the
+//! whole sum is the counts ([`counting`]).
+//!
+//! A warp then ranks as many items at a time as it has lanes, in order ([`ranking`]). Nothing whose order can be seen is what an
+//! atomic operation returns: they only add, and what they add to is read behind a barrier.
+
+mod counting;
+mod one_row;
+mod ranking;
+mod room;
+
+use crate::emit::entry_point;
+use crate::emit::flat;
+use crate::emit::pull::arguments::Arguments;
+use crate::emit::pull::job::Job;
+use crate::emit::pull::scopes::Scopes;
+use crate::emit::pull::{Pull, Ways};
+use crate::machine::Warps;
+use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
+use room::Room;
+use routefuse_ir::kernel::abi::Slot;
+use routefuse_ir::kernel::phases::{Phase, Phases, Place, Reach};
+use routefuse_ir::kernel::schedule::{Domain, Part, Piece};
+
+/// Emits one of the launches: blocks of so many threads, of which so many warps rank where there are two launches.
+pub(in crate::emit) fn emit(
+    job: Job<'_, '_>,
+    warps: &dyn Warps,
+    phases: &Phases,
+    (threads, ranking): (u32, u32),
+    part: Part,
+    domains: &[Vec<Domain>],
+) {
+    let room = Room::of(phases, if part == Part::Placing { ranking } else { 1 });
+    entry_point::gpu(job, (threads, room.words), None, |arguments| {
+        let b = job.b;
+        let thread = b.coordinate(Coordinate::Thread);
+        let long = |n: u32| b.const_int(b.int(64), i64::from(n));
+        let (block, blocks) = (b.coordinate(Coordinate::Block), warps.blocks(b));
+        let lane = b.andi(thread, long(warps.lanes() - 1));
+        let warp = b.shrui(thread, long(warps.lanes().trailing_zeros()));
+        let memory = b.shared_words();
+        let owner = Phased {
+            job,
+            b,
+            warps,
+            phases,
+            threads,
+            ranking,
+            part,
+            room,
+            memory,
+            arguments,
+            thread,
+            lane,
+            warp,
+            block,
+            blocks,
+        };
+        owner.run(domains);
+    });
+}
+
+/// The owner.
+struct Phased<'a, 'm> {
+    job: Job<'a, 'm>,
+    b: &'a Builder<'m>,
+    warps: &'a dyn Warps,
+    phases: &'a Phases,
+    /// Threads of a block.
+    threads: u32,
+    /// Warps that share the items of a block in the second of two launches.
+    ranking: u32,
+    part: Part,
+    room: Room,
+    /// The block's memory.
+    memory: Val<'m>,
+    arguments: Arguments<'m>,
+    /// The thread in the block; its lane and warp; the block in the grid, and the grid's blocks: `i64`.
+    thread: Val<'m>,
+    lane: Val<'m>,
+    warp: Val<'m>,
+    block: Val<'m>,
+    blocks: Val<'m>,
+}
+
+impl<'a, 'm> Phased<'a, 'm> {
+    fn run(&self, domains: &[Vec<Domain>]) {
+        let phases = || self.phases.list.iter().zip(domains);
+        let with = |reach: Reach| phases().filter(move |(p, _)| p.reach == reach);
+        self.warps.wait_for_inputs(self.b);
+        self.clear_counts();
+        // The launch behind this one is the second of two. Else blocks that came earlier would take the room of such as have work.
+        if self.part == Part::Counting {
+            self.warps.let_next_begin(self.b);
+        }
+        self.b.block_barrier();
+        for (phase, domains) in with(Reach::Counted) {
+            self.count(phase, domains);
+        }
+        if self.part == Part::Counting {
+            return;
+        }
+        for (phase, domains) in with(Reach::EveryBlock) {
+            self.one_row(phase, domains);
+        }
+        for (phase, domains) in with(Reach::Ranked) {
+            self.rank(phase, domains);
+        }
+        self.copy();
+        self.warps.let_next_begin(self.b);
+        let long = |n: u32| self.b.const_int(self.b.int(64), i64::from(n));
+        let first = self.b.addi(self.b.muli(self.block, long(self.threads)), self.thread);
+        let all = self.b.muli(self.blocks, long(self.threads));
+        for (phase, domains) in with(Reach::Divided) {
+            // In one launch there is less than a piece for each thread.
+            let one_by_one = |d: &Domain| match d.piece {
+                Piece::Rows { .. } if self.part == Part::Whole => {
+                    Domain { piece: Piece::Rows { width: 1 }, ..d.clone() }
+                }
+                _ => d.clone(),
+            };
+            let domains: Vec<Domain> = domains.iter().map(one_by_one).collect();
+            flat::gpu::pieces(self.job_of(phase), &domains, self.arguments_of(phase), (first, all));
+        }
+    }
+
+    fn job_of<'p>(&self, phase: &'p Phase) -> Job<'p, 'm>
+    where
+        'a: 'p,
+    {
+        Job { kernel: &phase.kernel, ..self.job }
+    }
+
+    /// What the slots of a phase are.
+    fn arguments_of(&self, phase: &Phase) -> Arguments<'m> {
+        let of = |slot: Slot| match slot {
+            Slot::Pointer(p) => match phase.places[p.0 as usize] {
+                Place::Param(whole) => self.arguments.pointer(whole),
+                Place::Shared(at) => self.words_at(self.room.shared[at as usize]),
+            },
+            Slot::Stride(p, dim) => match phase.places[p.0 as usize] {
+                Place::Param(whole) => self.arguments.stride(whole, dim),
+                Place::Shared(_) => self.b.const_int(self.b.int(64), 1),
+            },
+            Slot::Extent(symbol) => self.arguments.extent(phase.symbols[symbol.0 as usize]),
+        };
+        Arguments::of_phase(self.job_of(phase), of)
+    }
+
+    /// What pulls the values of a phase, in scopes of its own.
+    fn pull_of<'p>(&self, phase: &'p Phase) -> Pull<'p, 'm>
+    where
+        'a: 'p,
+    {
+        let ways = Ways { shortcuts: &[], widen_bf16: None };
+        Pull::new(self.job_of(phase), Scopes::new(), self.arguments_of(phase), ways)
+    }
+
+    /// The address of this word of the block's memory.
+    fn words_at(&self, word: u32) -> Val<'m> {
+        self.b.gep_const(self.memory, word as i32, self.b.int(32))
+    }
+
+    fn word(&self, n: u32) -> Val<'m> {
+        self.b.const_int(self.b.int(32), i64::from(n as i32))
+    }
+
+    fn long(&self, n: u64) -> Val<'m> {
+        self.b.const_int(self.b.int(64), n as i64)
+    }
+
+    /// Goes through `count` numbers, a thread of the block each.
+    fn each(&self, count: u64, body: impl FnOnce(Val<'m>)) {
+        let b = self.b;
+        if count <= self.threads.into() {
+            let is_one = b.cmpi(IntPredicate::Ult, self.thread, self.long(count));
+            return b.if_then(is_one, |_| body(self.thread));
+        }
+        b.for_loop(self.thread, self.long(count), self.long(self.threads.into()), |_, at| body(at));
+    }
+
+    /// What is in memory of every block and is an output as well: the first block stores it.
+    fn copy(&self) {
+        let b = self.b;
+        if self.phases.copied.is_empty() {
+            return;
+        }
+        let is_first = b.cmpi(IntPredicate::Eq, self.block, self.long(0));
+        b.if_then(is_first, |_| {
+            for (shared, param) in &self.phases.copied {
+                let ty = &self.phases.shared[*shared as usize];
+                let (size, element) = (ty.dtype.size(), b.int(8 * ty.dtype.size() as u32));
+                let (from, to) = (self.words_at(self.room.shared[*shared as usize]), self.arguments.pointer(*param));
+                self.each(ty.row_elements().unwrap_or(0), |at| {
+                    let value = b.load(b.gep(from, at, element), element, size as u32, false);
+                    b.store(value, b.gep(to, at, element), size as u32);
+                });
+            }
+        });
+    }
+}
