@@ -201,45 +201,53 @@ impl Emulator {
             let bytes = if written[b] { buffer.bytes() } else { &buffer.bytes()[buffer.exact()] };
             std::fs::write(file(b), bytes).map_err(|e| e.to_string())?;
         }
-        for (step, artifact) in program.steps.iter().zip(artifacts) {
-            let code = folder.join("kernel.hsaco");
-            std::fs::write(&code, &artifact.code).map_err(|e| e.to_string())?;
-            let mut seen: Vec<(usize, usize)> = vec![];
-            let mut args = vec![];
-            for (position, slot) in artifact.slots.iter().enumerate() {
-                args.push(match slot {
-                    Slot::Pointer(p) => {
-                        let b = buffer_of(&memory, ports, step.buffers[p.0 as usize]);
-                        let offset =
-                            memory.buffers[b].base() - if written[b] { 0 } else { memory.buffers[b].exact().start };
-                        match seen.iter().find(|s| s.0 == b) {
-                            Some((_, first)) => json!({"same": first, "offset": offset}),
-                            None => {
-                                seen.push((b, position));
-                                json!({"buffer": file(b), "offset": offset, "out": written[b]})
+        let mut left = artifacts.iter().peekable();
+        for step in &program.steps {
+            let mut of_step: Vec<&Artifact> = left.next().into_iter().collect();
+            // Phases in two launches.
+            if step.kernel.phases.is_some() && of_step.iter().any(|a| a.variant.shape > 0) {
+                of_step.extend(left.next());
+            }
+            for artifact in of_step {
+                let code = folder.join("kernel.hsaco");
+                std::fs::write(&code, &artifact.code).map_err(|e| e.to_string())?;
+                let mut seen: Vec<(usize, usize)> = vec![];
+                let mut args = vec![];
+                for (position, slot) in artifact.slots.iter().enumerate() {
+                    args.push(match slot {
+                        Slot::Pointer(p) => {
+                            let b = buffer_of(&memory, ports, step.buffers[p.0 as usize]);
+                            let offset =
+                                memory.buffers[b].base() - if written[b] { 0 } else { memory.buffers[b].exact().start };
+                            match seen.iter().find(|s| s.0 == b) {
+                                Some((_, first)) => json!({"same": first, "offset": offset}),
+                                None => {
+                                    seen.push((b, position));
+                                    json!({"buffer": file(b), "offset": offset, "out": written[b]})
+                                }
                             }
                         }
-                    }
-                    Slot::Stride(p, d) => {
-                        let b = buffer_of(&memory, ports, step.buffers[p.0 as usize]);
-                        json!({"i64": memory.buffers[b].strides[*d as usize]})
-                    }
-                    Slot::Extent(s) => json!({"i64": extents[step.symbols[s.0 as usize].0 as usize]}),
+                        Slot::Stride(p, d) => {
+                            let b = buffer_of(&memory, ports, step.buffers[p.0 as usize]);
+                            json!({"i64": memory.buffers[b].strides[*d as usize]})
+                        }
+                        Slot::Extent(s) => json!({"i64": extents[step.symbols[s.0 as usize].0 as usize]}),
+                    });
+                }
+                let rows = step.kernel.rows.map_or(1, |s| extents[step.symbols[s.0 as usize].0 as usize]);
+                let blocks = artifact.schedule.blocks(rows, artifact.variant).ok_or("too many blocks")?;
+                // No rows launch no blocks; one is launched all the same, and must write nothing.
+                let spec = json!({
+                    "hsaco": code, "kernel": artifact.entry, "args": args, "rows": rows,
+                    "grid": [blocks.max(1), 1, 1], "block": [artifact.schedule.threads(artifact.variant), 1, 1],
+                    "count": count,
                 });
-            }
-            let rows = step.kernel.rows.map_or(1, |s| extents[step.symbols[s.0 as usize].0 as usize]);
-            let blocks = artifact.schedule.blocks(rows, artifact.variant).ok_or("too many blocks")?;
-            // No rows launch no blocks; one is launched all the same, and must write nothing.
-            let spec = json!({
-                "hsaco": code, "kernel": artifact.entry, "args": args, "rows": rows,
-                "grid": [blocks.max(1), 1, 1], "block": [artifact.schedule.threads(artifact.variant), 1, 1],
-                "count": count,
-            });
-            let reply = self
-                .request(&spec)
-                .map_err(|e| if e.starts_with(UNKNOWN) { e } else { format!("kernel `{}`: {e}", step.kernel.name) })?;
-            if count {
-                counts.push(Counts::of(&reply["counts"])?);
+                let reply = self.request(&spec).map_err(|e| {
+                    if e.starts_with(UNKNOWN) { e } else { format!("kernel `{}`: {e}", step.kernel.name) }
+                })?;
+                if count {
+                    counts.push(Counts::of(&reply["counts"])?);
+                }
             }
         }
         for (b, buffer) in memory.buffers.iter_mut().enumerate() {

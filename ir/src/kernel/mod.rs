@@ -166,7 +166,9 @@ impl Kernel {
 
     /// The most rows of a launch, where its rows are done in order: no rank is more than an `i32` holds.
     pub fn most_rows(&self) -> Option<u64> {
-        let ranked = self.values.iter().filter_map(|v| v.kind.row_value()).filter(|row| row.op.crosses_rows());
+        let phases = self.phases.iter().flat_map(|of| &of.list);
+        let values = self.values.iter().chain(phases.flat_map(|p| &p.kernel.values));
+        let ranked = values.filter_map(|v| v.kind.row_value()).filter(|row| row.op.crosses_rows());
         Some(MAX_ITEMS / ranked.map(|row| row.width).max()?)
     }
 

@@ -1,9 +1,11 @@
 //! What was made of a graph, and why: for people by `Display`, for machines by `serde`.
 
+mod joined;
 mod lanes;
 mod text;
 mod traffic;
 
+pub use joined::{JoinedReport, PhaseReport};
 pub use lanes::{LaneIs, Phase, ScheduleLanes, ShapeLanes, SpreadLanes, Word};
 pub use traffic::Traffic;
 
@@ -14,7 +16,7 @@ use crate::schedule::{self, schedule_of};
 use routefuse_ir::kernel::{Kernel, Param, Role, ValueKind};
 use routefuse_ir::op::{Op, OutOfRange};
 use routefuse_ir::program::{Program, Step};
-use routefuse_ir::target::Target;
+use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Diagnostics, Graph, NodeId, Verified};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -30,6 +32,9 @@ pub struct Report {
     pub after: Cost,
     /// In the order in which they run.
     pub kernels: Vec<KernelReport>,
+    /// Kernels that are one launch, or two, in a plan on a GPU.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<JoinedReport>,
     /// Operations of the user's that canonicalisation left nothing of.
     pub simplified: Vec<String>,
     /// Why there is not one kernel.
@@ -46,6 +51,9 @@ impl Report {
         for kernel in &mut self.kernels {
             kernel.schedules.retain(|s| s.targets.iter().any(|t| t == name));
             kernel.schedules.iter_mut().for_each(|s| s.targets.retain(|t| t == name));
+        }
+        if Target::named(name).is_ok_and(|t| t.kind() == TargetKind::Host) {
+            self.joined.clear();
         }
     }
 }
@@ -202,6 +210,7 @@ pub fn explain(
         before: Cost::of(&before.program),
         after: Cost::of(&fusion.program),
         kernels: kernels.collect(),
+        joined: joined::joined(&fusion.program)?,
         simplified: simplified.collect(),
         cuts: fusion.cuts.clone(),
         gathers: gathers(canonical),

@@ -14,6 +14,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::ops::RangeInclusive;
 
 /// Where and how a launch runs.
 pub struct Launch<'s, D: Driver> {
@@ -94,6 +95,9 @@ impl<D: Driver> fmt::Debug for Launch<'_, D> {
     }
 }
 
+/// The shape of the second launch of phases ([`Part::Placing`](routefuse_ir::kernel::schedule::Part)).
+const SECOND_OF_TWO: u8 = 2;
+
 /// A launch of one kernel, and which kernel of the plan it is.
 struct Ready<'k, D: Driver> {
     /// Which step of the plan it is.
@@ -160,7 +164,10 @@ impl<D: Driver> GpuPlan<D> {
         threads: u32,
         parameters: &'k mut [*mut c_void],
     ) -> Ready<'k, D> {
-        let dependent = launch.dependent && blocks <= self.steps[step].most_dependent[variant];
+        // The second launch of phases waits for the first one anyway, which lets it go early.
+        let of_two = self.plan.kernels()[step].kernel.phases.is_some();
+        let is_second = of_two && self.steps[step].variants[variant].0.shape == SECOND_OF_TWO;
+        let dependent = (launch.dependent || is_second) && blocks <= self.steps[step].most_dependent[variant];
         let (function, stream) = (kernel.function(), launch.stream);
         Ready { step, variant, launch: KernelLaunch { function, stream, blocks, threads, dependent, parameters } }
     }
@@ -182,21 +189,26 @@ impl<D: Driver> GpuPlan<D> {
             if self.steps.len() > 1 {
                 for (_, ((step, scheduled), loaded)) in steps() {
                     let Some(rows) = bound.rows(step) else { continue };
-                    self.choose(launch, bound, step, scheduled, loaded, rows)?;
+                    for shape in shapes(launch, scheduled, rows) {
+                        self.choose(launch, bound, step, (scheduled, shape), loaded, rows)?;
+                    }
                 }
             }
             for (s, ((step, scheduled), loaded)) in steps() {
                 let Some(rows) = bound.rows(step) else { continue };
-                let (variant, kernel, blocks) = self.choose(launch, bound, step, scheduled, loaded, rows)?;
-                let threads = scheduled.schedule.threads(loaded.variants[variant].0);
-                bound.with_slots(step, self.gpu.driver().nothing(), |slots| {
-                    let (mut near, mut far) = ([std::ptr::null_mut(); SLOTS], Vec::new());
-                    let parameters = room(&mut near, &mut far, slots.len(), std::ptr::null_mut());
-                    for (parameter, slot) in parameters.iter_mut().zip(slots.iter_mut()) {
-                        *parameter = (&raw mut *slot).cast();
-                    }
-                    each(self.ready(launch, kernel, (s, variant), blocks, threads, parameters))
-                })?;
+                for shape in shapes(launch, scheduled, rows) {
+                    let (variant, kernel, blocks) =
+                        self.choose(launch, bound, step, (scheduled, shape), loaded, rows)?;
+                    let threads = scheduled.schedule.threads(loaded.variants[variant].0);
+                    bound.with_slots(step, self.gpu.driver().nothing(), |slots| {
+                        let (mut near, mut far) = ([std::ptr::null_mut(); SLOTS], Vec::new());
+                        let parameters = room(&mut near, &mut far, slots.len(), std::ptr::null_mut());
+                        for (parameter, slot) in parameters.iter_mut().zip(slots.iter_mut()) {
+                            *parameter = (&raw mut *slot).cast();
+                        }
+                        each(self.ready(launch, kernel, (s, variant), blocks, threads, parameters))
+                    })?;
+                }
             }
             Ok(())
         })
@@ -242,16 +254,18 @@ impl<D: Driver> GpuPlan<D> {
         launch: &Launch<'_, D>,
         bound: &Bound<'_, '_>,
         step: &StepSlots,
-        scheduled: &Scheduled,
+        (scheduled, shape): (&Scheduled, u8),
         loaded: &'k LoadedStep<D>,
         rows: u64,
     ) -> Result<(usize, &'k GpuKernel<D>, u32), Diagnostic> {
         let (aligned, narrow) = bound.assumptions(step, rows, self.plan.program());
-        let shape = scheduled.schedule.shape_for(rows);
         let holds = |v: Variant| (aligned || !v.aligned) && (narrow || !v.narrow);
         let found = match launch.variant {
             None => loaded.variants.iter().position(|(v, _)| holds(*v) && v.shape == shape),
-            Some(wanted) => loaded.variants.iter().position(|(v, _)| *v == wanted && holds(*v)),
+            Some(wanted) => {
+                let wanted = Variant { shape, ..wanted };
+                loaded.variants.iter().position(|(v, _)| *v == wanted && holds(*v))
+            }
         };
         let Some(found) = found else { return Err(self.no_such_variant(scheduled, launch, aligned, narrow)) };
         let (variant, cell) = &loaded.variants[found];
@@ -260,6 +274,8 @@ impl<D: Driver> GpuPlan<D> {
         let Some(blocks) = blocks.filter(|&blocks| blocks <= MOST_BLOCKS) else {
             return Err(too_many(scheduled, rows, "2^31 - 1 blocks"));
         };
+        // Only phases come here without rows.
+        let blocks = blocks.max(1);
         if too_many_threads::<D>(blocks as u32, scheduled.schedule.threads(*variant)) {
             return Err(too_many(scheduled, rows, &format!("{} threads", D::MOST_THREADS)));
         }
@@ -316,6 +332,16 @@ impl<D: Driver> GpuPlan<D> {
         );
         let variants: Vec<String> = scheduled.variants().iter().map(Variant::to_string).collect();
         Diagnostic::new(Code::NotPrepared, message).help(format!("its variants are {}", variants.join(", ")))
+    }
+}
+
+/// The launches of one kernel over so many rows, by the shapes of their variants. A variant that was asked for stands for those
+/// that belong to it.
+#[inline]
+fn shapes<D: Driver>(launch: &Launch<'_, D>, scheduled: &Scheduled, rows: u64) -> RangeInclusive<u8> {
+    match launch.variant {
+        None => scheduled.schedule.shapes_for(rows),
+        Some(wanted) => scheduled.schedule.shapes_beside(wanted.shape),
     }
 }
 

@@ -5,4 +5,5 @@
 mod fixture;
 mod launches;
 mod loads;
+mod phases;
 mod played;

@@ -1,6 +1,6 @@
 //! AMD code objects in the emulator, bit for bit: the five chains, the corpus, random graphs.
 
-use routefuse::ir::{Artifact, Program, RowShape, Scheduled};
+use routefuse::ir::{Artifact, Program, RowShape, Scheduled, Variant};
 use routefuse::{Engine, Graph, Options, Target, Tensor, Verified};
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
@@ -44,14 +44,18 @@ pub fn compile_in(g: &Verified<Graph>, target: &str, shape: Option<RowShape>) ->
 }
 
 impl Compiled {
-    /// Every kernel in the variant of this number, counted around.
+    /// Every kernel in the variant of this number, counted around. Of phases in two launches there are both.
     pub fn of_variant(&self, variant: usize) -> Vec<Artifact> {
-        let compile = |k: &Verified<Scheduled>| {
+        let compile = |k: &Verified<Scheduled>| -> Vec<Artifact> {
             let variant = k.variants()[variant % k.variants().len()];
-            let code = routefuse_codegen::compile(k, variant, Default::default());
-            code.unwrap_or_else(|e| panic!("{} {variant}: {e}", k.kernel.name)).artifact
+            let one = |shape| {
+                let variant = Variant { shape, ..variant };
+                let code = routefuse_codegen::compile(k, variant, Default::default());
+                code.unwrap_or_else(|e| panic!("{} {variant}: {e}", k.kernel.name)).artifact
+            };
+            k.schedule.shapes_beside(variant.shape).map(one).collect()
         };
-        self.kernels.iter().map(compile).collect()
+        self.kernels.iter().flat_map(compile).collect()
     }
 }
 

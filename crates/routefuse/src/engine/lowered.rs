@@ -3,11 +3,12 @@
 use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::program::Program;
-use routefuse_ir::target::Target;
+use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Diagnostic, Diagnostics, Graph, Verified};
 use routefuse_passes::explain::Report;
+use routefuse_passes::join::{Joined, join};
 use routefuse_passes::pipeline::{Compiled, Options, compile_graph_until};
-use routefuse_passes::schedule::schedule_in;
+use routefuse_passes::schedule::{schedule, schedule_in};
 use std::time::{Duration, Instant};
 
 /// A canonical graph, its program, and the program's kernels with their schedules.
@@ -15,6 +16,9 @@ pub(crate) struct Lowered {
     compiled: Compiled,
     kernels: Vec<Verified<Scheduled>>,
     time: Duration,
+    target: Target,
+    /// Kernels that cross rows may become one launch.
+    joins: bool,
 }
 
 impl Lowered {
@@ -40,7 +44,9 @@ impl Lowered {
             Ok(if records { tuned(&built_in) } else { None }.unwrap_or(built_in))
         });
         let kernels = kernels.collect::<Result<_, Diagnostic>>()?;
-        Ok(Lowered { compiled, kernels, time: start.elapsed() })
+        // A shape that is asked for is to be seen, and phases have none.
+        let joins = options.fuse && options.shape.is_none() && target.kind() != TargetKind::Host;
+        Ok(Lowered { compiled, kernels, time: start.elapsed(), target, joins })
     }
 
     /// The graph after canonicalisation.
@@ -76,8 +82,22 @@ impl Lowered {
         self.compiled.report()
     }
 
-    /// The program, and the schedule of each of its kernels.
-    pub(crate) fn into_parts(self) -> (Program, Vec<Verified<Scheduled>>) {
-        (self.compiled.program, self.kernels)
+    /// What a plan runs: the program, in which kernels that cross rows are joined where the target is a GPU, and the schedule of
+    /// each of its kernels.
+    ///
+    /// # Errors
+    /// Only by a defect of routefuse.
+    pub(crate) fn into_parts(self) -> Result<(Program, Vec<Verified<Scheduled>>), Diagnostics> {
+        let Lowered { compiled, kernels, target, joins, .. } = self;
+        if !joins {
+            return Ok((compiled.program, kernels));
+        }
+        let Joined { program, from, ended: _ } = join(&compiled.program)?;
+        let scheduled = program.steps.iter().zip(from).map(|(step, from)| match step.kernel.phases {
+            Some(_) => schedule(step.kernel.clone(), target),
+            None => Ok(kernels[from.start].clone()),
+        });
+        let kernels = scheduled.collect::<Result<_, Diagnostic>>()?;
+        Ok((program, kernels))
     }
 }

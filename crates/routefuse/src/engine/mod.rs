@@ -92,7 +92,7 @@ impl Engine {
     pub fn compile(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Arc<Plan>, Error> {
         let fingerprint = Fingerprint::of(graph, *target, options).after(self.kernels.tunings_changed());
         self.plan_of(fingerprint, || {
-            let (program, kernels) = self.lowered(graph, *target, options)?.into_parts();
+            let (program, kernels) = self.lowered(graph, *target, options)?.into_parts()?;
             let schedules = kernels.into_iter().map(|k| k.into_inner().schedule).collect();
             let (compiler, cache) = (Arc::clone(self.compiler()?), Arc::clone(&self.kernels));
             Ok(Plan::new(program, schedules, *target, compiler, cache)?)

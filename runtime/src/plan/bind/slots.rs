@@ -35,6 +35,8 @@ pub(crate) struct StepSlots {
     /// If all that it stores are guarded outputs: which, one bit an output. It has nothing to do when each is its input's
     /// view.
     pub(crate) guarded: Option<u64>,
+    /// It has something to do where there are no rows: it says so.
+    pub(crate) always: bool,
     /// One call has all rows: they are done in order.
     pub(crate) ordered: bool,
     /// Bytes of scratch memory that a call of its code takes: as its schedule says, once it has one.
@@ -72,8 +74,10 @@ impl StepSlots {
         // One bit an output, of as many as there are bits.
         let guarded = step.guarded_outputs(program).filter(|outputs| outputs.iter().all(|&o| o < 64));
         let guarded = guarded.map(|outputs| outputs.iter().fold(0u64, |bits, o| bits | 1 << o));
-        let rows = step.rows().map(|s| s.0);
-        Some(StepSlots { sources, rows, row_bytes, fixed_aligned, guarded, ordered: kernel.is_ordered(), scratch: 0 })
+        let always = kernel.phases.is_some();
+        let guarded = guarded.filter(|_| !always);
+        let (rows, ordered) = (step.rows().map(|s| s.0), kernel.is_ordered());
+        Some(StepSlots { sources, rows, row_bytes, fixed_aligned, guarded, always, ordered, scratch: 0 })
     }
 
     /// The program's symbols that are passed.

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod loops;
+mod phased;
 mod random;
 
 use crate::amd;

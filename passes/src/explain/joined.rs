@@ -1,0 +1,89 @@
+//! Kernels that are phases of one launch in a plan on a GPU.
+
+use crate::join::{Ended, Joined, join};
+use crate::schedule::schedule_of;
+use routefuse_ir::Diagnostics;
+use routefuse_ir::kernel::Kernel;
+use routefuse_ir::kernel::phases::{Phase, Reach};
+use routefuse_ir::kernel::schedule::Schedule;
+use routefuse_ir::program::Program;
+use routefuse_ir::target::{Target, TargetKind};
+use routefuse_ir::visible::visible;
+use serde::Serialize;
+use std::fmt;
+
+/// Kernels that are one launch, or two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JoinedReport {
+    /// Their names.
+    pub kernels: Vec<String>,
+    /// The name of the dim of the rows whose items are counted.
+    pub rows: String,
+    /// The most rows of one launch; more are two.
+    pub most_rows: u64,
+    /// In the order in which a block does them.
+    pub phases: Vec<PhaseReport>,
+    /// Why the next kernel is a launch of its own, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
+}
+
+/// One phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PhaseReport {
+    /// The name of the kernel.
+    pub kernel: String,
+    /// Who does it.
+    pub reach: String,
+}
+
+/// What of a program is joined.
+pub(super) fn joined(program: &Program) -> Result<Vec<JoinedReport>, Diagnostics> {
+    let Joined { program: joined, from, ended } = join(program)?;
+    // Which kernels are joined, and how many rows they take, is the same for every GPU.
+    let gpu = Target::all().find(|t| t.kind() != TargetKind::Host);
+    let groups = joined.steps.iter().zip(from).zip(ended).filter_map(|((step, from), ended)| {
+        let k: &Kernel = &step.kernel;
+        let Schedule::Phased { most_rows, .. } = schedule_of(k, gpu?) else { return None };
+        let phase = |p: &Phase| PhaseReport { kernel: p.kernel.name.clone(), reach: p.reach.name().to_owned() };
+        Some(JoinedReport {
+            kernels: program.steps[from].iter().map(|s| s.kernel.name.clone()).collect(),
+            rows: k.symbols[k.rows?.0 as usize].clone(),
+            most_rows,
+            phases: k.phases.as_ref()?.list.iter().map(phase).collect(),
+            ends: ended.filter(|why| *why != Ended::Last).map(|why| why.to_string()),
+        })
+    });
+    Ok(groups.collect())
+}
+
+impl fmt::Display for JoinedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let JoinedReport { kernels, rows, most_rows, phases: _, ends } = self;
+        let name = |n: Option<&String>| n.map(|n| visible(n).into_owned()).unwrap_or_default();
+        let (first, last) = (name(kernels.first()), name(kernels.last()));
+        let rows = visible(rows);
+        write!(f, "@{first} to @{last} are one launch up to {most_rows} rows of {rows}, and two above")?;
+        match ends {
+            Some(why) => write!(f, "; no more, because {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for PhaseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |reach: Reach| reach.name() == self.reach;
+        let who = match () {
+            () if named(Reach::Counted) => {
+                "every block counts all items (of two launches, the first one counts them in chunks)"
+            }
+            () if named(Reach::EveryBlock) => "every block does the one row in its own memory",
+            () if named(Reach::Ranked) => {
+                "the blocks divide the items, in order, and a warp ranks as many as it has lanes"
+            }
+            () => "the blocks divide the rows",
+        };
+        write!(f, "@{}: {who}", visible(&self.kernel))
+    }
+}
