@@ -102,13 +102,13 @@ impl KnownName {
     /// The name, if a text of C's is the same.
     ///
     /// # Safety
-    /// It is a text that ends in a zero byte, or null.
+    /// It is a text that ends in a zero byte.
     #[inline]
     pub(crate) unsafe fn if_same(&self, at: *const c_char) -> Option<&str> {
         let bytes = self.in_c.as_bytes_with_nul();
         // SAFETY: each byte is read after those before it were equal, so that none of them ended the text.
         let same = |(i, byte): (usize, &u8)| unsafe { at.add(i).cast::<u8>().read() } == *byte;
-        (!at.is_null() && bytes.iter().enumerate().all(same)).then_some(&*self.text)
+        bytes.iter().enumerate().all(same).then_some(&*self.text)
     }
 }
 

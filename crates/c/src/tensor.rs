@@ -92,11 +92,15 @@ unsafe fn push<'a>(
     likely: Option<&'a KnownName>,
 ) -> Result<(), Error> {
     boundary::reserved("argument", argument.reserved)?;
-    // SAFETY: the caller vouches for the name.
-    let name = match likely.and_then(|likely| unsafe { likely.if_same(argument.name) }) {
-        // SAFETY: as above.
-        None => unsafe { boundary::optional_text("argument.name", argument.name) }?,
-        same => same,
+    let name = if argument.name.is_null() {
+        None
+    } else {
+        // SAFETY: the caller vouches for the name.
+        match likely.and_then(|likely| unsafe { likely.if_same(argument.name) }) {
+            // SAFETY: as above.
+            None => Some(unsafe { boundary::text("argument.name", argument.name) }?),
+            same => same,
+        }
     };
     // SAFETY: the caller vouches for extents and strides.
     let Read { at, bytes, dtype, device, shape, strides } = unsafe { read(index, name, &argument.tensor) }?;
