@@ -224,6 +224,13 @@ def run(folder, machine, target, inputs, extents, dependent=False):
             if extents.setdefault(dim, extent) != extent if isinstance(dim, str) else dim != extent:
                 sys.exit(f"{argument['name']} has the shape {given.shape}, not {shape}")
 
+    for bound in manifest["bounds"]:
+        of = extents[bound["of"]] if bound["of"] else 0
+        terms = [(term["times"] * of + term["plus"]) // term["over"] for term in bound["terms"]]
+        least = bound["times"] * max(min(terms), 0)
+        if extents[bound["symbol"]] < least:
+            sys.exit(f"{bound['symbol']} is {extents[bound['symbol']]}, and has to be {least} at least")
+
     # Every tensor's address, shape and strides: arguments first, an output that lies in an input after it.
     tensors, results = {}, {}
     for argument in manifest["arguments"]:

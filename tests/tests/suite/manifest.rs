@@ -86,6 +86,15 @@ fn compare(
     what: &str,
 ) -> (usize, usize) {
     let symbol = |name: &str| extents[program.symbols.iter().position(|s| s == name).unwrap()];
+    let bounds = manifest["bounds"].as_array().unwrap();
+    assert_eq!(bounds.len(), program.bounds.len(), "{what}");
+    for (said, bound) in bounds.iter().zip(&program.bounds) {
+        let number = |value: &Value| i128::from(value.as_i64().unwrap());
+        let of = i128::from(said["of"].as_str().map_or(0, symbol));
+        let term = |t: &Value| (number(&t["times"]) * of + number(&t["plus"])).div_euclid(number(&t["over"]));
+        let least = said["terms"].as_array().unwrap().iter().map(term).min().unwrap().max(0) * number(&said["times"]);
+        assert_eq!(least, i128::from(bound.least_at(extents)), "{what}");
+    }
     let target = &manifest["targets"][0];
     let mut compared = 0;
     let of_manifest = target["kernels"].as_array().unwrap();

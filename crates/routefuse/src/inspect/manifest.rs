@@ -11,7 +11,7 @@ use routefuse_ir::kernel::abi::{DYNAMIC_SHARED_BYTES, NARROW_ELEMENTS};
 use routefuse_ir::kernel::schedule::{MOST_BLOCKS, Scheduled, Variant, most_threads};
 use routefuse_ir::program::{Buffer, Port, Program, Source, Step, WORKSPACE_ALIGN};
 use routefuse_ir::target::TargetKind;
-use routefuse_ir::{Alias, Code, Diagnostic, Dim, Layout, SymbolId, TensorType};
+use routefuse_ir::{Alias, BoundTerm, Code, Diagnostic, Dim, DimBound, Layout, SymbolId, TensorType};
 use routefuse_runtime::{Compiler, Key};
 use serde_json::{Map, Value, json};
 
@@ -42,10 +42,25 @@ pub(crate) fn manifest(targets: &[TargetFiles<'_>], compiler: &dyn Compiler) -> 
         "graph": program.name,
         "compiler": compiler.version(),
         "symbols": program.symbols,
+        "bounds": bounds(program),
         "arguments": arguments(program),
         "targets": of_targets,
     });
     Ok(format!("{manifest:#}"))
+}
+
+/// The least extents of dims of capacity: `times` × the least of ⌊(`times` × T + `plus`) / `over`⌋, but at least 0.
+fn bounds(program: &Program) -> Vec<Value> {
+    let name = |s: SymbolId| &program.symbols[s.0 as usize];
+    let bound = |bound: &DimBound| {
+        let terms = bound.terms().iter().map(|term| {
+            let BoundTerm { over, times, plus } = *term;
+            json!({ "times": times, "plus": plus, "over": over })
+        });
+        let terms: Vec<Value> = terms.collect();
+        json!({ "symbol": name(bound.symbol()), "of": bound.of().map(name), "times": bound.times(), "terms": terms })
+    };
+    program.bounds.iter().map(bound).collect()
 }
 
 /// Inputs, outputs, and the error word: what a launch is given.
