@@ -6,6 +6,7 @@
 
 mod least;
 mod phases;
+mod row_op;
 #[cfg(test)]
 mod tests;
 
@@ -13,10 +14,10 @@ use super::form::{read_schedule, schedule};
 use super::reader::{Malformed, Reader, Writer};
 use routefuse_ir::kernel::schedule::Schedule;
 use routefuse_ir::kernel::{
-    Bounds, ColumnMap, Kernel, Param, ParamId, Role, RowOp, RowValue, Space, Store, Term, Value, ValueId, ValueKind,
+    Bounds, ColumnMap, Kernel, Param, ParamId, Role, RowValue, Space, Store, Term, Value, ValueId, ValueKind,
 };
 use routefuse_ir::op::attribute::AttributeValue;
-use routefuse_ir::op::{Candidates, Op, OutOfRange, ReduceOp, ScalarOp, TopKOrder};
+use routefuse_ir::op::{Op, OutOfRange, ScalarOp};
 use routefuse_ir::program::{Buffer, Intermediate, Port, Program, Step};
 use routefuse_ir::{Alias, DType, Dim, DimBound, Layout, Literal, SymbolId, TensorType};
 
@@ -466,7 +467,7 @@ fn value_kind(w: &mut Writer, kind: &ValueKind) -> Option<()> {
             w.u8(9);
             w.u32(value.0);
             w.u64(*width);
-            row_op(w, *op);
+            row_op::write(w, *op);
         }
     }
     Some(())
@@ -495,53 +496,10 @@ fn read_value_kind(r: &mut Reader<'_>) -> Result<ValueKind, Malformed> {
         },
         9 => {
             let (value, width) = (ValueId(r.u32("row values")?), r.u64("row values")?);
-            ValueKind::RowValue(RowValue { op: read_row_op(r)?, value, width })
+            ValueKind::RowValue(RowValue { op: row_op::read(r)?, value, width })
         }
         10 => ValueKind::Extent(SymbolId(r.u32("values")?)),
         other => return Err(Malformed::Unknown { what: "values", value: other.into() }),
-    })
-}
-
-fn row_op(w: &mut Writer, op: RowOp) {
-    match op {
-        RowOp::Reduce(op) => {
-            w.u8(0);
-            w.text(op.mnemonic());
-        }
-        RowOp::CumSum => w.u8(1),
-        RowOp::TopK { k, candidates, order } => {
-            w.u8(2);
-            w.u64(k);
-            w.text(candidates.name());
-            w.text(order.name());
-        }
-        RowOp::TopKMask { k, candidates } => {
-            w.u8(3);
-            w.u64(k);
-            w.text(candidates.name());
-        }
-        RowOp::Rank { bins } => {
-            w.u8(4);
-            w.u64(bins);
-        }
-    }
-}
-
-fn read_row_op(r: &mut Reader<'_>) -> Result<RowOp, Malformed> {
-    fn find<T: Copy>(all: &[(T, &str)], name: &str) -> Option<T> {
-        all.iter().find(|entry| entry.1 == name).map(|entry| entry.0)
-    }
-    let candidates = |r: &mut Reader<'_>| named(r, "row values", |name| find(Candidates::ALL, name));
-    Ok(match r.u8("row values")? {
-        0 => RowOp::Reduce(named(r, "row values", |name| find(&ReduceOp::ALL, name))?),
-        1 => RowOp::CumSum,
-        2 => {
-            let (k, candidates) = (r.u64("row values")?, candidates(r)?);
-            RowOp::TopK { k, candidates, order: named(r, "row values", |name| find(TopKOrder::ALL, name))? }
-        }
-        3 => RowOp::TopKMask { k: r.u64("row values")?, candidates: candidates(r)? },
-        4 => RowOp::Rank { bins: r.u64("row values")? },
-        other => return Err(Malformed::Unknown { what: "row values", value: other.into() }),
     })
 }
 
