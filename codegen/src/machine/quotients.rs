@@ -14,6 +14,15 @@ const LEAST_DIVISOR: u32 = (127 - 20) << 23;
 /// How many powers of two the divisors of short quotients span.
 const DIVISORS: u32 = 40 << 23;
 
+/// What a lesser numerator is multiplied by, 2⁹⁶: the least float becomes 2⁻⁵³.
+const SCALE: f32 = f32::from_bits((127 + 96) << 23);
+
+/// 2⁻⁹⁶.
+const SCALE_BACK: f32 = f32::from_bits((127 - 96) << 23);
+
+/// Half of the least float, scaled: 2⁻⁵⁴.
+const HALF_OF_LEAST: f32 = f32::from_bits((127 - 54) << 23);
+
 /// The bits of 1/2 + 2⁻²⁴, the least reciprocal that is used of what [`Divisor::logistic`] is about. The one step of Newton's
 /// ends at a tie for the divisor 2 − 2⁻²³, and gives 1/2 where this is the nearest: the quotient of 1 would be 1/2 as well. For
 /// the divisor 2, whose reciprocal is less, the last step of a quotient makes up for it.
@@ -53,13 +62,37 @@ impl<'m> Divisor<'m> {
         let rest = b.fma(self.minus, quotient, x);
         b.fma(self.reciprocal, rest, quotient)
     }
+
+    /// The same for numerators down to the least float: those below [`LEAST`] are scaled, and their quotients scaled back.
+    ///
+    /// A quotient that is subnormal is so rounded twice. Twice is as good as once but where the first result lies in the middle
+    /// between two floats and was rounded itself: the sign of what it is wrong by then tells on which side the quotient lies. Both
+    /// what the first result and what the second one is wrong by are exact.
+    fn scaled_quotient(&self, b: &Builder<'m>, x: Val<'m>) -> Val<'m> {
+        let (float, zero) = (|value| b.const_f32(value, 1), b.const_f32(0.0, 1));
+        let small = b.cmpf(FloatPredicate::Olt, x, b.const_f32_bits(LEAST, 1));
+        let scaled = b.select(small, b.mulf(x, float(SCALE)), x);
+        let first = self.short_quotient(b, scaled);
+        let rest = b.fma(self.minus, first, scaled);
+        let second = b.mulf(first, float(SCALE_BACK));
+        let lost = b.fma(second, float(-SCALE), first);
+        let middle = |half: f32, side: FloatPredicate| {
+            let here = b.andi(b.cmpf(FloatPredicate::Oeq, lost, float(half)), b.cmpf(side, rest, zero));
+            b.extui(here, b.int(32))
+        };
+        let (up, down) = (middle(HALF_OF_LEAST, FloatPredicate::Ogt), middle(-HALF_OF_LEAST, FloatPredicate::Olt));
+        let bits = b.subi(b.addi(b.bitcast(second, b.int(32)), up), down);
+        let settled = b.bitcast(bits, b.f32());
+        b.select(small, settled, first)
+    }
 }
 
 /// `x / y` for the lanes of a vector and one scalar divisor, for a machine whose own division looks for operands far from 1
 /// each time and whose answer is a branch, so that one quotient waits for the one before. `rough` approximates 1 / y as
 /// [`Divisor::new`] wants it. One look at all operands decides here: all numerators are +0 or 2⁻¹⁰⁰ to 2⁶⁰ and the divisor is
-/// 2⁻²⁰ to 2²⁰, or the divisor is a NaN, whose quotients are NaNs in any way; else the machine's own division takes one after the
-/// other.
+/// 2⁻²⁰ to 2²⁰, or the divisor is a NaN, whose quotients are NaNs in any way. Where only some numerators are less than that, as in
+/// a softmax of logits that are far apart, quotients [are scaled](Divisor::scaled_quotient). Else the machine's own division
+/// takes one after the other.
 ///
 /// Of such operands the short quotient is the one that is rounded once. Powers of two change nothing but exponents on the way
 /// as long as all that is rounded is normal: the reciprocal is 2⁻²⁰ to 2²⁰, the quotient 2⁻¹²⁰ to 2⁸⁰, and the rest, a multiple
@@ -75,16 +108,19 @@ pub(super) fn quotients<'m>(b: &Builder<'m>, x: Val<'m>, y: Val<'m>, rough: Val<
     let least = bits.iter().map(|x| b.subi(*x, word(1))).reduce(|x, y| b.minui(x, y));
     let largest = bits.iter().copied().reduce(|x, y| b.maxui(x, y));
     let (least, largest) = least.zip(largest).expect("a vector has lanes");
-    let near = [
-        b.cmpi(IntPredicate::Uge, least, word(LEAST - 1)),
+    let bounded = b.andi(
         b.cmpi(IntPredicate::Ule, largest, word(LARGEST)),
         b.cmpi(IntPredicate::Ult, b.subi(b.bitcast(y, i32), word(LEAST_DIVISOR)), word(DIVISORS)),
-    ];
-    let near = b.andi(b.andi(near[0], near[1]), near[2]);
+    );
+    let near = b.andi(bounded, b.cmpi(IntPredicate::Uge, least, word(LEAST - 1)));
     let near = b.ori(near, b.cmpf(FloatPredicate::Uno, y, y));
     let short = |b: &Builder<'m>| {
         let divisor = Divisor::new(b, y, rough);
         numerators.iter().map(|x| divisor.short_quotient(b, *x)).collect()
+    };
+    let scaled = |b: &Builder<'m>| {
+        let divisor = Divisor::new(b, y, rough);
+        numerators.iter().map(|x| divisor.scaled_quotient(b, *x)).collect()
     };
     // In a loop through which the numerators go round: the code of one division, not of all.
     let long = |b: &Builder<'m>| {
@@ -94,12 +130,13 @@ pub(super) fn quotients<'m>(b: &Builder<'m>, x: Val<'m>, y: Val<'m>, rough: Val<
             now[1..].iter().copied().chain([quotient]).collect()
         })
     };
-    b.gather_lanes(&b.if_then_else(near, &vec![b.f32(); lanes as usize], short, long))
+    let types = vec![b.f32(); lanes as usize];
+    b.gather_lanes(&b.if_then_else(near, &types, short, |b| b.if_then_else(bounded, &types, scaled, long)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::LEAST_LOGISTIC_RECIPROCAL;
+    use super::{HALF_OF_LEAST, LARGEST, LEAST, LEAST_DIVISOR, LEAST_LOGISTIC_RECIPROCAL, SCALE, SCALE_BACK};
 
     /// [`super::Divisor::new`].
     fn reciprocal(y: f32, rough: f32) -> f32 {
@@ -111,6 +148,53 @@ mod tests {
     fn short_quotient(x: f32, y: f32, reciprocal: f32) -> f32 {
         let quotient = x * reciprocal;
         reciprocal.mul_add((-y).mul_add(quotient, x), quotient)
+    }
+
+    /// [`super::Divisor::scaled_quotient`].
+    fn scaled_quotient(x: f32, y: f32, reciprocal: f32) -> f32 {
+        let small = x < f32::from_bits(LEAST);
+        let scaled = if small { x * SCALE } else { x };
+        let first = short_quotient(scaled, y, reciprocal);
+        let rest = (-y).mul_add(first, scaled);
+        let second = first * SCALE_BACK;
+        let lost = second.mul_add(-SCALE, first);
+        let up = u32::from(lost == HALF_OF_LEAST && rest > 0.0);
+        let down = u32::from(lost == -HALF_OF_LEAST && rest < 0.0);
+        if small { f32::from_bits(second.to_bits() + up - down) } else { first }
+    }
+
+    /// Of numerators next to every quotient in the middle between two floats, of all exponents, and of any bits.
+    #[test]
+    fn scaled_quotients_are_rounded_once() {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u32
+        };
+        let mut middles = [0, 0];
+        for _ in 0..100_000 {
+            let y = f32::from_bits(LEAST_DIVISOR + random() % (40 << 23));
+            let middle = f64::from(random() >> (8 + random() % 24)) * 2.0_f64.powi(-149) + 2.0_f64.powi(-150);
+            let near = (middle * f64::from(y)) as f32;
+            let beside = f32::from_bits(near.to_bits().saturating_add(random() % 3).saturating_sub(1));
+            for x in [near, beside, f32::from_bits(random() % LEAST), f32::from_bits(random() % (LARGEST + 1)), 0.0] {
+                if x > f32::from_bits(LARGEST) {
+                    continue;
+                }
+                let nearest = (1.0 / y).to_bits();
+                for rough in [nearest - 1, nearest, nearest + 1] {
+                    let reciprocal = reciprocal(y, f32::from_bits(rough));
+                    let (quotient, exact) = (scaled_quotient(x, y, reciprocal), x / y);
+                    assert_eq!(quotient.to_bits(), exact.to_bits(), "{x:e} / {y:e} by {reciprocal:e}");
+                    // Without the look at the rest some of them are not.
+                    let twice = short_quotient(x * SCALE, y, reciprocal) * SCALE_BACK;
+                    middles[usize::from(twice < exact)] += usize::from(x < f32::from_bits(LEAST) && twice != exact);
+                }
+            }
+        }
+        assert!(middles.iter().all(|n| *n > 100), "no numerator shows what the rest is for: {middles:?}");
     }
 
     /// The reciprocals of [`super::Divisor::logistic`] of every approximation that it may be given.
