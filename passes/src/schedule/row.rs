@@ -11,7 +11,7 @@ use routefuse_ir::kernel::schedule::code_size::{CodeSize, stores_by_domain};
 use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, columns_of_a_lane, kept_bytes};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
-use routefuse_ir::op::{ReduceOp, TopKOrder};
+use routefuse_ir::op::{BinaryOp, ReduceOp, ScalarOp, TopKOrder};
 use routefuse_ir::target::{Target, TargetKind};
 
 /// Columns of the widest row that a lane keeps where rows are few: little work each, more shuffles.
@@ -49,6 +49,10 @@ const SORTED_WARPS: u64 = 512;
 
 /// Beyond so many rows a warp for each is slow, whatever else there is.
 const MOST_FEW_ROWS: u64 = 8192;
+
+/// The most rows of a warp that has all columns of a softmax divided and then chooses by sorted lists. On an H100 65,536 rows of
+/// 768 columns took 149 µs by two rows a warp, and 230 by one in rounds. More rows a warp were slower where quotients are small.
+const DIVIDED_ROWS: u64 = 2;
 
 /// The most choices of columns that are made by sorted lists in one kernel, which are more code than rounds.
 const MOST_SORTED: usize = 2;
@@ -230,8 +234,8 @@ fn has_topk(kernel: &Kernel) -> bool {
 /// The shape of several rows a warp in which columns are chosen by sorted lists, for a kernel that chooses columns, if it pays:
 /// where a warp has several rows at least, as many of its blocks fit a multiprocessor as are needed to keep it busy, every
 /// selection of the kernel can be done so, and no sum is made of the widest values, unless it is of a softmax that is chosen
-/// from once, by its logits: else a softmax is bound by its powers and quotients, which a warp a row hides better. Groups are
-/// lanes, each with the columns of one, if there are several.
+/// from once, by its logits, or with something added by at most [`DIVIDED_ROWS`] rows a warp: else a softmax is bound by its
+/// powers and quotients, which a warp a row hides better. Groups are lanes, each with the columns of one, if there are several.
 fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
     let rows = || kernel.values.iter().filter_map(|v| v.kind.row_value());
     let segments = rows().map(|row| segments_of(kernel, row)).max()?;
@@ -244,7 +248,9 @@ fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
     let lanes = widest(kernel).div_ceil(most).max(segments).next_power_of_two();
     let sums = rows().any(|row| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == widest(kernel));
     let selections = rows().filter(|row| matches!(row.op, RowOp::TopK { .. })).count();
-    let sums = sums && !(selections == 1 && chooses_by_halves(kernel, true));
+    let few_divide =
+        !in_registers && u64::from(target.info().warp) <= DIVIDED_ROWS * lanes && !chooses_quotients(kernel);
+    let sums = sums && !(selections == 1 && (few_divide || chooses_by_halves(kernel, true)));
     if !(1..=MOST_SORTED).contains(&selections) || sums || lanes > u64::from(target.info().warp / 2) {
         return None;
     }
@@ -268,6 +274,14 @@ fn chooses_by_halves(kernel: &Kernel, by_softmax: bool) -> bool {
     chosen
         .filter(|row| matches!(row.op, RowOp::TopK { .. }))
         .all(|row| ordered(kernel, row.value, row.width).is_some_and(|by| by.softmax.is_some() || !by_softmax))
+}
+
+/// Whether columns are chosen by quotients as they are.
+fn chooses_quotients(kernel: &Kernel) -> bool {
+    let chosen = kernel.values.iter().filter_map(|v| v.kind.row_value());
+    chosen
+        .filter(|row| matches!(row.op, RowOp::TopK { .. }))
+        .any(|row| matches!(kernel.value(row.value).kind, ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Div), _)))
 }
 
 /// Segments of a row value's operand.

@@ -42,7 +42,12 @@ pub(super) struct Wanted<'m> {
     pub mask: Option<Val<'m>>,
     /// The keys are of floats: none is the largest word.
     pub of_floats: bool,
+    /// Each of the values hangs on all of its row, by a sum.
+    pub of_whole_rows: bool,
 }
+
+/// Keys of a lane that are looked at before quick keys are tried.
+const LOOKED_AT: usize = 2;
 
 impl<'m> RowGpu<'_, 'm> {
     /// Puts the columns of one turn's k best into the row's cells, −1 where candidates run out.
@@ -66,10 +71,18 @@ impl<'m> RowGpu<'_, 'm> {
             let list = sorted.map_or_else(|| self.best_of_lane(keys, wanted.k), <[Val<'m>]>::to_vec);
             return once(giving, keys, list, None).0;
         };
+        let looked_at = spread.columns[spread.turn(turn)].iter().take(LOOKED_AT);
+        let looks = wanted.of_whole_rows && looked_at.map(|column| column.valid).all(|valid| valid.is_none());
+        let quick = match doubt {
+            Doubt::NegInf if looks && !in_registers && sorted.is_none() => {
+                self.quick_keys_have_hope(&giving, doubt, keys, wanted, (spread, turn))
+            }
+            _ => b.const_bool(true),
+        };
         let giving = Cell::new(Some(giving));
         // Keys in registers go through the loop as well.
         let carried = if in_registers { keys } else { &[] };
-        let first = [&[b.const_bool(true)], sorted.unwrap_or(&[]), carried].concat();
+        let first = [&[quick], sorted.unwrap_or(&[]), carried].concat();
         b.repeat_while(
             &first,
             |_, state| {
@@ -109,6 +122,28 @@ impl<'m> RowGpu<'_, 'm> {
             },
         );
         giving.take().expect("the cells were written")
+    }
+
+    /// Whether quick keys are worth a try: no lane's first keys are all no more than −∞'s. Of values that each hang on all
+    /// of their row, all are NaNs where one is, and then the rank keys are written in their place at once.
+    fn quick_keys_have_hope(
+        &self,
+        giving: &Giving<'_, '_, 'm>,
+        doubt: Doubt<'m>,
+        keys: &[Val<'m>],
+        wanted: Wanted<'m>,
+        (spread, turn): (&Spread<'m>, u32),
+    ) -> Val<'m> {
+        let b = self.b;
+        let none = keys.iter().take(LOOKED_AT).map(|key| self.quick_keys_are_doubtful(doubt, &[*key]));
+        let hopeless = self.team.any(none.reduce(|x, y| b.andi(x, y)).expect("a lane has a key"));
+        b.if_then(hopeless, |_| {
+            self.pull.scopes.scoped(|| {
+                let keys = self.rank_keys_of(doubt, keys, (spread, turn), wanted.candidates);
+                giving.give_keys(&keys);
+            });
+        });
+        b.not(hopeless)
     }
 
     /// As [`Self::give_sorted`], by the lane's keys, which it has written if they are not in registers, and its best of them. Also

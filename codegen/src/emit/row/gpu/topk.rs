@@ -17,9 +17,10 @@ use crate::emit::row::Selection;
 use crate::machine::Scalars;
 use crate::machine::team::{Giving, Taking};
 use crate::mlir::builder::{IntPredicate, Val};
+use routefuse_ir::kernel::analysis::reached_from;
 use routefuse_ir::kernel::schedule::code_size::UNROLLED;
 use routefuse_ir::kernel::{Kernel, RowOp, ValueId};
-use routefuse_ir::op::{Candidates, TopKOrder};
+use routefuse_ir::op::{Candidates, ReduceOp, TopKOrder};
 
 /// Segments of so many columns at most, one a lane, rank a column by asking all others.
 const ASKED: u64 = 16;
@@ -97,7 +98,8 @@ impl<'m> RowGpu<'_, 'm> {
                 let known = self.lists.get(&((of, Candidates::All, index.key()), k));
                 let known = known.filter(|_| of_all && spread.turns == 1);
                 let of_floats = self.pull.kernel.value(value).dtype.is_float();
-                let wanted = Wanted { k, candidates, may_run_out, by_column, mask, of_floats };
+                let of_whole_rows = hangs_on_a_sum(self.pull.kernel, of, spread.width);
+                let wanted = Wanted { k, candidates, may_run_out, by_column, mask, of_floats, of_whole_rows };
                 giving = self.give_sorted(giving, (keys, known.as_deref()), doubt, wanted, (spread, turn));
             } else {
                 self.give_best(&giving, (keys, mask), (k, may_run_out), spread, turn);
@@ -144,7 +146,8 @@ impl<'m> RowGpu<'_, 'm> {
         let mut giving = self.team.giving();
         if self.sorts(spread, k) {
             let of_floats = self.pull.kernel.value(value).dtype.is_float();
-            let wanted = Wanted { k, candidates, may_run_out, by_column: false, mask: None, of_floats };
+            let wanted =
+                Wanted { k, candidates, may_run_out, by_column: false, mask: None, of_floats, of_whole_rows: false };
             giving = self.give_sorted(giving, (&keys, None), None, wanted, (spread, 0));
         } else {
             self.rounds_seldom(&keys, k, spread, |round, found| self.give_found(&giving, found, round, may_run_out));
@@ -357,7 +360,8 @@ impl<'m> RowGpu<'_, 'm> {
                     self.may_run_out(value, candidates) || own.len() as u64 * u64::from(spread.span) > spread.width;
                 let best = self.best_keys(&self.best_of_lane(own, k), None, k, spread);
                 let of_floats = false;
-                let wanted = Wanted { k, candidates, may_run_out, by_column: true, mask: None, of_floats };
+                let wanted =
+                    Wanted { k, candidates, may_run_out, by_column: true, mask: None, of_floats, of_whole_rows: false };
                 let (marks, _) = self.marks(own, &best, None, wanted, spread);
                 mask.extend((0..own.len() as u32).map(|i| self.is_marked(marks, i)));
             } else {
@@ -443,6 +447,14 @@ impl<'m> RowGpu<'_, 'm> {
         });
         Lanes { trap, ..Lanes::exact(chosen, 1) }
     }
+}
+
+/// Whether each column of a value hangs on a sum of its segment of `width` columns, so that one NaN makes NaNs of all.
+fn hangs_on_a_sum(kernel: &Kernel, id: ValueId, width: u64) -> bool {
+    let reached = reached_from(&kernel.values, [id]);
+    kernel.values().filter(|(id, _)| reached[id.0 as usize]).any(|(_, value)| {
+        value.kind.row_value().is_some_and(|row| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == width)
+    })
 }
 
 /// How many columns the widest value has for which something of several chosen columns at once is asked; 0 if there is none.
