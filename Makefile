@@ -122,6 +122,7 @@ lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny,
 	@# Nor are the adapters for candle and burn.
 	cargo fmt --manifest-path crates/candle/Cargo.toml --all --check
 	cargo clippy $(LOCKED) --manifest-path crates/candle/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --workspace --all-targets -- -D warnings
+	scripts/candle-cuda clippy $(LOCKED) --lib --examples -- -D warnings
 	@# Every combination of features that a user has a reason for.
 	for features in "" signatures cuda hip graphs graphs,signatures,cuda,hip remote remote,cuda,hip,graphs compiler; do \
 		echo "features: $$features"; \
@@ -136,6 +137,10 @@ lint: setup ## Check formatting, clippy, the documentation and, with cargo-deny,
 		cargo clippy $(LOCKED) -p routefuse-python --no-default-features --features "$$features" -- -D warnings; \
 	done
 	cargo clippy $(LOCKED) -p routefuse-c --no-default-features --all-targets -- -D warnings
+	@# What runs code, on the other architecture of hosts. Its standard library may not be there: `rustup target add` brings it.
+	@if [ -d "$$(rustc --print target-libdir --target aarch64-unknown-linux-gnu)" ] && command -v aarch64-linux-gnu-gcc >/dev/null; then set -x; \
+		cargo clippy $(LOCKED) --target aarch64-unknown-linux-gnu -p routefuse --no-default-features --features cuda,hip,graphs,signatures,remote --lib -- -D warnings; \
+	else echo "lint: no standard library or no gcc for aarch64-unknown-linux-gnu, so the loader is not checked for it"; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --manifest-path crates/candle/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --workspace --no-deps --lib
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) -p routefuse --no-deps --no-default-features --features cuda,hip,remote,svg
