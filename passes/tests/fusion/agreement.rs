@@ -2,8 +2,9 @@
 
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
+use routefuse_generate::graph::within_bounds;
 use routefuse_ir::interp;
-use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Store, ValueKind};
+use routefuse_ir::kernel::{Bounds, Kernel, Param, ParamId, Role, Store, ValueKind};
 use routefuse_ir::program::{Buffer, Program};
 use routefuse_ir::{Dim, Graph, Layout, Tensor, TensorType, Verified};
 use routefuse_passes::canonicalise::{as_written, canonicalise};
@@ -13,10 +14,10 @@ use routefuse_passes::range::Ranges;
 /// Asserts that all forms of the graph give the same bits; returns the fused canonical form.
 pub fn agree(g: &Verified<Graph>, extents: &[(&str, u64)], seed: u64) -> Fusion {
     let extent = |name: &String| extents.iter().find(|e| e.0 == name).map_or(3, |e| e.1);
-    let all: Vec<u64> = g.symbols.iter().map(extent).collect();
+    let mut all: Vec<u64> = g.symbols.iter().map(extent).collect();
+    within_bounds(g, &mut all);
     let inputs = inputs(g, &all, Rule::Rows, seed);
-    let used: Vec<(&str, u64)> =
-        extents.iter().copied().filter(|(name, _)| g.symbols.iter().any(|s| s == name)).collect();
+    let used: Vec<(&str, u64)> = g.symbols.iter().map(String::as_str).zip(all.iter().copied()).collect();
     let expected = interp::run(g, &inputs, &used).unwrap_or_else(|d| panic!("{d}"));
     let (canonical, _) = canonicalise(g.clone()).unwrap_or_else(|d| panic!("{d}"));
     let ranges = Ranges::of(&canonical);
@@ -151,6 +152,14 @@ impl<'s> RowValues<'s> {
             second.values[id.0 as usize].kind = ValueKind::Load(end);
             let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(symbols)).collect();
             values.push(Tensor::zeros(value.dtype, &shape));
+        }
+        // What proved an index may have been a row value that is loaded now.
+        for value in &mut second.values {
+            if let ValueKind::Gather { bounds, .. } | ValueKind::GatherRow { bounds, .. } = &mut value.kind
+                && *bounds == Bounds::Proved
+            {
+                *bounds = Bounds::Checked(bounds.policy());
+            }
         }
         let verified = |k: Kernel| k.verify().unwrap_or_else(|d| panic!("{d}"));
         let (first, second) = (verified(first), verified(second));
