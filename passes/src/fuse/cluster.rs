@@ -5,6 +5,7 @@
 //! stays without a cycle, that is, while no path between them leaves the merged node (the kernel is *convex*).
 
 use super::cut::Reason;
+use super::items::Items;
 use crate::alias::{self, Access};
 use petgraph::Direction;
 use petgraph::algo::{DfsSpace, has_path_connecting, tarjan_scc};
@@ -21,6 +22,8 @@ pub(super) struct Unit {
     pub(super) rows: Option<SymbolId>,
     /// Units of different groups share no kernel: it would be too large.
     pub(super) group: u32,
+    /// What it does with items that are both counted and ranked.
+    pub(super) items: Items,
     /// Positions of the units whose stores it loads.
     pub(super) loads: Vec<usize>,
     /// What it does to inputs that outputs overwrite.
@@ -42,6 +45,8 @@ pub(super) enum Obstacle {
     Rows,
     /// They are of different groups.
     Size,
+    /// This unit counts or ranks what is both counted and ranked.
+    Items(usize),
     /// The second loads what this unit stores.
     Memory(usize),
     /// This input is overwritten by one of them and read by the other.
@@ -144,6 +149,12 @@ fn fits(units: &[Unit], members: &[usize]) -> Option<Obstacle> {
     if members.iter().any(|m| units[*m].group != group) {
         return Some(Obstacle::Size);
     }
+    let of_items = members.iter().find(|m| units[**m].items != Items::Others);
+    if let Some(first) = of_items.filter(|_| members.len() > 1)
+        && members.iter().any(|m| units[*m].items != Items::Ranks)
+    {
+        return Some(Obstacle::Items(*first));
+    }
     for m in members {
         if let Some(stored) = units[*m].loads.iter().find(|l| members.contains(l)) {
             return Some(Obstacle::Memory(*stored));
@@ -214,6 +225,7 @@ impl Obstacle {
                 Reason::Rows { first, second }
             }
             Obstacle::Size => Reason::Size { most: MOST_INSTRUCTIONS },
+            Obstacle::Items(unit) => Reason::Items { value: stored(unit) },
             Obstacle::Memory(unit) => Reason::Memory { value: stored(unit) },
             Obstacle::Overwrite(input) => {
                 let (input, output) = overwritten(input);

@@ -52,6 +52,11 @@ pub enum Reason {
         /// [`MOST_INSTRUCTIONS`](routefuse_ir::kernel::schedule::code_size::MOST_INSTRUCTIONS).
         most: u64,
     },
+    /// Items are counted and ranked. Kernels that do this alone can be phases of one launch on a GPU ([`join`](crate::join)).
+    Items {
+        /// The counts, or what is made of the ranks.
+        value: String,
+    },
     /// An output overwrites an input that is still read, so it is stored elsewhere first and copied at the end.
     Staged {
         /// The output.
@@ -124,6 +129,12 @@ impl fmt::Display for Reason {
             ),
             Reason::Size { most } => {
                 write!(f, "one kernel of both would have more than about {most} instructions")
+            }
+            Reason::Items { value } => {
+                write!(
+                    f,
+                    "%{value} is of items that are counted and ranked: by themselves both can be phases of one launch"
+                )
             }
             Reason::Staged { output, input } => write!(
                 f,

@@ -13,6 +13,7 @@
 
 mod cluster;
 mod cut;
+mod items;
 mod materialise;
 mod relieve;
 mod size;
@@ -29,6 +30,7 @@ use crate::lower::job::{Job, Lowered};
 use crate::lower::lower;
 use crate::lower::rowwise::Rowwise;
 use cluster::{Clusters, Unit};
+use items::Items;
 use routefuse_ir::cancel::Cancel;
 use routefuse_ir::graph::{Alias, Graph, Node, NodeId};
 use routefuse_ir::kernel::ValueId;
@@ -280,6 +282,7 @@ impl<'g> Plan<'g> {
             stored_by[item.node.index()] = Some(i);
         }
         let aliases = overwritten.iter().any(Option::is_some);
+        let both = if self.merge { items::counted_and_ranked(rowwise) } else { vec![] };
         let mut units = Vec::with_capacity(items.len());
         for (position, item) in items.iter().enumerate() {
             let (rows, cols) = if item.copies.is_none() && !item.begins {
@@ -294,7 +297,8 @@ impl<'g> Plan<'g> {
             let writes: Vec<usize> = item.stores.iter().filter_map(written).collect();
             if let Some((_, from)) = item.copies {
                 let access = Access { cols, reads: vec![], writes };
-                units.push(Unit { rows, group: self.group[item.node.index()], loads: vec![from], access });
+                let group = self.group[item.node.index()];
+                units.push(Unit { rows, group, items: Items::Others, loads: vec![from], access });
                 continue;
             }
             // The item's own value is computed, wherever it will lie.
@@ -319,7 +323,8 @@ impl<'g> Plan<'g> {
             } else {
                 Access::default()
             };
-            units.push(Unit { rows, group: self.group[item.node.index()], loads, access });
+            let role = if item.begins { Items::Others } else { items::role(rowwise, item.node, &cone, &both) };
+            units.push(Unit { rows, group: self.group[item.node.index()], items: role, loads, access });
             if own.is_some() {
                 memory[item.node.index()] = own;
             }

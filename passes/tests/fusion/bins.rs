@@ -36,7 +36,7 @@ fn counts_and_places_go_on_from_what_lies_there() {
     );
 }
 
-/// What a router chooses is counted by the kernel that chooses, and ranked from memory.
+/// What a router chooses is counted and ranked from memory, by a kernel each, which can be phases of one launch.
 #[test]
 fn a_choice_is_kept_for_who_ranks_it() {
     let fusion = fused(
@@ -50,8 +50,24 @@ fn a_choice_is_kept_for_who_ranks_it() {
     );
     let kept = |r: &Reason| matches!(r, Reason::EarlierRows { value, user } if value == "ids" && user == "rank");
     assert!(fusion.cuts.iter().any(|c| kept(&c.reason)), "{:?}", reasons(&fusion));
-    assert_eq!(fusion.program.steps.len(), 3);
+    let counted = |r: &Reason| matches!(r, Reason::Items { value } if value == "counts");
+    assert!(fusion.cuts.iter().any(|c| counted(&c.reason)), "{:?}", reasons(&fusion));
+    assert_eq!(fusion.program.steps.len(), 4);
     assert_eq!(fusion.program.steps.iter().filter(|s| s.kernel.is_ordered()).count(), 1);
+}
+
+/// A router's launch counts what it chooses, as long as nobody ranks it.
+#[test]
+fn a_choice_that_nobody_ranks_is_counted_where_it_is_made() {
+    let fusion = fused(
+        "  input %logits : f32[T, 16]
+  %ids = topk %logits {k = 4}
+  %counts = bin_count %ids {bins = 16}
+  output counts = %counts
+  output ids = %ids
+",
+    );
+    assert_eq!(fusion.program.steps.len(), 2);
 }
 
 /// A kernel that ranks reads the ids of earlier rows, which nobody may have overwritten.
