@@ -51,7 +51,7 @@ const SORTED_WARPS: u64 = 512;
 const MOST_FEW_ROWS: u64 = 8192;
 
 /// The most rows of a warp that has all columns of a softmax divided and then chooses by sorted lists. On an H100 65,536 rows of
-/// 768 columns took 149 µs by two rows a warp, and 230 by one in rounds. More rows a warp were slower where quotients are small.
+/// 768 columns took 162 µs by two rows a warp, and 243 by one in rounds. More rows a warp were slower where quotients are small.
 const DIVIDED_ROWS: u64 = 2;
 
 /// The most choices of columns that are made by sorted lists in one kernel, which are more code than rounds.
