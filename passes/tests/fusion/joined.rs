@@ -82,3 +82,34 @@ graph @g {{
     assert_eq!(of("others"), [["counted", "every_block", "divided"].to_vec(), vec![]]);
     assert_eq!((Reach::Ranked.name(), MOST_CHUNKS), ("ranked", 128));
 }
+
+/// Weights are made beside the ids. What counts the ids and what ranks them does not go into their kernels, where it would be no
+/// phase.
+#[test]
+fn a_routers_weights_leave_an_align_its_phases() {
+    let source = "route 1
+graph @g {
+  dim T
+  dim C
+  input %logits : f32[T, 16]
+  %scores = softmax %logits
+  %ids = topk %scores {k = 4}
+  %weights = gather_row %scores, %ids
+  %counts = bin_count %ids {bins = 16}
+  %starts = bin_starts %counts {align = 4}
+  %fill = const {dtype = i32, value = -1}
+  %sorted = bin_scatter %ids, %ids, %starts, %fill {shape = [C]}
+  output ids_out = %ids
+  output weights = %weights
+  output sorted = %sorted
+}
+";
+    let graph = text::parse_verified(source).expect("a right graph");
+    for (t, c) in [(0, 5), (1, 4), (33, 180)] {
+        let program = joined(&graph, &[t, c]);
+        let phases: Vec<_> = reaches(&program).into_iter().filter(|phases| !phases.is_empty()).collect();
+        assert_eq!(phases, [["counted", "every_block", "ranked", "divided"]]);
+        let ordered = program.steps.iter().filter(|s| s.kernel.phases.is_none() && s.kernel.is_ordered());
+        assert_eq!(ordered.count(), 0, "a rank by itself looks at all rows before");
+    }
+}
