@@ -62,10 +62,10 @@ def place_kernel(ids, counts, base, sorted_ids, owners, total, items, E: tl.cons
     # Earlier items of the chunk, a part of them at a time.
     rank = tl.zeros((CHUNK,), tl.int32)
     for first in range(0, CHUNK, 32):
-        other = first + tl.arange(0, 32)
-        there = chunk * CHUNK + other
-        of_other = tl.load(ids + there, mask=there < items, other=-1)
-        rank += tl.sum(((of_other[None, :] == expert[:, None]) & (other[None, :] < lanes[:, None])).to(tl.int32), 1)
+        earlier = first + tl.arange(0, 32)
+        there = chunk * CHUNK + earlier
+        of_earlier = tl.load(ids + there, mask=there < items, other=-1)
+        rank += tl.sum(((of_earlier[None, :] == expert[:, None]) & (earlier[None, :] < lanes[:, None])).to(tl.int32), 1)
     place = tl.load(base + chunk * E + expert, mask=is_item, other=0) + rank
     tl.store(sorted_ids + place, at, mask=is_item)
 
