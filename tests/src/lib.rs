@@ -4,6 +4,7 @@
 //! [guarded memory](memory) and [pages] to launch on, and the comparison of a graph's [forms](differential). Random
 //! graphs, their reduction and the inputs of graphs come from the crate `routefuse-generate`.
 
+pub mod bins;
 pub mod corpus;
 pub mod differential;
 pub mod emulator;

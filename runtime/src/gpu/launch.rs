@@ -64,7 +64,8 @@ impl<'s, D: Driver> Launch<'s, D> {
         self
     }
 
-    /// With this variant instead of the best one: to measure or to test. What it assumes must hold.
+    /// With this variant instead of the best one: to measure or to test. What it assumes must hold. Of several kernels, those that
+    /// have no such shape take their own.
     #[inline]
     #[must_use]
     pub fn variant(mut self, variant: Variant) -> Launch<'s, D> {
@@ -336,12 +337,15 @@ impl<D: Driver> GpuPlan<D> {
 }
 
 /// The launches of one kernel over so many rows, by the shapes of their variants. A variant that was asked for stands for those
-/// that belong to it.
+/// that belong to it; a kernel that has no such shape takes its own.
 #[inline]
 fn shapes<D: Driver>(launch: &Launch<'_, D>, scheduled: &Scheduled, rows: u64) -> RangeInclusive<u8> {
     match launch.variant {
         None => scheduled.schedule.shapes_for(rows),
-        Some(wanted) => scheduled.schedule.shapes_beside(wanted.shape),
+        Some(wanted) if scheduled.variants().iter().any(|v| v.shape == wanted.shape) => {
+            scheduled.schedule.shapes_beside(wanted.shape)
+        }
+        Some(_) => scheduled.schedule.shapes_for(rows),
     }
 }
 

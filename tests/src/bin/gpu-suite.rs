@@ -9,8 +9,9 @@ use routefuse_ir::text;
 use routefuse_runtime::cuda::Cuda;
 use routefuse_runtime::gpu::Suits;
 use routefuse_runtime::hip::Hip;
+use routefuse_tests::bins::Align;
 use routefuse_tests::gpu::pack::Pack;
-use routefuse_tests::gpu::{Code, Random, Scope, Vendor, run};
+use routefuse_tests::gpu::{Code, Drawn, Random, Scope, Vendor, run};
 use routefuse_tests::skips::skip;
 use std::path::Path;
 use std::process::ExitCode;
@@ -89,11 +90,12 @@ impl<'f> Packed<'f> {
 
     /// What is launched.
     fn code(&self) -> Result<Code, String> {
-        let drawn = |list: &str, rows: bool| {
+        let seeds = |(drawn, list)| {
             let seeds = self.list(list).filter_map(serde_json::Value::as_u64);
-            seeds.map(|seed| Random { rows, seed }).collect::<Vec<_>>()
+            seeds.map(move |seed| Random { drawn, seed })
         };
-        let random = [drawn("seeds", false), drawn("seeds_of_rows", true)].concat();
+        let random: Vec<Random> = Drawn::ALL.into_iter().flat_map(seeds).collect();
+        let aligns: Vec<Align> = self.list("aligns").filter_map(|n| Align::named(n.as_str()?)).collect();
         let mut graphs = Vec::new();
         for name in self.list("graphs").filter_map(|n| n.as_str()) {
             let path = self.folder.join("graphs").join(format!("{name}.route"));
@@ -102,13 +104,20 @@ impl<'f> Packed<'f> {
             graphs.push((name.to_owned(), graph));
         }
         let pack = Pack::read(self.folder)?;
-        println!("{} graphs, {} random graphs, {} kernels for {}", graphs.len(), random.len(), pack.len(), self.target);
+        println!(
+            "{} graphs, {} random graphs, {} alignments, {} kernels for {}",
+            graphs.len(),
+            random.len(),
+            aligns.len(),
+            pack.len(),
+            self.target
+        );
         let refused: Vec<String> = self.list("refused").map(ToString::to_string).collect();
         if !refused.is_empty() {
             let what = format!("refused by the compiler: {}", refused.join(", "));
             skip(&what, refused.len() as u64, Some("REQUIRE_GPU"));
         }
-        Ok(Code { graphs, random, compiler: Arc::new(pack), target: self.target })
+        Ok(Code { graphs, random, aligns, compiler: Arc::new(pack), target: self.target })
     }
 }
 
@@ -118,8 +127,8 @@ fn on_gpu<D: Vendor>(packs: &[Packed<'_>], ordinal: u32, scope: &Scope) -> Resul
         Ok(gpu) => gpu,
         Err(e) => {
             let code = packs[0].code()?;
-            let cases = code.graphs.len() * scope.extents.len() + code.random.len();
-            skip(&format!("no {} GPU ({e})", D::VENDOR), cases as u64, Some("REQUIRE_GPU"));
+            let cases = code.graphs.len() * scope.extents.len() + code.random.len() + code.aligns.len();
+            skip(&format!("no {} GPU ({e})", D::VENDOR), cases as u64 + scope.replays, Some("REQUIRE_GPU"));
             return Ok(true);
         }
     };

@@ -5,6 +5,7 @@
 //! that a machine with a GPU needs neither Rust nor LLVM.
 
 mod agreement;
+mod aligns;
 mod control;
 mod cuda;
 mod hip;
@@ -14,5 +15,5 @@ mod streams;
 mod suite;
 mod vendor;
 
-pub use suite::{Code, Counts, Random, Scope, run};
+pub use suite::{Code, Counts, Drawn, Random, Scope, run};
 pub use vendor::Vendor;

@@ -2,7 +2,8 @@
 
 use super::agreement::{Bands, Expected, Outcomes, Place, agree, at};
 use super::vendor::Vendor;
-use super::{control, streams};
+use super::{aligns, control, streams};
+use crate::bins::Align;
 use crate::memory::Alignment;
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
@@ -25,17 +26,36 @@ pub struct Code {
     pub graphs: Vec<(String, Verified<Graph>)>,
     /// Random graphs.
     pub random: Vec<Random>,
+    /// Alignments, which are launched with items of any number and kind.
+    pub aligns: Vec<Align>,
     /// The compiler, or a pack.
     pub compiler: Arc<dyn Compiler>,
     /// What the code is for.
     pub target: Target,
 }
 
+/// What most of the operations of a random graph do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drawn {
+    /// Nothing crosses columns.
+    WithinColumns,
+    /// Half of them are on rows.
+    OnRows,
+    /// A third of them are on bins, across rows.
+    OnBins,
+}
+
+impl Drawn {
+    /// All of them, with the name of the list of seeds in the index of a pack.
+    pub const ALL: [(Drawn, &str); 3] =
+        [(Drawn::WithinColumns, "seeds"), (Drawn::OnRows, "seeds_of_rows"), (Drawn::OnBins, "seeds_of_bins")];
+}
+
 /// A random graph, by what it is drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Random {
-    /// Half of its operations are on rows; in one of the others nothing crosses columns.
-    pub rows: bool,
+    /// Its operations.
+    pub drawn: Drawn,
     /// Of the choices.
     pub seed: u64,
 }
@@ -43,7 +63,11 @@ pub struct Random {
 impl Random {
     /// The graph, if the verifier takes it.
     pub fn graph(self) -> Option<Verified<Graph>> {
-        let profile = if self.rows { &Profile::ROWS } else { &Profile::FLAT };
+        let profile = match self.drawn {
+            Drawn::WithinColumns => &Profile::FLAT,
+            Drawn::OnRows => &Profile::ROWS,
+            Drawn::OnBins => &Profile::BINS,
+        };
         graph::of_seed(self.seed, profile).graph.ok()
     }
 
@@ -56,7 +80,12 @@ impl Random {
 
 impl Display for Random {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "random {} {}", if self.rows { "graph of rows" } else { "graph" }, self.seed)
+        let of = match self.drawn {
+            Drawn::WithinColumns => "",
+            Drawn::OnRows => " of rows",
+            Drawn::OnBins => " of bins",
+        };
+        write!(f, "random graph{of} {}", self.seed)
     }
 }
 
@@ -81,6 +110,10 @@ pub struct Scope {
     pub threads: (u64, u64),
     /// Kinds of inputs, the most hostile first; of many rows the first alone.
     pub rules: &'static [Rule],
+    /// The most items of an alignment.
+    pub items: u64,
+    /// Replays of the captured launch of an alignment, each with other contents.
+    pub replays: u64,
 }
 
 impl Scope {
@@ -88,30 +121,43 @@ impl Scope {
     pub fn full() -> Scope {
         let extents = vec![0, 1, 2, 7, 31, 33, 127, 512, 2049, 4097, 65_536];
         let rules = &[Rule::Hostile, Rule::Mixed, Rule::Ids, Rule::Rows, Rule::Close];
-        Scope { extents, only: None, allocations: None, watched: false, part: (0, 1), threads: (8, 25), rules }
+        let (items, replays) = (u64::MAX, 10_000);
+        Scope {
+            extents,
+            only: None,
+            allocations: None,
+            watched: false,
+            part: (0, 1),
+            threads: (8, 25),
+            rules,
+            items,
+            replays,
+        }
     }
 
     /// A first look.
     pub fn quick() -> Scope {
-        Scope { extents: vec![0, 1, 33, 512], ..Scope::full() }
+        Scope { extents: vec![0, 1, 33, 512], replays: 500, ..Scope::full() }
     }
 
     /// What an emulator gets through in seconds.
     pub fn emulated() -> Scope {
-        Scope { extents: vec![0, 1, 33], threads: (2, 3), rules: &[Rule::Hostile], ..Scope::full() }
+        let (extents, rules) = (vec![0, 1, 33], &[Rule::Hostile]);
+        Scope { extents, threads: (2, 3), rules, items: 200, replays: 3, ..Scope::full() }
     }
 
     /// What a tool that runs a hundred times slower can watch.
     pub fn watched() -> Scope {
-        Scope { extents: vec![1, 33], watched: true, rules: &[Rule::Hostile], ..Scope::full() }
+        let (extents, rules) = (vec![1, 33], &[Rule::Hostile]);
+        Scope { extents, watched: true, rules, items: 2000, replays: 0, ..Scope::full() }
     }
 
-    fn place(&self, alignment: Alignment) -> Place {
+    pub(super) fn place(&self, alignment: Alignment) -> Place {
         Place { alignment, bands: if self.watched { Bands::Nothing } else { Bands::Guards } }
     }
 
     /// The part's.
-    fn mine<'w, W>(&self, work: impl Iterator<Item = &'w W>) -> Vec<&'w W> {
+    pub(super) fn mine<'w, W>(&self, work: impl Iterator<Item = &'w W>) -> Vec<&'w W> {
         let (this, parts) = self.part;
         work.skip(this).step_by(parts.max(1)).collect()
     }
@@ -164,7 +210,7 @@ impl Code {
         })
     }
 
-    fn on_gpu<D: Vendor>(&self, g: &Verified<Graph>, gpu: &Gpu<D>) -> Outcomes<GpuPlan<D>> {
+    pub(super) fn on_gpu<D: Vendor>(&self, g: &Verified<Graph>, gpu: &Gpu<D>) -> Outcomes<GpuPlan<D>> {
         self.on_gpu_in(g, None, gpu)
     }
 
@@ -264,6 +310,7 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
         }
     }
     println!("random graphs: {} launches, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
+    aligns::run(code, gpu, scope, &mut counts)?;
     Ok(counts)
 }
 
@@ -319,9 +366,10 @@ fn every_variant<D: Vendor>(
     // Interpreting many rows takes longest.
     let rules = &scope.rules[..if t > 10_000 { 1 } else { scope.rules.len() }];
     let mut variants: Vec<Option<Variant>> = vec![None];
-    if let [kernel] = plan.plan().kernels() {
-        variants.extend(kernel.variants().iter().copied().map(Some));
-    }
+    let kernels = plan.plan().kernels();
+    // Of several kernels, phases in each of their schedules.
+    let tried = kernels.iter().find(|k| kernels.len() == 1 || k.kernel.phases.is_some());
+    variants.extend(tried.into_iter().flat_map(|k| k.variants().iter().copied().map(Some)));
     let mut checks = 0;
     for (i, rule) in rules.iter().enumerate() {
         let seed = t * 31 + i as u64;
@@ -346,21 +394,29 @@ fn every_variant<D: Vendor>(
     Ok(checks)
 }
 
-/// A random graph with three choices of extents; none if the verifier refuses it.
+/// A random graph with three choices of extents, phases in each of their schedules; none if the verifier refuses it.
 fn random<D: Vendor>(code: &Code, gpu: &Gpu<D>, one: Random, stream: &D::Own, scope: &Scope) -> Outcomes<Option<u64>> {
     let Some(g) = one.graph() else { return Ok(None) };
     let shape = one.shape(&code.shapes(&g)?);
     let plan = code.on_gpu_in(&g, shape, gpu)?;
     let mut rng = Choices::seeded(one.seed);
+    let mut checks = 0;
     for launch in 0..3 {
         let extents = graph::extents(&g, &mut rng);
         let expected = Expected::new(&g, &plan, &extents, inputs(&g, &extents, Rule::Mixed, one.seed))?;
         let alignment = if launch == 0 { Alignment::Sixteen } else { Alignment::Element };
         let dependent = D::on(stream).dependent(launch == 2);
-        agree(&plan, stream, &expected, scope.place(alignment), dependent, &mut rng)
-            .map_err(|e| format!("shape {shape:?}, extents {extents:?}: {e}\n{}", text::print(&g)))?;
+        let named = |e: String| format!("shape {shape:?}, extents {extents:?}: {e}\n{}", text::print(&g));
+        agree(&plan, stream, &expected, scope.place(alignment), dependent, &mut rng).map_err(named)?;
+        checks += 1;
+        // Phases in one launch and in two, whatever the rows.
+        for variant in aligns::forced(&plan, alignment) {
+            agree(&plan, stream, &expected, scope.place(alignment), dependent.variant(variant), &mut rng)
+                .map_err(|e| named(format!("variant {variant}: {e}")))?;
+            checks += 1;
+        }
     }
-    Ok(Some(3))
+    Ok(Some(checks))
 }
 
 /// A graph of this name among the plans.

@@ -8,10 +8,11 @@ use routefuse::hip::Hip;
 use routefuse::inspect;
 use routefuse::ir::{Artifact, RowShape, Scheduled, Variant};
 use routefuse::{Graph, Target, Verified, text};
+use routefuse_tests::bins::Align;
 use routefuse_tests::corpus::{Test, cases, root};
 use routefuse_tests::differential::shard;
 use routefuse_tests::gpu::pack::{Pack, Recorder};
-use routefuse_tests::gpu::{Code, Random, Scope, Vendor, run};
+use routefuse_tests::gpu::{Code, Drawn, Random, Scope, Vendor, run};
 use routefuse_tests::hip_stand_in;
 use routefuse_tests::skips::skip;
 use serde_json::json;
@@ -45,6 +46,9 @@ const GRAPHS: u64 = 1000;
 /// Random graphs of rows for each of them.
 const OF_ROWS: u64 = 2;
 
+/// Random graphs of bins for as many as this of them.
+const FOR_ONE_OF_BINS: u64 = 2;
+
 /// Every example, every model's file, and every graph of the corpus that runs.
 fn graphs() -> Vec<(String, Verified<Graph>)> {
     let mut graphs = Vec::new();
@@ -69,18 +73,25 @@ fn graphs() -> Vec<(String, Verified<Graph>)> {
     graphs
 }
 
-/// Writes a pack for `target`, with the graphs and random graphs that the compiler takes; gives the names of the others.
-fn pack(folder: &Path, target: &str, graphs: &[(String, Verified<Graph>)], random: &[Random]) -> Vec<String> {
+/// What a pack holds.
+struct Packed<'a> {
+    graphs: &'a [(String, Verified<Graph>)],
+    random: Vec<Random>,
+    aligns: Vec<Align>,
+}
+
+/// Writes a pack for `target`, with what of it the compiler takes; gives the names of the others.
+fn pack(folder: &Path, target: &str, packed: &Packed<'_>) -> Vec<String> {
     let recorder = Arc::new(Recorder::new(Arc::new(BuiltIn)));
     let target = Target::named(target).expect("a known target");
     let compiler = Arc::clone(&recorder) as Arc<dyn Compiler>;
-    let code = Code { graphs: vec![], random: vec![], compiler, target };
+    let code = Code { graphs: vec![], random: vec![], aligns: vec![], compiler, target };
     let prepared = |g: &Verified<Graph>, shapes: &[Option<RowShape>]| {
         shapes.iter().try_for_each(|shape| code.plan_in(g, *shape)?.prepare().map_err(|e| e.to_string()))
     };
     std::fs::create_dir_all(folder.join("graphs")).expect("a folder");
     let (mut names, mut refused, mut drawn) = (vec![], vec![], vec![]);
-    for (name, g) in graphs {
+    for (name, g) in packed.graphs {
         let shapes = code.shapes(g).map(|shapes| shapes.into_iter().map(Some).chain([None]).collect::<Vec<_>>());
         match shapes.and_then(|shapes| prepared(g, &shapes)) {
             Ok(()) => {
@@ -93,7 +104,7 @@ fn pack(folder: &Path, target: &str, graphs: &[(String, Verified<Graph>)], rando
             }
         }
     }
-    for one in random {
+    for one in &packed.random {
         let Some(g) = one.graph() else { continue };
         let done = code.shapes(&g).and_then(|shapes| prepared(&g, &[one.shape(&shapes)]));
         match done {
@@ -104,11 +115,22 @@ fn pack(folder: &Path, target: &str, graphs: &[(String, Verified<Graph>)], rando
             }
         }
     }
+    let mut aligns = vec![];
+    for align in &packed.aligns {
+        match prepared(&align.graph(), &[None]) {
+            Ok(()) => aligns.push(align.name()),
+            Err(e) => {
+                println!("{}: {e}", align.name());
+                refused.push(align.name());
+            }
+        }
+    }
     let kernels = recorder.write(folder).expect("written");
-    let seeds = |rows: bool| drawn.iter().filter(|r| r.rows == rows).map(|r| r.seed).collect::<Vec<_>>();
-    let index = json!({
-        "target": target.name(), "graphs": names, "seeds": seeds(false), "seeds_of_rows": seeds(true), "refused": refused,
-    });
+    let mut index = json!({ "target": target.name(), "graphs": names, "aligns": aligns, "refused": refused });
+    for (of, list) in Drawn::ALL {
+        let seeds: Vec<u64> = drawn.iter().filter(|r| r.drawn == of).map(|r| r.seed).collect();
+        index[list] = json!(seeds);
+    }
     std::fs::write(folder.join("index.json"), format!("{index:#}\n")).expect("written");
     println!("{}: {} graphs, {} random graphs, {kernels} kernels", folder.display(), names.len(), drawn.len());
     refused
@@ -122,10 +144,13 @@ fn packs() {
     if let Some(folder) = std::env::var_os("ROUTEFUSE_GPU_PACK") {
         let target = std::env::var("ROUTEFUSE_GPU_TARGET").unwrap_or_else(|_| "sm_90".to_owned());
         let seeds = shard(GRAPHS, 0, 1);
-        let of_rows = seeds.start..seeds.start + OF_ROWS * (seeds.end - seeds.start);
-        let flat = seeds.map(|seed| Random { rows: false, seed });
-        let random: Vec<Random> = flat.chain(of_rows.map(|seed| Random { rows: true, seed })).collect();
-        let refused = pack(Path::new(&folder), &target, &all, &random);
+        let count = seeds.end - seeds.start;
+        let drawn = |drawn, count| (seeds.start..seeds.start + count).map(move |seed| Random { drawn, seed });
+        let on_rows = drawn(Drawn::OnRows, OF_ROWS * count);
+        let on_bins = drawn(Drawn::OnBins, count / FOR_ONE_OF_BINS);
+        let random = drawn(Drawn::WithinColumns, count).chain(on_rows).chain(on_bins).collect();
+        let packed = Packed { graphs: &all, random, aligns: Align::of_a_suite() };
+        let refused = pack(Path::new(&folder), &target, &packed);
         println!("{} refused", refused.len());
         return;
     }
@@ -137,11 +162,17 @@ fn packs() {
 /// A pack of these graphs gives back what was compiled for this target, and not what was not.
 fn gives_back(target: &str, graphs: &[(String, Verified<Graph>)], other: &Verified<Graph>) {
     let folder = tempfile::tempdir().expect("a folder");
-    pack(folder.path(), target, graphs, &[Random { rows: false, seed: 1 }, Random { rows: true, seed: 1 }]);
+    let random = Drawn::ALL.map(|(drawn, _)| Random { drawn, seed: 1 }).to_vec();
+    pack(folder.path(), target, &Packed { graphs, random, aligns: vec![Align::new(8, 6, 3)] });
     let packed = Arc::new(Pack::read(folder.path()).expect("it was just written"));
     assert!(packed.len() >= 4 * graphs.len(), "{} kernels", packed.len());
-    let code =
-        |compiler| Code { graphs: vec![], random: vec![], compiler, target: Target::named(target).expect("known") };
+    let code = |compiler| Code {
+        graphs: vec![],
+        random: vec![],
+        aligns: vec![],
+        compiler,
+        target: Target::named(target).expect("known"),
+    };
     let (from_pack, fresh) = (code(packed as Arc<dyn Compiler>), code(Arc::new(BuiltIn)));
     for (name, g) in graphs {
         let (a, b) = (from_pack.plan(g).expect("a plan"), fresh.plan(g).expect("a plan"));
@@ -182,9 +213,12 @@ fn checked<D: Vendor>(
         }
     };
     let target = gpu.target().expect("a target for this GPU");
-    let random =
-        [false, true].into_iter().flat_map(|rows| seeds.clone().map(move |seed| Random { rows, seed })).collect();
-    let code = Code { graphs, random, compiler: Arc::new(BuiltIn), target };
+    let random = Drawn::ALL.into_iter().flat_map(|(drawn, _)| seeds.clone().map(move |seed| Random { drawn, seed }));
+    let aligns = match scope.only {
+        None => vec![Align::new(8, 6, 3), Align { counted: true, ..Align::new(72, 8, 16) }],
+        Some(_) => vec![],
+    };
+    let code = Code { graphs, random: random.collect(), aligns, compiler: Arc::new(BuiltIn), target };
     let counts = run(&code, &gpu, scope).expect("the suite runs");
     assert_eq!(counts.failures, 0);
     counts.checks
@@ -249,7 +283,7 @@ fn only_for_nvidia() {
     let (_, g) = &graphs()[0];
     for target in ["host", "gfx942"] {
         let target = Target::named(target).expect("a known target");
-        let code = Code { graphs: vec![], random: vec![], compiler: Arc::new(BuiltIn), target };
+        let code = Code { graphs: vec![], random: vec![], aligns: vec![], compiler: Arc::new(BuiltIn), target };
         let refused = CudaPlan::new(code.plan(g).expect("a plan"), &gpu).expect_err("it is for another machine");
         assert_eq!(refused.code, routefuse::diag::Code::TargetNotHere);
     }

@@ -36,6 +36,9 @@ pub struct Generated {
 pub fn generate(choices: &mut Choices, profile: &Profile) -> Generated {
     let mut g = Growing::new(choices, profile);
     g.grow();
+    if profile.layouts > 0 && g.c.percent(profile.layouts) {
+        g.laid_out();
+    }
     g.outputs();
     Generated { refused: g.refused, graph: g.b.finish() }
 }
@@ -85,6 +88,8 @@ struct Growing<'a> {
     symbols: Vec<String>,
     /// Results of `bin_starts`.
     starts: Vec<NodeId>,
+    /// What is laid out of all rows: outputs without gaps, beside those that chance makes.
+    laid: Vec<NodeId>,
     refused: u32,
 }
 
@@ -104,8 +109,9 @@ impl<'a> Growing<'a> {
             symbols.push(name);
         }
         let rows = ids.iter().copied().map(Dim::Sym).collect();
-        let (pool, inputs, layouts, used, starts) = (vec![], vec![], vec![], vec![], vec![]);
-        let mut g = Growing { b, c: choices, profile, pool, inputs, layouts, used, rows, symbols, starts, refused: 0 };
+        let (pool, inputs, layouts, used, starts, laid) = (vec![], vec![], vec![], vec![], vec![], vec![]);
+        let mut g =
+            Growing { b, c: choices, profile, pool, inputs, layouts, used, rows, symbols, starts, laid, refused: 0 };
         g.declarations();
         if let [of, symbol] = ids[..] {
             g.bound(of, symbol);

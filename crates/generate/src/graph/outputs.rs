@@ -20,6 +20,10 @@ impl Growing<'_> {
         if self.profile.counts > 0 && self.c.one_in(self.profile.counts) {
             self.count();
         }
+        for (number, value) in std::mem::take(&mut self.laid).into_iter().enumerate() {
+            let name = self.profile.names.argument('z', number, self.c);
+            self.b.output(&name, value);
+        }
         let mut taken = vec![];
         for (number, value) in chosen.into_iter().enumerate() {
             self.output(number, value, &mut taken);

@@ -19,6 +19,8 @@ pub struct Profile {
     pub row_ops: u32,
     /// Of a hundred operations those on bins, across rows.
     pub bin_ops: u32,
+    /// Of a hundred graphs those that also lay out the items of all rows, as engines do.
+    pub layouts: u32,
     /// Of a hundred graphs of two symbols those in which one bounds the other.
     pub bounds: u32,
     /// Of a hundred operations those that come as an idiom: a few that rewriting rules look for together.
@@ -94,6 +96,7 @@ impl Profile {
         max_row: 600,
         row_ops: 0,
         bin_ops: 0,
+        layouts: 0,
         bounds: 0,
         idioms: 0,
         arithmetic: 0,
@@ -111,7 +114,8 @@ impl Profile {
     pub const ROWS: Profile = Profile { row_ops: 50, counts: 3, ..Profile::FLAT };
 
     /// A third of the operations are on bins, and some of the rest on rows.
-    pub const BINS: Profile = Profile { symbols: &[2, 1, 2, 0], bin_ops: 35, bounds: 40, row_ops: 15, ..Profile::ROWS };
+    pub const BINS: Profile =
+        Profile { symbols: &[2, 1, 2, 0], bin_ops: 35, layouts: 40, bounds: 40, row_ops: 15, ..Profile::ROWS };
 
     /// Graphs as text and JSON have to tell them: every name, layout, alias, literal and attribute.
     pub const TEXT: Profile = Profile {

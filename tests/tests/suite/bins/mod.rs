@@ -2,51 +2,26 @@
 //! from what each engine does; as the interpreter has them, as host code, on one thread and on a pool, and as code for AMD GPUs.
 
 mod bounds;
-mod loops;
 mod phased;
 mod random;
 
 use crate::amd;
-use loops::{Case, Layout};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use routefuse::ir::interp;
 use routefuse::{Args, DType, Engine, HostPlan, Options, Plan, Target, Tensor, TensorMut, TensorRef, Verified, text};
 use routefuse_generate::Choices;
 use routefuse_runtime::Workspace;
+use routefuse_tests::bins::loops::{self, Case, Layout};
+use routefuse_tests::bins::{Align, KINDS, Size, hostile, ids};
 use routefuse_tests::emulator::Emulator;
 use routefuse_tests::launch;
 use routefuse_tests::skips::skip;
 use std::sync::Arc;
 
-/// Ids of one kind: any bits, mostly in range, all in one bin, in none, each twice, all in the last.
-fn hostile(kind: usize, n: usize, bins: i64, c: &mut Choices) -> Vec<i64> {
-    let edges = [-1, 0, bins - 1, bins, bins + 1, i64::from(i32::MIN), i64::from(i32::MAX)];
-    let one = |at: usize, c: &mut Choices| match kind {
-        0 => i64::from(c.bits() as i32),
-        1 if c.one_in(8) => c.of(&edges),
-        1 => c.below(bins as usize) as i64,
-        2 => 0,
-        3 => c.of(&[-1, bins, i64::from(i32::MIN), i64::from(i32::MAX)]),
-        4 => at as i64 / 2 % bins,
-        _ => bins - 1,
-    };
-    (0..n).map(|at| one(at, c)).collect()
-}
-
-const KINDS: usize = 6;
-
 fn plan(g: &Verified<routefuse::Graph>) -> Arc<Plan> {
     let engine = Engine::builder().build().expect("an engine");
     engine.compile(g, &Target::host(), &Options::default()).expect("a plan")
-}
-
-fn ids(dtype: DType, t: u64, k: u64, ids: &[i64]) -> Tensor {
-    Tensor::from_bits(
-        dtype,
-        &[t, k],
-        ids.iter().map(|id| if dtype == DType::I32 { u64::from(*id as u32) } else { *id as u64 }),
-    )
 }
 
 /// What is there before a launch, and after it by plain loops.
@@ -101,60 +76,34 @@ fn engines_do_what_loops_do() {
     }
 }
 
-/// vLLM's alignment of so many experts, slots and places of a block.
-fn align(e: u64, k: u64, block: u64) -> Verified<routefuse::Graph> {
-    let source = format!(
-        "route 1
-graph @align {{
-  dim T
-  dim C
-  dim J
-  input %ids : i32[T, {k}]
-  %t = iota {{dtype = i32, shape = [T, {k}], axis = 0}}
-  %s = iota {{dtype = i32, shape = [T, {k}], axis = 1}}
-  %tk = mul %t, {k}
-  %item = add %tk, %s
-  %rows = rows {{dtype = i32, shape = [T]}}
-  %items = mul %rows, {k}
-  %counts = bin_count %ids {{bins = {e}}}
-  %starts = bin_starts %counts {{align = {block}}}
-  %sorted = bin_scatter %item, %ids, %starts, %items {{shape = [C]}}
-  %expert = bin_of %starts {{shape = [J], step = {block}}}
-  %total = slice %starts {{start = {e}, stop = {end}}}
-  output sorted = %sorted
-  output expert = %expert
-  output total = %total
-}}
-",
-        end = e + 1
-    );
-    text::parse_verified(&source).expect("a right graph")
-}
-
-/// Every E and K of the models, and a K above which columns are gone through in a loop; blocks of one and of no power of two. On
-/// the host.
-#[test]
-fn every_shape_is_aligned_as_loops_align_it() {
+/// Every size on the host; this part of them.
+fn every_size(part: usize, parts: usize) {
     let mut c = Choices::seeded(15);
-    for (i, (e, k, block)) in
-        [(1, 1, 1), (8, 6, 3), (72, 8, 64), (256, 8, 16), (257, 10, 100), (512, 10, 128), (896, 22, 1), (16, 40, 4)]
-            .into_iter()
-            .enumerate()
-    {
-        let graph = align(e, k, block);
+    // A K above which columns are gone through in a loop, too.
+    let sizes: Vec<Align> = Align::all().into_iter().chain([Align::new(16, 40, 4)]).collect();
+    for (i, align) in sizes.into_iter().enumerate().filter(|(i, _)| i % parts == part) {
+        let graph = align.graph();
         let host = plan(&graph);
-        for (j, items) in [0, 1, 31, 32, 33, 1023, 1024, 1025].into_iter().enumerate() {
-            let t = if items == 0 { 0 } else { u64::div_ceil(items, k) };
-            let n = t * k;
-            let kind = (i + j) % KINDS;
-            let numbers = hostile(kind, n as usize, e as i64, &mut c);
-            let most = (n * block).min(n + e * (block - 1)).max(1);
-            let capacity = [most, most + 129, (most - 1).max(1)][j % 3];
-            let layout = Layout { t, k, capacity, blocks: capacity.div_ceil(block) };
-            let case = loops::aligned(&layout, &numbers, ids(DType::I32, t, k, &numbers), (e, block));
-            check(&case, &host, &graph, &[t, capacity, layout.blocks], items);
+        for (j, t) in align.rows().into_iter().enumerate() {
+            let (case, extents) = align.case(t, i / parts + j, Size::of(i / parts + j / 2), &mut c);
+            check(&case, &host, &graph, &extents, t);
         }
     }
+}
+
+#[test]
+fn every_size_is_aligned_as_loops_align_it_1() {
+    every_size(0, 3);
+}
+
+#[test]
+fn every_size_is_aligned_as_loops_align_it_2() {
+    every_size(1, 3);
+}
+
+#[test]
+fn every_size_is_aligned_as_loops_align_it_3() {
+    every_size(2, 3);
 }
 
 /// The same bits by code for GPUs, in the emulator.
@@ -166,16 +115,11 @@ fn emulated(target: &str) {
     };
     let mut c = Choices::seeded(16);
     for (i, (e, k, block)) in shapes.into_iter().enumerate() {
-        let graph = align(e, k, block);
+        let align = Align::new(e, k, block);
+        let graph = align.graph();
         let compiled = amd::compile(&graph, target);
         for (j, t) in [0u64, 1, 5, 33].into_iter().enumerate() {
-            let n = t * k;
-            let numbers = hostile((i + j) % KINDS, n as usize, e as i64, &mut c);
-            let most = (n * block).min(n + e * (block - 1)).max(1);
-            let capacity = [most, most + 129, (most - 1).max(1)][j % 3];
-            let layout = Layout { t, k, capacity, blocks: capacity.div_ceil(block) };
-            let case = loops::aligned(&layout, &numbers, ids(DType::I32, t, k, &numbers), (e, block));
-            let extents = [t, capacity, layout.blocks];
+            let (case, extents) = align.case(t, i + j, Size::of(j), &mut c);
             let artifacts = compiled.of_variant(i + j);
             let ran = amd::launch_on(&mut emulator, &graph, &compiled, &artifacts, &extents, &case.inputs, t);
             assert!(ran, "{target}, E = {e}, T = {t}");
@@ -255,25 +199,23 @@ graph @many {
 #[test]
 fn a_pool_gives_the_same_bits() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("a pool");
-    let (e, k, t) = (72u64, 8u64, 20_000u64);
-    let graph = align(e, k, 16);
-    let host = HostPlan::new(plan(&graph)).expect("a host plan");
+    let align = Align::new(72, 8, 16);
+    let (k, t) = (align.slots, 20_000);
+    let host = HostPlan::new(plan(&align.graph())).expect("a host plan");
     let mut c = Choices::seeded(17);
     for kind in 0..KINDS {
-        let numbers = hostile(kind, (t * k) as usize, e as i64, &mut c);
-        let capacity = t * k + e * 15;
-        let layout = Layout { t, k, capacity, blocks: capacity.div_ceil(16) };
-        let case = loops::aligned(&layout, &numbers, ids(DType::I32, t, k, &numbers), (e, 16));
-        let ids: Vec<i32> = numbers.iter().map(|id| *id as i32).collect();
+        let (case, [_, capacity, blocks]) = align.case(t, kind, Size::Exact, &mut c);
+        let numbers = (0..(t * k) as usize).map(|i| case.inputs[0].bits(i));
+        let ids: Vec<i32> = numbers.map(|id| id as i32).collect();
         let (mut sorted, mut expert, mut total) =
-            (vec![7i32; capacity as usize], vec![7i32; layout.blocks as usize], vec![7i32]);
-        let size = host.plan().workspace_size(&[t, capacity, layout.blocks]).expect("a size");
+            (vec![7i32; capacity as usize], vec![7i32; blocks as usize], vec![7i32]);
+        let size = host.plan().workspace_size(&[t, capacity, blocks]).expect("a size");
         let mut workspace = Workspace::new(size as usize);
         workspace.fill(0xa5);
         let mut args = Args::new();
         args.input(TensorRef::new(&ids, &[t, k]))
             .output(TensorMut::new(&mut sorted, &[capacity]))
-            .output(TensorMut::new(&mut expert, &[layout.blocks]))
+            .output(TensorMut::new(&mut expert, &[blocks]))
             .output(TensorMut::new(&mut total, &[1]));
         host.launch_on_with(&pool, &args, &mut workspace).expect("a launch");
         drop(args);

@@ -1,11 +1,9 @@
 //! What crosses rows, as phases of one launch and of two: the same bits, in the emulator, whatever the number of items.
 
-use super::{KINDS, align, hostile, ids, loops};
 use crate::amd;
-use loops::Layout;
-use routefuse::DType;
 use routefuse_generate::Choices;
 use routefuse_ir::kernel::schedule::Schedule;
+use routefuse_tests::bins::{Align, Size};
 use routefuse_tests::emulator::Emulator;
 use routefuse_tests::skips::skip;
 
@@ -20,20 +18,15 @@ fn phases(target: &str) {
     };
     let mut c = Choices::seeded(19);
     for (i, ((e, k, block), rows)) in CASES.into_iter().enumerate() {
-        let graph = align(e, k, block);
+        let align = Align::new(e, k, block);
+        let graph = align.graph();
         let compiled = amd::compile(&graph, target);
         assert!(matches!(compiled.kernels()[0].schedule, Schedule::Phased { .. }) && compiled.kernels().len() == 1);
         // One launch and two, for what is aligned and for any; whichever is first.
         let parts = [0, 1, 2, 3].map(|variant| compiled.of_variant(variant));
         assert_eq!(parts.each_ref().map(Vec::len), [1, 1, 2, 2]);
         for (j, t) in rows.into_iter().enumerate() {
-            let n = t * k;
-            let numbers = hostile((i + j) % KINDS, n as usize, e as i64, &mut c);
-            let most = (n * block).min(n + e * (block - 1)).max(1);
-            let capacity = [most, most + 129, (most - 1).max(1)][j % 3];
-            let layout = Layout { t, k, capacity, blocks: capacity.div_ceil(block) };
-            let case = loops::aligned(&layout, &numbers, ids(DType::I32, t, k, &numbers), (e, block));
-            let extents = [t, capacity, layout.blocks];
+            let (case, extents) = align.case(t, i + j, Size::of(j), &mut c);
             for artifacts in [&parts[(i + j) % 2], &parts[2 + (i + j) % 2]] {
                 let ran = amd::launch_on(&mut emulator, &graph, &compiled, artifacts, &extents, &case.inputs, t);
                 assert!(ran, "{target}, E = {e}, T = {t}");

@@ -94,6 +94,36 @@ impl Growing<'_> {
         self.try_op(Op::BinScatter { shape: places }, &operands)
     }
 
+    /// What engines make of the ids of all rows, all of it stored: counts, starts, where items of the same ids go, whose places are
+    /// whose. Chance alone seldom takes the same ids for all of them, and on a GPU these are phases of one launch.
+    pub(in crate::graph) fn laid_out(&mut self) -> Option<()> {
+        let is_ids = |t: &TensorType| t.dtype.is_int() && t.shape.len() <= 2 && t.row_symbol().is_some();
+        let ids = self.value_where(is_ids)?;
+        let bins: u64 = self.c.of(BINS);
+        let counts = self.try_op(Op::BinCount { bins }, &[ids])?;
+        let (align, empty) = (self.c.of(&[1, 2, 3, 16, 64]), u64::from(self.c.one_in(5)));
+        let starts = self.try_op(Op::BinStarts { align, empty, stride: None }, &[counts])?;
+        let (shape, places) = (self.shape_of(ids), vec![self.row_dim()]);
+        for _ in 0..1 + self.c.below(3) {
+            let values = self.value_where(|t| t.shape == shape || t.shape.is_empty())?;
+            let fill = self.constant(self.dtype_of(values));
+            let laid = self.try_op(Op::BinScatter { shape: places.clone() }, &[values, ids, starts, fill])?;
+            self.laid.push(laid);
+        }
+        if self.c.one_in(2) {
+            let bin = self.try_op(Op::BinOf { step: align, shape: places }, &[starts])?;
+            self.laid.push(bin);
+        }
+        if self.c.one_in(2) {
+            let rank = self.try_op(Op::BinRank { bins }, &[ids])?;
+            self.laid.push(rank);
+        }
+        if self.c.one_in(2) {
+            self.laid.push(counts);
+        }
+        Some(())
+    }
+
     pub(super) fn bin_of(&mut self) -> Option<NodeId> {
         let starts = self.starts()?;
         let (step, shape) = (self.c.of(&[1, 1, 2, 16, 64, i32::MAX as u64]), self.places());

@@ -1,8 +1,8 @@
 //! What engines launch beside their routers, as plain loops. They share nothing with the interpreter: items come by token and
 //! then by slot, as every engine counts them, and lie in each bin in that order.
 
-use routefuse::{DType, Tensor};
 use routefuse_generate::Choices;
+use routefuse_ir::{DType, Tensor};
 
 /// Sizes of a launch.
 pub struct Layout {
@@ -16,9 +16,11 @@ pub struct Layout {
     pub blocks: u64,
 }
 
-/// Inputs, and outputs by loops.
+/// A launch's tensors.
 pub struct Case {
+    /// By position.
     pub inputs: Vec<Tensor>,
+    /// By loops.
     pub outputs: Vec<Tensor>,
 }
 
@@ -27,7 +29,11 @@ pub type Engine = fn(&Layout, &[i64], Tensor, &mut Choices) -> Case;
 
 /// Items by bin, in order.
 fn bins(ids: &[i64], count: i64) -> Vec<Vec<usize>> {
-    (0..count).map(|bin| (0..ids.len()).filter(|i| ids[*i] == bin).collect()).collect()
+    let mut bins = vec![vec![]; count as usize];
+    for (i, id) in ids.iter().enumerate().filter(|(_, id)| (0..count).contains(*id)) {
+        bins[*id as usize].push(i);
+    }
+    bins
 }
 
 fn ints(numbers: Vec<i64>) -> Tensor {
@@ -58,6 +64,7 @@ fn buffer(numbers: impl IntoIterator<Item = i64>, length: u64, padding: i64) -> 
     all
 }
 
+/// `moe_align_block_size` of e experts and blocks of so many places: what is in no block is n, and the expert of no block −1.
 pub fn aligned(l: &Layout, ids: &[i64], tensor: Tensor, (e, block): (u64, u64)) -> Case {
     let (places, owners) = segments(&bins(ids, e as i64), block as usize);
     let n = ids.len() as i64;
