@@ -101,6 +101,11 @@ fn run_in_place(program: &Program, inputs: &[Tensor], extents: &[u64], seed: u64
         }
         let mut choices = Choices::seeded(seed);
         let mut row_values = RowValues::of(k, &symbols);
+        if k.stores.iter().any(|s| s.put_at.is_some()) {
+            // Where values go is known of all rows or of none.
+            let reads = k.params.iter().zip(&step.buffers).filter(|(p, _)| p.role == Role::Input);
+            row_values.compute_all(&reads.map(|(_, b)| &memory[place(*b)]).collect::<Vec<_>>());
+        }
         while !elements.is_empty() {
             let (n, element) = elements.swap_remove(choices.below(elements.len()));
             let reads = k.params.iter().zip(&step.buffers).filter(|(p, _)| p.role == Role::Input);
@@ -164,6 +169,14 @@ impl<'s> RowValues<'s> {
         let verified = |k: Kernel| k.verify().unwrap_or_else(|d| panic!("{d}"));
         let (first, second) = (verified(first), verified(second));
         RowValues { symbols, first, second, values, computed: vec![false; rows as usize] }
+    }
+
+    /// The row values of every row, with what is in memory now.
+    fn compute_all(&mut self, reads: &[&Tensor]) {
+        let outputs = interp::kernel::run(&self.first, self.symbols, reads).unwrap_or_else(|d| panic!("{d}")).outputs;
+        let count = self.values.len();
+        self.values = outputs.into_iter().rev().take(count).rev().collect();
+        self.computed.fill(true);
     }
 
     /// The kernel's outputs with what is in memory now; row values of this row as they were at its first element.
