@@ -26,6 +26,8 @@ pub(super) struct Unit {
     pub(super) items: Items,
     /// Positions of the units whose stores it loads.
     pub(super) loads: Vec<usize>,
+    /// Of these, the ones that it need not load in the kernel that stores them.
+    pub(super) at_hand: Vec<usize>,
     /// What it does to inputs that outputs overwrite.
     pub(super) access: Access,
 }
@@ -84,7 +86,7 @@ pub(super) fn cluster(units: &[Unit], merge: bool) -> Result<Clusters, Vec<usize
     let mut apart: BTreeMap<(NodeIndex, NodeIndex), Obstacle> = BTreeMap::new();
     if merge {
         let mut formed: Vec<NodeIndex> = Vec::new();
-        for node in topological(&graph) {
+        for node in topological(units, &graph) {
             let mut obstacles = Vec::new();
             let host = formed.iter().copied().find(|f| match obstacle(units, &graph, *f, node) {
                 Some(o) => {
@@ -102,7 +104,7 @@ pub(super) fn cluster(units: &[Unit], merge: bool) -> Result<Clusters, Vec<usize
             }
         }
     }
-    let order = topological(&graph);
+    let order = topological(units, &graph);
     let position = |n: NodeIndex| order.iter().position(|o| *o == n).unwrap_or(0);
     let mut separated: Vec<([usize; 2], Obstacle)> =
         apart.into_iter().map(|((a, b), o)| ([position(a), position(b)], o)).collect();
@@ -156,7 +158,8 @@ fn fits(units: &[Unit], members: &[usize]) -> Option<Obstacle> {
         return Some(Obstacle::Items(*first));
     }
     for m in members {
-        if let Some(stored) = units[*m].loads.iter().find(|l| members.contains(l)) {
+        let Unit { loads, at_hand, .. } = &units[*m];
+        if let Some(stored) = loads.iter().find(|l| members.contains(l) && !at_hand.contains(l)) {
             return Some(Obstacle::Memory(*stored));
         }
     }
@@ -190,14 +193,16 @@ fn absorb(graph: &mut Graph, host: NodeIndex, node: NodeIndex) {
     }
 }
 
-/// Topological order; ties by the first unit, so that the order is a function of the units alone.
-fn topological(graph: &Graph) -> Vec<NodeIndex> {
+/// Topological order, in which what ranks items comes as late as it may: where they are counted before, both can be phases of one
+/// launch. Ties by the first unit, so that the order is a function of the units alone.
+fn topological(units: &[Unit], graph: &Graph) -> Vec<NodeIndex> {
     let degree = |n: NodeIndex| graph.edges_directed(n, Direction::Incoming).count();
     let mut waiting: BTreeMap<NodeIndex, usize> = graph.node_indices().map(|n| (n, degree(n))).collect();
-    let key = |n: NodeIndex| Reverse((graph[n].first().copied(), n));
+    let ranks = |n: NodeIndex| graph[n].iter().any(|u| units[*u].items == Items::Ranks);
+    let key = |n: NodeIndex| Reverse((ranks(n), graph[n].first().copied(), n));
     let mut ready: BinaryHeap<_> = waiting.iter().filter(|(_, d)| **d == 0).map(|(n, _)| key(*n)).collect();
     let mut order = Vec::with_capacity(waiting.len());
-    while let Some(Reverse((_, n))) = ready.pop() {
+    while let Some(Reverse((_, _, n))) = ready.pop() {
         order.push(n);
         for next in graph.neighbors_directed(n, Direction::Outgoing) {
             if let Some(d) = waiting.get_mut(&next) {

@@ -5,12 +5,14 @@
 //! 2. Every stored value, an output or one of those, is a *unit*: what it computes is found by walking back to
 //!    memory, so an operation that two kernels need is in both of them. Outputs in an input's memory are ordered behind
 //!    every read of it, or staged (`alias`). One that *may* lie there does so where that costs no kernel.
-//! 3. Units merge into kernels, producers with consumers and side by side, while the kernels stay convex.
+//! 3. Units merge into kernels, producers with consumers and side by side, while the kernels stay convex. What is stored for other
+//!    rows alone is at hand where it is made: who asks for the same row shares the kernel and reads no memory (`at_hand`).
 //! 4. Each kernel is lowered. One that would be too large to compile is cut (`relieve`), and 2 to 4 are done again.
 //!
 //! The result is a function of the graph alone. It gives the same bits; a gather that traps is asked, in a fused kernel, only
 //! for the elements that reach a store, so that an index out of range behind a slice sets no error word.
 
+mod at_hand;
 mod cluster;
 mod cut;
 mod items;
@@ -108,6 +110,8 @@ struct Plan<'g> {
     group: Vec<u32>,
     /// The last group.
     groups: u32,
+    /// By node index: the value lies in memory for rows other than its own. A kernel that makes it has it at hand for the same row.
+    for_others: Vec<bool>,
     /// By node index: the gather's indices are proved in range.
     proved: Vec<bool>,
     cancel: Cancel,
@@ -124,7 +128,21 @@ impl<'g> Plan<'g> {
         let (staged, group) = (vec![None; rowwise.bound()], vec![0; rowwise.bound()]);
         let (program, proved) = (Program::of_graph(g), vec![false; rowwise.bound()]);
         let (staged_outputs, groups, cuts) = (vec![], 0, vec![]);
-        Plan { rowwise, program, merge, memory, staged, staged_outputs, group, groups, proved, cancel, cuts }
+        let for_others = vec![false; rowwise.bound()];
+        Plan {
+            rowwise,
+            program,
+            merge,
+            memory,
+            staged,
+            staged_outputs,
+            group,
+            groups,
+            for_others,
+            proved,
+            cancel,
+            cuts,
+        }
     }
 
     fn run(mut self, proved: impl Fn(NodeId) -> bool) -> Result<Fusion, Diagnostics> {
@@ -209,10 +227,12 @@ impl<'g> Plan<'g> {
     }
 
     fn cut(&mut self) {
-        let Plan { rowwise, program, memory, cuts, .. } = self;
+        let Plan { rowwise, program, memory, for_others, cuts, .. } = self;
         materialise::materialise(rowwise, memory, |memory, id, reason| {
             memory[id.index()] =
                 Some(own_output(rowwise, program, id).unwrap_or_else(|| intermediate(program, rowwise, id)));
+            let asked_elsewhere = matches!(reason, Reason::ComputedTable { .. } | Reason::EarlierRows { .. });
+            for_others[id.index()] = asked_elsewhere && at_hand::can_be(rowwise, id);
             cuts.push(Cut { kernels: None, reason });
         });
     }
@@ -276,7 +296,7 @@ impl<'g> Plan<'g> {
     }
 
     fn units(&mut self, items: &[Item], overwritten: &[Option<usize>]) -> Vec<Unit> {
-        let Plan { rowwise, program, memory, .. } = self;
+        let Plan { rowwise, program, memory, for_others, .. } = self;
         let mut stored_by: Vec<Option<usize>> = vec![None; rowwise.bound()];
         for (i, item) in items.iter().enumerate().filter(|(_, i)| i.copies.is_none() && !i.begins) {
             stored_by[item.node.index()] = Some(i);
@@ -298,7 +318,7 @@ impl<'g> Plan<'g> {
             if let Some((_, from)) = item.copies {
                 let access = Access { cols, reads: vec![], writes };
                 let group = self.group[item.node.index()];
-                units.push(Unit { rows, group, items: Items::Others, loads: vec![from], access });
+                units.push(Unit { rows, group, items: Items::Others, loads: vec![from], at_hand: vec![], access });
                 continue;
             }
             // The item's own value is computed, wherever it will lie.
@@ -324,7 +344,9 @@ impl<'g> Plan<'g> {
                 Access::default()
             };
             let role = if item.begins { Items::Others } else { items::role(rowwise, item.node, &cone, &both) };
-            units.push(Unit { rows, group: self.group[item.node.index()], items: role, loads, access });
+            let at_hand = at_hand::at_hand(rowwise, memory, for_others, overwritten, item.node);
+            let at_hand = at_hand.iter().filter_map(|id| stored_by[id.index()]).collect();
+            units.push(Unit { rows, group: self.group[item.node.index()], items: role, loads, at_hand, access });
             if own.is_some() {
                 memory[item.node.index()] = own;
             }

@@ -1,7 +1,8 @@
 //! Cuts of kernels that would be too large to compile.
 //!
 //! What is too large by one store alone gets memory on the way: of a value that is too large and whose operands are not, the
-//! operands that weigh most. What is too large by many stores becomes several kernels, each of as many stores as fit.
+//! operands that weigh most. What is too large by many stores becomes several kernels, each of as many stores as fit. Before all
+//! that, values that were at hand for others of their kernel are loaded by these, in kernels of their own.
 
 use super::cluster::Clusters;
 use super::cut::{Cut, Reason};
@@ -45,6 +46,11 @@ impl Plan<'_> {
         // An input that is an output too is but copied.
         let computed = |item: &&Item| item.copies.is_none() && self.rowwise.is_op(item.node);
         let roots: Vec<NodeId> = members.iter().map(|m| &items[*m]).filter(computed).map(|item| item.node).collect();
+        let at_hand: Vec<NodeId> = roots.iter().copied().filter(|id| self.for_others[id.index()]).collect();
+        if roots.len() > 1 && !at_hand.is_empty() {
+            at_hand.iter().for_each(|id| self.for_others[id.index()] = false);
+            return Ok(true);
+        }
         let mut cut = false;
         for root in &roots {
             cut |= self.relieve_value(*root, false)?;

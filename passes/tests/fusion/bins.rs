@@ -1,6 +1,7 @@
 //! What crosses rows: how many kernels it takes, and why.
 
 use crate::agreement::agree;
+use routefuse_ir::program::Buffer;
 use routefuse_ir::text;
 use routefuse_passes::fuse::{Fusion, Reason};
 
@@ -104,4 +105,67 @@ fn a_permutation_in_place_is_staged_once() {
     let kept: Vec<&str> = fusion.program.intermediates.iter().map(|i| i.name.as_str()).collect();
     assert_eq!(kept, ["counts", "starts", "permuted"]);
     assert_eq!(fusion.program.steps.len(), 6);
+}
+
+/// What ranks ids reads them from memory. The weights of the same rows share the kernel of the ids, and read none.
+#[test]
+fn weights_share_the_kernel_of_ids_that_are_ranked() {
+    let router = |also: &str| {
+        fused(&format!(
+            "  input %logits : f32[T, 16]
+  %scores = softmax %logits
+  %ids = topk %scores {{k = 4}}
+  %weights = gather_row %scores, %ids
+  %rank = bin_rank %ids {{bins = 16}}
+{also}  output ids = %ids
+  output weights = %weights
+  output rank = %rank
+"
+        ))
+    };
+    let fusion = router("");
+    let [first, ranks] = &fusion.program.steps[..] else { panic!("{} kernels", fusion.program.steps.len()) };
+    assert_eq!((first.kernel.stores.len(), ranks.kernel.is_ordered()), (2, true));
+    assert!(first.buffers.iter().all(|b| !matches!(b, Buffer::Intermediate(_))));
+    // What ranks and what asks for the weights of the same rows is no part of it.
+    let fusion = router(
+        "  %of_rank = cast %rank {dtype = f32}\n  %weighed = mul %weights, %of_rank\n  output weighed = %weighed\n",
+    );
+    assert_eq!(fusion.program.steps.len(), 2);
+}
+
+/// A table that is computed is in memory for those who gather from it. Who asks for the same row only has it at hand.
+#[test]
+fn a_computed_table_is_at_hand_where_it_is_made() {
+    let fusion = fused(
+        "  input %x : f32[T, 8]
+  input %i : i32[T]
+  %table = exp %x
+  %doubled = add %table, %table
+  %others = gather %table, %i, %i {out_of_range = clamp}
+  output doubled = %doubled
+  output others = %others
+",
+    );
+    let stores: Vec<usize> = fusion.program.steps.iter().map(|s| s.kernel.stores.len()).collect();
+    assert_eq!(stores, [2, 1]);
+}
+
+/// Columns of the table that are others' of the same row are read from memory where they are overwritten.
+#[test]
+fn what_is_overwritten_is_not_at_hand_at_other_columns() {
+    let fusion = fused(
+        "  input %x : f32[T, 8]
+  input %i : i32[T]
+  %table = exp %x
+  %first = slice %table {start = 0, stop = 4}
+  %last = slice %table {start = 4, stop = 8}
+  %turned = concat %last, %first
+  %others = gather %table, %i, %i {out_of_range = clamp}
+  output turned = %turned in_place(x)
+  output others = %others
+",
+    );
+    let stores: Vec<usize> = fusion.program.steps.iter().map(|s| s.kernel.stores.len()).collect();
+    assert_eq!(stores, [1, 2]);
 }

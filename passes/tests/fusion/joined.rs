@@ -83,7 +83,7 @@ graph @g {{
     assert_eq!((Reach::Ranked.name(), MOST_CHUNKS), ("ranked", 128));
 }
 
-/// Weights are made beside the ids. What counts the ids and what ranks them does not go into their kernels, where it would be no
+/// Weights are made beside the ids, in one kernel. What counts the ids and what ranks them does not go into their kernels, where it would be no
 /// phase.
 #[test]
 fn a_routers_weights_leave_an_align_its_phases() {
@@ -107,9 +107,27 @@ graph @g {
     let graph = text::parse_verified(source).expect("a right graph");
     for (t, c) in [(0, 5), (1, 4), (33, 180)] {
         let program = joined(&graph, &[t, c]);
-        let phases: Vec<_> = reaches(&program).into_iter().filter(|phases| !phases.is_empty()).collect();
-        assert_eq!(phases, [["counted", "every_block", "ranked", "divided"]]);
+        assert_eq!(reaches(&program), [vec![], vec!["counted", "every_block", "ranked", "divided"]]);
         let ordered = program.steps.iter().filter(|s| s.kernel.phases.is_none() && s.kernel.is_ordered());
         assert_eq!(ordered.count(), 0, "a rank by itself looks at all rows before");
+        assert_eq!(program.steps[0].kernel.stores.len(), 2, "a router is one kernel, its ids and its weights");
     }
+}
+
+/// Ranks that need no counts are phases behind them all the same, if the counts are asked for.
+#[test]
+fn what_is_counted_is_counted_before_it_is_ranked() {
+    let source = "route 1
+graph @g {
+  dim T
+  input %logits : f32[T, 16]
+  %ids = topk %logits {k = 4}
+  %rank = bin_rank %ids {bins = 16}
+  %counts = bin_count %ids {bins = 16}
+  output rank = %rank
+  output counts = %counts
+}
+";
+    let graph = text::parse_verified(source).expect("a right graph");
+    assert_eq!(reaches(&joined(&graph, &[9])), [vec![], vec!["counted", "ranked"]]);
 }

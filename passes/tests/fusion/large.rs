@@ -188,3 +188,29 @@ fn r9_the_largest_selections_fit() {
     );
     assert!(kernels(&g) <= 3);
 }
+
+/// Ids that are ranked, and weights made of them: each of as many selections.
+fn ids_and_weights(selections: usize) -> Verified<Graph> {
+    let mut lines = "  input %x : f32[T, 256]\n  %i0 = const {dtype = i32, value = 0}\n".to_owned();
+    for k in 0..2 * selections {
+        writeln!(lines, "  %c{k} = const {{value = {k}.5, dtype = f32}}\n  %a{k} = mul %x, %c{k}").unwrap();
+        writeln!(lines, "  %t{k} = topk %a{k} {{k = 8}}\n  %i{} = add %i{k}, %t{k}", k + 1).unwrap();
+    }
+    lines += &format!("  %rank = bin_rank %i{selections} {{bins = 256}}\n  output ids = %i{selections}\n");
+    lines += &format!("  output weights = %i{}\n  output rank = %rank\n", 2 * selections);
+    graph(&lines)
+}
+
+/// What is at hand in one kernel is read from memory by another where one of both would be too large.
+#[test]
+fn what_is_at_hand_makes_no_kernel_too_large() {
+    let stores = |selections: usize| -> Vec<usize> {
+        let program = within_limits(&ids_and_weights(selections), &Options::default());
+        program.steps.iter().map(|step| step.kernel.stores.len()).collect()
+    };
+    // Ids and weights, and the ranks.
+    assert_eq!(stores(4), [2, 1]);
+    // Ids, and what reads them.
+    assert_eq!(stores(16), [1, 2]);
+    agree(&ids_and_weights(16), &[("T", 3)], 4);
+}
