@@ -1,6 +1,7 @@
 //! Layouts of the items of all rows against plain loops: as chains from ids that no router would give, and behind the routers of
 //! all models with any other options beside them.
 
+mod launches;
 mod loops;
 
 use crate::oracle::choice::Choice;

@@ -2,8 +2,8 @@
 
 use super::items::{self, Bins, Scatter};
 use super::{Align, Items};
-use routefuse_ir::op::{CompareOp, OutOfRange};
-use routefuse_ir::{BoundTerm, DType, GraphBuilder, Literal, NodeId};
+use routefuse_ir::op::CompareOp;
+use routefuse_ir::{BoundTerm, DType, GraphBuilder, NodeId};
 
 /// `min(E, n) + ⌊(n − min(E, n)) / B⌋` blocks, which is `min(n, ⌊(n + E × (B − 1)) / B⌋)`.
 pub(super) fn trtllm(b: &mut GraphBuilder, align: &Align, items: &Items) {
@@ -74,31 +74,56 @@ pub(super) fn vllm_permute(b: &mut GraphBuilder, align: &Align, items: &Items) {
     b.output("expert_first_token_offset", offsets);
 }
 
-/// The slots of all rows one after the other: what earlier slots have of an expert comes before.
+/// Bins that are told apart at once: so many are counted in the memory of a GPU's block.
+const BINS_AT_ONCE: u64 = 3584;
+
+/// The slots of all rows one after the other: what earlier slots have of an expert comes before. As many slots as there is room
+/// for are ranked at once, each with bins of its own.
 pub(super) fn gshard(b: &mut GraphBuilder, align: &Align, items: &Items) {
     let experts = align.experts;
+    let at_once = (BINS_AT_ONCE / experts).clamp(1, items.slots);
+    let none = b.int(DType::I32, -1);
     let mut before: Option<NodeId> = None;
     let mut ranks = vec![];
-    for slot in 0..items.slots {
-        let ids = b.slice(items.ids, slot, slot + 1);
-        let rank = b.bin_rank(ids, experts);
-        ranks.push(match before {
-            None => rank,
-            Some(before) => {
-                let earlier = b.gather_with(before, &[ids], OutOfRange::Fill(Literal::i32(0)));
-                b.add(rank, earlier)
+    for first in (0..items.slots).step_by(at_once as usize) {
+        let slots = at_once.min(items.slots - first);
+        let ids = b.slice(items.ids, first, first + slots);
+        let here = items::between(b, ids, 0, i128::from(experts));
+        let (zero, each) = (items::like(b, ids, 0), b.int(DType::I32, i128::from(experts)));
+        let expert = b.select(here, ids, zero);
+        let expert = b.cast(expert, DType::I32);
+        let slot = b.iota(DType::I32, [items.t, slots.into()], 1);
+        let bins = b.mul(slot, each);
+        let bin = b.add(bins, expert);
+        let bin = b.select(here, bin, none);
+        let counts = b.bin_count(bin, slots * experts);
+        let mut rank = b.bin_rank(bin, slots * experts);
+        if let Some(before) = before {
+            let earlier = b.gather(before, &[expert]);
+            rank = b.add(rank, earlier);
+        }
+        for earlier in 0..slots {
+            let of_slot = b.slice(counts, earlier * experts, (earlier + 1) * experts);
+            before = Some(match before {
+                None => of_slot,
+                Some(before) => b.add(before, of_slot),
+            });
+            if earlier + 1 == slots {
+                break;
             }
-        });
-        let counts = b.bin_count(ids, experts);
-        before = Some(match before {
-            None => counts,
-            Some(before) => b.add(before, counts),
-        });
+            let (bins, zero) = (b.int(DType::I32, i128::from(earlier * experts)), b.int(DType::I32, 0));
+            let bin = b.add(expert, bins);
+            let count = b.gather(counts, &[bin]);
+            let number = b.int(DType::I32, i128::from(earlier));
+            let is_earlier = b.compare(CompareOp::Gt, slot, number);
+            let count = b.select(is_earlier, count, zero);
+            rank = b.add(rank, count);
+        }
+        ranks.push(b.select(here, rank, none));
     }
     let rank = b.concat(&ranks);
     let capacity = align.capacity.unwrap_or(1);
     let room = items::between(b, rank, 0, i128::from(capacity));
-    let none = b.int(DType::I32, -1);
     let position = b.select(room, rank, none);
     b.output("position", position);
     let (ids, capacity) = (b.cast(items.ids, DType::I32), b.int(DType::I32, i128::from(capacity)));

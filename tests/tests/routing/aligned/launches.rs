@@ -1,0 +1,103 @@
+//! What a router with a layout behind it is on a GPU: a kernel for the rows, and phases for what crosses them. The bits of both
+//! are the graph's.
+
+use super::none_is_wrong;
+use insta::{Settings, assert_snapshot};
+use routefuse::chains::AlignEngine;
+use routefuse::models::{self, ModelOptions, Preset};
+use routefuse::{Graph, Verified};
+use routefuse_generate::data::{Rule, inputs};
+use routefuse_ir::interp;
+use routefuse_ir::program::{Program, Step};
+use routefuse_passes::join::join;
+use routefuse_passes::pipeline::{Options, compile_graph};
+use routefuse_tests::corpus::root;
+
+/// The preset with the layout behind it; a capacity where there has to be one.
+fn graph(preset: &Preset, engine: AlignEngine) -> Result<Verified<Graph>, String> {
+    let mut options = ModelOptions::default();
+    preset.set(&mut options, "align", engine.name()).map_err(|e| e.to_string())?;
+    if engine == AlignEngine::Gshard {
+        preset.set(&mut options, "align_capacity", "3").map_err(|e| e.to_string())?;
+    }
+    preset.graph(&options).map_err(|e| e.to_string())
+}
+
+fn program(graph: &Verified<Graph>) -> Result<Program, String> {
+    let compiled = compile_graph(graph.clone(), &Options::default()).map_err(|e| e.to_string())?;
+    join(&compiled.program).map(|joined| joined.program).map_err(|e| e.to_string())
+}
+
+/// What the kernel does, in a word.
+fn word(step: &Step) -> &'static str {
+    let kernel = &step.kernel;
+    match (kernel.rows, kernel.phases.is_some()) {
+        (_, true) => "phases",
+        (None, _) => "one_row",
+        _ if kernel.is_ordered() => "rank",
+        _ if kernel.has_row_values() => "router",
+        _ => "rows",
+    }
+}
+
+/// The kernels of every preset with every layout. Where there are phases they are one launch up to 16,384 items, and two above.
+#[test]
+fn a_layout_behind_a_router_is_two_kernels() {
+    let mut text = String::new();
+    for engine in AlignEngine::ALL {
+        let mut alike: Vec<(String, Vec<&str>)> = vec![];
+        for name in models::names() {
+            let preset = models::named(name).expect("a preset");
+            let program = program(&graph(preset, engine).expect("a graph")).expect("kernels");
+            let kernels = program.steps.iter().map(word).collect::<Vec<_>>().join(" + ");
+            match alike.iter_mut().find(|(of, _)| *of == kernels) {
+                Some((_, names)) => names.push(name),
+                None => alike.push((kernels, vec![name])),
+            }
+        }
+        alike.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
+        for (number, (kernels, names)) in alike.iter().enumerate() {
+            let who = if number == 0 { format!("{} presets", names.len()) } else { names.join(", ") };
+            text += &format!("{:20} {kernels}: {who}\n", engine.name());
+        }
+    }
+    let mut settings = Settings::new();
+    settings.set_snapshot_path(root().join("tests/snapshots/counts"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| assert_snapshot!("kernels_of_layouts", text));
+}
+
+fn agrees(name: &str, engine: AlignEngine, rows: u64) -> Result<(), String> {
+    let at = |e: String| format!("{name}, {}, {rows} rows: {e}", engine.name());
+    let graph = graph(models::named(name).expect("a preset"), engine).map_err(at)?;
+    let program = program(&graph).map_err(at)?;
+    program.check().map_err(|e| at(e.to_string()))?;
+    let extents = graph.extents_of_rows(rows);
+    let dims: Vec<(&str, u64)> = graph.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
+    let inputs = inputs(&graph, &extents, Rule::Rows, rows);
+    let expected = interp::run(&graph, &inputs, &dims).map_err(|e| at(e.to_string()))?;
+    let got = interp::program::run(&program, &inputs, &dims).map_err(|e| at(e.to_string()))?;
+    if got.outputs == expected.outputs { Ok(()) } else { Err(at("other bits".to_owned())) }
+}
+
+/// For these numbers of rows: one, and more than have items enough for every lane.
+fn agree(engines: &[AlignEngine]) {
+    let all = engines.iter().flat_map(|engine| models::names().map(move |name| (name, *engine)));
+    none_is_wrong(all.flat_map(|(name, engine)| [1, 9].map(|rows| agrees(name, engine, rows))));
+}
+
+#[test]
+fn kernels_give_the_bits_of_layouts_of_blocks() {
+    agree(&[AlignEngine::Vllm, AlignEngine::Sglang, AlignEngine::Aiter]);
+}
+
+#[test]
+fn kernels_give_the_bits_of_layouts_of_maps() {
+    agree(&[AlignEngine::Trtllm, AlignEngine::VllmPermute, AlignEngine::Gshard]);
+}
+
+#[test]
+fn kernels_give_the_bits_of_layouts_of_experts() {
+    agree(&[AlignEngine::DeepgemmContiguous, AlignEngine::DeepgemmMasked, AlignEngine::Deepep]);
+}
