@@ -95,6 +95,28 @@ pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32
     m.fmul(scaled, factor)
 }
 
+/// e^x for an x that is a number and not above 0, or −∞: the same bits as [`exp`], with the power of two added to the exponent.
+///
+/// n is −150 to 0, so the exponent of the polynomial and n + 64 together are those of a normal float, and the product with 2⁻⁶⁴ is
+/// exact but for a result below the normal floats, which is rounded once.
+pub fn exp_of_number_not_above_0<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    let magnitude = m.fabs(x);
+    let limit = m.f32(-UNDERFLOW);
+    let clamped = m.fbelow(magnitude, limit);
+    let argument = m.fneg(clamped);
+
+    // The low 9 bits of `shifted` become n + 64.
+    let (r, shifted) = reduced(m, argument, 64.0);
+    let power = exp_reduced(m, r);
+    let bits = m.bitcast_to_i32(shifted);
+    let more = m.ishl(bits, 23);
+    let bits = m.bitcast_to_i32(power);
+    let bits = m.iadd(bits, more);
+    let scaled = m.bitcast_to_f32(bits);
+    let factor = m.f32(f32::from_bits((127 - 64) << 23));
+    m.fmul(scaled, factor)
+}
+
 /// x − n·ln 2 and n + `offset` + 1.5 · 2²³, with n the integer next to x / ln 2; `offset` is a small even integer.
 fn reduced<M: ScalarMachine>(m: &mut M, x: M::F32, offset: f32) -> (M::F32, M::F32) {
     let magic = m.f32(ROUND_TO_INTEGER + offset);
@@ -150,7 +172,7 @@ pub(super) fn exp_reduced<M: ScalarMachine>(m: &mut M, r: M::F32) -> M::F32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{exp, exp_not_above_0};
+    use super::{exp, exp_not_above_0, exp_of_number_not_above_0};
     use crate::math::native::Native;
 
     #[test]
@@ -161,6 +183,10 @@ mod tests {
             let x = f32::from_bits(bits);
             let (short, long) = (exp_not_above_0(&mut Native, x), exp(&mut Native, x));
             assert_eq!(short.to_bits(), long.to_bits(), "{x} ({bits:#010x})");
+            if !x.is_nan() {
+                let of_number = exp_of_number_not_above_0(&mut Native, x);
+                assert_eq!(of_number.to_bits(), long.to_bits(), "{x} ({bits:#010x})");
+            }
         }
     }
 }
