@@ -75,6 +75,15 @@ impl Product {
     }
 }
 
+/// What becomes of a NaN among [keys of pairs](Machine::keys_of_bf16_pair).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NanInPair {
+    /// It is −∞.
+    NegInf,
+    /// It is the largest of all.
+    Largest,
+}
+
 /// How work is spread over threads.
 #[derive(Clone, Copy)]
 pub(crate) enum Threads<'t> {
@@ -227,6 +236,23 @@ pub(crate) trait Machine {
     /// `x | y`. `signs` says that the kernel somewhere shifts or extends by a sign.
     fn or<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>, _signs: bool) -> Val<'m> {
         b.ori(x, y)
+    }
+
+    /// Whether [`Self::keys_of_bf16_pair`] makes keys.
+    fn has_bf16_pairs(&self) -> bool {
+        false
+    }
+
+    /// The keys of two `bf16` in a word: their upper halves are in the order of the numbers, unsigned, where one zero is both and
+    /// none is 0, and their lower halves those of `codes`, a code of 16 bits for each. None where there are no instructions for it.
+    fn keys_of_bf16_pair<'m>(
+        &self,
+        _b: &Builder<'m>,
+        _pair: Val<'m>,
+        _codes: Val<'m>,
+        _nan: NanInPair,
+    ) -> Vec<Val<'m>> {
+        vec![]
     }
 
     // Floats.

@@ -1,7 +1,7 @@
 //! NVIDIA's GPUs, through PTX.
 
 use super::quotients::{Divisor, quotients};
-use super::{Machine, Processor, Product, Threads, Warps};
+use super::{Machine, NanInPair, Processor, Product, Threads, Warps};
 use crate::ffi;
 use crate::mlir::builder::{Builder, Val};
 use melior::dialect::DialectRegistry;
@@ -183,6 +183,37 @@ impl Machine for Nvptx {
 
     fn nan_flows(&self) -> bool {
         self.target.abilities().nan_min
+    }
+
+    fn has_bf16_pairs(&self) -> bool {
+        self.target.abilities().bf16_pairs
+    }
+
+    /// A product with 1 and a sum with 0 turn −0 into 0, and any NaN into the largest word. A permutation of bytes that repeats signs
+    /// says of both which bits have to be turned over, and two more put each half above its code.
+    fn keys_of_bf16_pair<'m>(&self, b: &Builder<'m>, pair: Val<'m>, codes: Val<'m>, nan: NanInPair) -> Vec<Val<'m>> {
+        let settled = match nan {
+            NanInPair::Largest => "mov.b32 x, $2;",
+            NanInPair::NegInf => "mov.b32 t, 0xff80ff80; max.bf16x2 x, $2, t;",
+        };
+        let asm = format!(
+            "{{ .reg .b32 x, t, one, zero; {settled} mov.b32 one, 0x3f803f80; mov.b32 zero, 0; fma.rn.bf16x2 x, x, one, zero; \
+             prmt.b32 t, x, x, 0xbb99; lop3.b32 x, x, t, 0x80008000, 0x1e; \
+             prmt.b32 $0, x, $3, 0x1054; prmt.b32 $1, x, $3, 0x3276; }}"
+        );
+        let context = b.context();
+        let attributes = [
+            ("asm_string", StringAttribute::new(context, &asm).into()),
+            ("constraints", StringAttribute::new(context, "=&r,=r,r,r").into()),
+        ];
+        let word = b.int(32);
+        let both = melior::dialect::llvm::r#type::r#struct(context, &[word; 2], false);
+        let keys = b.op("llvm.inline_asm", &[pair, codes], &attributes, both);
+        let key = |i: i64| {
+            let position = DenseI64ArrayAttribute::new(context, &[i]).into();
+            b.op("llvm.extractvalue", &[keys], &[("position", position)], word)
+        };
+        vec![key(0), key(1)]
     }
 
     fn has_number_extremes(&self) -> bool {

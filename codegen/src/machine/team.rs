@@ -67,8 +67,13 @@ impl<'t, 'a, 'm> Giving<'t, 'a, 'm> {
 
     /// Writes the lane's keys, which other lanes may read.
     pub fn give_keys(&self, keys: &[Val<'m>]) {
+        self.give_keys_from(self.team.word(0), keys);
+    }
+
+    /// Writes some of the lane's keys, from the one of this number on, a multiple of how many are written.
+    pub fn give_keys_from(&self, number: Val<'m>, keys: &[Val<'m>]) {
         let b = self.team.b;
-        let first = self.team.keys.expect("the kernel says how many keys it needs");
+        let first = b.gep(self.team.own_keys(), b.extui(number, b.int(64)), b.int(32));
         for (four, words) in (0..).zip(keys.chunks(4)) {
             // Vectors of a power of two.
             let size = 1 << words.len().ilog2();
@@ -81,8 +86,13 @@ impl<'t, 'a, 'm> Giving<'t, 'a, 'm> {
 
     /// The lane's keys, as it has written them: meanwhile they take no registers.
     pub fn kept_keys(&self, count: usize) -> Vec<Val<'m>> {
+        self.kept_keys_from(self.team.word(0), count)
+    }
+
+    /// So many of the lane's keys, from the one of this number on, a multiple of how many there are.
+    pub fn kept_keys_from(&self, number: Val<'m>, count: usize) -> Vec<Val<'m>> {
         let b = self.team.b;
-        let first = self.team.keys.expect("the kernel says how many keys it needs");
+        let first = b.gep(self.team.own_keys(), b.extui(number, b.int(64)), b.int(32));
         // Else the compiler would know what was written, and keep it.
         self.team.settle_memory();
         let mut keys = vec![];
@@ -145,7 +155,7 @@ impl<'t, 'a, 'm> Taking<'t, 'a, 'm> {
     pub fn take_key(&self, own: Val<'m>, member: Val<'m>, key: Val<'m>) -> Val<'m> {
         let (b, team) = (self.team.b, self.team);
         team.taken.set(true);
-        let first = team.keys.expect("the kernel says how many keys it needs");
+        let first = team.own_keys();
         let lanes = b.muli(b.subi(member, own), team.word(team.keys_apart));
         let at = b.addi(lanes, key);
         b.load(b.gep(first, b.extsi(at, b.int(64)), b.int(32)), b.int(32), 4, false)
@@ -333,6 +343,11 @@ impl<'a, 'm> Team<'a, 'm> {
     /// Whether a row has places, instead of keys of its lanes in memory.
     pub fn has_places(&self) -> bool {
         self.places.is_some()
+    }
+
+    /// The address of the lane's first key.
+    fn own_keys(&self) -> Val<'m> {
+        self.keys.expect("the kernel says how many keys it needs")
     }
 
     fn places(&self) -> [Val<'m>; 2] {

@@ -5,7 +5,8 @@
 //! lanes would have to keep too much, all threads of a block share a row (the *block* shape).
 
 use super::domains;
-use routefuse_ir::kernel::analysis::{cost_with_operands, ordered};
+use routefuse_ir::DType;
+use routefuse_ir::kernel::analysis::{cost_with_operands, ordered, softmax_choice};
 use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division, NARROW};
 use routefuse_ir::kernel::schedule::code_size::{CodeSize, stores_by_domain};
 use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, columns_of_a_lane, kept_bytes};
@@ -250,7 +251,8 @@ fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
     let selections = rows().filter(|row| matches!(row.op, RowOp::TopK { .. })).count();
     let few_divide =
         !in_registers && u64::from(target.info().warp) <= DIVIDED_ROWS * lanes && !chooses_quotients(kernel);
-    let sums = sums && !(selections == 1 && (few_divide || chooses_by_halves(kernel, true)));
+    let by_logits = chooses_by_halves(kernel, true) || groups_of_softmax(kernel, target) == Some(lanes);
+    let sums = sums && !(selections == 1 && (few_divide || by_logits));
     if !(1..=MOST_SORTED).contains(&selections) || sums || lanes > u64::from(target.info().warp / 2) {
         return None;
     }
@@ -274,6 +276,14 @@ fn chooses_by_halves(kernel: &Kernel, by_softmax: bool) -> bool {
     chosen
         .filter(|row| matches!(row.op, RowOp::TopK { .. }))
         .all(|row| ordered(kernel, row.value, row.width).is_some_and(|by| by.softmax.is_some() || !by_softmax))
+}
+
+/// Groups of a softmax of `bf16`, those with the largest elements of which are chosen from, where the logits decide: a lane has a
+/// group, and two `bf16` in a word are compared by one instruction.
+fn groups_of_softmax(kernel: &Kernel, target: Target) -> Option<u64> {
+    let choice = kernel.values().find_map(|(id, _)| softmax_choice(kernel, id))?;
+    let by_logits = choice.ordered.dtype == DType::Bf16 && choice.order == TopKOrder::Value;
+    choice.groups.map(|groups| groups.count).filter(|_| by_logits && target.abilities().bf16_pairs)
 }
 
 /// Whether columns are chosen by quotients as they are.

@@ -3,8 +3,8 @@
 use crate::models::{many, routers};
 use crate::ptx::check_text;
 use crate::snapshot::Snapshots;
-use routefuse::ir::{Schedule, Variant};
-use routefuse::{Engine, Options, Target, models};
+use routefuse::ir::{RowShape, Schedule, Selecting, Variant};
+use routefuse::{Engine, Options, Target, models, text};
 use routefuse_tests::skips::skip;
 use routefuse_tests::tools::{nvdisasm, output, ptxas};
 use std::fmt::Write;
@@ -148,6 +148,74 @@ fn few_rows_ask_memory_once() {
         let loads: Vec<_> = text.lines().enumerate().filter(op("ld.global")).collect();
         assert!(loads.len() > 2, "{}: {loads:?}", example.file);
         assert!(loads.iter().all(|(line, _)| *line < chosen), "{}: behind line {chosen}: {loads:?}", example.file);
+    }
+}
+
+/// The PTX of a graph in its shape for most rows, and that shape.
+fn ptx_for_many(engine: &Engine, source: &str, sm: &str) -> (String, RowShape) {
+    let graph = text::parse_verified(source).unwrap_or_else(|e| panic!("{e}\n{source}"));
+    let plan = engine.compile(&graph, &Target::named(sm).expect("a known target"), &Options::default());
+    let plan = plan.unwrap_or_else(|e| panic!("{e}\n{source}"));
+    let kernel = &plan.kernels()[0];
+    let code = routefuse_codegen::compile(kernel, many(kernel), Default::default()).unwrap_or_else(|e| panic!("{e}"));
+    let shape = kernel.schedule.shape(many(kernel)).expect("a row schedule");
+    (String::from_utf8(code.artifact.code).expect("PTX is text"), shape)
+}
+
+/// A softmax that columns are chosen from, by way of groups or not, and what else is stored.
+fn softmax_router(dtype: &str, groups: Option<&str>, stored: &str) -> String {
+    let kept = groups.map_or("%kept = copy %scores : f32[T, 128]".to_owned(), |score| {
+        format!(
+            "%group_scores = group_score %scores {{groups = 8, score = {score}}} : f32[T, 8]
+  %kept = group_mask %scores, %group_scores {{keep = 3, masked = neg_inf}} : f32[T, 128]"
+        )
+    });
+    format!(
+        "route 1
+graph @router {{
+  dim T
+  input %logits : {dtype}[T, 128]
+  %wide = cast %logits {{dtype = f32}} : f32[T, 128]
+  %scores = softmax %wide : f32[T, 128]
+  {kept}
+  %ids = topk %kept {{k = 6, candidates = above_neg_inf, order = value}} : i32[T, 6]
+  %weights = gather_row %kept, %ids {{out_of_range = pass}} : f32[T, 6]
+  output ids_out = %ids : i32[T, 6]
+  output weights_out = %weights : f32[T, 6]
+  {stored}
+}}"
+    )
+}
+
+/// Columns are chosen by logits before anything is made of all of them, if nobody else wants what is made: then no power of e is kept
+/// in registers for a row that has to be done by the letter.
+#[test]
+fn a_softmax_is_made_behind_the_choice_from_it() {
+    let engine = Engine::builder().build().expect("an engine");
+    // The first coefficient of the exponential, and the first vote: whether a row is done by the letter.
+    let is_behind = |ptx: &str| {
+        let at = |what: &str| ptx.find(what).unwrap_or_else(|| panic!("no {what}\n{ptx}"));
+        at("vote.sync.ballot") < at("0f3AB517E5")
+    };
+    let all = "output scores_out = %scores : f32[T, 128]";
+    for (sm, dtype, groups, stored, behind, lanes) in [
+        ("sm_90", "bf16", None, "", true, 4),
+        ("sm_80", "bf16", None, "", true, 4),
+        ("sm_90", "bf16", Some("max"), "", true, 8),
+        // What has all of a softmax to store makes it first.
+        ("sm_90", "bf16", None, all, false, 4),
+        // There are no instructions for pairs of these.
+        ("sm_90", "f16", None, "", false, 4),
+        ("sm_75", "bf16", None, "", false, 16),
+    ] {
+        let (ptx, shape) = ptx_for_many(&engine, &softmax_router(dtype, groups, stored), sm);
+        let what = format!("{dtype} for {sm}, groups by {groups:?}, {stored}: {shape}");
+        assert_eq!((is_behind(&ptx), shape.lanes), (behind, lanes), "{what}");
+    }
+    // Where the two best of a group are added, or all of them is stored, no order of logits says the groups.
+    for (groups, stored) in [("top2_sum", ""), ("max", all)] {
+        let (_, shape) = ptx_for_many(&engine, &softmax_router("bf16", Some(groups), stored), "sm_90");
+        assert_ne!(shape.selecting, Selecting::Sorted, "{groups}, {stored}: {shape}");
     }
 }
 

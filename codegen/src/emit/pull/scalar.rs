@@ -52,6 +52,11 @@ impl<'m> Lanewise<'_, 'm> {
         Lanes { nans: Nans::Free, value: math::exp_not_above_0(&mut self.math(x.lanes), x.value), ..x }
     }
 
+    /// The exponential of an `f32` that is a number and not above 0.
+    pub fn exp_of_number_not_above_0(&self, x: Lanes<'m>) -> Lanes<'m> {
+        Lanes { nans: Nans::Free, value: math::exp_of_number_not_above_0(&mut self.math(x.lanes), x.value), ..x }
+    }
+
     /// What `f32` arithmetic made.
     fn free(&self, value: Val<'m>, lanes: u32) -> Lanes<'m> {
         Lanes { nans: Nans::Free, ..Lanes::exact(value, lanes) }

@@ -8,6 +8,7 @@ mod cost;
 mod ordered;
 mod reached;
 mod sign;
+mod softmax_choice;
 mod traps;
 mod users;
 
@@ -15,5 +16,6 @@ pub use cost::{cost, cost_with_operands};
 pub use ordered::{Ordered, ordered};
 pub use reached::{reached, reached_from};
 pub use sign::{is_arithmetic, is_not_above_0, no_negative_zero};
+pub use softmax_choice::{Groups, SoftmaxChoice, softmax_choice};
 pub use traps::may_trap;
 pub use users::{User, users};

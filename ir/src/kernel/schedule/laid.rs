@@ -59,8 +59,8 @@ impl Laid {
             widest = widest.max(cols);
             let fits = match row.op {
                 _ if cols != width => true,
-                // Other segments of the same columns.
-                _ if row.width != width => false,
+                // Other segments of the same columns. Of a softmax they are the largest of groups, which have their own lanes.
+                _ if row.width != width => sums && row.op == RowOp::Reduce(ReduceOp::Max),
                 RowOp::Reduce(ReduceOp::TopTwoSum) | RowOp::CumSum | RowOp::Rank { .. } => false,
                 RowOp::Reduce(_) => true,
                 RowOp::TopK { k, .. } | RowOp::TopKMask { k, .. } => {

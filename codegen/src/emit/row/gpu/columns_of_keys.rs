@@ -148,7 +148,7 @@ impl<'m> RowGpu<'_, 'm> {
 
     /// As [`Self::give_sorted`], by the lane's keys, which it has written if they are not in registers, and its best of them. Also
     /// the best of the segment; and with a slack, whether others are within that of the last.
-    fn give_once<'t, 'a>(
+    pub(super) fn give_once<'t, 'a>(
         &self,
         giving: Giving<'t, 'a, 'm>,
         (keys, of_lane): (&[Val<'m>], Vec<Val<'m>>),

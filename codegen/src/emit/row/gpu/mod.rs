@@ -18,12 +18,14 @@ mod in_lanes;
 mod keys_alone;
 mod memory;
 mod merge;
+mod pair_keys;
 mod places;
 mod quick_keys;
 mod rank;
 mod reduce;
 mod rounds;
 mod shelves;
+mod softmax_by_logits;
 mod sorted;
 mod sorting_network;
 mod spread;
@@ -35,7 +37,7 @@ use crate::emit::entry_point;
 use crate::emit::peephole::streamed_load::StreamedLoad;
 use crate::emit::peephole::{Peephole, Peepholes, bf16_pairs, chosen};
 use crate::emit::pull::arithmetic::Indexing;
-use crate::emit::pull::index::{Index, Ix};
+use crate::emit::pull::index::{Index, IndexKey, Ix};
 use crate::emit::pull::job::Job;
 use crate::emit::pull::known::Lanes;
 use crate::emit::pull::lanewise::{Lanewise, WidenBf16};
@@ -51,6 +53,7 @@ use routefuse_ir::kernel::schedule::room::columns_of_a_lane;
 use routefuse_ir::kernel::schedule::{Domain, RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, ParamId, RowValue, ValueId, ValueKind, analysis};
 use routefuse_ir::op::{ReduceOp, TopKOrder};
+use softmax_by_logits::ByLogits;
 use spread::{Spread, Spreads};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -116,6 +119,11 @@ pub(in crate::emit) fn emit(
             asked: RefCell::default(),
             asked_tables: RefCell::default(),
             unsettled: Cell::new(false),
+            chosen_first: ScopedMap::new(&scopes),
+            kept_first: ScopedMap::new(&scopes),
+            by_logits: ScopedMap::new(&scopes),
+            unneeded: RefCell::default(),
+            by_the_letter: Cell::new(false),
         };
         owner.rows(shape, thread, domains);
     });
@@ -147,6 +155,16 @@ struct RowGpu<'a, 'm> {
     asked_tables: RefCell<Vec<(ParamId, u64, Lanes<'m>)>>,
     /// Something was put on the row's shelf that not all of its lanes can read yet.
     unsettled: Cell<bool>,
+    /// What was chosen of a value before what it is made of was known.
+    chosen_first: ScopedMap<(ValueId, IndexKey), Chosen<'m>>,
+    /// Of a value of groups, whether each is chosen from, where that was known before the value; a lane has a group.
+    kept_first: ScopedMap<ValueId, Lanes<'m>>,
+    /// What is known of a choice from a softmax before the softmax is.
+    by_logits: ScopedMap<(ValueId, IndexKey), ByLogits<'m>>,
+    /// Row values that nobody asks for any more.
+    unneeded: RefCell<Vec<ValueId>>,
+    /// A row is done once more, by what the contract says.
+    by_the_letter: Cell<bool>,
 }
 
 impl<'a, 'm> RowGpu<'a, 'm> {
@@ -287,6 +305,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         for (id, value) in self.pull.kernel.values() {
             if value.space.per_row == per_row
                 && self.pull.is_reached(id)
+                && !self.unneeded.borrow().contains(&id)
                 && let Some(row_value) = value.kind.row_value()
             {
                 self.b.made_for(id.0, || {
@@ -376,8 +395,16 @@ impl<'m> Rows<'m> for RowGpu<'_, 'm> {
 
     fn reduce(&self, of: Segments, op: ReduceOp, _: &(), at: &Index<'m>) -> Registers<'m> {
         let (spread, index) = self.spread_of(of, at);
-        let largest = (op == ReduceOp::Max).then(|| self.largest_by_unique_keys(of, (&spread, &index))).flatten();
-        let lanes = largest.unwrap_or_else(|| self.reduce_segments(op, of.operand, &spread, &index));
+        let shorter = match op {
+            _ if self.by_the_letter.get() => None,
+            ReduceOp::Max => {
+                let largest = self.largest_by_unique_keys(of, (&spread, &index));
+                largest.or_else(|| self.largest_of_groups(of, (&spread, &index)))
+            }
+            ReduceOp::Sum => self.sum_of_chosen_from(of, (&spread, &index)),
+            _ => None,
+        };
+        let lanes = shorter.unwrap_or_else(|| self.reduce_segments(op, of.operand, &spread, &index));
         Registers { lanes, spread, home: Home::Segments, elements: None }
     }
 
@@ -396,6 +423,9 @@ impl<'m> Rows<'m> for RowGpu<'_, 'm> {
 
     fn topk_mask(&self, of: Segments, what: Selection, _: &(), at: &Index<'m>) -> Registers<'m> {
         let (spread, index) = self.spread_of(of, at);
+        if let Some(lanes) = self.kept_first.get(&of.operand).filter(|_| !self.by_the_letter.get()) {
+            return Registers { lanes, spread, home: Home::Columns, elements: None };
+        }
         if let Some(owners) = self.spreads.owners(&spread) {
             let lanes = self.mark_segments(of.operand, what, &owners, at.row[0]);
             return Registers { lanes, spread: owners, home: Home::Segments, elements: None };

@@ -11,10 +11,11 @@ use super::sorting_network;
 use super::spread::Spread;
 use crate::emit::peephole::masked_keys;
 use crate::emit::pull::index::Index;
-use crate::mlir::builder::Val;
+use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::kernel::schedule::sorted::applies;
 use routefuse_ir::kernel::{RowOp, RowValue, ValueId};
 use routefuse_ir::op::Candidates;
+use std::cell::Cell;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -43,6 +44,37 @@ impl<'m> RowGpu<'_, 'm> {
             let theirs: Vec<Val<'m>> = best.iter().map(|key| self.team.across(*key, other)).collect();
             best = self.merged(&best, &theirs, k);
             other *= 2;
+        }
+        best
+    }
+
+    /// As [`Self::best_keys`], of keys that no two lanes share: each of them may be found in a round, in which the lane that has the
+    /// largest goes on to its next. That is shorter where lanes are many and lists long.
+    pub(super) fn best_unique_of_lanes(&self, of_lane: &[Val<'m>], k: u64, spread: &Spread<'m>) -> Vec<Val<'m>> {
+        let (b, exchanges) = (self.b, spread.span.ilog2() as usize);
+        let count = of_lane.len().min(k as usize);
+        let operations = Cell::new(0);
+        let counted = |x: (), _: ()| {
+            operations.set(operations.get() + 1);
+            x
+        };
+        merge(&vec![(); count], &vec![(); count], k as usize, counted, counted);
+        let merges = exchanges * (count + operations.get());
+        let rounds: usize = (0..k as usize).map(|round| 2 * exchanges + 1 + count.min(k as usize - 1 - round)).sum();
+        if 3 * rounds > 2 * merges {
+            return self.best_keys(of_lane, None, k, spread);
+        }
+        let mut list = of_lane[..count].to_vec();
+        let mut best = vec![];
+        for round in 0..k as usize {
+            let largest = self.team.max(list[0], spread.span);
+            let goes_on = b.cmpi(IntPredicate::Eq, list[0], largest);
+            // As far as rounds are left that may ask for it.
+            for at in 0..count.min(k as usize - 1 - round) {
+                let next = list.get(at + 1).copied().unwrap_or(self.word(0));
+                list[at] = b.select(goes_on, next, list[at]);
+            }
+            best.push(largest);
         }
         best
     }

@@ -129,6 +129,14 @@ impl<'a, 'm> Spreads<'a, 'm> {
         spread
     }
 
+    /// The same columns as one segment, where each lane has a segment of its own.
+    pub fn side_by_side(&self, of: &Spread<'m>) -> Spread<'m> {
+        let (span, width) = (of.side, of.segments * of.width);
+        let laid = Laid { segments: 1, width, span: u64::from(span), side: 1, ..of.laid };
+        let (columns, owned) = (of.columns.clone(), vec![Ix::constant(0)]);
+        Spread { segments: 1, width, span, side: 1, columns, owned, member: self.team.lane, first: None, laid, ..*of }
+    }
+
     /// For one segment of few columns: where each of them is a segment of the row that lanes own side by side, several lanes
     /// each.
     pub fn owners(&self, spread: &Spread<'m>) -> Option<Rc<Spread<'m>>> {

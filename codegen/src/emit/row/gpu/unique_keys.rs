@@ -64,13 +64,16 @@ fn is_in_exponents_alone(kernel: &Kernel, id: ValueId) -> bool {
 #[derive(Clone)]
 pub(super) struct UniqueKeys<'m> {
     /// A lane's own; or where lanes exchange sorted lists, the best of all lanes.
-    sorted: Rc<[Val<'m>]>,
+    pub sorted: Rc<[Val<'m>]>,
     largest: Val<'m>,
     /// Whether the lane has a NaN among the logits of a softmax, if that was asked when they were there anyway.
     nan: Option<Val<'m>>,
+    /// They are [keys of pairs](super::pair_keys).
+    pub of_pairs: bool,
 }
 
 /// What was chosen.
+#[derive(Clone)]
 pub(super) struct Chosen<'m> {
     /// The columns.
     pub columns: Lanes<'m>,
@@ -130,6 +133,9 @@ impl<'m> RowGpu<'_, 'm> {
         (spread, index): (&Spread<'m>, &Index<'m>),
         result: &Spread<'m>,
     ) -> Option<Chosen<'m>> {
+        if let Some(chosen) = self.chosen_first.get(&(value, index.key())) {
+            return Some(chosen);
+        }
         let Selection { k, candidates } = what;
         let ordered = self.has_unique_keys(value, (k, order), spread)?;
         let candidates = if ordered.softmax.is_some() { Candidates::All } else { candidates };
@@ -140,18 +146,16 @@ impl<'m> RowGpu<'_, 'm> {
             true => self.best_of_list(&keys.sorted, result),
             false => self.best_unique(&keys, k, &cells, (spread.span, result)),
         };
-        let mask = self.word(ordered.column_mask());
-        let column = |key: &Val<'m>| {
-            let column = b.xori(b.andi(*key, mask), mask);
-            match candidates {
-                Candidates::All => column,
-                Candidates::AboveNegInf => {
-                    b.select(b.cmpi(IntPredicate::Eq, *key, self.word(0)), self.word(u32::MAX), column)
-                }
-            }
+        let columns = match keys.of_pairs {
+            true => best.iter().map(|key| self.column_of_unique(*key, ordered.column_mask())).collect(),
+            false => self.some_columns((&best, 1), candidates, ordered.column_mask()),
         };
-        let columns: Vec<Val<'m>> = best.iter().map(column).collect();
         let lanes = |of: &[Val<'m>]| Lanes::exact(b.gather_lanes(of), cells.len() as u32);
+        if ordered.softmax.is_none() && keys.of_pairs {
+            let last = keys.sorted[keys.sorted.len() - 1];
+            let columns = self.columns_of_numbers((what, &ordered), (last, &best, &columns), (spread, index), result);
+            return Some(Chosen { columns: lanes(&columns), elements: None });
+        }
         let Some(largest) = ordered.softmax else { return Some(Chosen { columns: lanes(&columns), elements: None }) };
         let elements: Vec<Val<'m>> = best.iter().map(|key| self.float_of_unique(*key, ordered.column_mask())).collect();
         let doubtful = self.is_doubtful(&ordered, (largest, keys.nan), &elements, (spread, index));
@@ -171,7 +175,7 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// The unique keys of a row; 0 for what is no candidate. None where a gather of them may trap.
-    fn unique_keys(
+    pub(super) fn unique_keys(
         &self,
         (ordered, k): (&Ordered, u64),
         candidates: Candidates,
@@ -182,6 +186,16 @@ impl<'m> RowGpu<'_, 'm> {
             return Some(known);
         }
         let (b, mask) = (self.b, ordered.column_mask());
+        if self.sorts(spread, k)
+            && let Some(keys) = self.keys_of_pairs(ordered, (spread, index))
+        {
+            let best = self.best_unique_of_lanes(&self.best_of_lane(&keys, k), k, spread);
+            // A NaN is the largest of a softmax's, and then nothing is near the largest.
+            let nan = Some(b.const_bool(false));
+            let keys = UniqueKeys { largest: best[0], sorted: best.into(), nan, of_pairs: true };
+            self.unique.insert(wanted, keys.clone());
+            return Some(keys);
+        }
         // Where registers are short a lane's keys are made piece by piece, and what is asked of all logits is asked first.
         let short = self.pull.machine.lanes_at_once().is_some();
         if ordered.softmax.is_some() && short && self.sorts(spread, k) {
@@ -210,7 +224,7 @@ impl<'m> RowGpu<'_, 'm> {
         let mut list: Vec<Val<'m>> = unique.collect();
         if self.sorts(spread, k) {
             let best = self.best_keys(&self.best_of_lane(&list, k), None, k, spread);
-            let keys = UniqueKeys { largest: best[0], sorted: best.into(), nan: None };
+            let keys = UniqueKeys { largest: best[0], sorted: best.into(), nan: None, of_pairs: false };
             self.unique.insert(wanted, keys.clone());
             return Some(keys);
         }
@@ -218,7 +232,7 @@ impl<'m> RowGpu<'_, 'm> {
             (list[i], list[j]) = (b.maxui(list[i], list[j]), b.minui(list[i], list[j]));
         });
         let largest = self.team.max(list[0], spread.span);
-        let keys = UniqueKeys { sorted: list.into(), largest, nan: None };
+        let keys = UniqueKeys { sorted: list.into(), largest, nan: None, of_pairs: false };
         self.unique.insert(wanted, keys.clone());
         Some(keys)
     }
@@ -244,7 +258,7 @@ impl<'m> RowGpu<'_, 'm> {
             words.iter().zip(&spread.columns[piece]).map(key).collect()
         });
         let best = self.best_keys(&of_lane, None, k, spread);
-        Some(UniqueKeys { largest: best[0], sorted: best.into(), nan: Some(nan) })
+        Some(UniqueKeys { largest: best[0], sorted: best.into(), nan: Some(nan), of_pairs: false })
     }
 
     /// The unique key of a column that has this key.
@@ -255,7 +269,7 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// For each column of a spread, of the best keys the one of that number.
-    fn best_of_list(&self, best: &[Val<'m>], spread: &Spread<'m>) -> Vec<Val<'m>> {
+    pub(super) fn best_of_list(&self, best: &[Val<'m>], spread: &Spread<'m>) -> Vec<Val<'m>> {
         let b = self.b;
         // The column that each lane has in a register, best ones first.
         let of_register = |register: u32| {
@@ -314,7 +328,7 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// 16-bit floats as they are or widened, widened.
-    fn widened(&self, id: ValueId, index: &Index<'m>) -> Lanes<'m> {
+    pub(super) fn widened(&self, id: ValueId, index: &Index<'m>) -> Lanes<'m> {
         self.lanewise.cast(self.pull.evaluate(id, index), self.pull.kernel.value(id).dtype, DType::F32)
     }
 
@@ -340,7 +354,7 @@ impl<'m> RowGpu<'_, 'm> {
     ///   powers are three of the quotients or more, which are off by half a unit: the lesser logit's element is the lesser one.
     ///
     /// Equal logits, and zeros of either sign, have equal elements, and the lower column is the better one by the key as well.
-    fn is_doubtful(
+    pub(super) fn is_doubtful(
         &self,
         ordered: &Ordered,
         (largest, nan): (ValueId, Option<Val<'m>>),
@@ -368,14 +382,41 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// Whether one of these is a NaN.
-    fn has_nan(&self, own: &[Val<'m>]) -> Val<'m> {
+    pub(super) fn has_nan(&self, own: &[Val<'m>]) -> Val<'m> {
         let b = self.b;
         let of_two = |two: &[Val<'m>]| b.cmpf(FloatPredicate::Uno, two[0], two[two.len() - 1]);
         own.chunks(2).map(of_two).reduce(|x, y| b.ori(x, y)).expect("a lane has a column")
     }
 
+    /// The column of a unique key.
+    pub(super) fn column_of_unique(&self, key: Val<'m>, column_mask: u32) -> Val<'m> {
+        let mask = self.word(column_mask);
+        self.b.xori(self.b.andi(key, mask), mask)
+    }
+
+    /// The columns of unique keys; −1 for keys below `least` where they are no candidates.
+    pub(super) fn some_columns(
+        &self,
+        (keys, least): (&[Val<'m>], u32),
+        candidates: Candidates,
+        column_mask: u32,
+    ) -> Vec<Val<'m>> {
+        let b = self.b;
+        let column = |key: &Val<'m>| {
+            let column = self.column_of_unique(*key, column_mask);
+            match candidates {
+                Candidates::All => column,
+                Candidates::AboveNegInf => {
+                    let none = b.cmpi(IntPredicate::Ult, *key, self.word(least));
+                    b.select(none, self.word(u32::MAX), column)
+                }
+            }
+        };
+        keys.iter().map(column).collect()
+    }
+
     /// The float that a unique key of [`Self::words`] was made of, 0.0 for either zero.
-    fn float_of_unique(&self, key: Val<'m>, column_mask: u32) -> Val<'m> {
+    pub(super) fn float_of_unique(&self, key: Val<'m>, column_mask: u32) -> Val<'m> {
         let b = self.b;
         // A negative float's word has no sign bit, and ends in ones.
         let negative = b.cmpi(IntPredicate::Sge, key, self.word(0));

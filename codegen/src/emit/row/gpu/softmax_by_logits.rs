@@ -1,0 +1,269 @@
+//! A softmax that columns are chosen from by its logits, where rows are many.
+//!
+//! [Unique keys](super::unique_keys) choose by the logits, and then it is known whether a softmax is in their order. So everything that
+//! is made of all columns comes behind the choice: in a row that is in order, the powers of e and their sum, without a thought of
+//! NaNs; in any other, the whole row [by the letter](RowGpu::by_the_letter). Neither way keeps anything in registers for the other.
+//!
+//! Where only the groups with the largest elements are chosen from, a lane has a group. Its largest key says how many groups come
+//! before, and the groups are the right ones if what [holds of chosen columns](RowGpu::is_doubtful) holds of the largest of each.
+
+use super::RowGpu;
+use super::columns_of_keys::Wanted;
+use super::spread::Spread;
+use super::unique_keys::Chosen;
+use crate::emit::pull::index::{Index, Ix};
+use crate::emit::pull::known::{Lanes, Nans};
+use crate::emit::row::{Segments, Selection, compute};
+use crate::mlir::builder::{IntPredicate, Val};
+use routefuse_ir::kernel::analysis::{Groups, Ordered, SoftmaxChoice, reached_from, softmax_choice};
+use routefuse_ir::kernel::{RowOp, RowValue, ValueId, ValueKind};
+use routefuse_ir::op::{Candidates, ReduceOp, TopKOrder};
+use std::rc::Rc;
+
+/// What is known of a choice before the softmax is.
+#[derive(Clone)]
+pub(super) struct ByLogits<'m> {
+    /// The best keys of what is chosen from, best first, on all lanes.
+    best: Rc<[Val<'m>]>,
+    /// Where a lane has a group: whether it is chosen from, and its largest key.
+    group: Option<[Val<'m>; 2]>,
+}
+
+impl<'m> RowGpu<'_, 'm> {
+    /// The largest logit of a softmax whose groups are chosen from: the best of the keys says it.
+    pub(super) fn largest_of_groups(
+        &self,
+        of: Segments,
+        (spread, index): (&Spread<'m>, &Index<'m>),
+    ) -> Option<Lanes<'m>> {
+        let kernel = self.pull.kernel;
+        let largest = RowValue { op: RowOp::Reduce(ReduceOp::Max), value: of.operand, width: of.width };
+        let is_largest = |id: ValueId| kernel.value(id).kind.row_value() == Some(&largest);
+        let choice = kernel.values().find_map(|(id, _)| {
+            softmax_choice(kernel, id)
+                .filter(|choice| choice.groups.is_some() && choice.ordered.softmax.is_some_and(is_largest))
+        })?;
+        let found = self.choose_by_logits(&choice, (spread, index))?;
+        let float = self.float_of_unique(found.best[0], choice.ordered.column_mask());
+        Some(Lanes { nans: Nans::Free, ..Lanes::exact(float, 1) })
+    }
+
+    /// The sum of a softmax's powers, if columns are chosen from it by its logits: they are chosen first, and whoever asks for them is
+    /// given them.
+    pub(super) fn sum_of_chosen_from(
+        &self,
+        of: Segments,
+        (spread, index): (&Spread<'m>, &Index<'m>),
+    ) -> Option<Lanes<'m>> {
+        let (b, kernel) = (self.b, self.pull.kernel);
+        let sum = RowValue { op: RowOp::Reduce(ReduceOp::Sum), value: of.operand, width: of.width };
+        let (sum, _) = kernel.values().find(|(_, v)| v.kind.row_value() == Some(&sum))?;
+        let choice = softmax_choice(kernel, sum).filter(|choice| self.pull.is_reached(choice.chosen))?;
+        let ByLogits { best, group } = self.choose_by_logits(&choice, (spread, index))?;
+        let (ordered, largest) = (&choice.ordered, choice.ordered.softmax?);
+        let result = self.spreads.of(1, choice.k);
+        let mine = self.best_of_list(&best, &result);
+        let columns: Vec<Val<'m>> = mine.iter().map(|key| self.column_of_unique(*key, ordered.column_mask())).collect();
+        let elements: Vec<Val<'m>> = mine.iter().map(|key| self.float_of_unique(*key, ordered.column_mask())).collect();
+        let mut to_prove = elements.clone();
+        if let Some([kept, first]) = group {
+            let first = b.select(kept, first, best[0]);
+            to_prove.push(self.float_of_unique(first, ordered.column_mask()));
+        }
+        // A NaN is the largest of keys, and nothing is near to it.
+        let no_nan = Some(b.const_bool(false));
+        let doubtful = self.is_doubtful(ordered, (largest, no_nan), &to_prove, (spread, index));
+        let count = result.columns.len();
+        let mut types = [vec![b.int(32); count], vec![b.f32(); count + 1]].concat();
+        types.extend(group.map(|_| b.int(1)));
+        let found = b.if_then_else(
+            self.team.any(doubtful),
+            &types,
+            |_| self.chosen_by_the_letter(&choice, (spread, index), &result),
+            |_| {
+                self.pull.scopes.scoped(|| {
+                    let sum = self.sum_of_numbers(of, (spread, index));
+                    let kept = group.map(|[kept, _]| kept);
+                    columns.iter().chain(&elements).copied().chain([sum]).chain(kept).collect()
+                })
+            },
+        );
+        let lanes = |of: &[Val<'m>]| Lanes::exact(b.gather_lanes(of), count as u32);
+        let (columns, elements) = (lanes(&found[..count]), lanes(&found[count..2 * count]));
+        let chosen = Chosen { columns, elements: Some((ordered.source, elements)) };
+        self.chosen_first.insert((choice.from, index.key()), chosen);
+        if let (Some(groups), [kept]) = (choice.groups, &found[2 * count + 1..]) {
+            self.kept_first.insert(groups.scores, Lanes::exact(*kept, 1));
+            self.unneeded.borrow_mut().push(groups.scores);
+        }
+        Some(Lanes { nans: Nans::Free, ..Lanes::exact(found[2 * count], 1) })
+    }
+
+    /// The best keys of a choice, if they are keys of pairs. They are emitted once.
+    fn choose_by_logits(
+        &self,
+        choice: &SoftmaxChoice,
+        (spread, index): (&Spread<'m>, &Index<'m>),
+    ) -> Option<ByLogits<'m>> {
+        let SoftmaxChoice { k, order, ordered, .. } = choice;
+        let is_narrow = spread.width <= u64::from(ordered.column_mask());
+        if *order != TopKOrder::Value || spread.segments > 1 || !is_narrow || !self.sorts(spread, *k) {
+            return None;
+        }
+        let Some(groups) = choice.groups else {
+            let keys = self.unique_keys((ordered, *k), Candidates::All, (spread, index))?;
+            return keys.of_pairs.then_some(ByLogits { best: keys.sorted, group: None });
+        };
+        if let Some(known) = self.by_logits.get(&(choice.from, index.key())) {
+            return Some(known);
+        }
+        let found = self.choose_from_groups((ordered, *k), groups, (spread, index))?;
+        self.by_logits.insert((choice.from, index.key()), found.clone());
+        Some(found)
+    }
+
+    /// As [`Self::choose_by_logits`], where each lane has a group.
+    fn choose_from_groups(
+        &self,
+        (ordered, k): (&Ordered, u64),
+        groups: Groups,
+        (spread, index): (&Spread<'m>, &Index<'m>),
+    ) -> Option<ByLogits<'m>> {
+        let b = self.b;
+        let of_group = self.spreads.of(groups.count, spread.width / groups.count);
+        let lanes = self.team.lanes;
+        if of_group.span > 1 || of_group.turns > 1 || groups.count != u64::from(lanes) || spread.span != lanes {
+            return None;
+        }
+        let keys = self.keys_of_pairs(ordered, (&of_group, &of_group.index(index.row[0])))?;
+        let list = self.best_of_lane(&keys, k);
+        let before = (1..lanes).fold(self.word(0), |before, mask| {
+            let more = b.cmpi(IntPredicate::Ugt, self.team.xor(list[0], mask), list[0]);
+            self.warps.add_where(b, more, before, 1)
+        });
+        let kept = b.cmpi(IntPredicate::Ult, before, self.word(groups.keep as u32));
+        let masked: Vec<Val<'m>> = list.iter().map(|key| b.select(kept, *key, self.word(0))).collect();
+        let best = self.best_unique_of_lanes(&masked, k, spread);
+        Some(ByLogits { best: best.into(), group: Some([kept, list[0]]) })
+    }
+
+    /// The sum of powers of which no exponent is a NaN.
+    fn sum_of_numbers(&self, of: Segments, (spread, index): (&Spread<'m>, &Index<'m>)) -> Val<'m> {
+        if let ValueKind::Scalar(_, operands) = &self.pull.kernel.value(of.operand).kind {
+            let exponents = self.pull.evaluate(operands[0], index);
+            self.pull.remember(of.operand, index, self.lanewise.exp_of_number_not_above_0(exponents));
+        }
+        self.reduce_segments(ReduceOp::Sum, of.operand, spread, index).value
+    }
+
+    /// The columns, their logits, the sum, and whether the lane's group is chosen from, as the contract says them, of a row that is
+    /// begun anew.
+    fn chosen_by_the_letter(
+        &self,
+        choice: &SoftmaxChoice,
+        (spread, index): (&Spread<'m>, &Index<'m>),
+        result: &Spread<'m>,
+    ) -> Vec<Val<'m>> {
+        let (b, kernel) = (self.b, self.pull.kernel);
+        let cells: Vec<Val<'m>> = result.columns.iter().map(|column| self.ix.to_word(column.at)).collect();
+        // The best of the keys is the largest logit, or a NaN where there is one.
+        let (at, largest) = (Index::new(index.row.clone(), vec![Ix::constant(0)], None), choice.ordered.softmax);
+        let known = largest.map(|largest| (largest, self.pull.evaluate(largest, &at)));
+        self.by_the_letter(index.row[0], |row| {
+            let (at, index) = (Index::new(vec![row], vec![Ix::constant(0)], None), spread.index(row));
+            if let Some((largest, lanes)) = known {
+                self.pull.remember(largest, &at, lanes);
+            }
+            let columns = self.select_in_pieces(choice, (spread, row), &cells).unwrap_or_else(|| {
+                let reached = reached_from(&kernel.values, [choice.from]);
+                for (id, v) in kernel.values().filter(|(id, v)| reached[id.0 as usize] && v.space.per_row) {
+                    if let Some(row_value) = v.kind.row_value().filter(|_| Some(id) != largest) {
+                        let computed = compute(self, *row_value, &(), &at);
+                        self.hold(id, computed, row);
+                    }
+                }
+                let what = Selection { k: choice.k, candidates: choice.candidates };
+                // Where lanes have groups they choose from their own, whose elements are known.
+                match choice.groups {
+                    None => self.select_by_rank_keys(choice.from, what, (spread, &index), &cells),
+                    Some(groups) => {
+                        let of_groups = self.spreads.of(groups.count, spread.width / groups.count);
+                        let of_row = self.spreads.side_by_side(&of_groups);
+                        self.select_by_rank_keys(choice.from, what, (&of_row, &of_groups.index(row)), &cells)
+                    }
+                }
+            });
+            let last = self.word(spread.width as u32 - 1);
+            let at_chosen = columns.iter().map(|column| self.ix.of_word(b.minui(*column, last))).collect();
+            let elements = self.widened(choice.ordered.source, &index.at(at_chosen)).value;
+            let sum = self.pull.evaluate(choice.sum, &at).value;
+            let kept = choice.groups.map(|groups| {
+                let of_groups = self.spreads.of(1, groups.count);
+                self.pull.evaluate(groups.mask, &of_groups.index(row)).value
+            });
+            columns.into_iter().chain(self.registers(elements, cells.len())).chain([sum]).chain(kept).collect()
+        })
+    }
+
+    /// The columns of a choice from all of a softmax by rank keys, and its sum for whoever asks. A lane's columns are done run by run in
+    /// loops, between which they lie where its keys do: that is as little code as a seldom way should be.
+    fn select_in_pieces(
+        &self,
+        choice: &SoftmaxChoice,
+        (spread, row): (&Spread<'m>, Ix<'m>),
+        cells: &[Val<'m>],
+    ) -> Option<Vec<Val<'m>>> {
+        let (b, kernel, run) = (self.b, self.pull.kernel, spread.run);
+        let pieces = spread.registers / run;
+        let all_own = spread.columns.iter().all(|column| column.valid.is_none());
+        if choice.groups.is_some() || pieces < 2 || !all_own || self.team.has_places() {
+            return None;
+        }
+        let RowValue { value: power, .. } = *kernel.value(choice.sum).kind.row_value()?;
+        let (at, index) = (Index::new(vec![row], vec![Ix::constant(0)], None), spread.index(row));
+        let (word, float) = (b.int(32), b.f32());
+        let giving = self.team.giving();
+        let each_piece = |body: &dyn Fn(Val<'m>, &Index<'m>)| {
+            b.for_loop(self.word(0), self.word(pieces), self.word(1), |b, piece| {
+                self.pull.scopes.scoped(|| {
+                    self.pull.machine.keep_loop(b);
+                    let before = self.ix.times(self.ix.of_word(piece), u64::from(run * spread.span));
+                    let first = self.ix.add(before, self.ix.times(self.ix.of_word(spread.member), u64::from(run)));
+                    let columns = (0..u64::from(run)).map(|column| first.offset(column)).collect();
+                    body(b.muli(piece, self.word(run)), &Index::new(vec![row], columns, None));
+                });
+            });
+        };
+        each_piece(&|number, index| {
+            let powers = self.registers(self.pull.evaluate(power, index).value, run as usize);
+            let words: Vec<Val<'m>> = powers.iter().map(|power| b.bitcast(*power, word)).collect();
+            giving.give_keys_from(number, &words);
+        });
+        let powers = |words: Vec<Val<'m>>| {
+            let floats: Vec<Val<'m>> = words.into_iter().map(|power| b.bitcast(power, float)).collect();
+            Lanes { nans: Nans::Free, ..Lanes::exact(b.gather_lanes(&floats), floats.len() as u32) }
+        };
+        self.pull.remember(power, &index, powers(giving.kept_keys(spread.registers as usize)));
+        let sum = self.reduce_segments(ReduceOp::Sum, power, spread, &index);
+        self.pull.remember(choice.sum, &at, sum);
+        each_piece(&|number, index| {
+            self.pull.remember(power, index, powers(giving.kept_keys_from(number, run as usize)));
+            let keys = self.keys(choice.from, index, choice.candidates);
+            giving.give_keys_from(number, &self.registers(keys.value, run as usize));
+        });
+        let keys = giving.kept_keys(spread.registers as usize);
+        let wanted = Wanted {
+            k: choice.k,
+            candidates: choice.candidates,
+            may_run_out: choice.candidates == Candidates::AboveNegInf,
+            by_column: false,
+            mask: None,
+            of_floats: true,
+            of_whole_rows: false,
+        };
+        let list = self.best_of_lane(&keys, choice.k);
+        let (giving, ..) = self.give_once(giving, (&keys, list), None, wanted, (spread, 0));
+        let taking = giving.settled();
+        Some(cells.iter().map(|cell| taking.take(*cell)).collect())
+    }
+}
