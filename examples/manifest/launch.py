@@ -122,7 +122,7 @@ class Gpu:
         how = variant["launch"]
         function = self.load(variant)
         device = self.device(function, how["threads"])
-        blocks = value(how["blocks"], extents, device)
+        blocks = max(value(how["blocks"], extents, device), how["least_blocks"])
         if blocks > how["most_blocks"]:
             sys.exit(f"{kernel['name']}: {blocks} blocks are too many")
         assert not how["cooperative"], "no kernel of this form is"
@@ -228,7 +228,8 @@ def run(folder, machine, target, inputs, extents, dependent=False):
         of = extents[bound["of"]] if bound["of"] else 0
         terms = [(term["times"] * of + term["plus"]) // term["over"] for term in bound["terms"]]
         least = bound["times"] * max(min(terms), 0)
-        if extents[bound["symbol"]] < least:
+        # What the caller does not say is as small as it may be.
+        if extents.setdefault(bound["symbol"], least) < least:
             sys.exit(f"{bound['symbol']} is {extents[bound['symbol']]}, and has to be {least} at least")
 
     # Every tensor's address, shape and strides: arguments first, an output that lies in an input after it.
@@ -267,7 +268,7 @@ def run(folder, machine, target, inputs, extents, dependent=False):
     for kernel in plan["kernels"]:
         rows = extents[kernel["rows"]] if kernel["rows"] else 1
         # Outputs of this program lie in an input only where they have to.
-        if rows == 0:
+        if rows == 0 and not kernel["runs_without_rows"]:
             continue
         touched = [tensors[slot["tensor"]] for slot in kernel["slots"] if slot["kind"] == "pointer"]
         elements = max([rows] + [int(np.prod(t["shape"], dtype=np.int64)) for t in touched])
@@ -285,7 +286,6 @@ def run(folder, machine, target, inputs, extents, dependent=False):
                 and (requires["most_rows"] is None or rows <= requires["most_rows"])
             )
 
-        variant = next(v for v in kernel["variants"] if holds(v["requires"]))
         slots = []
         for slot in kernel["slots"]:
             match slot["kind"]:
@@ -298,7 +298,10 @@ def run(folder, machine, target, inputs, extents, dependent=False):
                 case "value":
                     slots.append(slot["value"])
         assert 8 * len(slots) == kernel["slot_bytes"]
-        gpu.launch(kernel, variant, slots, extents, rows)
+        # One launch, or several that follow each other: of each part the first variant that may be launched.
+        fit = [v for v in kernel["variants"] if holds(v["requires"])]
+        for part in sorted({v["part"] for v in fit}):
+            gpu.launch(kernel, next(v for v in fit if v["part"] == part), slots, extents, rows)
 
     for name, result in results.items():
         gpu.download(tensors[name]["address"], result)
@@ -313,7 +316,7 @@ def main():
     parser.add_argument("--machine", choices=["host", "cuda", "hip"], default="host")
     parser.add_argument("--target", help="the name of one of several targets of that machine")
     parser.add_argument("--in", dest="inputs", action="append", default=[], metavar="NAME=FILE.npy")
-    parser.add_argument("--dim", dest="dims", action="append", default=[], metavar="NAME=N", help="an extent that no input has")
+    parser.add_argument("--dim", dest="dims", action="append", default=[], metavar="NAME=N", help="an extent that no input has; of one with a bound the least if it is not given")
     parser.add_argument("--dependent", action="store_true", help="programmatic dependent launches, on GPUs that have them")
     parser.add_argument("--results", type=pathlib.Path, metavar="FOLDER", help="where outputs go, as NAME.npy")
     args = parser.parse_args()

@@ -30,21 +30,21 @@ typedef struct {
     uint8_t aligned, narrow;
     // Its grid strides over the rows: no more blocks than are resident at once.
     uint8_t persistent;
-    // The shape of the kernel's schedule that it has.
-    uint8_t shape;
+    // Which of the launches that follow each other it is.
+    uint8_t part;
     uint32_t threads;
     // Pieces that one block has.
     uint32_t pieces_a_block, piece_count;
     const Pieces *pieces;
+    // The rows of its launches, and their blocks: no rows, or more blocks than a grid has, are no limit.
+    uint64_t least_rows, most_rows, least_blocks, most_blocks;
 } Variant;
 
 typedef struct {
     // The most special first.
     const Variant *variants;
     const Slot *slots;
-    // The most rows of each shape but the last.
-    const uint64_t *most_rows;
-    uint64_t variant_count, slot_count, shape_count;
+    uint64_t variant_count, slot_count;
     // The symbol whose extent is its rows; -1 is one row.
     int64_t rows;
     // Every row stride that is known beforehand is a multiple of 16 bytes.
@@ -225,11 +225,36 @@ static const Loaded *loaded_on(const Program *p, int32_t device_id) {
 typedef struct {
     void *function;
     unsigned blocks, threads;
+} Launch;
+
+// The launches of one step that follow each other.
+enum { MOST_PARTS = 2 };
+typedef struct {
+    Launch parts[MOST_PARTS];
+    unsigned count;
 } Chosen;
 
-// The variant of a step for this call, and its grid.
+// The grid of a variant for so many rows; 0 if there are more blocks than a grid has.
+static unsigned grid(const Variant *variant, uint64_t rows, uint64_t resident) {
+    uint64_t blocks = variant->least_blocks;
+    for (uint32_t i = 0; i < variant->piece_count; i++) {
+        uint64_t pieces;
+        if (__builtin_mul_overflow(rows, variant->pieces[i].times, &pieces))
+            pieces = UINT64_MAX;
+        pieces = pieces / variant->pieces[i].parts + (pieces % variant->pieces[i].parts != 0);
+        uint64_t of = pieces / variant->pieces_a_block + (pieces % variant->pieces_a_block != 0);
+        blocks = of > blocks ? of : blocks;
+    }
+    blocks = blocks > variant->most_blocks ? variant->most_blocks : blocks;
+    if (blocks > MOST_BLOCKS)
+        return 0;
+    // A grid that strides over the rows is best as large as what is resident at once, and no larger.
+    return (unsigned)(variant->persistent && blocks > resident ? resident : blocks);
+}
+
+// The variants of a step for this call, and their grids. Without rows there may be none.
 static int choose(const Program *p, const Call *call, const CudaStep *step, const Kernel *kernels, uint64_t rows, Chosen *chosen) {
-    uint64_t low = 0, most = rows, shape = 0;
+    uint64_t low = 0, most = rows;
     for (uint64_t s = 0; s < step->slot_count; s++) {
         const Slot *slot = &step->slots[s];
         if (slot->kind == SLOT_STRIDE) {
@@ -250,29 +275,21 @@ static int choose(const Program *p, const Call *call, const CudaStep *step, cons
         }
     }
     int aligned = low % 16 == 0 && step->fixed_aligned, narrow = most <= NARROW;
-    while (shape + 1 < step->shape_count && step->most_rows[shape] < rows)
-        shape++;
-    for (uint64_t v = 0; v < step->variant_count; v++) {
+    chosen->count = 0;
+    for (uint64_t v = 0; v < step->variant_count && chosen->count < MOST_PARTS; v++) {
         const Variant *variant = &step->variants[v];
-        if ((variant->aligned && !aligned) || (variant->narrow && !narrow) || variant->shape != shape)
+        if ((variant->aligned && !aligned) || (variant->narrow && !narrow) || variant->part != chosen->count ||
+            rows < variant->least_rows || rows > variant->most_rows)
             continue;
-        uint64_t blocks = 0;
-        for (uint32_t i = 0; i < variant->piece_count; i++) {
-            uint64_t pieces;
-            if (__builtin_mul_overflow(rows, variant->pieces[i].times, &pieces))
-                pieces = UINT64_MAX;
-            pieces = pieces / variant->pieces[i].parts + (pieces % variant->pieces[i].parts != 0);
-            uint64_t of = pieces / variant->pieces_a_block + (pieces % variant->pieces_a_block != 0);
-            blocks = of > blocks ? of : blocks;
-        }
-        if (blocks > MOST_BLOCKS)
+        unsigned blocks = grid(variant, rows, kernels[v].resident);
+        if (!blocks) {
+            chosen->count = 0;
             break;
-        // A grid that strides over the rows is best as large as what is resident at once, and no larger.
-        if (variant->persistent && blocks > kernels[v].resident)
-            blocks = kernels[v].resident;
-        *chosen = (Chosen){kernels[v].function, (unsigned)blocks, variant->threads};
-        return 0;
+        }
+        chosen->parts[chosen->count++] = (Launch){kernels[v].function, blocks, variant->threads};
     }
+    if (chosen->count || !rows)
+        return 0;
     char message[256];
     snprintf(message, sizeof message, "%s: %llu rows take more blocks than a grid has", p->name, (unsigned long long)rows);
     return routefuse_tvm_ffi_fail("ValueError", message);
@@ -282,7 +299,7 @@ static uint64_t rows_of(const Call *call, const CudaStep *step) {
     return step->rows < 0 ? 1 : (uint64_t)call->extents[step->rows];
 }
 
-static int launch(const Program *p, const Call *call, const CudaStep *step, const Loaded *loaded, const Chosen *chosen, void *stream, uint64_t block) {
+static int launch(const Program *p, const Call *call, const CudaStep *step, const Loaded *loaded, const Launch *chosen, void *stream, uint64_t block) {
     uint64_t slots[MOST_SLOTS];
     void *parameters[MOST_SLOTS];
     for (uint64_t s = 0; s < step->slot_count; s++) {
@@ -311,9 +328,9 @@ static int launch_all(const Program *p, const Call *call, const Loaded *loaded, 
     if (call->bytes)
         TRY(cuMemAllocAsync, &block, call->bytes, stream);
     int status = 0;
-    for (uint32_t i = 0; i < p->step_count && !status; i++)
-        if (rows_of(call, &steps[i]))
-            status = launch(p, call, &steps[i], loaded, &chosen[i], stream, block);
+    for (uint32_t i = 0; i < p->step_count; i++)
+        for (unsigned part = 0; part < chosen[i].count && !status; part++)
+            status = launch(p, call, &steps[i], loaded, &chosen[i].parts[part], stream, block);
     if (block) {
         // What the kernels took is free once they have run.
         int error = driver.cuMemFreeAsync(block, stream);
@@ -335,8 +352,7 @@ __attribute__((visibility("hidden"))) int routefuse_tvm_ffi_cuda(const Program *
     Chosen chosen[MOST_STEPS];
     // Everything that can be refused is, before the first kernel runs.
     for (uint32_t i = 0; i < p->step_count; i++) {
-        uint64_t rows = rows_of(&call, &steps[i]);
-        if (rows && choose(p, &call, &steps[i], loaded->kernels[i], rows, &chosen[i]))
+        if (choose(p, &call, &steps[i], loaded->kernels[i], rows_of(&call, &steps[i]), &chosen[i]))
             return -1;
     }
     void *stream = TVMFFIEnvGetStream(DEVICE_CUDA, call.device_id), *current = NULL;

@@ -89,7 +89,7 @@ impl Document {
         let dims = dims(graph, request);
         let history = after.history()?;
         request.cancel.check()?;
-        let mut left_out = vec![];
+        let mut left_out = joined(&after, request)?;
         Ok(Document {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -137,6 +137,21 @@ impl Document {
         let launches = launches::launches(&before, &after, &origin);
         drawn(&after, (&origin, &launches), request, &mut vec![])
     }
+}
+
+/// Which kernels the target runs as one launch: the page has them as they were before.
+fn joined(lowering: &Lowering, request: &Request) -> Result<Vec<LeftOut>, Error> {
+    let of = |kernels: &std::ops::Range<usize>| {
+        let (first, last) = (&lowering.kernels()[kernels.start], &lowering.kernels()[kernels.end - 1]);
+        let target = request.target.name();
+        let names = format!("{} to {}", visible(&first.kernel.name), visible(&last.kernel.name));
+        let what = format!(
+            "{names}: for {target} they are phases of one kernel, whose code is not on this page; what is here is of each alone"
+        );
+        let command = format!("routefuse dump {} --stage kernel --target {target}", request.graph);
+        LeftOut { what, command: Some(command) }
+    };
+    Ok(lowering.launched()?.iter().filter(|kernels| kernels.len() > 1).map(of).collect())
 }
 
 /// The drawing, from where the request wants it; of one that is too large it is said how to see it.

@@ -26,12 +26,22 @@ pub struct Tensor {
     pub device_id: Option<i32>,
 }
 
+/// The extents of a program's symbols: this many rows, or as few as a bound allows.
+pub fn extents(program: &Program, rows: u64) -> Vec<u64> {
+    let mut extents = vec![rows; program.symbols.len()];
+    for bound in &program.bounds {
+        extents[bound.symbol().0 as usize] = bound.least_at(&extents);
+    }
+    extents
+}
+
 /// A tensor for each port of a program, inputs and then outputs: of this many rows; that of number `misaligned` at no multiple of 16,
 /// and with so many elements between rows where a port allows it.
 pub fn tensors(program: &Program, rows: u64, misaligned: Option<usize>, gap: u64) -> Vec<Tensor> {
     let ports = program.inputs.iter().map(|p| (p, false)).chain(program.outputs.iter().map(|p| (p, true)));
+    let extents = extents(program, rows);
     let tensor = |(i, (port, written)): (usize, (&Port, bool))| {
-        let shape: Vec<u64> = port.ty.shape.iter().map(|d| d.as_const().unwrap_or(rows)).collect();
+        let shape: Vec<u64> = port.ty.shape.iter().map(|d| d.resolve(&extents)).collect();
         let mut strides = vec![1; shape.len()];
         for d in (1..shape.len()).rev() {
             strides[d - 1] = strides[d] * shape[d] as i64;

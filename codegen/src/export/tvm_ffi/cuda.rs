@@ -8,6 +8,7 @@ use crate::export::ir_text::Constants;
 use routefuse_ir::Verified;
 use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::abi::{self, Slot};
+use routefuse_ir::kernel::phases::MOST_CHUNKS;
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 use routefuse_ir::program::{Buffer, Program, Step};
 
@@ -50,18 +51,15 @@ pub(super) fn side(
             .collect::<Result<Vec<_>, CodegenError>>()?;
         let variants_name = c.array("%variant", &variants);
         let (slots, slot_count) = slots(c, program, (step, kernel), ports)?;
-        let shapes = kernel.schedule.shapes();
-        let most: Vec<String> = shapes.iter().filter_map(|s| s.most_rows).map(|most| most.to_string()).collect();
-        let most = c.array("i64", &most);
         let (rows, fixed) = (rows(step, kernel), u64::from(fixed_strides_are_aligned(step, kernel)));
-        let (count, shapes) = (variants.len(), shapes.len().max(1));
+        let count = variants.len();
         steps.push(format!(
-            "{{ ptr {variants_name}, ptr {slots}, ptr {most}, i64 {count}, i64 {slot_count}, i64 {shapes}, i64 {rows}, i64 {fixed} }}"
+            "{{ ptr {variants_name}, ptr {slots}, i64 {count}, i64 {slot_count}, i64 {rows}, i64 {fixed} }}"
         ));
     }
     let declared = "%pieces = type { i64, i64 }\n\
-                    %variant = type { ptr, i8, i8, i8, i8, i32, i32, i32, ptr }\n\
-                    %step = type { ptr, ptr, ptr, i64, i64, i64, i64, i64 }\n";
+                    %variant = type { ptr, i8, i8, i8, i8, i32, i32, i32, ptr, i64, i64, i64, i64 }\n\
+                    %step = type { ptr, ptr, i64, i64, i64, i64 }\n";
     Ok(Side {
         objects: vec![LAUNCHER.to_vec()],
         allowed: ALLOWED,
@@ -76,12 +74,15 @@ pub(super) fn side(
 
 /// A `Variant` of `cpp/tvm_ffi/cuda.c`.
 fn variant(c: &mut Constants, schedule: &Schedule, variant: Variant, ptx: &str) -> String {
-    let (pieces, of_a_block) = match schedule.shape(variant) {
-        None => {
-            let pieces = schedule.domains().iter().map(|d| d.pieces_of_a_row()).collect();
-            (pieces, schedule.threads(variant))
+    let (pieces, of_a_block) = match (schedule, schedule.shape(variant)) {
+        (Schedule::Phased { rows_of_a_block, .. }, _) => {
+            (vec![(1, 1)], rows_of_a_block[usize::from(variant.shape > 0)])
         }
-        Some(shape) => (vec![(1, 1)], shape.rows()),
+        (_, Some(shape)) => (vec![(1, 1)], u64::from(shape.rows())),
+        (_, None) => {
+            let pieces = schedule.domains().iter().map(|d| d.pieces_of_a_row()).collect();
+            (pieces, u64::from(schedule.threads(variant)))
+        }
     };
     let pieces: Vec<String> =
         pieces.iter().map(|(n, parts): &(u64, u64)| format!("{{ i64 {n}, i64 {parts} }}")).collect();
@@ -89,10 +90,14 @@ fn variant(c: &mut Constants, schedule: &Schedule, variant: Variant, ptx: &str) 
     let Variant { aligned, narrow, shape, .. } = variant;
     let persistent = schedule.shape(variant).is_some_and(|s| s.persistent);
     let [aligned, narrow, persistent] = [aligned, narrow, persistent].map(u8::from);
-    let (threads, count) = (schedule.threads(variant), pieces.len());
+    let (threads, part, count) = (schedule.threads(variant), schedule.part(variant), pieces.len());
+    let (least_rows, most_rows) = schedule.rows_of_shape(shape);
+    // What no number of rows reaches; the type is unsigned in C.
+    let (least_blocks, most_rows) = (schedule.least_blocks(), most_rows.unwrap_or(i64::MAX as u64));
+    let most_blocks = if matches!(schedule, Schedule::Phased { .. }) { MOST_CHUNKS } else { i64::MAX as u64 };
     format!(
-        "{{ ptr {ptx}, i8 {aligned}, i8 {narrow}, i8 {persistent}, i8 {shape}, i32 {threads}, i32 {of_a_block}, i32 {count}, \
-         ptr {pieces_name} }}"
+        "{{ ptr {ptx}, i8 {aligned}, i8 {narrow}, i8 {persistent}, i8 {part}, i32 {threads}, i32 {of_a_block}, i32 {count}, \
+         ptr {pieces_name}, i64 {least_rows}, i64 {most_rows}, i64 {least_blocks}, i64 {most_blocks} }}"
     )
 }
 

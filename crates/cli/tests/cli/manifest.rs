@@ -20,10 +20,10 @@ graph @two {
 }
 ";
 
-/// What is launched: the options that name the graph, and how many kernels it becomes.
+/// What is launched: the options that name the graph, and how many kernels it becomes on the host and on a GPU.
 struct Case {
     graph: Vec<String>,
-    kernels: usize,
+    kernels: [usize; 2],
 }
 
 fn cases(folder: &Path) -> Vec<Case> {
@@ -31,12 +31,14 @@ fn cases(folder: &Path) -> Vec<Case> {
     std::fs::write(&two, TWO_KERNELS).unwrap();
     let model = |name: &str| ["--model", name].map(str::to_owned).to_vec();
     vec![
-        Case { graph: vec![example("e_post_chain")], kernels: 1 },
-        Case { graph: vec![two.display().to_string()], kernels: 2 },
-        Case { graph: model("deepseek-v3"), kernels: 1 },
+        Case { graph: vec![example("e_post_chain")], kernels: [1, 1] },
+        Case { graph: vec![two.display().to_string()], kernels: [2, 2] },
+        Case { graph: model("deepseek-v3"), kernels: [1, 1] },
         // In place, and with strides.
-        Case { graph: vec![example("recorder")], kernels: 1 },
-        Case { graph: vec![example("write_wider")], kernels: 1 },
+        Case { graph: vec![example("recorder")], kernels: [1, 1] },
+        Case { graph: vec![example("write_wider")], kernels: [1, 1] },
+        // Across rows, where a GPU has phases of one kernel, and two of its dims have bounds.
+        Case { graph: vec![corpus("bins_bounded")], kernels: [6, 1] },
     ]
 }
 
@@ -91,7 +93,8 @@ fn compile(case: &Case, folder: &Path, targets: &str) {
     let manifest = serde_json::from_slice(&manifest).unwrap();
     schema::holds_of("manifest", &manifest, &format!("the manifest of {graph:?}"));
     for target in manifest["targets"].as_array().unwrap() {
-        assert_eq!(target["kernels"].as_array().unwrap().len(), case.kernels, "{graph:?}");
+        let kernels = case.kernels[usize::from(target["machine"] != "host")];
+        assert_eq!(target["kernels"].as_array().unwrap().len(), kernels, "{graph:?}");
     }
 }
 
@@ -121,7 +124,7 @@ fn amd_code_runs_as_the_manifest_says() {
             compile(&case, folder.path(), gpu);
             let of_gpu = [&variables[..], &[("ROUTEFUSE_STAND_IN_GPUS", Path::new(gpu))]].concat();
             let said = agrees(&case, folder.path(), 9, "hip", &of_gpu);
-            assert_eq!(said.lines().filter(|l| l.starts_with("kernel ")).count(), case.kernels, "{said}");
+            assert_eq!(said.lines().filter(|l| l.starts_with("kernel ")).count(), case.kernels[1], "{said}");
         }
     }
 }
@@ -146,6 +149,19 @@ fn cuda_is_launched_as_the_manifest_says() {
         "{}",
         routers[1]
     );
+    // Few rows are one launch, no rows too, and many are two.
+    let launched = |rows: u64| {
+        let said = said(&cases[5], rows);
+        let kernels: Vec<&str> = said.lines().filter_map(|l| l.strip_prefix("kernel bounded.0_to_5 ")).collect();
+        kernels.into_iter().map(|l| l.split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!([0, 1000].map(launched), [["align16/i32"], ["align16/i32"]]);
+    assert_eq!(launched(70_000), ["align16/i32/shape1", "align16/i32/shape2"]);
+}
+
+/// A graph of the tests' corpus.
+fn corpus(name: &str) -> String {
+    examples().join(format!("../tests/corpus/{name}.route")).display().to_string()
 }
 
 fn folder_of_cuda() -> tempfile::TempDir {

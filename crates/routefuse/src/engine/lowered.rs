@@ -9,6 +9,7 @@ use routefuse_passes::explain::Report;
 use routefuse_passes::join::{Joined, join};
 use routefuse_passes::pipeline::{Compiled, Options, compile_graph_until};
 use routefuse_passes::schedule::{schedule, schedule_in};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// A canonical graph, its program, and the program's kernels with their schedules.
@@ -20,6 +21,9 @@ pub(crate) struct Lowered {
     /// Kernels that cross rows may become one launch.
     joins: bool,
 }
+
+/// A program, and each of its kernels with its schedule.
+type Parts = (Program, Vec<Verified<Scheduled>>);
 
 impl Lowered {
     /// Canonicalises, fuses and schedules, until it is cancelled. The only place of the facade that does. `tuned` gives the
@@ -87,17 +91,39 @@ impl Lowered {
     ///
     /// # Errors
     /// Only by a defect of routefuse.
-    pub(crate) fn into_parts(self) -> Result<(Program, Vec<Verified<Scheduled>>), Diagnostics> {
-        let Lowered { compiled, kernels, target, joins, .. } = self;
-        if !joins {
-            return Ok((compiled.program, kernels));
+    pub(crate) fn into_parts(self) -> Result<Parts, Diagnostics> {
+        let joined = self.joined()?;
+        Ok(joined.unwrap_or((self.compiled.program, self.kernels)))
+    }
+
+    /// The same of a lowering that is still asked other things.
+    ///
+    /// # Errors
+    /// Only by a defect of routefuse.
+    pub(crate) fn parts(&self) -> Result<Parts, Diagnostics> {
+        Ok(self.joined()?.unwrap_or_else(|| (self.program().clone(), self.kernels.clone())))
+    }
+
+    /// For each kernel that the target runs, which of [`Lowered::kernels`] it is.
+    ///
+    /// # Errors
+    /// Only by a defect of routefuse.
+    pub(crate) fn launched(&self) -> Result<Vec<Range<usize>>, Diagnostics> {
+        let each = || (0..self.kernels.len()).map(|n| n..n + 1).collect();
+        if self.joins { Ok(join(self.program())?.from) } else { Ok(each()) }
+    }
+
+    /// The program and its kernels after joining, where kernels may be joined.
+    fn joined(&self) -> Result<Option<Parts>, Diagnostics> {
+        if !self.joins {
+            return Ok(None);
         }
-        let Joined { program, from, ended: _ } = join(&compiled.program)?;
+        let Joined { program, from, ended: _ } = join(self.program())?;
         let scheduled = program.steps.iter().zip(from).map(|(step, from)| match step.kernel.phases {
-            Some(_) => schedule(step.kernel.clone(), target),
-            None => Ok(kernels[from.start].clone()),
+            Some(_) => schedule(step.kernel.clone(), self.target),
+            None => Ok(self.kernels[from.start].clone()),
         });
         let kernels = scheduled.collect::<Result<_, Diagnostic>>()?;
-        Ok((program, kernels))
+        Ok(Some((program, kernels)))
     }
 }

@@ -271,13 +271,15 @@ impl Engine {
         Ok(plan.artifacts()?.into_iter().cloned().collect())
     }
 
-    /// The stages before machine code, as text; no compiler is needed. The texts are the same in every run.
+    /// The stages before machine code, as text; no compiler is needed. The texts are the same in every run. The program and the
+    /// kernels are what the target runs: on a GPU, kernels that cross rows are joined.
     ///
     /// # Errors
     /// Those of [`Engine::compile`], but for the lack of a compiler.
     #[cfg(feature = "graphs")]
     pub fn stages(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Stages, Error> {
-        Ok(Stages::of(graph, &self.lowered(graph, *target, options)?))
+        let lowered = self.lowered(graph, *target, options)?;
+        Ok(Stages::of(graph, &lowered, lowered.parts()?))
     }
 
     /// The graph lowered once, to ask several things of it: stages, the report, the picture. No compiler is needed.
@@ -296,7 +298,7 @@ impl Engine {
     #[cfg(feature = "graphs")]
     pub fn keys(&self, graph: &Verified<Graph>, target: &Target, options: &Options) -> Result<Vec<KernelKey>, Error> {
         let compiler = self.compiler()?;
-        Ok(KernelKey::all(self.lowered(graph, *target, options)?.kernels(), &**compiler))
+        Ok(KernelKey::all(&self.lowered(graph, *target, options)?.into_parts()?.1, &**compiler))
     }
 
     /// What became of a graph and why: kernels, cuts, proofs, bytes.

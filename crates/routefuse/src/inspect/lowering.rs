@@ -7,6 +7,7 @@ use routefuse_ir::kernel::schedule::Scheduled;
 use routefuse_ir::program::Program;
 use routefuse_ir::{Graph, Verified};
 use routefuse_passes::range::Ranges;
+use std::ops::Range;
 
 /// A graph on its way to a target, as far as it goes without machine code. [`Engine::lowering`](crate::Engine::lowering) makes
 /// one; the methods say the same as those of the engine, and the graph is lowered once for all of them.
@@ -31,7 +32,7 @@ impl Lowering {
         self.lowered.compiled().source()
     }
 
-    /// The kernels and the buffers between them.
+    /// The kernels and the buffers between them, before any are joined: see [`Lowering::launched`].
     pub fn program(&self) -> &Program {
         self.lowered.program()
     }
@@ -72,9 +73,19 @@ impl Lowering {
         self.kernels().iter().map(|k| ScheduleLanes::of(&k.kernel, &k.schedule, k.target)).collect()
     }
 
-    /// The stages as text.
+    /// The stages as text, with [`Lowering::kernels`]: those of [`Engine::stages`](crate::Engine::stages) are of what the target runs.
     pub fn stages(&self) -> Stages {
-        Stages::of(&self.graph, &self.lowered)
+        let (program, kernels) = (self.program().clone(), self.kernels().to_vec());
+        Stages::of(&self.graph, &self.lowered, (program, kernels))
+    }
+
+    /// For each kernel that the target runs, in order, which of [`Lowering::kernels`] it is: on a GPU, kernels that cross rows are
+    /// joined into one.
+    ///
+    /// # Errors
+    /// Only by a defect of routefuse.
+    pub fn launched(&self) -> Result<Vec<Range<usize>>, Error> {
+        Ok(self.lowered.launched()?)
     }
 
     /// What became of the graph and why.

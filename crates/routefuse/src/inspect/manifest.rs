@@ -205,6 +205,7 @@ fn kernel(
     Ok(json!({
         "name": scheduled.kernel.name,
         "rows": step.rows().map(symbol),
+        "runs_without_rows": scheduled.schedule.least_blocks() > 0,
         "most_rows": scheduled.kernel.most_rows(),
         "nothing_to_do_if_in_place": unchanged,
         "slots": slots,
@@ -240,6 +241,7 @@ fn variant(
         "format": format,
         "bytes": code.len(),
         "entry": entry,
+        "part": scheduled.schedule.part(*variant),
         "key": Key::of(scheduled, *variant, compiler).to_string(),
         "requires": {
             "align": if aligned { 16 } else { 1 },
@@ -275,6 +277,7 @@ fn gpu_launch(program: &Program, step: &Step, scheduled: &Scheduled, variant: Va
     };
     Ok(json!({
         "blocks": formula(&blocks, program),
+        "least_blocks": schedule.least_blocks(),
         "most_blocks": MOST_BLOCKS.min(most_threads(target.kind()) / u64::from(threads.max(1))),
         "threads": threads,
         "dynamic_shared_bytes": DYNAMIC_SHARED_BYTES,

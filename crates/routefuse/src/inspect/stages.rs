@@ -26,13 +26,15 @@ pub struct Stages {
 }
 
 impl Stages {
-    pub(crate) fn of(graph: &Verified<Graph>, lowered: &Lowered) -> Stages {
+    /// With this program and its kernels.
+    pub(crate) fn of(graph: &Verified<Graph>, lowered: &Lowered, parts: (Program, Vec<Verified<Scheduled>>)) -> Stages {
+        let (program, kernels) = parts;
         Stages {
             graph: text::print(graph),
             canonical: text::print(lowered.canonical()),
-            fused: program_text::print(lowered.program()),
-            kernels: lowered.kernels().to_vec(),
-            program: lowered.program().clone(),
+            fused: program_text::print(&program),
+            kernels,
+            program,
             time: lowered.time(),
         }
     }

@@ -47,8 +47,21 @@ impl Schedule {
         multiprocessors.times(if of_few { 4 } else { 1 })
     }
 
-    /// The rows of the launches that take a shape, by its number: at least, and at most. No launch has none.
+    /// The fewest blocks of a launch: phases have something to do for no rows, too.
+    pub fn least_blocks(&self) -> u64 {
+        u64::from(matches!(self, Schedule::Phased { .. }))
+    }
+
+    /// Which of the launches that follow each other the one of this variant is, counted from 0.
+    pub fn part(&self, variant: Variant) -> u8 {
+        variant.shape - self.shapes_beside(variant.shape).start()
+    }
+
+    /// The rows of the launches that take a shape, by its number: at least, and at most. Without rows only phases are launched.
     pub fn rows_of_shape(&self, number: u8) -> (u64, Option<u64>) {
+        if let Schedule::Phased { most_rows, .. } = self {
+            return if number == 0 { (0, Some(*most_rows)) } else { (most_rows + 1, None) };
+        }
         let number = usize::from(number);
         let shapes = self.shapes();
         let before = shapes[..number.min(shapes.len())].iter().filter_map(|s| s.most_rows).max();

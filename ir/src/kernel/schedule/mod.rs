@@ -320,9 +320,7 @@ impl Schedule {
     /// Blocks of a launch over this many rows; `None` if there are more than a grid takes ([`MOST_BLOCKS`]). A persistent shape may
     /// be launched with fewer: see [`Schedule::grid`].
     pub fn blocks(&self, rows: u64, variant: Variant) -> Option<u64> {
-        let blocks = self.grid(rows, variant, || u64::MAX).filter(|&blocks| blocks <= MOST_BLOCKS)?;
-        // Phases have something to do for no rows, too.
-        Some(if matches!(self, Schedule::Phased { .. }) { blocks.max(1) } else { blocks })
+        Some(self.grid(rows, variant, || u64::MAX)?.max(self.least_blocks())).filter(|&blocks| blocks <= MOST_BLOCKS)
     }
 
     /// What compiled code may assume at launch, the most special first; the last of each shape assumes nothing else.
