@@ -54,7 +54,7 @@ impl<'s, D: Driver> Launch<'s, D> {
     /// With programmatic dependent launch, for targets that have it (NVIDIA's, from sm_90 on): the kernel may be set up while
     /// the kernel in front of it in the stream still runs, and waits for its end before it reads or writes anything. For
     /// other targets this says nothing, nor for launches of more blocks than the GPU has multiprocessors, which would lose
-    /// by it.
+    /// by it. A plan's kernels behind its first one are launched so in any case.
     ///
     /// A kernel in front that lets its dependents go early must do so for all that it writes before; those of routefuse do.
     #[inline]
@@ -95,9 +95,6 @@ impl<D: Driver> fmt::Debug for Launch<'_, D> {
             .finish()
     }
 }
-
-/// The shape of the second launch of phases ([`Part::Placing`](routefuse_ir::kernel::schedule::Part)).
-const SECOND_OF_TWO: u8 = 2;
 
 /// A launch of one kernel, and which kernel of the plan it is.
 struct Ready<'k, D: Driver> {
@@ -165,10 +162,7 @@ impl<D: Driver> GpuPlan<D> {
         threads: u32,
         parameters: &'k mut [*mut c_void],
     ) -> Ready<'k, D> {
-        // The second launch of phases waits for the first one anyway, which lets it go early.
-        let of_two = self.plan.kernels()[step].kernel.phases.is_some();
-        let is_second = of_two && self.steps[step].variants[variant].0.shape == SECOND_OF_TWO;
-        let dependent = (launch.dependent || is_second) && blocks <= self.steps[step].most_dependent[variant];
+        let dependent = launch.dependent && blocks <= self.steps[step].most_dependent[variant];
         let (function, stream) = (kernel.function(), launch.stream);
         Ready { step, variant, launch: KernelLaunch { function, stream, blocks, threads, dependent, parameters } }
     }
@@ -195,11 +189,13 @@ impl<D: Driver> GpuPlan<D> {
                     }
                 }
             }
+            // What is behind a kernel of the same launch may be set up early, whoever is in front of the first one.
+            let mut launch = *launch;
             for (s, ((step, scheduled), loaded)) in steps() {
                 let Some(rows) = bound.rows(step) else { continue };
-                for shape in shapes(launch, scheduled, rows) {
+                for shape in shapes(&launch, scheduled, rows) {
                     let (variant, kernel, blocks) =
-                        self.choose(launch, bound, step, (scheduled, shape), loaded, rows)?;
+                        self.choose(&launch, bound, step, (scheduled, shape), loaded, rows)?;
                     let threads = scheduled.schedule.threads(loaded.variants[variant].0);
                     bound.with_slots(step, self.gpu.driver().nothing(), |slots| {
                         let (mut near, mut far) = ([std::ptr::null_mut(); SLOTS], Vec::new());
@@ -207,8 +203,9 @@ impl<D: Driver> GpuPlan<D> {
                         for (parameter, slot) in parameters.iter_mut().zip(slots.iter_mut()) {
                             *parameter = (&raw mut *slot).cast();
                         }
-                        each(self.ready(launch, kernel, (s, variant), blocks, threads, parameters))
+                        each(self.ready(&launch, kernel, (s, variant), blocks, threads, parameters))
                     })?;
+                    launch.dependent = true;
                 }
             }
             Ok(())

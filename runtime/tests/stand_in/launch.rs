@@ -4,7 +4,7 @@ use crate::plans::*;
 use crate::vendor::{StandIn, Vendor};
 use routefuse_allocations::{self as allocations, Counting};
 use routefuse_ir::diag::Page;
-use routefuse_ir::{Code, Diagnostic};
+use routefuse_ir::{Code, Diagnostic, text};
 use routefuse_runtime::Device;
 use routefuse_runtime::gpu::{GpuPlan, Launch, Whose};
 
@@ -158,6 +158,31 @@ pub fn small_launches_may_be_dependents<V: Vendor>() {
     assert_eq!((blocks(1, true), blocks(1, false)), ((1, yes), (1, 0)));
     let last = (1..).take_while(|rows| blocks(*rows, true).0 <= 4).last().unwrap();
     assert_eq!((blocks(last, true), blocks(last + 1, true)), ((4, yes), (5, 0)));
+}
+
+/// What is in front of a plan's second kernel is its first one, which lets it go; what is in front of the first, nobody knows.
+pub fn kernels_behind_the_first_are_dependents<V: Vendor>() {
+    let driver = StandIn::<V>::new();
+    let gpu = V::open(0);
+    let stream = V::stream(&gpu);
+    let source = "route 1
+graph @g {
+  dim T
+  input %x : f32[T, 4]
+  input %i : i32[T]
+  %table = exp %x
+  %others = gather %table, %i, %i {out_of_range = clamp}
+  output others = %others
+}
+";
+    let plan = on_gpu(&text::parse_verified(source).unwrap(), &gpu);
+    let tensors = tensors(plan.plan().program(), &[3], Manner::USUAL);
+    for dependent in [false, true] {
+        let launch = with_workspace(&plan, &stream, &[3]).dependent(dependent);
+        plan.launch(launch, &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
+        let [first, second] = [2, 1].map(|back| driver.launch(driver.launched() - back).dependent);
+        assert_eq!((first, second), (u32::from(V::DEPENDENT && dependent), u32::from(V::DEPENDENT)));
+    }
 }
 
 /// A thread without a context gets the plan's, and the launch is tried again; another failure is an error with the call, the

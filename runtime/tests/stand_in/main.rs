@@ -35,6 +35,7 @@ for_both! {
     launch::refusals_call_nothing;
     launch::nothing_is_launched_for_no_rows;
     launch::small_launches_may_be_dependents;
+    launch::kernels_behind_the_first_are_dependents;
     launch::what_the_driver_refuses;
     launch::two_gpus;
     launch::drivers_know_whose_memory_it_is;
