@@ -13,12 +13,19 @@ use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_tests::corpus::root;
 
-/// The preset with the layout behind it; a capacity where there has to be one.
-fn graph(preset: &Preset, engine: AlignEngine) -> Result<Verified<Graph>, String> {
+/// The preset with the layout behind it, after the long chain if it has one. There is a capacity where there has to be one, and
+/// one rank, which has all experts.
+fn graph(preset: &Preset, engine: AlignEngine, post: bool) -> Result<Verified<Graph>, String> {
     let mut options = ModelOptions::default();
+    if post {
+        preset.set(&mut options, "post", "true").map_err(|e| e.to_string())?;
+    }
     preset.set(&mut options, "align", engine.name()).map_err(|e| e.to_string())?;
     if engine == AlignEngine::Gshard {
         preset.set(&mut options, "align_capacity", "3").map_err(|e| e.to_string())?;
+    }
+    if engine == AlignEngine::Deepep {
+        preset.set(&mut options, "align_ranks", "1").map_err(|e| e.to_string())?;
     }
     preset.graph(&options).map_err(|e| e.to_string())
 }
@@ -44,11 +51,12 @@ fn word(step: &Step) -> &'static str {
 #[test]
 fn a_layout_behind_a_router_is_two_kernels() {
     let mut text = String::new();
-    for engine in AlignEngine::ALL {
+    let all = AlignEngine::ALL.iter().flat_map(|engine| [false, true].map(|post| (*engine, post)));
+    for (engine, post) in all {
         let mut alike: Vec<(String, Vec<&str>)> = vec![];
         for name in models::names() {
             let preset = models::named(name).expect("a preset");
-            let program = program(&graph(preset, engine).expect("a graph")).expect("kernels");
+            let program = program(&graph(preset, engine, post).expect("a graph")).expect("kernels");
             let kernels = program.steps.iter().map(word).collect::<Vec<_>>().join(" + ");
             match alike.iter_mut().find(|(of, _)| *of == kernels) {
                 Some((_, names)) => names.push(name),
@@ -58,7 +66,8 @@ fn a_layout_behind_a_router_is_two_kernels() {
         alike.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
         for (number, (kernels, names)) in alike.iter().enumerate() {
             let who = if number == 0 { format!("{} presets", names.len()) } else { names.join(", ") };
-            text += &format!("{:20} {kernels}: {who}\n", engine.name());
+            let name = engine.name().to_owned() + if post { ", post" } else { "" };
+            text += &format!("{name:26} {kernels}: {who}\n");
         }
     }
     let mut settings = Settings::new();
@@ -68,9 +77,9 @@ fn a_layout_behind_a_router_is_two_kernels() {
     settings.bind(|| assert_snapshot!("kernels_of_layouts", text));
 }
 
-fn agrees(name: &str, engine: AlignEngine, rows: u64) -> Result<(), String> {
-    let at = |e: String| format!("{name}, {}, {rows} rows: {e}", engine.name());
-    let graph = graph(models::named(name).expect("a preset"), engine).map_err(at)?;
+fn agrees(name: &str, engine: AlignEngine, (post, rows): (bool, u64)) -> Result<(), String> {
+    let at = |e: String| format!("{name}, {}, post {post}, {rows} rows: {e}", engine.name());
+    let graph = graph(models::named(name).expect("a preset"), engine, post).map_err(at)?;
     let program = program(&graph).map_err(at)?;
     program.check().map_err(|e| at(e.to_string()))?;
     let extents = graph.extents_of_rows(rows);
@@ -81,10 +90,10 @@ fn agrees(name: &str, engine: AlignEngine, rows: u64) -> Result<(), String> {
     if got.outputs == expected.outputs { Ok(()) } else { Err(at("other bits".to_owned())) }
 }
 
-/// For these numbers of rows: one, and more than have items enough for every lane.
+/// For one row; and after the long chain for more of them, which have items enough for every lane.
 fn agree(engines: &[AlignEngine]) {
     let all = engines.iter().flat_map(|engine| models::names().map(move |name| (name, *engine)));
-    none_is_wrong(all.flat_map(|(name, engine)| [1, 9].map(|rows| agrees(name, engine, rows))));
+    none_is_wrong(all.flat_map(|(name, engine)| [(false, 1), (true, 9)].map(|of| agrees(name, engine, of))));
 }
 
 #[test]
