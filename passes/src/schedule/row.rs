@@ -40,6 +40,14 @@ const SORTED_COLUMNS: u64 = 48;
 /// eight waves that a SIMD may have, of 72 registers each.
 const SORTED_IN_REGISTERS: u64 = 24;
 
+/// Lanes of a row beyond which a lane has up to [`sorted::MOST_KEYS`] columns where keys are made of pairs of `bf16`. On an H100 512
+/// columns of a softmax took 54 µs for 65,536 rows by 16 lanes and 49 by 8, and 5.8 and 5.6 for 4,096 (5.7 by a warp each); 128 columns
+/// 13.5 by 4 and 13.0 by 2, but 2.8 and 4.0.
+const ENOUGH_LANES: u64 = 8;
+
+/// A lane with more columns than this takes longer for its row, so that twice as many rows are few.
+const CROWDED: u64 = 32;
+
 /// And where 16-bit floats are chosen by, whose keys are not needed once the lists are made.
 const SORTED_HALVES_IN_REGISTERS: u64 = 32;
 
@@ -110,6 +118,8 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
             let rows_a_warp = u64::from(target.info().warp / many.lanes);
             let rows = match (chooses_by_halves(kernel, false), rows_a_warp) {
                 (true, ..=2) if !target.abilities().keys_in_registers => MOST_FEW_ROWS,
+                // A lane with many columns is long about them.
+                (true, _) if widest(kernel).div_ceil(u64::from(many.lanes)) > CROWDED => 2 * FEW_ROWS,
                 (true, _) => FEW_ROWS,
                 (false, _) => SORTED_WARPS * rows_a_warp,
             };
@@ -246,7 +256,12 @@ fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
         (true, false) => SORTED_IN_REGISTERS,
         (true, true) => SORTED_HALVES_IN_REGISTERS,
     };
-    let lanes = widest(kernel).div_ceil(most).max(segments).next_power_of_two();
+    let mut lanes = widest(kernel).div_ceil(most).max(segments).next_power_of_two();
+    // More lanes than are enough exchange more than they sort. Keys of pairs are short, and their logits wait in pairs.
+    if lanes > ENOUGH_LANES && chooses_by_pairs(kernel, target) {
+        lanes =
+            lanes.min(widest(kernel).div_ceil(sorted::MOST_KEYS).max(ENOUGH_LANES).next_power_of_two()).max(segments);
+    }
     let sums = rows().any(|row| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == widest(kernel));
     let selections = rows().filter(|row| matches!(row.op, RowOp::TopK { .. })).count();
     let few_divide =
@@ -276,6 +291,17 @@ fn chooses_by_halves(kernel: &Kernel, by_softmax: bool) -> bool {
     chosen
         .filter(|row| matches!(row.op, RowOp::TopK { .. }))
         .all(|row| ordered(kernel, row.value, row.width).is_some_and(|by| by.softmax.is_some() || !by_softmax))
+}
+
+/// Whether all columns are chosen by `bf16`, or by a softmax of such, of which two in a word are compared by one instruction.
+fn chooses_by_pairs(kernel: &Kernel, target: Target) -> bool {
+    let is_bf16 = |row: &RowValue| {
+        ordered(kernel, row.value, row.width).is_some_and(|by| by.dtype == DType::Bf16)
+            || !matches!(row.op, RowOp::TopK { .. })
+    };
+    target.abilities().bf16_pairs
+        && chooses_by_halves(kernel, false)
+        && kernel.values.iter().filter_map(|v| v.kind.row_value()).all(is_bf16)
 }
 
 /// Groups of a softmax of `bf16`, those with the largest elements of which are chosen from, where the logits decide: a lane has a

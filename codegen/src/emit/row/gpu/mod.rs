@@ -44,8 +44,8 @@ use crate::emit::pull::lanewise::{Lanewise, WidenBf16};
 use crate::emit::pull::scopes::{ScopedMap, Scopes};
 use crate::emit::pull::store::Pulled;
 use crate::emit::pull::{Pull, Ways};
-use crate::machine::Warps;
 use crate::machine::team::Team;
+use crate::machine::{Machine, Warps};
 use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
 use in_lanes::{Home, InLanes, Registers, part};
 use rank::KeysOf;
@@ -66,6 +66,13 @@ const MOST_AHEAD: usize = 16;
 /// so have those of the next kernel.
 const ENOUGH_THREADS: u32 = 1024;
 
+/// The same where lanes of many rows have a softmax of more columns than [`CROWDED`]: without a word the assembler gives them 128
+/// registers, and four blocks of 128 threads find room; with 96 it is five.
+const ENOUGH_CROWDED_THREADS: u32 = 640;
+
+/// Columns of a softmax that a lane has without being short of registers.
+const CROWDED: u64 = 32;
+
 /// Columns of a lane at most for which the registers are enough that so many threads leave each other.
 const MOST_COLUMNS_WITH_ROOM: u64 = 16;
 
@@ -79,6 +86,15 @@ fn is_few(shape: RowShape) -> bool {
     shape.selecting == Selecting::InRegisters
 }
 
+/// Whether lanes of many rows have so many columns of a softmax each that they are short of registers, where it is made behind the
+/// choice from it: elsewhere words are spilled if they have fewer.
+fn has_crowded_lanes(kernel: &Kernel, shape: RowShape, machine: &dyn Machine) -> bool {
+    shape.selecting == Selecting::Sorted
+        && columns_of_a_lane(kernel, shape.lanes) > CROWDED
+        && machine.has_bf16_pairs()
+        && kernel.values().any(|(id, _)| analysis::softmax_choice(kernel, id).is_some())
+}
+
 /// Emits the kernel: a team of lanes has a row, or one after the other.
 pub(in crate::emit) fn emit(
     job: Job<'_, '_>,
@@ -90,7 +106,12 @@ pub(in crate::emit) fn emit(
     let shared = memory::shared(job.kernel, warps, shape);
     // A lane of many columns needs more registers than that leaves it.
     let has_room = columns_of_a_lane(job.kernel, shape.lanes) <= MOST_COLUMNS_WITH_ROOM;
-    let enough = (is_few(shape) && has_room).then(|| ENOUGH_THREADS.div_ceil(shape.threads));
+    let enough = match is_few(shape) {
+        true if has_room => Some(ENOUGH_THREADS),
+        false if has_crowded_lanes(job.kernel, shape, job.machine) => Some(ENOUGH_CROWDED_THREADS),
+        _ => None,
+    };
+    let enough = enough.map(|threads| threads.div_ceil(shape.threads));
     entry_point::gpu(job, (shape.threads, shared.words(shape, warps)), enough, |arguments| {
         let b = job.b;
         let shortcuts = chosen(peepholes, &[(Peephole::StreamedLoad, &StreamedLoad)]);
