@@ -33,6 +33,8 @@ pub struct GpuPlan<D: Driver> {
     pub(super) plan: Arc<Plan>,
     pub(super) gpu: Gpu<D>,
     pub(super) steps: Box<[LoadedStep<D>]>,
+    /// Those of the GPU; none where the target has no programmatic dependent launch.
+    pub(super) multiprocessors: u32,
     /// The usual launch, if the plan has one.
     pub(super) quick: Option<Quick>,
     /// The context that it is loaded in.
@@ -69,7 +71,7 @@ impl<D: Driver> GpuPlan<D> {
         };
         let steps = plan.kernels().iter().map(step).collect();
         let (quick, context, location) = (Quick::new(&plan), driver.context(), Location::of(driver.device()));
-        Ok(GpuPlan { plan, gpu: gpu.clone(), steps, quick, context, location })
+        Ok(GpuPlan { plan, gpu: gpu.clone(), steps, multiprocessors, quick, context, location })
     }
 
     /// Loads every variant of every kernel: machine code that a bundle or a cache has for this processor and driver, or else

@@ -160,7 +160,8 @@ pub fn small_launches_may_be_dependents<V: Vendor>() {
     assert_eq!((blocks(last, true), blocks(last + 1, true)), ((4, yes), (5, 0)));
 }
 
-/// What is in front of a plan's second kernel is its first one, which lets it go; what is in front of the first, nobody knows.
+/// What is in front of a plan's second kernel is its first one, which lets it go; what is in front of the first, nobody knows. A first
+/// one of more blocks than there are multiprocessors, of which the stand-in has 4, would have the second's blocks crowd.
 pub fn kernels_behind_the_first_are_dependents<V: Vendor>() {
     let driver = StandIn::<V>::new();
     let gpu = V::open(0);
@@ -176,13 +177,19 @@ graph @g {
 }
 ";
     let plan = on_gpu(&text::parse_verified(source).unwrap(), &gpu);
-    let tensors = tensors(plan.plan().program(), &[3], Manner::USUAL);
-    for dependent in [false, true] {
-        let launch = with_workspace(&plan, &stream, &[3]).dependent(dependent);
+    let dependents = |rows: u64, dependent: bool| {
+        let tensors = tensors(plan.plan().program(), &[rows], Manner::USUAL);
+        let launch = with_workspace(&plan, &stream, &[rows]).dependent(dependent);
         plan.launch(launch, &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
-        let [first, second] = [2, 1].map(|back| driver.launch(driver.launched() - back).dependent);
-        assert_eq!((first, second), (u32::from(V::DEPENDENT && dependent), u32::from(V::DEPENDENT)));
-    }
+        [2, 1].map(|back| driver.launch(driver.launched() - back)).map(|of| (of.blocks, of.dependent))
+    };
+    let yes = u32::from(V::DEPENDENT);
+    assert_eq!(dependents(3, false), [(1, 0), (1, yes)]);
+    assert_eq!(dependents(3, true), [(1, yes), (1, yes)]);
+    let [(first, _), (second, is_dependent)] = dependents(1200, false);
+    assert!(first > 4 && (second <= 4 || !V::DEPENDENT), "{first} and {second} blocks");
+    assert_eq!(is_dependent, 0);
+    assert_eq!(dependents(1200, true)[1], (second, yes));
 }
 
 /// A thread without a context gets the plan's, and the launch is tried again; another failure is an error with the call, the
