@@ -37,9 +37,9 @@ pub(super) fn replay<D: Vendor>(g: &Verified<Graph>, plan: &GpuPlan<D>, stream: 
     Ok(replays)
 }
 
-/// No kernel is of one row whatever the extents.
+/// No kernel is of one row whatever the extents, or has something to do for no rows as phases have.
 fn every_step_has_rows<D: Vendor>(plan: &GpuPlan<D>) -> bool {
-    plan.plan().kernels().iter().all(|k| k.kernel.rows.is_some())
+    plan.plan().kernels().iter().all(|k| k.kernel.rows.is_some() && k.kernel.phases.is_none())
 }
 
 /// Threads that launch one plan at once, each on a stream of its own.

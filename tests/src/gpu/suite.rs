@@ -10,8 +10,10 @@ use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{self, Profile};
 use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::{RowShape, Variant};
+use routefuse_ir::program::Program;
 use routefuse_ir::target::Target;
-use routefuse_ir::{Graph, Verified, text};
+use routefuse_ir::{Diagnostics, Graph, Verified, text};
+use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_passes::schedule::{candidate_shapes, schedule_of};
 use routefuse_runtime::gpu::{Gpu, GpuPlan};
@@ -188,7 +190,8 @@ impl Code {
     /// # Errors
     /// As the passes report them.
     pub fn plan_in(&self, g: &Verified<Graph>, shape: Option<RowShape>) -> Result<Arc<Plan>, String> {
-        let program = at("the passes", compile_graph(g.clone(), &Options::default()))?.program;
+        // A plan's kernels are joined where they can be.
+        let program = at("the passes", self.program(g))?;
         let schedule = |kernel: &Verified<Kernel>| {
             let schedule = schedule_of(kernel, self.target);
             shape.map_or(schedule.clone(), |shape| schedule.with_shape(shape))
@@ -198,12 +201,16 @@ impl Code {
         Ok(Arc::new(at("the plan", Plan::new(program, schedules, self.target, Arc::clone(&self.compiler), cache))?))
     }
 
+    fn program(&self, g: &Verified<Graph>) -> Result<Program, Diagnostics> {
+        Ok(join(&compile_graph(g.clone(), &Options::default())?.program)?.program)
+    }
+
     /// Every shape that the kernel of a graph that is one kernel may be tried in.
     ///
     /// # Errors
     /// As the passes report them.
     pub fn shapes(&self, g: &Verified<Graph>) -> Result<Vec<RowShape>, String> {
-        let program = at("the passes", compile_graph(g.clone(), &Options::default()))?.program;
+        let program = at("the passes", self.program(g))?;
         Ok(match &*program.steps {
             [step] => candidate_shapes(&step.kernel, self.target),
             _ => vec![],
