@@ -13,15 +13,19 @@
 //! places that no item has, which counts and starts say of each place.
 
 mod alike;
+mod arranged;
 mod ended;
+mod part;
 mod scattered;
+mod together;
 mod unfilled;
 
 use alike::{Of, alike};
 pub use ended::Ended;
+use routefuse_ir::kernel::analysis::reached_from;
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Phase, Phases, Place, Reach};
 use routefuse_ir::kernel::schedule::room::{MOST_SHARED_WORDS, words_of_phases};
-use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, ValueId, ValueKind};
+use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, Store, ValueId, ValueKind};
 use routefuse_ir::program::{Buffer, Intermediate, Program, Step};
 use routefuse_ir::{Alias, DType, Diagnostics, Dim, Layout, SymbolId, TensorType};
 use std::collections::HashMap;
@@ -32,7 +36,8 @@ use std::ops::Range;
 pub struct Joined {
     /// The program.
     pub program: Program,
-    /// For each kernel, which of the program before.
+    /// For each kernel, which of the program before: of several, the first to the last. Where kernels were parted to be joined, one
+    /// can be in several.
     pub from: Vec<Range<usize>>,
     /// For each kernel of phases, why the next one is none of them.
     pub ended: Vec<Option<Ended>>,
@@ -43,7 +48,23 @@ pub struct Joined {
 /// # Errors
 /// Only by a defect of this crate (`RF0501`).
 pub fn join(program: &Program) -> Result<Joined, Diagnostics> {
-    let mut joined = Joined { program: Program { steps: vec![], ..program.clone() }, from: vec![], ended: vec![] };
+    let joined = as_it_is(program)?;
+    let Some((arranged, of)) = arranged::arranged(program)? else { return Ok(joined) };
+    let mut other = as_it_is(&arranged)?;
+    if other.program.steps.len() >= joined.program.steps.len() {
+        return Ok(joined);
+    }
+    for from in &mut other.from {
+        let of = || of[from.clone()].iter().copied();
+        *from = of().min().unwrap_or(0)..of().max().map_or(0, |last| last + 1);
+    }
+    Ok(other)
+}
+
+/// Joins neighbours.
+fn as_it_is(program: &Program) -> Result<Joined, Diagnostics> {
+    let before = Program { steps: vec![], ..program.clone() };
+    let mut joined = Joined { program: before, from: vec![], ended: vec![] };
     let mut at = 0;
     while at < program.steps.len() {
         let group = Group::from(program, at).filter(Group::is_worth_it);
@@ -124,7 +145,7 @@ impl<'p> Group<'p> {
         let refused = [
             (kernel.error_word().is_some(), Ended::Traps),
             (reads_others, Ended::ReadsOthers),
-            (written.iter().any(|b| has_alias(self.program, *b)), Ended::Aliased),
+            (written.iter().any(|b| !self.is_its_own(step, *b)), Ended::Aliased),
             (kernel.stores.iter().any(|s| s.add_at.is_some()), Ended::Adds),
         ];
         if let Some((_, why)) = refused.into_iter().find(|(is, _)| *is) {
@@ -144,6 +165,35 @@ impl<'p> Group<'p> {
             (_, []) => Err(Ended::OtherPlaces),
             _ => Err(Ended::WholeRows),
         }
+    }
+
+    /// Whether no other block reads what lies where this output does: an output without an input's memory, or in the memory of one
+    /// that this step alone reads, and only the elements that it stores.
+    fn is_its_own(&self, step: &Step, output: Buffer) -> bool {
+        if !has_alias(self.program, output) {
+            return true;
+        }
+        let Buffer::Output(o) = output else { return false };
+        // A guarded output may be the very input, and is then not written.
+        let Alias::InPlace(i) = self.program.outputs[o].alias else { return false };
+        let k = &step.kernel;
+        let one_column = self.program.inputs[i].ty.shape.len() == 1;
+        let elsewhere = |v: &ValueKind| match v {
+            ValueKind::Gather { table, .. } => step.buffers[table.0 as usize] == Buffer::Input(i),
+            ValueKind::Remap(..) | ValueKind::Concat(_) | ValueKind::GatherRow { .. } => !one_column,
+            _ => false,
+        };
+        // What else it stores may read places that items have been put to by then.
+        let is_own = |s: &Store| step.buffers[s.param.0 as usize] == output && s.element().is_none();
+        let beside = reached_from(&k.values, k.stores.iter().filter(|s| !is_own(s)).flat_map(Store::operands));
+        let is_input =
+            |v: &ValueKind| matches!(v, ValueKind::Load(p) if step.buffers[p.0 as usize] == Buffer::Input(i));
+        let reads_beside = k.values().any(|(id, v)| beside[id.0 as usize] && is_input(&v.kind));
+        let reads = step.buffers.contains(&Buffer::Input(i));
+        // What values are put over may have read it, each place before it was stored.
+        let others = self.phases.iter().any(|p| p.buffers.contains(&Buffer::Input(i)) && p.stored_at(output).is_none());
+        let reads_others = k.rows.is_none() || reads_beside || k.values.iter().any(|v| elsewhere(&v.kind));
+        !(others || reads && reads_others)
     }
 
     fn takes_one_row(&mut self, step: &Step, written: &[Buffer]) -> Result<(), Ended> {

@@ -1,6 +1,8 @@
 //! Kernels that cross rows, as phases of one launch: which are, and that the interpreter of phases gives the bits of the graph.
 
+use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
+use routefuse_generate::graph::{Profile, extents, of_seed};
 use routefuse_ir::interp;
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Reach};
 use routefuse_ir::program::Program;
@@ -54,6 +56,27 @@ fn an_engines_align_is_one_launch() {
             assert_eq!(reaches(&program), phases, "{name}");
         }
     }
+}
+
+/// Random graphs of bins have phases often enough, and phases give the bits of the graph.
+#[test]
+fn random_graphs_of_bins_agree_as_phases() {
+    let mut phased = 0;
+    for seed in 1..400 {
+        let Ok(graph) = of_seed(seed, &Profile::BINS).graph else { continue };
+        let compiled = compile_graph(graph.clone(), &Options::default()).expect("kernels");
+        let program = join(&compiled.program).expect("phases").program;
+        if program.steps.iter().all(|s| s.kernel.phases.is_none()) {
+            continue;
+        }
+        phased += 1;
+        let mut choices = Choices::seeded(seed);
+        for _ in 0..2 {
+            joined(&graph, &extents(&graph, &mut choices));
+        }
+    }
+    println!("{phased} graphs have phases");
+    assert!(phased > 50, "{phased} graphs have phases");
 }
 
 /// The counts of other ids say nothing of a rank, and of what is not filled in the launch it is not known where to fill.

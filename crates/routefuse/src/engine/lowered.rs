@@ -2,11 +2,11 @@
 
 use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::schedule::Scheduled;
-use routefuse_ir::program::Program;
+use routefuse_ir::program::{Program, Step};
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Diagnostic, Diagnostics, Graph, Verified};
 use routefuse_passes::explain::Report;
-use routefuse_passes::join::{Joined, join};
+use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Compiled, Options, compile_graph_until};
 use routefuse_passes::schedule::{schedule, schedule_in};
 use std::ops::Range;
@@ -104,7 +104,7 @@ impl Lowered {
         Ok(self.joined()?.unwrap_or_else(|| (self.program().clone(), self.kernels.clone())))
     }
 
-    /// For each kernel that the target runs, which of [`Lowered::kernels`] it is.
+    /// For each kernel that the target runs, which of [`Lowered::kernels`] it is: of several, the first to the last.
     ///
     /// # Errors
     /// Only by a defect of routefuse.
@@ -118,10 +118,12 @@ impl Lowered {
         if !self.joins {
             return Ok(None);
         }
-        let Joined { program, from, ended: _ } = join(self.program())?;
-        let scheduled = program.steps.iter().zip(from).map(|(step, from)| match step.kernel.phases {
-            Some(_) => schedule(step.kernel.clone(), self.target),
-            None => Ok(self.kernels[from.start].clone()),
+        let program = join(self.program())?.program;
+        // Those that are not joined have the schedule that they had.
+        let known = |step: &Step| self.kernels.iter().find(|k| *k.kernel == *step.kernel);
+        let scheduled = program.steps.iter().map(|step| match known(step) {
+            Some(known) => Ok(known.clone()),
+            None => schedule(step.kernel.clone(), self.target),
         });
         let kernels = scheduled.collect::<Result<_, Diagnostic>>()?;
         Ok(Some((program, kernels)))

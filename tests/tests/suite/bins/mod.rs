@@ -2,6 +2,7 @@
 //! from what each engine does; as the interpreter has them, as host code, on one thread and on a pool, and as code for AMD GPUs.
 
 mod bounds;
+mod launches;
 mod phased;
 mod random;
 

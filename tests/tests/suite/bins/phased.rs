@@ -1,9 +1,12 @@
 //! What crosses rows, as phases of one launch and of two: the same bits, in the emulator, whatever the number of items.
 
 use crate::amd;
+use routefuse::text;
 use routefuse_generate::Choices;
+use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::kernel::schedule::Schedule;
 use routefuse_tests::bins::{Align, Size};
+use routefuse_tests::corpus::root;
 use routefuse_tests::emulator::Emulator;
 use routefuse_tests::skips::skip;
 
@@ -33,6 +36,39 @@ fn phases(target: &str) {
             }
         }
     }
+}
+
+/// Layouts of the corpus that count several things, count alone, rank alone, or leave what is behind the last block.
+fn layouts(target: &str) {
+    let names = ["deepep_layout", "deepgemm_masked_ranks", "kept_tail_alone", "trtllm_routing"];
+    let Some(mut emulator) = Emulator::find() else {
+        return skip(amd::NO_EMULATOR, 4 * names.len() as u64, amd::REQUIRED);
+    };
+    for (i, name) in names.into_iter().enumerate() {
+        let path = root().join(format!("tests/corpus/bins_{name}.route"));
+        let graph = text::parse_verified(&std::fs::read_to_string(path).expect("a file")).expect("a right graph");
+        let compiled = amd::compile(&graph, target);
+        let [kernel] = compiled.kernels() else { panic!("{name} is {} kernels", compiled.kernels().len()) };
+        assert!(matches!(kernel.schedule, Schedule::Phased { .. }), "{name}");
+        for (j, t) in [0, 1, 33, 70].into_iter().enumerate() {
+            let mut extents = vec![t; graph.symbols.len()];
+            extents.iter_mut().skip(1).for_each(|places| *places = 4 * t + 51);
+            let artifacts = compiled.of_variant(2 * (j % 2) + (i + j / 2) % 2);
+            let inputs = inputs(&graph, &extents, [Rule::Ids, Rule::Mixed][j % 2], t);
+            let ran = amd::launch_on(&mut emulator, &graph, &compiled, &artifacts, &extents, &inputs, t);
+            assert!(ran, "{target}, {name}, T = {t}");
+        }
+    }
+}
+
+#[test]
+fn gfx942_has_the_bits_of_layouts() {
+    layouts("gfx942");
+}
+
+#[test]
+fn gfx1100_has_the_bits_of_layouts() {
+    layouts("gfx1100");
 }
 
 #[test]

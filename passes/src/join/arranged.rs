@@ -1,0 +1,146 @@
+//! The kernels of a program in another order and in other parts, in which more of them can be phases of one launch.
+//!
+//! Fusion shares kernels, and has no reason to prefer one order of kernels that do not need each other. Phases do: zeros are right
+//! before what is counted onto them, one kernel counts and does nothing else, and whatever can wait for the counts comes behind.
+
+use super::part::part;
+use super::together::together;
+use super::{buffers, has_alias};
+use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, Space, Store, Value, ValueId, ValueKind};
+use routefuse_ir::program::{Buffer, Program, Step};
+use routefuse_ir::{DType, Diagnostics, Dim, Layout, Literal};
+
+/// The program, arranged, and of each of its kernels which one it was or is a part of; none if nothing would change.
+pub(super) fn arranged(program: &Program) -> Result<Option<(Program, Vec<usize>)>, Diagnostics> {
+    let mut new = program.clone();
+    let mut of: Vec<usize> = (0..program.steps.len()).collect();
+    let (mut at, mut changed) = (0, false);
+    while at < new.steps.len() {
+        let moved = around(&mut new, &mut of, at)?;
+        changed |= moved.is_some();
+        at = moved.unwrap_or(at) + 1;
+    }
+    Ok(changed.then_some((new, of)))
+}
+
+/// Arranges what is around a kernel that counts, and says where it is then; none if nothing is to change, or it does not count.
+fn around(program: &mut Program, of: &mut Vec<usize>, at: usize) -> Result<Option<usize>, Diagnostics> {
+    let step = program.steps[at].clone();
+    let k = &step.kernel;
+    let (counts, others): (Vec<usize>, Vec<usize>) = (0..k.stores.len()).partition(|s| k.stores[*s].add_at.is_some());
+    let can_count = k.rows.is_some() && k.phases.is_none() && !k.has_row_values() && k.error_word().is_none();
+    if counts.is_empty() || !can_count || !counts.iter().all(|s| is_count(program, &step, &k.stores[*s])) {
+        return Ok(None);
+    }
+    // Where each of them is made 0.
+    let mut zeros: Vec<(usize, usize)> = vec![];
+    for s in &counts {
+        let target = step.buffers[k.stores[*s].param.0 as usize];
+        let Some(zero) = zeroed(&program.steps[..at], target) else { return Ok(None) };
+        zeros.push(zero);
+    }
+    let mut before: Vec<Option<(usize, Step)>> = vec![];
+    for (z, whole) in program.steps[..at].iter().enumerate() {
+        let kept: Vec<usize> = (0..whole.kernel.stores.len()).filter(|s| !zeros.contains(&(z, *s))).collect();
+        let rest = match kept.len() {
+            0 => None,
+            n if n == whole.kernel.stores.len() => Some(whole.clone()),
+            _ => Some(part(whole, &kept)?),
+        };
+        before.push(rest.map(|step| (of[z], step)));
+    }
+    let is_alone = before.iter().filter(|b| b.is_none()).count() == 1 && before.last().is_some_and(Option::is_none);
+    let counting = part(&step, &counts)?;
+    let behind = waiting(program, &mut before, &counting);
+    if is_alone && others.is_empty() && counts.len() == 1 && behind.is_empty() {
+        return Ok(None);
+    }
+    let (own, zeroing) = (of[at], of[zeros[0].0]);
+    let mut steps: Vec<(usize, Step)> = before.into_iter().flatten().collect();
+    let counted = match counts.len() {
+        1 => {
+            let store = counting.kernel.stores[0];
+            let zero = zero(&counting.kernel, store.param, counting.buffers[store.param.0 as usize])?;
+            steps.push((zeroing, zero));
+            vec![counting]
+        }
+        _ => {
+            let (all, [counting, apart]) = together(program, &counting)?;
+            steps.push((zeroing, zero(&counting.kernel, counting.kernel.stores[0].param, all)?));
+            vec![counting, apart]
+        }
+    };
+    let now = steps.len();
+    steps.extend(counted.into_iter().map(|step| (own, step)));
+    if !others.is_empty() {
+        steps.push((own, part(&step, &others)?));
+    }
+    steps.extend(behind);
+    steps.extend(of.drain(at + 1..).zip(program.steps.drain(at + 1..)));
+    (*of, program.steps) = steps.into_iter().unzip();
+    Ok(Some(now))
+}
+
+/// Whether it adds 1 to counts that are no more than that.
+fn is_count(program: &Program, step: &Step, store: &Store) -> bool {
+    let param = step.kernel.param(store.param);
+    let is_1 = matches!(step.kernel.value(store.value).kind, ValueKind::Const(l) if l.bits() == 1);
+    let is_vector = matches!(param.ty.shape[..], [Dim::Const(_)]) && param.ty.dtype == DType::I32;
+    let fits = is_vector && param.layout == Layout::Contiguous;
+    is_1 && fits && !has_alias(program, step.buffers[store.param.0 as usize])
+}
+
+/// The step and its store of zeros to this buffer, which no step behind it touches.
+fn zeroed(steps: &[Step], buffer: Buffer) -> Option<(usize, usize)> {
+    let (at, step) = steps.iter().enumerate().rfind(|(_, s)| s.buffers.contains(&buffer))?;
+    let k = &step.kernel;
+    let is_it = |s: &Store| {
+        let is_0 = matches!(k.value(s.value).kind, ValueKind::Const(l) if l.bits() == 0);
+        is_0 && s.element().is_none() && step.buffers[s.param.0 as usize] == buffer
+    };
+    let touches = step.buffers.iter().filter(|b| **b == buffer).count();
+    (k.rows.is_none() && touches == 1).then_some(())?;
+    k.stores.iter().position(is_it).map(|s| (at, s))
+}
+
+/// Takes out the steps that can wait for the counts: that rank, or store rows by themselves, and nothing before needs them.
+fn waiting(program: &Program, before: &mut [Option<(usize, Step)>], counting: &Step) -> Vec<(usize, Step)> {
+    let mut waiting = vec![];
+    let mut touched = counting.buffers.clone();
+    let mut written: Vec<Buffer> = buffers(counting, Role::Output).collect();
+    for place in before.iter_mut().rev() {
+        let Some((_, step)) = place else { continue };
+        let k = &step.kernel;
+        let ops: Vec<RowOp> = k.values.iter().filter_map(|v| v.kind.row_value()).map(|row| row.op).collect();
+        let stays = k.stores.iter().any(|s| s.add_at.is_some()) || !matches!(ops[..], [] | [RowOp::Rank { .. }]);
+        let stores_what_is_touched = buffers(step, Role::Output).any(|b| touched.contains(&b));
+        let is_needed = stores_what_is_touched || buffers(step, Role::Input).any(|b| written.contains(&b));
+        let is_aliased = buffers(step, Role::Output).any(|b| has_alias(program, b));
+        if stays || is_needed || is_aliased || k.rows.is_none() || k.error_word().is_some() {
+            touched.extend(&step.buffers);
+            written.extend(buffers(step, Role::Output));
+            // What lies in an input may be written: then nothing that reads inputs moves past it.
+            if is_aliased {
+                break;
+            }
+            continue;
+        }
+        waiting.extend(place.take());
+    }
+    waiting.reverse();
+    waiting
+}
+
+/// Zeros in a parameter of the kernel.
+fn zero(of: &Kernel, param: ParamId, buffer: Buffer) -> Result<Step, Diagnostics> {
+    let value = ValueKind::Const(Literal::i32(0));
+    let space = Space { per_row: false, cols: 1 };
+    let kernel = Kernel {
+        name: format!("{}.zeros", of.name),
+        params: vec![Param { aliases: None, ..of.param(param).clone() }],
+        values: vec![Value { kind: value, dtype: DType::I32, space, name: String::new() }],
+        stores: vec![Store { param: ParamId(0), value: ValueId(0), add_at: None, put_at: None }],
+        ..Kernel::default()
+    };
+    Ok(Step { kernel: kernel.verify()?, buffers: vec![buffer], symbols: vec![] })
+}
