@@ -63,13 +63,13 @@ pub(crate) fn emit(
             };
             row::gpu::emit(job, warps, shape, domains, peepholes);
         }
-        (Threads::InWarps(warps), Schedule::Phased { threads, warps: ranking, domains, .. }) => {
+        (Threads::InWarps(warps), Schedule::Phased { warps: ranking, domains, .. }) => {
             let (Some(phases), Some(part)) = (&scheduled.kernel.phases, Part::of_shape(variant.shape)) else {
                 let message = format!("`{}` has no part for {variant}", scheduled.schedule);
                 let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
                 return Err(CodegenError::new(scheduled.target, problem));
             };
-            let threads = threads[usize::from(variant.shape > 0)];
+            let threads = scheduled.schedule.threads(variant);
             phased::emit(job, warps, phases, (threads, *ranking), part, domains);
         }
         (_, other) => {

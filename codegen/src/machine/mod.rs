@@ -273,6 +273,11 @@ pub(crate) trait Machine {
         self.divide(b, x, b.splat(y, b.lanes(b.type_of(x))))
     }
 
+    /// A directive to the assembler that keeps the loop in which it stands from being unrolled, where it would be.
+    fn keeps_loop(&self) -> Option<&'static str> {
+        None
+    }
+
     /// [`Self::lesser`] passes a NaN on, in one instruction.
     fn nan_flows(&self) -> bool {
         false
@@ -396,6 +401,12 @@ pub(crate) trait Warps {
     /// by [`Self::across`]. `own` is the own number in the warp, `i32`.
     fn max<'m>(&self, _b: &Builder<'m>, _word: Val<'m>, _own: Val<'m>, _span: u32) -> Option<Val<'m>> {
         None
+    }
+
+    /// The sum of the words of all lanes, which wraps. `own` is the own number in the warp, `i32`.
+    fn sum<'m>(&self, b: &Builder<'m>, word: Val<'m>, own: Val<'m>) -> Val<'m> {
+        let masks = std::iter::successors(Some(1), |mask| Some(2 * mask)).take_while(|mask| *mask < self.lanes());
+        masks.fold(word, |sum, mask| b.addi(sum, self.xor(b, sum, own, mask)))
     }
 
     /// Whether exchanges of what is the same on several lanes ([`Self::across`]) go from the nearest lanes to the farthest, and

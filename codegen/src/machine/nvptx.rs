@@ -181,6 +181,10 @@ impl Machine for Nvptx {
         quotients(b, x, y, rough_reciprocal(b, y))
     }
 
+    fn keeps_loop(&self) -> Option<&'static str> {
+        Some(".pragma \"nounroll\";")
+    }
+
     fn nan_flows(&self) -> bool {
         self.target.abilities().nan_min
     }
@@ -290,6 +294,16 @@ impl Warps for Nvptx {
         }
         let all = all_lanes(b);
         Some(b.call_intrinsic("llvm.nvvm.redux.sync.umax", &[value, all], b.int(32)))
+    }
+
+    /// By one instruction, where there is one.
+    fn sum<'m>(&self, b: &Builder<'m>, value: Val<'m>, own: Val<'m>) -> Val<'m> {
+        if !self.has_max() {
+            let masks = [1, 2, 4, 8, 16];
+            return masks.iter().fold(value, |sum, mask| b.addi(sum, self.xor(b, sum, own, *mask)));
+        }
+        let all = all_lanes(b);
+        b.call_intrinsic("llvm.nvvm.redux.sync.add", &[value, all], b.int(32))
     }
 
     fn settle_memory(&self, b: &Builder<'_>) {

@@ -17,9 +17,16 @@ use crate::dim::{Dim, SymbolId};
 use crate::dtype::DType;
 use crate::layout::Layout;
 use crate::tensor_type::TensorType;
+use std::fmt;
 
 /// The most chunks that the items of a launch are counted in.
 pub const MOST_CHUNKS: u64 = 128;
+
+/// The most items of a launch that is one block, in which nothing is done for each bin: a lane of a warp has one.
+pub const MOST_FEW: u64 = 32;
+
+/// Threads of that block.
+pub const FEW_THREADS: u32 = 128;
 
 /// Where a parameter of a phase is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,16 +50,47 @@ pub enum Reach {
     /// The rows are divided among the blocks, and with them the items whose rank is asked for. They are the items that are
     /// counted.
     Ranked,
+    /// The rows are places, of which each bin has those from its start up to the next one's: `i32[bins + 1]`, which never fall.
+    /// Items have the first places of their bin. Of the places that no item has, and of those behind the last bin, the blocks
+    /// divide the rows; no other row is stored.
+    Padding {
+        /// Where the starts are.
+        starts: Place,
+    },
 }
 
 impl Reach {
     /// Its name in kernels' text.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Reach::Counted => "counted",
             Reach::EveryBlock => "every_block",
             Reach::Divided => "divided",
             Reach::Ranked => "ranked",
+            Reach::Padding { .. } => "padding",
+        }
+    }
+
+    /// Whether blocks divide the rows and store to what the whole kernel stores.
+    pub fn is_divided(self) -> bool {
+        matches!(self, Reach::Divided | Reach::Ranked | Reach::Padding { .. })
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reach::Padding { starts } => write!(f, "padding of {starts}"),
+            Reach::Counted | Reach::EveryBlock | Reach::Divided | Reach::Ranked => f.write_str(self.name()),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Param(p) => write!(f, "p{}", p.0),
+            Place::Shared(b) => write!(f, "b{b}"),
         }
     }
 }
@@ -121,7 +159,7 @@ impl Phases {
         let order = |p: &Phase| match p.reach {
             Reach::Counted => 0,
             Reach::EveryBlock => 1,
-            Reach::Divided | Reach::Ranked => 2,
+            Reach::Divided | Reach::Ranked | Reach::Padding { .. } => 2,
         };
         let times = |reach: Reach| self.list.iter().filter(|p| p.reach == reach).count();
         if times(Reach::Counted) != 1 || times(Reach::Ranked) > 1 || !self.list.is_sorted_by_key(order) {
@@ -131,6 +169,18 @@ impl Phases {
             .iter()
             .enumerate()
             .try_for_each(|(i, p)| self.check_phase(whole, p).map_err(|e| format!("phase {i} {e}")))
+    }
+
+    /// Whether a place is a table of a start for each bin, and one behind the last.
+    fn are_starts(&self, whole: &Kernel, place: Place) -> bool {
+        let table = TensorType { dtype: DType::I32, shape: vec![Dim::Const(self.bins() + 1)] };
+        match place {
+            Place::Shared(s) => self.shared.get(s as usize) == Some(&table),
+            Place::Param(id) => {
+                let param = whole.params.get(id.0 as usize);
+                param.is_some_and(|p| p.role == Role::Input && p.ty == table && p.layout == Layout::Contiguous)
+            }
+        }
     }
 
     fn check_phase(&self, whole: &Kernel, phase: &Phase) -> Result<(), String> {
@@ -154,10 +204,7 @@ impl Phases {
                 Place::Param(id) => {
                     let of = whole.params.get(id.0 as usize);
                     let writable = p.role != Role::Output || of.is_some_and(|q| q.role == Role::Output);
-                    (
-                        writable && of.is_some_and(|q| q.ty == ty && q.layout == p.layout),
-                        matches!(reach, Reach::Divided | Reach::Ranked),
-                    )
+                    (writable && of.is_some_and(|q| q.ty == ty && q.layout == p.layout), reach.is_divided())
                 }
             };
             if !fits || (p.role == Role::Output && !writes) {
@@ -188,6 +235,13 @@ impl Phases {
                     && kernel.stores.iter().all(|s| s.element().is_none())
             }
             Reach::Divided => row_ops.is_empty() && kernel.stores.iter().all(|s| s.add_at.is_none()),
+            Reach::Padding { starts } => {
+                let one_a_row = |s: &Store| s.element().is_none() && kernel.param(s.param).ty.shape.len() == 1;
+                rows.is_some()
+                    && row_ops.is_empty()
+                    && kernel.stores.iter().all(one_a_row)
+                    && self.are_starts(whole, *starts)
+            }
             Reach::Ranked => {
                 let all = |s: &Store| s.add_at.is_none() && kernel.store_cols(s) == self.items();
                 rows == whole.rows

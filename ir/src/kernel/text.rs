@@ -117,13 +117,9 @@ fn write_phases(phases: &Phases, f: &mut dyn Write, names: bool, symbols: &[Stri
         writeln!(f, "  b{i}: {}", ty.text(symbols))?;
     }
     for Phase { kernel, places, symbols, reach } in list {
-        let place = |place: &Place| match place {
-            Place::Param(p) => format!("p{}", p.0),
-            Place::Shared(b) => format!("b{b}"),
-        };
-        let places: Vec<String> = places.iter().map(place).collect();
+        let places: Vec<String> = places.iter().map(Place::to_string).collect();
         let dims: Vec<String> = symbols.iter().map(|s| format!("s{}", s.0)).collect();
-        writeln!(f, "  phase {}({}) dims=[{}]", reach.name(), places.join(", "), dims.join(", "))?;
+        writeln!(f, "  phase {reach}({}) dims=[{}]", places.join(", "), dims.join(", "))?;
         let text = if names { kernel.to_string() } else { kernel.canonical_text() };
         text.lines().try_for_each(|line| writeln!(f, "    {line}"))?;
     }

@@ -4,13 +4,16 @@ use crate::join::{Ended, Joined, join};
 use crate::schedule::schedule_of;
 use routefuse_ir::Diagnostics;
 use routefuse_ir::kernel::Kernel;
-use routefuse_ir::kernel::phases::{Phase, Reach};
+use routefuse_ir::kernel::phases::{Phase, Place, Reach};
 use routefuse_ir::kernel::schedule::Schedule;
 use routefuse_ir::program::Program;
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::visible::visible;
 use serde::Serialize;
 use std::fmt;
+
+/// The name of the reach of what pads.
+const PADDING: &str = Reach::Padding { starts: Place::Shared(0) }.name();
 
 /// Kernels that are one launch, or two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -82,6 +85,7 @@ impl fmt::Display for PhaseReport {
             () if named(Reach::Ranked) => {
                 "the blocks divide the items, in order, and a warp ranks as many as it has lanes"
             }
+            () if self.reach == PADDING => "the blocks divide the places that no item has",
             () => "the blocks divide the rows",
         };
         write!(f, "@{}: {who}", visible(&self.kernel))

@@ -15,20 +15,21 @@
 mod alike;
 mod arranged;
 mod ended;
+mod padded;
 mod part;
 mod scattered;
 mod together;
-mod unfilled;
 
 use alike::{Of, alike};
 pub use ended::Ended;
+use padded::Laid;
 use routefuse_ir::kernel::analysis::reached_from;
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Phase, Phases, Place, Reach};
-use routefuse_ir::kernel::schedule::room::{MOST_SHARED_WORDS, words_of_phases};
+use routefuse_ir::kernel::schedule::room::{MOST_LANES, MOST_SHARED_WORDS, words_of_phases};
 use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, Store, ValueId, ValueKind};
 use routefuse_ir::program::{Buffer, Intermediate, Program, Step};
 use routefuse_ir::{Alias, DType, Diagnostics, Dim, Layout, SymbolId, TensorType};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A program whose kernels are joined where they can be, and for each of its kernels those that it was.
@@ -68,7 +69,7 @@ fn as_it_is(program: &Program) -> Result<Joined, Diagnostics> {
     let mut at = 0;
     while at < program.steps.len() {
         let group = Group::from(program, at).filter(Group::is_worth_it);
-        let end = group.as_ref().map_or(at + 1, |g| at + 1 + g.phases.len());
+        let end = group.as_ref().map_or(at + 1, |g| at + 1 + g.taken);
         joined.ended.push(group.as_ref().map(|g| g.ended));
         let step = match group {
             Some(group) => group.step(&mut joined.program, at..end)?,
@@ -87,6 +88,8 @@ struct Bound {
     buffers: Vec<Buffer>,
     symbols: Vec<SymbolId>,
     reach: Reach,
+    /// Of one that pads, where bins start.
+    starts: Option<Buffer>,
 }
 
 /// Neighbouring kernels that can be phases of one launch: one that writes zeros, and these.
@@ -98,6 +101,8 @@ struct Group<'p> {
     /// What blocks divide among them.
     stored: Vec<Buffer>,
     bins: u64,
+    /// How many they are. One may be several phases.
+    taken: usize,
     /// Why it is not longer.
     ended: Ended,
 }
@@ -118,13 +123,14 @@ impl<'p> Group<'p> {
             return None;
         }
         let (shared, ended) = (vec![counts], Ended::Last);
-        let mut group = Group { program, phases: vec![], shared, stored: vec![], bins, ended };
+        let mut group = Group { program, phases: vec![], shared, stored: vec![], bins, taken: 1, ended };
         group.phases.push(Bound::of(count, Reach::Counted));
         for step in &program.steps[first + 2..] {
             if let Err(why) = group.takes(step) {
                 group.ended = why;
                 break;
             }
+            group.taken += 1;
         }
         Some(group)
     }
@@ -210,7 +216,7 @@ impl<'p> Group<'p> {
         let before = self.shared.len();
         self.shared.extend(written);
         self.phases.push(Bound::of(step, Reach::EveryBlock));
-        if words_of_phases(&self.phases(&mut Named::default()), 1) <= MOST_SHARED_WORDS {
+        if words_of_phases(&self.phases(&mut Named::default()), 1, MOST_LANES) <= MOST_SHARED_WORDS {
             return Ok(());
         }
         self.shared.truncate(before);
@@ -238,21 +244,21 @@ impl<'p> Group<'p> {
         if step.kernel.stores.iter().any(|s| step.kernel.store_cols(s) != cols) {
             return Err(Ended::WholeRows);
         }
-        let mut fills: HashMap<usize, Bound> = HashMap::new();
+        let mut fills: BTreeMap<usize, Vec<Laid>> = BTreeMap::new();
         for store in &step.kernel.stores {
             let Some(at) = store.put_at else { continue };
             let target = step.buffers[store.param.0 as usize];
             let starts = scattered::starts(&step.kernel, at, rank, ids).ok_or(Ended::OtherPlaces)?;
             let starts = step.buffers[starts.0 as usize];
             let known = self.program.buffer_type(starts).shape == [Dim::Const(self.bins + 1)];
-            let fills_it = |p: &Bound| p.reach == Reach::Divided && p.stored_at(target).is_some();
+            let fills_it = |p: &Bound| p.reach == Reach::Divided && p.starts.is_none() && p.stored_at(target).is_some();
             let fill = self.phases.iter().position(fills_it).filter(|_| known).ok_or(Ended::OtherPlaces)?;
-            let before = fills.remove(&fill).unwrap_or_else(|| self.phases[fill].copy());
-            let after = unfilled::fill(before, target, (starts, self.shared[0]), self.bins);
-            fills.insert(fill, after.ok_or(Ended::OtherPlaces)?);
+            fills.entry(fill).or_default().push((target, starts));
         }
-        for (at, fill) in fills {
-            self.phases[at] = fill;
+        let apart = |(at, laid): (&usize, &Vec<Laid>)| Some((*at, padded::apart(&self.phases[*at], laid)?));
+        let fills: Option<Vec<_>> = fills.iter().map(apart).collect();
+        for (at, phases) in fills.ok_or(Ended::OtherPlaces)?.into_iter().rev() {
+            self.phases.splice(at..=at, phases);
         }
         self.stored.extend(written);
         self.phases.push(Bound::of(step, Reach::Ranked));
@@ -266,7 +272,7 @@ impl<'p> Group<'p> {
             Reach::Counted => 0,
             Reach::EveryBlock => 1,
             Reach::Ranked => 2,
-            Reach::Divided => 3,
+            Reach::Divided | Reach::Padding { .. } => 3,
         };
         list.sort_by_key(|p| order(p.reach));
         let list = list.into_iter().map(|p| named.phase(p, &self.shared)).collect();
@@ -309,12 +315,13 @@ impl<'p> Group<'p> {
 impl Bound {
     fn of(step: &Step, reach: Reach) -> Bound {
         let Step { kernel, buffers, symbols } = step;
-        Bound { kernel: Kernel::clone(kernel), buffers: buffers.clone(), symbols: symbols.clone(), reach }
+        Bound { kernel: Kernel::clone(kernel), buffers: buffers.clone(), symbols: symbols.clone(), reach, starts: None }
     }
 
     fn copy(&self) -> Bound {
-        let Bound { kernel, buffers, symbols, reach } = self;
-        Bound { kernel: kernel.clone(), buffers: buffers.clone(), symbols: symbols.clone(), reach: *reach }
+        let Bound { kernel, buffers, symbols, reach, starts } = self;
+        let (kernel, buffers, symbols) = (kernel.clone(), buffers.clone(), symbols.clone());
+        Bound { kernel, buffers, symbols, reach: *reach, starts: *starts }
     }
 
     /// The store to a buffer.
@@ -355,7 +362,7 @@ impl Named {
     }
 
     fn phase(&mut self, bound: &Bound, shared: &[Buffer]) -> Phase {
-        let Bound { kernel, buffers, symbols, reach } = bound;
+        let Bound { kernel, buffers, symbols, reach, starts } = bound;
         let symbols: Vec<SymbolId> = symbols.iter().map(|s| self.symbol(*s)).collect();
         let place = |(param, buffer): (&Param, &Buffer)| match shared.iter().position(|b| b == buffer) {
             Some(at) => Place::Shared(at as u32),
@@ -366,7 +373,15 @@ impl Named {
             }
         };
         let places = kernel.params.iter().zip(buffers).map(place).collect();
-        Phase { kernel: kernel.clone(), places, symbols, reach: *reach }
+        let reach = starts.map_or(*reach, |b| Reach::Padding { starts: self.starts(b, shared) });
+        Phase { kernel: kernel.clone(), places, symbols, reach }
+    }
+
+    /// Where starts are, which the phase that ranks reads as well.
+    fn starts(&self, buffer: Buffer, shared: &[Buffer]) -> Place {
+        let at = |buffers: &[Buffer]| buffers.iter().position(|b| *b == buffer).map(|at| at as u32);
+        let param = || Place::Param(ParamId(at(&self.buffers).unwrap_or(u32::MAX)));
+        at(shared).map_or_else(param, Place::Shared)
     }
 }
 

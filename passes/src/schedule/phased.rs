@@ -2,13 +2,14 @@
 
 use super::flat;
 use routefuse_ir::kernel::Kernel;
-use routefuse_ir::kernel::phases::{Phases, Reach};
+use routefuse_ir::kernel::analysis::is_sparse;
+use routefuse_ir::kernel::phases::{MOST_FEW, Phases, Reach};
 use routefuse_ir::kernel::schedule::room::{MOST_SHARED_WORDS, words_of_phases};
 use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
 use routefuse_ir::target::Target;
 
 /// Threads of a block, in one launch and in two.
-const THREADS: [u32; 2] = [256, 512];
+const THREADS: [u32; 2] = [512, 512];
 
 /// Items that a launch goes through in every block at most: from there on, two launches are faster. On an H100, by hand, the
 /// two are as fast at 16,384 items of 256 bins.
@@ -24,13 +25,15 @@ pub(super) fn schedule(phases: &Phases, target: Target) -> Schedule {
     let items = phases.items().max(1);
     let warp = target.info().warp;
     let mut warps = THREADS[1] / warp;
-    while warps > 1 && words_of_phases(phases, warps) > MOST_SHARED_WORDS {
+    while warps > 1 && words_of_phases(phases, warps.into(), warp.into()) > MOST_SHARED_WORDS {
         warps /= 2;
     }
+    let few_rows = (items <= MOST_FEW && is_sparse(phases)).then_some(MOST_FEW / items);
     Schedule::Phased {
+        few_rows,
         threads: THREADS,
         most_rows: MOST_ITEMS / items,
-        rows_of_a_block: [ITEMS_OF_A_BLOCK, ITEMS_OF_A_CHUNK].map(|n| n.div_ceil(items)),
+        rows_of_a_block: [ITEMS_OF_A_BLOCK.div_ceil(items), (ITEMS_OF_A_CHUNK / items).max(1)],
         warps,
         domains: phases.list.iter().map(|p| domains(&p.kernel, p.reach, target)).collect(),
     }
@@ -39,7 +42,7 @@ pub(super) fn schedule(phases: &Phases, target: Target) -> Schedule {
 /// Blocks divide pieces as a flat schedule would; what goes through items or columns has one at a time.
 fn domains(kernel: &Kernel, reach: Reach, target: Target) -> Vec<Domain> {
     match reach {
-        Reach::Divided => match flat::schedule(kernel, target) {
+        Reach::Divided | Reach::Padding { .. } => match flat::schedule(kernel, target) {
             Schedule::Flat { domains, .. } => domains,
             _ => vec![],
         },

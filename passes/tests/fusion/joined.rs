@@ -34,14 +34,14 @@ fn reaches(program: &Program) -> Vec<Vec<&'static str>> {
 #[test]
 fn an_engines_align_is_one_launch() {
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus");
-    let one = ["counted", "every_block", "every_block", "ranked", "divided", "divided"];
+    let one = ["counted", "every_block", "every_block", "ranked", "divided", "padding"];
     let engines: [(&str, &[&[&str]]); 6] = [
         ("vllm_align", &[&one]),
         ("sglang_align", &[&one]),
         ("aiter_sorting", &[&one]),
         ("trtllm_routing", &[&one]),
         ("deepgemm_contiguous", &[&["counted", "every_block", "every_block", "divided"]]),
-        ("behind_a_router", &[&[], &["counted", "every_block", "ranked", "divided"]]),
+        ("behind_a_router", &[&[], &["counted", "every_block", "ranked", "padding"]]),
     ];
     for (name, phases) in engines {
         let source = std::fs::read_to_string(corpus.join(format!("bins_{name}.route"))).expect("a file of the corpus");
@@ -101,7 +101,7 @@ graph @g {{
         text::parse_verified(&source).expect("a right graph")
     };
     let of = |ranked| reaches(&joined(&graph(ranked), &[9, 70]));
-    assert_eq!(of("ids"), [["counted", "every_block", "ranked", "divided"].to_vec()]);
+    assert_eq!(of("ids"), [["counted", "every_block", "ranked", "padding"].to_vec()]);
     assert_eq!(of("others"), [["counted", "every_block", "divided"].to_vec(), vec![]]);
     assert_eq!((Reach::Ranked.name(), MOST_CHUNKS), ("ranked", 128));
 }
@@ -130,7 +130,7 @@ graph @g {
     let graph = text::parse_verified(source).expect("a right graph");
     for (t, c) in [(0, 5), (1, 4), (33, 180)] {
         let program = joined(&graph, &[t, c]);
-        assert_eq!(reaches(&program), [vec![], vec!["counted", "every_block", "ranked", "divided"]]);
+        assert_eq!(reaches(&program), [vec![], vec!["counted", "every_block", "ranked", "padding"]]);
         let ordered = program.steps.iter().filter(|s| s.kernel.phases.is_none() && s.kernel.is_ordered());
         assert_eq!(ordered.count(), 0, "a rank by itself looks at all rows before");
         assert_eq!(program.steps[0].kernel.stores.len(), 2, "a router is one kernel, its ids and its weights");

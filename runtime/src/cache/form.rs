@@ -73,8 +73,10 @@ pub(super) fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
             w.list(held, |w, v| w.u32(v.0));
             domains(w, list);
         }
-        Schedule::Phased { threads, most_rows, rows_of_a_block: [one, two], warps, domains: lists } => {
+        Schedule::Phased { few_rows, threads, most_rows, rows_of_a_block: [one, two], warps, domains: lists } => {
             w.u8(2);
+            w.u8(few_rows.is_some().into());
+            few_rows.iter().for_each(|rows| w.u64(*rows));
             threads.iter().for_each(|n| w.u32(*n));
             [most_rows, one, two].into_iter().for_each(|n| w.u64(*n));
             w.u32(*warps);
@@ -140,6 +142,7 @@ pub(super) fn read_schedule(r: &mut Reader<'_>) -> Result<Schedule, Malformed> {
             }
         }
         2 => Schedule::Phased {
+            few_rows: if r.bool("schedule's rows")? { Some(r.u64("schedule's rows")?) } else { None },
             threads: [r.positive("schedule's threads")?, r.positive("schedule's threads")?],
             most_rows: r.u64("schedule's rows")?,
             rows_of_a_block: [r.u64("schedule's rows")?, r.u64("schedule's rows")?],
@@ -226,6 +229,7 @@ mod tests {
             *block_rows = 8;
         }
         let phased = Schedule::Phased {
+            few_rows: Some(4),
             threads: [256, 512],
             most_rows: 1 << 40,
             rows_of_a_block: [1, 64],

@@ -265,7 +265,8 @@ impl<D: Driver> GpuPlan<D> {
             None => loaded.variants.iter().position(|(v, _)| holds(*v) && v.shape == shape),
             Some(wanted) => {
                 let wanted = Variant { shape, ..wanted };
-                loaded.variants.iter().position(|(v, _)| *v == wanted && holds(*v))
+                let takes = scheduled.schedule.takes(shape, rows);
+                loaded.variants.iter().position(|(v, _)| takes && *v == wanted && holds(*v))
             }
         };
         let Some(found) = found else { return Err(self.no_such_variant(scheduled, launch, aligned, narrow)) };

@@ -29,10 +29,12 @@ fn rows_say_whether_one_launch_is_two() {
     assert_eq!(program.steps.len(), 1);
     let plan = on_gpu(program, &gpu);
     let schedule = plan.plan().kernels()[0].schedule.clone();
-    // 16,384 items are 2,048 rows; four items for a block of one launch, and 512 for one of two.
+    // 32 items are four rows, and 16,384 are 2,048; four items for a block of one launch, and 512 for one of two.
     for (rows, launches) in [
-        (0u64, vec![("align16/i32", 1)]),
-        (1, vec![("align16/i32", 1)]),
+        (0u64, vec![("align16/i32/shape3", 1)]),
+        (1, vec![("align16/i32/shape3", 1)]),
+        (4, vec![("align16/i32/shape3", 1)]),
+        (5, vec![("align16/i32", 5)]),
         (127, vec![("align16/i32", 127)]),
         (2048, vec![("align16/i32", MOST_CHUNKS)]),
         (2049, vec![("align16/i32/shape1", 33), ("align16/i32/shape2", 33)]),

@@ -51,11 +51,12 @@ pub(super) fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope, counts: &
     Ok(())
 }
 
-/// The variants of a plan's phases for memory of this alignment: each of their schedules.
-pub(super) fn forced<D: Vendor>(plan: &GpuPlan<D>, alignment: Alignment) -> impl Iterator<Item = Variant> {
+/// The variants of a plan's phases for memory of this alignment and at most so many rows: each of the schedules that takes them.
+pub(super) fn forced<D: Vendor>(plan: &GpuPlan<D>, alignment: Alignment, rows: u64) -> impl Iterator<Item = Variant> {
     let phased = plan.plan().kernels().iter().find(|k| k.kernel.phases.is_some());
-    let variants = phased.map_or(&[][..], |k| k.variants());
-    variants.iter().copied().filter(move |v| v.aligned == (alignment == Alignment::Sixteen))
+    let taken =
+        phased.into_iter().flat_map(move |k| k.variants().iter().filter(move |v| k.schedule.takes(v.shape, rows)));
+    taken.copied().filter(move |v| v.aligned == (alignment == Alignment::Sixteen))
 }
 
 /// Rows up to which a launch is another than with a row more.
@@ -78,7 +79,7 @@ fn items<D: Vendor>(align: &Align, plan: &GpuPlan<D>, stream: &D::Own, scope: &S
         let expected =
             Expected { extents: extents.to_vec(), inputs: case.inputs, outputs: case.outputs, trapped: false };
         for alignment in [Alignment::Sixteen, Alignment::Element] {
-            for variant in forced(plan, alignment).map(Some).chain([None]) {
+            for variant in forced(plan, alignment, t).map(Some).chain([None]) {
                 let launch = variant.map_or(D::on(stream), |v| D::on(stream).variant(v));
                 let name = variant.map_or_else(|| "chosen".to_owned(), |v| v.to_string());
                 agree(plan, stream, &expected, scope.place(alignment), launch, &mut c).map_err(|e| {

@@ -42,7 +42,8 @@ pub(super) fn sealed<D: Vendor>(
     at("some variants", fresh.prepare_where(|_, v| !v.aligned))?;
     refused(fresh.launch(D::on(stream), &on.args()), Code::NotPrepared, &[&kernel, "align16/i32"])?;
     // What is loaded runs; what the arguments do not allow is refused even if asked for.
-    let last = plan.kernels()[0].variants().iter().rfind(|v| !v.aligned).copied();
+    let takes = |v: &&Variant| !v.aligned && plan.kernels()[0].schedule.takes(v.shape, 33);
+    let last = plan.kernels()[0].variants().iter().rfind(takes).copied();
     let last = last.ok_or("no variant for unaligned memory")?;
     agree(&fresh, stream, &expected, Alignment::Element, D::on(stream).variant(last), &mut rng)?;
     at("prepare", fresh.prepare())?;

@@ -376,7 +376,8 @@ fn every_variant<D: Vendor>(
     let kernels = plan.plan().kernels();
     // Of several kernels, phases in each of their schedules.
     let tried = kernels.iter().find(|k| kernels.len() == 1 || k.kernel.phases.is_some());
-    variants.extend(tried.into_iter().flat_map(|k| k.variants().iter().copied().map(Some)));
+    let taken = tried.into_iter().flat_map(|k| k.variants().iter().filter(|v| k.schedule.takes(v.shape, t)));
+    variants.extend(taken.copied().map(Some));
     let mut checks = 0;
     for (i, rule) in rules.iter().enumerate() {
         let seed = t * 31 + i as u64;
@@ -417,7 +418,7 @@ fn random<D: Vendor>(code: &Code, gpu: &Gpu<D>, one: Random, stream: &D::Own, sc
         agree(&plan, stream, &expected, scope.place(alignment), dependent, &mut rng).map_err(named)?;
         checks += 1;
         // Phases in one launch and in two, whatever the rows.
-        for variant in aligns::forced(&plan, alignment) {
+        for variant in aligns::forced(&plan, alignment, extents.iter().copied().max().unwrap_or(0)) {
             agree(&plan, stream, &expected, scope.place(alignment), dependent.variant(variant), &mut rng)
                 .map_err(|e| named(format!("variant {variant}: {e}")))?;
             checks += 1;

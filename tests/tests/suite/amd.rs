@@ -44,10 +44,17 @@ pub fn compile_in(g: &Verified<Graph>, target: &str, shape: Option<RowShape>) ->
 }
 
 impl Compiled {
-    /// Every kernel in the variant of this number, counted around. Of phases in two launches there are both.
+    /// Every kernel in the variant of this number, counted around, of those that take any number of rows. Of phases in two launches
+    /// there are both.
     pub fn of_variant(&self, variant: usize) -> Vec<Artifact> {
+        self.of_variant_for(variant, u64::MAX)
+    }
+
+    /// As [`Compiled::of_variant`], of those that take so many rows.
+    pub fn of_variant_for(&self, variant: usize, rows: u64) -> Vec<Artifact> {
         let compile = |k: &Verified<Scheduled>| -> Vec<Artifact> {
-            let variant = k.variants()[variant % k.variants().len()];
+            let all: Vec<Variant> = k.variants().iter().copied().filter(|v| k.schedule.takes(v.shape, rows)).collect();
+            let variant = all[variant % all.len()];
             let one = |shape| {
                 let variant = Variant { shape, ..variant };
                 let code = routefuse_codegen::compile(k, variant, Default::default());
@@ -69,7 +76,8 @@ fn launch(
     rule: Rule,
     seed: u64,
 ) -> bool {
-    launch_on(emulator, g, compiled, &compiled.of_variant(variant), extents, &inputs(g, extents, rule, seed), seed)
+    let artifacts = compiled.of_variant_for(variant, extents.iter().copied().max().unwrap_or(0));
+    launch_on(emulator, g, compiled, &artifacts, extents, &inputs(g, extents, rule, seed), seed)
 }
 
 /// One launch of these artifacts on these inputs; false as [`launch`].

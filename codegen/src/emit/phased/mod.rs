@@ -1,18 +1,26 @@
 //! Phases on a GPU: kernels in one launch, with a barrier of each block between them.
 //!
 //! All blocks find out the same: how many items each bin has in all, and with that where bins begin. What differs is how many of a
-//! bin's items lie before those that are a block's own, which is where their ranks begin. Both come of counts in shared memory,
-//! `warps + 1` rows of one number a bin ([`room::Room::counts`]): row 0 counts what is before the block, and row `w + 1` what
-//! its warp `w` has, and the last one what is behind as well. Their sums from the top are where each warp's ranks begin, and the
-//! whole sum is the counts ([`counting`]).
+//! bin's items lie before those that are a block's own, which is where their ranks begin.
 //!
-//! A warp then ranks as many items at a time as it has lanes, in order ([`ranking`]). Nothing whose order can be seen is what an
-//! atomic operation returns: they only add, and what they add to is read behind a barrier.
+//! In one launch each block counts all items into two rows of counts, those before its own items and the rest ([`counting`]). A warp
+//! then ranks the own ones, as many at a time as it has lanes, in order ([`ranking`]). Of two launches the first one counts chunks
+//! ([`chunks`]), and the second one ranks its chunk while the first one still runs, puts it in the order of bins, and stores from there
+//! ([`placing`]). Places that no item has are filled bin by bin ([`padding`]). Where items are few, one block does it all by itself
+//! ([`few`]).
+//!
+//! Nothing whose order can be seen is what an atomic operation returns: they only add, and what they add to is read behind a barrier.
 
+mod chunks;
 mod counting;
+mod few;
 mod one_row;
+mod padding;
+mod placing;
 mod ranking;
 mod room;
+mod sums;
+mod tables;
 
 use crate::emit::entry_point;
 use crate::emit::flat;
@@ -36,9 +44,11 @@ pub(in crate::emit) fn emit(
     part: Part,
     domains: &[Vec<Domain>],
 ) {
-    let room = Room::of(phases, if part == Part::Placing { ranking } else { 1 });
+    let room = Room::of(phases, part, ranking, warps.lanes());
     entry_point::gpu(job, (threads, room.words), None, |arguments| {
         let b = job.b;
+        // Of what is gone through once or twice each instruction has to be fetched.
+        b.direct_loops(job.machine.keeps_loop());
         let thread = b.coordinate(Coordinate::Thread);
         let long = |n: u32| b.const_int(b.int(64), i64::from(n));
         let (block, blocks) = (b.coordinate(Coordinate::Block), warps.blocks(b));
@@ -93,40 +103,55 @@ impl<'a, 'm> Phased<'a, 'm> {
     fn run(&self, domains: &[Vec<Domain>]) {
         let phases = || self.phases.list.iter().zip(domains);
         let with = |reach: Reach| phases().filter(move |(p, _)| p.reach == reach);
-        self.warps.wait_for_inputs(self.b);
-        self.clear_counts();
-        // The launch behind this one is the second of two. Else blocks that came earlier would take the room of such as have work.
-        if self.part == Part::Counting {
-            self.warps.let_next_begin(self.b);
-        }
-        self.b.block_barrier();
-        for (phase, domains) in with(Reach::Counted) {
-            self.count(phase, domains);
-        }
-        if self.part == Part::Counting {
-            return;
-        }
-        for (phase, domains) in with(Reach::EveryBlock) {
-            self.one_row(phase, domains);
-        }
-        for (phase, domains) in with(Reach::Ranked) {
-            self.rank(phase, domains);
+        let counted = with(Reach::Counted).next();
+        let ranked = with(Reach::Ranked).next();
+        let compute = || {
+            for (phase, domains) in with(Reach::EveryBlock) {
+                self.one_row(phase, domains);
+            }
+        };
+        match (self.part, counted) {
+            (Part::Few, Some(_)) => return self.few(domains),
+            (Part::Whole, Some((phase, domains))) => {
+                self.count_all(phase, domains);
+                compute();
+                if let Some((phase, domains)) = ranked {
+                    self.rank(phase, domains);
+                }
+            }
+            (Part::Counting, Some((phase, domains))) => return self.count_chunk(phase, domains),
+            (Part::Placing, Some((counted, _))) => self.place(counted, ranked, &compute),
+            (_, None) => {}
         }
         self.copy();
         self.warps.let_next_begin(self.b);
+        self.divide(domains);
+    }
+
+    /// What the blocks divide among them.
+    fn divide(&self, domains: &[Vec<Domain>]) {
         let long = |n: u32| self.b.const_int(self.b.int(64), i64::from(n));
-        let first = self.b.addi(self.b.muli(self.block, long(self.threads)), self.thread);
+        // Neighbouring warps of numbers are of neighbouring blocks, so that all have a part of what is little.
+        let warp = self.b.addi(self.b.muli(self.warp, self.blocks), self.block);
+        let first = self.b.addi(self.b.muli(warp, long(self.warps.lanes())), self.lane);
         let all = self.b.muli(self.blocks, long(self.threads));
-        for (phase, domains) in with(Reach::Divided) {
-            // In one launch there is less than a piece for each thread.
-            let one_by_one = |d: &Domain| match d.piece {
-                Piece::Rows { .. } if self.part == Part::Whole => {
-                    Domain { piece: Piece::Rows { width: 1 }, ..d.clone() }
+        for (phase, domains) in self.phases.list.iter().zip(domains) {
+            match phase.reach {
+                Reach::Padding { starts } => self.pad(phase, domains, starts),
+                Reach::Divided => {
+                    // In one launch there is less than a piece for each thread, and what is looked up in tables takes long.
+                    let looks_up = phase.places.iter().any(|p| matches!(p, Place::Shared(_)));
+                    let one_by_one = |d: &Domain| match d.piece {
+                        Piece::Rows { .. } if self.part == Part::Whole || looks_up => {
+                            Domain { piece: Piece::Rows { width: 1 }, ..d.clone() }
+                        }
+                        _ => d.clone(),
+                    };
+                    let domains: Vec<Domain> = domains.iter().map(one_by_one).collect();
+                    flat::gpu::pieces(self.job_of(phase), &domains, self.arguments_of(phase), (first, all));
                 }
-                _ => d.clone(),
-            };
-            let domains: Vec<Domain> = domains.iter().map(one_by_one).collect();
-            flat::gpu::pieces(self.job_of(phase), &domains, self.arguments_of(phase), (first, all));
+                Reach::Counted | Reach::EveryBlock | Reach::Ranked => {}
+            }
         }
     }
 
@@ -167,6 +192,11 @@ impl<'a, 'm> Phased<'a, 'm> {
         self.b.gep_const(self.memory, word as i32, self.b.int(32))
     }
 
+    /// The address of the word that lies so many, `i32`, behind one of the block's memory.
+    fn word_at(&self, word: u32, more: Val<'m>) -> Val<'m> {
+        self.b.gep(self.words_at(word), more, self.b.int(32))
+    }
+
     fn word(&self, n: u32) -> Val<'m> {
         self.b.const_int(self.b.int(32), i64::from(n as i32))
     }
@@ -175,14 +205,33 @@ impl<'a, 'm> Phased<'a, 'm> {
         self.b.const_int(self.b.int(64), n as i64)
     }
 
-    /// Goes through `count` numbers, a thread of the block each.
+    /// A small number of 64 bits as 32.
+    fn short(&self, long: Val<'m>) -> Val<'m> {
+        self.b.trunci(long, self.b.int(32))
+    }
+
+    fn load_word(&self, at: Val<'m>) -> Val<'m> {
+        self.b.load(at, self.b.int(32), 4, false)
+    }
+
+    /// Goes through `count` numbers, `i32`, a thread of the block each.
     fn each(&self, count: u64, body: impl FnOnce(Val<'m>)) {
-        let b = self.b;
-        if count <= self.threads.into() {
-            let is_one = b.cmpi(IntPredicate::Ult, self.thread, self.long(count));
-            return b.if_then(is_one, |_| body(self.thread));
+        let (b, thread) = (self.b, self.short(self.thread));
+        let end = self.word(count as u32);
+        if count == u64::from(self.threads) {
+            return body(thread);
         }
-        b.for_loop(self.thread, self.long(count), self.long(self.threads.into()), |_, at| body(at));
+        if count < u64::from(self.threads) {
+            return b.if_then(b.cmpi(IntPredicate::Ult, thread, end), |_| body(thread));
+        }
+        b.for_loop(thread, end, self.word(self.threads), |_, at| body(at));
+    }
+
+    /// Stores zeros to so many words, a multiple of four, from a multiple of four on.
+    fn clear(&self, word: u32, count: u32) {
+        let b = self.b;
+        let four = b.const_zero(b.lanes_of(b.int(32), 4));
+        self.each(u64::from(count.div_ceil(4)), |at| b.store(four, self.word_at(word, b.shli(at, self.word(2))), 16));
     }
 
     /// What is in memory of every block and is an output as well: the first block stores it.

@@ -1,7 +1,11 @@
 //! Where things are in the memory of a block.
 
-use routefuse_ir::kernel::phases::Phases;
-use routefuse_ir::kernel::schedule::room::{MOST_WARPS, sum_words, words_of_shared};
+use super::tables::ENTRY;
+use routefuse_ir::kernel::phases::{MOST_FEW, Phases};
+use routefuse_ir::kernel::schedule::Part;
+use routefuse_ir::kernel::schedule::room::{
+    MOST_WARPS, local_words, pair_rows, pair_words, sum_words, tile, words_of_shared,
+};
 
 /// Words of 32 bits, from the beginning.
 pub(super) struct Room {
@@ -9,27 +13,49 @@ pub(super) struct Room {
     pub(super) sums: u32,
     /// A number of each warp, two words.
     pub(super) totals: u32,
-    /// Rows of counts, a word for each bin.
+    /// Two rows of counts, a word for each bin: not in the second of two launches.
     pub(super) counts: u32,
+    /// Rows of counts of 16 bits.
+    pub(super) pairs: u32,
+    /// Where bins start among the items that the block ranks at a time.
+    pub(super) local: u32,
+    /// What is added to an item's place among those to give its rank, for each bin.
+    pub(super) base: u32,
+    /// The items that the block ranks at a time, in the order of bins. Of few items, lists of entries for each lane.
+    pub(super) ordered: u32,
     /// What the phases name.
     pub(super) shared: Vec<u32>,
     /// All of them.
     pub(super) words: u32,
 }
 
+/// Words of the lists of entries of few items.
+fn few_words(phases: &Phases) -> u64 {
+    let sums = phases.list.iter().flat_map(|p| &p.kernel.values).filter(|v| v.kind.is_row_value()).count();
+    sums.max(1) as u64 * MOST_FEW * u64::from(ENTRY)
+}
+
 impl Room {
-    /// For blocks of which so many warps share the items.
-    pub(super) fn of(phases: &Phases, ranking: u32) -> Room {
-        let totals = sum_words(phases) as u32;
-        let counts = totals + 2 * MOST_WARPS as u32;
-        let mut words = counts + (ranking + 1) * phases.bins() as u32;
-        let place = |ty| {
-            words = words.next_multiple_of(4);
+    /// For blocks of which so many warps of so many lanes rank in the second of two launches.
+    pub(super) fn of(phases: &Phases, part: Part, ranking: u32, lanes: u32) -> Room {
+        let (bins, ranking) = (phases.bins(), u64::from(ranking));
+        let mut words = 0;
+        let mut place = |count: u64| {
             let at = words;
-            words += words_of_shared(ty) as u32;
+            words = (words + count as u32).next_multiple_of(4);
             at
         };
-        let shared = phases.shared.iter().map(place).collect();
-        Room { sums: 0, totals, counts, shared, words }
+        let beside = |count: u64| if part == Part::Few { 0 } else { count };
+        let (sums, totals) = (place(beside(sum_words(phases))), place(beside(2 * MOST_WARPS)));
+        let placing = |count: u64| if part == Part::Placing { count } else { 0 };
+        let counts = place(if matches!(part, Part::Whole | Part::Counting) { 2 * bins } else { 0 });
+        let pairs = place(placing(pair_rows(bins, ranking) * pair_words(bins)));
+        let (local, base) = (place(placing(local_words(bins))), place(placing(bins)));
+        let ordered = place(match part {
+            Part::Few => few_words(phases),
+            _ => placing(tile(ranking, lanes.into())),
+        });
+        let shared = phases.shared.iter().map(|ty| place(beside(words_of_shared(ty)))).collect();
+        Room { sums, totals, counts, pairs, local, base, ordered, shared, words }
     }
 }

@@ -1,7 +1,8 @@
 //! Structured control flow: `scf.if` and `scf.for`.
 
-use super::{Builder, Val};
-use melior::ir::Type;
+use super::{Builder, IntPredicate, Val};
+use melior::ir::attribute::StringAttribute;
+use melior::ir::{Attribute, Type};
 
 impl<'m> Builder<'m> {
     /// Runs one of two bodies; each returns values of the types in `results`.
@@ -35,6 +36,14 @@ impl<'m> Builder<'m> {
 
     /// Runs `body` for `from`, `from + step`, … while less than `to` (signed), all of one integer type.
     pub fn for_loop(&self, from: Val<'m>, to: Val<'m>, step: Val<'m>, body: impl FnOnce(&Self, Val<'m>)) {
+        if self.in_loops.get().is_some() {
+            let body = |b: &Self, at: Val<'m>, _: &[Val<'m>]| {
+                body(b, at);
+                vec![]
+            };
+            self.directed_loop((from, to, step), &[], body);
+            return;
+        }
         let region = self.region(&[self.type_of(from)], |arguments| {
             body(self, arguments[0]);
             self.yield_values(&[]);
@@ -50,13 +59,17 @@ impl<'m> Builder<'m> {
         first: &[Val<'m>],
         body: impl FnOnce(&Self, Val<'m>, &[Val<'m>]) -> Vec<Val<'m>>,
     ) -> Vec<Val<'m>> {
+        if self.in_loops.get().is_some() {
+            return self.directed_loop((from, to, step), first, body);
+        }
         let types: Vec<Type<'m>> = first.iter().map(|v| self.type_of(*v)).collect();
         let arguments = [&[self.type_of(from)], &types[..]].concat();
         let region = self.region(&arguments, |arguments| {
             let next = body(self, arguments[0], &arguments[1..]);
             self.yield_values(&next);
         });
-        self.append("scf.for", &[&[from, to, step], first].concat(), &[], &types, vec![region])
+        let operands = [&[from, to, step], first].concat();
+        self.append("scf.for", &operands, &[], &types, vec![region])
     }
 
     /// Runs `body` on `first`, and as long as it says so `next` on what it gives, and `body` again on what `next` gives. What
@@ -79,6 +92,34 @@ impl<'m> Builder<'m> {
             self.yield_values(&values);
         });
         self.append("scf.while", first, &[], &between, vec![before, after])
+    }
+
+    /// From here on each loop begins with this directive to the assembler, where it asks whether to go on.
+    pub fn direct_loops(&self, directive: Option<&'static str>) {
+        self.in_loops.set(directive);
+    }
+
+    fn directed_loop(
+        &self,
+        (from, to, step): (Val<'m>, Val<'m>, Val<'m>),
+        first: &[Val<'m>],
+        body: impl FnOnce(&Self, Val<'m>, &[Val<'m>]) -> Vec<Val<'m>>,
+    ) -> Vec<Val<'m>> {
+        let all = [&[from], first].concat();
+        let goes_on = |b: &Self, values: &[Val<'m>]| {
+            let attributes = [
+                ("asm_string", StringAttribute::new(b.context, b.in_loops.get().unwrap_or_default()).into()),
+                ("constraints", StringAttribute::new(b.context, "").into()),
+                ("has_side_effects", Attribute::unit(b.context)),
+            ];
+            b.append("llvm.inline_asm", &[], &attributes, &[], vec![]);
+            (b.cmpi(IntPredicate::Slt, values[0], to), values.to_vec())
+        };
+        let last = self.repeat_while(&all, goes_on, |b, values| {
+            let next = body(b, values[0], &values[1..]);
+            [&[b.addi(values[0], step)], &next[..]].concat()
+        });
+        last[1..].to_vec()
     }
 
     fn yield_values(&self, values: &[Val<'m>]) {

@@ -43,13 +43,15 @@ pub struct Builder<'m> {
     /// Operations are given the places of [`Builder::made_for`].
     located: bool,
     block: Cell<BlockRef<'m, 'm>>,
+    /// What each loop begins with, in assembly.
+    in_loops: Cell<Option<&'static str>>,
 }
 
 impl<'m> Builder<'m> {
     /// A builder that appends to the body of `module`.
     pub fn new(context: &'m Context, module: &'m Module<'m>) -> Builder<'m> {
         let location = Cell::new(Location::unknown(context));
-        Builder { context, location, located: false, block: Cell::new(module.body()) }
+        Builder { context, location, located: false, block: Cell::new(module.body()), in_loops: Cell::new(None) }
     }
 
     /// The MLIR context.

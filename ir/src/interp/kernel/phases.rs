@@ -60,11 +60,32 @@ fn run_one(
     };
     let inputs: Vec<Tensor> = with(Role::Input).map(read).collect();
     let outcome = super::run(&kernel.clone().verify()?, &extents, &inputs.iter().collect::<Vec<_>>())?;
+    let padding = match reach {
+        Reach::Padding { starts } => Some((numbers(&read(starts)), numbers(&shared[0]))),
+        _ => None,
+    };
     for (place, tensor) in with(Role::Output).zip(outcome.outputs) {
-        match place {
-            Place::Param(p) => params[p.0 as usize] = tensor,
-            Place::Shared(b) => shared[*b as usize] = tensor,
+        match (place, &padding) {
+            (Place::Param(p), Some((starts, counts))) => pad(&mut params[p.0 as usize], &tensor, starts, counts),
+            (Place::Param(p), None) => params[p.0 as usize] = tensor,
+            (Place::Shared(b), _) => shared[*b as usize] = tensor,
         }
     }
     Ok(())
+}
+
+/// Elements of a table of `i32`.
+fn numbers(table: &Tensor) -> Vec<u64> {
+    (0..table.len()).map(|i| u64::from(table.bits(i) as u32)).collect()
+}
+
+/// Of the places that no item has, the elements of a tensor.
+fn pad(to: &mut Tensor, from: &Tensor, starts: &[u64], counts: &[u64]) {
+    let places = from.len() as u64;
+    let ends = starts.iter().skip(1);
+    let of_bins = starts.iter().zip(ends).zip(counts).map(|((start, end), count)| (start + count).min(*end)..*end);
+    let behind = starts.last().copied().unwrap_or(0)..places;
+    for place in of_bins.chain([behind]).flatten().filter(|place| *place < places) {
+        to.set_bits(place as usize, from.bits(place as usize));
+    }
 }

@@ -4,18 +4,24 @@
 //! demands; a result is a vector with an entry for each value. Facts about scalar operations are not declared here but with
 //! the operations, in [`crate::op::table`].
 
+mod affine;
 mod cost;
 mod ordered;
 mod reached;
+mod search;
 mod sign;
 mod softmax_choice;
+mod sparse;
 mod traps;
 mod users;
 
+pub use affine::sums_fit_a_word;
 pub use cost::{cost, cost_with_operands};
 pub use ordered::{Ordered, ordered};
 pub use reached::{reached, reached_from};
+pub use search::{Search, search};
 pub use sign::{is_arithmetic, is_not_above_0, no_negative_zero};
 pub use softmax_choice::{Groups, SoftmaxChoice, softmax_choice};
+pub use sparse::{is_flat_over_empty, is_sparse};
 pub use traps::may_trap;
 pub use users::{User, users};

@@ -1,6 +1,6 @@
 //! What a launch of a kernel is on a GPU: how many blocks, as numbers and as [formulas](crate::formula).
 
-use super::{Schedule, Selecting, Variant};
+use super::{Part, Schedule, Selecting, Variant};
 use crate::formula::Count;
 use crate::kernel::phases::MOST_CHUNKS;
 use crate::target::TargetKind;
@@ -24,6 +24,9 @@ impl Schedule {
     /// a [persistent](super::RowShape::persistent) shape. `None` if the numbers do not fit 63 bits.
     pub fn grid<C: Count>(&self, rows: C, variant: Variant, resident: impl FnOnce() -> C) -> Option<C> {
         if let Schedule::Phased { rows_of_a_block, .. } = self {
+            if Part::of_shape(variant.shape) == Some(Part::Few) {
+                return Some(C::number(1));
+            }
             let one = rows_of_a_block[usize::from(variant.shape > 0)].max(1);
             return Some(rows.divided_up(one).at_most(C::number(MOST_CHUNKS)));
         }
@@ -59,8 +62,12 @@ impl Schedule {
 
     /// The rows of the launches that take a shape, by its number: at least, and at most. Without rows only phases are launched.
     pub fn rows_of_shape(&self, number: u8) -> (u64, Option<u64>) {
-        if let Schedule::Phased { most_rows, .. } = self {
-            return if number == 0 { (0, Some(*most_rows)) } else { (most_rows + 1, None) };
+        if let Schedule::Phased { few_rows, most_rows, .. } = self {
+            return match Part::of_shape(number) {
+                Some(Part::Few) => (0, *few_rows),
+                Some(Part::Whole) => (few_rows.map_or(0, |few| few + 1), Some(*most_rows)),
+                _ => (most_rows + 1, None),
+            };
         }
         let number = usize::from(number);
         let shapes = self.shapes();

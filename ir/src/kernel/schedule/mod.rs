@@ -43,6 +43,7 @@ mod tests;
 pub mod tuning;
 mod verify;
 
+use super::phases::FEW_THREADS;
 use super::{Kernel, ValueId};
 use crate::target::TargetKind;
 pub use grid::{MOST_BLOCKS, MOST_HIP_THREADS, most_threads};
@@ -137,6 +138,8 @@ pub enum Schedule {
     },
     /// Phases in one launch or in two ([`phases`](super::phases)), on a GPU.
     Phased {
+        /// The most rows of a launch of one block of [`FEW_THREADS`] that does nothing for each bin; none where there is no such launch.
+        few_rows: Option<u64>,
         /// Threads of a block, whole warps: of one launch, and of two.
         threads: [u32; 2],
         /// The most rows of one launch, in which every block goes through all items; more of them are two.
@@ -160,12 +163,14 @@ pub enum Part {
     Counting,
     /// The second of two.
     Placing,
+    /// The whole kernel, of few items.
+    Few,
 }
 
 impl Part {
     /// That of a variant of this shape.
     pub fn of_shape(shape: u8) -> Option<Part> {
-        [Part::Whole, Part::Counting, Part::Placing].get(usize::from(shape)).copied()
+        [Part::Whole, Part::Counting, Part::Placing, Part::Few].get(usize::from(shape)).copied()
     }
 }
 
@@ -209,6 +214,7 @@ impl Schedule {
     pub fn threads(&self, variant: Variant) -> u32 {
         match self {
             Schedule::Flat { threads, .. } => *threads,
+            Schedule::Phased { .. } if Part::of_shape(variant.shape) == Some(Part::Few) => FEW_THREADS,
             Schedule::Phased { threads, .. } => threads[usize::from(variant.shape > 0)],
             Schedule::Row { .. } => self.shape(variant).map_or(1, |s| s.threads),
         }
@@ -287,6 +293,7 @@ impl Schedule {
     /// The launches that one over this many rows is, as the numbers of shapes of variants: one, or of phases two.
     pub fn shapes_for(&self, rows: u64) -> std::ops::RangeInclusive<u8> {
         match self {
+            Schedule::Phased { few_rows: Some(few), .. } if rows <= *few => self.shapes_beside(3),
             Schedule::Phased { most_rows, .. } if rows > *most_rows => self.shapes_beside(1),
             Schedule::Phased { .. } => self.shapes_beside(0),
             Schedule::Flat { .. } | Schedule::Row { .. } => {
@@ -296,10 +303,20 @@ impl Schedule {
         }
     }
 
+    /// Whether code of this shape is right for this many rows. Any shape is, but for that of few rows.
+    pub fn takes(&self, shape: u8, rows: u64) -> bool {
+        match self {
+            Schedule::Phased { few_rows, .. } if Part::of_shape(shape) == Some(Part::Few) => {
+                few_rows.is_some_and(|few| rows <= few)
+            }
+            _ => true,
+        }
+    }
+
     /// The launches of which one is a variant of this shape.
     pub fn shapes_beside(&self, shape: u8) -> std::ops::RangeInclusive<u8> {
         match self {
-            Schedule::Phased { .. } if shape > 0 => 1..=2,
+            Schedule::Phased { .. } if (1..=2).contains(&shape) => 1..=2,
             _ => shape..=shape,
         }
     }
@@ -328,7 +345,8 @@ impl Schedule {
         match (kind, self) {
             (TargetKind::Host, _) => &Variant::HOST,
             (_, Schedule::Flat { .. }) => &Variant::GPU,
-            (_, Schedule::Phased { .. }) => &Variant::GPU_ROW[..6],
+            (_, Schedule::Phased { few_rows: None, .. }) => &Variant::GPU_ROW[..6],
+            (_, Schedule::Phased { few_rows: Some(_), .. }) => &Variant::GPU_ROW[..8],
             (_, Schedule::Row { shapes, .. }) => &Variant::GPU_ROW[..2 * shapes.len().min(MOST_SHAPES)],
         }
     }
@@ -382,8 +400,19 @@ impl fmt::Display for Schedule {
                 write!(f, "{}", held.join(","))?;
                 write_domains(f, domains)
             }
-            Schedule::Phased { threads: [few, many], most_rows, rows_of_a_block: [one, two], warps, domains } => {
-                write!(f, "phased threads={few},{many} most_rows={most_rows}")?;
+            Schedule::Phased {
+                few_rows,
+                threads: [whole, parts],
+                most_rows,
+                rows_of_a_block: [one, two],
+                warps,
+                domains,
+            } => {
+                write!(f, "phased")?;
+                if let Some(rows) = few_rows {
+                    write!(f, " few_rows={rows}")?;
+                }
+                write!(f, " threads={whole},{parts} most_rows={most_rows}")?;
                 write!(f, " rows_of_a_block={one},{two} warps={warps}")?;
                 domains.iter().try_for_each(|of_phase| {
                     write!(f, " phase")?;

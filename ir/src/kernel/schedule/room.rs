@@ -4,8 +4,8 @@ use super::Schedule;
 use super::block_rows::Division;
 use super::key_blocks::key_blocks;
 use crate::kernel::abi::{self, slots};
-use crate::kernel::analysis::may_trap;
-use crate::kernel::phases::{Phases, Reach};
+use crate::kernel::analysis::{may_trap, sums_fit_a_word};
+use crate::kernel::phases::{MOST_CHUNKS, Phases, Reach};
 use crate::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
 use crate::op::ReduceOp;
 use crate::target::{Target, TargetKind};
@@ -78,12 +78,48 @@ pub fn needs(kernel: &Kernel, schedule: &Schedule, target: Target) -> Vec<Need> 
 /// The most words of 32 bits that a block shares: what each GPU of every target has without being asked.
 pub const MOST_SHARED_WORDS: u64 = 48 * 256;
 
-/// Words of 32 bits that a block of phases shares, where so many of its warps rank: what the phases name, counts of what is
-/// before the block and of each of those warps, and for each running sum its columns and a number for each warp.
-pub fn words_of_phases(phases: &Phases, warps: u32) -> u64 {
+/// Items that a lane of a warp that ranks has at a time, in the second of two launches.
+pub const TURNS: u64 = 10;
+
+/// Chunks whose counts of a bin are added up as 16 bits: each is of no more items than a block ranks at a time.
+pub const CHUNKS_OF_A_ROW: u64 = 8;
+
+/// The most bins whose counts of chunks are kept as 16 bits.
+pub const MOST_PACKED_BINS: u64 = 512;
+
+/// Words of 32 bits that a block of phases shares, in one launch and in two, where so many of its warps of so many lanes rank.
+pub fn words_of_phases(phases: &Phases, warps: u64, lanes: u64) -> u64 {
+    let bins = phases.bins();
+    let counts = bins.saturating_mul(2);
+    let pairs = pair_rows(bins, warps).saturating_mul(pair_words(bins)).saturating_add(local_words(bins));
+    let ranking = pairs.saturating_add(bins.saturating_add(4)).saturating_add(tile(warps, lanes));
     let shared = phases.shared.iter().map(words_of_shared).fold(0, u64::saturating_add);
-    let counts = phases.bins().saturating_mul(u64::from(warps) + 1).saturating_add(4);
-    shared.saturating_add(counts).saturating_add(sum_words(phases)).saturating_add(2 * MOST_WARPS)
+    shared.saturating_add(counts.max(ranking)).saturating_add(sum_words(phases)).saturating_add(2 * MOST_WARPS + 4)
+}
+
+/// Items that a block ranks at a time in the second of two launches.
+pub fn tile(warps: u64, lanes: u64) -> u64 {
+    warps * lanes * TURNS
+}
+
+/// Words of a row of counts of 16 bits, a whole number of four words.
+pub fn pair_words(bins: u64) -> u64 {
+    bins.div_ceil(8).saturating_mul(4)
+}
+
+/// Words of where bins start among the items of a block, and where the last one ends.
+pub fn local_words(bins: u64) -> u64 {
+    pair_words(bins).saturating_mul(2).saturating_add(4)
+}
+
+/// Rows of counts of 16 bits: one for each warp that ranks, and afterwards one for each [`CHUNKS_OF_A_ROW`] chunks, and one more.
+pub fn pair_rows(bins: u64, warps: u64) -> u64 {
+    if packs(bins) { warps.max(MOST_CHUNKS / CHUNKS_OF_A_ROW + 1) } else { warps }
+}
+
+/// Whether counts of chunks are of 16 bits, where chunks are small enough: a row of them has room in one of 32 bits.
+pub fn packs(bins: u64) -> bool {
+    (4..=MOST_PACKED_BINS).contains(&bins)
 }
 
 /// Words of one of the memories that each block has, to where the next one may begin.
@@ -92,14 +128,21 @@ pub fn words_of_shared(ty: &TensorType) -> u64 {
     bytes.div_ceil(16).saturating_mul(4)
 }
 
-/// Words of the columns of the widest running sum, two each.
+/// Words of the columns of the largest running sum: one each where sums fit, else two.
 pub fn sum_words(phases: &Phases) -> u64 {
-    let values = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock).flat_map(|p| &p.kernel.values);
-    values.filter(|v| v.kind.is_row_value()).map(|v| v.space.cols.saturating_mul(2)).max().unwrap_or(0)
+    let every_block = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock);
+    let words = every_block.flat_map(|p| {
+        let sums = p.kernel.values.iter().filter_map(|v| Some((v.kind.row_value()?, v.space.cols)));
+        sums.map(move |(row, cols)| cols.saturating_mul(if sums_fit_a_word(p, row.value, cols) { 1 } else { 2 }))
+    });
+    words.max().unwrap_or(0)
 }
 
 /// Warps of a block at most, for which there is room to add up what each has.
 pub const MOST_WARPS: u64 = 32;
+
+/// The most lanes of a warp.
+pub const MOST_LANES: u64 = 64;
 
 /// Columns that the largest selection of a kernel chooses in a row, in all segments.
 pub fn chosen_columns(kernel: &Kernel) -> u64 {

@@ -235,9 +235,15 @@ fn r8_what_is_too_much_for_a_frame_lies_in_scratch_memory() {
 /// Phases and their schedule go together, on a GPU.
 #[test]
 fn a_schedule_of_phases_is_for_phases() {
-    let phased =
-        Schedule::Phased { threads: [256, 512], most_rows: 64, rows_of_a_block: [1, 8], warps: 16, domains: vec![] };
-    assert_eq!(phased.to_string(), "phased threads=256,512 most_rows=64 rows_of_a_block=1,8 warps=16");
+    let phased = Schedule::Phased {
+        few_rows: Some(4),
+        threads: [256, 512],
+        most_rows: 64,
+        rows_of_a_block: [1, 8],
+        warps: 16,
+        domains: vec![],
+    };
+    assert_eq!(phased.to_string(), "phased few_rows=4 threads=256,512 most_rows=64 rows_of_a_block=1,8 warps=16");
     assert_eq!((phased.shapes_for(64), phased.shapes_for(65)), (0..=0, 1..=2));
     let blocks = |rows, shape| phased.blocks(rows, Variant { shape, ..Variant::GPU[0] });
     assert_eq!([blocks(0, 0), blocks(5, 0), blocks(1000, 0), blocks(17, 1)], [1, 5, 128, 3].map(Some));

@@ -5,6 +5,8 @@ use super::room::{self, needs, scratch_bytes};
 use super::sorted::{MOST_WORDS, words_of_block};
 use super::{Domain, MOST_SHAPES, Piece, RowShape, Schedule, Scheduled, Selecting};
 use crate::diag::{Code, Diagnostic};
+use crate::kernel::analysis::is_sparse;
+use crate::kernel::phases::{FEW_THREADS, MOST_FEW};
 use crate::kernel::{Kernel, ValueId};
 use crate::target::TargetKind;
 use crate::verify::Verified;
@@ -42,7 +44,8 @@ impl Scheduled {
                 }
                 domains
             }
-            Schedule::Phased { threads, warps, domains, .. } => {
+            Schedule::Phased { few_rows, threads, warps, domains, .. } => {
+                self.check_few(*few_rows)?;
                 self.check_phased(*threads, *warps, domains)?;
                 return self.check_room();
             }
@@ -54,6 +57,15 @@ impl Scheduled {
         self.check_domains_of(&self.kernel, domains)
     }
 
+    fn check_few(&self, rows: Option<u64>) -> Result<(), Diagnostic> {
+        let (Some(rows), Some(phases)) = (rows, &self.kernel.phases) else { return Ok(()) };
+        let items = rows.saturating_mul(phases.items());
+        if items > MOST_FEW || !is_sparse(phases) || !FEW_THREADS.is_multiple_of(self.target.info().warp) {
+            return Err(self.unfit(&format!("{rows} rows are not few, or take a look at every bin")));
+        }
+        Ok(())
+    }
+
     fn check_phased(&self, threads: [u32; 2], warps: u32, domains: &[Vec<Domain>]) -> Result<(), Diagnostic> {
         let info = self.target.info();
         let Some(phases) = &self.kernel.phases else { return Err(self.unfit("it is for phases, and there are none")) };
@@ -62,7 +74,7 @@ impl Scheduled {
         if !whole || !warps.is_power_of_two() || warps > threads[1] / info.warp {
             return Err(self.unfit(&format!("{warps} warps that rank, and {threads:?} threads a block")));
         }
-        if room::words_of_phases(phases, warps) > room::MOST_SHARED_WORDS {
+        if room::words_of_phases(phases, warps.into(), info.warp.into()) > room::MOST_SHARED_WORDS {
             return Err(self.unfit("its blocks share more memory than there is"));
         }
         if domains.len() != phases.list.len() {

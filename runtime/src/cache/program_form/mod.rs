@@ -22,7 +22,7 @@ use routefuse_ir::program::{Buffer, Intermediate, Port, Program, Step};
 use routefuse_ir::{Alias, DType, Dim, DimBound, Layout, Literal, SymbolId, TensorType};
 
 /// The version of the form: another one is not read.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// The bytes of a program and of the schedule of each of its kernels; `None` for one of a kind that this form does not have.
 pub(in crate::cache) fn encode<'s>(

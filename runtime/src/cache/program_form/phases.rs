@@ -12,16 +12,12 @@ pub(super) fn write(w: &mut Writer, phases: &Phases) -> Option<()> {
     w.u32(list.len() as u32);
     for Phase { kernel, places, symbols, reach } in list {
         super::kernel(w, kernel)?;
-        w.list(places, |w, place| {
-            let (tag, at) = match place {
-                Place::Param(p) => (0, p.0),
-                Place::Shared(b) => (1, *b),
-            };
-            w.u8(tag);
-            w.u32(at);
-        });
+        w.list(places, |w, at| place(w, *at));
         w.list(symbols, |w, s| w.u32(s.0));
         w.text(reach.name());
+        if let Reach::Padding { starts } = reach {
+            place(w, *starts);
+        }
     }
     w.list(copied, |w, (shared, param)| {
         w.u32(*shared);
@@ -29,6 +25,23 @@ pub(super) fn write(w: &mut Writer, phases: &Phases) -> Option<()> {
     });
     w.u32(chunks.0);
     Some(())
+}
+
+fn place(w: &mut Writer, place: Place) {
+    let (tag, at) = match place {
+        Place::Param(p) => (0, p.0),
+        Place::Shared(b) => (1, b),
+    };
+    w.u8(tag);
+    w.u32(at);
+}
+
+fn read_place(r: &mut Reader<'_>) -> Result<Place, Malformed> {
+    match (r.u8("phases")?, r.u32("phases")?) {
+        (0, at) => Ok(Place::Param(ParamId(at))),
+        (1, at) => Ok(Place::Shared(at)),
+        (other, _) => Err(Malformed::Unknown { what: "phases", value: other.into() }),
+    }
 }
 
 /// A phase has no phases of its own.
@@ -39,14 +52,12 @@ pub(super) fn read(r: &mut Reader<'_>) -> Result<Phases, Malformed> {
         if r.bool("phases")? {
             return Err(Malformed::Plan);
         }
-        let places = r.list("phases", |r| match (r.u8("phases")?, r.u32("phases")?) {
-            (0, at) => Ok(Place::Param(ParamId(at))),
-            (1, at) => Ok(Place::Shared(at)),
-            (other, _) => Err(Malformed::Unknown { what: "phases", value: other.into() }),
-        })?;
+        let places = r.list("phases", read_place)?;
         let symbols = r.list("phases", |r| r.u32("phases").map(SymbolId))?;
-        let all = [Reach::Counted, Reach::EveryBlock, Reach::Divided, Reach::Ranked];
-        let reach = super::named(r, "phases", |name| all.into_iter().find(|reach| reach.name() == name))?;
+        let padding = Reach::Padding { starts: Place::Shared(0) };
+        let all = [Reach::Counted, Reach::EveryBlock, Reach::Divided, Reach::Ranked, padding];
+        let named = super::named(r, "phases", |name| all.into_iter().find(|reach| reach.name() == name))?;
+        let reach = if named == padding { Reach::Padding { starts: read_place(r)? } } else { named };
         Ok(Phase { kernel, places, symbols, reach })
     })?;
     let copied = r.list("phases", |r| Ok((r.u32("phases")?, ParamId(r.u32("phases")?))))?;

@@ -5,7 +5,7 @@ use routefuse::text;
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::kernel::schedule::Schedule;
-use routefuse_tests::bins::{Align, Size};
+use routefuse_tests::bins::{Align, KINDS, Size};
 use routefuse_tests::corpus::root;
 use routefuse_tests::emulator::Emulator;
 use routefuse_tests::skips::skip;
@@ -14,6 +14,15 @@ use routefuse_tests::skips::skip;
 /// every block with a part.
 const CASES: [((u64, u64, u64), [u64; 3]); 4] =
     [((1, 1, 1), [0, 65, 130]), ((8, 6, 3), [1, 87, 200]), ((257, 10, 16), [0, 3, 52]), ((896, 22, 1), [1, 2, 24])];
+
+/// The same, and rows of which one block has all: none, one, and as many as there may be.
+const FEW: [((u64, u64, u64), [u64; 3]); 5] = [
+    ((1, 1, 1), [0, 31, 32]),
+    ((8, 6, 3), [0, 1, 5]),
+    ((257, 10, 16), [1, 2, 3]),
+    ((896, 22, 1), [0, 1, 1]),
+    ((256, 8, 64), [1, 3, 4]),
+];
 
 fn phases(target: &str) {
     let Some(mut emulator) = Emulator::find() else {
@@ -61,6 +70,32 @@ fn layouts(target: &str) {
     }
 }
 
+/// Of few rows, of every kind of ids: one block, which looks at no bin that has no items.
+fn few(target: &str) {
+    let Some(mut emulator) = Emulator::find() else {
+        return skip(amd::NO_EMULATOR, 3 * FEW.len() as u64, amd::REQUIRED);
+    };
+    let mut c = Choices::seeded(20);
+    for ((e, k, block), rows) in FEW {
+        let align = Align::new(e, k, block);
+        let graph = align.graph();
+        let compiled = amd::compile(&graph, target);
+        let Schedule::Phased { few_rows, .. } = compiled.kernels()[0].schedule else { panic!("not phased") };
+        assert_eq!(few_rows, Some(32 / k));
+        for (j, t) in rows.into_iter().enumerate() {
+            assert_eq!(compiled.kernels()[0].schedule.shapes_for(t), 3..=3);
+            for kind in 0..KINDS {
+                let (case, extents) = align.case(t, kind, Size::of(j + kind), &mut c);
+                // The last two of eight.
+                let artifacts = compiled.of_variant_for(6 + kind % 2, t);
+                let ran = amd::launch_on(&mut emulator, &graph, &compiled, &artifacts, &extents, &case.inputs, t);
+                assert!(ran, "{target}, E = {e}, T = {t}");
+            }
+        }
+        assert_eq!(compiled.kernels()[0].schedule.shapes_for(32 / k + 1), 0..=0);
+    }
+}
+
 #[test]
 fn gfx942_has_the_bits_of_layouts() {
     layouts("gfx942");
@@ -69,6 +104,16 @@ fn gfx942_has_the_bits_of_layouts() {
 #[test]
 fn gfx1100_has_the_bits_of_layouts() {
     layouts("gfx1100");
+}
+
+#[test]
+fn gfx942_has_the_bits_of_few_rows_in_one_block() {
+    few("gfx942");
+}
+
+#[test]
+fn gfx1100_has_the_bits_of_few_rows_in_one_block() {
+    few("gfx1100");
 }
 
 #[test]

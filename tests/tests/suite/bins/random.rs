@@ -28,7 +28,7 @@ fn random_bins_on_gpus() {
         extents.iter_mut().for_each(|e| *e = (*e).min(17));
         graph::within_bounds(&graph, &mut extents);
         let tensors = inputs(&graph, &extents, Rule::Mixed, seed);
-        let artifacts = compiled.of_variant((seed / 2) as usize);
+        let artifacts = compiled.of_variant_for((seed / 2) as usize, extents.iter().copied().max().unwrap_or(0));
         amd::launch_on(&mut emulator, &graph, &compiled, &artifacts, &extents, &tensors, seed);
     }
     println!("{} launches", emulator.runs());
