@@ -64,8 +64,11 @@ fn layouts(target: &str) {
             extents.iter_mut().skip(1).for_each(|places| *places = 4 * t + 51);
             let artifacts = compiled.of_variant(2 * (j % 2) + (i + j / 2) % 2);
             let inputs = inputs(&graph, &extents, [Rule::Ids, Rule::Mixed][j % 2], t);
-            let ran = amd::launch_on(&mut emulator, &graph, &compiled, &artifacts, &extents, &inputs, t);
-            assert!(ran, "{target}, {name}, T = {t}");
+            let few = kernel.schedule.takes(3, t).then(|| compiled.of_variant_for(6 + i % 2, t));
+            for artifacts in std::iter::once(artifacts).chain(few) {
+                let ran = amd::launch_on(&mut emulator, &graph, &compiled, &artifacts, &extents, &inputs, t);
+                assert!(ran, "{target}, {name}, T = {t}");
+            }
         }
     }
 }
