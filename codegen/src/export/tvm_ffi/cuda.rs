@@ -9,7 +9,7 @@ use routefuse_ir::Verified;
 use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::abi::{self, Slot};
 use routefuse_ir::kernel::phases::MOST_CHUNKS;
-use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
+use routefuse_ir::kernel::schedule::{Part, Schedule, Scheduled, Variant};
 use routefuse_ir::program::{Buffer, Program, Step};
 
 /// `cpp/tvm_ffi/cuda.c`, compiled, and what it calls.
@@ -94,7 +94,11 @@ fn variant(c: &mut Constants, schedule: &Schedule, variant: Variant, ptx: &str) 
     let (least_rows, most_rows) = schedule.rows_of_shape(shape);
     // What no number of rows reaches; the type is unsigned in C.
     let (least_blocks, most_rows) = (schedule.least_blocks(), most_rows.unwrap_or(i64::MAX as u64));
-    let most_blocks = if matches!(schedule, Schedule::Phased { .. }) { MOST_CHUNKS } else { i64::MAX as u64 };
+    let most_blocks = match (schedule, Part::of_shape(shape)) {
+        (Schedule::Phased { .. }, Some(Part::Few)) => 1,
+        (Schedule::Phased { .. }, _) => MOST_CHUNKS,
+        _ => i64::MAX as u64,
+    };
     format!(
         "{{ ptr {ptx}, i8 {aligned}, i8 {narrow}, i8 {persistent}, i8 {part}, i32 {threads}, i32 {of_a_block}, i32 {count}, \
          ptr {pieces_name}, i64 {least_rows}, i64 {most_rows}, i64 {least_blocks}, i64 {most_blocks} }}"
