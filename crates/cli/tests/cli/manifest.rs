@@ -149,13 +149,14 @@ fn cuda_is_launched_as_the_manifest_says() {
         "{}",
         routers[1]
     );
-    // Few rows are one launch, no rows too, and many are two.
+    // One launch, by one block where there are few rows or none; and two for many.
     let launched = |rows: u64| {
         let said = said(&cases[5], rows);
         let kernels: Vec<&str> = said.lines().filter_map(|l| l.strip_prefix("kernel bounded.0_to_5 ")).collect();
         kernels.into_iter().map(|l| l.split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!([0, 1000].map(launched), [["align16/i32"], ["align16/i32"]]);
+    assert_eq!([0, 8].map(launched), [["align16/i32/shape3"], ["align16/i32/shape3"]]);
+    assert_eq!([9, 1000].map(launched), [["align16/i32"], ["align16/i32"]]);
     assert_eq!(launched(70_000), ["align16/i32/shape1", "align16/i32/shape2"]);
 }
 
