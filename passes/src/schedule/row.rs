@@ -259,8 +259,8 @@ fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
     let mut lanes = widest(kernel).div_ceil(most).max(segments).next_power_of_two();
     // More lanes than are enough exchange more than they sort. Keys of pairs are short, and their logits wait in pairs.
     if lanes > ENOUGH_LANES && chooses_by_pairs(kernel, target) {
-        lanes =
-            lanes.min(widest(kernel).div_ceil(sorted::MOST_KEYS).max(ENOUGH_LANES).next_power_of_two()).max(segments);
+        let enough = widest(kernel).div_ceil(sorted::MOST_KEYS).max(ENOUGH_LANES).max(segments);
+        lanes = lanes.min(enough.next_power_of_two());
     }
     let sums = rows().any(|row| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == widest(kernel));
     let selections = rows().filter(|row| matches!(row.op, RowOp::TopK { .. })).count();

@@ -6,7 +6,7 @@ use routefuse_ir::kernel::schedule::Schedule;
 use routefuse_ir::target::Target;
 use routefuse_passes::explain::{LaneIs, ScheduleLanes, SpreadLanes};
 use routefuse_passes::pipeline::{Options, compile_graph};
-use routefuse_passes::schedule::{candidate_shapes, schedule_of};
+use routefuse_passes::schedule::{candidate_shapes, schedule, schedule_of};
 use std::path::{Path, PathBuf};
 
 fn graphs() -> Vec<PathBuf> {
@@ -104,6 +104,27 @@ fn lanes_of_every_schedule_have_every_column_once() {
                         holds(&step.kernel, &schedule.clone().with_shape(shape), target, &format!("{of} in {shape}"));
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Segments are of any number beside a choice of all columns, and lanes of a row are a power of two all the same.
+#[test]
+fn any_number_of_segments_has_a_schedule() {
+    for (segments, of_one) in [(3, 100), (5, 100), (7, 72), (9, 56), (9, 64), (12, 40), (15, 30)] {
+        for dtype in ["bf16", "f16", "f32"] {
+            let columns = segments * of_one;
+            let source = format!(
+                "route 1\ngraph @segments {{\n dim T\n input %x : {dtype}[T, {columns}]\n %s = cast %x {{dtype = f32}}\n \
+                 %best = group_score %s {{groups = {segments}, score = max}}\n %ids = topk %x {{k = 8, order = value}}\n \
+                 output best = %best\n output ids_out = %ids\n}}"
+            );
+            let graph = routefuse_ir::text::parse_verified(&source).unwrap_or_else(|d| panic!("{d}"));
+            let compiled = compile_graph(graph, &Options::default()).unwrap_or_else(|d| panic!("{d}"));
+            for (step, target) in compiled.program.steps.iter().flat_map(|s| Target::all().map(move |t| (s, t))) {
+                let scheduled = schedule(step.kernel.clone(), target);
+                assert!(scheduled.is_ok(), "{segments} segments of {of_one} {dtype} on {target}: {scheduled:?}");
             }
         }
     }
