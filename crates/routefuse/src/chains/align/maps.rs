@@ -74,7 +74,7 @@ pub(super) fn vllm_permute(b: &mut GraphBuilder, align: &Align, items: &Items) {
     b.output("expert_first_token_offset", offsets);
 }
 
-/// Bins that are told apart at once: so many are counted in the memory of a GPU's block.
+/// Bins that are told apart at once: no more could be counted in the memory of a GPU's block.
 const BINS_AT_ONCE: u64 = 3584;
 
 /// The slots of all rows one after the other: what earlier slots have of an expert comes before. As many slots as there is room
