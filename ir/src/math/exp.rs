@@ -78,10 +78,7 @@ pub fn exp_not_above_0<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
 
 /// e^−|x|, and 0 where `x` is NaN (a NaN where the machine lets it flow): the half of the exponential that cannot overflow.
 pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
-    let magnitude = m.fabs(x);
-    let limit = m.f32(-UNDERFLOW);
-    let clamped = m.fbelow(magnitude, limit);
-    let argument = m.fneg(clamped);
+    let argument = minus_abs(m, x);
 
     // The low 9 bits of `shifted` become n + 192, the biased exponent of 2ⁿ⁺⁶⁵; n is −150 to 0, so the first product is
     // normal and exact. So is the second, but for a denormal result, which is rounded once.
@@ -100,10 +97,7 @@ pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32
 /// n is −150 to 0, so the exponent of the polynomial and n + 64 together are those of a normal float, and the product with 2⁻⁶⁴ is
 /// exact but for a result below the normal floats, which is rounded once.
 pub fn exp_of_number_not_above_0<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
-    let magnitude = m.fabs(x);
-    let limit = m.f32(-UNDERFLOW);
-    let clamped = m.fbelow(magnitude, limit);
-    let argument = m.fneg(clamped);
+    let argument = minus_abs(m, x);
 
     // The low 9 bits of `shifted` become n + 64.
     let (r, shifted) = reduced(m, argument, 64.0);
@@ -115,6 +109,14 @@ pub fn exp_of_number_not_above_0<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F
     let scaled = m.bitcast_to_f32(bits);
     let factor = m.f32(f32::from_bits((127 - 64) << 23));
     m.fmul(scaled, factor)
+}
+
+/// −|x|, but no less than where e^x is 0.
+fn minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    let magnitude = m.fabs(x);
+    let limit = m.f32(-UNDERFLOW);
+    let clamped = m.fbelow(magnitude, limit);
+    m.fneg(clamped)
 }
 
 /// x − n·ln 2 and n + `offset` + 1.5 · 2²³, with n the integer next to x / ln 2; `offset` is a small even integer.

@@ -8,8 +8,7 @@ use crate::export::ir_text::Constants;
 use routefuse_ir::Verified;
 use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::abi::{self, Slot};
-use routefuse_ir::kernel::phases::MOST_CHUNKS;
-use routefuse_ir::kernel::schedule::{Part, Schedule, Scheduled, Variant};
+use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
 use routefuse_ir::program::{Buffer, Program, Step};
 
 /// `cpp/tvm_ffi/cuda.c`, compiled, and what it calls.
@@ -74,12 +73,11 @@ pub(super) fn side(
 
 /// A `Variant` of `cpp/tvm_ffi/cuda.c`.
 fn variant(c: &mut Constants, schedule: &Schedule, variant: Variant, ptx: &str) -> String {
-    let (pieces, of_a_block) = match (schedule, schedule.shape(variant)) {
-        (Schedule::Phased { rows_of_a_block, .. }, _) => {
-            (vec![(1, 1)], rows_of_a_block[usize::from(variant.shape > 0)])
-        }
-        (_, Some(shape)) => (vec![(1, 1)], u64::from(shape.rows())),
-        (_, None) => {
+    let phased = schedule.blocks_of_phases(variant);
+    let (pieces, of_a_block) = match (phased, schedule.shape(variant)) {
+        (Some((of_a_block, _)), _) => (vec![(1, 1)], of_a_block),
+        (None, Some(shape)) => (vec![(1, 1)], u64::from(shape.rows())),
+        (None, None) => {
             let pieces = schedule.domains().iter().map(|d| d.pieces_of_a_row()).collect();
             (pieces, u64::from(schedule.threads(variant)))
         }
@@ -94,11 +92,7 @@ fn variant(c: &mut Constants, schedule: &Schedule, variant: Variant, ptx: &str) 
     let (least_rows, most_rows) = schedule.rows_of_shape(shape);
     // What no number of rows reaches; the type is unsigned in C.
     let (least_blocks, most_rows) = (schedule.least_blocks(), most_rows.unwrap_or(i64::MAX as u64));
-    let most_blocks = match (schedule, Part::of_shape(shape)) {
-        (Schedule::Phased { .. }, Some(Part::Few)) => 1,
-        (Schedule::Phased { .. }, _) => MOST_CHUNKS,
-        _ => i64::MAX as u64,
-    };
+    let most_blocks = phased.map_or(i64::MAX as u64, |(_, most)| most);
     format!(
         "{{ ptr {ptx}, i8 {aligned}, i8 {narrow}, i8 {persistent}, i8 {part}, i32 {threads}, i32 {of_a_block}, i32 {count}, \
          ptr {pieces_name}, i64 {least_rows}, i64 {most_rows}, i64 {least_blocks}, i64 {most_blocks} }}"

@@ -11,7 +11,7 @@ pub struct SoftmaxChoice {
     pub chosen: ValueId,
     /// What it chooses from: the softmax, or that with some groups of columns left out.
     pub from: ValueId,
-    /// How many are chosen, of what, and in which order they come.
+    /// How many are chosen.
     pub k: u64,
     /// What counts as a candidate.
     pub candidates: Candidates,

@@ -23,16 +23,24 @@ impl Schedule {
     /// Blocks of a launch over this many rows, more than none. `resident` is how many the GPU has at once, which bounds the grid of
     /// a [persistent](super::RowShape::persistent) shape. `None` if the numbers do not fit 63 bits.
     pub fn grid<C: Count>(&self, rows: C, variant: Variant, resident: impl FnOnce() -> C) -> Option<C> {
-        if let Schedule::Phased { rows_of_a_block, .. } = self {
-            if Part::of_shape(variant.shape) == Some(Part::Few) {
-                return Some(C::number(1));
-            }
-            let one = rows_of_a_block[usize::from(variant.shape > 0)].max(1);
-            return Some(rows.divided_up(one).at_most(C::number(MOST_CHUNKS)));
+        match self.blocks_of_phases(variant) {
+            Some((_, 1)) => return Some(C::number(1)),
+            Some((of_a_block, most)) => return Some(rows.divided_up(of_a_block).at_most(C::number(most))),
+            None => {}
         }
         let (times, per_block) = self.blocks_of_rows(variant)?;
         let blocks = rows.times(times)?.divided_up(per_block);
         Some(if self.is_persistent(variant) { blocks.at_most(resident()) } else { blocks })
+    }
+
+    /// Of phases, the rows for which a launch takes one block more, and the most blocks that it takes.
+    pub fn blocks_of_phases(&self, variant: Variant) -> Option<(u64, u64)> {
+        let Schedule::Phased { rows_of_a_block: [whole, parts], .. } = self else { return None };
+        Some(match Part::of_shape(variant.shape)? {
+            Part::Few => (1, 1),
+            Part::Whole => ((*whole).max(1), MOST_CHUNKS),
+            Part::Counting | Part::Placing => ((*parts).max(1), MOST_CHUNKS),
+        })
     }
 
     /// A grid strides over the rows: it is best as large as what is resident at once, and no larger.
