@@ -247,6 +247,12 @@ fn a_schedule_of_phases_is_for_phases() {
     assert_eq!((phased.shapes_for(64), phased.shapes_for(65)), (0..=0, 1..=2));
     let blocks = |rows, shape| phased.blocks(rows, Variant { shape, ..Variant::GPU[0] });
     assert_eq!([blocks(0, 0), blocks(5, 0), blocks(1000, 0), blocks(17, 1)], [1, 5, 128, 3].map(Some));
+    // Few rows, and none, are one block; which rows and which part each shape is for.
+    assert_eq!([blocks(0, 3), blocks(1, 3), blocks(4, 3)], [Some(1); 3]);
+    assert_eq!((phased.shapes_for(0), phased.shapes_for(4), phased.shapes_for(5)), (3..=3, 3..=3, 0..=0));
+    let rows = [0, 1, 2, 3].map(|shape| phased.rows_of_shape(shape));
+    assert_eq!(rows, [(5, Some(64)), (65, None), (65, None), (0, Some(4))]);
+    assert_eq!([0, 1, 2, 3].map(|shape| phased.part(Variant { shape, ..Variant::GPU[0] })), [0, 0, 1, 0]);
     let told = told(kernel(4, false), phased, "sm_90");
     assert!(told.contains("it is for phases, and there are none"), "{told}");
 }
