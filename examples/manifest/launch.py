@@ -270,6 +270,10 @@ def run(folder, machine, target, inputs, extents, dependent=False):
         # Outputs of this program lie in an input only where they have to.
         if rows == 0 and not kernel["runs_without_rows"]:
             continue
+        # Few rows may have a kernel that does the work of several.
+        taken = kernel["taken"]
+        if rows < taken["least_rows"] or (taken["most_rows"] is not None and rows > taken["most_rows"]):
+            continue
         touched = [tensors[slot["tensor"]] for slot in kernel["slots"] if slot["kind"] == "pointer"]
         elements = max([rows] + [int(np.prod(t["shape"], dtype=np.int64)) for t in touched])
         low = 0

@@ -48,6 +48,32 @@ pub enum Buffer {
     ErrorWord,
 }
 
+/// For how many rows of its kernel a step runs. A launch of few rows may have a kernel that does the work of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Taken {
+    /// The fewest.
+    pub least: u64,
+    /// The most; none if there is no end.
+    pub most: Option<u64>,
+}
+
+impl Taken {
+    /// For any number of rows.
+    pub const ALWAYS: Taken = Taken { least: 0, most: None };
+
+    /// Whether it is for this many rows.
+    pub fn by(self, rows: u64) -> bool {
+        self.least <= rows && self.most.is_none_or(|most| rows <= most)
+    }
+
+    /// Of rows between two numbers, those for which it is; none if it is for none of them.
+    pub fn of(self, (least, most): (u64, Option<u64>)) -> Option<(u64, Option<u64>)> {
+        let least = least.max(self.least);
+        let most = most.into_iter().chain(self.most).min();
+        most.is_none_or(|most| least <= most).then_some((least, most))
+    }
+}
+
 /// One kernel of a program.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -57,6 +83,8 @@ pub struct Step {
     pub buffers: Vec<Buffer>,
     /// One for each of its symbols: the program's.
     pub symbols: Vec<SymbolId>,
+    /// For how many rows it runs. The steps that run make what the program makes, whatever the number of rows is.
+    pub taken: Taken,
 }
 
 /// What a slot of a step's kernel holds at a launch.
@@ -98,6 +126,11 @@ impl Step {
     /// The program's symbol that counts its rows; none for one row.
     pub fn rows(&self) -> Option<SymbolId> {
         self.kernel.rows.map(|s| self.symbols[s.0 as usize])
+    }
+
+    /// Whether it runs where the program's symbols have these extents.
+    pub fn is_taken(&self, extents: &[u64]) -> bool {
+        self.taken.by(self.rows().and_then(|s| extents.get(s.0 as usize).copied()).unwrap_or(1))
     }
 
     /// Whether each stride of rows that is known beforehand is a multiple of 16 bytes, so that code which assumes that may run.
@@ -172,6 +205,11 @@ impl Program {
             has_trap: g.has_trap(),
             steps: vec![],
         }
+    }
+
+    /// The kernels of a launch of many rows: few may have one that does the work of several.
+    pub fn kernels_of_many_rows(&self) -> usize {
+        self.steps.iter().filter(|step| step.taken.most.is_none()).count()
     }
 
     /// The port behind a buffer's type: dtype and shape in the program's symbols.

@@ -49,6 +49,8 @@ typedef struct {
     int64_t rows;
     // Every row stride that is known beforehand is a multiple of 16 bytes.
     uint64_t fixed_aligned;
+    // The rows of the calls that take it.
+    uint64_t least_rows, most_rows;
 } CudaStep;
 
 typedef struct {
@@ -255,6 +257,9 @@ static unsigned grid(const Variant *variant, uint64_t rows, uint64_t resident) {
 // The variants of a step for this call, and their grids. Without rows there may be none.
 static int choose(const Program *p, const Call *call, const CudaStep *step, const Kernel *kernels, uint64_t rows, Chosen *chosen) {
     uint64_t low = 0, most = rows;
+    chosen->count = 0;
+    if (rows < step->least_rows || rows > step->most_rows)
+        return 0;
     for (uint64_t s = 0; s < step->slot_count; s++) {
         const Slot *slot = &step->slots[s];
         if (slot->kind == SLOT_STRIDE) {
@@ -275,7 +280,6 @@ static int choose(const Program *p, const Call *call, const CudaStep *step, cons
         }
     }
     int aligned = low % 16 == 0 && step->fixed_aligned, narrow = most <= NARROW;
-    chosen->count = 0;
     for (uint64_t v = 0; v < step->variant_count && chosen->count < MOST_PARTS; v++) {
         const Variant *variant = &step->variants[v];
         if ((variant->aligned && !aligned) || (variant->narrow && !narrow) || variant->part != chosen->count ||

@@ -6,8 +6,8 @@
 //! emits otherwise than its operands say is written down.
 //!
 //! Modules here use each other in one direction: `machine` and `mlir` below, then `pull`, then `peephole` and `pieces`, then the
-//! owners, then this file. An owner uses no other owner, but for [`phased`], which emits kernels that are phases of one launch and
-//! takes the pieces of [`flat::gpu`] for what its blocks divide.
+//! owners, then this file. An owner uses no other owner, but for [`phased`], which emits kernels that are phases of one launch: it
+//! takes the pieces of [`flat::gpu`] for what its blocks divide, and [`row::gpu`] for rows that make the items of one block.
 
 mod entry_point;
 mod flat;
@@ -71,6 +71,14 @@ pub(crate) fn emit(
             };
             let threads = scheduled.schedule.threads(variant);
             phased::emit(job, warps, phases, (threads, *ranking), part, domains);
+        }
+        (Threads::InWarps(warps), Schedule::AtOnce { rows, shape, domains, .. }) => {
+            let Some(phases) = &scheduled.kernel.phases else {
+                let message = format!("`{}` has no phases", scheduled.schedule);
+                let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
+                return Err(CodegenError::new(scheduled.target, problem));
+            };
+            phased::emit_at_once(job, warps, (phases, *rows), *shape, domains, peepholes);
         }
         (_, other) => {
             let message = format!("`{other}` is no schedule that this version emits");

@@ -251,10 +251,10 @@ impl Kernel {
         self.outputs.iter().zip(&self.plan.program().outputs).map(one).collect()
     }
 
-    /// How many kernels a call launches.
+    /// How many kernels a call of many rows launches.
     #[getter]
     fn launches(&self) -> usize {
-        self.plan.program().steps.len()
+        self.plan.program().kernels_of_many_rows()
     }
 
     /// What is known of it besides: a dict, of a captured function its name, its arguments and what was noted.

@@ -11,6 +11,9 @@
 //! Where there are many items, each block would read all of them: such a launch is two. In the first one each block counts a
 //! *chunk* of neighbouring items into [`Phases::chunks`], and in the second one it adds up the chunks. What is counted is the
 //! same, so this is a matter of the schedule ([`Schedule::Phased`](super::schedule::Schedule::Phased)) alone.
+//!
+//! Where there are few items, a launch may be one block. Then its first phase can be the rows that make the items
+//! ([`Reach::Rows`]): what they store is in memory of the block behind a barrier, for whichever row it is asked.
 
 use super::{Kernel, ParamId, Role, RowOp, Store, ValueKind};
 use crate::dim::{Dim, SymbolId};
@@ -40,6 +43,9 @@ pub enum Place {
 /// Whose the rows of a phase are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reach {
+    /// The one block of the launch does all rows, of which lanes share each: it makes what the phases behind it read of rows. A
+    /// kernel with such a phase has no counts of chunks.
+    Rows,
     /// The counts: 1 is added to the counts of the block, which are 0 at first, for every item of the launch. The kernel has one
     /// store, which adds.
     Counted,
@@ -63,6 +69,7 @@ impl Reach {
     /// Its name in kernels' text.
     pub const fn name(self) -> &'static str {
         match self {
+            Reach::Rows => "rows",
             Reach::Counted => "counted",
             Reach::EveryBlock => "every_block",
             Reach::Divided => "divided",
@@ -81,7 +88,9 @@ impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reach::Padding { starts } => write!(f, "padding of {starts}"),
-            Reach::Counted | Reach::EveryBlock | Reach::Divided | Reach::Ranked => f.write_str(self.name()),
+            Reach::Rows | Reach::Counted | Reach::EveryBlock | Reach::Divided | Reach::Ranked => {
+                f.write_str(self.name())
+            }
         }
     }
 }
@@ -111,15 +120,17 @@ pub struct Phase {
 /// The phases of a kernel, and what they share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phases {
-    /// Memory that each block has by itself, of constant shape. The first one holds the counts: `i32[bins]`.
+    /// Memory that each block has by itself. The first one holds the counts: `i32[bins]`. It is of constant shape, but for what
+    /// [`Reach::Rows`] stores there, which has the rows of the kernel.
     pub shared: Vec<TensorType>,
-    /// The one that counts, those that every block does, and then those that store. The rows of the kernel are those of the
-    /// first one.
+    /// The rows that make items, if they are a phase; the one that counts, those that every block does, and then those that
+    /// store. The rows of the kernel are those of the one that counts.
     pub list: Vec<Phase>,
     /// What is in memory of a block and is an output as well.
     pub copied: Vec<(u32, ParamId)>,
-    /// An output that nobody reads: counts of chunks, between two launches. `i32[MOST_CHUNKS * bins]`.
-    pub chunks: ParamId,
+    /// An output that nobody reads: counts of chunks, between two launches. `i32[MOST_CHUNKS * bins]`. None where a launch is one
+    /// block.
+    pub chunks: Option<ParamId>,
 }
 
 impl Phases {
@@ -128,9 +139,24 @@ impl Phases {
         self.shared.first().and_then(|ty| ty.row_elements()).unwrap_or(0)
     }
 
+    /// The one that makes the items.
+    pub fn rows(&self) -> Option<&Phase> {
+        self.list.first().filter(|p| p.reach == Reach::Rows)
+    }
+
+    /// The one that counts.
+    pub fn counted(&self) -> Option<&Phase> {
+        self.list.iter().find(|p| p.reach == Reach::Counted)
+    }
+
+    /// Whether a memory of the block has rows of the kernel.
+    pub fn is_of_rows(&self, place: Place) -> bool {
+        matches!(place, Place::Shared(at) if self.shared.get(at as usize).is_some_and(|ty| ty.row_symbol().is_some()))
+    }
+
     /// Items of a row.
     pub fn items(&self) -> u64 {
-        let counted = self.list.first();
+        let counted = self.counted();
         counted.and_then(|p| Some(p.kernel.store_cols(p.kernel.stores.first()?))).unwrap_or(1)
     }
 
@@ -139,15 +165,22 @@ impl Phases {
         if !whole.values.is_empty() || !whole.stores.is_empty() || whole.error_word().is_some() {
             return Err("a kernel of phases has values, stores or an error word of its own".to_owned());
         }
-        let constant = |ty: &TensorType| ty.row_symbol().is_none() && ty.row_elements().is_some_and(|n| n > 0);
-        if !self.shared.iter().all(constant) || self.shared.first().is_none_or(|ty| ty.dtype != DType::I32) {
+        let has_rows = self.rows().is_some();
+        let known = |ty: &TensorType| match ty.row_symbol() {
+            Some(s) => has_rows && whole.rows == Some(s),
+            None => true,
+        };
+        let fits = |ty: &TensorType| known(ty) && ty.row_elements().is_some_and(|n| n > 0);
+        let counts = |ty: &TensorType| ty.dtype == DType::I32 && ty.row_symbol().is_none();
+        if !self.shared.iter().all(fits) || !self.shared.first().is_some_and(counts) {
             return Err("memory of a block is not of constant shape, or begins with no counts".to_owned());
         }
         let chunks = TensorType { dtype: DType::I32, shape: vec![Dim::Const(MOST_CHUNKS.saturating_mul(self.bins()))] };
         let param = |id: ParamId| whole.params.get(id.0 as usize);
-        if param(self.chunks).is_none_or(|p| p.role != Role::Output || p.ty != chunks || p.layout != Layout::Contiguous)
-        {
-            return Err(format!("p{} is no output for the counts of chunks", self.chunks.0));
+        let holds_chunks =
+            |p: &super::Param| p.role == Role::Output && p.ty == chunks && p.layout == Layout::Contiguous;
+        if self.chunks.is_none() != has_rows || self.chunks.is_some_and(|id| !param(id).is_some_and(holds_chunks)) {
+            return Err("it has no output for the counts of chunks, or needs none".to_owned());
         }
         for (shared, id) in &self.copied {
             let ty = self.shared.get(*shared as usize);
@@ -157,12 +190,14 @@ impl Phases {
             }
         }
         let order = |p: &Phase| match p.reach {
-            Reach::Counted => 0,
-            Reach::EveryBlock => 1,
-            Reach::Divided | Reach::Ranked | Reach::Padding { .. } => 2,
+            Reach::Rows => 0,
+            Reach::Counted => 1,
+            Reach::EveryBlock => 2,
+            Reach::Divided | Reach::Ranked | Reach::Padding { .. } => 3,
         };
         let times = |reach: Reach| self.list.iter().filter(|p| p.reach == reach).count();
-        if times(Reach::Counted) != 1 || times(Reach::Ranked) > 1 || !self.list.is_sorted_by_key(order) {
+        let once = times(Reach::Counted) == 1 && times(Reach::Rows) <= 1 && times(Reach::Ranked) <= 1;
+        if !once || !self.list.is_sorted_by_key(order) {
             return Err("its phases do not count once, then compute, then store".to_owned());
         }
         self.list
@@ -199,12 +234,17 @@ impl Phases {
             let (fits, writes) = match place {
                 Place::Shared(s) => {
                     let fits = self.shared.get(*s as usize) == Some(&ty) && p.layout == Layout::Contiguous;
-                    (fits, matches!(reach, Reach::Counted | Reach::EveryBlock))
+                    let writes = match self.is_of_rows(*place) {
+                        true => *reach == Reach::Rows,
+                        false => matches!(reach, Reach::Counted | Reach::EveryBlock),
+                    };
+                    (fits, writes)
                 }
                 Place::Param(id) => {
                     let of = whole.params.get(id.0 as usize);
                     let writable = p.role != Role::Output || of.is_some_and(|q| q.role == Role::Output);
-                    (writable && of.is_some_and(|q| q.ty == ty && q.layout == p.layout), reach.is_divided())
+                    let writes = reach.is_divided() || *reach == Reach::Rows;
+                    (writable && of.is_some_and(|q| q.ty == ty && q.layout == p.layout), writes)
                 }
             };
             if !fits || (p.role == Role::Output && !writes) {
@@ -214,6 +254,13 @@ impl Phases {
         let rows = kernel.rows.map(|s| symbols[s.0 as usize]);
         let row_ops: Vec<RowOp> = kernel.values.iter().filter_map(|v| v.kind.row_value()).map(|v| v.op).collect();
         let fits = match reach {
+            Reach::Rows => {
+                rows.is_some()
+                    && rows == whole.rows
+                    && !kernel.is_ordered()
+                    && kernel.params.iter().all(|p| p.aliases.is_none())
+                    && kernel.stores.iter().all(|s| s.element().is_none())
+            }
             Reach::Counted => {
                 let adds_1 = |s: &Store| {
                     s.add_at.is_some() && matches!(kernel.value(s.value).kind, ValueKind::Const(l) if l.bits() == 1)

@@ -126,7 +126,7 @@ fn write_phases(phases: &Phases, f: &mut dyn Write, names: bool, symbols: &[Stri
     for (shared, param) in copied {
         writeln!(f, "  copy b{shared} to p{}", param.0)?;
     }
-    writeln!(f, "  chunks p{}", chunks.0)
+    chunks.iter().try_for_each(|chunks| writeln!(f, "  chunks p{}", chunks.0))
 }
 
 fn param_text(param: &Param, symbols: &[String]) -> String {

@@ -24,11 +24,23 @@ pub struct JoinedReport {
     pub rows: String,
     /// The most rows of one launch; more are two.
     pub most_rows: u64,
+    /// The kernel in front, if few rows have one launch of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<AtOnceReport>,
     /// In the order in which a block does them.
     pub phases: Vec<PhaseReport>,
     /// Why the next kernel is a launch of its own, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends: Option<String>,
+}
+
+/// Few rows, which are one launch of one block with the kernel that makes their items.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AtOnceReport {
+    /// The name of that kernel.
+    pub with: String,
+    /// The most rows.
+    pub most_rows: u64,
 }
 
 /// One phase.
@@ -45,7 +57,13 @@ pub(super) fn joined(program: &Program) -> Result<Vec<JoinedReport>, Diagnostics
     let Joined { program: joined, from, ended } = join(program)?;
     // Which kernels are joined, and how many rows they take, is the same for every GPU.
     let gpu = Target::all().find(|t| t.kind() != TargetKind::Host);
-    let groups = joined.steps.iter().zip(from).zip(ended).filter_map(|((step, from), ended)| {
+    let at_once = |at: usize| {
+        let few = joined.steps.get(at.checked_sub(2)?)?;
+        few.kernel.phases.as_ref()?.rows()?;
+        let with = joined.steps[at - 1].kernel.name.clone();
+        Some(AtOnceReport { with, most_rows: few.taken.most? })
+    };
+    let groups = joined.steps.iter().enumerate().zip(from).zip(ended).filter_map(|(((at, step), from), ended)| {
         let k: &Kernel = &step.kernel;
         let Schedule::Phased { most_rows, .. } = schedule_of(k, gpu?) else { return None };
         let phase = |p: &Phase| PhaseReport { kernel: p.kernel.name.clone(), reach: p.reach.name().to_owned() };
@@ -53,6 +71,7 @@ pub(super) fn joined(program: &Program) -> Result<Vec<JoinedReport>, Diagnostics
             kernels: program.steps[from].iter().map(|s| s.kernel.name.clone()).collect(),
             rows: k.symbols[k.rows?.0 as usize].clone(),
             most_rows,
+            at_once: at_once(at),
             phases: k.phases.as_ref()?.list.iter().map(phase).collect(),
             ends: ended.filter(|why| *why != Ended::Last).map(|why| why.to_string()),
         })
@@ -62,11 +81,14 @@ pub(super) fn joined(program: &Program) -> Result<Vec<JoinedReport>, Diagnostics
 
 impl fmt::Display for JoinedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let JoinedReport { kernels, rows, most_rows, phases: _, ends } = self;
+        let JoinedReport { kernels, rows, most_rows, at_once, phases: _, ends } = self;
         let name = |n: Option<&String>| n.map(|n| visible(n).into_owned()).unwrap_or_default();
         let (first, last) = (name(kernels.first()), name(kernels.last()));
         let rows = visible(rows);
         write!(f, "@{first} to @{last} are one launch up to {most_rows} rows of {rows}, and two above")?;
+        if let Some(AtOnceReport { with, most_rows }) = at_once {
+            write!(f, "; up to {most_rows} rows, one block does them behind @{} in its launch", visible(with))?;
+        }
         match ends {
             Some(why) => write!(f, "; no more, because {why}"),
             None => Ok(()),

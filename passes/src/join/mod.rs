@@ -11,9 +11,13 @@
 //! What a phase reads was there before the launch, or is memory of its block. So every element is stored once and by one block,
 //! and no block waits for another. A fill with values put over it would need a wait between the two: it is made the fill of the
 //! places that no item has, which counts and starts say of each place.
+//!
+//! In front of phases there may be a kernel of rows that makes their items. For few rows, all is one launch of one block then
+//! ([`at_once`]), which the program has beside the kernels for more.
 
 mod alike;
 mod arranged;
+mod at_once;
 mod ended;
 mod padded;
 mod part;
@@ -27,7 +31,7 @@ use routefuse_ir::kernel::analysis::reached_from;
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Phase, Phases, Place, Reach};
 use routefuse_ir::kernel::schedule::room::{MOST_LANES, MOST_SHARED_WORDS, words_of_phases};
 use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, Store, ValueId, ValueKind};
-use routefuse_ir::program::{Buffer, Intermediate, Program, Step};
+use routefuse_ir::program::{Buffer, Intermediate, Program, Step, Taken};
 use routefuse_ir::{Alias, DType, Diagnostics, Dim, Layout, SymbolId, TensorType};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,7 +42,7 @@ pub struct Joined {
     /// The program.
     pub program: Program,
     /// For each kernel, which of the program before: of several, the first to the last. Where kernels were parted to be joined, one
-    /// can be in several.
+    /// can be in several, and so can those that few rows have a kernel of all for.
     pub from: Vec<Range<usize>>,
     /// For each kernel of phases, why the next one is none of them.
     pub ended: Vec<Option<Ended>>,
@@ -49,6 +53,13 @@ pub struct Joined {
 /// # Errors
 /// Only by a defect of this crate (`RF0501`).
 pub fn join(program: &Program) -> Result<Joined, Diagnostics> {
+    let mut joined = in_best_order(program)?;
+    at_once::add(&mut joined)?;
+    Ok(joined)
+}
+
+/// Joins neighbours, in another order where that makes fewer kernels.
+fn in_best_order(program: &Program) -> Result<Joined, Diagnostics> {
     let joined = as_it_is(program)?;
     let Some((arranged, of)) = arranged::arranged(program)? else { return Ok(joined) };
     let mut other = as_it_is(&arranged)?;
@@ -269,7 +280,7 @@ impl<'p> Group<'p> {
     fn phases(&self, named: &mut Named) -> Phases {
         let mut list: Vec<&Bound> = self.phases.iter().collect();
         let order = |reach: Reach| match reach {
-            Reach::Counted => 0,
+            Reach::Rows | Reach::Counted => 0,
             Reach::EveryBlock => 1,
             Reach::Ranked => 2,
             Reach::Divided | Reach::Padding { .. } => 3,
@@ -277,7 +288,7 @@ impl<'p> Group<'p> {
         list.sort_by_key(|p| order(p.reach));
         let list = list.into_iter().map(|p| named.phase(p, &self.shared)).collect();
         let shared = self.shared.iter().map(|b| self.program.buffer_type(*b)).collect();
-        Phases { shared, list, copied: vec![], chunks: ParamId(0) }
+        Phases { shared, list, copied: vec![], chunks: None }
     }
 
     /// The one kernel. Counts of chunks become a buffer of the workspace.
@@ -298,7 +309,7 @@ impl<'p> Group<'p> {
         let ty = TensorType { dtype: DType::I32, shape: vec![Dim::Const(MOST_CHUNKS * self.bins)] };
         let chunks = Buffer::Intermediate(joined.intermediates.len());
         joined.intermediates.push(Intermediate { name: name.clone(), ty: ty.clone() });
-        phases.chunks = named.param(chunks, output(name, ty));
+        phases.chunks = Some(named.param(chunks, output(name, ty)));
         let Named { params, buffers, symbols } = named;
         let kernel = Kernel {
             name: format!("{}.{}_to_{}", self.program.name, from.start, from.end - 1),
@@ -308,13 +319,13 @@ impl<'p> Group<'p> {
             phases: Some(Box::new(phases)),
             ..Kernel::default()
         };
-        Ok(Step { kernel: kernel.verify()?, buffers, symbols })
+        Ok(Step { kernel: kernel.verify()?, buffers, symbols, taken: Taken::ALWAYS })
     }
 }
 
 impl Bound {
     fn of(step: &Step, reach: Reach) -> Bound {
-        let Step { kernel, buffers, symbols } = step;
+        let Step { kernel, buffers, symbols, taken: _ } = step;
         Bound { kernel: Kernel::clone(kernel), buffers: buffers.clone(), symbols: symbols.clone(), reach, starts: None }
     }
 

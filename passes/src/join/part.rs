@@ -3,7 +3,7 @@
 use routefuse_ir::Diagnostics;
 use routefuse_ir::kernel::analysis::reached;
 use routefuse_ir::kernel::{Bounds, Kernel, ParamId, RowValue, Store, Value, ValueId, ValueKind};
-use routefuse_ir::program::Step;
+use routefuse_ir::program::{Step, Taken};
 
 /// The step with these of its stores alone, and what they need.
 pub(super) fn part(step: &Step, stores: &[usize]) -> Result<Step, Diagnostics> {
@@ -45,7 +45,7 @@ pub(super) fn part(step: &Step, stores: &[usize]) -> Result<Step, Diagnostics> {
     kernel.params = used.iter().map(|p| whole.param(*p).clone()).collect();
     kernel.params.iter_mut().for_each(|p| p.aliases = p.aliases.map(param));
     let buffers = used.iter().map(|p| step.buffers[p.0 as usize]).collect();
-    Ok(Step { kernel: kernel.verify()?, buffers, symbols: step.symbols.clone() })
+    Ok(Step { kernel: kernel.verify()?, buffers, symbols: step.symbols.clone(), taken: Taken::ALWAYS })
 }
 
 /// The same of other operands and parameters.

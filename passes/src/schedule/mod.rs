@@ -3,6 +3,7 @@
 //! Stores of one number of columns share a [`Domain`], and with it their threads and values. A kernel in which nothing
 //! crosses columns gets the flat schedule (`flat`), one with row values the row schedule (`row`).
 
+pub(crate) mod at_once;
 mod flat;
 mod phased;
 pub(crate) mod row;
@@ -14,6 +15,7 @@ pub use tuned::{follow, other_blocks, tunable_shapes};
 
 use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Scheduled};
+use routefuse_ir::program::Step;
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Code, Diagnostic, Verified};
 
@@ -57,10 +59,22 @@ pub fn schedule_in(
 /// The schedule alone, not verified: a function of the kernel and the target.
 pub fn schedule_of(kernel: &Kernel, target: Target) -> Schedule {
     match &kernel.phases {
-        Some(phases) => phased::schedule(phases, target),
+        Some(phases) => match phases.rows() {
+            Some(rows) => at_once::schedule(phases, &rows.kernel, target),
+            None => phased::schedule(phases, target),
+        },
         None if kernel.has_row_values() => row::schedule(kernel, target),
         None => flat::schedule(kernel, target),
     }
+}
+
+/// The kernel of a step of a program with its schedule for the target: for the rows of which it is taken.
+///
+/// # Errors
+/// Those of [`schedule`].
+pub fn schedule_step(step: &Step, target: Target) -> Result<Verified<Scheduled>, Diagnostic> {
+    let scheduled = schedule(step.kernel.clone(), target)?.into_inner();
+    Scheduled { schedule: scheduled.schedule.from_rows(step.taken.least), ..scheduled }.verify()
 }
 
 /// Every shape of row schedules that is worth a trial for the kernel on the target, whatever the number of rows: those of its

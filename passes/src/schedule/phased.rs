@@ -35,8 +35,13 @@ pub(super) fn schedule(phases: &Phases, target: Target) -> Schedule {
         most_rows: MOST_ITEMS / items,
         rows_of_a_block: [ITEMS_OF_A_BLOCK.div_ceil(items), (ITEMS_OF_A_CHUNK / items).max(1)],
         warps,
-        domains: phases.list.iter().map(|p| domains(&p.kernel, p.reach, target)).collect(),
+        domains: domains_of(phases, target),
     }
+}
+
+/// Of each phase.
+pub(super) fn domains_of(phases: &Phases, target: Target) -> Vec<Vec<Domain>> {
+    phases.list.iter().map(|p| domains(&p.kernel, p.reach, target)).collect()
 }
 
 /// Blocks divide pieces as a flat schedule would; what goes through items or columns has one at a time.
@@ -46,6 +51,8 @@ fn domains(kernel: &Kernel, reach: Reach, target: Target) -> Vec<Domain> {
             Schedule::Flat { domains, .. } => domains,
             _ => vec![],
         },
+        // As a row schedule has them.
+        Reach::Rows => vec![],
         Reach::Counted => super::domains(kernel, |d| Piece::InRow { width: 1 << d.cols.trailing_zeros().min(2) }),
         Reach::EveryBlock | Reach::Ranked => super::domains(kernel, |_| Piece::InRow { width: 1 }),
     }

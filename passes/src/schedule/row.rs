@@ -233,7 +233,7 @@ fn count(n: u64, thing: &str, things: &str) -> String {
 }
 
 /// Columns of the widest operand of a row value.
-fn widest(kernel: &Kernel) -> u64 {
+pub(crate) fn widest(kernel: &Kernel) -> u64 {
     columns_of_a_lane(kernel, 1)
 }
 

@@ -41,7 +41,14 @@ fn an_engines_align_is_one_launch() {
         ("aiter_sorting", &[&one]),
         ("trtllm_routing", &[&one]),
         ("deepgemm_contiguous", &[&["counted", "every_block", "every_block", "divided"]]),
-        ("behind_a_router", &[&[], &["counted", "every_block", "ranked", "padding"]]),
+        (
+            "behind_a_router",
+            &[
+                &["rows", "counted", "every_block", "ranked", "padding"],
+                &[],
+                &["counted", "every_block", "ranked", "padding"],
+            ],
+        ),
     ];
     for (name, phases) in engines {
         let source = std::fs::read_to_string(corpus.join(format!("bins_{name}.route"))).expect("a file of the corpus");
@@ -130,10 +137,11 @@ graph @g {
     let graph = text::parse_verified(source).expect("a right graph");
     for (t, c) in [(0, 5), (1, 4), (33, 180)] {
         let program = joined(&graph, &[t, c]);
-        assert_eq!(reaches(&program), [vec![], vec!["counted", "every_block", "ranked", "padding"]]);
+        let phases = ["counted", "every_block", "ranked", "padding"];
+        assert_eq!(reaches(&program), [[&["rows"], &phases[..]].concat(), vec![], phases.to_vec()]);
         let ordered = program.steps.iter().filter(|s| s.kernel.phases.is_none() && s.kernel.is_ordered());
         assert_eq!(ordered.count(), 0, "a rank by itself looks at all rows before");
-        assert_eq!(program.steps[0].kernel.stores.len(), 2, "a router is one kernel, its ids and its weights");
+        assert_eq!(program.steps[1].kernel.stores.len(), 2, "a router is one kernel, its ids and its weights");
     }
 }
 
@@ -152,5 +160,7 @@ graph @g {
 }
 ";
     let graph = text::parse_verified(source).expect("a right graph");
-    assert_eq!(reaches(&joined(&graph, &[9])), [vec![], vec!["counted", "ranked"]]);
+    let few = vec!["rows", "counted", "ranked"];
+    assert_eq!(reaches(&joined(&graph, &[9])), [few, vec![], vec!["counted", "ranked"]]);
+    joined(&graph, &[8]);
 }

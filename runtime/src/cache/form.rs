@@ -55,21 +55,7 @@ pub(super) fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
             w.u8(1);
             w.u32(*block_rows);
             w.u32(shapes.len() as u32);
-            for RowShape { lanes, threads, persistent, selecting, most_rows } in shapes {
-                w.u32(*lanes);
-                w.u32(*threads);
-                w.u8((*persistent).into());
-                w.u8(match selecting {
-                    Selecting::InRegisters => 0,
-                    Selecting::InMemory => 1,
-                    Selecting::Sorted => 2,
-                    _ => return None,
-                });
-                w.u8(most_rows.is_some().into());
-                if let Some(most) = most_rows {
-                    w.u64(*most);
-                }
-            }
+            shapes.iter().try_for_each(|shape| write_shape(w, shape))?;
             w.list(held, |w, v| w.u32(v.0));
             domains(w, list);
         }
@@ -82,8 +68,31 @@ pub(super) fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
             w.u32(*warps);
             w.list(lists, |w, list| domains(w, list));
         }
+        Schedule::AtOnce { rows, shape, held, domains: lists } => {
+            w.u8(3);
+            w.u64(*rows);
+            write_shape(w, shape)?;
+            w.list(held, |w, v| w.u32(v.0));
+            w.list(lists, |w, list| domains(w, list));
+        }
         _ => return None,
     }
+    Some(())
+}
+
+fn write_shape(w: &mut Writer, shape: &RowShape) -> Option<()> {
+    let RowShape { lanes, threads, persistent, selecting, most_rows } = shape;
+    w.u32(*lanes);
+    w.u32(*threads);
+    w.u8((*persistent).into());
+    w.u8(match selecting {
+        Selecting::InRegisters => 0,
+        Selecting::InMemory => 1,
+        Selecting::Sorted => 2,
+        _ => return None,
+    });
+    w.u8(most_rows.is_some().into());
+    most_rows.iter().for_each(|most| w.u64(*most));
     Some(())
 }
 
@@ -147,6 +156,12 @@ pub(super) fn read_schedule(r: &mut Reader<'_>) -> Result<Schedule, Malformed> {
             most_rows: r.u64("schedule's rows")?,
             rows_of_a_block: [r.u64("schedule's rows")?, r.u64("schedule's rows")?],
             warps: r.positive("schedule's warps")?,
+            domains: r.list("schedule's domains", read_domains)?,
+        },
+        3 => Schedule::AtOnce {
+            rows: r.u64("schedule's rows")?,
+            shape: read_shape(r)?,
+            held: r.list("schedule", |r| r.u32("schedule").map(ValueId))?,
             domains: r.list("schedule's domains", read_domains)?,
         },
         other => return Err(Malformed::Unknown { what: "schedule", value: other.into() }),
@@ -236,7 +251,14 @@ mod tests {
             warps: 16,
             domains: vec![domains.clone(), vec![]],
         };
+        let at_once = Schedule::AtOnce {
+            rows: 4,
+            shape: shape(32, false, Selecting::InRegisters, None),
+            held: vec![ValueId(3)],
+            domains: vec![domains.clone(), vec![]],
+        };
         vec![
+            artifact("sm_90", at_once, CodeFormat::Ptx),
             artifact("gfx90a", phased, CodeFormat::Hsaco),
             artifact("sm_90", Schedule::Flat { threads: 256, domains }, CodeFormat::Ptx),
             artifact("host", blocks, CodeFormat::SharedObject),

@@ -66,6 +66,52 @@ fn rows_say_whether_one_launch_is_two() {
     }
 }
 
+const BEHIND: &str = "route 1
+graph @behind {
+  dim T
+  dim C
+  input %logits : f32[T, 64]
+  %ids = topk %logits {k = 8}
+  %counts = bin_count %ids {bins = 64}
+  %starts = bin_starts %counts {align = 4}
+  %fill = const {dtype = i32, value = -1}
+  %sorted = bin_scatter %ids, %ids, %starts, %fill {shape = [C]}
+  output sorted = %sorted
+}
+";
+
+/// A launch of few rows takes the kernel of all, and one of more rows the two.
+#[test]
+fn rows_say_whether_two_kernels_are_one() {
+    let (gpu, log) = gpu();
+    let graph = text::parse_verified(BEHIND).unwrap();
+    let program = join(&compile_graph(graph, &Options::default()).unwrap().program).unwrap().program;
+    assert_eq!(program.steps.len(), 3);
+    let plan = on_gpu(program, &gpu);
+    // 32 items are four rows.
+    for (rows, launches) in [(0u64, 1), (1, 1), (4, 1), (5, 2), (2048, 2), (2049, 3)] {
+        let mut logits: Vec<i128> = vec![0; (rows as usize * 16).max(1)];
+        let mut sorted = vec![0i128; 4];
+        let size = plan.plan().workspace_size(&[rows, 16]).unwrap();
+        let mut workspace = Workspace::new(size as usize);
+        let (begin, bytes) = (workspace.as_mut_ptr().expose_provenance() as u64, workspace.len() as u64);
+        let (logits, sorted) = (floats(&mut logits), words(&mut sorted));
+        let mut args = Args::new();
+        args.input(on(TensorRef::new(&logits[..rows as usize * 64], &[rows, 64])))
+            .output(out(TensorMut::new(&mut sorted[..], &[16])));
+        log.launches.lock().unwrap().clear();
+        // SAFETY: the memory is there and nobody else's.
+        plan.launch(unsafe { stream(&gpu).workspace(begin, bytes) }, &args).unwrap();
+        assert_eq!(log.launches.lock().unwrap().len(), launches, "{rows} rows");
+    }
+}
+
+/// Floats at a multiple of 16 bytes.
+fn floats(of: &mut [i128]) -> &mut [f32] {
+    // SAFETY: any bytes are floats, and none has stricter alignment.
+    unsafe { std::slice::from_raw_parts_mut(of.as_mut_ptr().cast(), 4 * of.len()) }
+}
+
 /// Words of 32 bits at a multiple of 16 bytes.
 fn words(of: &mut [i128]) -> &mut [i32] {
     // SAFETY: any bytes are words, and no word has stricter alignment.

@@ -1,9 +1,11 @@
 //! Operations across rows: ids that no router would give, graphs of what engines make of them, and the same by plain loops.
 
 mod align;
+mod behind;
 pub mod loops;
 
 pub use align::{Align, Size};
+pub use behind::Behind;
 
 use routefuse_generate::Choices;
 use routefuse_ir::{DType, Tensor};

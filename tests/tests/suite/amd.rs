@@ -62,7 +62,8 @@ impl Compiled {
             };
             k.schedule.shapes_beside(variant.shape).map(one).collect()
         };
-        self.kernels.iter().flat_map(compile).collect()
+        let of_rows = self.program.steps.iter().zip(&self.kernels).filter(|(step, _)| step.taken.by(rows));
+        of_rows.flat_map(|(_, kernel)| compile(kernel)).collect()
     }
 }
 

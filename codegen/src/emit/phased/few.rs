@@ -2,10 +2,11 @@
 //!
 //! What every block would compute of counts is a function here, which is computed at the bins that somebody asks for ([`tables`]). What
 //! is a row for each place is stored as if there were no items while the ids are still under way, and where there are some it is
-//! stored again behind a barrier.
+//! stored again behind a barrier. Where the block makes the ids itself ([`first_rows`](super::first_rows)), warps without a row do so.
 
 use super::Phased;
 use super::counting::Ids;
+use super::first_rows::Share;
 use super::tables::ENTRY;
 use crate::emit::flat;
 use crate::emit::pull::Pull;
@@ -37,7 +38,7 @@ impl<'m> Phased<'_, 'm> {
             let rank = p.kernel.values().find_map(|(id, v)| v.kind.row_value().map(|row| (id, row.value)))?;
             (p.reach == Reach::Ranked).then_some((p, d, rank))
         });
-        let Some(counted) = self.phases.list.first() else { return };
+        let Some(counted) = self.phases.counted() else { return };
         let store = counted.kernel.stores[0];
         let (of, ids) = match ranked {
             Some((phase, _, (_, ids))) => (phase, ids),
@@ -47,24 +48,40 @@ impl<'m> Phased<'_, 'm> {
         let ids = Ids { pull: &pull, ids, cols: pull.kernel.value(ids).space.cols, width: 1 };
         let items = self.short(ids.pull.ix.to_long(ids.items()));
         let is_first = b.cmpi(IntPredicate::Eq, self.warp, self.long(0));
-        let item = self.item_of_lane(&ids, items, is_first);
         let is_stored = |phase: &Phase| matches!(phase.reach, Reach::Padding { .. } | Reach::Divided);
-        for (phase, domains) in phases().filter(|(p, _)| is_stored(p)) {
-            self.store_rows(phase, domains, self.sparse_search(phase));
-        }
+        let fill = |share: Share<'m>, of_rows: bool| {
+            for (phase, domains) in phases().filter(|(p, _)| is_stored(p) && self.reads_rows(p) == of_rows) {
+                self.store_rows(phase, domains, self.sparse_search(phase), share);
+            }
+        };
+        let item = match (self.phases.rows(), self.first) {
+            (Some(rows), Some(first)) => {
+                let others = self.do_rows(rows, first);
+                b.if_then(b.cmpi(IntPredicate::Sge, others.thread, self.long(0)), |_| fill(others, false));
+                b.block_barrier();
+                let item = self.item_of_lane(&ids, items, is_first);
+                fill(self.everyone(), true);
+                item
+            }
+            _ => {
+                let item = self.item_of_lane(&ids, items, is_first);
+                fill(self.everyone(), false);
+                item
+            }
+        };
         let rank = b.if_then_else(is_first, &[b.int(32)], |_| vec![self.rank_few(&item)], |_| vec![self.word(0)])[0];
         b.block_barrier();
         for (phase, domains) in phases().filter(|(p, _)| is_stored(p)) {
-            if looks_up(phase) && self.sparse_search(phase).is_none() {
+            if self.looks_up(phase) && self.sparse_search(phase).is_none() {
                 let pull = self.with_tables(phase, items);
                 for domain in domains {
                     let piece = |index: &Index<'m>| pull.piece(&domain.stores, index);
-                    self.rows(&pull, domain, (self.short(self.thread), self.threads), piece);
+                    self.rows(&pull, domain, self.everyone(), piece);
                 }
             }
         }
         // Items are put over what is filled.
-        if phases().any(|(p, _)| matches!(p.reach, Reach::Padding { .. }) && looks_up(p)) {
+        if phases().any(|(p, _)| matches!(p.reach, Reach::Padding { .. }) && (self.looks_up(p) || self.reads_rows(p))) {
             b.block_barrier();
         }
         if let Some((phase, domains, (rank_value, ids))) = ranked {
@@ -120,29 +137,28 @@ impl<'m> Phased<'_, 'm> {
     }
 
     /// Stores all rows of what asks for no table, and as rows behind the last bin those of what searches in one.
-    fn store_rows(&self, phase: &Phase, domains: &[Domain], search: Option<Search>) {
+    fn store_rows(&self, phase: &Phase, domains: &[Domain], search: Option<Search>, share: Share<'m>) {
         let b = self.b;
-        if !looks_up(phase) {
-            let threads = self.long(self.threads.into());
-            return flat::gpu::pieces(self.job_of(phase), domains, self.arguments_of(phase), (self.thread, threads));
+        if !self.looks_up(phase) {
+            let share = (share.thread, share.threads);
+            return flat::gpu::pieces(self.job_of(phase), domains, self.arguments_of(phase), share);
         }
         let Some(search) = search else { return };
         let pull = self.with_tables(phase, self.word(0));
         let last = b.const_int(b.int(64), self.phases.bins() as i64);
         for domain in domains {
-            self.rows(&pull, domain, (self.short(self.thread), self.threads), |index| {
+            self.rows(&pull, domain, share, |index| {
                 pull.remember(search.value, index, Lanes::exact(last, 1));
                 pull.piece(&domain.stores, index);
             });
         }
     }
 
-    /// Goes through the rows and columns of a domain, every `step`-th from one on, `i32`.
-    fn rows(&self, pull: &Pull<'_, 'm>, domain: &Domain, (from, step): (Val<'m>, u32), body: impl FnOnce(&Index<'m>)) {
+    /// Goes through the rows and columns of a domain, which threads share.
+    fn rows(&self, pull: &Pull<'_, 'm>, domain: &Domain, share: Share<'m>, body: impl FnOnce(&Index<'m>)) {
         let ix = &pull.ix;
         let end = ix.materialise(ix.times(Ix::value(pull.memory.rows(), 1), domain.cols));
-        let from = ix.materialise(ix.of_word(from));
-        self.b.for_loop(from, end, ix.constant(step.into()), |_, piece| {
+        self.b.for_loop(ix.of_long(share.thread), end, ix.of_long(share.threads), |_, piece| {
             pull.scopes.scoped(|| {
                 let piece = Ix::value(piece, 1);
                 let (row, column) = (ix.divide(piece, domain.cols), ix.remainder(piece, domain.cols));
@@ -230,6 +246,16 @@ impl<'m> Phased<'_, 'm> {
         }
     }
 
+    /// Whether it reads what every block would have in its memory.
+    fn looks_up(&self, phase: &Phase) -> bool {
+        phase.places.iter().any(|p| matches!(p, Place::Shared(_)) && !self.phases.is_of_rows(*p))
+    }
+
+    /// Whether it reads what rows have left in the block's memory.
+    fn reads_rows(&self, phase: &Phase) -> bool {
+        phase.places.iter().any(|p| self.phases.is_of_rows(*p))
+    }
+
     /// The phases that sum, with what; or one that does not, where none does.
     pub(super) fn summing(&self) -> Vec<Option<(&Phase, ValueId)>> {
         let every_block = self.phases.list.iter().filter(|p| p.reach == Reach::EveryBlock);
@@ -240,9 +266,4 @@ impl<'m> Phased<'_, 'm> {
         let sums: Vec<_> = every_block.filter_map(sum).collect();
         if sums.is_empty() { vec![None] } else { sums }
     }
-}
-
-/// Whether it reads what every block would have in its memory.
-fn looks_up(phase: &Phase) -> bool {
-    phase.places.iter().any(|p| matches!(p, Place::Shared(_)))
 }

@@ -7,13 +7,14 @@
 //! then ranks the own ones, as many at a time as it has lanes, in order ([`ranking`]). Of two launches the first one counts chunks
 //! ([`chunks`]), and the second one ranks its chunk while the first one still runs, puts it in the order of bins, and stores from there
 //! ([`placing`]). Places that no item has are filled bin by bin ([`padding`]). Where items are few, one block does it all by itself
-//! ([`few`]).
+//! ([`few`]), and can do the rows that make the items before ([`first_rows`]).
 //!
 //! Nothing whose order can be seen is what an atomic operation returns: they only add, and what they add to is read behind a barrier.
 
 mod chunks;
 mod counting;
 mod few;
+mod first_rows;
 mod one_row;
 mod padding;
 mod placing;
@@ -24,16 +25,18 @@ mod tables;
 
 use crate::emit::entry_point;
 use crate::emit::flat;
+use crate::emit::peephole::Peepholes;
 use crate::emit::pull::arguments::Arguments;
 use crate::emit::pull::job::Job;
 use crate::emit::pull::scopes::Scopes;
 use crate::emit::pull::{Pull, Ways};
+use crate::emit::row;
 use crate::machine::Warps;
 use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
 use room::Room;
 use routefuse_ir::kernel::abi::Slot;
 use routefuse_ir::kernel::phases::{Phase, Phases, Place, Reach};
-use routefuse_ir::kernel::schedule::{Domain, Part, Piece};
+use routefuse_ir::kernel::schedule::{Domain, Part, Piece, RowShape};
 
 /// Emits one of the launches: blocks of so many threads, of which so many warps rank where there are two launches.
 pub(in crate::emit) fn emit(
@@ -46,33 +49,25 @@ pub(in crate::emit) fn emit(
 ) {
     let room = Room::of(phases, part, ranking, warps.lanes());
     entry_point::gpu(job, (threads, room.words), None, |arguments| {
-        let b = job.b;
-        // Of what is gone through once or twice each instruction has to be fetched.
-        b.direct_loops(job.machine.keeps_loop());
-        let thread = b.coordinate(Coordinate::Thread);
-        let long = |n: u32| b.const_int(b.int(64), i64::from(n));
-        let (block, blocks) = (b.coordinate(Coordinate::Block), warps.blocks(b));
-        let lane = b.andi(thread, long(warps.lanes() - 1));
-        let warp = b.shrui(thread, long(warps.lanes().trailing_zeros()));
-        let memory = b.shared_words();
-        let owner = Phased {
-            job,
-            b,
-            warps,
-            phases,
-            threads,
-            ranking,
-            part,
-            room,
-            memory,
-            arguments,
-            thread,
-            lane,
-            warp,
-            block,
-            blocks,
-        };
-        owner.run(domains);
+        Phased::new(job, warps, (phases, domains), (threads, ranking), (part, room, 0), arguments, None).run();
+    });
+}
+
+/// Emits one block that does rows, which lanes share as the shape says, and then phases of few items.
+pub(in crate::emit) fn emit_at_once(
+    job: Job<'_, '_>,
+    warps: &dyn Warps,
+    (phases, rows): (&Phases, u64),
+    shape: RowShape,
+    domains: &[Vec<Domain>],
+    peepholes: Peepholes,
+) {
+    let room = Room::at_once(phases, rows);
+    let of_rows = phases.rows().map_or(0, |p| row::gpu::shared_words(&p.kernel, warps, shape)).next_multiple_of(4);
+    entry_point::gpu(job, (shape.threads, of_rows + room.words), None, |arguments| {
+        let first = Some((shape, peepholes));
+        let room = (Part::Few, room, of_rows);
+        Phased::new(job, warps, (phases, domains), (shape.threads, 1), room, arguments, first).run();
     });
 }
 
@@ -82,13 +77,17 @@ struct Phased<'a, 'm> {
     b: &'a Builder<'m>,
     warps: &'a dyn Warps,
     phases: &'a Phases,
+    /// For each phase.
+    domains: &'a [Vec<Domain>],
     /// Threads of a block.
     threads: u32,
     /// Warps that share the items of a block in the second of two launches.
     ranking: u32,
     part: Part,
+    /// How lanes share the rows that are a phase.
+    first: Option<(RowShape, Peepholes)>,
     room: Room,
-    /// The block's memory.
+    /// The block's memory, as the room has it.
     memory: Val<'m>,
     arguments: Arguments<'m>,
     /// The thread in the block; its lane and warp; the block in the grid, and the grid's blocks: `i64`.
@@ -100,7 +99,51 @@ struct Phased<'a, 'm> {
 }
 
 impl<'a, 'm> Phased<'a, 'm> {
-    fn run(&self, domains: &[Vec<Domain>]) {
+    /// What is known of the thread and the block. The room begins at a word of the block's memory.
+    fn new(
+        job: Job<'a, 'm>,
+        warps: &'a dyn Warps,
+        (phases, domains): (&'a Phases, &'a [Vec<Domain>]),
+        (threads, ranking): (u32, u32),
+        (part, room, word): (Part, Room, u32),
+        arguments: Arguments<'m>,
+        first: Option<(RowShape, Peepholes)>,
+    ) -> Self {
+        let b = job.b;
+        // Of what is gone through once or twice each instruction has to be fetched.
+        b.direct_loops(job.machine.keeps_loop());
+        let thread = b.coordinate(Coordinate::Thread);
+        let long = |n: u32| b.const_int(b.int(64), i64::from(n));
+        let (block, blocks) = (b.coordinate(Coordinate::Block), warps.blocks(b));
+        let lane = b.andi(thread, long(warps.lanes() - 1));
+        let warp = b.shrui(thread, long(warps.lanes().trailing_zeros()));
+        let memory = match word {
+            0 => b.shared_words(),
+            _ => b.gep_const(b.shared_words(), word as i32, b.int(32)),
+        };
+        Phased {
+            job,
+            b,
+            warps,
+            phases,
+            domains,
+            threads,
+            ranking,
+            part,
+            first,
+            room,
+            memory,
+            arguments,
+            thread,
+            lane,
+            warp,
+            block,
+            blocks,
+        }
+    }
+
+    fn run(&self) {
+        let domains = self.domains;
         let phases = || self.phases.list.iter().zip(domains);
         let with = |reach: Reach| phases().filter(move |(p, _)| p.reach == reach);
         let counted = with(Reach::Counted).next();
@@ -150,7 +193,7 @@ impl<'a, 'm> Phased<'a, 'm> {
                     let domains: Vec<Domain> = domains.iter().map(one_by_one).collect();
                     flat::gpu::pieces(self.job_of(phase), &domains, self.arguments_of(phase), (first, all));
                 }
-                Reach::Counted | Reach::EveryBlock | Reach::Ranked => {}
+                Reach::Rows | Reach::Counted | Reach::EveryBlock | Reach::Ranked => {}
             }
         }
     }

@@ -1,10 +1,10 @@
 //! Where things are in the memory of a block.
 
 use super::tables::ENTRY;
-use routefuse_ir::kernel::phases::{MOST_FEW, Phases};
+use routefuse_ir::kernel::phases::{MOST_FEW, Phases, Reach};
 use routefuse_ir::kernel::schedule::Part;
 use routefuse_ir::kernel::schedule::room::{
-    MOST_WARPS, local_words, pair_rows, pair_words, sum_words, tile, words_of_shared,
+    MOST_WARPS, local_words, pair_rows, pair_words, sum_words, tile, words_of_rows, words_of_shared,
 };
 
 /// Words of 32 bits, from the beginning.
@@ -31,11 +31,22 @@ pub(super) struct Room {
 
 /// Words of the lists of entries of few items.
 fn few_words(phases: &Phases) -> u64 {
-    let sums = phases.list.iter().flat_map(|p| &p.kernel.values).filter(|v| v.kind.is_row_value()).count();
+    let every_block = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock);
+    let sums = every_block.flat_map(|p| &p.kernel.values).filter(|v| v.kind.is_row_value()).count();
     sums.max(1) as u64 * MOST_FEW * u64::from(ENTRY)
 }
 
 impl Room {
+    /// Of one block that does so many rows, behind what their lanes share.
+    pub(super) fn at_once(phases: &Phases, rows: u64) -> Room {
+        let mut room = Room::of(phases, Part::Few, 1, 1);
+        for (at, ty) in room.shared.iter_mut().zip(&phases.shared).filter(|(_, ty)| ty.row_symbol().is_some()) {
+            *at = room.words;
+            room.words += words_of_rows(ty, rows) as u32;
+        }
+        room
+    }
+
     /// For blocks of which so many warps of so many lanes rank in the second of two launches.
     pub(super) fn of(phases: &Phases, part: Part, ranking: u32, lanes: u32) -> Room {
         let (bins, ranking) = (phases.bins(), u64::from(ranking));

@@ -31,7 +31,7 @@ impl<'a, 'm> Phased<'a, 'm> {
         for (id, value) in phase.kernel.values() {
             match &value.kind {
                 ValueKind::Load(param) => {
-                    if let Place::Shared(table) = phase.places[param.0 as usize] {
+                    if let Some(table) = self.table(phase.places[param.0 as usize]) {
                         pull.hold(id, Rc::new(Table { of: self, table, items, pull_bits: pull.ix.bits() }));
                     }
                 }
@@ -43,12 +43,20 @@ impl<'a, 'm> Phased<'a, 'm> {
             }
         }
         for (param, place) in (0..).zip(&phase.places) {
-            if let Place::Shared(table) = place {
-                let held = Table { of: self, table: *table, items, pull_bits: pull.ix.bits() };
+            if let Some(table) = self.table(*place) {
+                let held = Table { of: self, table, items, pull_bits: pull.ix.bits() };
                 pull.hold_table(routefuse_ir::kernel::ParamId(param), Rc::new(held));
             }
         }
         pull
+    }
+
+    /// The memory of the block that this is, unless rows have stored it.
+    fn table(&self, place: Place) -> Option<u32> {
+        match place {
+            Place::Shared(table) if !self.phases.is_of_rows(place) => Some(table),
+            _ => None,
+        }
     }
 
     /// An element of memory of the block: `column` is `i32`.

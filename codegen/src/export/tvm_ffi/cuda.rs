@@ -52,13 +52,15 @@ pub(super) fn side(
         let (slots, slot_count) = slots(c, program, (step, kernel), ports)?;
         let (rows, fixed) = (rows(step, kernel), u64::from(fixed_strides_are_aligned(step, kernel)));
         let count = variants.len();
+        // What no number of rows reaches; the type is unsigned in C.
+        let (least, most) = (step.taken.least, step.taken.most.unwrap_or(i64::MAX as u64));
         steps.push(format!(
-            "{{ ptr {variants_name}, ptr {slots}, i64 {count}, i64 {slot_count}, i64 {rows}, i64 {fixed} }}"
+            "{{ ptr {variants_name}, ptr {slots}, i64 {count}, i64 {slot_count}, i64 {rows}, i64 {fixed}, i64 {least}, i64 {most} }}"
         ));
     }
     let declared = "%pieces = type { i64, i64 }\n\
                     %variant = type { ptr, i8, i8, i8, i8, i32, i32, i32, ptr, i64, i64, i64, i64 }\n\
-                    %step = type { ptr, ptr, i64, i64, i64, i64 }\n";
+                    %step = type { ptr, ptr, i64, i64, i64, i64, i64, i64 }\n";
     Ok(Side {
         objects: vec![LAUNCHER.to_vec()],
         allowed: ALLOWED,

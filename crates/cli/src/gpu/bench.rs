@@ -200,7 +200,7 @@ impl<'a> Launches<'a> {
 }
 
 fn kernels(plan: &Arc<CudaPlan>) -> usize {
-    plan.plan().program().steps.len()
+    plan.plan().program().kernels_of_many_rows()
 }
 
 /// The times of one extent, in microseconds of one launch.

@@ -162,7 +162,7 @@ impl Plans {
 }
 
 fn kernels(plan: &Arc<HipPlan>) -> usize {
-    plan.plan().program().steps.len()
+    plan.plan().program().kernels_of_many_rows()
 }
 
 /// The times of one extent, in microseconds of one launch.

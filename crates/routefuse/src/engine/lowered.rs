@@ -8,7 +8,7 @@ use routefuse_ir::{Diagnostic, Diagnostics, Graph, Verified};
 use routefuse_passes::explain::Report;
 use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Compiled, Options, compile_graph_until};
-use routefuse_passes::schedule::{schedule, schedule_in};
+use routefuse_passes::schedule::{schedule_in, schedule_step};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -123,7 +123,7 @@ impl Lowered {
         let known = |step: &Step| self.kernels.iter().find(|k| *k.kernel == *step.kernel);
         let scheduled = program.steps.iter().map(|step| match known(step) {
             Some(known) => Ok(known.clone()),
-            None => schedule(step.kernel.clone(), self.target),
+            None => schedule_step(step, self.target),
         });
         let kernels = scheduled.collect::<Result<_, Diagnostic>>()?;
         Ok(Some((program, kernels)))

@@ -200,12 +200,15 @@ fn kernel(
     let unchanged: Vec<&str> = unchanged.into_iter().map(|o| &*program.outputs[o].name).collect();
     let aligned = step.fixed_strides_are_aligned(scheduled.target);
     // What no launch takes is not in the list.
-    let files = files.iter().filter(|(_, artifact)| aligned || !artifact.variant.aligned);
+    let is_taken = |shape| step.taken.of(scheduled.schedule.rows_of_shape(shape)).is_some();
+    let taken = files.iter().filter(|(_, artifact)| is_taken(artifact.variant.shape));
+    let files = taken.filter(|(_, artifact)| aligned || !artifact.variant.aligned);
     let variants = files.map(|(file, artifact)| variant(program, (step, scheduled), (file, artifact), compiler));
     Ok(json!({
         "name": scheduled.kernel.name,
         "rows": step.rows().map(symbol),
-        "runs_without_rows": scheduled.schedule.least_blocks() > 0,
+        "runs_without_rows": scheduled.schedule.least_blocks() > 0 && step.taken.by(0),
+        "taken": { "least_rows": step.taken.least, "most_rows": step.taken.most },
         "most_rows": scheduled.kernel.most_rows(),
         "nothing_to_do_if_in_place": unchanged,
         "slots": slots,
@@ -230,7 +233,8 @@ fn variant(
         CodeFormat::Cubin => "cubin",
         CodeFormat::Hsaco => "hsaco",
     };
-    let (least_rows, most_rows) = scheduled.schedule.rows_of_shape(shape);
+    let rows = scheduled.schedule.rows_of_shape(shape);
+    let (least_rows, most_rows) = step.taken.of(rows).unwrap_or(rows);
     let launch = match target.kind() {
         TargetKind::Host => host_launch(scheduled),
         TargetKind::Nvptx | TargetKind::Amdgpu => gpu_launch(program, step, scheduled, *variant)?,

@@ -35,6 +35,9 @@ impl Schedule {
 
     /// Of phases, the rows for which a launch takes one block more, and the most blocks that it takes.
     pub fn blocks_of_phases(&self, variant: Variant) -> Option<(u64, u64)> {
+        if matches!(self, Schedule::AtOnce { .. }) {
+            return Some((1, 1));
+        }
         let Schedule::Phased { rows_of_a_block: [whole, parts], .. } = self else { return None };
         Some(match Part::of_shape(variant.shape)? {
             Part::Few => (1, 1),
@@ -60,7 +63,7 @@ impl Schedule {
 
     /// The fewest blocks of a launch: phases have something to do for no rows, too.
     pub fn least_blocks(&self) -> u64 {
-        u64::from(matches!(self, Schedule::Phased { .. }))
+        u64::from(matches!(self, Schedule::Phased { .. } | Schedule::AtOnce { .. }))
     }
 
     /// Which of the launches that follow each other the one of this variant is, counted from 0.
@@ -76,6 +79,9 @@ impl Schedule {
                 Some(Part::Whole) => (few_rows.map_or(0, |few| few + 1), Some(*most_rows)),
                 _ => (most_rows + 1, None),
             };
+        }
+        if let Schedule::AtOnce { rows, .. } = self {
+            return (0, Some(*rows));
         }
         let number = usize::from(number);
         let shapes = self.shapes();

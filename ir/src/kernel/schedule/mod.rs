@@ -15,6 +15,7 @@
 //! | `row` | [`Schedule::Row`]: lanes share a row, compute its row values once and keep them |
 //! | `threads=256` | threads of a block; 1 on the host, where one thread loops over rows |
 //! | `lanes=32` | the lanes that share a row: [`RowShape::lanes`] |
+//! | `at_once rows=4` | [`Schedule::AtOnce`]: one block does rows and then phases, of up to 4 rows |
 //! | `persistent` | a block goes on with further rows: [`RowShape::persistent`] |
 //! | `lists_in_memory`, `sorted` | how the best columns are found: [`Selecting`]; nothing for [`Selecting::InRegisters`] |
 //! | `up to 2048 rows: …; more: …` | several shapes, of which a launch takes the first that is for as many rows as it has |
@@ -152,6 +153,19 @@ pub enum Schedule {
         /// For each phase, every store is in one of them.
         domains: Vec<Vec<Domain>>,
     },
+    /// One block that does all rows of its first phase, as [`Schedule::Row`] would, and then the phases of the few items that they
+    /// make, on a GPU.
+    AtOnce {
+        /// The most rows of a launch.
+        rows: u64,
+        /// How lanes share rows. Its threads are those of the block: they have a row each, and some are left for what no row is
+        /// needed for.
+        shape: RowShape,
+        /// Of the first phase, as [`Schedule::Row::held`].
+        held: Vec<ValueId>,
+        /// For each phase, every store is in one of them.
+        domains: Vec<Vec<Domain>>,
+    },
 }
 
 /// What one launch of phases is.
@@ -216,6 +230,7 @@ impl Schedule {
             Schedule::Flat { threads, .. } => *threads,
             Schedule::Phased { .. } if Part::of_shape(variant.shape) == Some(Part::Few) => FEW_THREADS,
             Schedule::Phased { threads, .. } => threads[usize::from(variant.shape > 0)],
+            Schedule::AtOnce { shape, .. } => shape.threads,
             Schedule::Row { .. } => self.shape(variant).map_or(1, |s| s.threads),
         }
     }
@@ -224,6 +239,7 @@ impl Schedule {
     pub fn shape(&self, variant: Variant) -> Option<RowShape> {
         match self {
             Schedule::Flat { .. } | Schedule::Phased { .. } => None,
+            Schedule::AtOnce { shape, .. } => Some(*shape),
             Schedule::Row { shapes, .. } => shapes.get(usize::from(variant.shape)).copied(),
         }
     }
@@ -231,7 +247,7 @@ impl Schedule {
     /// Its domains: every store is in one of them. Those of phases are not here.
     pub fn domains(&self) -> &[Domain] {
         match self {
-            Schedule::Phased { .. } => &[],
+            Schedule::Phased { .. } | Schedule::AtOnce { .. } => &[],
             Schedule::Flat { domains, .. } | Schedule::Row { domains, .. } => domains,
         }
     }
@@ -240,21 +256,21 @@ impl Schedule {
     pub fn held(&self) -> &[ValueId] {
         match self {
             Schedule::Flat { .. } | Schedule::Phased { .. } => &[],
-            Schedule::Row { held, .. } => held,
+            Schedule::Row { held, .. } | Schedule::AtOnce { held, .. } => held,
         }
     }
 
     /// Rows that the host's loop does together.
     pub fn block_rows(&self) -> u32 {
         match self {
-            Schedule::Flat { .. } | Schedule::Phased { .. } => 1,
+            Schedule::Flat { .. } | Schedule::Phased { .. } | Schedule::AtOnce { .. } => 1,
             Schedule::Row { block_rows, .. } => *block_rows,
         }
     }
 
     /// The same, but for which values it holds; a flat schedule as it is.
     pub fn with_held(mut self, values: Vec<ValueId>) -> Schedule {
-        if let Schedule::Row { held, .. } = &mut self {
+        if let Schedule::Row { held, .. } | Schedule::AtOnce { held, .. } = &mut self {
             *held = values;
         }
         self
@@ -272,14 +288,14 @@ impl Schedule {
                 Some((times, parts.checked_mul(u64::from(*threads))?))
             }
             Schedule::Row { .. } => Some((1, u64::from(self.shape(variant)?.rows()))),
-            Schedule::Phased { .. } => None,
+            Schedule::Phased { .. } | Schedule::AtOnce { .. } => None,
         }
     }
 
     /// Its shapes, for more and more rows; only a row schedule has any.
     pub fn shapes(&self) -> &[RowShape] {
         match self {
-            Schedule::Flat { .. } | Schedule::Phased { .. } => &[],
+            Schedule::Flat { .. } | Schedule::Phased { .. } | Schedule::AtOnce { .. } => &[],
             Schedule::Row { shapes, .. } => shapes,
         }
     }
@@ -296,7 +312,7 @@ impl Schedule {
             Schedule::Phased { few_rows: Some(few), .. } if rows <= *few => self.shapes_beside(3),
             Schedule::Phased { most_rows, .. } if rows > *most_rows => self.shapes_beside(1),
             Schedule::Phased { .. } => self.shapes_beside(0),
-            Schedule::Flat { .. } | Schedule::Row { .. } => {
+            Schedule::Flat { .. } | Schedule::Row { .. } | Schedule::AtOnce { .. } => {
                 let shape = self.shape_for(rows);
                 shape..=shape
             }
@@ -309,8 +325,18 @@ impl Schedule {
             Schedule::Phased { few_rows, .. } if Part::of_shape(shape) == Some(Part::Few) => {
                 few_rows.is_some_and(|few| rows <= few)
             }
+            Schedule::AtOnce { rows: most, .. } => rows <= *most,
             _ => true,
         }
+    }
+
+    /// The same of a step that is taken from so many rows on: without a launch of few rows, where there are never as few.
+    #[must_use]
+    pub fn from_rows(mut self, least: u64) -> Schedule {
+        if let Schedule::Phased { few_rows, .. } = &mut self {
+            *few_rows = few_rows.filter(|few| least <= *few);
+        }
+        self
     }
 
     /// The launches of which one is a variant of this shape.
@@ -345,6 +371,7 @@ impl Schedule {
         match (kind, self) {
             (TargetKind::Host, _) => &Variant::HOST,
             (_, Schedule::Flat { .. }) => &Variant::GPU,
+            (_, Schedule::AtOnce { .. }) => &Variant::GPU_ROW[..2],
             (_, Schedule::Phased { few_rows: None, .. }) => &Variant::GPU_ROW[..6],
             (_, Schedule::Phased { few_rows: Some(_), .. }) => &Variant::GPU_ROW[..8],
             (_, Schedule::Row { shapes, .. }) => &Variant::GPU_ROW[..2 * shapes.len().min(MOST_SHAPES)],
@@ -383,6 +410,17 @@ fn write_domains(f: &mut fmt::Formatter<'_>, domains: &[Domain]) -> fmt::Result 
     Ok(())
 }
 
+fn write_phases(f: &mut fmt::Formatter<'_>, domains: &[Vec<Domain>]) -> fmt::Result {
+    domains.iter().try_for_each(|of_phase| {
+        write!(f, " phase")?;
+        write_domains(f, of_phase)
+    })
+}
+
+fn held_text(held: &[ValueId]) -> String {
+    held.iter().map(|v| format!("v{}", v.0)).collect::<Vec<_>>().join(",")
+}
+
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -395,9 +433,7 @@ impl fmt::Display for Schedule {
                 if *block_rows > 1 {
                     write!(f, " block_rows={block_rows}")?;
                 }
-                write!(f, " held=")?;
-                let held: Vec<String> = held.iter().map(|v| format!("v{}", v.0)).collect();
-                write!(f, "{}", held.join(","))?;
+                write!(f, " held={}", held_text(held))?;
                 write_domains(f, domains)
             }
             Schedule::Phased {
@@ -414,10 +450,11 @@ impl fmt::Display for Schedule {
                 }
                 write!(f, " threads={whole},{parts} most_rows={most_rows}")?;
                 write!(f, " rows_of_a_block={one},{two} warps={warps}")?;
-                domains.iter().try_for_each(|of_phase| {
-                    write!(f, " phase")?;
-                    write_domains(f, of_phase)
-                })
+                write_phases(f, domains)
+            }
+            Schedule::AtOnce { rows, shape, held, domains } => {
+                write!(f, "at_once rows={rows} {shape} held={}", held_text(held))?;
+                write_phases(f, domains)
             }
         }
     }

@@ -71,12 +71,33 @@ pub fn needs(kernel: &Kernel, schedule: &Schedule, target: Target) -> Vec<Need> 
         needs.push(Need { amount: columns, most: MOST_COLUMNS, unit: "columns of a row in a lane" });
         needs.push(Need { amount: chosen_columns(kernel), most: MOST_CHOSEN, unit: "chosen columns of a row" });
     }
+    if let (Schedule::AtOnce { shape, .. }, Some(rows)) = (schedule, kernel.phases.as_ref().and_then(|p| p.rows())) {
+        let columns = columns_of_a_lane(&rows.kernel, shape.lanes);
+        needs.push(Need { amount: columns, most: MOST_COLUMNS, unit: "columns of a row in a lane" });
+        needs.push(Need { amount: chosen_columns(&rows.kernel), most: MOST_CHOSEN, unit: "chosen columns of a row" });
+    }
     needs.push(Need { amount: slots(kernel, target).len() as u64, most: MOST_SLOTS, unit: "arguments" });
     needs
 }
 
 /// The most words of 32 bits that a block shares: what each GPU of every target has without being asked.
 pub const MOST_SHARED_WORDS: u64 = 48 * 256;
+
+/// The most words of what rows leave for phases of the same block: a third of what the block may share, which exchanges of lanes
+/// need as well.
+pub const MOST_WORDS_AT_ONCE: u64 = MOST_SHARED_WORDS / 3;
+
+/// Words of what so many rows leave for phases of the same block.
+pub fn words_at_once(phases: &Phases, rows: u64) -> u64 {
+    let of_rows = phases.shared.iter().filter(|ty| ty.row_symbol().is_some());
+    of_rows.map(|ty| words_of_rows(ty, rows)).fold(0, u64::saturating_add)
+}
+
+/// Words of so many rows of one of the memories that a block has, to where the next one may begin.
+pub fn words_of_rows(ty: &TensorType, rows: u64) -> u64 {
+    let bytes = ty.row_elements().unwrap_or(u64::MAX).saturating_mul(ty.dtype.size()).saturating_mul(rows);
+    bytes.div_ceil(16).saturating_mul(4)
+}
 
 /// Items that a lane of a warp that ranks has at a time, in the second of two launches.
 pub const TURNS: u64 = 10;

@@ -256,3 +256,30 @@ fn a_schedule_of_phases_is_for_phases() {
     let told = told(kernel(4, false), phased, "sm_90");
     assert!(told.contains("it is for phases, and there are none"), "{told}");
 }
+
+/// Rows and the phases of what they make are one block, of few rows.
+#[test]
+fn rows_and_phases_at_once_are_one_block() {
+    let shape = RowShape::of(32, 256);
+    let at_once = Schedule::AtOnce { rows: 4, shape, held: vec![ValueId(3)], domains: vec![vec![], vec![]] };
+    assert_eq!(at_once.to_string(), "at_once rows=4 lanes=32 threads=256 held=v3 phase phase");
+    let all = at_once.variants(TargetKind::Nvptx);
+    assert_eq!(all.iter().map(|v| v.shape).collect::<Vec<_>>(), [0, 0]);
+    for variant in all {
+        assert_eq!([0, 1, 4].map(|rows| at_once.blocks(rows, *variant)), [Some(1); 3]);
+        assert_eq!((at_once.threads(*variant), at_once.part(*variant)), (256, 0));
+    }
+    assert_eq!([4, 5].map(|rows| at_once.takes(0, rows)), [true, false]);
+    assert_eq!(at_once.rows_of_shape(0), (0, Some(4)));
+    // Where few rows have it, phases by themselves need no launch for as few.
+    let phased = Schedule::Phased {
+        few_rows: Some(4),
+        threads: [256, 512],
+        most_rows: 64,
+        rows_of_a_block: [1, 8],
+        warps: 16,
+        domains: vec![],
+    };
+    assert_eq!(phased.clone().from_rows(4), phased);
+    assert_eq!(phased.from_rows(5).variants(TargetKind::Nvptx).len(), 6);
+}

@@ -6,7 +6,7 @@ use super::sorted::{MOST_WORDS, words_of_block};
 use super::{Domain, MOST_SHAPES, Piece, RowShape, Schedule, Scheduled, Selecting};
 use crate::diag::{Code, Diagnostic};
 use crate::kernel::analysis::is_sparse;
-use crate::kernel::phases::{FEW_THREADS, MOST_FEW};
+use crate::kernel::phases::{FEW_THREADS, MOST_FEW, Phases};
 use crate::kernel::{Kernel, ValueId};
 use crate::target::TargetKind;
 use crate::verify::Verified;
@@ -49,6 +49,11 @@ impl Scheduled {
                 self.check_phased(*threads, *warps, domains)?;
                 return self.check_room();
             }
+            Schedule::AtOnce { rows, shape, held, domains } => {
+                self.check_few(Some(*rows))?;
+                self.check_at_once(*rows, *shape, held, domains)?;
+                return self.check_room();
+            }
         };
         if self.kernel.phases.is_some() {
             return Err(self.unfit("phases need a schedule of theirs"));
@@ -77,6 +82,44 @@ impl Scheduled {
         if room::words_of_phases(phases, warps.into(), info.warp.into()) > room::MOST_SHARED_WORDS {
             return Err(self.unfit("its blocks share more memory than there is"));
         }
+        if phases.rows().is_some() {
+            return Err(self.unfit("rows are a phase of one block alone"));
+        }
+        self.check_domains_of_phases(phases, domains)
+    }
+
+    fn check_at_once(
+        &self,
+        rows: u64,
+        shape: RowShape,
+        held: &[ValueId],
+        domains: &[Vec<Domain>],
+    ) -> Result<(), Diagnostic> {
+        let Some((phases, first)) = self.kernel.phases.as_deref().and_then(|p| Some((p, p.rows()?))) else {
+            return Err(self.unfit("it is for rows and phases of what they make, and there are none"));
+        };
+        let info = self.target.info();
+        let RowShape { lanes, threads, persistent, selecting, most_rows } = shape;
+        let is_plain = !persistent && selecting == Selecting::InRegisters && most_rows.is_none();
+        let is_whole = lanes.is_power_of_two() && lanes <= info.warp && threads.is_multiple_of(info.warp);
+        // Some warps have no row.
+        let of_rows = rows.checked_mul(u64::from(lanes)).map(|n| n.next_multiple_of(u64::from(info.warp)));
+        let has_room = of_rows.is_some_and(|n| n < u64::from(threads)) && threads <= info.max_threads;
+        if self.is_host() || !is_plain || !is_whole || !has_room {
+            return Err(self.unfit(&format!("`{shape}` for {rows} rows of one block")));
+        }
+        check_held_of(&first.kernel, held).map_err(|why| self.unfit(why))?;
+        if room::words_at_once(phases, rows) > room::MOST_WORDS_AT_ONCE {
+            return Err(self.unfit("what its rows leave has no room in a block"));
+        }
+        let in_row = |d: &&Domain| !matches!(d.piece, Piece::InRow { .. });
+        if let Some(domain) = domains.first().and_then(|of_rows| of_rows.iter().find(in_row)) {
+            return Err(self.unfit(&format!("its pieces of {} columns are not in a row", domain.cols)));
+        }
+        self.check_domains_of_phases(phases, domains)
+    }
+
+    fn check_domains_of_phases(&self, phases: &Phases, domains: &[Vec<Domain>]) -> Result<(), Diagnostic> {
         if domains.len() != phases.list.len() {
             return Err(self.unfit("there are not as many lists of domains as phases"));
         }
@@ -144,11 +187,7 @@ impl Scheduled {
     }
 
     fn check_held(&self, held: &[ValueId]) -> Result<(), Diagnostic> {
-        let can_be = |id: &ValueId| self.kernel.values.get(id.0 as usize).is_some_and(|v| !v.kind.is_row_value());
-        if !held.is_sorted_by(|a, b| a < b) || !held.iter().all(can_be) {
-            return Err(self.unfit("what it holds is not an ascending list of values other than row values"));
-        }
-        Ok(())
+        check_held_of(&self.kernel, held).map_err(|why| self.unfit(why))
     }
 
     fn check_block_rows(&self, rows: u32, held: &[ValueId]) -> Result<(), Diagnostic> {
@@ -211,4 +250,12 @@ impl Scheduled {
             Piece::InRow { .. } | Piece::AcrossRows { .. } | Piece::Rows { .. } => Ok(()),
         }
     }
+}
+
+fn check_held_of(kernel: &Kernel, held: &[ValueId]) -> Result<(), &'static str> {
+    let can_be = |id: &ValueId| kernel.values.get(id.0 as usize).is_some_and(|v| !v.kind.is_row_value());
+    if !held.is_sorted_by(|a, b| a < b) || !held.iter().all(can_be) {
+        return Err("what it holds is not an ascending list of values other than row values");
+    }
+    Ok(())
 }

@@ -23,7 +23,7 @@ pub(super) fn write(w: &mut Writer, phases: &Phases) -> Option<()> {
         w.u32(*shared);
         w.u32(param.0);
     });
-    w.u32(chunks.0);
+    super::optional(w, chunks.map(|p| p.0));
     Some(())
 }
 
@@ -55,13 +55,13 @@ pub(super) fn read(r: &mut Reader<'_>) -> Result<Phases, Malformed> {
         let places = r.list("phases", read_place)?;
         let symbols = r.list("phases", |r| r.u32("phases").map(SymbolId))?;
         let padding = Reach::Padding { starts: Place::Shared(0) };
-        let all = [Reach::Counted, Reach::EveryBlock, Reach::Divided, Reach::Ranked, padding];
+        let all = [Reach::Rows, Reach::Counted, Reach::EveryBlock, Reach::Divided, Reach::Ranked, padding];
         let named = super::named(r, "phases", |name| all.into_iter().find(|reach| reach.name() == name))?;
         let reach = if named == padding { Reach::Padding { starts: read_place(r)? } } else { named };
         Ok(Phase { kernel, places, symbols, reach })
     })?;
     let copied = r.list("phases", |r| Ok((r.u32("phases")?, ParamId(r.u32("phases")?))))?;
-    Ok(Phases { shared, list, copied, chunks: ParamId(r.u32("phases")?) })
+    Ok(Phases { shared, list, copied, chunks: super::read_optional(r, "phases")?.map(ParamId) })
 }
 
 /// Whether every number in a phase names something of its kernel; what it names of the whole kernel is the verifier's.

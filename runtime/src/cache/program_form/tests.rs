@@ -71,13 +71,39 @@ graph @align {
 }
 ";
 
-fn phased() -> (Program, Vec<Schedule>) {
-    let graph = text::parse_verified(PHASES).unwrap_or_else(|e| panic!("{e:?}"));
+/// The same behind rows, which few have one kernel with.
+const AT_ONCE: &str = "route 1
+graph @behind {
+  dim T
+  dim C
+  input %logits : f32[T, 8]
+  %ids = topk %logits {k = 4}
+  %counts = bin_count %ids {bins = 8}
+  %starts = bin_starts %counts {align = 4}
+  %fill = const {dtype = i32, value = -1}
+  %sorted = bin_scatter %ids, %ids, %starts, %fill {shape = [C]}
+  output sorted = %sorted
+}
+";
+
+fn joined(source: &str) -> (Program, Vec<Schedule>) {
+    let graph = text::parse_verified(source).unwrap_or_else(|e| panic!("{e:?}"));
     let program = join(&compile_graph(graph, &Options::default()).unwrap().program).unwrap().program;
     let target = Target::named("gfx1100").unwrap();
     let schedules: Vec<Schedule> = program.steps.iter().map(|s| schedule_of(&s.kernel, target)).collect();
-    assert!(matches!(schedules[..], [Schedule::Phased { .. }]));
     (program, schedules)
+}
+
+fn phased() -> (Program, Vec<Schedule>) {
+    let plan = joined(PHASES);
+    assert!(matches!(plan.1[..], [Schedule::Phased { .. }]));
+    plan
+}
+
+fn at_once() -> (Program, Vec<Schedule>) {
+    let plan = joined(AT_ONCE);
+    assert!(matches!(plan.1[..], [Schedule::AtOnce { .. }, Schedule::Row { .. }, Schedule::Phased { .. }]));
+    plan
 }
 
 fn plans() -> Vec<(Program, Vec<Schedule>)> {
@@ -100,7 +126,7 @@ fn same(a: &(Program, Vec<Schedule>), b: &(Program, Vec<Schedule>)) -> bool {
 
 #[test]
 fn nothing_is_lost() {
-    for plan in plans().into_iter().chain([phased()]) {
+    for plan in plans().into_iter().chain([phased(), at_once()]) {
         let bytes = encode(&plan.0, &plan.1).unwrap();
         let read = decode(&bytes).unwrap_or_else(|e| panic!("{}: {e}", plan.0.name));
         assert!(same(&read, &plan), "{}", plan.0.name);
@@ -113,7 +139,7 @@ fn nothing_is_lost() {
 /// What is cut is refused, and every byte means something: a changed one is refused or is another plan. Nothing panics.
 #[test]
 fn any_bytes_are_read_or_refused() {
-    for plan in plans().into_iter().take(4).chain([phased()]) {
+    for plan in plans().into_iter().take(4).chain([phased(), at_once()]) {
         let bytes = encode(&plan.0, &plan.1).unwrap();
         // Every third cut and every seventh byte: the whole takes a minute.
         for end in (0..bytes.len()).step_by(3) {

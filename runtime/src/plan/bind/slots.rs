@@ -1,6 +1,6 @@
 //! Where each 8-byte argument of a kernel comes from.
 
-use routefuse_ir::program::{self, Buffer, Program, Step};
+use routefuse_ir::program::{self, Buffer, Program, Step, Taken};
 use routefuse_ir::target::Target;
 use smallvec::SmallVec;
 
@@ -28,6 +28,8 @@ pub(crate) struct StepSlots {
     pub(crate) sources: Box<[Source]>,
     /// The program's symbol that counts the rows.
     pub(crate) rows: Option<u32>,
+    /// For how many rows it runs.
+    pub(crate) taken: Taken,
     /// Bytes that one row reads and writes, without tables.
     pub(crate) row_bytes: u64,
     /// Every fixed row stride is a multiple of 16 bytes.
@@ -77,7 +79,8 @@ impl StepSlots {
         let always = kernel.phases.is_some();
         let guarded = guarded.filter(|_| !always);
         let (rows, ordered) = (step.rows().map(|s| s.0), kernel.is_ordered());
-        Some(StepSlots { sources, rows, row_bytes, fixed_aligned, guarded, always, ordered, scratch: 0 })
+        let taken = step.taken;
+        Some(StepSlots { sources, rows, taken, row_bytes, fixed_aligned, guarded, always, ordered, scratch: 0 })
     }
 
     /// The program's symbols that are passed.

@@ -1,16 +1,18 @@
-//! What a router with a layout behind it is on a GPU: a kernel for the rows, and phases for what crosses them. The bits of both
-//! are the graph's.
+//! What a router with a layout behind it is on a GPU: a kernel for the rows, and phases for what crosses them, or for few rows one
+//! kernel of both. The bits of all are the graph's.
 
 use super::none_is_wrong;
 use insta::{Settings, assert_snapshot};
 use routefuse::chains::AlignEngine;
 use routefuse::models::{self, ModelOptions, Preset};
 use routefuse::{Graph, Verified};
+use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
 use routefuse_ir::program::{Program, Step};
 use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
+use routefuse_tests::bins::Behind;
 use routefuse_tests::corpus::root;
 
 /// The preset with the layout behind it, after the long chain if it has one. There is a capacity where there has to be one, and
@@ -39,6 +41,7 @@ fn program(graph: &Verified<Graph>) -> Result<Program, String> {
 fn word(step: &Step) -> &'static str {
     let kernel = &step.kernel;
     match (kernel.rows, kernel.phases.is_some()) {
+        (_, true) if step.taken.most.is_some() => "few |",
         (_, true) => "phases",
         (None, _) => "one_row",
         _ if kernel.is_ordered() => "rank",
@@ -48,6 +51,7 @@ fn word(step: &Step) -> &'static str {
 }
 
 /// The kernels of every preset with every layout. Where there are phases they are one launch up to 16,384 items, and two above.
+/// What is in front of a bar is one launch, for up to 32 items, and what is behind it is for more.
 #[test]
 fn a_layout_behind_a_router_is_two_kernels() {
     let mut text = String::new();
@@ -57,7 +61,7 @@ fn a_layout_behind_a_router_is_two_kernels() {
         for name in models::names() {
             let preset = models::named(name).expect("a preset");
             let program = program(&graph(preset, engine, post).expect("a graph")).expect("kernels");
-            let kernels = program.steps.iter().map(word).collect::<Vec<_>>().join(" + ");
+            let kernels = program.steps.iter().map(word).collect::<Vec<_>>().join(" + ").replace("| +", "|");
             match alike.iter_mut().find(|(of, _)| *of == kernels) {
                 Some((_, names)) => names.push(name),
                 None => alike.push((kernels, vec![name])),
@@ -88,6 +92,50 @@ fn agrees(name: &str, engine: AlignEngine, (post, rows): (bool, u64)) -> Result<
     let expected = interp::run(&graph, &inputs, &dims).map_err(|e| at(e.to_string()))?;
     let got = interp::program::run(&program, &inputs, &dims).map_err(|e| at(e.to_string()))?;
     if got.outputs == expected.outputs { Ok(()) } else { Err(at("other bits".to_owned())) }
+}
+
+/// The rows of a preset's launches that are one block, at the most.
+fn few(name: &str, engine: AlignEngine, post: bool) -> Option<u64> {
+    let graph = graph(models::named(name).expect("a preset"), engine, post).expect("a graph");
+    program(&graph).expect("kernels").steps.iter().find_map(|step| step.taken.most)
+}
+
+/// No rows, and as many as one block takes, and one more.
+#[test]
+fn kernels_of_few_rows_give_the_bits_of_layouts() {
+    let mut cases = vec![];
+    for (number, name) in models::names().enumerate() {
+        let engine = AlignEngine::ALL[number % AlignEngine::ALL.len()];
+        let post = number % 2 == 0;
+        if let Some(most) = few(name, engine, post) {
+            cases.extend([0, 2, most, most + 1].map(|rows| (name, engine, (post, rows))));
+        }
+    }
+    assert!(cases.len() > 100, "{} cases", cases.len());
+    none_is_wrong(cases.into_iter().map(|(name, engine, of)| agrees(name, engine, of)));
+}
+
+/// Random routers with something behind them, of as many rows as one block takes and of one more.
+#[test]
+fn kernels_of_few_rows_give_the_bits_of_random_graphs() {
+    let mut at_once = 0;
+    for seed in 0..200 {
+        let Behind { graph, .. } = &Behind::of_seed(seed);
+        let program = program(graph).expect("kernels");
+        let Some(most) = program.steps.iter().find_map(|step| step.taken.most) else { continue };
+        at_once += 1;
+        let mut c = Choices::seeded(seed);
+        for rows in [0, 1, most, most + 1] {
+            let extents = Behind::of_seed(seed).extents(rows, &mut c);
+            let dims: Vec<(&str, u64)> =
+                graph.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
+            let inputs = inputs(graph, &extents, Rule::Mixed, seed + rows);
+            let expected = interp::run(graph, &inputs, &dims).expect("bits");
+            let got = interp::program::run(&program, &inputs, &dims).expect("bits");
+            assert_eq!(got.outputs, expected.outputs, "{}, {rows} rows", graph.name);
+        }
+    }
+    assert!(at_once > 150, "{at_once} of 200 are one block for few rows");
 }
 
 /// For one row; and after the long chain for more of them, which have items enough for every lane.

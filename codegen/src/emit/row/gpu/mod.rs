@@ -36,6 +36,7 @@ use super::{Rows, Segments, Selection};
 use crate::emit::entry_point;
 use crate::emit::peephole::streamed_load::StreamedLoad;
 use crate::emit::peephole::{Peephole, Peepholes, bf16_pairs, chosen};
+use crate::emit::pull::arguments::Arguments;
 use crate::emit::pull::arithmetic::Indexing;
 use crate::emit::pull::index::{Index, IndexKey, Ix};
 use crate::emit::pull::job::Job;
@@ -103,7 +104,6 @@ pub(in crate::emit) fn emit(
     domains: &[Domain],
     peepholes: Peepholes,
 ) {
-    let shared = memory::shared(job.kernel, warps, shape);
     // A lane of many columns needs more registers than that leaves it.
     let has_room = columns_of_a_lane(job.kernel, shape.lanes) <= MOST_COLUMNS_WITH_ROOM;
     let enough = match is_few(shape) {
@@ -112,42 +112,61 @@ pub(in crate::emit) fn emit(
         _ => None,
     };
     let enough = enough.map(|threads| threads.div_ceil(shape.threads));
-    entry_point::gpu(job, (shape.threads, shared.words(shape, warps)), enough, |arguments| {
-        let b = job.b;
-        let shortcuts = chosen(peepholes, &[(Peephole::StreamedLoad, &StreamedLoad)]);
-        let widen_bf16 = peepholes.has(Peephole::Bf16Pairs).then_some(bf16_pairs::widened as WidenBf16<'_>);
-        let scopes = Scopes::new();
-        let ways = Ways { shortcuts: &shortcuts, widen_bf16 };
-        let pull = Pull::new(job, Rc::clone(&scopes), arguments, ways);
-        let thread = b.coordinate(Coordinate::Thread);
-        let team = Rc::new(Team::new(b, warps, shape, shared, b.trunci(thread, b.int(32))));
-        let spreads = Spreads::new(b, job.kernel, &pull.ix, &team, shape);
-        spreads.declare(domains);
-        let owner = RowGpu {
-            b,
-            ix: Rc::clone(&pull.ix),
-            lanewise: Rc::clone(&pull.lanewise),
-            pull,
-            warps,
-            shape,
-            team,
-            spreads,
-            keys: ScopedMap::new(&scopes),
-            lists: ScopedMap::new(&scopes),
-            no_negative_zero: analysis::no_negative_zero(job.kernel),
-            peepholes,
-            unique: ScopedMap::new(&scopes),
-            asked: RefCell::default(),
-            asked_tables: RefCell::default(),
-            unsettled: Cell::new(false),
-            chosen_first: ScopedMap::new(&scopes),
-            kept_first: ScopedMap::new(&scopes),
-            by_logits: ScopedMap::new(&scopes),
-            unneeded: RefCell::default(),
-            by_the_letter: Cell::new(false),
-        };
-        owner.rows(shape, thread, domains);
+    entry_point::gpu(job, (shape.threads, shared_words(job.kernel, warps, shape)), enough, |arguments| {
+        emit_rows(job, warps, shape, (domains, peepholes), arguments, false);
     });
+}
+
+/// Words that the blocks of a kernel share, from the first one on.
+pub(in crate::emit) fn shared_words(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> u32 {
+    memory::shared(kernel, warps, shape).words(shape, warps)
+}
+
+/// Emits the rows where the code is. What is `begun` has waited for what is before the launch, and has let go what is behind it.
+pub(in crate::emit) fn emit_rows<'m>(
+    job: Job<'_, 'm>,
+    warps: &dyn Warps,
+    shape: RowShape,
+    (domains, peepholes): (&[Domain], Peepholes),
+    arguments: Arguments<'m>,
+    begun: bool,
+) {
+    let shared = memory::shared(job.kernel, warps, shape);
+    let b = job.b;
+    let shortcuts = chosen(peepholes, &[(Peephole::StreamedLoad, &StreamedLoad)]);
+    let widen_bf16 = peepholes.has(Peephole::Bf16Pairs).then_some(bf16_pairs::widened as WidenBf16<'_>);
+    let scopes = Scopes::new();
+    let ways = Ways { shortcuts: &shortcuts, widen_bf16 };
+    let pull = Pull::new(job, Rc::clone(&scopes), arguments, ways);
+    let thread = b.coordinate(Coordinate::Thread);
+    let team = Rc::new(Team::new(b, warps, shape, shared, b.trunci(thread, b.int(32))));
+    let spreads = Spreads::new(b, job.kernel, &pull.ix, &team, shape);
+    spreads.declare(domains);
+    let owner = RowGpu {
+        b,
+        ix: Rc::clone(&pull.ix),
+        lanewise: Rc::clone(&pull.lanewise),
+        pull,
+        warps,
+        shape,
+        team,
+        spreads,
+        keys: ScopedMap::new(&scopes),
+        lists: ScopedMap::new(&scopes),
+        no_negative_zero: analysis::no_negative_zero(job.kernel),
+        peepholes,
+        unique: ScopedMap::new(&scopes),
+        asked: RefCell::default(),
+        asked_tables: RefCell::default(),
+        unsettled: Cell::new(false),
+        chosen_first: ScopedMap::new(&scopes),
+        kept_first: ScopedMap::new(&scopes),
+        by_logits: ScopedMap::new(&scopes),
+        unneeded: RefCell::default(),
+        by_the_letter: Cell::new(false),
+        begun,
+    };
+    owner.rows(shape, thread, domains);
 }
 
 /// The owner.
@@ -186,6 +205,8 @@ struct RowGpu<'a, 'm> {
     unneeded: RefCell<Vec<ValueId>>,
     /// A row is done once more, by what the contract says.
     by_the_letter: Cell<bool>,
+    /// The launch has waited for what is before it, and has let go what is behind it.
+    begun: bool,
 }
 
 impl<'a, 'm> RowGpu<'a, 'm> {
@@ -196,7 +217,9 @@ impl<'a, 'm> RowGpu<'a, 'm> {
 
     /// Until here nothing is read of memory. Then comes what is the same in all rows.
     fn begin(&self) {
-        self.warps.wait_for_inputs(self.b);
+        if !self.begun {
+            self.warps.wait_for_inputs(self.b);
+        }
         self.compute_row_values(false, Ix::constant(0));
         self.pull.evaluate_uniforms();
     }
@@ -262,7 +285,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
     /// One row: its row values, then all that is stored, then the stores.
     fn row(&self, row: Ix<'m>, valid: Option<Val<'m>>, domains: &[Domain]) {
         self.compute_row_values(true, row);
-        if !self.shape.persistent {
+        if !self.shape.persistent && !self.begun {
             self.let_next_begin();
         }
         let pulled: Vec<(Rc<Spread<'m>>, Vec<Pulled<'m>>)> = domains
