@@ -8,9 +8,8 @@ use crate::memory::Alignment;
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{self, Profile};
-use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::schedule::{RowShape, Variant};
-use routefuse_ir::program::Program;
+use routefuse_ir::program::{Program, Step};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Diagnostics, Graph, Verified, text};
 use routefuse_passes::join::join;
@@ -192,11 +191,11 @@ impl Code {
     pub fn plan_in(&self, g: &Verified<Graph>, shape: Option<RowShape>) -> Result<Arc<Plan>, String> {
         // A plan's kernels are joined where they can be.
         let program = at("the passes", self.program(g))?;
-        let schedule = |kernel: &Verified<Kernel>| {
-            let schedule = schedule_of(kernel, self.target);
+        let schedule = |step: &Step| {
+            let schedule = schedule_of(&step.kernel, self.target).from_rows(step.taken.least);
             shape.map_or(schedule.clone(), |shape| schedule.with_shape(shape))
         };
-        let schedules = program.steps.iter().map(|s| schedule(&s.kernel)).collect();
+        let schedules = program.steps.iter().map(schedule).collect();
         let cache = Arc::new(KernelCache::new());
         Ok(Arc::new(at("the plan", Plan::new(program, schedules, self.target, Arc::clone(&self.compiler), cache))?))
     }
@@ -253,7 +252,13 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
     // The longest first.
     let mut extents = scope.extents.clone();
     extents.sort_unstable_by_key(|t| std::cmp::Reverse(*t));
-    let work: Vec<_> = extents.iter().flat_map(|t| plans.iter().map(move |p| (*t, p))).collect();
+    let mut work: Vec<_> = extents.iter().flat_map(|t| plans.iter().map(move |p| (*t, p))).collect();
+    // And where a launch is another than with a row more.
+    let most = extents.first().copied().unwrap_or(0);
+    work.extend(plans.iter().flat_map(|p| {
+        let rows = aligns::limits(&p.2).into_iter().flat_map(|t| [t.saturating_sub(1), t, t + 1]);
+        rows.filter(|t| *t <= most && !extents.contains(t)).map(move |t| (t, p)).collect::<Vec<_>>()
+    }));
     let done = shared(gpu, &work, |(t, (_, g, plan)), stream, _| every_variant(g, plan, stream, *t, scope))?;
     for ((t, (name, ..)), result) in work.iter().zip(done) {
         report(&mut counts, &format!("{name}, T = {t}"), result);
@@ -373,9 +378,10 @@ fn every_variant<D: Vendor>(
     // Interpreting many rows takes longest.
     let rules = &scope.rules[..if t > 10_000 { 1 } else { scope.rules.len() }];
     let mut variants: Vec<Option<Variant>> = vec![None];
-    let kernels = plan.plan().kernels();
+    let (kernels, steps) = (plan.plan().kernels(), &plan.plan().program().steps);
     // Of several kernels, phases in each of their schedules.
-    let tried = kernels.iter().find(|k| kernels.len() == 1 || k.kernel.phases.is_some());
+    let of_rows = kernels.iter().zip(steps).filter(|(_, step)| step.taken.by(t)).map(|(k, _)| k);
+    let tried = of_rows.into_iter().find(|k| kernels.len() == 1 || k.kernel.phases.is_some());
     let taken = tried.into_iter().flat_map(|k| k.variants().iter().filter(|v| k.schedule.takes(v.shape, t)));
     variants.extend(taken.copied().map(Some));
     let mut checks = 0;

@@ -7,8 +7,9 @@ use routefuse::engine::Compiler;
 use routefuse::hip::Hip;
 use routefuse::inspect;
 use routefuse::ir::{Artifact, RowShape, Scheduled, Variant};
+use routefuse::models::{self, ModelOptions};
 use routefuse::{Graph, Target, Verified, text};
-use routefuse_tests::bins::Align;
+use routefuse_tests::bins::{Align, Behind};
 use routefuse_tests::corpus::{Test, cases, root};
 use routefuse_tests::differential::shard;
 use routefuse_tests::gpu::pack::{Pack, Recorder};
@@ -49,6 +50,9 @@ const OF_ROWS: u64 = 2;
 /// Random graphs of bins for as many as this of them.
 const FOR_ONE_OF_BINS: u64 = 2;
 
+/// Random routers with something behind them that crosses rows.
+const RANDOM_BEHIND: u64 = 20;
+
 /// Every example, every model's file, and every graph of the corpus that runs.
 fn graphs() -> Vec<(String, Verified<Graph>)> {
     let mut graphs = Vec::new();
@@ -70,7 +74,32 @@ fn graphs() -> Vec<(String, Verified<Graph>)> {
             graphs.push((case.name.clone(), case.graph()));
         }
     }
+    graphs.extend(behind());
     graphs
+}
+
+/// Presets with what engines launch behind them, and random routers with something of the kind.
+fn behind() -> impl Iterator<Item = (String, Verified<Graph>)> {
+    let presets = [
+        ("deepseek-v3", "vllm", true),
+        ("qwen3-moe", "sglang", false),
+        ("gpt-oss", "aiter", true),
+        ("mixtral", "trtllm", false),
+        ("llama-4", "deepgemm_masked", false),
+        ("kimi-k2", "vllm_permute", true),
+    ];
+    let presets = presets.into_iter().map(|(name, align, post)| {
+        let preset = models::named(name).expect("a preset");
+        let mut options = ModelOptions::default();
+        for (option, value) in [("post", "true"), ("align", align)].into_iter().skip(usize::from(!post)) {
+            preset.set(&mut options, option, value).expect("an option of the preset");
+        }
+        (format!("{name}-{align}"), preset.graph(&options).expect("a graph"))
+    });
+    presets.chain((0..RANDOM_BEHIND).map(|seed| {
+        let Behind { graph, .. } = Behind::of_seed(seed);
+        (graph.name.clone(), graph)
+    }))
 }
 
 /// What a pack holds.

@@ -69,11 +69,16 @@ fn a_call_launches_what_a_plan_launches() {
     graphs.extend(["deepseek-v3", "mixtral"].map(|name| (model(name), own.clone())));
     // Across rows: phases of one launch, or of two where rows are many, and of one without any rows.
     graphs.push((chains::Align::default().graph().unwrap(), own.clone()));
+    // And behind a router, where few rows are one launch of both.
+    let mixtral = models::named("mixtral").unwrap();
+    let mut aligned = models::ModelOptions::default();
+    mixtral.set(&mut aligned, "align", "vllm").unwrap();
+    graphs.push((mixtral.graph(&aligned).unwrap(), own.clone()));
     let mut compared = 0;
     for (graph, options) in &graphs {
         let both = both(&engine, &gpu, graph, options);
         let program = both.plan.plan().program();
-        for rows in [0, 1, 2, 31, 2048, 2049, 70_000, 30_000_000] {
+        for rows in [0, 1, 2, 16, 17, 31, 2048, 2049, 70_000, 30_000_000] {
             for (misaligned, gap) in [(None, 0), (Some(0), 0), (Some(1), 0), (None, 1), (None, 4)] {
                 let tensors = tensors(program, rows, misaligned, gap);
                 let bytes = both.plan.plan().workspace_size(&extents(program, rows)).unwrap();
