@@ -21,16 +21,15 @@ mod at_once;
 mod ended;
 mod padded;
 mod part;
-mod scattered;
 mod together;
 
 use alike::{Of, alike};
 pub use ended::Ended;
 use padded::Laid;
-use routefuse_ir::kernel::analysis::reached_from;
+use routefuse_ir::kernel::analysis::{reached_from, starts_of_places};
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Phase, Phases, Place, Reach};
 use routefuse_ir::kernel::schedule::room::{MOST_LANES, MOST_SHARED_WORDS, words_of_phases};
-use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, Store, ValueId, ValueKind};
+use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, Store, ValueKind};
 use routefuse_ir::program::{Buffer, Intermediate, Program, Step, Taken};
 use routefuse_ir::{Alias, DType, Diagnostics, Dim, Layout, SymbolId, TensorType};
 use std::collections::BTreeMap;
@@ -259,7 +258,7 @@ impl<'p> Group<'p> {
         for store in &step.kernel.stores {
             let Some(at) = store.put_at else { continue };
             let target = step.buffers[store.param.0 as usize];
-            let starts = scattered::starts(&step.kernel, at, rank, ids).ok_or(Ended::OtherPlaces)?;
+            let starts = starts_of_places(&step.kernel, at, rank, ids).ok_or(Ended::OtherPlaces)?;
             let starts = step.buffers[starts.0 as usize];
             let known = self.program.buffer_type(starts).shape == [Dim::Const(self.bins + 1)];
             let fills_it = |p: &Bound| p.reach == Reach::Divided && p.starts.is_none() && p.stored_at(target).is_some();
@@ -425,12 +424,4 @@ fn has_alias(program: &Program, buffer: Buffer) -> bool {
 /// The buffers of a kernel's parameters of this role.
 fn buffers(step: &Step, role: Role) -> impl Iterator<Item = Buffer> {
     step.kernel.params.iter().zip(&step.buffers).filter(move |(p, _)| p.role == role).map(|(_, b)| *b)
-}
-
-/// The operands of a scalar operation.
-fn operands(kernel: &Kernel, id: ValueId) -> &[ValueId] {
-    match &kernel.value(id).kind {
-        ValueKind::Scalar(_, operands) => operands,
-        _ => &[],
-    }
 }

@@ -7,6 +7,7 @@
 mod affine;
 mod cost;
 mod ordered;
+mod places;
 mod reached;
 mod search;
 mod sign;
@@ -18,6 +19,7 @@ mod users;
 pub use affine::sums_fit_a_word;
 pub use cost::{cost, cost_with_operands};
 pub use ordered::{Ordered, ordered};
+pub use places::starts_of_places;
 pub use reached::{reached, reached_from};
 pub use search::{Search, search};
 pub use sign::{is_arithmetic, is_not_above_0, no_negative_zero};

@@ -1,9 +1,8 @@
 //! Where a kernel puts items: at their bin's start and as many places on as they rank, if that is before the next start.
 
-use super::operands;
-use routefuse_ir::DType;
-use routefuse_ir::kernel::{Kernel, ParamId, ValueId, ValueKind};
-use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp};
+use super::super::{Kernel, ParamId, ValueId, ValueKind};
+use crate::dtype::DType;
+use crate::op::{BinaryOp, CompareOp, ScalarOp};
 
 /// The table of starts, if this index is the place of each id of this rank, or −1 for what has none:
 /// ```text
@@ -11,7 +10,7 @@ use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp};
 /// place = i64(starts[bin]) + i64(rank)
 /// index = rank ≥ 0 and place < i64(starts[bin + 1]) ? place : −1
 /// ```
-pub(super) fn starts(kernel: &Kernel, index: ValueId, rank: ValueId, ids: ValueId) -> Option<ParamId> {
+pub fn starts_of_places(kernel: &Kernel, index: ValueId, rank: ValueId, ids: ValueId) -> Option<ParamId> {
     let k = In(kernel);
     let [live, place, nowhere] = k.of(ScalarOp::Select, index)?;
     let [ranked, before_next] = k.of(ScalarOp::Binary(BinaryOp::And), live)?;
@@ -53,7 +52,8 @@ impl In<'_> {
 
     /// The table and the one index of a gather, as an `i64`.
     fn gathered(&self, id: ValueId) -> Option<(ParamId, ValueId)> {
-        let [narrow] = operands(self.0, id)[..] else { return None };
+        let ValueKind::Scalar(_, operands) = &self.0.value(id).kind else { return None };
+        let [narrow] = operands[..] else { return None };
         match &self.0.value(narrow).kind {
             ValueKind::Gather { table, indices, .. } if self.is_wide(id, narrow) => Some((*table, *indices.first()?)),
             _ => None,
