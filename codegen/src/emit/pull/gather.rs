@@ -173,6 +173,20 @@ impl<'m> Pull<'_, 'm> {
         Checked { safe: self.indices(Lanes { value: safe, ..at }, false), inside }
     }
 
+    /// The bin that an integer of this dtype on one lane names, and of one that names none the number behind the last.
+    pub fn bin_or_last(&self, id: Lanes<'m>, dtype: DType, bins: u64) -> Ix<'m> {
+        let b = self.b;
+        let bits = dtype.bits().max(32);
+        let wide = match dtype.bits() < bits {
+            true if dtype.is_signed() => b.extsi(id.value, b.int(bits)),
+            true => b.extui(id.value, b.int(bits)),
+            false => id.value,
+        };
+        // Unsigned, so that a negative one is far behind the end.
+        let bin = b.minui(wide, b.const_int(b.type_of(wide), bins as i64));
+        self.indices(Lanes { value: bin, ..id }, false)[0]
+    }
+
     /// Integers as indices, a lane each.
     fn indices(&self, at: Lanes<'m>, signed: bool) -> Vec<Ix<'m>> {
         let bits = self.ix.bits();

@@ -1,7 +1,7 @@
 //! The one way in which a piece is stored: all its values are pulled, and then each is stored, or put or added where an index says.
 
 use super::Pull;
-use super::index::Index;
+use super::index::{Index, Ix};
 use super::known::Lanes;
 use super::types::memory_type;
 use crate::mlir::builder::{IntPredicate, Val};
@@ -58,9 +58,7 @@ impl<'m> Pull<'_, 'm> {
     pub fn bits_to_store(&self, param: ParamId, lanes: u32, value: Lanes<'m>) -> Val<'m> {
         let dtype = self.kernel.param(param).ty.dtype;
         let value = self.lanewise.settled(value);
-        if let Some(trap) = value.trap {
-            self.set_error_word(trap);
-        }
+        self.note_trap(value.trap);
         let raw = self.lanewise.spread(value.value, lanes);
         if dtype == DType::Bool { self.b.extui(raw, memory_type(self.b, dtype)) } else { raw }
     }
@@ -69,9 +67,7 @@ impl<'m> Pull<'_, 'm> {
     /// atomically among all that run. What adds nothing touches nothing.
     pub fn add_at(&self, param: ParamId, index: &Index<'m>, (at, dtype): (Lanes<'m>, DType), amount: Lanes<'m>) {
         let b = self.b;
-        if let Some(trap) = self.lanewise.either(at.trap, amount.trap) {
-            self.set_error_word(trap);
-        }
+        self.note_trap(self.lanewise.either(at.trap, amount.trap));
         let element = memory_type(self.b, self.kernel.param(param).ty.dtype);
         let extent = self.kernel.param(param).ty.shape[0];
         let checked = self.checked(at, dtype, extent, Bounds::Checked(OutOfRange::Pass));
@@ -81,22 +77,21 @@ impl<'m> Pull<'_, 'm> {
             let some = b.cmpi(IntPredicate::Ne, amount, b.const_int(element, 0));
             let adds = checked.inside.map_or(some, |inside| b.andi(some, lane_of(inside, lane)));
             let element_at = checked.safe[if checked.safe.len() == 1 { 0 } else { lane as usize }];
-            b.if_then(adds, |_| {
-                self.scopes.scoped(|| {
-                    let (pointer, align) =
-                        self.memory.address(param, self.memory.table_offset(param, &[element_at]), element);
-                    b.atomic_add(pointer, amount, align as u32, self.machine.atomic_scope());
-                });
-            });
+            b.if_then(adds, |_| self.scopes.scoped(|| self.add_to(param, element_at, amount)));
         }
+    }
+
+    /// Adds to an element of a parameter of rank 1, atomically among all that run.
+    pub fn add_to(&self, param: ParamId, at: Ix<'m>, amount: Val<'m>) {
+        let element = memory_type(self.b, self.kernel.param(param).ty.dtype);
+        let (pointer, align) = self.memory.address(param, self.memory.table_offset(param, &[at]), element);
+        self.b.atomic_add(pointer, amount, align as u32, self.machine.atomic_scope());
     }
 
     /// Stores the value of every lane as the element of a parameter of rank 1 that the lane's index names, if there is one.
     pub fn put_at(&self, param: ParamId, index: &Index<'m>, (at, dtype): (Lanes<'m>, DType), value: Lanes<'m>) {
         let b = self.b;
-        if let Some(trap) = at.trap {
-            self.set_error_word(trap);
-        }
+        self.note_trap(at.trap);
         let bits = self.bits_to_store(param, index.lanes(), value);
         let element = memory_type(self.b, self.kernel.param(param).ty.dtype);
         let extent = self.kernel.param(param).ty.shape[0];
@@ -119,8 +114,8 @@ impl<'m> Pull<'_, 'm> {
     }
 
     /// Sets the error word where a lane trapped.
-    fn set_error_word(&self, trap: Val<'m>) {
-        let Some(word) = self.kernel.error_word() else { return };
+    pub fn note_trap(&self, trap: Option<Val<'m>>) {
+        let (Some(trap), Some(word)) = (trap, self.kernel.error_word()) else { return };
         let lanes = self.b.lanes(self.b.type_of(trap));
         let any = (1..lanes).fold(self.b.extract(trap, 0), |any, lane| self.b.ori(any, self.b.extract(trap, lane)));
         self.b.if_then(any, |b| {

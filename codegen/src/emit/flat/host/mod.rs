@@ -1,4 +1,10 @@
 //! Flat schedules on the host: one thread loops over rows.
+//!
+//! Two kinds of kernels have ways of their own where there are many rows: those that count ([`counting`]), and those that look for
+//! the bin of each row ([`bins`]).
+
+mod bins;
+mod counting;
 
 use crate::emit::peephole::bound_mask::{BoundMask, RowOfBlock};
 use crate::emit::peephole::index_words::IndexWords;
@@ -28,12 +34,16 @@ pub(in crate::emit) fn emit<'m>(
     pull.evaluate_uniforms();
     let owner = FlatHost { b: job.b, pull, bound_mask: &bound_mask, block_rows: vectors.lanes() };
     let many_rows = |d: &&Domain| matches!(d.piece, Piece::Rows { width } if width > 1);
-    let shared: Vec<&Domain> = domains.iter().filter(|d| !many_rows(d)).collect();
-    if !shared.is_empty() {
-        owner.by_row(&shared, begin, end);
+    let (counting, others): (Vec<&Domain>, Vec<&Domain>) =
+        domains.iter().filter(|d| !many_rows(d)).partition(|d| owner.counts_beside(d));
+    if !others.is_empty() {
+        owner.by_row(&others, begin, end);
+    }
+    for domain in counting {
+        owner.count(domain, begin, end);
     }
     for domain in domains.iter().filter(many_rows) {
-        owner.by_rows(domain, begin, end);
+        owner.by_rows_or_bins(domain, begin, end);
     }
 }
 
@@ -47,6 +57,20 @@ struct FlatHost<'a, 'm> {
 }
 
 impl<'m> FlatHost<'_, 'm> {
+    /// One of two ways, of which nothing is known afterwards.
+    fn either(&self, condition: Val<'m>, then: impl FnOnce(), otherwise: impl FnOnce()) {
+        let scopes = &self.pull.scopes;
+        let then = |_: &_| {
+            scopes.scoped(then);
+            vec![]
+        };
+        let otherwise = |_: &_| {
+            scopes.scoped(otherwise);
+            vec![]
+        };
+        self.b.if_then_else(condition, &[], then, otherwise);
+    }
+
     /// The rows from `begin` on that are whole blocks of so many, a power of two, end here.
     fn end_of_blocks(&self, begin: Val<'m>, end: Val<'m>, rows: u64) -> Val<'m> {
         let b = self.b;
