@@ -264,8 +264,8 @@ fn kept_of(kernel: &Kernel, id: ValueId, traps: bool) -> u64 {
             let keys = lines(block.saturating_mul(count), 4).saturating_add(lines(count, 4));
             keys.saturating_add(lines(chosen, 4))
         }
-        // A number for each id.
-        Some(RowValue { op: RowOp::Rank { bins }, .. }) => lines(*bins, 4),
+        // For each bin, and for what has none, how many there were, or the next place and where the places end.
+        Some(RowValue { op: RowOp::Rank { bins }, .. }) => lines(bins.saturating_add(1).saturating_mul(2), 4),
         Some(RowValue { op: RowOp::Reduce(_) | RowOp::CumSum, .. }) | None => 0,
     };
     own.saturating_add(on_the_way)

@@ -3,6 +3,7 @@
 
 mod at_once;
 mod bounds;
+mod host;
 mod launches;
 mod phased;
 mod random;
@@ -34,6 +35,14 @@ fn check(case: &Case, host: &Arc<Plan>, graph: &Verified<routefuse::Graph>, exte
     let mut rng = SmallRng::seed_from_u64(seed);
     launch::agree(host, extents, &case.inputs, &case.outputs, &mut rng)
         .unwrap_or_else(|e| panic!("{}, {extents:?}: {e}", graph.name));
+}
+
+/// The host's bits are the interpreter's.
+fn check_graph(graph: &Verified<routefuse::Graph>, host: &Arc<Plan>, inputs: &[Tensor], extents: &[u64], seed: u64) {
+    let given: Vec<(&str, u64)> = graph.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
+    let outputs = interp::run(graph, inputs, &given).unwrap_or_else(|e| panic!("{}: {e}", graph.name)).outputs;
+    let mut rng = SmallRng::seed_from_u64(seed);
+    launch::agree(host, extents, inputs, &outputs, &mut rng).unwrap_or_else(|e| panic!("{graph:?}, {extents:?}: {e}"));
 }
 
 /// The graphs of `tests/corpus`, of 16 experts and 4 slots.

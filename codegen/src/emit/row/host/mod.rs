@@ -12,6 +12,7 @@ mod block;
 mod columns;
 mod cumsum;
 mod fold;
+mod items;
 mod prepare;
 mod rank;
 mod reduce;
@@ -38,6 +39,7 @@ use crate::emit::pull::scopes::{ScopedMap, Scopes};
 use crate::emit::pull::{Pull, Ways};
 use crate::machine::Vectors;
 use crate::mlir::builder::{Builder, Val};
+use items::Items;
 use routefuse_ir::DType;
 use routefuse_ir::kernel::schedule::Domain;
 use routefuse_ir::kernel::schedule::block_rows::Division;
@@ -131,13 +133,24 @@ impl<'a, 'm> RowHost<'a, 'm> {
             pull.evaluate_uniforms();
             return self.blocks(&block, begin, end);
         }
+        let items = Items::of(pull.kernel);
+        let by_item = |id: &ValueId| {
+            items.as_ref().is_some_and(|of| *id == of.rank || *id == of.ids && of.reads_ids(pull.kernel))
+        };
+        let per_row: Vec<ValueId> = per_row.into_iter().filter(|id| !by_item(id)).collect();
         let per_row = self.tasks(&per_row, &holdings, &one);
         uniform.iter().for_each(|task| self.carry_out(task, &Index::nowhere()));
         pull.evaluate_uniforms();
+        let items = items.map(|of| (self.before_items(&of), of));
+        let others = items.as_ref().map(|(_, of)| of.others(&domains));
+        let domains = others.as_ref().map_or(domains, |others| others.iter().collect());
         self.b.for_loop(begin, end, self.b.const_int(self.b.int(64), 1), |_, row| {
             pull.scopes.scoped(|| {
                 let at = Index::new(vec![Ix::value(row, 1)], vec![Ix::constant(0)], None);
                 per_row.iter().for_each(|task| self.carry_out(task, &at));
+                if let Some((seen, of)) = &items {
+                    self.items_of_row(of, *seen, &at);
+                }
                 store_row(pull, &domains, row, false);
             });
         });
