@@ -2,8 +2,8 @@
 
 use crate::memory::{Alignment, Arrangement, Buffer};
 use rand::Rng;
-use routefuse_ir::Tensor;
 use routefuse_ir::interp;
+use routefuse_ir::{Diagnostic, Tensor};
 use routefuse_runtime::{Args, HostPlan, Plan, TensorMut, TensorRef, Workspace};
 use std::sync::Arc;
 
@@ -17,6 +17,22 @@ fn bytes(b: &Buffer) -> u64 {
 /// # Errors
 /// What differs, or what the launch refuses.
 pub fn agree(
+    plan: &Arc<Plan>,
+    extents: &[u64],
+    inputs: &[Tensor],
+    outputs: &[Tensor],
+    rng: &mut impl Rng,
+) -> Result<(), String> {
+    let alone = |plan: &HostPlan, args: &Args<'_>, workspace: &mut [u8]| plan.launch_with(args, workspace);
+    agree_by(alone, plan, extents, inputs, outputs, rng)
+}
+
+/// [`agree`], of a launch that is made so.
+///
+/// # Errors
+/// Those of [`agree`].
+pub fn agree_by(
+    launch: impl FnOnce(&HostPlan, &Args<'_>, &mut [u8]) -> Result<(), Diagnostic>,
     plan: &Arc<Plan>,
     extents: &[u64],
     inputs: &[Tensor],
@@ -54,7 +70,7 @@ pub fn agree(
         args.output(unsafe { TensorMut::from_raw(ptr, bytes, b.dtype, &b.shape, &b.strides) });
     }
     let plan = HostPlan::new(Arc::clone(plan)).map_err(|e| e.to_string())?;
-    plan.launch_with(&args, &mut workspace).map_err(|e| format!("the launch: {e}"))?;
+    launch(&plan, &args, &mut workspace).map_err(|e| format!("the launch: {e}"))?;
     drop(args);
     memory.check(program, &expected).map_err(|e| format!("{e}, {alignment:?}"))
 }

@@ -36,16 +36,30 @@ pub(crate) fn emit(
     let job = Job { b, kernel: &scheduled.kernel, machine, variant };
     match (machine.threads(), &scheduled.schedule) {
         (Threads::Alone(vectors), Schedule::Flat { domains, .. }) => {
-            entry_point::host(job, false, |arguments, rows, _| {
+            entry_point::host(job, &entry_point::WHOLE, |arguments, rows, _| {
                 flat::host::emit(job, vectors, domains, peepholes, arguments, rows);
             })
         }
         (Threads::Alone(vectors), Schedule::Row { held, block_rows, domains, .. }) => {
             let (room, mut taken) = (scheduled.scratch_bytes(), 0);
-            entry_point::host(job, room > 0, |arguments, rows, scratch| {
-                taken =
-                    row::host::emit(job, vectors, (held, domains, *block_rows), peepholes, arguments, (rows, scratch));
+            let [whole, behind] = match room {
+                0 => [&entry_point::WHOLE, &entry_point::BEHIND],
+                _ => [&entry_point::WITH_SCRATCH, &entry_point::BEHIND_WITH_SCRATCH],
+            };
+            let shape = (&held[..], &domains[..], *block_rows);
+            entry_point::host(job, whole, |arguments, rows, further| {
+                let given = row::host::Given { before: None, scratch: further.first().copied() };
+                taken = row::host::emit(job, vectors, shape, peepholes, arguments, (rows, given));
             });
+            if scheduled.kernel.counted_for_parts().is_some() {
+                entry_point::host(job, &entry_point::COUNTING, |arguments, rows, further| {
+                    row::host::count(job, vectors, arguments, rows, further[0]);
+                });
+                entry_point::host(job, behind, |arguments, rows, further| {
+                    let given = row::host::Given { before: Some(further[0]), scratch: further.get(1).copied() };
+                    row::host::emit(job, vectors, shape, peepholes, arguments, (rows, given));
+                });
+            }
             if taken > room {
                 let message = format!("its code takes {taken} bytes of scratch memory, and {room} were reckoned with");
                 let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };

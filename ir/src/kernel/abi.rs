@@ -4,6 +4,10 @@
 //! `extern "C" fn(slots: *const u64, row_begin: u64, row_end: u64)`, so that threads can share the rows of one launch. Where
 //! the kernel takes scratch memory ([`Scheduled::scratch_bytes`](super::schedule::Scheduled::scratch_bytes)), a fourth argument
 //! is its address, a multiple of 64: memory that no other call uses at the same time, with any contents.
+//!
+//! A host kernel whose rows are done in order, because it ranks ids ([`Kernel::counted_for_parts`]), can share them among threads by two
+//! further functions. [`COUNT`] counts the ids of some rows, and [`PART`] does rows that are not the first ones, if it is given the
+//! counts of all rows before. Counts are `i32[bins + 1]`; the last is of ids of no bin, whatever it says.
 
 use super::{Kernel, Param, ParamId};
 use crate::dim::SymbolId;
@@ -62,3 +66,11 @@ pub const DYNAMIC_SHARED_BYTES: u32 = 0;
 
 /// The symbol of a host artifact's entry point, and of a device artifact's kernel.
 pub const ENTRY: &str = "routefuse_kernel";
+
+/// `extern "C" fn(slots: *const u64, row_begin: u64, row_end: u64, counts: *mut i32)`: how often each bin is among the ids of these
+/// rows, and at the end how many are of none.
+pub const COUNT: &str = "routefuse_count";
+
+/// `extern "C" fn(slots: *const u64, row_begin: u64, row_end: u64, before: *const i32, scratch: *mut u8)`: as the entry point, behind
+/// rows whose ids were counted so. Scratch memory is asked for as by the entry point.
+pub const PART: &str = "routefuse_part";

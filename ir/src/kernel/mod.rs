@@ -164,6 +164,12 @@ impl Kernel {
         self.values.iter().any(|v| v.kind.row_value().is_some_and(|row| row.op.crosses_rows()))
     }
 
+    /// The bins of what has to be counted before rows that are done in order can be shared among threads; none where they cannot be, or
+    /// are shared as they are.
+    pub fn counted_for_parts(&self) -> Option<u64> {
+        analysis::items(self).filter(|items| items.alone).map(|items| items.bins)
+    }
+
     /// The most rows of a launch, where its rows are done in order: no rank is more than an `i32` holds.
     pub fn most_rows(&self) -> Option<u64> {
         let phases = self.phases.iter().flat_map(|of| &of.list);

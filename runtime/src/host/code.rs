@@ -6,6 +6,7 @@
 use super::{elf, memory_file};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use routefuse_ir::artifact::{Artifact, CodeFormat};
+use routefuse_ir::kernel::abi::{COUNT, PART};
 use routefuse_ir::target::TargetKind;
 use routefuse_ir::{Code, Diagnostic};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,12 +17,20 @@ type EntryPoint = unsafe extern "C" fn(*const u64, u64, u64);
 /// `extern "C" fn(slots, row_begin, row_end, scratch)`, of a kernel that takes scratch memory.
 type EntryPointWithScratch = unsafe extern "C" fn(*const u64, u64, u64, *mut u8);
 
+/// `extern "C" fn(slots, row_begin, row_end, counts)`, of a kernel whose rows are done in order.
+type Count = unsafe extern "C" fn(*const u64, u64, u64, *mut i32);
+
+/// `extern "C" fn(slots, row_begin, row_end, before, scratch)`, of the same.
+type Part = unsafe extern "C" fn(*const u64, u64, u64, *const i32, *mut u8);
+
 /// A loaded shared object; dropping it unloads the code.
 #[derive(Debug)]
 pub(crate) struct HostCode {
     // Dropped in this order: the code goes before the file. The file stays open as long as the code is loaded, because the
     // loader knows objects by their path: another file under the same `/proc/self/fd/N` would be taken for this one.
     entry: EntryPoint,
+    /// What counts the ids of rows, and what does rows behind those that were counted.
+    parts: Option<(Count, Part)>,
     _library: Library,
     _file: OwnedFd,
 }
@@ -60,7 +69,13 @@ impl HostCode {
         // kept beside it.
         let entry = unsafe { library.get::<EntryPoint>(entry.as_bytes()).map(|symbol| *symbol) }
             .map_err(|_| refuse(format!("it has no entry point `{entry}`")))?;
-        Ok(HostCode { entry, _library: library, _file: file })
+        // SAFETY: as above, of functions of these names.
+        let parts = unsafe {
+            let count = library.get::<Count>(COUNT.as_bytes()).map(|symbol| *symbol);
+            let part = library.get::<Part>(PART.as_bytes()).map(|symbol| *symbol);
+            count.ok().zip(part.ok())
+        };
+        Ok(HostCode { entry, parts, _library: library, _file: file })
     }
 
     /// Runs rows `begin..end`.
@@ -79,5 +94,32 @@ impl HostCode {
         let entry = unsafe { std::mem::transmute::<EntryPoint, EntryPointWithScratch>(self.entry) };
         // SAFETY: as above.
         unsafe { entry(slots, begin, end, scratch) }
+    }
+    /// Whether rows that are done in order can be shared.
+    pub(crate) fn has_parts(&self) -> bool {
+        self.parts.is_some()
+    }
+
+    /// Counts the ids of rows `begin..end`.
+    ///
+    /// # Safety
+    /// As of [`HostCode::call`]; `counts` has an `i32` for each bin of the kernel and one more, at a multiple of 64, for this call
+    /// alone.
+    pub(crate) unsafe fn count(&self, slots: *const u64, [begin, end]: [u64; 2], counts: *mut i32) {
+        if let Some((count, _)) = self.parts {
+            // SAFETY: the caller vouches for the arguments.
+            unsafe { count(slots, begin, end, counts) }
+        }
+    }
+
+    /// Runs rows `begin..end`, before which there are as many ids as `before` says.
+    ///
+    /// # Safety
+    /// As of [`HostCode::call`]; `before` has the sums of what [`HostCode::count`] gave for all rows before.
+    pub(crate) unsafe fn part(&self, slots: *const u64, [begin, end]: [u64; 2], before: *const i32, scratch: *mut u8) {
+        if let Some((_, part)) = self.parts {
+            // SAFETY: the caller vouches for the arguments.
+            unsafe { part(slots, begin, end, before, scratch) }
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod code;
 mod elf;
 mod memory_file;
+pub(crate) mod parts;
 mod plan;
 pub(crate) mod processor;
 mod scratch;

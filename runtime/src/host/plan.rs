@@ -1,5 +1,6 @@
 //! A plan on the host: every check, then the kernels, on the calling thread or a pool's.
 
+use super::parts::run_parts;
 use super::{HostCode, Scratch, processor_lacks};
 use crate::args::{Args, Device, Location};
 use crate::plan::Plan;
@@ -122,17 +123,25 @@ impl HostPlan {
             for (step, kernel) in self.plan.steps().iter().zip(kernels) {
                 // Host plans hold host code; it was refused when loading otherwise.
                 let (Some(rows), Some(code)) = (bound.rows(step), kernel.host()) else { continue };
-                bound.with_slots(step, (&raw const NOTHING).addr() as u64, |slots| match pool {
-                    // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address
-                    // behind them was checked to have the elements that the kernel touches, exclusively where it writes. Each
-                    // row is of one chunk, which alone writes it; what all rows count in is added to atomically.
-                    Some(pool) if step.rows.is_some() && !step.ordered => unsafe {
-                        run_chunks(pool, (code, scratch), slots, step, rows)
-                    },
-                    // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address
-                    // behind them was checked to have the elements that the kernel touches, exclusively where it writes. The
-                    // step knows what scratch memory its kernel takes.
-                    _ => scratch.lend(step.scratch, |scratch| unsafe { code.call(slots.as_ptr(), [0, rows], scratch) }),
+                bound.with_slots(step, (&raw const NOTHING).addr() as u64, |slots| {
+                    let shared = match pool.filter(|_| step.rows.is_some()) {
+                        // SAFETY: the slots are those of this kernel, whose artifact was checked against them; every address
+                        // behind them was checked to have the elements that the kernel touches, exclusively where it writes.
+                        // Each row is of one chunk, which alone writes it; what all rows count in is added to atomically.
+                        Some(pool) if !step.ordered => unsafe {
+                            run_chunks(pool, (code, scratch), slots, step, rows);
+                            true
+                        },
+                        // SAFETY: as above; and what is put has a place that is no other item's.
+                        Some(pool) => unsafe {
+                            run_parts(pool, (code, scratch, self.plan.counts()), slots, step, (rows, least_chunk(step)))
+                        },
+                        None => false,
+                    };
+                    if !shared {
+                        // SAFETY: as above. The step knows what scratch memory its kernel takes.
+                        scratch.lend(step.scratch, |scratch| unsafe { code.call(slots.as_ptr(), [0, rows], scratch) });
+                    }
                 });
             }
             Ok(())
@@ -144,6 +153,11 @@ impl fmt::Debug for HostPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HostPlan({:?})", self.plan)
     }
+}
+
+/// The least rows that are worth a thread.
+fn least_chunk(step: &StepSlots) -> u64 {
+    (CHUNK_BYTES / step.row_bytes.max(1)).max(1).next_multiple_of(CHUNK_ROWS)
 }
 
 /// Runs rows in chunks on a pool, and waits for all of them.
@@ -158,7 +172,7 @@ unsafe fn run_chunks(
     step: &StepSlots,
     rows: u64,
 ) {
-    let least = (CHUNK_BYTES / step.row_bytes.max(1)).max(1).next_multiple_of(CHUNK_ROWS);
+    let least = least_chunk(step);
     let threads = pool.current_num_threads() as u64;
     // A few chunks a thread even out what one thread is late by.
     let chunk = rows.div_ceil(threads * 4).max(least).next_multiple_of(CHUNK_ROWS);

@@ -22,7 +22,12 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// As many pieces of so many bytes as there are processors; none if there are no bytes.
     pub(crate) fn new(bytes: u64) -> Scratch {
-        let count = if bytes == 0 { 0 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+        Scratch::of(bytes, std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// So many pieces of so many bytes; none if there are no bytes.
+    pub(crate) fn of(bytes: u64, count: usize) -> Scratch {
+        let count = if bytes == 0 { 0 } else { count };
         let lines = usize::try_from(bytes.div_ceil(64)).unwrap_or(usize::MAX);
         let free = (0..count).map(|_| vec![Line([0; 64]); lines].into_boxed_slice()).collect();
         Scratch { bytes, free: Mutex::new(free), given_back: Condvar::new() }
@@ -49,9 +54,22 @@ impl Scratch {
         };
         drop(free);
         let result = call(piece.as_mut_ptr().cast());
+        self.give_back(piece);
+        result
+    }
+
+    /// As [`Scratch::lend`], but nobody waits: where no piece is free, or none has so many bytes, `call` is given back.
+    pub(crate) fn try_lend<R, F: FnOnce(*mut u8) -> R>(&self, bytes: u64, call: F) -> Result<R, F> {
+        let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Some(mut piece) = (bytes <= self.bytes).then(free).flatten() else { return Err(call) };
+        let result = call(piece.as_mut_ptr().cast());
+        self.give_back(piece);
+        Ok(result)
+    }
+
+    fn give_back(&self, piece: Box<[Line]>) {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
         self.given_back.notify_one();
-        result
     }
 }
 
@@ -85,5 +103,14 @@ mod tests {
             }
         });
         assert!(scratch.lend(0, <*mut u8>::is_null));
+    }
+
+    #[test]
+    fn who_does_not_wait_goes_without() {
+        let scratch = Scratch::of(100, 1);
+        let inner = |_| scratch.try_lend(100, |_| ()).is_err();
+        assert!(matches!(scratch.try_lend(100, inner), Ok(true)), "the one piece is lent");
+        assert!(scratch.try_lend(100, |_| ()).is_ok(), "it was given back");
+        assert!(scratch.try_lend(101, |_| ()).is_err() && Scratch::of(0, 2).try_lend(1, |_| ()).is_err());
     }
 }

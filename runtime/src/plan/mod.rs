@@ -4,7 +4,7 @@ pub(crate) mod bind;
 mod prepare;
 
 use crate::cache::{Compiler, KernelCache, KeyText, LoadedKernel, Reach, sealed};
-use crate::host::Scratch;
+use crate::host::{Scratch, parts};
 use bind::ports::{self, Port};
 use bind::slots::{self, StepSlots};
 pub use prepare::Progress;
@@ -60,6 +60,8 @@ pub struct Plan {
     loaded: OnceLock<Box<[Arc<LoadedKernel>]>>,
     /// What its kernels keep of a row where that is too much for a stack: made when they are loaded.
     scratch: OnceLock<Scratch>,
+    /// What is counted before rows that are done in order are shared by a pool's threads.
+    counts: OnceLock<Scratch>,
 }
 
 /// How many rows each symbol of rows that are done in order may have: no rank is more than an `i32` holds.
@@ -122,6 +124,7 @@ impl Plan {
             loaded.push(Arc::new(unsafe { LoadedKernel::load(artifact)? }));
         }
         plan.scratch();
+        plan.counts();
         Ok(Plan { loaded: OnceLock::from(loaded.into_boxed_slice()), ..plan })
     }
 
@@ -168,7 +171,7 @@ impl Plan {
         if bounds.iter().any(|b| b.of().is_some_and(|s| !known(s.0))) {
             return Err(defect("bounds a dim by one that no argument has"));
         }
-        let (loaded, scratch) = (OnceLock::new(), OnceLock::new());
+        let (loaded, scratch, counts) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         Ok(Plan {
             kernels,
             ports,
@@ -180,6 +183,7 @@ impl Plan {
             source,
             loaded,
             scratch,
+            counts,
             target,
             program,
         })
@@ -245,6 +249,11 @@ impl Plan {
         self.scratch.get_or_init(|| Scratch::new(self.steps.iter().map(|s| s.scratch).max().unwrap_or(0)))
     }
 
+    /// Memory for the counts of the parts of its launches on a pool.
+    pub(crate) fn counts(&self) -> &Scratch {
+        self.counts.get_or_init(|| parts::counts(self.steps.iter().filter_map(|s| s.counted).max()))
+    }
+
     #[cold]
     fn load_on_this_thread(&self, reach: Reach) -> Result<&[Arc<LoadedKernel>], Diagnostic> {
         if let Some(kernels) = self.loaded.get() {
@@ -258,6 +267,7 @@ impl Plan {
         let jobs: Vec<Job<'_>> = self.kernels.iter().flat_map(|k| k.variants().iter().map(move |v| (k, *v))).collect();
         let loaded = get(&jobs)?;
         self.scratch();
+        self.counts();
         // Two threads may both come here; the cache gave them the same kernels.
         Ok(self.loaded.get_or_init(|| loaded.into_boxed_slice()))
     }

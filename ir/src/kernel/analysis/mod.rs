@@ -6,6 +6,7 @@
 
 mod affine;
 mod cost;
+mod items;
 mod ordered;
 mod places;
 mod reached;
@@ -18,6 +19,7 @@ mod users;
 
 pub use affine::sums_fit_a_word;
 pub use cost::{cost, cost_with_operands};
+pub use items::{Items, items};
 pub use ordered::{Ordered, ordered};
 pub use places::starts_of_places;
 pub use reached::{reached, reached_from};

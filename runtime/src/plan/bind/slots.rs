@@ -1,7 +1,7 @@
 //! Where each 8-byte argument of a kernel comes from.
 
 use routefuse_ir::program::{self, Buffer, Program, Step, Taken};
-use routefuse_ir::target::Target;
+use routefuse_ir::target::{Target, TargetKind};
 use smallvec::SmallVec;
 
 /// Offsets of the intermediates in the workspace, in bytes.
@@ -41,6 +41,9 @@ pub(crate) struct StepSlots {
     pub(crate) always: bool,
     /// One call has all rows: they are done in order.
     pub(crate) ordered: bool,
+    /// Where rows that are done in order can be shared all the same: bins of which it is to be known how many ids of the rows before
+    /// each has.
+    pub(crate) counted: Option<u64>,
     /// Bytes of scratch memory that a call of its code takes: as its schedule says, once it has one.
     pub(crate) scratch: u64,
 }
@@ -79,8 +82,20 @@ impl StepSlots {
         let always = kernel.phases.is_some();
         let guarded = guarded.filter(|_| !always);
         let (rows, ordered) = (step.rows().map(|s| s.0), kernel.is_ordered());
+        let counted = kernel.counted_for_parts().filter(|_| target.kind() == TargetKind::Host);
         let taken = step.taken;
-        Some(StepSlots { sources, rows, taken, row_bytes, fixed_aligned, guarded, always, ordered, scratch: 0 })
+        Some(StepSlots {
+            sources,
+            rows,
+            taken,
+            row_bytes,
+            fixed_aligned,
+            guarded,
+            always,
+            ordered,
+            counted,
+            scratch: 0,
+        })
     }
 
     /// The program's symbols that are passed.

@@ -2,9 +2,13 @@
 //! made than places.
 
 use super::{check_graph, plan};
-use routefuse::{DType, Tensor, text};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use routefuse::ir::interp;
+use routefuse::{Args, DType, HostPlan, Tensor, text};
 use routefuse_generate::Choices;
 use routefuse_tests::bins::hostile;
+use routefuse_tests::launch;
 
 /// Numbers of rows about so many, and a few beside.
 fn about(rows: u64) -> Vec<u64> {
@@ -154,6 +158,56 @@ fn ranks_are_more_than_places() {
                 let extents = if body.contains("[C]") { vec![t, places] } else { vec![t] };
                 check_graph(&graph, &host, &inputs, &extents, t);
             }
+        }
+    }
+}
+
+/// Ranks and places on a pool: parts of the rows go on from the counts of those before. More launches at once than have memory for
+/// counts are done by a thread each.
+#[test]
+fn a_pool_shares_rows_that_are_done_in_order() {
+    let graphs = [
+        // Cursors; ranks that are stored; cursors that have no room in a frame; columns in a loop.
+        ("i32", 8, 72, "output laid = %laid"),
+        ("u8", 4, 9, "output laid = %laid\n  output rank = %rank"),
+        ("i64", 2, 8000, "output laid = %laid"),
+        ("i32", 40, 5, "output rank = %rank"),
+    ];
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("a pool");
+    let mut c = Choices::seeded(24);
+    for (dtype, k, bins, outputs) in graphs {
+        let source = format!(
+            "route 1\ngraph @shared {{\n  dim T\n  dim C\n  input %ids : {dtype}[T, {k}]\n  input %values : i32[T, {k}]\n  \
+             input %before : i32[C]\n  %count = bin_count %ids {{bins = {bins}}}\n  %starts = bin_starts %count {{align = 4}}\n  \
+             %rank = bin_rank %ids {{bins = {bins}}}\n  %laid = bin_scatter %values, %ids, %starts, %before {{shape = [C]}}\n  {outputs}\n}}\n"
+        );
+        let graph = text::parse_verified(&source).unwrap_or_else(|e| panic!("{source}{e}"));
+        let host = plan(&graph);
+        let dtype = DType::from_name(dtype).expect("a dtype");
+        for (number, t) in [7, 100_000 / k, 133_333 / k].into_iter().enumerate() {
+            let (n, kind) = ((t * k) as usize, [1, 1, 4][number]);
+            let mask = u64::MAX >> (64 - dtype.bits());
+            let ids = hostile(kind, n, bins, &mut c).into_iter().map(|id| id as u64 & mask);
+            let ids = Tensor::from_bits(dtype, &[t, k], ids.collect::<Vec<_>>());
+            let numbers = |n: u64| (0..n).map(|i| (i * 2_654_435_761) as u32 as u64).collect::<Vec<_>>();
+            let places = [n as u64 + 4 * bins as u64, n as u64 / 2][number % 2];
+            let inputs = [
+                ids,
+                Tensor::from_bits(DType::I32, &[t, k], numbers(t * k)),
+                Tensor::from_bits(DType::I32, &[places], numbers(places)),
+            ];
+            let given = [("T", t), ("C", places)];
+            let outputs = interp::run(&graph, &inputs, &given).expect("a run").outputs;
+            let launch = |seed| {
+                let mut rng = SmallRng::seed_from_u64(seed);
+                let on_pool =
+                    |plan: &HostPlan, args: &Args<'_>, space: &mut [u8]| plan.launch_on_with(&pool, args, space);
+                launch::agree_by(on_pool, &host, &[t, places], &inputs, &outputs, &mut rng)
+                    .unwrap_or_else(|e| panic!("{source}T = {t}: {e}"));
+            };
+            launch(t);
+            let launch = &launch;
+            std::thread::scope(|s| (0..3).for_each(|seed| drop(s.spawn(move || launch(seed)))));
         }
     }
 }

@@ -206,7 +206,7 @@ graph @many {
     );
 }
 
-/// A pool's threads share the rows of what counts, and one has all rows of what ranks.
+/// A pool's threads share the rows of what counts, and of what ranks behind it.
 #[test]
 fn a_pool_gives_the_same_bits() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("a pool");

@@ -12,28 +12,13 @@ use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
 use crate::emit::pull::types::memory_type;
 use crate::mlir::builder::{IntPredicate, Val};
-use routefuse_ir::kernel::analysis::{may_trap, reached_from, starts_of_places};
+use routefuse_ir::Dim;
+use routefuse_ir::kernel::Store;
+use routefuse_ir::kernel::analysis::{self, Items};
 use routefuse_ir::kernel::schedule::Domain;
-use routefuse_ir::kernel::{Kernel, ParamId, RowOp, RowValue, Store, ValueId, ValueKind};
-use routefuse_ir::{DType, Dim};
 
 /// The widest row whose columns are written out.
 const UNROLLED: u64 = 32;
-
-/// What is ranked, and what is made of it.
-pub(super) struct Items {
-    /// The ranks.
-    pub rank: ValueId,
-    /// The ids.
-    pub ids: ValueId,
-    /// Columns of a row.
-    width: u64,
-    bins: u64,
-    /// The stores that ask for ranks.
-    stores: Vec<u32>,
-    /// The starts of bins and how many places there are, if ranks are asked for as places alone.
-    places: Option<(ParamId, Dim)>,
-}
 
 /// The memory that goes on from item to item.
 #[derive(Clone, Copy)]
@@ -44,69 +29,29 @@ pub(super) enum Seen<'m> {
     Cursors { next: Val<'m>, ends: Val<'m> },
 }
 
-impl Items {
-    /// Those of a kernel in which a rank is the one row value that is made at columns of its own.
-    pub fn of(kernel: &Kernel) -> Option<Items> {
-        let rank_of = |(id, v): (ValueId, &_)| match v {
-            ValueKind::RowValue(RowValue { op: RowOp::Rank { bins }, value, width }) => {
-                Some((id, *bins, *value, *width))
-            }
-            _ => None,
-        };
-        let mut ranks = kernel.values().filter_map(|(id, v)| rank_of((id, &v.kind)));
-        let (rank, bins, ids, width) = ranks.next().filter(|_| ranks.next().is_none())?;
-        // Of every value, whether it asks for ranks.
-        let mut asks = vec![false; kernel.values.len()];
-        asks[rank.0 as usize] = true;
-        for (id, value) in kernel.values() {
-            if value.kind.operands().iter().any(|o| asks[o.0 as usize]) {
-                let at_its_column = matches!(value.kind, ValueKind::Scalar(..) | ValueKind::Gather { .. });
-                asks[id.0 as usize] = at_its_column.then_some(true)?;
-            }
-        }
-        let stores: Vec<u32> = (0..kernel.stores.len() as u32)
-            .filter(|s| kernel.stores[*s as usize].operands().any(|o| asks[o.0 as usize]))
-            .collect();
-        let wide = |s: &u32| kernel.store_cols(&kernel.stores[*s as usize]) == width;
-        if may_trap(kernel)[ids.0 as usize] || !stores.iter().all(wide) {
-            return None;
-        }
-        let place = |s: &u32| {
-            let Store { param, value, put_at, .. } = kernel.stores[*s as usize];
-            let starts = starts_of_places(kernel, put_at?, rank, ids)?;
-            let [places] = kernel.param(param).ty.shape[..] else { return None };
-            let ty = &kernel.param(starts).ty;
-            let fits = ty.dtype == DType::I32 && ty.shape == [Dim::Const(bins + 1)];
-            (fits && !asks[value.0 as usize]).then_some((starts, places))
-        };
-        let all: Option<Vec<_>> = stores.iter().map(place).collect();
-        let places = all.and_then(|all| all.first().copied().filter(|first| all.iter().all(|other| other == first)));
-        Some(Items { rank, ids, width, bins, stores, places })
-    }
-
-    /// Whether the ids lie in memory and nobody else wants them kept.
-    pub fn reads_ids(&self, kernel: &Kernel) -> bool {
-        let ValueKind::Load(param) = kernel.value(self.ids).kind else { return false };
-        let others = kernel.stores.iter().enumerate().filter(|(s, _)| !self.stores.contains(&(*s as u32)));
-        let asked = reached_from(&kernel.values, others.flat_map(|(_, s)| s.operands()));
-        !kernel.is_aliased(param) && !asked[self.ids.0 as usize]
-    }
-
-    /// The domains without the stores that are done item by item.
-    pub fn others(&self, domains: &[&Domain]) -> Vec<Domain> {
-        let rest = |d: &&Domain| {
-            let stores: Vec<u32> = d.stores.iter().copied().filter(|s| !self.stores.contains(s)).collect();
-            (!stores.is_empty()).then(|| Domain { stores, ..(*d).clone() })
-        };
-        domains.iter().filter_map(rest).collect()
-    }
+/// The domains without the stores that are done item by item.
+pub(super) fn others(items: &Items, domains: &[&Domain]) -> Vec<Domain> {
+    let rest = |d: &&Domain| {
+        let stores: Vec<u32> = d.stores.iter().copied().filter(|s| !items.stores.contains(s)).collect();
+        (!stores.is_empty()).then(|| Domain { stores, ..(*d).clone() })
+    };
+    domains.iter().filter_map(rest).collect()
 }
 
 impl<'m> RowHost<'_, 'm> {
     /// What is known before the first item. To be asked for at the beginning of the function.
     pub(super) fn before_items(&self, items: &Items) -> Seen<'m> {
         let (b, i32) = (self.b, self.b.int(32));
-        let Some((starts, places)) = items.places else { return Seen::Counts(self.nothing_seen(items.bins)) };
+        let Some((starts, places)) = items.places else {
+            let counts = self.nothing_seen(items.bins);
+            if let Some(before) = self.before {
+                self.columns(Ix::constant(0), items.bins, |at| {
+                    let seen = self.stack.read_at(before, i32, 4, at);
+                    self.stack.write_at(counts, i32, 4, at[0], seen);
+                });
+            }
+            return Seen::Counts(counts);
+        };
         let [next, ends] = [(); 2].map(|()| self.stack.memory(i32, 4, items.bins + 1));
         let most = match places {
             Dim::Const(n) => b.const_int(b.int(64), n as i64),
@@ -120,8 +65,14 @@ impl<'m> RowHost<'_, 'm> {
             // None is below 0; whatever there were, nothing would be stored in front of the places.
             let first = b.maxsi(first, b.const_int(b.type_of(first), 0));
             let end = self.pull.memory.load_at(starts, &behind);
+            let end = b.minsi(end, b.splat(most, at.len() as u32));
+            let first = match self.before {
+                // Neither is more than an i32 holds, and so their sum is none that wraps to a small one.
+                Some(before) => b.minui(b.addi(first, self.stack.read_at(before, i32, 4, at)), end),
+                None => first,
+            };
             self.stack.write_at(next, i32, 4, at[0], first);
-            self.stack.write_at(ends, i32, 4, at[0], b.minsi(end, b.splat(most, at.len() as u32)));
+            self.stack.write_at(ends, i32, 4, at[0], end);
         });
         for table in [next, ends] {
             self.stack.write_at(table, i32, 4, Ix::constant(items.bins), b.const_int(i32, 0));
@@ -129,21 +80,50 @@ impl<'m> RowHost<'_, 'm> {
         Seen::Cursors { next, ends }
     }
 
+    /// Counts the ids of rows, and behind the last bin those of none.
+    pub(super) fn count_items(&self, [begin, end]: [Val<'m>; 2], counts: Val<'m>) {
+        let (b, i32) = (self.b, self.b.int(32));
+        let Some(items) = analysis::items(self.pull.kernel) else { return };
+        self.columns(Ix::constant(0), items.bins + 1, |at| {
+            let zero = b.const_int(b.lanes_of(i32, at.len() as u32), 0);
+            self.stack.write_at(counts, i32, 4, at[0], zero);
+        });
+        b.for_loop(begin, end, b.const_int(b.int(64), 1), |_, row| {
+            self.pull.scopes.scoped(|| {
+                let row = Index::new(vec![Ix::value(row, 1)], vec![Ix::constant(0)], None);
+                self.each_column(items.width, |column| {
+                    let bin = self.bin_of(&items, &row.at(vec![column]));
+                    let one_more = b.addi(self.stack.read_at(counts, i32, 4, &[bin]), b.const_int(i32, 1));
+                    self.stack.write_at(counts, i32, 4, bin, one_more);
+                });
+            });
+        });
+    }
+
+    /// Does this for the columns of a row, one after the other.
+    fn each_column(&self, width: u64, one: impl Fn(Ix<'m>)) {
+        if width <= UNROLLED {
+            (0..width).for_each(|column| self.pull.scopes.scoped(|| one(Ix::constant(column))));
+        } else {
+            self.loop_over(width, 1, one);
+        }
+    }
+
+    /// The bin of an item, or the number behind the last.
+    fn bin_of(&self, items: &Items, index: &Index<'m>) -> Ix<'m> {
+        let dtype = self.pull.kernel.value(items.ids).dtype;
+        let id = self.pull.evaluate(items.ids, index);
+        self.pull.bin_or_last(Lanes { lanes: 1, ..id }, dtype, items.bins)
+    }
+
     /// The items of a row, in order.
     pub(super) fn items_of_row(&self, items: &Items, seen: Seen<'m>, row: &Index<'m>) {
-        let one = |column: Ix<'m>| self.pull.scopes.scoped(|| self.item(items, seen, &row.at(vec![column])));
-        if items.width <= UNROLLED {
-            (0..items.width).for_each(|column| one(Ix::constant(column)));
-        } else {
-            self.loop_over(items.width, 1, one);
-        }
+        self.each_column(items.width, |column| self.item(items, seen, &row.at(vec![column])));
     }
 
     fn item(&self, items: &Items, seen: Seen<'m>, index: &Index<'m>) {
         let (b, pull, i32) = (self.b, &self.pull, self.b.int(32));
-        let dtype = pull.kernel.value(items.ids).dtype;
-        let id = pull.evaluate(items.ids, index);
-        let bin = pull.bin_or_last(Lanes { lanes: 1, ..id }, dtype, items.bins);
+        let bin = self.bin_of(items, index);
         let read = |table: Val<'m>| self.stack.read_at(table, i32, 4, &[bin]);
         match seen {
             Seen::Counts(counts) => {

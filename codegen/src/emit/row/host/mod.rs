@@ -39,7 +39,6 @@ use crate::emit::pull::scopes::{ScopedMap, Scopes};
 use crate::emit::pull::{Pull, Ways};
 use crate::machine::Vectors;
 use crate::mlir::builder::{Builder, Val};
-use items::Items;
 use routefuse_ir::DType;
 use routefuse_ir::kernel::schedule::Domain;
 use routefuse_ir::kernel::schedule::block_rows::Division;
@@ -51,6 +50,15 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use workspace::Workspace;
 
+/// Memory that a call is given beside its arguments.
+#[derive(Clone, Copy)]
+pub(in crate::emit) struct Given<'m> {
+    /// The counts of the ids of the rows before, of a call that does not begin with the first row.
+    pub before: Option<Val<'m>>,
+    /// Scratch memory.
+    pub scratch: Option<Val<'m>>,
+}
+
 /// Emits rows `begin..end`. What is held lies in scratch memory where there is some; the bytes of it that are taken.
 pub(in crate::emit) fn emit<'m>(
     job: Job<'_, 'm>,
@@ -58,7 +66,7 @@ pub(in crate::emit) fn emit<'m>(
     (held, domains, block_rows): (&[ValueId], &[Domain], u32),
     peepholes: Peepholes,
     arguments: Arguments<'m>,
-    ([begin, end], scratch): ([Val<'m>; 2], Option<Val<'m>>),
+    ([begin, end], Given { before, scratch }): ([Val<'m>; 2], Given<'m>),
 ) -> u64 {
     let bound_mask = BoundMask::default();
     let shortcuts = chosen(
@@ -79,10 +87,34 @@ pub(in crate::emit) fn emit<'m>(
         stack: Stack::new(job.b, &pull.ix, &pull.lanewise, scratch),
         pull,
         vectors,
+        before,
         keys: ScopedMap::new(&scopes),
     };
     owner.rows((held, domains, block_rows), begin, end);
     owner.stack.scratch_bytes()
+}
+
+/// Emits the counting of the ids of rows `begin..end`, for kernels whose rows can be shared so.
+pub(in crate::emit) fn count<'m>(
+    job: Job<'_, 'm>,
+    vectors: &dyn Vectors,
+    arguments: Arguments<'m>,
+    [begin, end]: [Val<'m>; 2],
+    counts: Val<'m>,
+) {
+    let scopes = Scopes::new();
+    let pull = Pull::new(job, Rc::clone(&scopes), arguments, Ways { shortcuts: &[], widen_bf16: None });
+    let owner = RowHost {
+        b: job.b,
+        ix: Rc::clone(&pull.ix),
+        lanewise: Rc::clone(&pull.lanewise),
+        stack: Stack::new(job.b, &pull.ix, &pull.lanewise, None),
+        pull,
+        vectors,
+        before: None,
+        keys: ScopedMap::new(&scopes),
+    };
+    owner.count_items([begin, end], counts);
 }
 
 /// The owner.
@@ -93,6 +125,8 @@ struct RowHost<'a, 'm> {
     lanewise: Rc<Lanewise<'a, 'm>>,
     vectors: &'a dyn Vectors,
     stack: Stack<'a, 'm>,
+    /// The counts of the ids of the rows before, of a call that does not begin with the first row.
+    before: Option<Val<'m>>,
     /// Values that are held as the rank keys of their columns, of candidates of all kinds: nobody asks for more, and whoever
     /// wants their traps computes them again.
     keys: ScopedMap<ValueId, Columns<'m>>,
@@ -133,7 +167,7 @@ impl<'a, 'm> RowHost<'a, 'm> {
             pull.evaluate_uniforms();
             return self.blocks(&block, begin, end);
         }
-        let items = Items::of(pull.kernel);
+        let items = analysis::items(pull.kernel);
         let by_item = |id: &ValueId| {
             items.as_ref().is_some_and(|of| *id == of.rank || *id == of.ids && of.reads_ids(pull.kernel))
         };
@@ -142,7 +176,7 @@ impl<'a, 'm> RowHost<'a, 'm> {
         uniform.iter().for_each(|task| self.carry_out(task, &Index::nowhere()));
         pull.evaluate_uniforms();
         let items = items.map(|of| (self.before_items(&of), of));
-        let others = items.as_ref().map(|(_, of)| of.others(&domains));
+        let others = items.as_ref().map(|(_, of)| items::others(of, &domains));
         let domains = others.as_ref().map_or(domains, |others| others.iter().collect());
         self.b.for_loop(begin, end, self.b.const_int(self.b.int(64), 1), |_, row| {
             pull.scopes.scoped(|| {
