@@ -18,8 +18,12 @@ use std::rc::Rc;
 /// Words of an entry: the bin, its items, and what it adds, the low word first.
 pub(super) const ENTRY: u32 = 4;
 
-/// Entries that are looked at together; it divides those of a list.
-const TOGETHER: u32 = 4;
+/// Entries that are looked at together, where the items of a row are as few; it divides those of a list. On an H100 eight instead of
+/// four, by which four rows of eight items took 2.38 µs with their router and 2.53 before, took 0.04 longer for one row of two or four.
+const TOGETHER: u32 = 8;
+
+/// The same where a row has more items: nine of them are gone through at once. Eight took 2.38 µs for one row, and sixteen 2.32.
+const MORE_TOGETHER: u32 = 16;
 
 impl<'a, 'm> Phased<'a, 'm> {
     /// What pulls the values of a phase; tables are what they are for so many items, `i32`.
@@ -110,10 +114,11 @@ impl<'a, 'm> Phased<'a, 'm> {
         let b = self.b;
         let four = b.lanes_of(b.int(32), ENTRY);
         let words = self.room.ordered + list * MOST_FEW as u32 * ENTRY;
-        b.for_loop_carrying((self.word(0), items, self.word(TOGETHER)), first, |_, at, sums| {
+        let together = if self.phases.items() <= u64::from(TOGETHER) { TOGETHER } else { MORE_TOGETHER };
+        b.for_loop_carrying((self.word(0), items, self.word(together)), first, |_, at, sums| {
             let at = b.muli(at, self.word(ENTRY));
             let load = |n: u32| b.load(self.word_at(words + n * ENTRY, at), four, 16, false);
-            let entries: Vec<_> = (0..TOGETHER).map(load).collect();
+            let entries: Vec<_> = (0..together).map(load).collect();
             entries.into_iter().fold(sums.to_vec(), |sums, entry| body(entry, &sums))
         })
     }
