@@ -55,7 +55,7 @@ impl<'s, D: Driver> Launch<'s, D> {
     /// the kernel in front of it in the stream still runs, and waits for its end before it reads or writes anything. For
     /// other targets this says nothing, nor for launches of more blocks than the GPU has multiprocessors, which would lose
     /// by it. A plan's kernels behind its first one are launched so in any case, where the one in front has no more blocks than
-    /// that either.
+    /// that either, or is of a row schedule.
     ///
     /// A kernel in front that lets its dependents go early must do so for all that it writes before; those of routefuse do.
     #[inline]
@@ -191,7 +191,7 @@ impl<D: Driver> GpuPlan<D> {
                 }
             }
             // What is behind a kernel of the same launch may be set up early, whoever is in front of the first one. Where that kernel
-            // leaves no multiprocessor free, blocks that come early would crowd on a few.
+            // leaves no multiprocessor free, blocks that come early would crowd on a few; one of a row schedule sees to it.
             let dependent = launch.dependent;
             let mut launch = *launch;
             for (s, ((step, scheduled), loaded)) in steps() {
@@ -208,7 +208,7 @@ impl<D: Driver> GpuPlan<D> {
                         }
                         each(self.ready(&launch, kernel, (s, variant), blocks, threads, parameters))
                     })?;
-                    launch.dependent = dependent || blocks <= self.multiprocessors;
+                    launch.dependent = dependent || blocks <= self.multiprocessors || scheduled.schedule.leads();
                 }
             }
             Ok(())

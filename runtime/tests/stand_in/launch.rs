@@ -160,29 +160,36 @@ pub fn small_launches_may_be_dependents<V: Vendor>() {
     assert_eq!((blocks(last, true), blocks(last + 1, true)), ((4, yes), (5, 0)));
 }
 
-/// What is in front of a plan's second kernel is its first one, which lets it go; what is in front of the first, nobody knows. A first
-/// one of more blocks than there are multiprocessors, of which the stand-in has 4, would have the second's blocks crowd.
+/// What is in front of a plan's second kernel is its first one, which lets it go; what is in front of the first, nobody knows. A flat
+/// first one of more blocks than there are multiprocessors, of which the stand-in has 4, would have the second's blocks crowd; one of a
+/// row schedule lets it go when that is quicker.
 pub fn kernels_behind_the_first_are_dependents<V: Vendor>() {
     let driver = StandIn::<V>::new();
     let gpu = V::open(0);
     let stream = V::stream(&gpu);
-    let source = "route 1
-graph @g {
+    let plan = |table: &str| {
+        let source = format!(
+            "route 1
+graph @g {{
   dim T
   input %x : f32[T, 4]
   input %i : i32[T]
-  %table = exp %x
-  %others = gather %table, %i, %i {out_of_range = clamp}
+  %table = {table}
+  %others = gather %table, %i, %i {{out_of_range = clamp}}
   output others = %others
-}
-";
-    let plan = on_gpu(&text::parse_verified(source).unwrap(), &gpu);
-    let dependents = |rows: u64, dependent: bool| {
+}}
+"
+        );
+        on_gpu(&text::parse_verified(&source).unwrap(), &gpu)
+    };
+    let (flat, of_rows) = (plan("exp %x"), plan("reduce_sum %x {axis = 1}"));
+    let dependents_of = |plan: &GpuPlan<V>, rows: u64, dependent: bool| {
         let tensors = tensors(plan.plan().program(), &[rows], Manner::USUAL);
-        let launch = with_workspace(&plan, &stream, &[rows]).dependent(dependent);
+        let launch = with_workspace(plan, &stream, &[rows]).dependent(dependent);
         plan.launch(launch, &args(&tensors, Manner::USUAL, gpu.device())).unwrap();
         [2, 1].map(|back| driver.launch(driver.launched() - back)).map(|of| (of.blocks, of.dependent))
     };
+    let dependents = |rows, dependent| dependents_of(&flat, rows, dependent);
     let yes = u32::from(V::DEPENDENT);
     assert_eq!(dependents(3, false), [(1, 0), (1, yes)]);
     assert_eq!(dependents(3, true), [(1, yes), (1, yes)]);
@@ -190,6 +197,9 @@ graph @g {
     assert!(first > 4 && (second <= 4 || !V::DEPENDENT), "{first} and {second} blocks");
     assert_eq!(is_dependent, 0);
     assert_eq!(dependents(1200, true)[1], (second, yes));
+    let [(first, _), behind] = dependents_of(&of_rows, 1200, false);
+    assert!(first > 4, "{first} blocks");
+    assert_eq!(behind, (second, yes));
 }
 
 /// A thread without a context gets the plan's, and the launch is tried again; another failure is an error with the call, the

@@ -61,6 +61,12 @@ impl Schedule {
         multiprocessors.times(if of_few { 4 } else { 1 })
     }
 
+    /// Whether a launch of however many blocks lets the one behind it go when that is quicker, and not before. On an H100 the second
+    /// launch of a router with an alignment ends 0.3 to 0.6 µs earlier as a dependent, behind up to 4,096 blocks.
+    pub fn leads(&self) -> bool {
+        matches!(self, Schedule::Row { .. })
+    }
+
     /// The fewest blocks of a launch: phases have something to do for no rows, too.
     pub fn least_blocks(&self) -> u64 {
         u64::from(matches!(self, Schedule::Phased { .. } | Schedule::AtOnce { .. }))

@@ -50,7 +50,7 @@ use crate::machine::{Machine, Warps};
 use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
 use in_lanes::{Home, InLanes, Registers, part};
 use rank::KeysOf;
-use routefuse_ir::kernel::schedule::room::columns_of_a_lane;
+use routefuse_ir::kernel::schedule::room::{chosen_columns, columns_of_a_lane};
 use routefuse_ir::kernel::schedule::{Domain, RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, ParamId, RowValue, ValueId, ValueKind, analysis};
 use routefuse_ir::op::{ReduceOp, TopKOrder};
@@ -77,10 +77,17 @@ const CROWDED: u64 = 32;
 /// Columns of a lane at most for which the registers are enough that so many threads leave each other.
 const MOST_COLUMNS_WITH_ROOM: u64 = 16;
 
-/// Blocks of a launch after the choice of which the next kernel is let go. On an H100, with four blocks for each of its 132
-/// multiprocessors, a router of 512 rows took 1.77 µs as a dependent and 2.12 else; with 1,024 small blocks that let it go a launch
-/// took 0.48 µs longer.
+/// Blocks of a launch that lets the next kernel go. On an H100, with four blocks for each of its 132 multiprocessors, a router of 512
+/// rows took 1.77 µs as a dependent and 2.12 else; with 1,024 small blocks that let it go after the choice a launch took 0.48 µs longer.
 const MOST_BLOCKS_BEFORE_NEXT: i64 = 512;
+
+/// The same where rows are few and have one warp each at most: blocks that are all there at once, and say so when they begin. On an
+/// H100 1,024 of them take as long as without, and the next kernel up to 0.5 µs less.
+const MOST_SMALL_BLOCKS_BEFORE_NEXT: i64 = 2048;
+
+/// Columns of a row that are chosen where rows are few and the next kernel is let go at once. With 22 the assembler was short of a
+/// register for it, and a launch took 3 % longer.
+const MOST_CHOSEN_AT_ONCE: u64 = 16;
 
 /// Rows of this shape are few: what one waits for counts, and not how much is done.
 fn is_few(shape: RowShape) -> bool {
@@ -215,22 +222,35 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         is_few(self.shape)
     }
 
+    /// The next kernel begins before columns are chosen.
+    fn lets_next_begin_at_once(&self) -> bool {
+        self.few() && !self.shape.persistent && chosen_columns(self.pull.kernel) <= MOST_CHOSEN_AT_ONCE
+    }
+
     /// Until here nothing is read of memory. Then comes what is the same in all rows.
     fn begin(&self) {
         if !self.begun {
             self.warps.wait_for_inputs(self.b);
+            if self.lets_next_begin_at_once() {
+                self.let_next_begin();
+            }
         }
         self.compute_row_values(false, Ix::constant(0));
         self.pull.evaluate_uniforms();
     }
 
-    /// Lets the next kernel begin, once columns are chosen: blocks that wait take the room of such as have work. Where there are
+    /// Lets the next kernel begin: where rows are few, at once, since all blocks are there, and the blocks of the next kernel are
+    /// when this one ends; else once columns are chosen, since blocks that wait take the room of such as have work. Where there are
     /// more blocks than those of the next kernel would find room beside, it is not let go: a launch of many small blocks takes
     /// longer if each says so.
     fn let_next_begin(&self) {
         if self.pull.machine.waits_for_inputs() {
             let (b, blocks) = (self.b, self.warps.blocks(self.b));
-            let few = b.cmpi(IntPredicate::Ule, blocks, b.const_int(b.int(64), MOST_BLOCKS_BEFORE_NEXT));
+            let most = match self.few() && self.shape.lanes <= self.warps.lanes() {
+                true => MOST_SMALL_BLOCKS_BEFORE_NEXT,
+                false => MOST_BLOCKS_BEFORE_NEXT,
+            };
+            let few = b.cmpi(IntPredicate::Ule, blocks, b.const_int(b.int(64), most));
             b.if_then(few, |b| self.warps.let_next_begin(b));
         }
     }
@@ -285,7 +305,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
     /// One row: its row values, then all that is stored, then the stores.
     fn row(&self, row: Ix<'m>, valid: Option<Val<'m>>, domains: &[Domain]) {
         self.compute_row_values(true, row);
-        if !self.shape.persistent && !self.begun {
+        if !self.shape.persistent && !self.begun && !self.lets_next_begin_at_once() {
             self.let_next_begin();
         }
         let pulled: Vec<(Rc<Spread<'m>>, Vec<Pulled<'m>>)> = domains
