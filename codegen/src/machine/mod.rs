@@ -21,7 +21,7 @@ pub(crate) mod team;
 mod wavefront;
 
 use crate::error::CodegenError;
-use crate::mlir::builder::{Builder, FloatPredicate, Val};
+use crate::mlir::builder::{Builder, FloatPredicate, IntPredicate, Val};
 use host::{Host, HostProcessor};
 use melior::dialect::DialectRegistry;
 use melior::ir::Type;
@@ -391,6 +391,14 @@ pub(crate) trait Warps {
 
     /// A bit for each lane, as an integer of as many bits.
     fn ballot<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m>;
+
+    /// Of a bit for each lane, those whose word has the bit of this number as the own one has it; `i32`.
+    fn alike<'m>(&self, b: &Builder<'m>, lanes: Val<'m>, word: Val<'m>, bit: u32) -> Val<'m> {
+        let (ty, i32) = (b.type_of(lanes), b.int(32));
+        let is_set = b.cmpi(IntPredicate::Ne, b.andi(word, b.const_int(i32, 1 << bit)), b.const_int(i32, 0));
+        let differs = b.xori(self.ballot(b, is_set), b.select(is_set, b.const_int(ty, -1), b.const_int(ty, 0)));
+        b.andi(lanes, b.xori(differs, b.const_int(ty, -1)))
+    }
 
     /// Whether [`Self::max`] finds the largest word of the warp.
     fn has_max(&self) -> bool {

@@ -283,6 +283,19 @@ impl Warps for Nvptx {
         b.call_intrinsic("llvm.nvvm.vote.ballot.sync", &[all, bit], b.int(32))
     }
 
+    /// By four instructions, where the compiler makes numbers of the bits and takes seven.
+    fn alike<'m>(&self, b: &Builder<'m>, lanes: Val<'m>, value: Val<'m>, bit: u32) -> Val<'m> {
+        let context = b.context();
+        let asm = "{ .reg .pred p; .reg .b32 t; and.b32 t, $2, $3; setp.ne.u32 p, t, 0; vote.sync.ballot.b32 t, p, 0xffffffff; \
+                   @!p not.b32 t, t; and.b32 $0, $1, t; }";
+        let attributes = [
+            ("asm_string", StringAttribute::new(context, asm).into()),
+            ("constraints", StringAttribute::new(context, "=r,r,r,n").into()),
+            ("has_side_effects", Attribute::unit(context)),
+        ];
+        b.op("llvm.inline_asm", &[lanes, value, word(b, 1 << bit)], &attributes, b.int(32))
+    }
+
     fn has_max(&self) -> bool {
         self.target.abilities().warp_max
     }

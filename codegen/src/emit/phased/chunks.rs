@@ -158,32 +158,42 @@ impl<'m> Phased<'_, 'm> {
         self.add_packed_rows(words as u32, rows as u32, own);
     }
 
-    /// Of the rows of packed counts, those before the own one and the last one to the base, and all but the last one to the counts.
+    /// Of the rows of packed counts, those before the own one and the last one to the base, and all but the last one to the counts. All
+    /// threads share the rows.
     fn add_packed_rows(&self, words: u32, rows: u32, own: Val<'m>) {
         let b = self.b;
-        let blocks = self.short(self.blocks);
+        let scope = self.job.machine.atomic_scope();
         let shift = self.word(CHUNKS_OF_A_ROW.trailing_zeros());
-        let all = b.shrui(b.addi(blocks, self.word(CHUNKS_OF_A_ROW as u32 - 1)), shift);
-        self.each(2 * u64::from(words), |task| {
-            let of_all = b.cmpi(IntPredicate::Uge, task, self.word(words));
-            let pair = b.select(of_all, b.subi(task, self.word(words)), task);
-            let packed = |row: u32| self.load_word(self.word_at(self.room.pairs + row * words, pair));
-            let halves = |both: Val<'m>| (b.andi(both, self.word(0xffff)), b.shrui(both, self.word(16)));
-            let end = b.select(of_all, all, own);
-            let some: Vec<_> = (0..=rows).map(packed).collect();
-            let zero = self.word(0);
-            let first = halves(b.select(of_all, zero, some[rows as usize]));
-            let (low, high) = some[..rows as usize].iter().zip(0..).fold(first, |(low, high), (both, row)| {
-                let counts = b.cmpi(IntPredicate::Ult, self.word(row), end);
-                let (more_low, more_high) = halves(b.select(counts, *both, zero));
-                (b.addi(low, more_low), b.addi(high, more_high))
-            });
-            let to = b.select(of_all, self.word(self.room.shared[0]), self.word(self.room.base));
-            for (n, more) in [low, high].into_iter().enumerate() {
-                let bin = b.addi(b.shli(pair, self.word(1)), self.word(n as u32));
-                b.if_then(b.cmpi(IntPredicate::Ult, bin, self.word(self.phases.bins() as u32)), |_| {
-                    let at = self.count_of(to, bin);
-                    b.store(b.addi(self.load_word(at), more), at, 4);
+        let all = b.shrui(b.addi(self.short(self.blocks), self.word(CHUNKS_OF_A_ROW as u32 - 1)), shift);
+        let parts = (self.threads / words).clamp(1, rows);
+        let each = rows.div_ceil(parts);
+        let zero = self.word(0);
+        self.each(u64::from(words * parts), |task| {
+            let (part, pair) = (b.divui(task, self.word(words)), b.remui(task, self.word(words)));
+            let packed = |row: Val<'m>| {
+                let at = b.addi(b.muli(b.minui(row, self.word(rows)), self.word(words)), pair);
+                self.load_word(self.word_at(self.room.pairs, at))
+            };
+            let row = |n: u32| b.addi(b.muli(part, self.word(each)), self.word(n));
+            let some: Vec<_> = (0..each).map(row).map(|row| (row, packed(row))).collect();
+            let halves = |both: Val<'m>| [b.andi(both, self.word(0xffff)), b.shrui(both, self.word(16))];
+            let is_first = b.cmpi(IntPredicate::Eq, part, zero);
+            let of_own = halves(b.select(is_first, packed(self.word(rows)), zero));
+            let sums = |from: [Val<'m>; 2], end: Val<'m>| {
+                some.iter().fold(from, |sums, (row, both)| {
+                    let counts =
+                        b.andi(b.cmpi(IntPredicate::Ult, *row, end), b.cmpi(IntPredicate::Ult, *row, self.word(rows)));
+                    let more = halves(b.select(counts, *both, zero));
+                    [b.addi(sums[0], more[0]), b.addi(sums[1], more[1])]
+                })
+            };
+            let sums = [(self.room.base, sums(of_own, own)), (self.room.shared[0], sums([zero; 2], all))];
+            for n in 0..2 {
+                let bin = b.addi(b.shli(pair, self.word(1)), self.word(n));
+                b.if_then(b.cmpi(IntPredicate::Ult, bin, self.word(self.phases.bins() as u32)), |b| {
+                    for (to, sums) in sums {
+                        b.atomic_add(self.word_at(to, bin), sums[n as usize], 4, scope);
+                    }
                 });
             }
         });

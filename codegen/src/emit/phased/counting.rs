@@ -12,7 +12,16 @@ use routefuse_ir::kernel::{Bounds, ValueId};
 use routefuse_ir::op::OutOfRange;
 
 /// Pieces of ids that a thread asks for before it counts the first one.
-const PIECES_AT_ONCE: u64 = 2;
+const FIRST_PIECES: u64 = 2;
+
+/// How many more it then asks for, by how many ids are in a piece, if there are as many: a thread waits for all of them once.
+fn more_pieces(width: u64) -> u64 {
+    match width {
+        1 => 8,
+        2 => 4,
+        _ => 2,
+    }
+}
 
 impl<'m> Phased<'_, 'm> {
     /// One launch: counts all items, and makes of the counts where the ranks of the own items begin, and the counts of all.
@@ -80,26 +89,37 @@ impl<'m> Phased<'_, 'm> {
         let (b, ix) = (self.b, &ids.pull.ix);
         let step = u64::from(self.threads);
         let scope = self.job.machine.atomic_scope();
-        b.for_loop(from, end, ix.constant(step * PIECES_AT_ONCE), |_, first| {
-            ids.pull.scopes.scoped(|| {
-                let last = b.subi(end, ix.constant(1));
-                let piece = |n: u64| {
-                    let piece = b.addi(first, ix.constant(n * step));
-                    let safe = if n == 0 { first } else { b.minui(piece, last) };
-                    (n, piece, safe, ids.bins(self, safe))
+        let all = FIRST_PIECES + more_pieces(ids.width);
+        b.for_loop(from, end, ix.constant(step * all), |_, first| {
+            let last = b.subi(end, ix.constant(1));
+            let ask = |n: u64| {
+                let piece = b.addi(first, ix.constant(n * step));
+                let safe = if n == 0 { first } else { b.minui(piece, last) };
+                let index = ids.index(safe);
+                (n, piece, safe, ids.at(&index), index)
+            };
+            let count = |(n, piece, safe, ids_of_piece, index): (u64, Val<'m>, Val<'m>, Lanes<'m>, Index<'m>)| {
+                let count = || {
+                    let row = row(b.muli(safe, ix.constant(ids.width)));
+                    for (inside, bin) in ids.bins_of(self, ids_of_piece, &index) {
+                        b.if_then(inside, |b| {
+                            b.atomic_add(self.count_of(row, bin), self.word(1), 4, scope);
+                        });
+                    }
                 };
-                let pieces: Vec<_> = (0..PIECES_AT_ONCE).map(piece).collect();
-                for (n, piece, safe, bins) in pieces {
-                    let count = || {
-                        let row = row(b.muli(safe, ix.constant(ids.width)));
-                        for (inside, bin) in bins {
-                            b.if_then(inside, |b| {
-                                b.atomic_add(self.count_of(row, bin), self.word(1), 4, scope);
-                            });
-                        }
-                    };
-                    if n == 0 { count() } else { b.if_then(b.cmpi(IntPredicate::Ult, piece, end), |_| count()) }
-                }
+                if n == 0 { count() } else { b.if_then(b.cmpi(IntPredicate::Ult, piece, end), |_| count()) }
+            };
+            ids.pull.scopes.scoped(|| {
+                let some: Vec<_> = (0..FIRST_PIECES).map(ask).collect();
+                // Both are on their way together; where ids are few, the code for more is not gone through.
+                let has_more = b.cmpi(IntPredicate::Ult, b.addi(first, ix.constant(FIRST_PIECES * step)), end);
+                b.if_then(has_more, |_| {
+                    ids.pull.scopes.scoped(|| {
+                        let more: Vec<_> = (FIRST_PIECES..all).map(ask).collect();
+                        more.into_iter().for_each(count);
+                    });
+                });
+                some.into_iter().for_each(count);
             });
         });
     }
@@ -136,14 +156,19 @@ impl<'m> Ids<'_, '_, 'm> {
         Index::new(vec![row], columns, Some((ix.times(piece, self.width), self.cols)))
     }
 
-    /// For each id of a piece whether it is a bin, and which, `i32`; any if it is none.
-    pub(super) fn bins(&self, of: &Phased<'_, 'm>, piece: Val<'m>) -> Vec<(Val<'m>, Val<'m>)> {
-        self.bins_at(of, &self.index(piece))
+    /// The ids of a piece.
+    pub(super) fn at(&self, index: &Index<'m>) -> Lanes<'m> {
+        self.pull.evaluate(self.ids, index)
     }
 
+    /// For each id of a piece whether it is a bin, and which, `i32`; any if it is none.
     pub(super) fn bins_at(&self, of: &Phased<'_, 'm>, index: &Index<'m>) -> Vec<(Val<'m>, Val<'m>)> {
+        self.bins_of(of, self.at(index), index)
+    }
+
+    /// The same of ids that are there.
+    pub(super) fn bins_of(&self, of: &Phased<'_, 'm>, ids: Lanes<'m>, index: &Index<'m>) -> Vec<(Val<'m>, Val<'m>)> {
         let (b, pull) = (self.pull.b, self.pull);
-        let ids = pull.evaluate(self.ids, index);
         let bins = Dim::Const(of.phases.bins());
         let dtype = pull.kernel.value(self.ids).dtype;
         let ids = Lanes { value: pull.lanewise.spread(ids.value, index.lanes()), lanes: index.lanes(), ..ids };

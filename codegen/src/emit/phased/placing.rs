@@ -79,8 +79,6 @@ impl<'m> Phased<'_, 'm> {
     fn order(&self, ranks: &Ranks<'_, '_, 'm>, share: &Share<'m>, from: Val<'m>) -> (Own<'m>, Val<'m>) {
         let (b, i32) = (self.b, self.b.int(32));
         let (words, zero, none) = (pair_words(self.phases.bins()), self.word(0), self.word(u32::MAX));
-        self.clear(self.room.pairs, (u64::from(self.ranking) * words) as u32);
-        b.block_barrier();
         let ranks_some = b.andi(
             b.cmpi(IntPredicate::Ult, from, share.end),
             b.cmpi(IntPredicate::Ult, self.warp, self.long(self.ranking.into())),
@@ -91,15 +89,26 @@ impl<'m> Phased<'_, 'm> {
                 let goes = b.cmpi(IntPredicate::Ugt, share.turns, ranks.pull.ix.constant(first));
                 let count = (end - first) as usize;
                 let some = |_: &_| values(first..end);
-                b.if_then_else(b.andi(ranks_some, goes), &vec![i32; count], some, |_| vec![none; count])
+                let types = vec![b.type_of(none); count];
+                b.if_then_else(b.andi(ranks_some, goes), &types, some, |_| vec![none; count])
             };
             GROUPS.into_iter().flat_map(of).collect::<Vec<_>>()
         };
+        // The ids of all turns are on their way before any is looked at, while the counters become 0.
+        let at = |item: Val<'m>| {
+            let last = b.subi(share.end, ranks.pull.ix.constant(1));
+            ranks.ids.index(b.minui(item, last))
+        };
+        let id = |turn: u64| ranks.pull.scopes.scoped(|| ranks.ids.at(&at(self.item(ranks, share, from, turn))).value);
+        let no_id = b.const_zero(value_type(b, ranks.pull.kernel.value(ranks.ids.ids).dtype));
+        let ids = in_groups(no_id, &|turns| turns.map(id).collect());
+        self.clear(self.room.pairs, (u64::from(self.ranking) * words) as u32);
+        b.block_barrier();
         let bin = |turn: u64| {
             ranks.pull.scopes.scoped(|| {
                 let item = self.item(ranks, share, from, turn);
-                let last = b.subi(share.end, ranks.pull.ix.constant(1));
-                let (inside, bin) = ranks.ids.bins_at(self, &ranks.ids.index(b.minui(item, last)))[0];
+                let id = Lanes::exact(ids[turn as usize], 1);
+                let (inside, bin) = ranks.ids.bins_of(self, id, &at(item))[0];
                 let is_one = b.andi(
                     b.cmpi(IntPredicate::Ult, item, share.end),
                     b.cmpi(IntPredicate::Ult, ranks.pull.ix.constant(turn), share.turns),
@@ -125,9 +134,8 @@ impl<'m> Phased<'_, 'm> {
         let place = |turn: u64| {
             let bin = bins[turn as usize];
             let safe = b.maxsi(bin, zero);
-            let before = b.extui(b.load(counter(safe), b.int(16), 2, false), i32);
-            let start = self.load_word(self.word_at(self.room.local, safe));
-            let place = b.addi(b.addi(before, in_warp[turn as usize]), start);
+            let start = b.extui(b.load(counter(safe), b.int(16), 2, false), i32);
+            let place = b.addi(start, in_warp[turn as usize]);
             b.if_then(b.cmpi(IntPredicate::Sge, bin, zero), |_| {
                 let item = Ix::value(b.subi(self.item(ranks, share, from, turn), from), 1);
                 let both = b.ori(b.shli(bin, self.word(self.item_bits())), ranks.pull.ix.to_word(item));
@@ -152,13 +160,14 @@ impl<'m> Phased<'_, 'm> {
         tile(self.ranking.into(), self.warps.lanes().into()).next_power_of_two().trailing_zeros()
     }
 
-    /// Of the counts of each warp, where its items of a bin begin among the bin's; and where bins begin among the items of the block,
-    /// which is what a rank begins with less. All items are returned.
+    /// Of the counts of each warp, where its items of a bin begin among the items of the block; and where bins begin there, which is
+    /// what a rank begins with less. All items are returned.
     fn start_locally(&self) -> Val<'m> {
         let b = self.b;
         let words = pair_words(self.phases.bins());
         let each = words.div_ceil(self.threads.into());
         let first = b.muli(self.short(self.thread), self.word(each as u32));
+        let of_warp = |warp: u32, pair: Val<'m>| self.word_at(self.room.pairs + warp * words as u32, pair);
         let mut own = vec![];
         let mut sum = self.word(0);
         for n in 0..each {
@@ -166,26 +175,25 @@ impl<'m> Phased<'_, 'm> {
             let is_one = b.cmpi(IntPredicate::Ult, pair, self.word(words as u32));
             let counts = b.if_then_else(
                 is_one,
-                &[b.int(32)],
-                |_| {
-                    let at = |warp: u32| self.word_at(self.room.pairs + warp * words as u32, pair);
-                    let counts: Vec<_> = (0..self.ranking).map(|warp| self.load_word(at(warp))).collect();
-                    vec![counts.into_iter().zip(0..).fold(self.word(0), |before, (count, warp)| {
-                        b.store(before, at(warp), 4);
-                        b.addi(before, count)
-                    })]
-                },
-                |_| vec![self.word(0)],
-            )[0];
-            let (low, high) = (b.andi(counts, self.word(0xffff)), b.shrui(counts, self.word(16)));
+                &vec![b.int(32); self.ranking as usize],
+                |_| (0..self.ranking).map(|warp| self.load_word(of_warp(warp, pair))).collect(),
+                |_| vec![self.word(0); self.ranking as usize],
+            );
+            let both = counts.iter().fold(self.word(0), |sum, count| b.addi(sum, *count));
+            let (low, high) = (b.andi(both, self.word(0xffff)), b.shrui(both, self.word(16)));
             sum = b.addi(sum, b.addi(low, high));
-            own.push((pair, is_one, low, high));
+            own.push((pair, is_one, low, high, counts));
         }
         let (mut before, all) = self.sums_before(sum);
-        for (pair, is_one, low, high) in own {
+        for (pair, is_one, low, high, counts) in own {
             let bin = b.shli(pair, self.word(1));
             let second = b.addi(before, low);
             b.if_then(is_one, |_| {
+                let starts = b.ori(before, b.shli(second, self.word(16)));
+                counts.iter().zip(0..).fold(starts, |start, (count, warp)| {
+                    b.store(start, of_warp(warp, pair), 4);
+                    b.addi(start, *count)
+                });
                 for (n, start) in [before, second].into_iter().enumerate() {
                     let bin = b.addi(bin, self.word(n as u32));
                     b.store(start, self.word_at(self.room.local, bin), 4);

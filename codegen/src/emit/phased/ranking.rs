@@ -66,12 +66,8 @@ impl<'m> Phased<'_, 'm> {
         let lanes = self.warps.lanes();
         let mask = b.int(lanes);
         let number = |n: i64| b.const_int(mask, n);
-        let mut same = self.warps.ballot(b, counts);
-        for bit in 0..u64::BITS - (self.phases.bins() - 1).leading_zeros() {
-            let is_set = b.cmpi(IntPredicate::Ne, b.andi(bin, self.word(1 << bit)), self.word(0));
-            let differs = b.xori(self.warps.ballot(b, is_set), b.select(is_set, number(-1), number(0)));
-            same = b.andi(same, b.xori(differs, number(-1)));
-        }
+        let bits = 0..u64::BITS - (self.phases.bins() - 1).leading_zeros();
+        let same = bits.fold(self.warps.ballot(b, counts), |same, bit| self.warps.alike(b, same, bin, bit));
         let lane = if lanes > 32 { self.lane } else { b.trunci(self.lane, mask) };
         let before = b.andi(same, b.subi(b.shli(number(1), lane), number(1)));
         let count = |bits: Val<'m>| {
