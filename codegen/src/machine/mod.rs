@@ -11,6 +11,7 @@
 //! lanes that share one row talk, whatever their number.
 
 pub(crate) mod amdgpu;
+pub(crate) mod cells;
 mod fused;
 pub(crate) mod host;
 pub(crate) mod nvptx;

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 /// The lanes of a row.
 pub(crate) struct Team<'a, 'm> {
     pub(super) b: &'a Builder<'m>,
-    warps: &'a dyn Warps,
+    pub(super) warps: &'a dyn Warps,
     /// Lanes of a warp.
     warp: u32,
     /// Lanes of a row, a power of two.
@@ -27,152 +27,25 @@ pub(crate) struct Team<'a, 'm> {
     /// Which of the two words the next exchange uses.
     turn: Cell<bool>,
     /// The row's cells.
-    cells: Option<Val<'m>>,
+    pub(super) cells: Option<Val<'m>>,
     /// The lane's own first pair; the next one lies behind that of all threads.
     pairs: Option<Val<'m>>,
     pair_count: u32,
     /// The lane's own first key.
-    keys: Option<Val<'m>>,
+    pub(super) keys: Option<Val<'m>>,
     /// Words between the first keys of two lanes.
-    keys_apart: u32,
+    pub(super) keys_apart: u32,
     /// The row's first place, and the lane's own for what is not chosen.
-    places: Option<[Val<'m>; 2]>,
+    pub(super) places: Option<[Val<'m>; 2]>,
     /// The row's shelf, its words, and how many of them are given away.
     pub(super) shelf: Option<(Val<'m>, u32)>,
     pub(super) shelved: Cell<u32>,
-    /// Whether some lane may still have to read a cell, as far as it is emitted: see [`Self::giving`].
-    taken: Cell<bool>,
+    /// Whether some lane may still have to read a cell, as far as it is emitted: see [`cells`](super::cells).
+    pub(super) taken: Cell<bool>,
     /// Threads of the block.
     threads: u32,
     /// By span, the lanes before this one in its aligned group of so many, a bit each in a word of the warp's width.
     before: RefCell<HashMap<u32, Val<'m>>>,
-}
-
-/// While the lanes of a row write its cells, and none reads one: [`Team::giving`].
-pub(crate) struct Giving<'t, 'a, 'm> {
-    team: &'t Team<'a, 'm>,
-}
-
-impl<'t, 'a, 'm> Giving<'t, 'a, 'm> {
-    /// Writes a cell of the row.
-    pub fn give(&self, word: Val<'m>, cell: Val<'m>) {
-        self.team.b.store(word, self.team.cell(cell), 4);
-    }
-
-    /// Writes a cell of the row where the condition holds.
-    pub fn give_where(&self, condition: Val<'m>, word: Val<'m>, cell: Val<'m>) {
-        let address = self.team.cell(cell);
-        self.team.warps.store_where(self.team.b, condition, word, address);
-    }
-
-    /// Writes the lane's keys, which other lanes may read.
-    pub fn give_keys(&self, keys: &[Val<'m>]) {
-        self.give_keys_from(self.team.word(0), keys);
-    }
-
-    /// Writes some of the lane's keys, from the one of this number on, a multiple of how many are written.
-    pub fn give_keys_from(&self, number: Val<'m>, keys: &[Val<'m>]) {
-        let b = self.team.b;
-        let first = b.gep(self.team.own_keys(), b.extui(number, b.int(64)), b.int(32));
-        for (four, words) in (0..).zip(keys.chunks(4)) {
-            // Vectors of a power of two.
-            let size = 1 << words.len().ilog2();
-            for (from, words) in (0..).step_by(size).zip(words.chunks(size)) {
-                let address = b.gep_const(first, 4 * four + from, b.int(32));
-                b.store(b.gather_lanes(words), address, 4 * words.len().next_power_of_two() as u32);
-            }
-        }
-    }
-
-    /// The lane's keys, as it has written them: meanwhile they take no registers.
-    pub fn kept_keys(&self, count: usize) -> Vec<Val<'m>> {
-        self.kept_keys_from(self.team.word(0), count)
-    }
-
-    /// So many of the lane's keys, from the one of this number on, a multiple of how many there are.
-    pub fn kept_keys_from(&self, number: Val<'m>, count: usize) -> Vec<Val<'m>> {
-        let b = self.team.b;
-        let first = b.gep(self.team.own_keys(), b.extui(number, b.int(64)), b.int(32));
-        // Else the compiler would know what was written, and keep it.
-        self.team.settle_memory();
-        let mut keys = vec![];
-        while keys.len() < count {
-            let words = 1 << (count - keys.len()).min(4).ilog2();
-            let address = b.gep_const(first, keys.len() as i32, b.int(32));
-            let loaded = b.load(address, b.lanes_of(b.int(32), words), 4 * words, false);
-            keys.extend((0..words).map(|word| b.extract(loaded, word)));
-        }
-        keys
-    }
-
-    /// The place of this number, which begins the lane's own part of them.
-    pub fn place(&self, number: Val<'m>) -> Place<'m> {
-        let (b, [places, _]) = (self.team.b, self.team.places());
-        Place { next: b.gep(places, b.extui(b.shli(number, self.team.word(1)), b.int(64)), b.int(32)) }
-    }
-
-    /// Writes a column and its key to the next place of the lane where the condition holds. Elsewhere they go where nobody looks,
-    /// which takes fewer instructions than a branch.
-    pub fn give_place(&self, condition: Val<'m>, column: Val<'m>, key: Val<'m>, place: &mut Place<'m>) {
-        let (b, [_, unchosen]) = (self.team.b, self.team.places());
-        let at = b.select(condition, place.next, unchosen);
-        b.store(column, at, 4);
-        b.store(key, b.gep_const(at, 1, b.int(32)), 4);
-        let words = b.select(condition, b.const_int(b.int(64), 2), b.const_int(b.int(64), 0));
-        place.next = b.gep(place.next, words, b.int(32));
-    }
-
-    /// What was written before this is overwritten by what is written behind, whichever lanes do.
-    pub fn overwriting(&self) {
-        self.team.settle_memory();
-    }
-
-    /// From here on the lanes read what was written.
-    pub fn settled(self) -> Taking<'t, 'a, 'm> {
-        self.team.settle_memory();
-        Taking { team: self.team }
-    }
-}
-
-/// Where a lane writes what it has chosen.
-pub(crate) struct Place<'m> {
-    next: Val<'m>,
-}
-
-/// While the lanes of a row read its cells, and none writes one: [`Giving::settled`].
-pub(crate) struct Taking<'t, 'a, 'm> {
-    team: &'t Team<'a, 'm>,
-}
-
-impl<'t, 'a, 'm> Taking<'t, 'a, 'm> {
-    /// Reads a cell of the row.
-    pub fn take(&self, cell: Val<'m>) -> Val<'m> {
-        self.team.taken.set(true);
-        self.team.b.load(self.team.cell(cell), self.team.b.int(32), 4, false)
-    }
-
-    /// Reads a key of the lane that is number `member` where the own one is number `own`, all `i32`.
-    pub fn take_key(&self, own: Val<'m>, member: Val<'m>, key: Val<'m>) -> Val<'m> {
-        let (b, team) = (self.team.b, self.team);
-        team.taken.set(true);
-        let first = team.own_keys();
-        let lanes = b.muli(b.subi(member, own), team.word(team.keys_apart));
-        let at = b.addi(lanes, key);
-        b.load(b.gep(first, b.extsi(at, b.int(64)), b.int(32)), b.int(32), 4, false)
-    }
-
-    /// Reads the column and the key in the place of this number.
-    pub fn take_place(&self, number: Val<'m>) -> [Val<'m>; 2] {
-        let (b, [places, _]) = (self.team.b, self.team.places());
-        self.team.taken.set(true);
-        let at = b.gep(places, b.extui(b.shli(number, self.team.word(1)), b.int(64)), b.int(32));
-        [0, 1].map(|word| b.load(b.gep_const(at, word, b.int(32)), b.int(32), 4, false))
-    }
-
-    /// From here on the lanes write cells again.
-    pub fn giving(self) -> Giving<'t, 'a, 'm> {
-        self.team.giving()
-    }
 }
 
 impl<'a, 'm> Team<'a, 'm> {
@@ -242,8 +115,43 @@ impl<'a, 'm> Team<'a, 'm> {
         }
     }
 
-    fn word(&self, value: u32) -> Val<'m> {
+    /// All lanes of the warp as the team of one row, which share no memory.
+    pub fn of_warp(&self) -> Team<'a, 'm> {
+        Team {
+            b: self.b,
+            warps: self.warps,
+            warp: self.warp,
+            lanes: self.warp,
+            lane: self.warp_lane,
+            warp_lane: self.warp_lane,
+            shared: None,
+            turn: Cell::new(false),
+            cells: None,
+            pairs: None,
+            pair_count: 0,
+            keys: None,
+            keys_apart: 0,
+            places: None,
+            shelf: None,
+            shelved: Cell::new(0),
+            taken: Cell::new(false),
+            threads: self.threads,
+            before: RefCell::default(),
+        }
+    }
+
+    pub(super) fn word(&self, value: u32) -> Val<'m> {
         self.b.const_int(self.b.int(32), i64::from(value))
+    }
+
+    /// The first of the lanes of the own row, among those of the warp, `i32`.
+    pub fn first_of_row(&self) -> Val<'m> {
+        self.b.andi(self.warp_lane, self.word(!(self.lanes - 1)))
+    }
+
+    /// The word of this lane of the warp.
+    pub fn of_warp_lane(&self, word: Val<'m>, lane: Val<'m>) -> Val<'m> {
+        self.warps.from(self.b, word, self.warp_lane, lane, self.warp)
     }
 
     /// Whether the lanes of a row are more than a warp's.
@@ -299,15 +207,6 @@ impl<'a, 'm> Team<'a, 'm> {
         if self.is_block() { self.b.block_barrier() } else { self.warps.settle_memory(self.b) }
     }
 
-    /// From here on the lanes write cells of the row. What they have read of them since memory was settled last is settled
-    /// first: a lane that is ahead of another must not write what the other has yet to read.
-    pub fn giving(&self) -> Giving<'_, 'a, 'm> {
-        if self.taken.get() {
-            self.settle_memory();
-        }
-        Giving { team: self }
-    }
-
     /// The address of a pair of the lane.
     pub fn pair(&self, pair: u32) -> Val<'m> {
         let pairs = self.pairs.expect("the kernel says how many pairs it needs");
@@ -335,23 +234,9 @@ impl<'a, 'm> Team<'a, 'm> {
         self.pairs.is_some() && count <= self.pair_count as usize
     }
 
-    fn cell(&self, cell: Val<'m>) -> Val<'m> {
-        let cells = self.cells.expect("the kernel says how many cells it needs");
-        self.b.gep(cells, self.b.extui(cell, self.b.int(64)), self.b.int(32))
-    }
-
     /// Whether a row has places, instead of keys of its lanes in memory.
     pub fn has_places(&self) -> bool {
         self.places.is_some()
-    }
-
-    /// The address of the lane's first key.
-    fn own_keys(&self) -> Val<'m> {
-        self.keys.expect("the kernel says how many keys it needs")
-    }
-
-    fn places(&self) -> [Val<'m>; 2] {
-        self.places.expect("the kernel says how many places it needs")
     }
 
     /// Emits what [`Self::is_first`] needs of a span, to be called before any loop.

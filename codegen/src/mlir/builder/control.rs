@@ -99,6 +99,15 @@ impl<'m> Builder<'m> {
         self.in_loops.set(directive);
     }
 
+    /// Runs `body`, whose loops begin with this directive, if there is one.
+    pub fn with_directed_loops<R>(&self, directive: Option<&'static str>, body: impl FnOnce() -> R) -> R {
+        let outer = self.in_loops.get();
+        self.in_loops.set(directive.or(outer));
+        let result = body();
+        self.in_loops.set(outer);
+        result
+    }
+
     fn directed_loop(
         &self,
         (from, to, step): (Val<'m>, Val<'m>, Val<'m>),

@@ -9,12 +9,11 @@
 //! for the last ones, or with quick keys nearly do: the lowest of the equal ones stay. Twins among the best have one rank: the lower column comes first.
 
 use super::RowGpu;
-use super::quick_keys::{Doubt, NEAR};
+use super::kept_rounds::AT_ONCE;
 use super::spread::Spread;
-use crate::machine::team::{Giving, Taking};
+use crate::machine::cells::{Giving, Taking};
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::op::Candidates;
-use std::cell::Cell;
 
 /// Which of a lane's keys are marked, and how many are in its segment.
 #[derive(Clone, Copy)]
@@ -46,106 +45,7 @@ pub(super) struct Wanted<'m> {
     pub of_whole_rows: bool,
 }
 
-/// Keys of a lane that are looked at before quick keys are tried.
-const LOOKED_AT: usize = 2;
-
 impl<'m> RowGpu<'_, 'm> {
-    /// Puts the columns of one turn's k best into the row's cells, −1 where candidates run out.
-    pub(super) fn give_sorted<'t, 'a>(
-        &self,
-        giving: Giving<'t, 'a, 'm>,
-        (keys, sorted): (&[Val<'m>], Option<&[Val<'m>]>),
-        doubt: Option<Doubt<'m>>,
-        wanted: Wanted<'m>,
-        (spread, turn): (&Spread<'m>, u32),
-    ) -> Giving<'t, 'a, 'm> {
-        let b = self.b;
-        let in_registers = self.team.has_places();
-        if !in_registers {
-            giving.give_keys(keys);
-        }
-        let once = |giving, keys: &[Val<'m>], list: Vec<Val<'m>>, slack| {
-            self.give_once(giving, (keys, list), slack, wanted, (spread, turn))
-        };
-        let Some(doubt) = doubt else {
-            let list = sorted.map_or_else(|| self.best_of_lane(keys, wanted.k), <[Val<'m>]>::to_vec);
-            return once(giving, keys, list, None).0;
-        };
-        let looked_at = spread.columns[spread.turn(turn)].iter().take(LOOKED_AT);
-        let looks = wanted.of_whole_rows && looked_at.map(|column| column.valid).all(|valid| valid.is_none());
-        let quick = match doubt {
-            Doubt::NegInf if looks && !in_registers && sorted.is_none() => {
-                self.quick_keys_have_hope(&giving, doubt, keys, wanted, (spread, turn))
-            }
-            _ => b.const_bool(true),
-        };
-        let giving = Cell::new(Some(giving));
-        // Keys in registers go through the loop as well.
-        let carried = if in_registers { keys } else { &[] };
-        let first = [&[quick], sorted.unwrap_or(&[]), carried].concat();
-        b.repeat_while(
-            &first,
-            |_, state| {
-                self.pull.scopes.scoped(|| {
-                    let slack = match doubt {
-                        Doubt::NegInf => None,
-                        Doubt::Dividends { .. } => Some(b.select(state[0], self.word(NEAR), self.word(0))),
-                    };
-                    let given = giving.take().expect("the cells are to be written");
-                    let (listed, carried) = state[1..].split_at(state.len() - 1 - carried.len());
-                    let list = match sorted {
-                        Some(_) => listed.to_vec(),
-                        None if in_registers => self.best_of_lane(carried, wanted.k),
-                        None => self.best_of_lane(&given.kept_keys(keys.len()), wanted.k),
-                    };
-                    let (given, best, near) = once(given, if in_registers { carried } else { keys }, list, slack);
-                    giving.set(Some(given));
-                    let doubtful = self.quick_keys_are_doubtful(doubt, &best);
-                    let doubtful = near.map_or(doubtful, |near| b.ori(doubtful, near));
-                    (b.andi(state[0], self.team.any(doubtful)), carried.to_vec())
-                })
-            },
-            |_, carried| {
-                self.pull.scopes.scoped(|| {
-                    let given = giving.take().expect("the cells were written");
-                    let keys = if in_registers { carried.to_vec() } else { given.kept_keys(keys.len()) };
-                    let keys = self.rank_keys_of(doubt, &keys, (spread, turn), wanted.candidates);
-                    given.overwriting();
-                    if !in_registers {
-                        given.give_keys(&keys);
-                    }
-                    giving.set(Some(given));
-                    let list = sorted.map_or(vec![], |_| self.best_of_lane(&keys, wanted.k));
-                    let carried = if in_registers { &keys[..] } else { &[] };
-                    [&[b.const_bool(false)], &list[..], carried].concat()
-                })
-            },
-        );
-        giving.take().expect("the cells were written")
-    }
-
-    /// Whether quick keys are worth a try: no lane's first keys are all no more than −∞'s. Of values that each hang on all
-    /// of their row, all are NaNs where one is, and then the rank keys are written in their place at once.
-    fn quick_keys_have_hope(
-        &self,
-        giving: &Giving<'_, '_, 'm>,
-        doubt: Doubt<'m>,
-        keys: &[Val<'m>],
-        wanted: Wanted<'m>,
-        (spread, turn): (&Spread<'m>, u32),
-    ) -> Val<'m> {
-        let b = self.b;
-        let none = keys.iter().take(LOOKED_AT).map(|key| self.quick_keys_are_doubtful(doubt, &[*key]));
-        let hopeless = self.team.any(none.reduce(|x, y| b.andi(x, y)).expect("a lane has a key"));
-        b.if_then(hopeless, |_| {
-            self.pull.scopes.scoped(|| {
-                let keys = self.rank_keys_of(doubt, keys, (spread, turn), wanted.candidates);
-                giving.give_keys(&keys);
-            });
-        });
-        b.not(hopeless)
-    }
-
     /// As [`Self::give_sorted`], by the lane's keys, which it has written if they are not in registers, and its best of them. Also
     /// the best of the segment; and with a slack, whether others are within that of the last.
     pub(super) fn give_once<'t, 'a>(
@@ -176,7 +76,9 @@ impl<'m> RowGpu<'_, 'm> {
             (first, all, near)
         } else {
             let keys = if self.team.has_places() { keys.to_vec() } else { giving.kept_keys(keys.len()) };
-            let (marks, near) = self.marks(&keys, &best, slack, wanted, spread);
+            // Of rows with a NaN that is all there is, and then it counts how long it takes.
+            let kept = (!self.team.has_places() && !wanted.of_whole_rows).then_some(&giving);
+            let (marks, near) = self.marks((&keys, kept), &best, slack, wanted, spread);
             let first = cells_of();
             self.give_marked(&giving, marks, b.addi(first, marks.before), spread);
             (first, marks.all, near)
@@ -211,11 +113,12 @@ impl<'m> RowGpu<'_, 'm> {
         (giving, best, near)
     }
 
-    /// Marks what is selected: as many as there are candidates, and k at most. With a slack, also whether other keys are less
+    /// Marks what is selected of the lane's keys, which may be kept in memory as well: as many as there are candidates, and k at most.
+    /// With a slack, also whether other keys are less
     /// than the last of the best by no more than that.
     pub(super) fn marks(
         &self,
-        keys: &[Val<'m>],
+        (keys, kept): (&[Val<'m>], Option<&Giving<'_, '_, 'm>>),
         best: &[Val<'m>],
         slack: Option<Val<'m>>,
         wanted: Wanted<'m>,
@@ -250,7 +153,11 @@ impl<'m> RowGpu<'_, 'm> {
                             (exact, b.cmpi(IntPredicate::Ne, exact.all, marks.all))
                         }
                     };
-                    let equal = self.marked(keys, |key| b.cmpi(IntPredicate::Eq, key, last));
+                    let is_last = |key| b.cmpi(IntPredicate::Eq, key, last);
+                    let equal = match kept {
+                        Some(giving) => self.kept_marked(giving, keys.len() as u32, is_last),
+                        None => self.marked(keys, is_last),
+                    };
                     let kept = self.without_ties(marks, b.andi(equal, marks.bits), k, spread);
                     vec![kept.bits, kept.own, kept.before, kept.all, near]
                 })
@@ -288,6 +195,20 @@ impl<'m> RowGpu<'_, 'm> {
         b.ori(high, b.extui(word(&keys[..32]), long))
     }
 
+    /// A bit for each of so many keys that the lane has written, a few of them at a time in a loop.
+    fn kept_marked(&self, giving: &Giving<'_, '_, 'm>, count: u32, holds: impl Fn(Val<'m>) -> Val<'m>) -> Val<'m> {
+        let b = self.b;
+        let ty = b.int(if count > 32 { 64 } else { 32 });
+        let wide = |x: Val<'m>| if count > 32 { b.extui(x, ty) } else { x };
+        let bits = self.seldom_loop(count.div_ceil(AT_ONCE), b.const_int(ty, 0), |turn, bits| {
+            let first = b.muli(turn, self.word(AT_ONCE));
+            let keys = giving.kept_keys_from(first, AT_ONCE as usize);
+            b.ori(bits, b.shli(wide(self.marked(&keys, &holds)), wide(first)))
+        });
+        // Behind the last key there may be anything.
+        if count.is_multiple_of(AT_ONCE) { bits } else { b.andi(bits, b.const_int(ty, run_of_ones(count))) }
+    }
+
     /// These marks, counted over the segment.
     pub(super) fn counted(&self, bits: Val<'m>, spread: &Spread<'m>) -> Marks<'m> {
         let own = self.ones(bits);
@@ -317,6 +238,16 @@ impl<'m> RowGpu<'_, 'm> {
 
     /// Of marks that may be more than k, those that stay: of the ones that are `equal` to the last key, the lowest columns.
     pub(super) fn without_ties(&self, marks: Marks<'m>, equal: Val<'m>, k: Val<'m>, spread: &Spread<'m>) -> Marks<'m> {
+        let kept = self
+            .b
+            .with_directed_loops(self.pull.machine.keeps_loop(), || self.lowest_of_equal(marks, equal, k, spread));
+        let b = self.b;
+        let others = b.andi(marks.bits, b.xori(equal, b.const_int(b.type_of(equal), -1)));
+        self.counted(b.ori(others, kept), spread)
+    }
+
+    /// The marks that stay of those that are `equal`.
+    fn lowest_of_equal(&self, marks: Marks<'m>, equal: Val<'m>, k: Val<'m>, spread: &Spread<'m>) -> Val<'m> {
         let b = self.b;
         let ty = b.type_of(equal);
         let all_equal = self.sum_before(self.ones(equal), spread).1;
@@ -341,8 +272,7 @@ impl<'m> RowGpu<'_, 'm> {
             let lowest = if runs > 1 { b.shli(lowest[0], shift) } else { lowest[0] };
             vec![b.ori(state[0], lowest), b.subi(state[1], all)]
         });
-        let others = b.andi(marks.bits, b.xori(equal, b.const_int(ty, -1)));
-        self.counted(b.ori(others, kept[0]), spread)
+        kept[0]
     }
 
     /// Puts the columns of a lane's marks into the row's cells from `first` on.
@@ -353,17 +283,21 @@ impl<'m> RowGpu<'_, 'm> {
             1 => spread.member,
             run => b.muli(spread.member, self.word(run)),
         };
-        b.for_loop_carrying((self.word(0), marks.own, self.word(1)), &[marks.bits], |_, i, state| {
-            let lowest = b.trailing_zeros(state[0]);
-            let lowest = if b.width(ty) > 32 { b.trunci(lowest, i32) } else { lowest };
-            let mut column = b.addi(begin, lowest);
-            if spread.run < spread.registers && spread.span > 1 {
-                // What lies between two runs of a lane are those of the others.
-                let runs = b.andi(lowest, self.word(!(spread.run - 1)));
-                column = b.addi(column, b.muli(runs, self.word(spread.span - 1)));
-            }
-            giving.give(column, b.addi(first, i));
-            vec![b.andi(state[0], b.subi(state[0], b.const_int(ty, 1)))]
+        let range = (self.word(0), marks.own, self.word(1));
+        // Lanes have one or two marks, so that a loop that is written out is nothing but longer.
+        b.with_directed_loops(self.pull.machine.keeps_loop(), || {
+            b.for_loop_carrying(range, &[marks.bits], |_, i, state| {
+                let lowest = b.trailing_zeros(state[0]);
+                let lowest = if b.width(ty) > 32 { b.trunci(lowest, i32) } else { lowest };
+                let mut column = b.addi(begin, lowest);
+                if spread.run < spread.registers && spread.span > 1 {
+                    // What lies between two runs of a lane are those of the others.
+                    let runs = b.andi(lowest, self.word(!(spread.run - 1)));
+                    column = b.addi(column, b.muli(runs, self.word(spread.span - 1)));
+                }
+                giving.give(column, b.addi(first, i));
+                vec![b.andi(state[0], b.subi(state[0], b.const_int(ty, 1)))]
+            })
         });
     }
 
@@ -395,17 +329,20 @@ impl<'m> RowGpu<'_, 'm> {
             |_| {
                 self.pull.scopes.scoped(|| {
                     let range = (self.word(0), self.word(wanted.k as u32), self.word(1));
-                    b.for_loop_carrying(range, &ranks, |_, number, ranks| {
-                        let (column, key) = self.look_into(taking, b.addi(first, number), self.team.has_places());
-                        let key = key_of(column, key);
-                        let filled = wanted.may_run_out.then(|| b.cmpi(IntPredicate::Ult, number, all));
-                        let behind = |(rank, (cell, own)): (&Val<'m>, (&LookedInto<'m>, &Val<'m>))| {
-                            let same = b.cmpi(IntPredicate::Eq, key, *own);
-                            let before = b.andi(same, b.cmpi(IntPredicate::Ult, column, cell.column));
-                            let before = filled.map_or(before, |filled| b.andi(before, filled));
-                            b.addi(*rank, b.extui(before, i32))
-                        };
-                        ranks.iter().zip(cells.iter().zip(&keys)).map(behind).collect()
+                    let directive = self.pull.machine.keeps_loop();
+                    b.with_directed_loops(directive, || {
+                        b.for_loop_carrying(range, &ranks, |_, number, ranks| {
+                            let (column, key) = self.look_into(taking, b.addi(first, number), self.team.has_places());
+                            let key = key_of(column, key);
+                            let filled = wanted.may_run_out.then(|| b.cmpi(IntPredicate::Ult, number, all));
+                            let behind = |(rank, (cell, own)): (&Val<'m>, (&LookedInto<'m>, &Val<'m>))| {
+                                let same = b.cmpi(IntPredicate::Eq, key, *own);
+                                let before = b.andi(same, b.cmpi(IntPredicate::Ult, column, cell.column));
+                                let before = filled.map_or(before, |filled| b.andi(before, filled));
+                                b.addi(*rank, b.extui(before, i32))
+                            };
+                            ranks.iter().zip(cells.iter().zip(&keys)).map(behind).collect()
+                        })
                     })
                 })
             },

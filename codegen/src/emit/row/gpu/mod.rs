@@ -15,6 +15,7 @@ mod bin_rank;
 mod columns_of_keys;
 mod cumsum;
 mod in_lanes;
+mod kept_rounds;
 mod keys_alone;
 mod memory;
 mod merge;
@@ -24,6 +25,7 @@ mod quick_keys;
 mod rank;
 mod reduce;
 mod rounds;
+mod rows_by_warp;
 mod shelves;
 mod softmax_by_logits;
 mod sorted;
@@ -69,7 +71,7 @@ const ENOUGH_THREADS: u32 = 1024;
 
 /// The same where lanes of many rows have a softmax of more columns than [`CROWDED`]: without a word the assembler gives them 128
 /// registers, and four blocks of 128 threads find room; with 96 it is five.
-const ENOUGH_CROWDED_THREADS: u32 = 640;
+const ENOUGH_CROWDED_THREADS: u32 = 768;
 
 /// Columns of a softmax that a lane has without being short of registers.
 const CROWDED: u64 = 32;
@@ -144,42 +146,18 @@ pub(in crate::emit) fn emit_rows<'m>(
     let widen_bf16 = peepholes.has(Peephole::Bf16Pairs).then_some(bf16_pairs::widened as WidenBf16<'_>);
     let scopes = Scopes::new();
     let ways = Ways { shortcuts: &shortcuts, widen_bf16 };
-    let pull = Pull::new(job, Rc::clone(&scopes), arguments, ways);
+    let pull = Rc::new(Pull::new(job, Rc::clone(&scopes), arguments, ways));
     let thread = b.coordinate(Coordinate::Thread);
     let team = Rc::new(Team::new(b, warps, shape, shared, b.trunci(thread, b.int(32))));
     let spreads = Spreads::new(b, job.kernel, &pull.ix, &team, shape);
     spreads.declare(domains);
-    let owner = RowGpu {
-        b,
-        ix: Rc::clone(&pull.ix),
-        lanewise: Rc::clone(&pull.lanewise),
-        pull,
-        warps,
-        shape,
-        team,
-        spreads,
-        keys: ScopedMap::new(&scopes),
-        lists: ScopedMap::new(&scopes),
-        no_negative_zero: analysis::no_negative_zero(job.kernel),
-        peepholes,
-        unique: ScopedMap::new(&scopes),
-        asked: RefCell::default(),
-        asked_tables: RefCell::default(),
-        unsettled: Cell::new(false),
-        chosen_first: ScopedMap::new(&scopes),
-        kept_first: ScopedMap::new(&scopes),
-        by_logits: ScopedMap::new(&scopes),
-        unneeded: RefCell::default(),
-        by_the_letter: Cell::new(false),
-        begun,
-    };
-    owner.rows(shape, thread, domains);
+    RowGpu::new(pull, warps, (shape, team), spreads, (peepholes, begun)).rows(shape, thread, domains);
 }
 
 /// The owner.
 struct RowGpu<'a, 'm> {
     b: &'a Builder<'m>,
-    pull: Pull<'a, 'm>,
+    pull: Rc<Pull<'a, 'm>>,
     ix: Rc<Indexing<'a, 'm>>,
     lanewise: Rc<Lanewise<'a, 'm>>,
     warps: &'a dyn Warps,
@@ -217,6 +195,40 @@ struct RowGpu<'a, 'm> {
 }
 
 impl<'a, 'm> RowGpu<'a, 'm> {
+    fn new(
+        pull: Rc<Pull<'a, 'm>>,
+        warps: &'a dyn Warps,
+        (shape, team): (RowShape, Rc<Team<'a, 'm>>),
+        spreads: Spreads<'a, 'm>,
+        (peepholes, begun): (Peepholes, bool),
+    ) -> RowGpu<'a, 'm> {
+        let scopes = Rc::clone(&pull.scopes);
+        RowGpu {
+            b: pull.b,
+            ix: Rc::clone(&pull.ix),
+            lanewise: Rc::clone(&pull.lanewise),
+            warps,
+            shape,
+            team,
+            spreads,
+            keys: ScopedMap::new(&scopes),
+            lists: ScopedMap::new(&scopes),
+            no_negative_zero: analysis::no_negative_zero(pull.kernel),
+            peepholes,
+            unique: ScopedMap::new(&scopes),
+            asked: RefCell::default(),
+            asked_tables: RefCell::default(),
+            unsettled: Cell::new(false),
+            chosen_first: ScopedMap::new(&scopes),
+            kept_first: ScopedMap::new(&scopes),
+            by_logits: ScopedMap::new(&scopes),
+            unneeded: RefCell::default(),
+            by_the_letter: Cell::new(false),
+            begun,
+            pull,
+        }
+    }
+
     /// Rows are few: what one waits for counts, and not how much is done.
     fn few(&self) -> bool {
         is_few(self.shape)

@@ -99,8 +99,13 @@ impl<'m> RowGpu<'_, 'm> {
                 self.by_the_letter(index.row[0], |row| {
                     let index = spread.index(row);
                     let floats = self.registers(self.widened(ordered.source, &index).value, spread.columns.len());
-                    let has_nan = self.team.any(self.has_nan(&floats));
+                    let nan = b.andi(self.has_nan(&floats), runs_out);
+                    let numbers = self.some_columns((mine, ABOVE_NEG_INF), what.candidates, mask);
+                    let (known, any) = (numbers.clone(), self.team.any(nan));
                     let by_rank_keys = |_: &_| {
+                        if self.has_rows_by_warp(spread.width) {
+                            return self.columns_by_warp(ordered.source, what, (nan, row), (&numbers, result));
+                        }
                         // Once more from memory: else all of the row would be in registers meanwhile.
                         self.by_the_letter(row, |row| {
                             let keys =
@@ -111,9 +116,7 @@ impl<'m> RowGpu<'_, 'm> {
                             })
                         })
                     };
-                    b.if_then_else(has_nan, &types, by_rank_keys, |_| {
-                        self.some_columns((mine, ABOVE_NEG_INF), what.candidates, mask)
-                    })
+                    b.if_then_else(any, &types, by_rank_keys, |_| known)
                 })
             },
             |_| columns.to_vec(),

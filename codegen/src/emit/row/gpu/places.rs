@@ -7,7 +7,7 @@
 use super::RowGpu;
 use super::columns_of_keys::Wanted;
 use super::spread::Spread;
-use crate::machine::team::Giving;
+use crate::machine::cells::Giving;
 use crate::mlir::builder::{IntPredicate, Val};
 
 /// So many of the best keys, or more, are seldom all in one lane: then those that reach the last of the best are counted in the

@@ -13,17 +13,21 @@
 //!   number, and a divisor far from 1, or NaN.
 
 use super::RowGpu;
+use super::columns_of_keys::Wanted;
+use super::kept_rounds::AT_ONCE;
 use super::spread::Spread;
 use crate::emit::pull::index::Index;
 use crate::emit::pull::known::{Lanes, Nans};
+use crate::machine::cells::Giving;
 use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::kernel::{ValueId, ValueKind};
 use routefuse_ir::math::order::{self, NEG_INF_KEY};
 use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp, UnaryOp};
+use std::cell::Cell;
 
 /// Units in the last place, less one, within which two dividends are too near to each other.
-pub(super) const NEAR: u32 = 3;
+const NEAR: u32 = 3;
 
 /// The least dividend whose quotient is certainly a normal number, with divisors between [`LEAST_DIVISOR`] and its inverse.
 const LEAST_DIVIDEND: f32 = f32::from_bits((127 - 90) << 23);
@@ -51,7 +55,152 @@ pub(super) enum Doubt<'m> {
     Dividends { divisor: Val<'m>, of: ValueId, added: bool },
 }
 
+/// Keys of a lane that are looked at before quick keys are tried.
+const LOOKED_AT: usize = 2;
+
 impl<'m> RowGpu<'_, 'm> {
+    /// Puts the columns of one turn's k best into the row's cells, −1 where candidates run out.
+    pub(super) fn give_sorted<'t, 'a>(
+        &self,
+        giving: Giving<'t, 'a, 'm>,
+        (keys, sorted): (&[Val<'m>], Option<&[Val<'m>]>),
+        doubt: Option<Doubt<'m>>,
+        wanted: Wanted<'m>,
+        (spread, turn): (&Spread<'m>, u32),
+    ) -> Giving<'t, 'a, 'm> {
+        let b = self.b;
+        let in_registers = self.team.has_places();
+        if !in_registers {
+            giving.give_keys(keys);
+        }
+        let once = |giving, keys: &[Val<'m>], list: Vec<Val<'m>>, slack| {
+            self.give_once(giving, (keys, list), slack, wanted, (spread, turn))
+        };
+        let Some(doubt) = doubt else {
+            let list = sorted.map_or_else(|| self.best_of_lane(keys, wanted.k), <[Val<'m>]>::to_vec);
+            return once(giving, keys, list, None).0;
+        };
+        if let (Doubt::NegInf, Some(list)) = (doubt, sorted)
+            && !wanted.by_column
+            && self.has_kept_rounds(spread)
+        {
+            let (giving, best, _) = once(giving, keys, list.to_vec(), None);
+            // Sorting once more would be as much code again.
+            let doubtful = self.team.any(self.quick_keys_are_doubtful(doubt, &best));
+            b.if_then(doubtful, |_| {
+                giving.overwriting();
+                self.rank_kept_keys(&giving, doubt, keys.len(), wanted, (spread, turn));
+                self.give_best_kept(&giving, (wanted.k, wanted.may_run_out), spread);
+            });
+            return giving;
+        }
+        let looked_at = spread.columns[spread.turn(turn)].iter().take(LOOKED_AT);
+        let looks = wanted.of_whole_rows && looked_at.map(|column| column.valid).all(|valid| valid.is_none());
+        let quick = match doubt {
+            Doubt::NegInf if looks && !in_registers && sorted.is_none() => {
+                self.quick_keys_have_hope(&giving, doubt, keys, wanted, (spread, turn))
+            }
+            _ => b.const_bool(true),
+        };
+        let giving = Cell::new(Some(giving));
+        // Keys in registers go through the loop as well.
+        let carried = if in_registers { keys } else { &[] };
+        let first = [&[quick], sorted.unwrap_or(&[]), carried].concat();
+        b.repeat_while(
+            &first,
+            |_, state| {
+                self.pull.scopes.scoped(|| {
+                    let slack = match doubt {
+                        Doubt::NegInf => None,
+                        Doubt::Dividends { .. } => Some(b.select(state[0], self.word(NEAR), self.word(0))),
+                    };
+                    let given = giving.take().expect("the cells are to be written");
+                    let (listed, carried) = state[1..].split_at(state.len() - 1 - carried.len());
+                    let list = match sorted {
+                        Some(_) => listed.to_vec(),
+                        None if in_registers => self.best_of_lane(carried, wanted.k),
+                        None => self.best_of_lane(&given.kept_keys(keys.len()), wanted.k),
+                    };
+                    let (given, best, near) = once(given, if in_registers { carried } else { keys }, list, slack);
+                    giving.set(Some(given));
+                    let doubtful = self.quick_keys_are_doubtful(doubt, &best);
+                    let doubtful = near.map_or(doubtful, |near| b.ori(doubtful, near));
+                    (b.andi(state[0], self.team.any(doubtful)), carried.to_vec())
+                })
+            },
+            |_, carried| {
+                self.pull.scopes.scoped(|| {
+                    let given = giving.take().expect("the cells were written");
+                    let count = keys.len();
+                    let keys = match doubt {
+                        Doubt::NegInf if !in_registers => {
+                            given.overwriting();
+                            self.rank_kept_keys(&given, doubt, count, Wanted { mask: None, ..wanted }, (spread, turn));
+                            if sorted.is_some() { given.kept_keys(count) } else { vec![] }
+                        }
+                        _ => {
+                            let keys = if in_registers { carried.to_vec() } else { given.kept_keys(count) };
+                            let keys = self.rank_keys_of(doubt, &keys, (spread, turn), wanted.candidates);
+                            given.overwriting();
+                            if !in_registers {
+                                given.give_keys(&keys);
+                            }
+                            keys
+                        }
+                    };
+                    giving.set(Some(given));
+                    let list = sorted.map_or(vec![], |_| self.best_of_lane(&keys, wanted.k));
+                    let carried = if in_registers { &keys[..] } else { &[] };
+                    [&[b.const_bool(false)], &list[..], carried].concat()
+                })
+            },
+        );
+        giving.take().expect("the cells were written")
+    }
+
+    /// Writes rank keys in the place of quick keys that the lane has written, so many of them, a few at a time in a loop: 0 where the
+    /// lane's do not count.
+    fn rank_kept_keys(
+        &self,
+        giving: &Giving<'_, '_, 'm>,
+        doubt: Doubt<'m>,
+        count: usize,
+        wanted: Wanted<'m>,
+        place: (&Spread<'m>, u32),
+    ) {
+        let (b, zero) = (self.b, self.word(0));
+        self.seldom_loop((count as u32).div_ceil(AT_ONCE), zero, |turn, none| {
+            let first = b.muli(turn, self.word(AT_ONCE));
+            let keys = giving.kept_keys_from(first, AT_ONCE as usize);
+            let keys = self.rank_keys_of(doubt, &keys, place, wanted.candidates).into_iter();
+            let counted = keys.map(|key| wanted.mask.map_or(key, |mask| b.select(mask, key, zero)));
+            giving.give_keys_from(first, &counted.collect::<Vec<_>>());
+            none
+        });
+    }
+
+    /// Whether quick keys are worth a try: no lane's first keys are all no more than −∞'s. Of values that each hang on all
+    /// of their row, all are NaNs where one is, and then the rank keys are written in their place at once.
+    fn quick_keys_have_hope(
+        &self,
+        giving: &Giving<'_, '_, 'm>,
+        doubt: Doubt<'m>,
+        keys: &[Val<'m>],
+        wanted: Wanted<'m>,
+        (spread, turn): (&Spread<'m>, u32),
+    ) -> Val<'m> {
+        let b = self.b;
+        let none = keys.iter().take(LOOKED_AT).map(|key| self.quick_keys_are_doubtful(doubt, &[*key]));
+        let hopeless = self.team.any(none.reduce(|x, y| b.andi(x, y)).expect("a lane has a key"));
+        b.if_then(hopeless, |_| {
+            self.pull.scopes.scoped(|| {
+                let keys = self.rank_keys_of(doubt, keys, (spread, turn), wanted.candidates);
+                giving.give_keys(&keys);
+            });
+        });
+        b.not(hopeless)
+    }
+
     /// The quickest keys that there are of a value at a spread of its columns.
     pub(super) fn quick_keys(
         &self,

@@ -20,6 +20,12 @@ use routefuse_ir::kernel::{RowOp, RowValue, ValueId, ValueKind};
 use routefuse_ir::op::{Candidates, ReduceOp, TopKOrder};
 use std::rc::Rc;
 
+/// Columns of a lane of which powers are made at once where a row is done by the letter: as many as are loaded at once.
+const LOADED: u32 = 8;
+
+/// Columns of a lane that are divided at once there.
+const PIECE: u32 = 4;
+
 /// What is known of a choice before the softmax is.
 #[derive(Clone)]
 pub(super) struct ByLogits<'m> {
@@ -205,64 +211,126 @@ impl<'m> RowGpu<'_, 'm> {
         })
     }
 
-    /// The columns of a choice from all of a softmax by rank keys, and its sum for whoever asks. A lane's columns are done run by run in
-    /// loops, between which they lie where its keys do: that is as little code as a seldom way should be.
+    /// The columns of a choice from a softmax by rank keys; its sum, and whether the lane's group is chosen from, for whoever asks. A
+    /// lane's columns are done piece by piece in loops, between which they lie where its keys do: that is as little code as a seldom
+    /// way should be.
     fn select_in_pieces(
         &self,
         choice: &SoftmaxChoice,
         (spread, row): (&Spread<'m>, Ix<'m>),
         cells: &[Val<'m>],
     ) -> Option<Vec<Val<'m>>> {
-        let (b, kernel, run) = (self.b, self.pull.kernel, spread.run);
-        let pieces = spread.registers / run;
-        let all_own = spread.columns.iter().all(|column| column.valid.is_none());
-        if choice.groups.is_some() || pieces < 2 || !all_own || self.team.has_places() {
+        let (b, kernel, registers) = (self.b, self.pull.kernel, spread.registers);
+        let sorted = !self.has_kept_rounds(spread);
+        let is_cut =
+            registers > LOADED && spread.run.is_multiple_of(LOADED) && spread.width.is_multiple_of(u64::from(LOADED));
+        if !is_cut || self.team.has_places() || spread.span == 1 || (sorted && choice.groups.is_some()) {
             return None;
         }
+        let groups = match choice.groups {
+            Some(groups) => {
+                let width = spread.width / groups.count;
+                if !width.is_multiple_of(u64::from(PIECE)) {
+                    return None;
+                }
+                let ValueKind::Scalar(_, operands) = &kernel.value(choice.from).kind else { return None };
+                Some((groups, width as u32, operands[1], operands[2]))
+            }
+            None => None,
+        };
         let RowValue { value: power, .. } = *kernel.value(choice.sum).kind.row_value()?;
         let (at, index) = (Index::new(vec![row], vec![Ix::constant(0)], None), spread.index(row));
         let (word, float) = (b.int(32), b.f32());
         let giving = self.team.giving();
-        let each_piece = |body: &dyn Fn(Val<'m>, &Index<'m>)| {
-            b.for_loop(self.word(0), self.word(pieces), self.word(1), |b, piece| {
-                self.pull.scopes.scoped(|| {
-                    self.pull.machine.keep_loop(b);
-                    let before = self.ix.times(self.ix.of_word(piece), u64::from(run * spread.span));
-                    let first = self.ix.add(before, self.ix.times(self.ix.of_word(spread.member), u64::from(run)));
-                    let columns = (0..u64::from(run)).map(|column| first.offset(column)).collect();
-                    body(b.muli(piece, self.word(run)), &Index::new(vec![row], columns, None));
-                });
+        let at_piece = |piece: Val<'m>, size: u32| {
+            let first = self.ix.times(self.ix.of_word(piece), u64::from(size));
+            Index::new(vec![row], (0..u64::from(size)).map(|column| first.offset(column)).collect(), None)
+        };
+        // Pieces are in the order of the lane's registers; those behind the last column are copies of the last one.
+        let with_columns = (spread.width as u32).div_ceil(spread.run * spread.span) * spread.run;
+        let nothing = vec![self.word(0); (registers - with_columns) as usize];
+        giving.give_keys_from(self.word(with_columns), &nothing);
+        let each_piece = |size: u32, body: &dyn Fn(Val<'m>, &Index<'m>, Val<'m>)| {
+            let (of_run, pieces) = (spread.run / size, spread.width as u32 / size);
+            self.seldom_loop(with_columns / size, self.word(0), |piece, none| {
+                let run = b.muli(b.divui(piece, self.word(of_run)), self.word(of_run * spread.span));
+                let within = b.remui(piece, self.word(of_run));
+                let of_row = b.addi(b.addi(run, b.muli(spread.member, self.word(of_run))), within);
+                let own = b.cmpi(IntPredicate::Ult, of_row, self.word(pieces));
+                let safe = b.minui(of_row, self.word(pieces - 1));
+                body(b.muli(piece, self.word(size)), &at_piece(safe, size), own);
+                none
             });
         };
-        each_piece(&|number, index| {
-            let powers = self.registers(self.pull.evaluate(power, index).value, run as usize);
-            let words: Vec<Val<'m>> = powers.iter().map(|power| b.bitcast(*power, word)).collect();
+        each_piece(LOADED, &|number, index, own| {
+            let powers = self.registers(self.pull.evaluate(power, index).value, LOADED as usize);
+            let key = |power: &Val<'m>| b.select(own, b.bitcast(*power, word), self.word(0));
+            let words: Vec<Val<'m>> = powers.iter().map(key).collect();
             giving.give_keys_from(number, &words);
         });
         let powers = |words: Vec<Val<'m>>| {
             let floats: Vec<Val<'m>> = words.into_iter().map(|power| b.bitcast(power, float)).collect();
             Lanes { nans: Nans::Free, ..Lanes::exact(b.gather_lanes(&floats), floats.len() as u32) }
         };
-        self.pull.remember(power, &index, powers(giving.kept_keys(spread.registers as usize)));
+        self.pull.remember(power, &index, powers(giving.kept_keys(registers as usize)));
         let sum = self.reduce_segments(ReduceOp::Sum, power, spread, &index);
         self.pull.remember(choice.sum, &at, sum);
-        each_piece(&|number, index| {
-            self.pull.remember(power, index, powers(giving.kept_keys_from(number, run as usize)));
-            let keys = self.keys(choice.from, index, choice.candidates);
-            giving.give_keys_from(number, &self.registers(keys.value, run as usize));
-        });
-        let keys = giving.kept_keys(spread.registers as usize);
-        let wanted = Wanted {
-            k: choice.k,
-            candidates: choice.candidates,
-            may_run_out: choice.candidates == Candidates::AboveNegInf,
-            by_column: false,
-            mask: None,
-            of_floats: true,
-            of_whole_rows: false,
+        giving.overwriting();
+        let keys_of = |id: ValueId, index: &Index<'m>, words: Vec<Val<'m>>| {
+            self.pull.remember(power, index, powers(words));
+            self.registers(self.keys(id, index, choice.candidates).value, index.lanes() as usize)
         };
-        let list = self.best_of_lane(&keys, choice.k);
-        let (giving, ..) = self.give_once(giving, (&keys, list), None, wanted, (spread, 0));
+        // Lanes that sort have many columns each.
+        let size = if sorted { LOADED } else { PIECE };
+        match groups {
+            None => each_piece(size, &|number, index, own| {
+                let keys = keys_of(choice.from, index, giving.kept_keys_from(number, size as usize));
+                let keys: Vec<Val<'m>> = keys.iter().map(|key| b.select(own, *key, self.word(0))).collect();
+                giving.give_keys_from(number, &keys);
+            }),
+            Some((groups, width, softmax, others)) => {
+                // Each lane goes through its own group, whoever has written the powers.
+                let of_group = width / PIECE;
+                let piece_of_row = |piece| b.addi(b.muli(self.team.lane, self.word(of_group)), piece);
+                let address = |piece| self.address_of_key(&giving, b.muli(piece, self.word(PIECE)), spread);
+                let best = self.seldom_loop(of_group, self.word(0), |piece, best| {
+                    let piece = piece_of_row(piece);
+                    let (address, index) = (address(piece), at_piece(piece, PIECE));
+                    let keys = keys_of(softmax, &index, giving.read_keys(address, PIECE));
+                    giving.write_keys(address, &keys);
+                    keys.iter().fold(best, |best, key| b.maxui(best, *key))
+                });
+                let kept = self.ranks_below(best, groups.keep, self.team.lanes);
+                let left_out = self.keys(others, &at, choice.candidates).value;
+                self.seldom_loop(of_group, self.word(0), |piece, none| {
+                    let address = address(piece_of_row(piece));
+                    let keys = giving.read_keys(address, PIECE);
+                    let keys: Vec<Val<'m>> = keys.iter().map(|key| b.select(kept, *key, left_out)).collect();
+                    giving.write_keys(address, &keys);
+                    none
+                });
+                let of_groups = self.spreads.of(1, groups.count);
+                self.pull.remember(groups.mask, &of_groups.index(row), Lanes::exact(kept, 1));
+            }
+        }
+        let may_run_out = choice.candidates == Candidates::AboveNegInf;
+        let giving = if sorted {
+            let keys = giving.kept_keys(registers as usize);
+            let wanted = Wanted {
+                k: choice.k,
+                candidates: choice.candidates,
+                may_run_out,
+                by_column: false,
+                mask: None,
+                of_floats: true,
+                of_whole_rows: false,
+            };
+            let list = self.best_of_lane(&keys, choice.k);
+            self.give_once(giving, (&keys, list), None, wanted, (spread, 0)).0
+        } else {
+            self.give_best_kept(&giving, (choice.k, may_run_out), spread);
+            giving
+        };
         let taking = giving.settled();
         Some(cells.iter().map(|cell| taking.take(*cell)).collect())
     }

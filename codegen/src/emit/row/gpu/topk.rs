@@ -15,7 +15,7 @@ use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::Lanes;
 use crate::emit::row::Selection;
 use crate::machine::Scalars;
-use crate::machine::team::{Giving, Taking};
+use crate::machine::cells::{Giving, Taking};
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::kernel::analysis::reached_from;
 use routefuse_ir::kernel::schedule::code_size::UNROLLED;
@@ -144,7 +144,10 @@ impl<'m> RowGpu<'_, 'm> {
         let (keys, _) = self.own_keys(value, spread, index, candidates);
         let may_run_out = self.may_run_out(value, candidates);
         let mut giving = self.team.giving();
-        if self.sorts(spread, k) {
+        if self.sorts(spread, k) && self.has_kept_rounds(spread) {
+            giving.give_keys(&keys);
+            self.give_best_kept(&giving, (k, may_run_out), spread);
+        } else if self.sorts(spread, k) && (self.team.has_places() || spread.span > 1) {
             let of_floats = self.pull.kernel.value(value).dtype.is_float();
             let wanted =
                 Wanted { k, candidates, may_run_out, by_column: false, mask: None, of_floats, of_whole_rows: false };
@@ -283,7 +286,7 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// Whether there may be fewer candidates than columns.
-    fn may_run_out(&self, value: ValueId, candidates: Candidates) -> bool {
+    pub(super) fn may_run_out(&self, value: ValueId, candidates: Candidates) -> bool {
         candidates == Candidates::AboveNegInf && self.pull.kernel.value(value).dtype.is_float()
     }
 
@@ -362,7 +365,7 @@ impl<'m> RowGpu<'_, 'm> {
                 let of_floats = false;
                 let wanted =
                     Wanted { k, candidates, may_run_out, by_column: true, mask: None, of_floats, of_whole_rows: false };
-                let (marks, _) = self.marks(own, &best, None, wanted, spread);
+                let (marks, _) = self.marks((own, None), &best, None, wanted, spread);
                 mask.extend((0..own.len() as u32).map(|i| self.is_marked(marks, i)));
             } else {
                 // What the last round found: all keys up to it are chosen.
@@ -399,7 +402,7 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// Whether fewer than k of the segment's keys, one a lane, come before the own one, which is not 0.
-    fn ranks_below(&self, key: Val<'m>, k: u64, span: u32) -> Val<'m> {
+    pub(super) fn ranks_below(&self, key: Val<'m>, k: u64, span: u32) -> Val<'m> {
         let (b, team) = (self.b, &self.team);
         let mut rank = self.word(0);
         for mask in 1..span {
