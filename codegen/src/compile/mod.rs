@@ -11,6 +11,7 @@ use crate::{
     mlir::{builder::Builder, session::MlirSession},
 };
 use inkwell::GlobalVisibility;
+use inkwell::module::Linkage;
 use melior::ir::operation::{OperationLike, OperationPrintingFlags};
 use melior::ir::{Location, Module};
 use routefuse_ir::Verified;
@@ -193,6 +194,11 @@ fn compile_to(
         generator.prepare(&context, &code);
         Ok(code)
     })?;
+    if entry.is_some() {
+        // Objects that are linked together have these names once, and who calls the entry points calls no other function.
+        let others = [abi::COUNT, abi::PART].into_iter().filter_map(|name| code.get_function(name));
+        others.for_each(|function| function.set_linkage(Linkage::Internal));
+    }
     go_on()?;
     timed(&mut timings.optimise, || generator.optimise(&context, &code))?;
     go_on()?;

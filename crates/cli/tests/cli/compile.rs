@@ -165,3 +165,33 @@ fn a_module_for_tvm_ffi_is_one_file_with_one_function() {
     refused(&["--target", "gfx942"], &["RF0817", "has code for this host or for NVIDIA's GPUs, not for `gfx942`"]);
     refused(&["--target", "host,sm_90"], &["RF0817", "--target names 2", "export once for each"]);
 }
+
+/// Each kernel that ranks has functions for parts of its rows, which a module of several such kernels has no use for.
+#[test]
+fn a_module_for_tvm_ffi_has_several_kernels_that_rank() {
+    let temporary = folder();
+    let place = |name: &str| temporary.path().join(name).display().to_string();
+    let graph = "route 1
+graph @ranks {
+  dim T
+  dim S
+  input %a : i32[T, 4]
+  input %b : i32[S, 4]
+  %x = bin_rank %a {bins = 8}
+  %y = bin_rank %b {bins = 8}
+  output x = %x
+  output y = %y
+}
+";
+    fs::write(place("ranks.route"), graph).unwrap();
+    let has = |file: &str, name: &str| {
+        let code = fs::read(place(file)).unwrap();
+        code.windows(name.len() + 1).any(|w| w == [name.as_bytes(), b"\0"].concat())
+    };
+    routefuse(&["compile", &place("ranks.route"), "--export", "tvm-ffi", "-o", &place("ranks.so")]).ok();
+    assert!(has("ranks.so", "__tvm_ffi_ranks") && !has("ranks.so", "routefuse_part"));
+    routefuse(&["compile", &place("ranks.route"), "--target", "host", "-o", &place("out")]).ok();
+    for kernel in ["out/ranks.0.host.align1-i64.so", "out/ranks.1.host.align1-i64.so"] {
+        assert!(has(kernel, "routefuse_kernel") && has(kernel, "routefuse_part") && has(kernel, "routefuse_count"));
+    }
+}
