@@ -7,10 +7,11 @@ use crate::emit::pull::known::Lanes;
 use crate::emit::pull::types::memory_type;
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::DType;
+use routefuse_ir::kernel::analysis::cost_with_operands;
 use routefuse_ir::kernel::schedule::Domain;
 use routefuse_ir::kernel::{ParamId, Store, ValueId};
 
-/// The most elements, of all that a domain counts in, that there are counts beside for.
+/// The most elements, of all that a kernel counts in, that there are counts beside for.
 const MOST_ELEMENTS: u64 = 4096;
 
 /// Neighbouring columns count in as many copies, where there is room, so that none waits for the one before to be stored.
@@ -21,6 +22,10 @@ const UNROLLED: u64 = 32;
 
 /// With fewer items than so many for each element, to put the counts together takes longer than it saves.
 const LEAST_ITEMS: u64 = 8;
+
+/// The most that an addition asks for, in instructions, where its kernel stores other things too: what both ask for is computed twice,
+/// which is to take less time than an atomic addition.
+const MOST_COST: u64 = 40;
 
 /// The counts of one store, in the frame.
 struct Tally<'m> {
@@ -36,47 +41,73 @@ struct Tally<'m> {
 }
 
 impl<'m> FlatHost<'_, 'm> {
-    /// Whether all stores of the domain add to elements for which there is room in the frame.
-    pub(super) fn counts_beside(&self, domain: &Domain) -> bool {
-        let elements = domain.stores.iter().map(|s| {
-            let Store { param, add_at, .. } = self.pull.kernel.stores[*s as usize];
-            add_at?;
-            self.pull.kernel.param(param).ty.shape.first()?.as_const()
-        });
-        elements.sum::<Option<u64>>().is_some_and(|all| (1..=MOST_ELEMENTS).contains(&all))
+    /// All rows of these domains, one after the other, or where there are many first what is counted and then the rest.
+    pub(super) fn by_row_or_counting(&self, domains: &[&Domain], begin: Val<'m>, end: Val<'m>) {
+        let (b, i64) = (self.b, self.b.int(64));
+        let counting: Vec<Domain> = domains.iter().filter_map(|d| self.counted(d)).collect();
+        let elements: u64 = counting.iter().flat_map(|d| &d.stores).filter_map(|s| self.elements(*s)).sum();
+        if !(1..=MOST_ELEMENTS).contains(&elements) {
+            return self.by_row(domains, begin, end);
+        }
+        let copies = if elements * COPIES <= MOST_ELEMENTS { COPIES } else { 1 };
+        let tallies = |d: &Domain| d.stores.iter().filter_map(|s| self.tally(*s, copies)).collect();
+        let tallies: Vec<Vec<Tally<'m>>> = counting.iter().map(tallies).collect();
+        let cols = counting.iter().map(|d| d.cols).max().unwrap_or(1);
+        let items = b.muli(b.subi(end, begin), b.const_int(i64, cols as i64));
+        let many = b.cmpi(IntPredicate::Sge, items, b.const_int(i64, (elements * LEAST_ITEMS) as i64));
+        let beside = || {
+            // What is stored may lie where ids are read, so these come first.
+            for (domain, tallies) in counting.iter().zip(&tallies) {
+                self.count((domain.cols, tallies, copies), begin, end);
+            }
+            let rest = |d: &&Domain| {
+                let is_counted = |s: &u32| counting.iter().any(|d| d.stores.contains(s));
+                let stores: Vec<u32> = d.stores.iter().copied().filter(|s| !is_counted(s)).collect();
+                (!stores.is_empty()).then(|| Domain { stores, ..(*d).clone() })
+            };
+            let rest: Vec<Domain> = domains.iter().filter_map(rest).collect();
+            if !rest.is_empty() {
+                self.by_row(&rest.iter().collect::<Vec<_>>(), begin, end);
+            }
+        };
+        self.either(many, beside, || self.by_row(domains, begin, end));
     }
 
-    /// All rows of such a domain.
-    pub(super) fn count(&self, domain: &Domain, begin: Val<'m>, end: Val<'m>) {
+    /// The stores of a domain that add to elements of which there are few; beside others, if what they ask for can be computed twice.
+    fn counted(&self, domain: &Domain) -> Option<Domain> {
+        let kernel = self.pull.kernel;
+        let costs = cost_with_operands(kernel);
+        let cost = |store: &Store| store.operands().map(|o| costs[o.0 as usize]).fold(0, u64::saturating_add);
+        let adds = |s: &u32| kernel.stores[*s as usize].add_at.is_some() && self.elements(*s).is_some();
+        let alone = domain.stores.iter().all(adds);
+        let is_counted = |s: &u32| adds(s) && (alone || cost(&kernel.stores[*s as usize]) <= MOST_COST);
+        let stores: Vec<u32> = domain.stores.iter().copied().filter(is_counted).collect();
+        (!stores.is_empty()).then(|| Domain { stores, ..domain.clone() })
+    }
+
+    /// Counts all rows of so many columns.
+    fn count(&self, (cols, tallies, copies): (u64, &[Tally<'m>], u64), begin: Val<'m>, end: Val<'m>) {
         let (b, i64) = (self.b, self.b.int(64));
         let number = |n: u64| b.const_int(i64, n as i64);
-        let all: u64 = domain.stores.iter().filter_map(|s| self.elements(*s)).sum();
-        let copies = if all * COPIES <= MOST_ELEMENTS { COPIES.min(domain.cols) } else { 1 };
-        let tallies: Vec<Tally<'m>> = domain.stores.iter().filter_map(|s| self.tally(*s, copies)).collect();
-        let items = b.muli(b.subi(end, begin), number(domain.cols));
-        let many = b.cmpi(IntPredicate::Sge, items, number(all * LEAST_ITEMS));
-        let beside = || {
-            self.clear(&tallies, copies);
-            b.for_loop(begin, end, number(1), |_, row| {
-                let one = |column: Ix<'m>, copy: u64| {
-                    self.pull.scopes.scoped(|| {
-                        let index = Index::new(vec![Ix::value(row, 1)], vec![column], None);
-                        tallies.iter().for_each(|tally| self.add(tally, &index, copy));
-                    });
-                };
-                if domain.cols <= UNROLLED {
-                    (0..domain.cols).for_each(|column| one(Ix::constant(column), column % copies));
-                } else {
-                    let whole = domain.cols / copies * copies;
-                    b.for_loop(number(0), number(whole), number(copies), |_, first| {
-                        (0..copies).for_each(|copy| one(Ix::value(first, copies).offset(copy), copy));
-                    });
-                    (whole..domain.cols).for_each(|column| one(Ix::constant(column), column % copies));
-                }
-            });
-            tallies.iter().for_each(|tally| self.put_together(tally, copies));
-        };
-        self.either(many, beside, || self.by_row(&[domain], begin, end));
+        self.clear(tallies, copies);
+        b.for_loop(begin, end, number(1), |_, row| {
+            let one = |column: Ix<'m>, copy: u64| {
+                self.pull.scopes.scoped(|| {
+                    let index = Index::new(vec![Ix::value(row, 1)], vec![column], None);
+                    tallies.iter().for_each(|tally| self.add(tally, &index, copy));
+                });
+            };
+            if cols <= UNROLLED {
+                (0..cols).for_each(|column| one(Ix::constant(column), column % copies));
+            } else {
+                let whole = cols / copies * copies;
+                b.for_loop(number(0), number(whole), number(copies), |_, first| {
+                    (0..copies).for_each(|copy| one(Ix::value(first, copies).offset(copy), copy));
+                });
+                (whole..cols).for_each(|column| one(Ix::constant(column), column % copies));
+            }
+        });
+        tallies.iter().for_each(|tally| self.put_together(tally, copies));
     }
 
     fn elements(&self, store: u32) -> Option<u64> {

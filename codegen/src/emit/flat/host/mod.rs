@@ -34,13 +34,9 @@ pub(in crate::emit) fn emit<'m>(
     pull.evaluate_uniforms();
     let owner = FlatHost { b: job.b, pull, bound_mask: &bound_mask, block_rows: vectors.lanes() };
     let many_rows = |d: &&Domain| matches!(d.piece, Piece::Rows { width } if width > 1);
-    let (counting, others): (Vec<&Domain>, Vec<&Domain>) =
-        domains.iter().filter(|d| !many_rows(d)).partition(|d| owner.counts_beside(d));
-    if !others.is_empty() {
-        owner.by_row(&others, begin, end);
-    }
-    for domain in counting {
-        owner.count(domain, begin, end);
+    let shared: Vec<&Domain> = domains.iter().filter(|d| !many_rows(d)).collect();
+    if !shared.is_empty() {
+        owner.by_row_or_counting(&shared, begin, end);
     }
     for domain in domains.iter().filter(many_rows) {
         owner.by_rows_or_bins(domain, begin, end);
