@@ -4,8 +4,7 @@
 //! of ranks is made at their own columns, a column of a row is done before the next one.
 //!
 //! Mostly a rank is asked for to know a place: where its bin starts, and as many places on. Then the ranks are not counted at all. For
-//! each bin there is a *cursor*, the next place of an item, which is at first the bin's start. An item behind its bin's last place
-//! moves no cursor, since none after it has a place either.
+//! each bin there is a *cursor*, the next place of an item, which is at first the bin's start. Places from the bin's end on are none.
 
 use super::RowHost;
 use crate::emit::pull::index::{Index, Ix};
@@ -62,10 +61,11 @@ impl<'m> RowHost<'_, 'm> {
         self.columns(Ix::constant(0), items.bins, |at| {
             let behind: Vec<Ix<'m>> = at.iter().map(|ix| ix.offset(1)).collect();
             let first = self.pull.memory.load_at(starts, at);
-            // None is below 0; whatever there were, nothing would be stored in front of the places.
-            let first = b.maxsi(first, b.const_int(b.type_of(first), 0));
+            // None is below 0; whatever there were, nothing would be stored in front of the places or behind them.
+            let zero = b.const_int(b.type_of(first), 0);
+            let first = b.maxsi(first, zero);
             let end = self.pull.memory.load_at(starts, &behind);
-            let end = b.minsi(end, b.splat(most, at.len() as u32));
+            let end = b.maxsi(b.minsi(end, b.splat(most, at.len() as u32)), zero);
             let first = match self.before {
                 // Neither is more than an i32 holds, and so their sum is none that wraps to a small one.
                 Some(before) => b.minui(b.addi(first, self.stack.read_at(before, i32, 4, at)), end),
@@ -142,8 +142,10 @@ impl<'m> RowHost<'_, 'm> {
                 };
                 let stored: Vec<_> = items.stores.iter().map(stored).collect();
                 let place = read(next);
+                // Starts and items are no more than an i32 holds, so no cursor wraps as an unsigned number.
+                self.stack.write_at(next, i32, 4, bin, b.addi(place, b.const_int(i32, 1)));
                 // Of no bin, nothing is before the end.
-                let has_place = b.cmpi(IntPredicate::Slt, place, read(ends));
+                let has_place = b.cmpi(IntPredicate::Ult, place, read(ends));
                 b.if_then(has_place, |_| {
                     pull.scopes.scoped(|| {
                         let at = Ix::value(b.extui(place, pull.ix.ty()), 1);
@@ -155,7 +157,6 @@ impl<'m> RowHost<'_, 'm> {
                                 b.store(bits, pointer, align as u32);
                             });
                         }
-                        self.stack.write_at(next, i32, 4, bin, b.addi(place, b.const_int(i32, 1)));
                     });
                 });
             }
