@@ -115,9 +115,11 @@ def time_call(function, times):
 
 
 def chosen(kind, rows, k, experts, rng):
-    """Ids: distinct in a row, all of one expert, or as skewed as words of a text are."""
+    """Ids: distinct in a row, the same of which half are nobody's, all of one expert, or as skewed as words of a text are."""
     if kind == "random":
         return np.argsort(rng.random((rows, experts)), axis=1)[:, :k].astype(np.int32)
+    if kind == "half":
+        return np.where(rng.random((rows, k)) < 0.5, chosen("random", rows, k, experts, rng), -1).astype(np.int32)
     if kind == "one":
         return np.full((rows, k), experts // 2, np.int32)
     weights = 1 / np.arange(1, experts + 1)
@@ -130,11 +132,13 @@ def main():
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 64, 512, 4096, 65536])
     parser.add_argument("--experts", type=int, default=256)
     parser.add_argument("--block", type=int, default=64)
-    parser.add_argument("--ids", choices=["random", "one", "zipf"], default="random")
+    parser.add_argument("--ids", choices=["random", "half", "one", "zipf"], default="random")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each number of rows")
     parser.add_argument("--kernels", action="store_true", help="the time of each kernel as well")
     args = parser.parse_args()
-    if torch is not None:
+    # PyTorch's operations want ids that are there.
+    beside_torch = torch is not None and args.ids != "half"
+    if beside_torch:
         torch.set_num_threads(1)
     manifest = json.loads((args.folder / "manifest.json").read_text())
     ids_of = next(a for a in manifest["arguments"] if a["role"] == "input")
@@ -155,7 +159,7 @@ def main():
             clocks = [lambda: library.time_kernels(kernels, len(kernels), times),
                       lambda: library.time_counting_sort(ctypes.byref(alignment), times)]
             peers = [of_c]
-            if torch is not None:
+            if beside_torch:
                 by_torch = functools.partial(torch_way, torch.from_numpy(ids), args.experts, args.block, laid.size, owners.size)
                 peers.append([x.numpy() for x in by_torch()])
                 clocks.append(lambda: time_call(by_torch, max(1, times // 100)))
@@ -168,7 +172,7 @@ def main():
                     sys.exit(f"{rows} rows: the outputs differ")
             ours, c = best[:2]
             line = f"{rows:>8} {ours:>10.2f} {c:>8.2f} {ours / c:>6.2f}"
-            if torch is not None:
+            if beside_torch:
                 line += f" {best[2]:>9.1f} {best[2] / ours:>6.1f}"
             print(line)
             if args.kernels:
