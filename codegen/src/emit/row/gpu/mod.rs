@@ -73,13 +73,16 @@ const ENOUGH_THREADS: u32 = 1024;
 /// registers or 128, and five blocks of 128 threads find room, or four; with 80 it is six.
 const ENOUGH_CROWDED_THREADS: u32 = 768;
 
-/// The same where they have so many columns of something else, which is not summed. The assembler of NVIDIA's driver gave a router of 384
+/// The same where they have more columns than [`WIDE`] of something else, which is not summed. The assembler of NVIDIA's driver gave a router of 384
 /// columns 147 registers, and three blocks found room. On an H100 four of them took 53.2 µs for 65,536 rows instead of 56.5, 8.1 for
-/// 8,192 instead of 8.7, and 5.4 for 4,096 instead of 5.3; six took 51.7, 8.3 and 5.5.
+/// 8,192 instead of 8.7, and 5.4 for 4,096 instead of 5.3; six took 51.7, 8.3 and 5.5. Of 288 columns they took 44.9 instead of 43.4.
 const ENOUGH_WIDE_THREADS: u32 = 512;
 
-/// Columns that a lane has without being short of registers.
+/// Columns of a softmax that a lane has without being short of registers.
 const CROWDED: u64 = 32;
+
+/// Columns of anything else.
+const WIDE: u64 = 40;
 
 /// Columns of a lane at most for which the registers are enough that so many threads leave each other.
 const MOST_COLUMNS_WITH_ROOM: u64 = 16;
@@ -115,7 +118,7 @@ fn has_wide_lanes(kernel: &Kernel, shape: RowShape) -> bool {
     let widest = columns_of_a_lane(kernel, 1);
     let sums = |row: &RowValue| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == widest;
     shape.selecting == Selecting::Sorted
-        && columns_of_a_lane(kernel, shape.lanes) > CROWDED
+        && columns_of_a_lane(kernel, shape.lanes) > WIDE
         && !kernel.values().filter_map(|(_, value)| value.kind.row_value()).any(sums)
 }
 
