@@ -26,6 +26,9 @@ const FEW_ARGUMENTS: usize = 4352;
 /// The first PTX that takes more.
 const MANY_ARGUMENTS: (u32, &str) = (81, "+ptx81");
 
+/// Votes of a word on a condition each: fewer than the seven registers of conditions that a thread has.
+const MOST_CONDITIONS: u32 = 6;
+
 /// An NVIDIA GPU.
 pub(crate) struct Nvptx {
     target: Target,
@@ -283,17 +286,30 @@ impl Warps for Nvptx {
         b.call_intrinsic("llvm.nvvm.vote.ballot.sync", &[all, bit], b.int(32))
     }
 
-    /// By four instructions, where the compiler makes numbers of the bits and takes seven.
+    /// By four instructions, where the compiler makes numbers of the bits and takes seven. All votes of a word may be taken at once, and
+    /// the assembler fails if what is voted on has more than the seven registers of conditions. So bits behind the first ones are
+    /// numbers as well.
     fn alike<'m>(&self, b: &Builder<'m>, lanes: Val<'m>, value: Val<'m>, bit: u32) -> Val<'m> {
         let context = b.context();
-        let asm = "{ .reg .pred p; .reg .b32 t; and.b32 t, $2, $3; setp.ne.u32 p, t, 0; vote.sync.ballot.b32 t, p, 0xffffffff; \
-                   @!p not.b32 t, t; and.b32 $0, $1, t; }";
+        let (asm, number) = match bit {
+            0..MOST_CONDITIONS => (
+                "{ .reg .pred p; .reg .b32 t; and.b32 t, $2, $3; setp.ne.u32 p, t, 0; vote.sync.ballot.b32 t, p, 0xffffffff; \
+                 @!p not.b32 t, t; and.b32 $0, $1, t; }",
+                1 << bit,
+            ),
+            // Lanes, and not those whose vote is another than the own bit.
+            _ => (
+                "{ .reg .pred p; .reg .b32 t, m; bfe.s32 m, $2, $3, 1; setp.ne.u32 p, m, 0; \
+                 vote.sync.ballot.b32 t, p, 0xffffffff; lop3.b32 $0, $1, t, m, 0x90; }",
+                bit,
+            ),
+        };
         let attributes = [
             ("asm_string", StringAttribute::new(context, asm).into()),
             ("constraints", StringAttribute::new(context, "=r,r,r,n").into()),
             ("has_side_effects", Attribute::unit(context)),
         ];
-        b.op("llvm.inline_asm", &[lanes, value, word(b, 1 << bit)], &attributes, b.int(32))
+        b.op("llvm.inline_asm", &[lanes, value, word(b, number)], &attributes, b.int(32))
     }
 
     fn has_max(&self) -> bool {
