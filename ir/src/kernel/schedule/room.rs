@@ -85,10 +85,28 @@ pub const MOST_SHARED_WORDS: u64 = 48 * 256;
 
 /// The most words of what rows leave for phases of the same block: a third of what the block may share, which exchanges of lanes
 /// need as well.
-pub const MOST_WORDS_AT_ONCE: u64 = MOST_SHARED_WORDS / 3;
+const MOST_WORDS_AT_ONCE: u64 = MOST_SHARED_WORDS / 3;
+
+/// The most words of what lanes of all rows of such a block give each other of chosen columns.
+pub const MOST_CELLS_AT_ONCE: u64 = MOST_SHARED_WORDS / 12;
+
+/// Running sums of phases behind rows of the same block, at most: each has a list of the few items.
+pub const MOST_SUMS_AT_ONCE: u64 = 8;
+
+/// Rows at most that a block has lanes for beside those that it does: threads without rows, and those that make a whole warp.
+const MOST_ROWS_BESIDE: u64 = 24;
+
+/// Whether a block has room for so many rows of a kernel and for the phases of what they make: what the rows leave, the cells that
+/// their lanes have, and the lists of items. Half of what a block may share is left to rows for shelves.
+pub fn fits_at_once(phases: &Phases, rows: &Kernel, count: u64) -> bool {
+    let cells = chosen_columns(rows).saturating_mul(count.saturating_add(MOST_ROWS_BESIDE));
+    let sums = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock);
+    let sums = sums.flat_map(|p| &p.kernel.values).filter(|v| v.kind.is_row_value()).count() as u64;
+    words_at_once(phases, count) <= MOST_WORDS_AT_ONCE && cells <= MOST_CELLS_AT_ONCE && sums <= MOST_SUMS_AT_ONCE
+}
 
 /// Words of what so many rows leave for phases of the same block.
-pub fn words_at_once(phases: &Phases, rows: u64) -> u64 {
+fn words_at_once(phases: &Phases, rows: u64) -> u64 {
     let of_rows = phases.shared.iter().filter(|ty| ty.row_symbol().is_some());
     of_rows.map(|ty| words_of_rows(ty, rows)).fold(0, u64::saturating_add)
 }

@@ -109,8 +109,8 @@ impl Scheduled {
             return Err(self.unfit(&format!("`{shape}` for {rows} rows of one block")));
         }
         check_held_of(&first.kernel, held).map_err(|why| self.unfit(why))?;
-        if room::words_at_once(phases, rows) > room::MOST_WORDS_AT_ONCE {
-            return Err(self.unfit("what its rows leave has no room in a block"));
+        if !room::fits_at_once(phases, &first.kernel, rows) {
+            return Err(self.unfit("so many rows and what they leave have no room in a block"));
         }
         let in_row = |d: &&Domain| !matches!(d.piece, Piece::InRow { .. });
         if let Some(domain) = domains.first().and_then(|of_rows| of_rows.iter().find(in_row)) {

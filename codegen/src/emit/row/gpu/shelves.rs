@@ -17,6 +17,7 @@ use crate::machine::shelf::Shelf;
 use crate::machine::team::Team;
 use crate::mlir::builder::{Builder, Val};
 use routefuse_ir::kernel::schedule::laid::Laid;
+use routefuse_ir::kernel::schedule::room::MOST_SHARED_WORDS;
 use routefuse_ir::kernel::schedule::{RowShape, Selecting};
 use routefuse_ir::kernel::{Kernel, ParamId, RowOp, RowValue, ValueId, ValueKind};
 use routefuse_ir::op::ReduceOp;
@@ -25,6 +26,9 @@ use std::rc::Rc;
 
 /// Words of a row's shelf at most: 16 KiB, of which a multiprocessor has 14.
 const MOST_WORDS: u64 = 4096;
+
+/// Words of the shelves of all rows of a block at most: half of what it may share.
+const MOST_WORDS_OF_BLOCK: u64 = MOST_SHARED_WORDS / 2;
 
 /// Words that are stored at once.
 const AT_ONCE: usize = 4;
@@ -99,7 +103,8 @@ pub(super) fn words(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> u32 
         _ => 0,
     };
     let words = kernel.values().map(|(id, _)| of(id).saturating_add(sum(id))).fold(0, u64::saturating_add);
-    words.min(MOST_WORDS) as u32
+    let of_block = MOST_WORDS_OF_BLOCK / u64::from(shape.rows());
+    words.min(MOST_WORDS).min(of_block / 4 * 4) as u32
 }
 
 /// Words that so many of each lane take on a row's shelf.
