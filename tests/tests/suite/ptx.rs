@@ -3,6 +3,7 @@
 use routefuse::ir::{TargetKind, Variant};
 use routefuse::{Engine, Graph, Options, Target, Verified, text};
 use routefuse_generate::graph::{self, Profile};
+use routefuse_tests::bins::{Align, Behind};
 use routefuse_tests::corpus::{Test, cases, examples};
 use routefuse_tests::differential::shard;
 use routefuse_tests::skips::skip;
@@ -245,6 +246,42 @@ fn r8_the_largest_kernels_are_assembled() {
         for sm in ["sm_70", "sm_90", "sm_100"] {
             skipped += u64::from(!assemble_graph(&engine, &graph, sm, 0, folder.path()));
         }
+    }
+    if skipped > 0 {
+        skip("no ptxas", skipped, Some("REQUIRE_PTXAS"));
+    }
+}
+
+/// Bins of ten bits, whose votes are more than the assembler has registers of conditions, and others; each schedule of them.
+#[test]
+fn many_bins() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let engine = Engine::builder().build().expect("an engine");
+    let mut skipped = 0;
+    for align in Align::all().into_iter().filter(|align| align.experts > 256) {
+        let graph = align.graph();
+        let plan = engine.compile(&graph, &Target::named("sm_90").expect("a known target"), &Options::default());
+        let plan = plan.unwrap_or_else(|e| panic!("{}: {e}", align.name()));
+        let variants = plan.kernels().iter().map(|k| k.variants().len()).max().unwrap_or(0);
+        for variant in 0..variants {
+            skipped += u64::from(!assemble_graph(&engine, &graph, "sm_90", variant, folder.path()));
+        }
+    }
+    if skipped > 0 {
+        skip("no ptxas", skipped, Some("REQUIRE_PTXAS"));
+    }
+}
+
+/// Routers with what crosses rows behind them: few rows of both are one block, which has the memory for it.
+#[test]
+fn routers_and_what_is_behind_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let engine = Engine::builder().build().expect("an engine");
+    let mut skipped = 0;
+    for seed in 0..40 {
+        let Behind { graph, .. } = Behind::of_seed(seed);
+        let sm = ["sm_70", "sm_90", "sm_100", "sm_121"][seed as usize % 4];
+        skipped += u64::from(!assemble_graph(&engine, &graph, sm, 0, folder.path()));
     }
     if skipped > 0 {
         skip("no ptxas", skipped, Some("REQUIRE_PTXAS"));
