@@ -229,6 +229,33 @@ fn load_records_follow_the_device_scalars() {
     }
 }
 
+/// `post` is a name for several options, and takes nothing away that stands in front of it.
+#[test]
+fn options_are_the_same_in_front_of_post_and_behind_it() {
+    let beside = [
+        ("align", "vllm"),
+        ("logits", "f32"),
+        ("eplb", "dynamic"),
+        ("padding", "zero"),
+        ("shared", "constant"),
+        ("record", "i32"),
+        ("k", "4"),
+    ];
+    let preset = models::named("deepseek-v3").unwrap();
+    let of = |options: [(&str, &str); 2]| {
+        let mut chosen = ModelOptions::default();
+        options.into_iter().for_each(|(name, value)| preset.set(&mut chosen, name, value).unwrap());
+        text::print(&preset.graph(&chosen).unwrap())
+    };
+    let post = ("post", "true");
+    let alone = of([post, post]);
+    for option in beside {
+        let (front, behind) = (of([option, post]), of([post, option]));
+        assert_eq!(front, behind, "{option:?}");
+        assert_ne!(front, alone, "{option:?}");
+    }
+}
+
 /// Where ids are drawn as well as replicas, the two do not follow each other.
 #[test]
 fn two_draws_are_two_draws() {

@@ -386,6 +386,13 @@ fn one_or_pair(text: &str) -> Option<(u64, Option<u64>)> {
     Some((first.parse().ok()?, Some(second.parse().ok()?)))
 }
 
+/// What was chosen stays.
+fn chosen_or<T: PartialEq>(option: &mut T, plain: T, other: T) {
+    if *option == plain {
+        *option = other;
+    }
+}
+
 impl Preset {
     /// The options that the model has.
     pub fn options(&self) -> impl Iterator<Item = &'static OptionInfo> {
@@ -393,14 +400,19 @@ impl Preset {
     }
 
     /// Sets an option from text, as the program's `--option name=value` does; `post` is a name for those of
-    /// [`ModelOptions::post`].
+    /// [`ModelOptions::post`]: it sets each of them that is still as the router alone has it, and no other.
     ///
     /// # Errors
     /// `RF1002` for an option that the model has not, with those that it has; `RF1003` for a value that is none of the
     /// option's.
     pub fn set(&self, options: &mut ModelOptions, name: &str, value: &str) -> Result<(), Diagnostic> {
         if name == "post" && value == "true" {
-            *options = ModelOptions::post(self.shared > 0);
+            let (plain, post) = (ModelOptions::default(), ModelOptions::post(self.shared > 0));
+            let ModelOptions { eplb, padding, shared, output, .. } = options;
+            chosen_or(eplb, plain.eplb, post.eplb);
+            chosen_or(padding, plain.padding, post.padding);
+            chosen_or(shared, plain.shared, post.shared);
+            chosen_or(output, plain.output, post.output);
             return Ok(());
         }
         let Some(option) = all().find(|o| o.name == name) else {
