@@ -8,6 +8,7 @@ use routefuse::engine::Cancel;
 use routefuse::inspect::{GatherReport, Layouts, Lowering, Report};
 use routefuse::ir::shapes_text;
 use routefuse::{Engine, Error, Graph, Options, Target, Verified, text};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a document is made for.
@@ -141,17 +142,24 @@ impl Document {
 
 /// Which kernels the target runs as one launch: the page has them as they were before.
 fn joined(lowering: &Lowering, request: &Request) -> Result<Vec<LeftOut>, Error> {
-    let of = |kernels: &std::ops::Range<usize>| {
+    let launched = lowering.launched()?;
+    // A kernel of few rows stands beside those that do the same for more.
+    let is_of_few = |kernels: &Range<usize>| {
+        let within = |other: &Range<usize>| other.start >= kernels.start && other.end <= kernels.end;
+        launched.iter().any(|other| other != kernels && within(other))
+    };
+    let of = |kernels: &Range<usize>| {
         let (first, last) = (&lowering.kernels()[kernels.start], &lowering.kernels()[kernels.end - 1]);
         let target = request.target.name();
         let names = format!("{} to {}", visible(&first.kernel.name), visible(&last.kernel.name));
+        let rows = if is_of_few(kernels) { " and few rows" } else { "" };
         let what = format!(
-            "{names}: for {target} they are phases of one kernel, whose code is not on this page; what is here is of each alone"
+            "{names}: for {target}{rows} they are phases of one kernel, whose code is not on this page; what is here is of each alone"
         );
         let command = format!("routefuse dump {} --stage kernel --target {target}", request.graph);
         LeftOut { what, command: Some(command) }
     };
-    Ok(lowering.launched()?.iter().filter(|kernels| kernels.len() > 1).map(of).collect())
+    Ok(launched.iter().filter(|kernels| kernels.len() > 1).map(of).collect())
 }
 
 /// The drawing, from where the request wants it; of one that is too large it is said how to see it.
