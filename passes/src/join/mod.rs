@@ -13,7 +13,7 @@
 //! places that no item has, which counts and starts say of each place.
 //!
 //! In front of phases there may be a kernel of rows that makes their items. For few rows, all is one launch of one block then
-//! ([`at_once`]), which the program has beside the kernels for more.
+//! (`at_once`), which the program has beside the kernels for more.
 
 mod alike;
 mod arranged;
