@@ -7,7 +7,7 @@ use super::{Joined, Named, buffer_name, has_alias, output};
 use crate::schedule::{at_once::most_rows, row::widest};
 use routefuse_ir::kernel::analysis::is_sparse;
 use routefuse_ir::kernel::phases::{Phase, Phases, Place, Reach};
-use routefuse_ir::kernel::schedule::room::fits_at_once;
+use routefuse_ir::kernel::schedule::room::{MOST_ROWS_BESIDE, fits_at_once};
 use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Store};
 use routefuse_ir::program::{Buffer, Program, Step, Taken};
 use routefuse_ir::{Alias, Diagnostics, Dim, Layout, SymbolId, TensorType};
@@ -56,7 +56,7 @@ fn at_once(program: &Program, at: usize) -> Result<Option<(Step, u64)>, Diagnost
     let phases = Phases { shared, list, copied, chunks: None };
     let row_symbol = rows.rows().map(|s| new.named.symbol(s));
     let Named { params, buffers, symbols } = new.named;
-    if !fits_at_once(&phases, &rows.kernel, most) {
+    if !fits_at_once(&phases, &rows.kernel, most, most + MOST_ROWS_BESIDE) {
         return Ok(None);
     }
     let kernel = Kernel {

@@ -95,6 +95,7 @@ impl HostCode {
         // SAFETY: as above.
         unsafe { entry(slots, begin, end, scratch) }
     }
+
     /// Whether rows that are done in order can be shared.
     pub(crate) fn has_parts(&self) -> bool {
         self.parts.is_some()

@@ -55,14 +55,14 @@ pub(super) unsafe fn run_parts(
     (rows, least): (u64, u64),
 ) -> bool {
     let Some(bins) = step.counted.filter(|_| code.has_parts()) else { return false };
-    let processors = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let threads = (pool.current_num_threads() as u64).min(processors);
-    let part = rows.div_ceil(parts(threads)).max(least).next_multiple_of(64);
+    let (threads, numbers) = (pool.current_num_threads() as u64, numbers(bins));
+    // As many as there is memory for, which is made for the processors that there are.
+    let most = parts(threads).min(counts.bytes() / (4 * numbers)).max(1);
+    let part = rows.div_ceil(most).max(least).next_multiple_of(64);
     let parts = rows.div_ceil(part);
     if threads < 2 || parts < 2 {
         return false;
     }
-    let numbers = numbers(bins);
     let of_part = |i: u64| [i * part, rows.min((i + 1) * part)];
     let run = |tables: *mut u8| {
         let tables = Shared(tables.cast::<i32>());

@@ -33,6 +33,11 @@ impl Scratch {
         Scratch { bytes, free: Mutex::new(free), given_back: Condvar::new() }
     }
 
+    /// Bytes of a piece.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Runs `call` with the address of a piece of at least so many bytes, which nobody else has until it ends; null for 0
     /// bytes. More than the pieces have is a defect of the caller, who gets the address of none.
     #[inline]

@@ -6,7 +6,6 @@
 use super::Phased;
 use super::counting::Ids;
 use crate::mlir::builder::{IntPredicate, Val};
-use routefuse_ir::kernel::ParamId;
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Phase};
 use routefuse_ir::kernel::schedule::Domain;
 use routefuse_ir::kernel::schedule::room::{CHUNKS_OF_A_ROW, TURNS, packs, pair_words};
@@ -77,7 +76,7 @@ impl<'m> Phased<'_, 'm> {
     }
 
     fn chunks(&self) -> Val<'m> {
-        self.arguments.pointer(self.phases.chunks.unwrap_or(ParamId(0)))
+        self.arguments.pointer(self.phases.chunks.expect("launches of several blocks have counts of chunks"))
     }
 
     /// A word for each two bins. Behind the last bin are the zeros of the second row of counts.

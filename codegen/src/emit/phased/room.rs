@@ -4,7 +4,7 @@ use super::tables::ENTRY;
 use routefuse_ir::kernel::phases::{MOST_FEW, Phases, Reach};
 use routefuse_ir::kernel::schedule::Part;
 use routefuse_ir::kernel::schedule::room::{
-    MOST_WARPS, local_words, pair_rows, pair_words, sum_words, tile, words_of_rows, words_of_shared,
+    MOST_WARPS, local_words, pair_rows, pair_words, sum_words, tile, words_of_rows,
 };
 
 /// Words of 32 bits, from the beginning.
@@ -66,7 +66,7 @@ impl Room {
             Part::Few => few_words(phases),
             _ => placing(tile(ranking, lanes.into())),
         });
-        let shared = phases.shared.iter().map(|ty| place(beside(words_of_shared(ty)))).collect();
+        let shared = phases.shared.iter().map(|ty| place(beside(words_of_rows(ty, 1)))).collect();
         Room { sums, totals, counts, pairs, local, base, ordered, shared, words }
     }
 }

@@ -88,18 +88,19 @@ pub const MOST_SHARED_WORDS: u64 = 48 * 256;
 const MOST_WORDS_AT_ONCE: u64 = MOST_SHARED_WORDS / 3;
 
 /// The most words of what lanes of all rows of such a block give each other of chosen columns.
-pub const MOST_CELLS_AT_ONCE: u64 = MOST_SHARED_WORDS / 12;
+const MOST_CELLS_AT_ONCE: u64 = MOST_SHARED_WORDS / 12;
 
 /// Running sums of phases behind rows of the same block, at most: each has a list of the few items.
-pub const MOST_SUMS_AT_ONCE: u64 = 8;
+const MOST_SUMS_AT_ONCE: u64 = 8;
 
-/// Rows at most that a block has lanes for beside those that it does: threads without rows, and those that make a whole warp.
-const MOST_ROWS_BESIDE: u64 = 24;
+/// Rows that a block has lanes for beside those that it does, at most, where a row has eight lanes: threads without rows, and those
+/// that make a whole warp. Fewer lanes have fewer columns than eight, and fewer cells in all.
+pub const MOST_ROWS_BESIDE: u64 = 24;
 
 /// Whether a block has room for so many rows of a kernel and for the phases of what they make: what the rows leave, the cells that
-/// their lanes have, and the lists of items. Half of what a block may share is left to rows for shelves.
-pub fn fits_at_once(phases: &Phases, rows: &Kernel, count: u64) -> bool {
-    let cells = chosen_columns(rows).saturating_mul(count.saturating_add(MOST_ROWS_BESIDE));
+/// their lanes have, who are those of so many rows, and the lists of items. Half of what a block may share is left to rows for shelves.
+pub fn fits_at_once(phases: &Phases, rows: &Kernel, count: u64, rows_of_lanes: u64) -> bool {
+    let cells = chosen_columns(rows).saturating_mul(rows_of_lanes);
     let sums = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock);
     let sums = sums.flat_map(|p| &p.kernel.values).filter(|v| v.kind.is_row_value()).count() as u64;
     words_at_once(phases, count) <= MOST_WORDS_AT_ONCE && cells <= MOST_CELLS_AT_ONCE && sums <= MOST_SUMS_AT_ONCE
@@ -111,7 +112,7 @@ fn words_at_once(phases: &Phases, rows: u64) -> u64 {
     of_rows.map(|ty| words_of_rows(ty, rows)).fold(0, u64::saturating_add)
 }
 
-/// Words of so many rows of one of the memories that a block has, to where the next one may begin.
+/// Words of one of the memories that each block has, to where the next one may begin: of so many rows, if it has rows.
 pub fn words_of_rows(ty: &TensorType, rows: u64) -> u64 {
     let bytes = ty.row_elements().unwrap_or(u64::MAX).saturating_mul(ty.dtype.size()).saturating_mul(rows);
     bytes.div_ceil(16).saturating_mul(4)
@@ -132,7 +133,7 @@ pub fn words_of_phases(phases: &Phases, warps: u64, lanes: u64) -> u64 {
     let counts = bins.saturating_mul(2);
     let pairs = pair_rows(bins, warps).saturating_mul(pair_words(bins)).saturating_add(local_words(bins));
     let ranking = pairs.saturating_add(bins.saturating_add(4)).saturating_add(tile(warps, lanes));
-    let shared = phases.shared.iter().map(words_of_shared).fold(0, u64::saturating_add);
+    let shared = phases.shared.iter().map(|ty| words_of_rows(ty, 1)).fold(0, u64::saturating_add);
     shared.saturating_add(counts.max(ranking)).saturating_add(sum_words(phases)).saturating_add(2 * MOST_WARPS + 4)
 }
 
@@ -159,12 +160,6 @@ pub fn pair_rows(bins: u64, warps: u64) -> u64 {
 /// Whether counts of chunks are of 16 bits, where chunks are small enough: a row of them has room in one of 32 bits.
 pub fn packs(bins: u64) -> bool {
     (4..=MOST_PACKED_BINS).contains(&bins)
-}
-
-/// Words of one of the memories that each block has, to where the next one may begin.
-pub fn words_of_shared(ty: &TensorType) -> u64 {
-    let bytes = ty.row_elements().unwrap_or(u64::MAX).saturating_mul(ty.dtype.size());
-    bytes.div_ceil(16).saturating_mul(4)
 }
 
 /// Words of the columns of the largest running sum: one each where sums fit, else two.

@@ -109,7 +109,7 @@ impl Scheduled {
             return Err(self.unfit(&format!("`{shape}` for {rows} rows of one block")));
         }
         check_held_of(&first.kernel, held).map_err(|why| self.unfit(why))?;
-        if !room::fits_at_once(phases, &first.kernel, rows) {
+        if !room::fits_at_once(phases, &first.kernel, rows, shape.rows().into()) {
             return Err(self.unfit("so many rows and what they leave have no room in a block"));
         }
         let in_row = |d: &&Domain| !matches!(d.piece, Piece::InRow { .. });

@@ -16,13 +16,18 @@ const UNROLLED: u64 = 32;
 impl<'m> RowHost<'_, 'm> {
     /// Memory for a number for each bin, and for what is of none, all 0. To be asked for at the beginning of the function.
     pub(super) fn nothing_seen(&self, bins: u64) -> Val<'m> {
+        let seen = self.stack.memory(self.b.int(32), 4, bins + 1);
+        self.clear_counts(seen, bins);
+        seen
+    }
+
+    /// Makes the numbers of the bins 0, and that of what is of none.
+    pub(super) fn clear_counts(&self, counts: Val<'m>, bins: u64) {
         let (b, i32) = (self.b, self.b.int(32));
-        let seen = self.stack.memory(i32, 4, bins + 1);
         self.columns(Ix::constant(0), bins + 1, |at| {
             let zero = b.const_int(b.lanes_of(i32, at.len() as u32), 0);
-            self.stack.write_at(seen, i32, 4, at[0], zero);
+            self.stack.write_at(counts, i32, 4, at[0], zero);
         });
-        seen
     }
 
     /// The rank of each column of the row; the numbers of the bins go on.

@@ -84,10 +84,7 @@ impl<'m> RowHost<'_, 'm> {
     pub(super) fn count_items(&self, [begin, end]: [Val<'m>; 2], counts: Val<'m>) {
         let (b, i32) = (self.b, self.b.int(32));
         let Some(items) = analysis::items(self.pull.kernel) else { return };
-        self.columns(Ix::constant(0), items.bins + 1, |at| {
-            let zero = b.const_int(b.lanes_of(i32, at.len() as u32), 0);
-            self.stack.write_at(counts, i32, 4, at[0], zero);
-        });
+        self.clear_counts(counts, items.bins);
         b.for_loop(begin, end, b.const_int(b.int(64), 1), |_, row| {
             self.pull.scopes.scoped(|| {
                 let row = Index::new(vec![Ix::value(row, 1)], vec![Ix::constant(0)], None);

@@ -80,16 +80,7 @@ pub(in crate::emit) fn emit<'m>(
     );
     let scopes = Scopes::new();
     let pull = Pull::new(job, Rc::clone(&scopes), arguments, Ways { shortcuts: &shortcuts, widen_bf16: None });
-    let owner = RowHost {
-        b: job.b,
-        ix: Rc::clone(&pull.ix),
-        lanewise: Rc::clone(&pull.lanewise),
-        stack: Stack::new(job.b, &pull.ix, &pull.lanewise, scratch),
-        pull,
-        vectors,
-        before,
-        keys: ScopedMap::new(&scopes),
-    };
+    let owner = RowHost::new(pull, &scopes, vectors, Given { before, scratch });
     owner.rows((held, domains, block_rows), begin, end);
     owner.stack.scratch_bytes()
 }
@@ -104,16 +95,7 @@ pub(in crate::emit) fn count<'m>(
 ) {
     let scopes = Scopes::new();
     let pull = Pull::new(job, Rc::clone(&scopes), arguments, Ways { shortcuts: &[], widen_bf16: None });
-    let owner = RowHost {
-        b: job.b,
-        ix: Rc::clone(&pull.ix),
-        lanewise: Rc::clone(&pull.lanewise),
-        stack: Stack::new(job.b, &pull.ix, &pull.lanewise, None),
-        pull,
-        vectors,
-        before: None,
-        keys: ScopedMap::new(&scopes),
-    };
+    let owner = RowHost::new(pull, &scopes, vectors, Given { before: None, scratch: None });
     owner.count_items([begin, end], counts);
 }
 
@@ -151,6 +133,24 @@ struct ToHold<'m> {
 }
 
 impl<'a, 'm> RowHost<'a, 'm> {
+    fn new(
+        pull: Pull<'a, 'm>,
+        scopes: &Rc<Scopes>,
+        vectors: &'a dyn Vectors,
+        Given { before, scratch }: Given<'m>,
+    ) -> Self {
+        RowHost {
+            b: pull.b,
+            ix: Rc::clone(&pull.ix),
+            lanewise: Rc::clone(&pull.lanewise),
+            stack: Stack::new(pull.b, &pull.ix, &pull.lanewise, scratch),
+            pull,
+            vectors,
+            before,
+            keys: ScopedMap::new(scopes),
+        }
+    }
+
     /// The loop over rows.
     fn rows(&self, (held, domains, block_rows): (&[ValueId], &[Domain], u32), begin: Val<'m>, end: Val<'m>) {
         let pull = &self.pull;
