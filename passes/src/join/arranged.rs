@@ -103,7 +103,7 @@ fn zeroed(steps: &[Step], buffer: Buffer) -> Option<(usize, usize)> {
     k.stores.iter().position(is_it).map(|s| (at, s))
 }
 
-/// Takes out the steps that can wait for the counts: that rank, or store rows by themselves, and nothing before needs them.
+/// Takes out the steps that can wait for the counts: that rank, store rows by themselves, or sum one row, and nothing before needs them.
 fn waiting(program: &Program, before: &mut [Option<(usize, Step)>], counting: &Step) -> Vec<(usize, Step)> {
     let mut waiting = vec![];
     let mut touched = counting.buffers.clone();
@@ -112,11 +112,15 @@ fn waiting(program: &Program, before: &mut [Option<(usize, Step)>], counting: &S
         let Some((_, step)) = place else { continue };
         let k = &step.kernel;
         let ops: Vec<RowOp> = k.values.iter().filter_map(|v| v.kind.row_value()).map(|row| row.op).collect();
-        let stays = k.stores.iter().any(|s| s.add_at.is_some()) || !matches!(ops[..], [] | [RowOp::Rank { .. }]);
+        let can_wait = match k.rows {
+            Some(_) => matches!(ops[..], [] | [RowOp::Rank { .. }]),
+            None => matches!(ops[..], [RowOp::CumSum]),
+        };
+        let stays = !can_wait || k.stores.iter().any(|s| s.add_at.is_some());
         let stores_what_is_touched = buffers(step, Role::Output).any(|b| touched.contains(&b));
         let is_needed = stores_what_is_touched || buffers(step, Role::Input).any(|b| written.contains(&b));
         let is_aliased = buffers(step, Role::Output).any(|b| has_alias(program, b));
-        if stays || is_needed || is_aliased || k.rows.is_none() || k.error_word().is_some() {
+        if stays || is_needed || is_aliased || k.error_word().is_some() {
             touched.extend(&step.buffers);
             written.extend(buffers(step, Role::Output));
             // What lies in an input may be written: then nothing that reads inputs moves past it.

@@ -12,6 +12,8 @@
 //! and no block waits for another. A fill with values put over it would need a wait between the two: it is made the fill of the
 //! places that no item has, which counts and starts say of each place.
 //!
+//! A sum of inputs that a kernel of rows asks for is a kernel of one row by itself (`lifted`), where that makes a phase of it.
+//!
 //! In front of phases there may be a kernel of rows that makes their items. For few rows, all is one launch of one block then
 //! (`at_once`), which the program has beside the kernels for more.
 
@@ -19,6 +21,7 @@ mod alike;
 mod arranged;
 mod at_once;
 mod ended;
+mod lifted;
 mod padded;
 mod part;
 mod together;
@@ -57,19 +60,33 @@ pub fn join(program: &Program) -> Result<Joined, Diagnostics> {
     Ok(joined)
 }
 
-/// Joins neighbours, in another order where that makes fewer kernels.
+/// Joins neighbours, in another order or with sums of inputs by themselves where that makes fewer kernels.
 fn in_best_order(program: &Program) -> Result<Joined, Diagnostics> {
+    let mut best = in_order(program)?;
+    if let Some((lifted, of)) = lifted::lifted(program)? {
+        best = fewer(best, in_order(&lifted)?, &of);
+    }
+    Ok(best)
+}
+
+/// Joins neighbours, in another order where that makes fewer kernels.
+fn in_order(program: &Program) -> Result<Joined, Diagnostics> {
     let joined = as_it_is(program)?;
     let Some((arranged, of)) = arranged::arranged(program)? else { return Ok(joined) };
-    let mut other = as_it_is(&arranged)?;
+    Ok(fewer(joined, as_it_is(&arranged)?, &of))
+}
+
+/// Of two ways to join a program the one with fewer kernels. The second one is of a program of which each kernel was, or is a part of,
+/// the one that is said.
+fn fewer(joined: Joined, mut other: Joined, of: &[usize]) -> Joined {
     if other.program.steps.len() >= joined.program.steps.len() {
-        return Ok(joined);
+        return joined;
     }
     for from in &mut other.from {
         let of = || of[from.clone()].iter().copied();
         *from = of().min().unwrap_or(0)..of().max().map_or(0, |last| last + 1);
     }
-    Ok(other)
+    other
 }
 
 /// Joins neighbours.

@@ -1,14 +1,19 @@
 //! A kernel of some of a kernel's stores.
 
-use routefuse_ir::Diagnostics;
 use routefuse_ir::kernel::analysis::reached;
 use routefuse_ir::kernel::{Bounds, Kernel, ParamId, RowValue, Store, Value, ValueId, ValueKind};
-use routefuse_ir::program::{Step, Taken};
+use routefuse_ir::program::{Buffer, Step, Taken};
+use routefuse_ir::{Diagnostics, SymbolId};
 
 /// The step with these of its stores alone, and what they need.
 pub(super) fn part(step: &Step, stores: &[usize]) -> Result<Step, Diagnostics> {
-    let whole = &step.kernel;
-    let mut kernel = Kernel { stores: stores.iter().map(|s| whole.stores[*s]).collect(), ..Kernel::clone(whole) };
+    let kept = stores.iter().map(|s| step.kernel.stores[*s]).collect();
+    pruned(&Kernel { stores: kept, ..Kernel::clone(&step.kernel) }, &step.buffers, &step.symbols)
+}
+
+/// The step of a kernel without what none of its stores needs.
+pub(super) fn pruned(whole: &Kernel, of: &[Buffer], symbols: &[SymbolId]) -> Result<Step, Diagnostics> {
+    let mut kernel = whole.clone();
     let live = reached(&kernel);
     let mut number = 0;
     let values: Vec<Option<ValueId>> = live
@@ -44,8 +49,8 @@ pub(super) fn part(step: &Step, stores: &[usize]) -> Result<Step, Diagnostics> {
     });
     kernel.params = used.iter().map(|p| whole.param(*p).clone()).collect();
     kernel.params.iter_mut().for_each(|p| p.aliases = p.aliases.map(param));
-    let buffers = used.iter().map(|p| step.buffers[p.0 as usize]).collect();
-    Ok(Step { kernel: kernel.verify()?, buffers, symbols: step.symbols.clone(), taken: Taken::ALWAYS })
+    let buffers = used.iter().map(|p| of[p.0 as usize]).collect();
+    Ok(Step { kernel: kernel.verify()?, buffers, symbols: symbols.to_vec(), taken: Taken::ALWAYS })
 }
 
 /// The same of other operands and parameters.

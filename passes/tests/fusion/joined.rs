@@ -164,3 +164,45 @@ graph @g {
     assert_eq!(reaches(&joined(&graph, &[9])), [few, vec![], vec!["counted", "ranked"]]);
     joined(&graph, &[8]);
 }
+
+/// Running sums of inputs are a row by themselves, which every block does: one of all that is the same, whoever asks for it.
+#[test]
+fn sums_of_inputs_are_a_phase() {
+    let graph = |more: &str| {
+        let source = format!(
+            "route 1
+graph @g {{
+  dim T
+  dim J
+  input %ids : i32[T, 4]
+  input %mask : i32[16]
+  %zero = const {{dtype = i32, value = 0}}
+  %real = ne %mask, %zero
+  %there = cast %real {{dtype = i32}}
+  %number = cumsum %there
+  %counts = bin_count %ids {{bins = 16}}
+  %starts = bin_starts %counts {{align = 4}}
+  %expert = bin_of %starts {{step = 4, shape = [J]}}
+  %local = gather %number, %expert {{out_of_range = fill(-1)}}
+  %rank = bin_rank %ids {{bins = 16}}
+{more}  output local = %local
+  output rank = %rank
+}}
+"
+        );
+        text::parse_verified(&source).expect("a right graph")
+    };
+    let one = ["counted", "every_block", "every_block", "ranked", "divided"];
+    assert_eq!(reaches(&joined(&graph(""), &[9, 11])), [one]);
+    // The items ask for the same numbers, in the kernel that ranks.
+    let of_items = "  %mine = gather %number, %ids {out_of_range = fill(-1)}\n  output mine = %mine\n";
+    for extents in [[0, 3], [1, 1], [40, 50]] {
+        let program = joined(&graph(of_items), &extents);
+        assert_eq!(reaches(&program), [[&one[..], &["divided"]].concat()]);
+        assert_eq!(program.steps[0].kernel.phases.as_ref().map(|p| p.shared.len()), Some(3));
+    }
+    // Floats are added in an order that is the row's, and what a sum is of may be written: both stay where they are.
+    let of_floats = "  %wide = cast %there {dtype = f32}\n  %sums = cumsum %wide\n  %weight = gather %sums, %expert {out_of_range = fill(0)}
+  output weight = %weight\n";
+    assert!(joined(&graph(of_floats), &[9, 11]).steps.len() > 1);
+}

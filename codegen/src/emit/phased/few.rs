@@ -1,8 +1,9 @@
 //! Few items: one block, of which a lane of a warp has one, and nothing is done for each bin.
 //!
-//! What every block would compute of counts is a function here, which is computed at the bins that somebody asks for ([`tables`]). What
-//! is a row for each place is stored as if there were no items while the ids are still under way, and where there are some it is
-//! stored again behind a barrier. Where the block makes the ids itself ([`first_rows`](super::first_rows)), warps without a row do so.
+//! What every block would compute of counts is a function here, which is computed at the bins that somebody asks for ([`tables`]). Sums
+//! of inputs, in which no item has a part, are made before all else. What is a row for each place is stored as if there were no items
+//! while the ids are still under way, and where there are some it is stored again behind a barrier. Where the block makes the ids
+//! itself ([`first_rows`](super::first_rows)), warps without a row do so.
 
 use super::Phased;
 use super::counting::Ids;
@@ -16,9 +17,10 @@ use crate::emit::pull::types::{memory_type, value_type};
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::kernel::ValueId;
-use routefuse_ir::kernel::analysis::{Search, is_flat_over_empty, search};
+use routefuse_ir::kernel::analysis::{Search, is_flat_over_empty, search, sums_inputs};
 use routefuse_ir::kernel::phases::{MOST_FEW, Phase, Place, Reach};
 use routefuse_ir::kernel::schedule::Domain;
+use routefuse_ir::kernel::schedule::room::is_before_items;
 
 /// What is known of the item of each lane.
 struct Item<'m> {
@@ -34,6 +36,9 @@ impl<'m> Phased<'_, 'm> {
         self.warps.let_next_begin(b);
         self.warps.wait_for_inputs(b);
         let phases = || self.phases.list.iter().zip(domains);
+        for (phase, domains) in phases().filter(|(p, _)| sums_inputs(p)) {
+            self.one_row(phase, domains);
+        }
         let ranked = phases().find_map(|(p, d)| {
             let rank = p.kernel.values().find_map(|(id, v)| v.kind.row_value().map(|row| (id, row.value)))?;
             (p.reach == Reach::Ranked).then_some((p, d, rank))
@@ -238,9 +243,15 @@ impl<'m> Phased<'_, 'm> {
             let ty = &self.phases.shared[*shared as usize];
             let count = ty.row_elements().unwrap_or(0);
             let element = memory_type(b, ty.dtype);
+            let is_there = !self.is_function(Place::Shared(*shared));
+            let memory = self.words_at(self.room.shared[*shared as usize]);
             b.for_loop(thread, self.word(count as u32), self.word(self.threads), |_, at| {
-                let value = self.table_at(*shared, at, items);
-                let bits = if ty.dtype == DType::Bool { b.extui(value, element) } else { value };
+                let bits = if is_there {
+                    b.load(b.gep(memory, at, element), element, ty.dtype.size() as u32, false)
+                } else {
+                    let value = self.table_at(*shared, at, items);
+                    if ty.dtype == DType::Bool { b.extui(value, element) } else { value }
+                };
                 b.store(bits, b.gep(self.arguments.pointer(*param), at, element), ty.dtype.size() as u32);
             });
         }
@@ -248,7 +259,12 @@ impl<'m> Phased<'_, 'm> {
 
     /// Whether it reads what every block would have in its memory.
     fn looks_up(&self, phase: &Phase) -> bool {
-        phase.places.iter().any(|p| matches!(p, Place::Shared(_)) && !self.phases.is_of_rows(*p))
+        phase.places.iter().any(|p| self.is_function(*p))
+    }
+
+    /// Whether it is memory of every block that is a function here.
+    pub(super) fn is_function(&self, place: Place) -> bool {
+        matches!(place, Place::Shared(at) if !self.phases.is_of_rows(place) && !is_before_items(self.phases, at))
     }
 
     /// Whether it reads what rows have left in the block's memory.
@@ -258,7 +274,7 @@ impl<'m> Phased<'_, 'm> {
 
     /// The phases that sum, with what; or one that does not, where none does.
     pub(super) fn summing(&self) -> Vec<Option<(&Phase, ValueId)>> {
-        let every_block = self.phases.list.iter().filter(|p| p.reach == Reach::EveryBlock);
+        let every_block = self.phases.list.iter().filter(|p| p.reach == Reach::EveryBlock && !sums_inputs(p));
         let sum = |p| {
             let phase: &Phase = p;
             phase.kernel.values.iter().find_map(|v| v.kind.row_value()).map(|row| Some((phase, row.value)))

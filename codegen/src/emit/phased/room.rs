@@ -1,10 +1,11 @@
 //! Where things are in the memory of a block.
 
 use super::tables::ENTRY;
+use routefuse_ir::kernel::analysis::sums_inputs;
 use routefuse_ir::kernel::phases::{MOST_FEW, Phases, Reach};
 use routefuse_ir::kernel::schedule::Part;
 use routefuse_ir::kernel::schedule::room::{
-    MOST_WARPS, local_words, pair_rows, pair_words, sum_words, tile, words_of_rows,
+    MOST_WARPS, is_before_items, local_words, pair_rows, pair_words, sum_words, tile, words_of_rows,
 };
 
 /// Words of 32 bits, from the beginning.
@@ -31,7 +32,7 @@ pub(super) struct Room {
 
 /// Words of the lists of entries of few items.
 fn few_words(phases: &Phases) -> u64 {
-    let every_block = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock);
+    let every_block = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock && !sums_inputs(p));
     let sums = every_block.flat_map(|p| &p.kernel.values).filter(|v| v.kind.is_row_value()).count();
     sums.max(1) as u64 * MOST_FEW * u64::from(ENTRY)
 }
@@ -56,8 +57,10 @@ impl Room {
             words = (words + count as u32).next_multiple_of(4);
             at
         };
-        let beside = |count: u64| if part == Part::Few { 0 } else { count };
-        let (sums, totals) = (place(beside(sum_words(phases))), place(beside(2 * MOST_WARPS)));
+        // Of few items, what would be in memory of every block is a function; sums of inputs are there all the same.
+        let is_there = |is_before: bool, count: u64| if part == Part::Few && !is_before { 0 } else { count };
+        let has_sums = phases.list.iter().any(sums_inputs);
+        let (sums, totals) = (place(is_there(has_sums, sum_words(phases))), place(is_there(has_sums, 2 * MOST_WARPS)));
         let placing = |count: u64| if part == Part::Placing { count } else { 0 };
         let counts = place(if matches!(part, Part::Whole | Part::Counting) { 2 * bins } else { 0 });
         let pairs = place(placing(pair_rows(bins, ranking) * pair_words(bins)));
@@ -66,7 +69,8 @@ impl Room {
             Part::Few => few_words(phases),
             _ => placing(tile(ranking, lanes.into())),
         });
-        let shared = phases.shared.iter().map(|ty| place(beside(words_of_rows(ty, 1)))).collect();
+        let of_shared = |(at, ty)| place(is_there(is_before_items(phases, at), words_of_rows(ty, 1)));
+        let shared = (0..).zip(&phases.shared).map(of_shared).collect();
         Room { sums, totals, counts, pairs, local, base, ordered, shared, words }
     }
 }

@@ -55,10 +55,10 @@ impl<'a, 'm> Phased<'a, 'm> {
         pull
     }
 
-    /// The memory of the block that this is, unless rows have stored it.
+    /// The memory of the block that this would be, unless it is there: rows have stored it, or it holds sums of inputs.
     fn table(&self, place: Place) -> Option<u32> {
         match place {
-            Place::Shared(table) if !self.phases.is_of_rows(place) => Some(table),
+            Place::Shared(table) if self.is_function(place) => Some(table),
             _ => None,
         }
     }

@@ -13,8 +13,12 @@ struct AtMost {
     over: u128,
 }
 
-/// Whether the columns of a value of a phase, all together, are less than 2³² for any number of items that an `i32` holds.
+/// Whether a word holds the running sums of a value of a phase: they have no more bits, or all columns together are less than 2³² for
+/// any number of items that an `i32` holds.
 pub fn sums_fit_a_word(phase: &Phase, value: ValueId, cols: u64) -> bool {
+    if phase.kernel.value(value).dtype.bits() <= u32::BITS {
+        return true;
+    }
     let sum = at_most(phase, value).and_then(|most| {
         let counts = most.of_count.checked_mul(i32::MAX as u128)?;
         Some(counts.checked_add(most.plus.checked_mul(cols.into())?)? / most.over)

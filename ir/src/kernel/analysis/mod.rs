@@ -26,6 +26,6 @@ pub use reached::{reached, reached_from};
 pub use search::{Search, search};
 pub use sign::{is_arithmetic, is_not_above_0, no_negative_zero};
 pub use softmax_choice::{Groups, SoftmaxChoice, softmax_choice};
-pub use sparse::{is_flat_over_empty, is_sparse};
+pub use sparse::{is_flat_over_empty, is_sparse, sums_inputs};
 pub use traps::may_trap;
 pub use users::{User, users};

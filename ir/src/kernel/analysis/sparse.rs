@@ -1,14 +1,23 @@
 //! Tables of bins that are known where few items are, without a look at every bin.
 
 use super::super::phases::{Phase, Phases, Place, Reach};
-use super::super::{RowOp, ValueId, ValueKind};
+use super::super::{Role, RowOp, ValueId, ValueKind};
 use crate::eval;
 use crate::literal::Literal;
 
-/// Whether every running sum of what every block computes is one of numbers that are made of counts, and 0 for a bin without items:
-/// then the sum at a bin is that of the bins up to it which have items.
+/// Whether every block sums here what no item says: numbers of the launch's parameters alone. These sums are there before items are
+/// looked at.
+pub fn sums_inputs(phase: &Phase) -> bool {
+    let mut params = phase.kernel.params.iter().zip(&phase.places);
+    phase.reach == Reach::EveryBlock
+        && phase.kernel.has_row_values()
+        && params.all(|(p, place)| p.role == Role::Output || matches!(place, Place::Param(_)))
+}
+
+/// Whether every running sum of what every block computes is one of inputs, or of numbers that are made of counts, and 0 for a bin
+/// without items: then the sum at a bin is that of the bins up to it which have items.
 pub fn is_sparse(phases: &Phases) -> bool {
-    let every_block = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock);
+    let every_block = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock && !sums_inputs(p));
     every_block.flat_map(|p| p.kernel.values.iter().map(move |v| (p, v))).all(|(phase, v)| match v.kind.row_value() {
         Some(row) => row.op == RowOp::CumSum && of_no_items(phase, row.value).is_some_and(|l| l.bits() == 0),
         None => true,

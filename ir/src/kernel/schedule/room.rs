@@ -4,9 +4,9 @@ use super::Schedule;
 use super::block_rows::Division;
 use super::key_blocks::key_blocks;
 use crate::kernel::abi::{self, slots};
-use crate::kernel::analysis::{may_trap, sums_fit_a_word};
-use crate::kernel::phases::{MOST_CHUNKS, Phases, Reach};
-use crate::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
+use crate::kernel::analysis::{may_trap, sums_fit_a_word, sums_inputs};
+use crate::kernel::phases::{MOST_CHUNKS, Phase, Phases, Place, Reach};
+use crate::kernel::{Kernel, Role, RowOp, RowValue, ValueId, ValueKind};
 use crate::op::ReduceOp;
 use crate::target::{Target, TargetKind};
 use crate::tensor_type::TensorType;
@@ -101,15 +101,35 @@ pub const MOST_ROWS_BESIDE: u64 = 24;
 /// their lanes have, who are those of so many rows, and the lists of items. Half of what a block may share is left to rows for shelves.
 pub fn fits_at_once(phases: &Phases, rows: &Kernel, count: u64, rows_of_lanes: u64) -> bool {
     let cells = chosen_columns(rows).saturating_mul(rows_of_lanes);
-    let sums = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock);
+    let sums = phases.list.iter().filter(|p| p.reach == Reach::EveryBlock && !sums_inputs(p));
     let sums = sums.flat_map(|p| &p.kernel.values).filter(|v| v.kind.is_row_value()).count() as u64;
     words_at_once(phases, count) <= MOST_WORDS_AT_ONCE && cells <= MOST_CELLS_AT_ONCE && sums <= MOST_SUMS_AT_ONCE
 }
 
-/// Words of what so many rows leave for phases of the same block.
+/// Words of what so many rows leave for phases of the same block, and of sums of inputs.
 fn words_at_once(phases: &Phases, rows: u64) -> u64 {
     let of_rows = phases.shared.iter().filter(|ty| ty.row_symbol().is_some());
-    of_rows.map(|ty| words_of_rows(ty, rows)).fold(0, u64::saturating_add)
+    let words = of_rows.map(|ty| words_of_rows(ty, rows)).fold(0, u64::saturating_add);
+    words.saturating_add(words_before_items(phases))
+}
+
+/// Whether a memory of the block is there before items are looked at: sums of inputs are stored to it.
+pub fn is_before_items(phases: &Phases, shared: u32) -> bool {
+    let stores = |p: &Phase| {
+        let mut params = p.kernel.params.iter().zip(&p.places);
+        params.any(|(param, place)| param.role == Role::Output && *place == Place::Shared(shared))
+    };
+    phases.list.iter().any(|p| sums_inputs(p) && stores(p))
+}
+
+/// Words of what is there before items are looked at, and of what it takes to sum it; 0 where no inputs are summed.
+pub fn words_before_items(phases: &Phases) -> u64 {
+    if !phases.list.iter().any(sums_inputs) {
+        return 0;
+    }
+    let shared = (0..).zip(&phases.shared).filter(|(at, _)| is_before_items(phases, *at));
+    let words = shared.map(|(_, ty)| words_of_rows(ty, 1)).fold(0, u64::saturating_add);
+    words.saturating_add(sum_words(phases)).saturating_add(2 * MOST_WARPS)
 }
 
 /// Words of one of the memories that each block has, to where the next one may begin: of so many rows, if it has rows.

@@ -13,7 +13,7 @@ use routefuse_tests::skips::skip;
 use std::ops::Range;
 
 /// Presets, options of theirs, and the most rows of one block: 32 items, but with many columns fewer.
-const PRESETS: [(&str, &str, bool, u64); 8] = [
+const PRESETS: [(&str, &str, bool, u64); 10] = [
     ("deepseek-v3", "vllm", true, 3),
     ("deepseek-v3", "trtllm", false, 4),
     ("qwen3-moe", "sglang", false, 4),
@@ -22,12 +22,17 @@ const PRESETS: [(&str, &str, bool, u64); 8] = [
     ("llama-4", "deepgemm_contiguous", false, 32),
     ("kimi-k2", "deepgemm_masked", false, 4),
     ("longcat-flash", "vllm", false, 2),
+    // A mask's experts are numbered before the router's rows; an id that was there before is none.
+    ("deepseek-v3", "aiter align_experts=map align_optional=true", true, 3),
+    ("qwen3-moe", "vllm align_duplicates=once", false, 4),
 ];
 
 fn graph(name: &str, align: &str, post: bool) -> Verified<Graph> {
     let preset = models::named(name).unwrap_or_else(|e| panic!("{name}: {e}"));
     let mut options = ModelOptions::default();
-    let chosen = [("post", "true"), ("align", align)];
+    let mut words = align.split(' ');
+    let mut chosen = vec![("post", "true"), ("align", words.next().unwrap_or_default())];
+    chosen.extend(words.filter_map(|word| word.split_once('=')));
     for (option, value) in chosen.into_iter().skip(usize::from(!post)) {
         preset.set(&mut options, option, value).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
