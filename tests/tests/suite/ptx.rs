@@ -1,5 +1,6 @@
 //! PTX through NVIDIA's assembler: every chain for every processor and variant; what rounds says how.
 
+use routefuse::chains::{Align as Layout, AlignEngine, Duplicates, LocalExperts};
 use routefuse::ir::{TargetKind, Variant};
 use routefuse::{Engine, Graph, Options, Target, Verified, text};
 use routefuse_generate::graph::{self, Profile};
@@ -282,6 +283,30 @@ fn routers_and_what_is_behind_them() {
         let Behind { graph, .. } = Behind::of_seed(seed);
         let sm = ["sm_70", "sm_90", "sm_100", "sm_121"][seed as usize % 4];
         skipped += u64::from(!assemble_graph(&engine, &graph, sm, 0, folder.path()));
+    }
+    if skipped > 0 {
+        skip("no ptxas", skipped, Some("REQUIRE_PTXAS"));
+    }
+}
+
+/// Layouts of which an id that is twice in a row is one item, and of an expert mask; each schedule of them.
+#[test]
+fn layouts_of_items_of_whole_rows() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let engine = Engine::builder().build().expect("an engine");
+    let mut skipped = 0;
+    for (number, of) in AlignEngine::ALL.into_iter().enumerate() {
+        let local = if of == AlignEngine::Aiter { LocalExperts::Map } else { LocalExperts::All };
+        let capacity = (of == AlignEngine::Gshard).then_some(64);
+        let graph = Layout { engine: of, local, capacity, duplicates: Duplicates::Once, ..Layout::default() }.graph();
+        let graph = graph.unwrap_or_else(|e| panic!("{of:?}: {e}"));
+        for variant in 0..4 {
+            let sm = match variant {
+                0 => "sm_70",
+                _ => ["sm_90", "sm_100", "sm_121"][(number + variant) % 3],
+            };
+            skipped += u64::from(!assemble_graph(&engine, &graph, sm, 2 * variant, folder.path()));
+        }
     }
     if skipped > 0 {
         skip("no ptxas", skipped, Some("REQUIRE_PTXAS"));

@@ -13,6 +13,8 @@ use routefuse::chains::{Align, AlignEngine, Duplicates, LocalExperts, Tail};
 use routefuse::models::{self, ModelOptions};
 use routefuse::{DType, Engine, Graph, Options, Target, Tensor, Verified};
 use routefuse_ir::interp;
+use routefuse_passes::join::join;
+use routefuse_passes::pipeline::{self, compile_graph};
 use routefuse_tests::launch;
 use routefuse_tests::routers::{self, MODELS};
 use std::collections::BTreeMap;
@@ -20,6 +22,8 @@ use std::collections::BTreeMap;
 /// Combinations of options from ids; every so many are compiled for the host as well.
 const FROM_IDS: u64 = 1600;
 const COMPILED: u64 = 40;
+/// Every so many are run as a GPU's kernels are.
+const JOINED: u64 = 4;
 /// Combinations behind routers.
 const BEHIND_ROUTERS: u64 = 800;
 
@@ -223,6 +227,18 @@ fn from_ids(number: u64, engine: &Engine) -> Result<(), String> {
         return Err(at(format!("{} outputs, not {}", g.outputs.len(), want.len())));
     }
     compare(&g, &outcome.outputs, &want).map_err(at)?;
+    if number.is_multiple_of(JOINED) {
+        let compiled = compile_graph(g.clone(), &pipeline::Options::default()).map_err(|e| at(e.to_string()))?;
+        let program = join(&compiled.program).map_err(|e| at(e.to_string()))?.program;
+        program.check().map_err(|e| at(e.to_string()))?;
+        if program.steps.len() != 1 {
+            return Err(at(format!("{} kernels on a GPU", program.steps.len())));
+        }
+        let ran = interp::program::run(&program, &inputs, &dims).map_err(|e| at(e.to_string()))?;
+        if ran.outputs != outcome.outputs {
+            return Err(at("phases give other bits".to_owned()));
+        }
+    }
     if number.is_multiple_of(COMPILED) {
         let plan = engine.compile(&g, &Target::host(), &Options::default()).map_err(|e| at(e.to_string()))?;
         let extents = interp::extents(&g, &inputs, &dims).map_err(|e| at(e.to_string()))?;

@@ -1,25 +1,24 @@
-//! How many kernels each engine's layout is on a GPU, from ids: one of phases, unless an option needs more.
+//! How many kernels each engine's layout is on a GPU, from ids: one of phases, whatever its options.
 
 use routefuse::chains::{Align, AlignEngine, Duplicates, LocalExperts, Tail};
 use routefuse::{Engine, Options, Target};
 
-/// Options, and the engines that are more than one kernel with them.
-type Row<'a> = (&'a str, Align, &'a [(AlignEngine, usize)]);
-
 #[test]
 fn layouts_are_one_kernel_of_phases() {
-    use AlignEngine::{Aiter, Gshard};
+    use AlignEngine::Gshard;
     let plain = Align::default();
     let window = LocalExperts::Window { first: 8, end: 40, stride_log2: 1 };
-    let rows: [Row<'_>; 7] = [
-        ("no option", plain.clone(), &[]),
-        ("tail=keep", Align { tail: Tail::Keep, ..plain.clone() }, &[]),
-        ("optional outputs", Align { optional: true, ..plain.clone() }, &[]),
-        ("a window", Align { local: window, ..plain.clone() }, &[]),
-        // The experts of a mask are numbered by a sum, which crosses columns in every row that asks for one.
-        ("a map", Align { local: LocalExperts::Map, ..plain.clone() }, &[(Aiter, 7)]),
-        ("16 ranks", Align { ranks: 16, ..plain.clone() }, &[]),
-        ("counted rows", Align { counted_rows: true, ..plain.clone() }, &[]),
+    let map = LocalExperts::Map;
+    let rows: [(&str, Align); 9] = [
+        ("no option", plain.clone()),
+        ("tail=keep", Align { tail: Tail::Keep, ..plain.clone() }),
+        ("optional outputs", Align { optional: true, ..plain.clone() }),
+        ("a window", Align { local: window, ..plain.clone() }),
+        ("a map", Align { local: map, ..plain.clone() }),
+        ("a map and optional outputs", Align { local: map, optional: true, ..plain.clone() }),
+        ("a map of blocks", Align { local: LocalExperts::MapOfBlocks, ..plain.clone() }),
+        ("16 ranks", Align { ranks: 16, ..plain.clone() }),
+        ("counted rows", Align { counted_rows: true, ..plain }),
     ];
     let engine = Engine::builder().build().expect("an engine");
     let target = Target::named("sm_90").expect("a known target");
@@ -29,15 +28,29 @@ fn layouts_are_one_kernel_of_phases() {
         let phased = plan.kernels().iter().filter(|k| k.kernel.phases.is_some()).count();
         Some((plan.kernels().len(), phased))
     };
+    let mut graphs = 0;
     for of in AlignEngine::ALL {
-        for (name, align, more) in &rows {
-            let align = Align { engine: of, capacity: (of == Gshard).then_some(64), ..align.clone() };
-            let wanted = more.iter().find(|(engine, _)| *engine == of).map_or((1, 1), |m| (m.1, 0));
-            assert!(kernels(&align).is_none_or(|of| of == wanted), "{} with {name}: {:?}", of.name(), kernels(&align));
+        for (name, align) in &rows {
+            for duplicates in [Duplicates::Each, Duplicates::Once] {
+                let capacity = (of == Gshard).then_some(64);
+                let align = Align { engine: of, capacity, duplicates, ..align.clone() };
+                let Some(kernels) = kernels(&align) else { continue };
+                graphs += 1;
+                assert_eq!(kernels, (1, 1), "{} with {name}, {duplicates:?}", of.name());
+            }
         }
     }
-    // An id that was there before is found by the lanes of a row together, which is a kernel of its own; few rows are one block of
-    // both, a third kernel beside the two.
-    let once = Align { duplicates: Duplicates::Once, ..plain };
-    assert_eq!(kernels(&once), Some((3, 2)));
+    assert!(graphs > 90, "{graphs} graphs");
+}
+
+/// Slots of which each is compared with those before it one by one are so many; more are compared by lanes together, in a kernel in front.
+#[test]
+fn rows_of_many_slots_are_compared_in_front() {
+    let engine = Engine::builder().build().expect("an engine");
+    let target = Target::named("sm_90").expect("a known target");
+    let kernels = |top_k| {
+        let graph = Align { top_k, duplicates: Duplicates::Once, ..Align::default() }.graph().expect("a graph");
+        engine.compile(&graph, &target, &Options::default()).expect("a plan").kernels().len()
+    };
+    assert_eq!([1, 2, 32, 33].map(kernels), [1, 1, 1, 2]);
 }

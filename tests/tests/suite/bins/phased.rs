@@ -1,6 +1,7 @@
 //! What crosses rows, as phases of one launch and of two: the same bits, in the emulator, whatever the number of items.
 
 use crate::amd;
+use routefuse::chains::{Align as Layout, AlignEngine, Duplicates, LocalExperts};
 use routefuse::text;
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
@@ -73,6 +74,42 @@ fn layouts(target: &str) {
     }
 }
 
+/// Layouts whose items are made of a whole row, of which an id that was there before is none, and those that number a mask's experts
+/// in front of the items: by each schedule.
+fn options(target: &str) {
+    let Some(mut emulator) = Emulator::find() else {
+        return skip(amd::NO_EMULATOR, 3 * AlignEngine::ALL.len() as u64, amd::REQUIRED);
+    };
+    for (i, engine) in AlignEngine::ALL.into_iter().enumerate() {
+        let mask = engine == AlignEngine::Aiter;
+        let graph = Layout {
+            engine,
+            experts: if i % 2 == 0 { 16 } else { 72 },
+            top_k: [6, 8, 3][i % 3],
+            local: if mask { LocalExperts::Map } else { LocalExperts::All },
+            duplicates: Duplicates::Once,
+            capacity: (engine == AlignEngine::Gshard).then_some(5),
+            optional: mask,
+            counted_rows: i % 2 == 0,
+            ..Layout::default()
+        };
+        let graph = graph.graph().unwrap_or_else(|e| panic!("{engine:?}: {e}"));
+        let compiled = amd::compile(&graph, target);
+        let [kernel] = compiled.kernels() else { panic!("{engine:?} is {} kernels", compiled.kernels().len()) };
+        for (j, t) in [i as u64 % 2, 4, 33].into_iter().enumerate() {
+            let extents = graph.extents_of_rows(t);
+            let inputs = inputs(&graph, &extents, [Rule::Ids, Rule::Mixed][j % 2], t);
+            let artifacts = compiled.of_variant(2 * ((i + j) % 2) + j / 2);
+            let few = kernel.schedule.takes(3, t).then(|| compiled.of_variant_for(6 + i % 2, t));
+            assert!(few.is_some() || t > 1, "{engine:?}, T = {t}");
+            for artifacts in std::iter::once(artifacts).chain(few) {
+                let ran = amd::launch_on(&mut emulator, &graph, &compiled, &artifacts, &extents, &inputs, t);
+                assert!(ran, "{target}, {engine:?}, T = {t}");
+            }
+        }
+    }
+}
+
 /// Of few rows, of every kind of ids: one block, which looks at no bin that has no items.
 fn few(target: &str) {
     let Some(mut emulator) = Emulator::find() else {
@@ -107,6 +144,16 @@ fn gfx942_has_the_bits_of_layouts() {
 #[test]
 fn gfx1100_has_the_bits_of_layouts() {
     layouts("gfx1100");
+}
+
+#[test]
+fn gfx942_has_the_bits_of_options_of_layouts() {
+    options("gfx942");
+}
+
+#[test]
+fn gfx1100_has_the_bits_of_options_of_layouts() {
+    options("gfx1100");
 }
 
 #[test]

@@ -30,8 +30,41 @@ pub(super) fn between(b: &mut GraphBuilder, x: NodeId, first: i128, end: i128) -
     b.binary(BinaryOp::And, above, below)
 }
 
+/// The most slots of a row of which each is compared with those before it one by one.
+const MOST_ONE_BY_ONE: u64 = 32;
+
 /// Ids of which each expert's is in a row once; another is E, which is none.
 pub(super) fn once(b: &mut GraphBuilder, items: &Items, experts: u64) -> NodeId {
+    let ids = items.ids;
+    let earlier = if items.slots <= MOST_ONE_BY_ONE { seen_one_by_one(b, items) } else { seen(b, items) };
+    let Some(earlier) = earlier else { return ids };
+    let expert = between(b, ids, 0, i128::from(experts));
+    let again = b.binary(BinaryOp::And, earlier, expert);
+    let none = like(b, ids, i128::from(experts));
+    b.select(again, none, ids)
+}
+
+/// Whether a slot before has the id, each of them by itself: nothing is made of a whole row, so whoever asks for an item can do it
+/// alone. The last slot is before none; without another there is nothing to compare.
+fn seen_one_by_one(b: &mut GraphBuilder, items: &Items) -> Option<NodeId> {
+    let Items { t, slots, ids, .. } = *items;
+    let of_row = [t, slots.into()];
+    let slot = b.iota(DType::I32, of_row, 1);
+    (0..slots - 1).fold(None, |earlier, other| {
+        let id = b.slice(ids, other, other + 1);
+        let id = b.broadcast(id, of_row);
+        let number = b.int(DType::I32, i128::from(other));
+        let (same, behind) = (b.compare(CompareOp::Eq, ids, id), b.compare(CompareOp::Gt, slot, number));
+        let is_it = b.binary(BinaryOp::And, same, behind);
+        Some(match earlier {
+            Some(earlier) => b.binary(BinaryOp::Or, earlier, is_it),
+            None => is_it,
+        })
+    })
+}
+
+/// Whether a slot before has the id, by a maximum over all pairs of a row: in far fewer operations of the graph.
+fn seen(b: &mut GraphBuilder, items: &Items) -> Option<NodeId> {
     let Items { t, slots, ids, .. } = *items;
     let pairs = [t, slots.into(), slots.into()];
     let of_slot = b.reshape(ids, [t, slots.into(), 1.into()]);
@@ -45,11 +78,7 @@ pub(super) fn once(b: &mut GraphBuilder, items: &Items, experts: u64) -> NodeId 
     let earlier = b.reduce_inner(ReduceOp::Max, earlier);
     let earlier = b.reshape(earlier, [t, slots.into()]);
     let zero = b.int(DType::I32, 0);
-    let earlier = b.compare(CompareOp::Gt, earlier, zero);
-    let expert = between(b, ids, 0, i128::from(experts));
-    let again = b.binary(BinaryOp::And, earlier, expert);
-    let none = like(b, ids, i128::from(experts));
-    b.select(again, none, ids)
+    Some(b.compare(CompareOp::Gt, earlier, zero))
 }
 
 /// The bin of each item among the experts that are laid out.
