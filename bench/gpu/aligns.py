@@ -8,26 +8,31 @@ import torch
 
 import hand_aligns
 from bound import library
-from chains import ids, floats, logits
+from chains import floats, ids, logits, shared, table, valid
 from hand_aligns import room
-from routers import route_sigmoid
+from routers import route_and_post
 
 GRAPHS = pathlib.Path(__file__).parent / "graphs"
 
 
 def align(ids, experts: int, block: int):
-    """vLLM's `moe_align_block_size` as a PyTorch program has it: without a look at any number on the host."""
+    """vLLM's `moe_align_block_size` as a PyTorch program has it: without a look at any number on the host. Ids of none have a bin
+    behind the others, and a place that nobody reads."""
     flat = ids.flatten().long()
+    flat = torch.where((flat >= 0) & (flat < experts), flat, experts)
     items = flat.numel()
     places, blocks = room(items, experts, block)
-    count = torch.zeros(experts, dtype=torch.int64, device=ids.device).scatter_add_(0, flat, torch.ones_like(flat))
+    all_counts = torch.zeros(experts + 1, dtype=torch.int64, device=ids.device).scatter_add_(0, flat, torch.ones_like(flat))
+    count = all_counts[:experts]
     padded = (count + block - 1) // block * block
     ends = padded.cumsum(0)
     order = flat.sort(stable=True).indices
     expert = flat[order]
-    place = torch.arange(items, device=ids.device) + (ends - padded - (count.cumsum(0) - count))[expert]
-    sorted_ids = torch.full((places,), items, dtype=torch.int32, device=ids.device)
-    sorted_ids[place] = order.to(torch.int32)
+    shift = torch.cat((ends - padded - (count.cumsum(0) - count), count.new_zeros(1)))
+    place = torch.where(expert < experts, torch.arange(items, device=ids.device) + shift[expert], places)
+    sorted_ids = torch.full((places + 1,), items, dtype=torch.int32, device=ids.device)
+    sorted_ids[place] = torch.where(expert < experts, order, items).to(torch.int32)
+    sorted_ids = sorted_ids[:places]
     first = torch.arange(blocks, device=ids.device) * block
     owners = torch.searchsorted(ends, first, right=True)
     owners = torch.where(first < ends[-1], owners, -1).to(torch.int32)
@@ -43,19 +48,35 @@ def digest(x):
     return (bits + 2 * torch.arange(23, device=x.device))[None]
 
 
+def spread(rows, experts, k, ids_of, dtype=torch.int32):
+    """Ids as `routefuse bench --ids` has them: any, all of them 0, or as Zipf's law has it."""
+    if ids_of == "even":
+        return ids(rows, experts, k).to(dtype)
+    if ids_of == "one":
+        return torch.zeros((rows, k), dtype=dtype, device="cuda")
+    return ((experts + 1) ** torch.rand((rows, k), device="cuda")).to(dtype).clamp(1, experts) - 1
+
+
 class Align:
-    """From ids: the graph of the chain of vLLM's layout."""
+    """From ids: the graph of the chain of vLLM's layout. Of ids that lie in few bins there is the same graph."""
 
     extents = (1, 64, 512, 4096, 65536)
 
-    def __init__(self, name, file, experts, k, block):
-        self.name, self.file, self.experts, self.k, self.block = name, f"graphs/{file}", experts, k, block
+    def __init__(self, experts, k, block, file, ids_of="even", settings=slice(None), compiled=True):
+        called = {"even": "", "one": ", all in one bin", "zipf": ", Zipf"}[ids_of]
+        self.name = f"align, E = {experts}, block {block}{called}"
+        self.experts, self.k, self.block, self.ids_of = experts, k, block, ids_of
+        self.file, self.settings = f"graphs/{file}", settings
+        self.plot = file if ids_of == "even" else f"{file}-{ids_of}"
+        self.compiled_as = self.file if compiled else None
+        # One kernel for every op is of interest once.
+        self.arguments = ("--ids", ids_of, "--vs", "none" if ids_of != "even" or not compiled else "unfused")
 
     def path(self, examples):
         return GRAPHS / (pathlib.Path(self.file).name + ".route")
 
     def inputs(self, rows):
-        return ids(rows, self.experts, self.k), self.experts, self.block
+        return spread(rows, self.experts, self.k, self.ids_of), self.experts, self.block
 
     function = staticmethod(align)
 
@@ -63,41 +84,77 @@ class Align:
         return tuple(digest(x) for x in outputs)
 
     def by_hand(self, inputs):
-        triton = [functools.partial(hand_aligns.two_launches, setting, *inputs) for setting in hand_aligns.SETTINGS]
+        triton = [functools.partial(hand_aligns.two_launches, setting, *inputs)
+                  for setting in hand_aligns.SETTINGS[self.settings]]
         return {"triton": [*triton, functools.partial(hand_aligns.by_sort, *inputs)], "exact": bound_calls(*inputs)}
 
 
-class RouterAndAlign:
-    """From logits: the router of DeepSeek-V3, and the layout of its ids."""
+class Dispatch:
+    """From ids: DeepEP's dispatch layout. Tokens of each rank, items of each expert, and which ranks a token goes to."""
 
     extents = (1, 64, 512, 4096, 65536)
-    name, file, experts, k, block = "DeepSeek-V3 + align", "graphs/deepseek-v3-align", 256, 8, 64
+    experts, k, ranks = 256, 8, 8
+    name, file, plot = "align as DeepEP's dispatch layout, E = 256, 8 ranks", "graphs/deepep-256", "deepep-256"
 
     def path(self, examples):
-        return GRAPHS / "deepseek-v3-align.route"
+        return GRAPHS / "deepep-256.route"
 
     def inputs(self, rows):
-        return logits(rows, self.experts), floats(self.experts)
+        return spread(rows, self.experts, self.k, "even", torch.int64), self.experts, self.ranks
 
-    def function(self, logits, bias):
-        chosen, weights = route_sigmoid(logits, bias, 8, 4, self.k, 1e-20, 2.5)
-        return chosen, weights, *align(chosen, self.experts, self.block)
+    @staticmethod
+    def function(ids, experts: int, ranks: int):
+        flat = ids.flatten()
+        per_expert = torch.zeros(experts, dtype=torch.int64, device=ids.device).scatter_add_(0, flat, torch.ones_like(flat))
+        in_rank = torch.zeros((ids.shape[0], ranks), dtype=torch.bool, device=ids.device)
+        in_rank = in_rank.scatter(1, ids // (experts // ranks), True)
+        return in_rank.sum(0).to(torch.int32), per_expert.to(torch.int32), in_rank
 
     def compared(self, inputs, outputs):
-        chosen, weights, *laid = outputs
+        return tuple(digest(x) for x in outputs)
+
+    def by_hand(self, inputs):
+        return {"triton": [functools.partial(hand_aligns.layout, setting, *inputs) for setting in ((32, 4), (128, 4))],
+                "exact": layout_calls(*inputs)}
+
+
+class RouterAndAlign:
+    """From logits: the router of DeepSeek-V3 with what follows it, and the layout of the ids that leave."""
+
+    extents = (1, 64, 512, 4096, 65536)
+    # The shared expert is one more.
+    experts, k, block = 256, 8, 64
+    name, file = "DeepSeek-V3 with post and align", "graphs/deepseek-v3-post-align"
+    plot = "deepseek-v3-post-align"
+
+    def path(self, examples):
+        return GRAPHS / "deepseek-v3-post-align.route"
+
+    def inputs(self, rows):
+        return logits(rows, self.experts), floats(self.experts), valid(rows), table(self.experts), shared(rows)
+
+    def function(self, logits, bias, rows, table, shared):
+        packed, chosen, weights = route_and_post(logits, bias, rows, table, shared, 8, 4, self.k, 1e-20, 2.5)
+        return packed, chosen, weights, *align(chosen, self.experts + 1, self.block)
+
+    def compared(self, inputs, outputs):
+        _, chosen, weights, *laid = outputs
         # Where logits tie, ids are anyone's, and so are the places of all: they are to be those of the ids that are there.
-        right = all(torch.equal(a, b) for a, b in zip(align(chosen, self.experts, self.block), laid))
+        right = all(torch.equal(a, b) for a, b in zip(align(chosen, self.experts + 1, self.block), laid))
         return chosen, weights, torch.full((1, 1), float(right), device=chosen.device)
 
     def by_hand(self, inputs):
         import hand_routers
+        logits, bias, rows, table, shared = inputs
 
         def both(router, setting):
-            chosen, weights = hand_routers.sigmoid(router, *inputs, 8, 4, self.k, 1e-20, 2.5, None)[-2:]
-            return chosen, weights, *hand_aligns.two_launches(setting, chosen, self.experts, self.block)
+            left = hand_routers.sigmoid(router, logits, bias, 8, 4, self.k, 1e-20, 2.5, (rows, table, shared))
+            return *left, *hand_aligns.two_launches(setting, left[1], self.experts + 1, self.block)
 
+        # The best of a router by itself, few rows and many.
+        routers = [(1, 1), (1, 4), (4, 4), (8, 4)]
         return {"triton": [functools.partial(both, router, setting)
-                           for router in hand_routers.SETTINGS for setting in hand_aligns.SETTINGS[1:3]]}
+                           for router in routers for setting in hand_aligns.SETTINGS[1:3]]}
 
 
 def bound_calls(ids, experts, block):
@@ -125,8 +182,37 @@ def bound_calls(ids, experts, block):
     return [call]
 
 
+def layout_calls(ids, experts, ranks):
+    """DeepEP's layout by hand in CUDA: one block, or blocks that add to sums, of which the last copies them out."""
+    of = library("align")
+    if of is None:
+        return []
+    rows, k = ids.shape
+    per_rank, per_expert = (torch.empty(n, dtype=torch.int32, device="cuda") for n in (ranks, experts))
+    in_rank = torch.empty((rows, ranks), dtype=torch.bool, device="cuda")
+    sums = torch.zeros(experts + ranks + 1, dtype=torch.int32, device="cuda")
+    pointer = lambda x: ctypes.c_void_p(x.data_ptr())
+
+    def call(blocks, threads):
+        stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
+        error = of.layout_v2(pointer(ids), pointer(per_rank), pointer(per_expert), pointer(in_rank), rows, k, ranks, experts, blocks,
+                             threads, 0, pointer(sums), pointer(sums[experts + ranks:]), stream)
+        if error:
+            raise RuntimeError(f"launch failed with {error}")
+        return per_rank, per_expert, in_rank
+
+    settings = {(min(blocks, -(-rows // threads)), threads) for blocks in (1, 32, 132) for threads in (256, 512)}
+    return [functools.partial(call, *setting) for setting in sorted(settings)]
+
+
 ALIGNS = [
-    Align("align, E = 256", "align-256", 256, 8, 64),
-    Align("align, E = 512", "align-512", 512, 10, 64),
+    Align(256, 8, 64, "align-256"),
+    Align(512, 10, 64, "align-512", settings=slice(1, 3)),
     RouterAndAlign(),
+    Dispatch(),
+    Align(256, 8, 64, "align-256", ids_of="one", settings=slice(1, 3)),
+    Align(256, 8, 64, "align-256", ids_of="zipf", settings=slice(1, 3)),
+    Align(384, 8, 64, "align-384", settings=slice(1, 2), compiled=False),
+    Align(256, 8, 16, "align-256-16", settings=slice(1, 2), compiled=False),
+    Align(256, 8, 128, "align-256-128", settings=slice(1, 2), compiled=False),
 ]

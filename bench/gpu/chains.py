@@ -35,8 +35,9 @@ def remap(ids, table, rows):
     return mask(table[ids], rows)
 
 
-def append(ids, weights, shared_weights):
-    shared = torch.full((ids.shape[0], 1), 256, dtype=ids.dtype, device=ids.device)
+def append(ids, weights, shared_weights, experts: int = 256):
+    """The id of the shared expert follows those of all others."""
+    shared = torch.full((ids.shape[0], 1), experts, dtype=ids.dtype, device=ids.device)
     return torch.cat((ids, shared), 1), torch.cat((weights, shared_weights.to(weights.dtype)), 1)
 
 
@@ -49,8 +50,8 @@ def head_gate(gate, scale):
     return (gate.float() * 0.125).unsqueeze(-1) * scale * 0.088388346
 
 
-def post(ids, weights, table, rows, shared_weights, factor: float):
-    ids, weights = append(table[ids], weights * factor, shared_weights)
+def post(ids, weights, table, rows, shared_weights, factor: float, experts: int = 256):
+    ids, weights = append(table[ids], weights * factor, shared_weights, experts)
     ids = mask(ids, rows)
     return pack(ids, weights), ids, weights
 

@@ -20,12 +20,13 @@ def room(items, experts, block):
 
 
 @triton.jit
-def count_kernel(ids, counts, sorted_ids, owners, items, places, blocks, E: tl.constexpr, CHUNK: tl.constexpr):
-    """The items of each expert in each chunk; and what is padding unless it is an item's."""
+def count_kernel(ids, counts, sorted_ids, owners, items, places, blocks, experts, E: tl.constexpr, CHUNK: tl.constexpr):
+    """The items of each expert in each chunk; and what is padding unless it is an item's. E is a power of two, and no less than
+    the experts."""
     chunk, chunks = tl.program_id(0), tl.num_programs(0)
     at = chunk * CHUNK + tl.arange(0, CHUNK)
     expert = tl.load(ids + at, mask=at < items, other=-1)
-    is_item = (expert >= 0) & (expert < E)
+    is_item = (expert >= 0) & (expert < experts)
     tl.store(counts + chunk * E + tl.arange(0, E), tl.histogram(tl.where(is_item, expert, 0), E, mask=is_item))
     for first in range(chunk * CHUNK, places, chunks * CHUNK):
         place = first + tl.arange(0, CHUNK)
@@ -36,7 +37,7 @@ def count_kernel(ids, counts, sorted_ids, owners, items, places, blocks, E: tl.c
 
 
 @triton.jit
-def place_kernel(ids, counts, base, sorted_ids, owners, total, items, E: tl.constexpr, B: tl.constexpr, CHUNK: tl.constexpr):
+def place_kernel(ids, counts, base, sorted_ids, owners, total, items, experts, E: tl.constexpr, B: tl.constexpr, CHUNK: tl.constexpr):
     """Where the items of each chunk go: after those of earlier chunks and of earlier items."""
     chunk, chunks = tl.program_id(0), tl.num_programs(0)
     bins = tl.arange(0, E)
@@ -58,7 +59,7 @@ def place_kernel(ids, counts, base, sorted_ids, owners, total, items, E: tl.cons
     lanes = tl.arange(0, CHUNK)
     at = chunk * CHUNK + lanes
     expert = tl.load(ids + at, mask=at < items, other=-1)
-    is_item = (expert >= 0) & (expert < E)
+    is_item = (expert >= 0) & (expert < experts)
     # Earlier items of the chunk, a part of them at a time.
     rank = tl.zeros((CHUNK,), tl.int32)
     for first in range(0, CHUNK, 32):
@@ -71,11 +72,11 @@ def place_kernel(ids, counts, base, sorted_ids, owners, total, items, E: tl.cons
 
 
 @triton.jit
-def sort_kernel(ids, sorted_ids, owners, total, items, places, blocks, E: tl.constexpr, B: tl.constexpr, N: tl.constexpr):
+def sort_kernel(ids, sorted_ids, owners, total, items, places, blocks, experts, E: tl.constexpr, B: tl.constexpr, N: tl.constexpr):
     """Everything in one program: items in order of expert and number are keys in order."""
     at = tl.arange(0, N)
     expert = tl.load(ids + at, mask=at < items, other=-1)
-    is_item = (expert >= 0) & (expert < E)
+    is_item = (expert >= 0) & (expert < experts)
     keys = tl.sort(tl.where(is_item, expert * N + at, E * N))
     count = tl.histogram(tl.where(is_item, expert, 0), E, mask=is_item)
     padded = (count + B - 1) // B * B
@@ -104,12 +105,14 @@ def two_launches(setting, ids, experts, block):
     items = ids.numel()
     places, blocks = room(items, experts, block)
     chunks = triton.cdiv(items, chunk)
-    scratch = torch.empty((2, chunks, experts), dtype=torch.int32, device=ids.device)
+    bins = triton.next_power_of_2(experts)
+    scratch = torch.empty((2, chunks, bins), dtype=torch.int32, device=ids.device)
     sorted_ids = torch.empty(places, dtype=torch.int32, device=ids.device)
     owners = torch.empty(blocks, dtype=torch.int32, device=ids.device)
     total = torch.empty(1, dtype=torch.int32, device=ids.device)
-    count_kernel[(chunks,)](ids, scratch[0], sorted_ids, owners, items, places, blocks, experts, chunk, num_warps=warps)
-    place_kernel[(chunks,)](ids, scratch[0], scratch[1], sorted_ids, owners, total, items, experts, block, chunk, num_warps=warps)
+    count_kernel[(chunks,)](ids, scratch[0], sorted_ids, owners, items, places, blocks, experts, bins, chunk, num_warps=warps)
+    place_kernel[(chunks,)](ids, scratch[0], scratch[1], sorted_ids, owners, total, items, experts, bins, block, chunk,
+                            num_warps=warps)
     return sorted_ids, owners, total
 
 
@@ -120,7 +123,37 @@ def by_sort(ids, experts, block):
     places, blocks = room(items, experts, block)
     sorted_ids = torch.empty(places, dtype=torch.int32, device=ids.device)
     owners = torch.empty(blocks, dtype=torch.int32, device=ids.device)
-    total = torch.empty(1 + 2 * experts, dtype=torch.int32, device=ids.device)
-    sort_kernel[(1,)](ids, sorted_ids, owners, total, items, places, blocks, experts, block,
+    bins = triton.next_power_of_2(experts)
+    total = torch.empty(1 + 2 * bins, dtype=torch.int32, device=ids.device)
+    sort_kernel[(1,)](ids, sorted_ids, owners, total, items, places, blocks, experts, bins, block,
                       triton.next_power_of_2(max(items, 16)), num_warps=8)
     return sorted_ids, owners, total[:1]
+
+
+@triton.jit
+def layout_kernel(ids, per_rank, per_expert, in_rank, rows, experts, E: tl.constexpr, K: tl.constexpr, SLOTS: tl.constexpr,
+                  R: tl.constexpr, RANKS: tl.constexpr, CHUNK: tl.constexpr):
+    """DeepEP's dispatch layout of a chunk of rows, added to sums that are 0 at first."""
+    row = tl.program_id(0) * CHUNK + tl.arange(0, CHUNK)[:, None]
+    slot, rank = tl.arange(0, SLOTS)[None, :], tl.arange(0, RANKS)
+    expert = tl.load(ids + row * K + slot, mask=(row < rows) & (slot < K), other=-1).to(tl.int32)
+    is_one = (expert >= 0) & (expert < experts)
+    of_rank = tl.where(is_one, expert // (experts // R), -1)
+    there = tl.max((of_rank[:, :, None] == rank[None, None, :]).to(tl.int32), axis=1)
+    here = (row < rows) & (rank[None, :] < R)
+    tl.store(in_rank + row * R + rank[None, :], there.to(tl.int8), mask=here)
+    tl.atomic_add(per_rank + rank, tl.sum(there, axis=0), mask=rank < R)
+    flat = tl.reshape(tl.where(is_one, expert, 0), (CHUNK * SLOTS,))
+    counts = tl.histogram(flat, E, mask=tl.reshape(is_one, (CHUNK * SLOTS,)))
+    tl.atomic_add(per_expert + tl.arange(0, E), counts, mask=counts > 0)
+
+
+def layout(setting, ids, experts, ranks):
+    """Zeros of both sums, and one launch."""
+    (chunk, warps), (rows, k) = setting, ids.shape
+    sums = torch.zeros(ranks + triton.next_power_of_2(experts), dtype=torch.int32, device=ids.device)
+    in_rank = torch.empty((rows, ranks), dtype=torch.bool, device=ids.device)
+    layout_kernel[(triton.cdiv(rows, chunk),)](
+        ids, sums, sums[ranks:], in_rank.view(torch.int8), rows, experts, triton.next_power_of_2(experts), k,
+        triton.next_power_of_2(k), ranks, triton.next_power_of_2(ranks), chunk, num_warps=warps)
+    return sums[:ranks], sums[ranks:ranks + experts], in_rank

@@ -83,7 +83,8 @@ def sigmoid_kernel(logits, bias, ids, weights, rows, table, valid, shared, packe
     here = inside & (slot < WIDTH)
     if POST:
         id = tl.load(table + id, mask=routed, other=E)
-        id = tl.where((row < tl.load(valid)) | (slot >= K), id, -1)
+        # Shared slots of padding are masked as well.
+        id = tl.where(row < tl.load(valid), id, -1)
         if SHARED:
             weight = tl.where(slot < K, weight, tl.load(shared + row, mask=inside, other=0.0).to(tl.float32))
         bits = weight.to(tl.bfloat16).to(tl.int16, bitcast=True).to(tl.int32)

@@ -91,7 +91,7 @@ def route_sigmoid(logits, bias, groups: int, keep: int, k: int, epsilon: float, 
 
 def route_and_post(logits, bias, rows, table, shared, groups: int, keep: int, k: int, epsilon: float, factor: float):
     ids, weights = route_sigmoid(logits, bias, groups, keep, k, epsilon, factor)
-    return post(ids, weights, table, rows, shared, 1.0)
+    return post(ids, weights, table, rows, shared, 1.0, logits.shape[1])
 
 
 def route_and_pack(logits, bias, rows, table, groups: int, keep: int, k: int, epsilon: float, factor: float):

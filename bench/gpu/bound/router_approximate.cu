@@ -250,9 +250,10 @@ __global__ void __launch_bounds__(TABLE ? 256 : 128)
       if (POST && l == LPR - 1) {
         size_t at = (size_t)row * KO + K;
         unsigned b = sw[row];
-        ids[at] = E;
+        const int d = row < valid ? E : -1;
+        ids[at] = d;
         wts[at] = __uint_as_float(b << 16);
-        packed[at] = (E << 16) | b;
+        packed[at] = (d << 16) | b;
       }
     }
     __syncwarp();

@@ -1,13 +1,19 @@
 //! Inputs of what is timed: ordinary ones, or such that no row is what a quick way is for.
 
-use crate::args::{Bench, RowsOf};
-use routefuse::exec::ordinary_inputs;
+use crate::args::{Bench, IdsOf, RowsOf};
+use routefuse::exec::{Ids, ordinary_inputs, spread_ids};
 use routefuse::ir::Literal;
 use routefuse::{Graph, Tensor, Verified};
 
-/// Inputs for so many rows, of which those of floats, of several columns, are as they are asked for.
+/// Inputs for so many rows, of which ids, and floats of several columns, are as they are asked for.
 pub fn inputs(graph: &Verified<Graph>, rows: u64, a: &Bench) -> Vec<Tensor> {
     let mut inputs = ordinary_inputs(graph, rows, a.seed);
+    let ids = match a.ids {
+        IdsOf::Even => Ids::Even,
+        IdsOf::One => Ids::OneBin,
+        IdsOf::Zipf => Ids::Zipf,
+    };
+    spread_ids(graph, &mut inputs, ids, a.seed);
     for (i, input) in inputs.iter_mut().enumerate() {
         let ty = graph.input_type(i);
         if ty.row_symbol().is_some() && ty.shape.len() == 2 && ty.dtype.is_float() && input.shape()[1] > 1 {

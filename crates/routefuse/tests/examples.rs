@@ -1,6 +1,6 @@
 //! The files under `examples/` are the chains and the model presets of the facade, as text. `make snapshots` writes them anew.
 
-use routefuse::{Graph, Verified, chains, models, text};
+use routefuse::{DType, Graph, Verified, chains, models, text};
 use std::path::{Path, PathBuf};
 
 fn folder(name: &str) -> PathBuf {
@@ -70,10 +70,22 @@ fn model_files_are_the_presets() {
 /// What the comparison on a GPU has beside the examples: layouts, which are several kernels each.
 #[test]
 fn graphs_of_the_comparison_are_layouts() {
-    let of = |experts, top_k| chains::Align { experts, top_k, ..chains::Align::default() }.graph();
+    let of = |experts, top_k| chains::Align { experts, top_k, ..chains::Align::default() };
+    let blocks_of = |block| chains::Align { block: Some(block), ..of(256, 8) };
+    let dispatch = chains::Align { engine: chains::AlignEngine::Deepep, id_dtype: DType::I64, ..of(256, 8) };
     let preset = models::named("deepseek-v3").unwrap();
-    let options = models::ModelOptions::default().with(|o| o.align = Some(chains::AlignEngine::Vllm));
-    let graphs = [("align-256", of(256, 8)), ("align-512", of(512, 10)), ("deepseek-v3-align", preset.graph(&options))];
+    let mut options = models::ModelOptions::default();
+    preset.set(&mut options, "post", "true").unwrap();
+    preset.set(&mut options, "align", "vllm").unwrap();
+    let graphs = [
+        ("align-256", of(256, 8).graph()),
+        ("align-256-16", blocks_of(16).graph()),
+        ("align-256-128", blocks_of(128).graph()),
+        ("align-384", of(384, 8).graph()),
+        ("align-512", of(512, 10).graph()),
+        ("deepep-256", dispatch.graph()),
+        ("deepseek-v3-post-align", preset.graph(&options)),
+    ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/gpu/graphs");
     for (name, graph) in &graphs {
         let (path, graph) = (folder.join(format!("{name}.route")), graph.as_ref().unwrap());

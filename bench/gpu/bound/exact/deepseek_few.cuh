@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(32) few_ds(const uint16_t* __restrict__ xv, co
   const int gr = rank_among<8>(g8, gs, BIG);
   const bool keep = gr < 4;
   bad |= __reduce_or_sync(ALL, 1u << gr) != 0xff;  // groups that tie
-  if (l == 31) put(a, (size_t)row * 9 + 8, 256, f(sw << 16));
+  if (l == 31) put(a, (size_t)row * 9 + 8, row < n ? 256 : -1, f(sw << 16));
   if (keep) H[gr * 4 + (l & 3)] = v[0];
   __syncwarp();
   float hh[16];

@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(TABLE ? 256 : 128) many_ds(const uint16_t* __r
     if (in) {
       put(a, (size_t)row * 9 + l, row < valid ? a.map[__float_as_int(v.x) & 255] : -1,
           quot(v.y, d, recip(d)) * a.scale);
-      if (l == 7) put(a, (size_t)row * 9 + 8, E, f((unsigned)a.sw[row] << 16));
+      if (l == 7) put(a, (size_t)row * 9 + 8, row < valid ? E : -1, f((unsigned)a.sw[row] << 16));
     }
     unsigned redo = __ballot_sync(ALL, bad && in);
     while (redo) {

@@ -106,6 +106,6 @@ static __device__ __noinline__ void slow_ds(const uint16_t* x, const Post& a, in
   if (l < 8)
     put(a, (size_t)row * 9 + l, id < 0 || row >= *a.valid ? -1 : a.map[id],
         id < 0 ? 0.f : __fdiv_rn(mine, t + 1e-20f) * a.scale);
-  if (l == 8) put(a, (size_t)row * 9 + 8, 256, f((unsigned)a.sw[row] << 16));
+  if (l == 8) put(a, (size_t)row * 9 + 8, row < *a.valid ? 256 : -1, f((unsigned)a.sw[row] << 16));
   __syncwarp();
 }

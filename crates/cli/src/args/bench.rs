@@ -24,6 +24,11 @@ pub struct Bench {
     /// What a router takes depends on it where it has a quick way for most rows.
     #[arg(long, value_enum, default_value_t = RowsOf::Ordinary)]
     pub rows: RowsOf,
+    /// Which bins ids are of.
+    ///
+    /// Those that a graph counts or ranks in bins, or looks up in a table.
+    #[arg(long, value_enum, default_value_t = IdsOf::Even)]
+    pub ids: IdsOf,
     #[command(flatten)]
     pub on: On,
     /// On a GPU: time replays of a graph of many launches.
@@ -48,6 +53,17 @@ pub enum Versus {
     Unfused,
     /// Nothing.
     None,
+}
+
+/// Which bins ids are of that are timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IdsOf {
+    /// Any, each as often as another.
+    Even,
+    /// The first one, all of them.
+    One,
+    /// The first ones most often, as Zipf's law has it.
+    Zipf,
 }
 
 /// What every row of floats is like that is timed.

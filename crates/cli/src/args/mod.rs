@@ -26,7 +26,7 @@ mod values;
 
 #[cfg(any(feature = "cuda", feature = "hip"))]
 pub use bench::Versus;
-pub use bench::{Bench, RowsOf};
+pub use bench::{Bench, IdsOf, RowsOf};
 pub use bundle::{Bundle, BundleBuild, BundleFile, Keygen};
 pub use cache::{Cache, CacheExport, GarbageCollect, WhyMiss};
 pub use cache_options::{CacheOptions, Directory, LocalCache, LocalOptions, Remote, RemoteWriting, Sign, Trust};

@@ -35,7 +35,11 @@ mod gpus;
 mod hip;
 mod host;
 #[cfg(feature = "graphs")]
+mod ids;
+#[cfg(feature = "graphs")]
 mod random;
+#[cfg(feature = "graphs")]
+mod splitmix;
 
 pub use arguments::Input;
 #[cfg(feature = "cuda")]
@@ -47,6 +51,8 @@ pub use gpus::Gpus;
 #[cfg(feature = "hip")]
 pub use hip::HipExecution;
 pub use host::HostExecution;
+#[cfg(feature = "graphs")]
+pub use ids::{Ids, spread_ids};
 #[cfg(feature = "graphs")]
 pub use random::{check_size, ordinary_inputs, random_inputs};
 pub use routefuse_runtime::{Device, Element, WORKSPACE_ALIGN, Workspace};

@@ -1,20 +1,10 @@
 //! Inputs from a seed: hostile in part, for what is compared; ordinary, for what is timed.
 
+use super::ids::{Ids, spread_ids};
+use super::splitmix::Random;
 use routefuse_ir::{Code, DType, Diagnostic, Graph, Literal, Tensor, Verified};
 
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, seedable, and the same everywhere.
-struct Random(u64);
-
 impl Random {
-    /// The next 64 bits.
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn element(&mut self, dtype: DType) -> u64 {
         let r = self.bits();
         match dtype {
@@ -57,13 +47,14 @@ pub fn random_inputs(graph: &Verified<Graph>, extents: &[u64], seed: u64) -> Vec
 }
 
 /// As [`random_inputs`], for so many rows of every symbol and of elements as real launches have them: floats of about normal
-/// distribution, small integers, and for an integer scalar, which is a number of rows, all of them but an eighth. For what is
+/// distribution, ids of any bin that the graph counts them in, other integers small, and for an integer scalar, which is a number of rows, all of them but an eighth. For what is
 /// timed: code may depend on whether a row has a NaN.
 pub fn ordinary_inputs(graph: &Verified<Graph>, rows: u64, seed: u64) -> Vec<Tensor> {
     let mut inputs = made(graph, &graph.extents_of_rows(rows), seed, Random::ordinary);
     for input in inputs.iter_mut().filter(|t| t.shape().is_empty() && t.dtype().is_int() && t.dtype().size() >= 4) {
         input.set_bits(0, rows - rows / 8);
     }
+    spread_ids(graph, &mut inputs, Ids::Even, seed);
     inputs
 }
 
@@ -94,8 +85,7 @@ fn made(graph: &Verified<Graph>, extents: &[u64], seed: u64, element: fn(&mut Ra
         .map(|i| {
             let ty = graph.input_type(i);
             let shape: Vec<u64> = ty.shape.iter().map(|d| d.resolve(extents)).collect();
-            // A stream of its own for each input: giving one of them does not change the others.
-            Random(seed ^ (i as u64 + 1).wrapping_mul(0xd1b5_4a32_d192_ed03)).tensor(ty.dtype, &shape, element)
+            Random::of_input(seed, i).tensor(ty.dtype, &shape, element)
         })
         .collect()
 }
