@@ -27,6 +27,9 @@ pub struct Abilities {
     pub warp_max: bool,
     /// Two `bf16` in one word are multiplied, added and compared by one instruction.
     pub bf16_pairs: bool,
+    /// Integers are multiplied and added by one instruction of a pipe of its own, beside the one that compares and adds them and
+    /// takes an instruction every second cycle.
+    pub products_beside: bool,
     /// The word of one lane can be read into a register of the whole warp, and such a word be put into one lane, so that what
     /// all lanes of a warp agree on need not go through memory.
     pub warp_scalars: bool,
@@ -129,6 +132,7 @@ const NONE: Abilities = Abilities {
     nan_min: false,
     warp_max: false,
     bf16_pairs: false,
+    products_beside: false,
     warp_scalars: false,
     lane_moves: LaneMoves::None,
     small_blocks: false,
@@ -139,7 +143,8 @@ const NONE: Abilities = Abilities {
     keys_in_registers: false,
 };
 const VOLTA: Abilities = Abilities { shared_kib: 96, ..NONE };
-const AMPERE: Abilities = Abilities { nan_min: true, warp_max: true, bf16_pairs: true, shared_kib: 164, ..NONE };
+const AMPERE: Abilities =
+    Abilities { nan_min: true, warp_max: true, bf16_pairs: true, products_beside: true, shared_kib: 164, ..NONE };
 const AMPERE_8: Abilities = Abilities { shared_kib: 100, ..AMPERE };
 const HOPPER: Abilities = Abilities { dependent_launch: true, shared_kib: 228, ..AMPERE };
 const BLACKWELL_12: Abilities = Abilities { shared_kib: 100, ..HOPPER };

@@ -256,6 +256,17 @@ pub(crate) trait Machine {
         vec![]
     }
 
+    /// 1 and −1, words that the assembler does not know, by which sums are products; where these have a pipe of their own, beside that
+    /// of sums and comparisons.
+    fn factors_beside<'m>(&self, _b: &Builder<'m>) -> Option<[Val<'m>; 2]> {
+        None
+    }
+
+    /// `x * y + z` of words, modulo 2³².
+    fn multiply_add_words<'m>(&self, b: &Builder<'m>, [x, y, z]: [Val<'m>; 3]) -> Val<'m> {
+        b.addi(b.muli(x, y), z)
+    }
+
     // Floats.
 
     /// `x / y`, rounded to nearest.

@@ -67,6 +67,16 @@ fn rough_reciprocal<'m>(b: &Builder<'m>, y: Val<'m>) -> Val<'m> {
     b.gather_lanes(&(0..b.lanes(b.type_of(y))).map(rough).collect::<Vec<_>>())
 }
 
+/// A word that a piece of assembly without side effects makes of words.
+fn assembly<'m>(b: &Builder<'m>, asm: &str, constraints: &str, operands: &[Val<'m>]) -> Val<'m> {
+    let context = b.context();
+    let attributes = [
+        ("asm_string", StringAttribute::new(context, asm).into()),
+        ("constraints", StringAttribute::new(context, constraints).into()),
+    ];
+    b.op("llvm.inline_asm", operands, &attributes, b.int(32))
+}
+
 fn all_lanes<'m>(b: &Builder<'m>) -> Val<'m> {
     b.const_int(b.int(32), ALL_LANES)
 }
@@ -223,6 +233,22 @@ impl Machine for Nvptx {
         vec![key(0), key(1)]
     }
 
+    /// The height of a block, as the launch says it: blocks are rows of threads. Of a factor that it knew to be 1 or −1 the
+    /// assembler would make an addition, which takes the pipe of comparisons.
+    fn factors_beside<'m>(&self, b: &Builder<'m>) -> Option<[Val<'m>; 2]> {
+        let factor = |asm| assembly(b, asm, "=r", &[]);
+        let has_factors = self.target.abilities().products_beside;
+        has_factors.then(|| {
+            let minus = "{ .reg .b32 one; mov.u32 one, %ntid.y; neg.s32 $0, one; }";
+            [factor("mov.u32 $0, %ntid.y;"), factor(minus)]
+        })
+    }
+
+    /// In assembly: LLVM would subtract a product with 1 where one with −1 is added.
+    fn multiply_add_words<'m>(&self, b: &Builder<'m>, operands: [Val<'m>; 3]) -> Val<'m> {
+        assembly(b, "mad.lo.s32 $0, $1, $2, $3;", "=r,r,r,r", &operands)
+    }
+
     fn has_number_extremes(&self) -> bool {
         true
     }
@@ -342,12 +368,7 @@ impl Warps for Nvptx {
 
     /// By one predicated instruction. Of an addition of a selected number the assembler makes two.
     fn add_where<'m>(&self, b: &Builder<'m>, condition: Val<'m>, value: Val<'m>, constant: u32) -> Val<'m> {
-        let context = b.context();
-        let attributes = [
-            ("asm_string", StringAttribute::new(context, "@$1 add.s32 $0, $0, $2;").into()),
-            ("constraints", StringAttribute::new(context, "=r,b,n,0").into()),
-        ];
-        b.op("llvm.inline_asm", &[condition, word(b, constant), value], &attributes, b.int(32))
+        assembly(b, "@$1 add.s32 $0, $0, $2;", "=r,b,n,0", &[condition, word(b, constant), value])
     }
 
     /// By one predicated instruction. Of a store in a branch the assembler makes the same, but drags what hangs on the

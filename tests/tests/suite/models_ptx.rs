@@ -108,7 +108,8 @@ fn instructions_of_a_row() {
 }
 
 /// The warp instructions of sm_90 that a router's code has a row, what is seldom run included, in the shape for most rows, and as
-/// many as its lanes are.
+/// many as its lanes are; and how many of them are of the pipe for integers, which takes one every second cycle, and products of
+/// integers, which are of another.
 #[test]
 fn instructions_of_routers() {
     let (Some(assembler), Some(disassembler)) = (ptxas("sm_90"), nvdisasm()) else {
@@ -117,14 +118,17 @@ fn instructions_of_routers() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let cubin = folder.path().join("kernel.cubin");
     let engine = Engine::builder().build().expect("an engine");
-    let mut table = format!("{:<22} {:>12}  {}\n", "", "instructions", "shape");
+    let mut table = format!("{:<22} {:>12} {:>8} {:>8}  {}\n", "", "instructions", "integers", "products", "shape");
     for example in presets() {
         let (text, schedule, variant) = ptx(&engine, &example, "sm_90", false);
         assemble(&assembler, "sm_90", &text, &cubin);
         let code = output(Command::new(&disassembler).arg("-c").arg(&cubin)).unwrap_or_else(|e| panic!("{e}"));
         let shape = schedule.shape(variant).expect("a row schedule");
-        let a_row = instructions(&code).0 / (32 / shape.lanes.min(32)).max(1);
-        let _ = writeln!(table, "{:<22} {a_row:>12}  {shape}", example.file);
+        let rows = (32 / shape.lanes.min(32)).max(1);
+        let a_row = instructions(&code).0 / rows;
+        let of = |pipe: &[&str]| operations(&code).filter(|op| pipe.contains(op)).count() as u32 / rows;
+        let (integers, products) = (of(&INTEGERS), of(&["IMAD"]));
+        let _ = writeln!(table, "{:<22} {a_row:>12} {integers:>8} {products:>8}  {shape}", example.file);
     }
     let mut snapshots = Snapshots::new("models");
     snapshots.compare("instructions", &table);
@@ -235,6 +239,95 @@ fn rounds_that_are_seldom_stay_in_a_loop() {
         // Eight rounds, written out, and one in a loop.
         assert_eq!(code.matches("REDUX").count(), 9, "{}", example.file);
     }
+}
+
+/// Where lanes of many rows do little but sort, the lesser of two keys is made by products for some: for pairs of `bf16` and for long
+/// lists, on GPUs that have a pipe for products.
+#[test]
+fn lesser_keys_are_made_by_products_where_sorting_is_most_of_the_work() {
+    let engine = Engine::builder().build().expect("an engine");
+    let (factors, products) = ("%ntid.y", "mad.lo.s32");
+    for (sm, file, few, some) in [
+        ("sm_90", "gemma-4", false, true),
+        ("sm_80", "qwen3-moe", false, true),
+        ("sm_90", "deepseek-v2", false, true),
+        ("sm_90", "nemotron-3-super", false, true),
+        // Rows that are few wait for each instruction.
+        ("sm_90", "gemma-4", true, false),
+        // Sigmoids are work for the pipe of products as well.
+        ("sm_90", "deepseek-v3", false, false),
+        ("sm_75", "gemma-4", false, false),
+    ] {
+        let example = presets().into_iter().find(|e| e.file == file).expect("a preset");
+        let (text, ..) = ptx(&engine, &example, sm, few);
+        // Two for each exchange. The factors are asked for once a list, or a few times.
+        let (factors, products) = (text.matches(factors).count(), text.matches(products).count());
+        assert_eq!(
+            (factors > 0, products > 40),
+            (some, some),
+            "{file} for {sm}: {factors} factors, {products} products"
+        );
+        assert!(factors < 10, "{file} for {sm}: {factors} factors");
+    }
+}
+
+/// A factor that the assembler knew would be an addition again.
+#[test]
+fn lesser_keys_stay_products() {
+    let (Some(assembler), Some(disassembler)) = (ptxas("sm_90"), nvdisasm()) else {
+        return skip("no ptxas or nvdisasm", 1, Some("REQUIRE_PTXAS"));
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cubin = folder.path().join("kernel.cubin");
+    let engine = Engine::builder().build().expect("an engine");
+    let example = presets().into_iter().find(|e| e.file == "gemma-4").expect("a preset");
+    let (text, ..) = ptx(&engine, &example, "sm_90", false);
+    assemble(&assembler, "sm_90", &text, &cubin);
+    let code = output(Command::new(&disassembler).arg("-c").arg(&cubin)).unwrap_or_else(|e| panic!("{e}"));
+    let (wanted, products) = (text.matches("mad.lo.s32").count(), operations(&code).filter(|op| *op == "IMAD").count());
+    assert!(products >= wanted, "{products} products of {wanted}");
+}
+
+/// Operations of sm_90 that are of the pipe for integers and comparisons.
+const INTEGERS: [&str; 27] = [
+    "FMNMX",
+    "FSEL",
+    "FSET",
+    "FSETP",
+    "HMNMX2",
+    "HSET2",
+    "HSETP2",
+    "IADD3",
+    "IMNMX",
+    "ISETP",
+    "LEA",
+    "LOP3",
+    "MOV",
+    "P2R",
+    "PLOP3",
+    "PRMT",
+    "R2P",
+    "SEL",
+    "SGXT",
+    "SHF",
+    "BMSK",
+    "IABS",
+    "VABSDIFF",
+    "VIADD",
+    "VIADDMNMX",
+    "VIMNMX",
+    "VIMNMX3",
+];
+
+/// The operations of a kernel's instructions, without what is said of them behind a point.
+fn operations(code: &str) -> impl Iterator<Item = &str> {
+    code.lines().filter_map(|line| {
+        let (_, text) = line.trim().strip_prefix("/*")?.split_once("*/")?;
+        let text = text.trim();
+        let operation = text.split_whitespace().find(|word| !word.starts_with('@'))?;
+        let name = operation.split(['.', ';']).next()?;
+        (!text.starts_with("/*")).then_some(name)
+    })
 }
 
 /// Instructions in all, and those of the longest loop: from a label to the last branch back to it.

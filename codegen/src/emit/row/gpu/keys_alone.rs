@@ -70,7 +70,8 @@ impl<'m> RowGpu<'_, 'm> {
         if let Some(lists) = of_block {
             let own = b.andi(team.lane, self.word(warp - 1));
             let lists = in_warps(own).map(|lane| self.get_of_lane(&lists, lane));
-            let merged = lists.reduce(|x, y| merge(&x, &y, k as usize, |x, y| b.maxui(x, y), |x, y| b.minui(x, y)));
+            let exchanges = self.exchanges(k, false);
+            let merged = lists.reduce(|x, y| merge(&x, &y, k as usize, &exchanges));
             list = merged.expect("a block has a warp");
         }
         let cell = self.ix.to_word(result.columns[0].at);

@@ -14,6 +14,7 @@ mod asked_early;
 mod bin_rank;
 mod columns_of_keys;
 mod cumsum;
+mod exchange;
 mod in_lanes;
 mod kept_rounds;
 mod keys_alone;
@@ -187,6 +188,8 @@ struct RowGpu<'a, 'm> {
     keys: ScopedMap<KeysOf, Lanes<'m>>,
     /// A lane's best rank keys, sorted, by how many they are.
     lists: ScopedMap<(KeysOf, u64), Rc<[Val<'m>]>>,
+    /// All columns are chosen by keys of pairs, where they are many.
+    chooses_by_pairs: bool,
     /// By value, whether no element of it, a float, is −0.0.
     no_negative_zero: Vec<bool>,
     peepholes: Peepholes,
@@ -231,6 +234,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
             spreads,
             keys: ScopedMap::new(&scopes),
             lists: ScopedMap::new(&scopes),
+            chooses_by_pairs: exchange::chooses_by_pairs(pull.kernel, pull.machine),
             no_negative_zero: analysis::no_negative_zero(pull.kernel),
             peepholes,
             unique: ScopedMap::new(&scopes),

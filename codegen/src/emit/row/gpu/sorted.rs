@@ -6,6 +6,7 @@
 //! at once. Whose columns the best keys are is [found afterwards](super::columns_of_keys).
 
 use super::RowGpu;
+use super::exchange::{Exchanges, Exchanging};
 use super::merge::merge;
 use super::sorting_network;
 use super::spread::Spread;
@@ -39,10 +40,11 @@ impl<'m> RowGpu<'_, 'm> {
             let zero = self.word(0);
             best = best.iter().map(|key| self.b.select(mask, *key, zero)).collect();
         }
+        let exchanges = self.exchanges(k, false);
         let mut other = 1;
         while other < spread.span {
             let theirs: Vec<Val<'m>> = best.iter().map(|key| self.team.across(*key, other)).collect();
-            best = self.merged(&best, &theirs, k);
+            best = merge(&best, &theirs, k as usize, &exchanges);
             other *= 2;
         }
         best
@@ -53,13 +55,9 @@ impl<'m> RowGpu<'_, 'm> {
     pub(super) fn best_unique_of_lanes(&self, of_lane: &[Val<'m>], k: u64, spread: &Spread<'m>) -> Vec<Val<'m>> {
         let (b, exchanges) = (self.b, spread.span.ilog2() as usize);
         let count = of_lane.len().min(k as usize);
-        let operations = Cell::new(0);
-        let counted = |x: (), _: ()| {
-            operations.set(operations.get() + 1);
-            x
-        };
-        merge(&vec![(); count], &vec![(); count], k as usize, counted, counted);
-        let merges = exchanges * (count + operations.get());
+        let counted = Counted::default();
+        merge(&vec![(); count], &vec![(); count], k as usize, &counted);
+        let merges = exchanges * (count + counted.operations.get());
         let rounds: usize = (0..k as usize).map(|round| 2 * exchanges + 1 + count.min(k as usize - 1 - round)).sum();
         if 3 * rounds > 2 * merges {
             return self.best_keys(of_lane, None, k, spread);
@@ -111,12 +109,13 @@ impl<'m> RowGpu<'_, 'm> {
         keys_of: impl Fn(Range<usize>) -> Vec<Val<'m>>,
     ) -> Vec<Val<'m>> {
         let size = (k as usize).next_power_of_two();
+        let exchanges = self.exchanges(k, count > size);
         let mut best: Option<Vec<Val<'m>>> = None;
         for first in (0..count).step_by(size) {
-            let list = self.in_order(&keys_of(first..count.min(first + size)), k);
+            let list = in_order(&keys_of(first..count.min(first + size)), k, &exchanges);
             let merged = match best {
                 Some(best) => {
-                    let merged = self.merged(&best, &list, k);
+                    let merged = merge(&best, &list, k as usize, &exchanges);
                     self.pull.machine.finish(self.b);
                     merged
                 }
@@ -126,18 +125,33 @@ impl<'m> RowGpu<'_, 'm> {
         }
         best.expect("a lane has a key")
     }
+}
 
-    /// The best `k` of these keys, best first.
-    fn in_order(&self, keys: &[Val<'m>], k: u64) -> Vec<Val<'m>> {
-        let mut list = keys.to_vec();
-        sorting_network::sort(list.len(), |i, j| {
-            (list[i], list[j]) = (self.b.maxui(list[i], list[j]), self.b.minui(list[i], list[j]));
-        });
-        list.truncate(k as usize);
-        list
+/// The best `k` of these keys, best first.
+fn in_order<'m>(keys: &[Val<'m>], k: u64, exchanges: &Exchanges<'_, 'm>) -> Vec<Val<'m>> {
+    let mut list = keys.to_vec();
+    let mut pairs = vec![];
+    sorting_network::sort(list.len(), |i, j| pairs.push((i, j)));
+    for (at, (i, j)) in pairs.iter().copied().enumerate() {
+        let last = pairs[at + 1..].iter().all(|(x, y)| ![*x, *y].contains(&i));
+        [list[i], list[j]] = exchanges.exchange(list[i], list[j], last);
+    }
+    list.truncate(k as usize);
+    list
+}
+
+/// Counts what a merge takes.
+#[derive(Default)]
+struct Counted {
+    operations: Cell<usize>,
+}
+
+impl Exchanging<()> for Counted {
+    fn larger(&self, _: (), _: ()) {
+        self.operations.set(self.operations.get() + 1);
     }
 
-    fn merged(&self, x: &[Val<'m>], y: &[Val<'m>], k: u64) -> Vec<Val<'m>> {
-        merge(x, y, k as usize, |x, y| self.b.maxui(x, y), |x, y| self.b.minui(x, y))
+    fn lesser(&self, x: (), y: ()) {
+        self.larger(x, y);
     }
 }
