@@ -52,9 +52,23 @@ pub struct PhaseReport {
     pub reach: String,
 }
 
-/// What of a program is joined.
-pub(super) fn joined(program: &Program) -> Result<Vec<JoinedReport>, Diagnostics> {
-    let Joined { program: joined, from, ended } = join(program)?;
+/// A kernel that counts what others rank or lay out, of which no phases are made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ApartReport {
+    /// Its name.
+    pub kernel: String,
+    /// The name of the one that could not be a phase behind it.
+    pub other: String,
+    /// Why not.
+    pub why: String,
+}
+
+/// What of a program is joined, and what could be and is not.
+pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartReport>), Diagnostics> {
+    let Joined { program: joined, from, ended, apart } = join(program)?;
+    let name = |at: usize| program.steps.get(at).map(|s| s.kernel.name.clone()).unwrap_or_default();
+    let apart =
+        apart.iter().map(|a| ApartReport { kernel: name(a.counts), other: name(a.other), why: a.why.to_string() });
     // Which kernels are joined, and how many rows they take, is the same for every GPU.
     let gpu = Target::all().find(|t| t.kind() != TargetKind::Host);
     let at_once = |at: usize| {
@@ -76,7 +90,7 @@ pub(super) fn joined(program: &Program) -> Result<Vec<JoinedReport>, Diagnostics
             ends: ended.filter(|why| *why != Ended::Last).map(|why| why.to_string()),
         })
     });
-    Ok(groups.collect())
+    Ok((groups.collect(), apart.collect()))
 }
 
 impl fmt::Display for JoinedReport {
@@ -93,6 +107,13 @@ impl fmt::Display for JoinedReport {
             Some(why) => write!(f, "; no more, because {why}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for ApartReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ApartReport { kernel, other, why } = self;
+        write!(f, "@{} counts, and @{} is no phase behind it: {why}", visible(kernel), visible(other))
     }
 }
 

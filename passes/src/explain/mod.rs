@@ -5,7 +5,7 @@ mod lanes;
 mod text;
 mod traffic;
 
-pub use joined::{AtOnceReport, JoinedReport, PhaseReport};
+pub use joined::{ApartReport, AtOnceReport, JoinedReport, PhaseReport};
 pub use lanes::{LaneIs, Phase, ScheduleLanes, ShapeLanes, SpreadLanes, Word};
 pub use traffic::Traffic;
 
@@ -35,6 +35,9 @@ pub struct Report {
     /// Kernels that are one launch, or two, in a plan on a GPU.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub joined: Vec<JoinedReport>,
+    /// Kernels that count, of which a plan on a GPU makes no phases.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub apart: Vec<ApartReport>,
     /// Operations of the user's that canonicalisation left nothing of.
     pub simplified: Vec<String>,
     /// Why there is not one kernel.
@@ -54,6 +57,7 @@ impl Report {
         }
         if Target::named(name).is_ok_and(|t| t.kind() == TargetKind::Host) {
             self.joined.clear();
+            self.apart.clear();
         }
     }
 }
@@ -204,13 +208,15 @@ pub fn explain(
         let ops = ops().filter(|n| held.contains(n)).map(str::to_owned).collect();
         kernel(step, ops)
     });
+    let (joined, apart) = joined::joined(&fusion.program)?;
     let simplified = ops().filter(|n| !held.iter().any(|h| h.contains(n))).map(str::to_owned);
     Ok(Report {
         graph: original.name.clone(),
         before: Cost::of(&before.program),
         after: Cost::of(&fusion.program),
         kernels: kernels.collect(),
-        joined: joined::joined(&fusion.program)?,
+        joined,
+        apart,
         simplified: simplified.collect(),
         cuts: fusion.cuts.clone(),
         gathers: gathers(canonical),

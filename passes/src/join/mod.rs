@@ -48,6 +48,19 @@ pub struct Joined {
     pub from: Vec<Range<usize>>,
     /// For each kernel of phases, why the next one is none of them.
     pub ended: Vec<Option<Ended>>,
+    /// Kernels that count and could have phases behind them, each with the kernel that ended that and why: of the program before.
+    pub apart: Vec<Apart>,
+}
+
+/// A kernel that counts what others rank or lay out, and is a launch by itself all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apart {
+    /// Which it is.
+    pub counts: usize,
+    /// Which one is no phase behind it.
+    pub other: usize,
+    /// Why not.
+    pub why: Ended,
 }
 
 /// Joins what can be phases of one launch.
@@ -77,9 +90,15 @@ fn in_order(program: &Program) -> Result<Joined, Diagnostics> {
 }
 
 /// Of two ways to join a program the one with fewer kernels. The second one is of a program of which each kernel was, or is a part of,
-/// the one that is said.
-fn fewer(joined: Joined, mut other: Joined, of: &[usize]) -> Joined {
+/// the one that is said. Where it is the first one, and that has no phases, the second one may know why.
+fn fewer(mut joined: Joined, mut other: Joined, of: &[usize]) -> Joined {
+    for apart in &mut other.apart {
+        (apart.counts, apart.other) = (of[apart.counts], of[apart.other]);
+    }
     if other.program.steps.len() >= joined.program.steps.len() {
+        if joined.apart.is_empty() {
+            joined.apart = other.apart;
+        }
         return joined;
     }
     for from in &mut other.from {
@@ -92,10 +111,14 @@ fn fewer(joined: Joined, mut other: Joined, of: &[usize]) -> Joined {
 /// Joins neighbours.
 fn as_it_is(program: &Program) -> Result<Joined, Diagnostics> {
     let before = Program { steps: vec![], ..program.clone() };
-    let mut joined = Joined { program: before, from: vec![], ended: vec![] };
+    let mut joined = Joined { program: before, from: vec![], ended: vec![], apart: vec![] };
     let mut at = 0;
     while at < program.steps.len() {
-        let group = Group::from(program, at).filter(Group::is_worth_it);
+        let group = Group::from(program, at);
+        if let Some(group) = group.as_ref().filter(|g| !g.is_worth_it() && g.ended != Ended::Last) {
+            joined.apart.push(Apart { counts: at + 1, other: at + 1 + group.taken, why: group.ended });
+        }
+        let group = group.filter(Group::is_worth_it);
         let end = group.as_ref().map_or(at + 1, |g| at + 1 + g.taken);
         joined.ended.push(group.as_ref().map(|g| g.ended));
         let step = match group {
@@ -243,12 +266,13 @@ impl<'p> Group<'p> {
         let before = self.shared.len();
         self.shared.extend(written);
         self.phases.push(Bound::of(step, Reach::EveryBlock));
-        if words_of_phases(&self.phases(&mut Named::default()), 1, MOST_LANES) <= MOST_SHARED_WORDS {
+        let words = words_of_phases(&self.phases(&mut Named::default()), 1, MOST_LANES);
+        if words <= MOST_SHARED_WORDS {
             return Ok(());
         }
         self.shared.truncate(before);
         self.phases.pop();
-        Err(Ended::OneRow)
+        Err(Ended::NoRoom { words })
     }
 
     /// One kernel ranks, of the ids that are counted; what it puts is laid over what this launch fills, which then fills only the

@@ -8,7 +8,7 @@ use routefuse_ir::visible::visible;
 impl Report {
     /// The report as Markdown as GitHub and GitLab show it. Names are inert in it, whatever they are.
     pub fn to_markdown(&self) -> String {
-        let Report { graph, before, after, kernels, joined, simplified, cuts, gathers, passes } = self;
+        let Report { graph, before, after, kernels, joined, apart, simplified, cuts, gathers, passes } = self;
         let mut text = format!(
             "### `@{}`: {} → {}\n\n",
             code(graph),
@@ -28,6 +28,10 @@ impl Report {
         for of in joined {
             text.push_str(&format!("\nOn a GPU, {}:\n\n", words(&of.to_string())));
             of.phases.iter().for_each(|p| text.push_str(&format!("- {}\n", words(&p.to_string()))));
+        }
+        if !apart.is_empty() {
+            text.push_str("\nOn a GPU, launches of their own:\n\n");
+            apart.iter().for_each(|a| text.push_str(&format!("- {}\n", words(&a.to_string()))));
         }
         kernels.iter().for_each(|k| kernel(&mut text, k));
         if !simplified.is_empty() {

@@ -123,7 +123,7 @@ impl Report {
     /// The report for a terminal of this many columns: first what a reader wants to know, then each kernel, then how kernels
     /// meet lanes, then proofs.
     pub fn to_text(&self, width: usize) -> String {
-        let Report { graph, before, after, kernels, joined, simplified, cuts, gathers, passes } = self;
+        let Report { graph, before, after, kernels, joined, apart, simplified, cuts, gathers, passes } = self;
         let mut page = Page::new(width);
         page.line(&format!("graph @{}: {}", visible(graph), count(kernels.len(), "kernel", "kernels")));
         page.item("before", &before.to_string());
@@ -142,6 +142,10 @@ impl Report {
         for of in joined {
             page.point(&of.to_string());
             of.phases.iter().for_each(|p| page.point(&p.to_string()));
+        }
+        if !apart.is_empty() {
+            page.heading("on a GPU, launches of their own");
+            apart.iter().for_each(|a| page.point(&a.to_string()));
         }
         for k in kernels {
             kernel(&mut page, k);

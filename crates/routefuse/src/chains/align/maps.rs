@@ -1,7 +1,7 @@
 //! Maps between items and places: TensorRT-LLM's, vLLM's permutation, GShard's capacity.
 
 use super::items::{self, Bins, Scatter};
-use super::{Align, Items};
+use super::{Align, Items, LocalExperts};
 use routefuse_ir::op::CompareOp;
 use routefuse_ir::{BoundTerm, DType, GraphBuilder, NodeId};
 
@@ -54,14 +54,21 @@ pub(super) fn vllm_permute(b: &mut GraphBuilder, align: &Align, items: &Items) {
     let Bins { ids: local, count, .. } = align.bins(b, items);
     let here = items::between(b, local, 0, i128::from(count));
     let local = b.cast(local, DType::I32);
-    let expert = items::between(b, items.ids, 0, i128::from(align.experts));
-    let id = b.cast(items.ids, DType::I32);
-    let (local_end, last) =
-        (b.int(DType::I32, i128::from(count)), b.int(DType::I32, i128::from(count + align.experts)));
-    let behind = b.add(id, local_end);
-    let elsewhere = b.select(expert, behind, last);
+    // Where all experts are local, none has a bin behind them.
+    let others = if align.local == LocalExperts::All { 0 } else { align.experts };
+    let last = b.int(DType::I32, i128::from(count + others));
+    let elsewhere = match others {
+        0 => last,
+        _ => {
+            let expert = items::between(b, items.ids, 0, i128::from(align.experts));
+            let id = b.cast(items.ids, DType::I32);
+            let local_end = b.int(DType::I32, i128::from(count));
+            let behind = b.add(id, local_end);
+            b.select(expert, behind, last)
+        }
+    };
     let ids = b.select(here, local, elsewhere);
-    let bins = count + align.experts + 1;
+    let bins = count + others + 1;
     let c = items::capacity(b, items, "C", 1, &[BoundTerm::linear(items.slots, 0)]);
     let counts = b.bin_count(ids, bins);
     let starts = b.bin_starts(counts, 1);
