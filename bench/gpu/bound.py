@@ -17,18 +17,30 @@ HERE = pathlib.Path(__file__).parent / "bound"
 
 
 @functools.cache
-def library(name):
-    """A file of kernels, built for the card; None where there is no nvcc, or it fails."""
+def begin(name, *defines):
+    """Begins to build a file of kernels for the card, beside whatever else is done; None where there is no nvcc."""
     nvcc = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
     if not nvcc:
         return None
-    with tempfile.TemporaryDirectory(prefix="routefuse-bound-") as folder:
-        built = pathlib.Path(folder) / f"{name}.so"
-        major, minor = torch.cuda.get_device_capability()
-        result = subprocess.run([nvcc, "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared", "-Xcompiler", "-fPIC",
-                                 HERE / f"{name}.cu", "-o", built])
-        # Its own complaint is printed where it fails, and there is no such peer then.
-        return ctypes.CDLL(str(built)) if result.returncode == 0 else None
+    folder = tempfile.TemporaryDirectory(prefix="routefuse-bound-")
+    built = pathlib.Path(folder.name) / f"{name}.so"
+    major, minor = torch.cuda.get_device_capability()
+    command = [nvcc, "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared", "-Xcompiler", "-fPIC",
+               *(f"-D{define}" for define in defines), HERE / f"{name}.cu", "-o", built]
+    return subprocess.Popen(command), built, folder
+
+
+@functools.cache
+def library(name, *defines):
+    """A file of kernels, built for the card; None where there is no nvcc, or it fails."""
+    building = begin(name, *defines)
+    if building is None:
+        return None
+    process, built, folder = building
+    # Its own complaint is printed where it fails, and there is no such peer then.
+    loaded = ctypes.CDLL(str(built)) if process.wait() == 0 else None
+    folder.cleanup()
+    return loaded
 
 
 class Arguments(ctypes.Structure):

@@ -2,7 +2,7 @@
 """Tables and plots of what compare.py measured, made of its compare.json: without a GPU and without PyTorch.
 
     bench/gpu/tables.py compare.json --out FOLDER                     compare.md, and an SVG plot of every graph
-    bench/gpu/tables.py compare.json --out FOLDER --page aligns TITLE aligns.md, which names the plots beside it
+    bench/gpu/tables.py compare.json --out FOLDER --page aligns TITLE aligns.md and aligns.json, and the plots that the page names
 """
 
 import argparse
@@ -110,8 +110,11 @@ def main():
     options = parser.parse_args()
     report = json.loads(options.report.read_text())
     name, title = options.page or ("compare", None)
-    plot_all(report, options.out)
+    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"{name}.md").write_text(markdown(report, title))
+    if title:
+        (options.out / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
+    plot_all(report, options.out)
 
 
 if __name__ == "__main__":
