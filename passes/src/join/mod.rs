@@ -257,21 +257,21 @@ impl<'p> Group<'p> {
             Some(row) => row.op == RowOp::CumSum && v.dtype.is_int() && row.width == v.space.cols,
             None => true,
         });
-        let one_sum = step.kernel.values.iter().filter(|v| v.kind.is_row_value()).count() <= 1;
         let params = || step.kernel.params.iter().zip(&step.buffers);
         let gapless = |b: &Buffer| params().all(|(p, of)| of != b || p.layout == Layout::Contiguous);
-        if !sums || !one_sum || !written.iter().all(gapless) {
+        if !sums || !written.iter().all(gapless) {
             return Err(Ended::OneRow);
         }
-        let before = self.shared.len();
+        let parts = by_sum(step).ok_or(Ended::OneRow)?;
+        let before = (self.shared.len(), self.phases.len());
         self.shared.extend(written);
-        self.phases.push(Bound::of(step, Reach::EveryBlock));
+        self.phases.extend(parts.iter().map(|part| Bound::of(part, Reach::EveryBlock)));
         let words = words_of_phases(&self.phases(&mut Named::default()), 1, MOST_LANES);
         if words <= MOST_SHARED_WORDS {
             return Ok(());
         }
-        self.shared.truncate(before);
-        self.phases.pop();
+        self.shared.truncate(before.0);
+        self.phases.truncate(before.1);
         Err(Ended::NoRoom { words })
     }
 
@@ -434,6 +434,27 @@ impl Named {
         let param = || Place::Param(ParamId(at(&self.buffers).unwrap_or(u32::MAX)));
         at(shared).map_or_else(param, Place::Shared)
     }
+}
+
+/// A kernel of one row, as kernels of one sum at most: those of its stores together that are made of the same one. None if a store
+/// is made of several.
+fn by_sum(step: &Step) -> Option<Vec<Step>> {
+    let k = &step.kernel;
+    let sums: Vec<usize> = (0..k.values.len()).filter(|v| k.values[*v].kind.is_row_value()).collect();
+    if sums.len() < 2 {
+        return Some(vec![step.clone()]);
+    }
+    let mut of_sums: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (at, store) in k.stores.iter().enumerate() {
+        let made_of = reached_from(&k.values, store.operands());
+        let mut own = sums.iter().filter(|sum| made_of[**sum]);
+        let first = own.next().unwrap_or(&sums[0]);
+        of_sums.entry(*first).or_default().push(at);
+        if own.next().is_some() {
+            return None;
+        }
+    }
+    of_sums.values().map(|stores| part::part(step, stores).ok()).collect()
 }
 
 fn output(name: String, ty: TensorType) -> Param {

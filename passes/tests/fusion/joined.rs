@@ -35,11 +35,14 @@ fn reaches(program: &Program) -> Vec<Vec<&'static str>> {
 fn an_engines_align_is_one_launch() {
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus");
     let one = ["counted", "every_block", "every_block", "ranked", "divided", "padding"];
-    let engines: [(&str, &[&[&str]]); 6] = [
+    let two_sums = ["counted", "every_block", "every_block", "ranked", "padding"];
+    let engines: [(&str, &[&[&str]]); 7] = [
         ("vllm_align", &[&one]),
         ("sglang_align", &[&one]),
         ("aiter_sorting", &[&one]),
         ("trtllm_routing", &[&one]),
+        // Starts twice, of one kernel of one row: a phase for each.
+        ("cutlass_prepare", &[&two_sums]),
         ("deepgemm_contiguous", &[&["counted", "every_block", "every_block", "divided"]]),
         (
             "behind_a_router",

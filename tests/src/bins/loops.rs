@@ -195,3 +195,101 @@ pub fn deepep(l: &Layout, ids: &[i64], tensor: Tensor, _: &mut Choices) -> Case 
     let outputs = vec![ints(per_rank), ints(per_expert), Tensor::from_bits(DType::Bool, &[l.t, 4], bits)];
     Case { inputs: vec![tensor], outputs }
 }
+
+/// TensorRT-LLM's permutation for CUTLASS: items by slot and then by token, of 8 experts from 4 on; all others come last.
+pub fn cutlass_permutation(l: &Layout, ids: &[i64], tensor: Tensor, _: &mut Choices) -> Case {
+    let (t, k) = (l.t as usize, l.k as usize);
+    let (mut order, mut first, mut places) = (vec![], vec![], vec![0; ids.len()]);
+    for bin in 0..9 {
+        first.push(order.len() as i64);
+        for item in 0..t * k {
+            let (slot, token) = (item / t, item % t);
+            let local = ids[token * k + slot] - 4;
+            let own = if (0..8).contains(&local) { local } else { 8 };
+            if own == bin {
+                places[token * k + slot] = order.len() as i64;
+                order.push(item as i64);
+            }
+        }
+    }
+    let first = Tensor::from_bits(DType::I64, &[9], first.iter().map(|n| *n as u64));
+    let outputs = vec![ints(buffer(order, l.capacity, -1)), of_items(l, places), first];
+    Case { inputs: vec![tensor], outputs }
+}
+
+/// What CUTLASS' grouped GEMMs are told of 16 experts.
+pub fn cutlass_prepare(l: &Layout, ids: &[i64], tensor: Tensor, _: &mut Choices) -> Case {
+    let all = bins(ids, 16);
+    let sizes = |n: i64, k: i64| {
+        let sizes: Vec<i32> = all.iter().flat_map(|items| [items.len() as i32, n as i32, k as i32]).collect();
+        Tensor::from_i32(&[16, 3], &sizes)
+    };
+    let starts = |whole: usize| {
+        let mut starts = vec![0];
+        for items in &all {
+            starts.push(starts[starts.len() - 1] + items.len().next_multiple_of(whole) as i64);
+        }
+        ints(starts)
+    };
+    let (order, _) = segments(&all, 1);
+    let mut places = vec![-1; ids.len()];
+    for (place, item) in order.iter().enumerate() {
+        if let Some(item) = item {
+            places[*item] = place as i64;
+        }
+    }
+    let tokens = buffer(order.iter().map(|item| item.map_or(0, |item| item as i64 / 4)), l.capacity, 0);
+    let outputs = vec![sizes(4096, 7168), sizes(7168, 2048), starts(1), starts(128), ints(tokens), of_items(l, places)];
+    Case { inputs: vec![tensor], outputs }
+}
+
+/// `batched_moe_align_block_size` of counts that are given, of slabs of 40 rows.
+pub fn vllm_batched(l: &Layout, ids: &[i64], _: Tensor, _: &mut Choices) -> Case {
+    let counts: Vec<i64> = bins(ids, 16).iter().map(|items| items.len().min(40) as i64).collect();
+    let (mut sorted, mut owners) = (vec![], vec![]);
+    for (expert, count) in counts.iter().enumerate() {
+        sorted.extend((0..*count).map(|row| expert as i64 * 40 + row));
+        sorted.resize(sorted.len().next_multiple_of(4), 640);
+        owners.resize(sorted.len() / 4, expert as i64);
+    }
+    let total = ints(vec![sorted.len() as i64]);
+    let outputs = vec![ints(buffer(sorted, l.capacity, 640)), ints(buffer(owners, l.blocks, -1)), total];
+    Case { inputs: vec![ints(counts)], outputs }
+}
+
+/// An alignment with a bin for each of 16 experts of each of 3 adapters.
+pub fn lora_align(l: &Layout, ids: &[i64], tensor: Tensor, c: &mut Choices) -> Case {
+    let adapters: Vec<i32> = (0..l.t).map(|_| c.of(&[-1, 0, 0, 1, 2, 2, 3])).collect();
+    let bin = |(item, id): (usize, &i64)| {
+        let adapter = i64::from(adapters[item / 4]);
+        let is_one = (0..16).contains(id) && (0..3).contains(&adapter);
+        if is_one { adapter * 16 + id } else { -1 }
+    };
+    let of_items: Vec<i64> = ids.iter().enumerate().map(bin).collect();
+    let (places, owners) = segments(&bins(&of_items, 48), 4);
+    let n = ids.len() as i64;
+    let sorted = buffer(places.iter().map(|p| p.map_or(n, |item| item as i64)), l.capacity, n);
+    let experts = buffer(owners.iter().map(|bin| bin % 16), l.blocks, -1);
+    let of_adapters = buffer(owners.iter().map(|bin| bin / 16), l.blocks, -1);
+    let outputs = vec![ints(sorted), ints(experts), ints(of_adapters), ints(vec![places.len() as i64])];
+    Case { inputs: vec![tensor, Tensor::from_i32(&[l.t, 1], &adapters)], outputs }
+}
+
+/// Tokens of all of 4 ranks up to each, and where the items of each of 16 experts end in segments of whole 8.
+pub fn deepep_prefix(l: &Layout, ids: &[i64], tensor: Tensor, _: &mut Choices) -> Case {
+    let mut up_to = vec![0; 4];
+    for token in 0..l.t as usize {
+        let own = &ids[token * 4..token * 4 + 4];
+        for (rank, sum) in up_to.iter_mut().enumerate() {
+            // Of ranks up to this one, those that the token goes to.
+            *sum +=
+                (0..=rank as i64).filter(|r| own.iter().any(|id| (0..16).contains(id) && id / 4 == *r)).count() as i64;
+        }
+    }
+    let (mut ends, mut begin) = (vec![], 0);
+    for items in bins(ids, 16) {
+        ends.push(begin + items.len() as i64);
+        begin += items.len().next_multiple_of(8) as i64;
+    }
+    Case { inputs: vec![tensor], outputs: vec![ints(up_to), ints(ends)] }
+}

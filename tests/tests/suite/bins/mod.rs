@@ -48,7 +48,7 @@ fn check_graph(graph: &Verified<routefuse::Graph>, host: &Arc<Plan>, inputs: &[T
 /// The graphs of `tests/corpus`, of 16 experts and 4 slots.
 #[test]
 fn engines_do_what_loops_do() {
-    let engines: [(&str, DType, loops::Engine); 7] = [
+    let engines: [(&str, DType, loops::Engine); 12] = [
         ("vllm_align", DType::I32, loops::vllm),
         ("sglang_align", DType::I64, loops::sglang),
         ("aiter_sorting", DType::I32, loops::aiter),
@@ -56,6 +56,11 @@ fn engines_do_what_loops_do() {
         ("deepgemm_contiguous", DType::I32, loops::deepgemm_contiguous),
         ("deepgemm_masked", DType::I32, loops::deepgemm_masked),
         ("deepep_layout", DType::I64, loops::deepep),
+        ("cutlass_permutation", DType::I32, loops::cutlass_permutation),
+        ("cutlass_prepare", DType::I32, loops::cutlass_prepare),
+        ("vllm_batched", DType::I32, loops::vllm_batched),
+        ("lora_align", DType::I32, loops::lora_align),
+        ("deepep_prefix", DType::I64, loops::deepep_prefix),
     ];
     let mut c = Choices::seeded(14);
     for (name, dtype, engine) in engines {
