@@ -67,7 +67,7 @@ class Align:
         self.name = f"align, E = {experts}, block {block}{called}"
         self.experts, self.k, self.block, self.ids_of = experts, k, block, ids_of
         self.file, self.settings, self.sorts = f"graphs/{file}", settings, sorts
-        self.bounds = [("align", f"ONLY={experts}")]
+        self.bounds = bounds_of(experts)
         self.plot = file if ids_of == "even" else f"{file}-{ids_of}"
         self.compiled_as = self.file if compiled else None
         # One kernel for every op is of interest once.
@@ -155,18 +155,21 @@ class RouterAndAlign:
             left = hand_routers.sigmoid(router, logits, bias, 8, 4, self.k, 1e-20, 2.5, (rows, table, shared))
             return *left, *hand_aligns.two_launches(setting, left[1], self.experts + 1, self.block)
 
-        # The best of a router by itself, few rows and many.
-        routers = [(1, 1), (1, 4), (4, 4), (8, 4)]
-        return {"triton": [functools.partial(both, router, setting)
-                           for router in routers for setting in hand_aligns.SETTINGS[1:3]]}
+        # Good ones of a router by itself, for few rows and for many.
+        return {"triton": [functools.partial(both, router, hand_aligns.SETTINGS[1]) for router in ((1, 1), (1, 4), (8, 4))]}
+
+
+def bounds_of(experts):
+    """The parts of the file of kernels by hand that are of so many experts: for up to 16,384 items, and for more."""
+    return [("align", f"ONLY={experts}", f"PART={part}") for part in (1, 2)]
 
 
 def bound_calls(ids, experts, block):
     """The layout by hand in CUDA (`bound/align.cu`), which knows a few numbers of experts."""
-    of = library("align", f"ONLY={experts}")
+    items = ids.numel()
+    of = library(*bounds_of(experts)[items > 16384])
     if of is None:
         return []
-    items = ids.numel()
     places, blocks = room(items, experts, block)
     whole = lambda n: torch.empty(n, dtype=torch.int32, device="cuda")
     sorted_ids, owners, total = whole(places), whole(blocks), whole(1)
@@ -209,11 +212,12 @@ def layout_calls(ids, experts, ranks):
     return [functools.partial(call, *setting) for setting in sorted(settings)]
 
 
-# In the order in which they are of interest: a run may be cut short.
+# The router comes first, while nvcc builds what the others need; then in the order in which they are of interest, for a run may be
+# cut short. What is compiled by torch serves all works of the same graph that follow each other.
 ALIGNS = [
-    Align(256, 8, 64, "align-256"),
     RouterAndAlign(),
     Dispatch(),
+    Align(256, 8, 64, "align-256"),
     Align(256, 8, 64, "align-256", ids_of="one", settings=slice(1, 3)),
     Align(256, 8, 64, "align-256", ids_of="zipf", settings=slice(1, 3)),
     Align(512, 10, 64, "align-512", settings=slice(1, 3), compiled=False, sorts=False),

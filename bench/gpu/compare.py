@@ -98,10 +98,12 @@ def compiled_of(work):
     return compiled_before[key]
 
 
-def peers(work, extents, rows):
-    """Times of eager PyTorch, torch.compile and the kernels by hand; into `rows` by extent."""
+def peers(work, extents, report, write):
+    """Times of eager PyTorch, torch.compile and the kernels by hand; into the work's report, which is written after each extent."""
     compiled, cold = compiled_of(work)
+    report["compile_cold_ms"] = cold and cold * 1e3
     for t in extents:
+        row = report["rows"][str(t)]
         inputs = work.inputs(t)
         wanted = work.compared(inputs, work.function(*inputs))
         calls = {"eager": [lambda: work.function(*inputs)], **work.by_hand(inputs)}
@@ -115,13 +117,13 @@ def peers(work, extents, rows):
                     check(wanted, work.compared(inputs, call()))
                     us = replay_us(call, 5 if t > 4096 else 20 if name == "eager" else 50)
                 except Exception as e:
-                    rows[t][name + "_error"] = (str(e).splitlines() or [type(e).__name__])[0][:200]
+                    row[name + "_error"] = (str(e).splitlines() or [type(e).__name__])[0][:200]
                     continue
-                if us < rows[t].get(name + "_us", float("inf")):
-                    rows[t][name + "_us"], best = us, call
+                if us < row.get(name + "_us", float("inf")):
+                    row[name + "_us"], best = us, call
             if best and t <= 64:
-                rows[t][name + "_host_us"] = host_us(best)
-    return cold
+                row[name + "_host_us"] = host_us(best)
+        write()
 
 
 def check(wanted, given):
@@ -143,7 +145,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("target/gpu-compare"), help="the folder to write")
     parser.add_argument("--only", type=lambda names: names.split(","), default=[""], help="works with one of these, A,B, in their name")
     parser.add_argument("--extents", type=lambda ts: [int(t) for t in ts.split(",")], help="these numbers of rows, instead of each work's")
-    parser.add_argument("--seconds", type=float, default=3600, help="start no work after so many seconds")
+    parser.add_argument("--seconds", type=float, default=3600, help="compare no work with its peers after so many seconds")
     options = parser.parse_args()
     torch.manual_seed(0)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -154,13 +156,12 @@ def main():
               "triton": triton.__version__, "triton_empty_us": replay_us(lambda: hand_chains.empty_kernel[(1,)](nothing), 50),
               "works": []}
     chosen = [work for work in WORKS if any(part in work.name for part in options.only)]
-    # What nvcc takes long for is built beside what is measured first.
+    def write():
+        # What is there is written at once: a run that is cut short leaves what it has.
+        (options.out / "compare.json").write_text(json.dumps(report, indent=1) + "\n")
+        (options.out / "compare.md").write_text(markdown(report))
+
     for work in chosen:
-        for of in getattr(work, "bounds", ()):
-            bound.begin(*of)
-    for work in chosen:
-        if time.perf_counter() - begin > options.seconds:
-            continue
         extents = options.extents or work.extents
         rows = {t: {} for t in extents}
         ours, error = routefuse(options.routefuse, str(work.path(options.examples)), extents, getattr(work, "arguments", ()))
@@ -168,14 +169,20 @@ def main():
             report.update(cuda=ours["cuda"], empty_us=ours["empty_us"])
             for row in ours["results"]:
                 rows[row["extent"]].update(row)
-        cold = peers(work, extents, rows)
         plot = getattr(work, "plot", work.file.replace("/", "-"))
-        report["works"].append({"name": work.name, "file": work.file, "plot": plot, "error": error, "compile_cold_ms": cold and cold * 1e3,
+        report["works"].append({"name": work.name, "file": work.file, "plot": plot, "error": error, "compile_cold_ms": None,
                                 "cold_ms": ours and ours["cold_ms"], "kernels": ours and ours["kernels"],
                                 "rows": {str(t): row for t, row in rows.items()}})
-        # What is there is written at once: a run that is cut short leaves what it has.
-        (options.out / "compare.json").write_text(json.dumps(report, indent=1) + "\n")
-        (options.out / "compare.md").write_text(markdown(report))
+        write()
+    print(f"routefuse: {time.perf_counter() - begin:.0f} s", flush=True)
+    # What nvcc takes long for is built beside the peers that are measured first.
+    for work in chosen:
+        for of in getattr(work, "bounds", ()):
+            bound.begin(*of)
+    for work, of in zip(chosen, report["works"]):
+        if time.perf_counter() - begin > options.seconds:
+            break
+        peers(work, options.extents or work.extents, of, write)
         print(f"{work.name}: {time.perf_counter() - begin:.0f} s", flush=True)
     try:
         plot_all(report, options.out / "plots")

@@ -19,6 +19,12 @@ COLUMNS = [("routefuse", "fused_us"), ("dependent", "dependent_us"), ("unfused",
            ("eager", "eager_us"), ("Triton", "triton_us"), ("CUDA", "exact_us"), ("approximate", "approximate_us"), ("copy", "copy_us")]
 
 
+def path(work):
+    """The file of a work's graph in the repository."""
+    folder = "bench/gpu" if work["file"].startswith("graphs/") else "examples"
+    return f"{folder}/{work['file']}.route"
+
+
 def markdown(report, title=None):
     """The report as tables; under a title, as a page that names the plots beside it."""
     heading = "##" if title else "###"
@@ -27,9 +33,13 @@ def markdown(report, title=None):
              f"triton {report['triton']}. Microseconds of one call, medians of replays of CUDA graphs; *dependent*: "
              f"programmatic dependent launch in a chain of calls. An empty kernel takes {shown(report.get('empty_us'))} "
              f"(Triton's {shown(report['triton_empty_us'])}).", ""]
+    if title:
+        lines += ["*Triton* and *CUDA* are by hand (`bench/gpu/hand_aligns.py`, `bench/gpu/hand_routers.py`, `bench/gpu/bound/`), each at its "
+                  "best setting for the number of rows. *Of copy* is the time of a copy of as many bytes as a part of routefuse's, and *of "
+                  "the best* is routefuse's as a part of the best peer's. Where a peer has no figure, it has no such graph, or it failed.", ""]
     for work in report["works"]:
         plot = f"; plot: [`{plot_name(work)}.svg`]({plot_name(work)}.svg)" if title else ""
-        lines += [f"{heading} {work['name']}", f"`{work['file']}`{plot}", ""]
+        lines += [f"{heading} {work['name']}", f"`{path(work)}`{plot}", ""]
         if work["error"]:
             lines += [f"routefuse: {work['error'].splitlines()[0]}", ""]
         columns = [(label, key) for label, key in COLUMNS if any(row.get(key) for row in work["rows"].values())]
