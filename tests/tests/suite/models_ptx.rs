@@ -271,6 +271,37 @@ fn lesser_keys_are_made_by_products_where_sorting_is_most_of_the_work() {
     }
 }
 
+/// Rows of up to 1,024 columns are sorted by half a warp each, whose lanes have up to 64 columns, if no lists are as good by fewer;
+/// a softmax of so many columns would be short of registers.
+#[test]
+fn wide_rows_have_half_a_warp() {
+    let engine = Engine::builder().build().expect("an engine");
+    let router = |columns: u64, score: &str, dtype: &str| {
+        format!(
+            "route 1
+graph @router {{
+  dim T
+  input %logits : {dtype}[T, {columns}]
+  %wide = cast %logits {{dtype = f32}} : f32[T, {columns}]
+  %scores = {score} %wide : f32[T, {columns}]
+  %ids = topk %scores {{k = 16, candidates = above_neg_inf, order = value}} : i32[T, 16]
+  output ids_out = %ids : i32[T, 16]
+}}"
+        )
+    };
+    for (columns, score, dtype, shape) in [
+        (896, "sigmoid", "bf16", "lanes=16 threads=128 sorted"),
+        (1024, "sigmoid", "f16", "lanes=16 threads=128 sorted"),
+        (768, "sigmoid", "bf16", "lanes=16 threads=128 sorted"),
+        (512, "sigmoid", "bf16", "lanes=16 threads=128 sorted"),
+        (1025, "sigmoid", "bf16", "lanes=256 threads=256 lists_in_memory"),
+        (896, "softmax", "f16", "lanes=32 threads=128 lists_in_memory"),
+    ] {
+        let found = ptx_for_many(&engine, &router(columns, score, dtype), "sm_90").1;
+        assert_eq!(found.to_string(), shape, "{score} of {columns} columns of {dtype}");
+    }
+}
+
 /// A factor that the assembler knew would be an addition again.
 #[test]
 fn lesser_keys_stay_products() {
