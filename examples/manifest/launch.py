@@ -105,7 +105,7 @@ class Gpu:
         self.call(self.FUNCTION, ctypes.byref(function), module, variant["entry"].encode())
         return function
 
-    def device(self, function, threads):
+    def device(self, function, threads, shared):
         def multiprocessors():
             count = ctypes.c_int()
             self.call(self.ATTRIBUTE, ctypes.byref(count), self.MULTIPROCESSORS, 0)
@@ -113,7 +113,7 @@ class Gpu:
 
         def resident_blocks():
             blocks = ctypes.c_int()
-            self.call(self.OCCUPANCY, ctypes.byref(blocks), function, threads, ctypes.c_size_t(0))
+            self.call(self.OCCUPANCY, ctypes.byref(blocks), function, threads, ctypes.c_size_t(shared))
             return max(blocks.value, 1) * multiprocessors()
 
         return {"multiprocessors": multiprocessors, "resident_blocks": resident_blocks}
@@ -121,7 +121,11 @@ class Gpu:
     def launch(self, kernel, variant, slots, extents, rows):
         how = variant["launch"]
         function = self.load(variant)
-        device = self.device(function, how["threads"])
+        shared = how["dynamic_shared_bytes"]
+        if shared:
+            # More than a block has anywhere. No code for AMD asks for it.
+            self.call(self.FUNCTION_SET, function, self.MOST_SHARED, shared)
+        device = self.device(function, how["threads"], shared)
         blocks = max(value(how["blocks"], extents, device), how["least_blocks"])
         if blocks > how["most_blocks"]:
             sys.exit(f"{kernel['name']}: {blocks} blocks are too many")
@@ -130,7 +134,7 @@ class Gpu:
         dependent = self.dependent and most is not None and blocks <= value(most, extents, device)
         memory = (ctypes.c_uint64 * len(slots))(*slots)
         addresses = (ctypes.c_void_p * len(slots))(*[ctypes.addressof(memory) + 8 * i for i in range(len(slots))])
-        self.start(function, blocks, how["threads"], how["dynamic_shared_bytes"], addresses, dependent)
+        self.start(function, blocks, how["threads"], shared, addresses, dependent)
         self.call(self.WAIT)
         self.launched.append((kernel["name"], variant["name"], blocks, how["threads"], dependent))
 
@@ -139,6 +143,7 @@ class Cuda(Gpu):
     MALLOC, LOAD, FUNCTION, WAIT = "cuMemAlloc_v2", "cuModuleLoadData", "cuModuleGetFunction", "cuCtxSynchronize"
     OCCUPANCY = "cuOccupancyMaxActiveBlocksPerMultiprocessor"
     ATTRIBUTE, MULTIPROCESSORS = "cuDeviceGetAttribute", 16
+    FUNCTION_SET, MOST_SHARED = "cuFuncSetAttribute", 8
     TO_DEVICE, TO_HOST = "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2"
 
     class Attribute(ctypes.Structure):

@@ -45,6 +45,10 @@ pub struct Abilities {
     pub signed_offsets: bool,
     /// KiB of memory that the blocks on one multiprocessor share among them.
     pub shared_kib: u32,
+    /// KiB of it that one block may have, if its launch asks for them.
+    pub block_kib: u32,
+    /// Two 16-bit integers in one word are added and compared by one instruction.
+    pub pairs_of_16: bool,
     /// A lane has many registers and little of that memory: what it selects from stays in registers.
     pub keys_in_registers: bool,
 }
@@ -140,14 +144,24 @@ const NONE: Abilities = Abilities {
     clusters: false,
     signed_offsets: false,
     shared_kib: 64,
+    block_kib: 48,
+    pairs_of_16: false,
     keys_in_registers: false,
 };
-const VOLTA: Abilities = Abilities { shared_kib: 96, ..NONE };
-const AMPERE: Abilities =
-    Abilities { nan_min: true, warp_max: true, bf16_pairs: true, products_beside: true, shared_kib: 164, ..NONE };
-const AMPERE_8: Abilities = Abilities { shared_kib: 100, ..AMPERE };
-const HOPPER: Abilities = Abilities { dependent_launch: true, shared_kib: 228, ..AMPERE };
-const BLACKWELL_12: Abilities = Abilities { shared_kib: 100, ..HOPPER };
+const VOLTA: Abilities = Abilities { shared_kib: 96, block_kib: 96, ..NONE };
+const AMPERE: Abilities = Abilities {
+    nan_min: true,
+    warp_max: true,
+    bf16_pairs: true,
+    products_beside: true,
+    shared_kib: 164,
+    block_kib: 163,
+    ..NONE
+};
+const AMPERE_8: Abilities = Abilities { shared_kib: 100, block_kib: 99, ..AMPERE };
+const HOPPER: Abilities =
+    Abilities { dependent_launch: true, pairs_of_16: true, shared_kib: 228, block_kib: 227, ..AMPERE };
+const BLACKWELL_12: Abilities = Abilities { shared_kib: 100, block_kib: 99, ..HOPPER };
 const AMD: Abilities = Abilities { warp_scalars: true, small_blocks: true, keys_in_registers: true, ..NONE };
 const CDNA_2: Abilities = Abilities { lane_moves: LaneMoves::Broadcast, preloaded_words: 14, ..AMD };
 const CDNA_4: Abilities = Abilities { lane_moves: LaneMoves::BroadcastAndSwap, shared_kib: 160, ..CDNA_2 };

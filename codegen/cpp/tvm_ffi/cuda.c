@@ -33,6 +33,8 @@ typedef struct {
     // Which of the launches that follow each other it is.
     uint8_t part;
     uint32_t threads;
+    // Shared memory that a launch asks for.
+    uint32_t shared_bytes;
     // Pieces that one block has.
     uint32_t pieces_a_block, piece_count;
     const Pieces *pieces;
@@ -59,7 +61,7 @@ typedef struct {
     unsigned attribute_count;
 } LaunchConfig;
 
-enum { JIT_ERROR_LOG = 5, JIT_ERROR_LOG_BYTES = 6, MULTIPROCESSORS = 16, CAPABILITY_MAJOR = 75, CAPABILITY_MINOR = 76, CAPTURE_RELAXED = 2 };
+enum { MOST_DYNAMIC_SHARED_BYTES = 8, JIT_ERROR_LOG = 5, JIT_ERROR_LOG_BYTES = 6, MULTIPROCESSORS = 16, CAPABILITY_MAJOR = 75, CAPABILITY_MINOR = 76, CAPTURE_RELAXED = 2 };
 
 #define CALLS(X)                                                                  \
     X(cuInit, "cuInit", (unsigned))                                               \
@@ -73,6 +75,7 @@ enum { JIT_ERROR_LOG = 5, JIT_ERROR_LOG_BYTES = 6, MULTIPROCESSORS = 16, CAPABIL
     X(cuThreadExchangeStreamCaptureMode, "cuThreadExchangeStreamCaptureMode", (int *)) \
     X(cuModuleLoadDataEx, "cuModuleLoadDataEx", (void **, const void *, unsigned, int *, void **)) \
     X(cuModuleGetFunction, "cuModuleGetFunction", (void **, void *, const char *)) \
+    X(cuFuncSetAttribute, "cuFuncSetAttribute", (void *, int, int))                \
     X(cuOccupancyMaxActiveBlocksPerMultiprocessor, "cuOccupancyMaxActiveBlocksPerMultiprocessor", (int *, void *, int, size_t)) \
     X(cuMemAlloc, "cuMemAlloc_v2", (uint64_t *, size_t))                          \
     X(cuMemAllocAsync, "cuMemAllocAsync", (uint64_t *, size_t, void *))           \
@@ -149,9 +152,11 @@ static int load_step(const Program *p, const CudaStep *step, uint64_t multiproce
         if (error)
             return failed(p, "cuModuleLoadDataEx", error, log);
         TRY(cuModuleGetFunction, &kernels[v].function, module, "routefuse_kernel");
+        if (variant->shared_bytes)
+            TRY(cuFuncSetAttribute, kernels[v].function, MOST_DYNAMIC_SHARED_BYTES, (int)variant->shared_bytes);
         int blocks = 0;
         // With modules loaded lazily, the question loads the code.
-        TRY(cuOccupancyMaxActiveBlocksPerMultiprocessor, &blocks, kernels[v].function, (int)variant->threads, 0);
+        TRY(cuOccupancyMaxActiveBlocksPerMultiprocessor, &blocks, kernels[v].function, (int)variant->threads, variant->shared_bytes);
         kernels[v].resident = (blocks < 1 ? 1 : (uint64_t)blocks) * multiprocessors;
     }
     return 0;
@@ -226,7 +231,7 @@ static const Loaded *loaded_on(const Program *p, int32_t device_id) {
 // One launch, chosen.
 typedef struct {
     void *function;
-    unsigned blocks, threads;
+    unsigned blocks, threads, shared_bytes;
 } Launch;
 
 // The launches of one step that follow each other.
@@ -290,7 +295,7 @@ static int choose(const Program *p, const Call *call, const CudaStep *step, cons
             chosen->count = 0;
             break;
         }
-        chosen->parts[chosen->count++] = (Launch){kernels[v].function, blocks, variant->threads};
+        chosen->parts[chosen->count++] = (Launch){kernels[v].function, blocks, variant->threads, variant->shared_bytes};
     }
     if (chosen->count || !rows)
         return 0;
@@ -320,7 +325,7 @@ static int launch(const Program *p, const Call *call, const CudaStep *step, cons
         else
             slots[s] = call->ports[of].begin ? (uint64_t)(uintptr_t)call->ports[of].begin : loaded->nothing;
     }
-    LaunchConfig config = {{chosen->blocks, 1, 1}, {chosen->threads, 1, 1}, 0, stream, NULL, 0};
+    LaunchConfig config = {{chosen->blocks, 1, 1}, {chosen->threads, 1, 1}, chosen->shared_bytes, stream, NULL, 0};
     TRY(cuLaunchKernelEx, &config, chosen->function, parameters, NULL);
     return 0;
 }

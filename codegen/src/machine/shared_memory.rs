@@ -15,6 +15,8 @@ pub(crate) struct SharedMemory {
     /// Places of a row, for a chosen column with its key, which any of its lanes may give and take: two words each. Where there
     /// are some, each lane has one more, for what is not chosen.
     pub places: u32,
+    /// Words that a table of scores lies among, at the beginning, and the first one in between that is free: 0 where there is none.
+    pub table: [u32; 2],
     /// Words of a row's shelf, which its lanes fill once and then read; a multiple of four.
     pub shelf: u32,
 }
@@ -40,7 +42,7 @@ impl SharedMemory {
     }
 
     pub(super) fn words_before_keys(self, shape: RowShape, warps: &dyn Warps) -> u32 {
-        self.words_before_pairs(shape, warps) + 2 * self.pairs * shape.threads
+        (self.words_before_pairs(shape, warps) + 2 * self.pairs * shape.threads).max(self.table[0])
     }
 
     /// Words that exchanges need, which come first.
@@ -48,7 +50,12 @@ impl SharedMemory {
         if shape.lanes > warps.lanes() { 2 * shape.lanes } else { 0 }
     }
 
+    /// Cells lie between the two parts of a table.
+    pub(super) fn words_before_cells(self, shape: RowShape, warps: &dyn Warps) -> u32 {
+        Self::exchange_words(shape, warps) + self.table[1]
+    }
+
     pub(super) fn words_before_pairs(self, shape: RowShape, warps: &dyn Warps) -> u32 {
-        (Self::exchange_words(shape, warps) + shape.rows() * self.cells).next_multiple_of(4)
+        (self.words_before_cells(shape, warps) + shape.rows() * self.cells).next_multiple_of(4)
     }
 }

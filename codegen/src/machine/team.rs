@@ -61,7 +61,7 @@ impl<'a, 'm> Team<'a, 'm> {
         let cells = (memory.cells > 0).then(|| {
             let row = b.shrui(thread, b.const_int(i32, i64::from(shape.lanes.trailing_zeros())));
             let first = b.extui(b.muli(row, b.const_int(i32, i64::from(memory.cells))), b.int(64));
-            b.gep_const(b.gep(b.shared_words(), first, i32), SharedMemory::exchange_words(shape, warps) as i32, i32)
+            b.gep_const(b.gep(b.shared_words(), first, i32), memory.words_before_cells(shape, warps) as i32, i32)
         });
         let pairs = (memory.pairs > 0).then(|| {
             let first = b.gep_const(b.shared_words(), memory.words_before_pairs(shape, warps) as i32, i32);

@@ -61,8 +61,9 @@ pub(crate) fn strides(param: &Param) -> u32 {
 /// that is [`narrow`](super::schedule::Variant::narrow) assumes of every tensor, and of the rows.
 pub const NARROW_ELEMENTS: u64 = (1 << 31) - (1 << 20);
 
-/// Bytes of shared memory that a launch asks for. Kernels have theirs in the code.
-pub const DYNAMIC_SHARED_BYTES: u32 = 0;
+/// Bytes of shared memory of a block that code says itself. A kernel of which blocks have more says nothing, and its launches ask for
+/// all of it: [`Schedule::dynamic_shared_bytes`](super::schedule::Schedule::dynamic_shared_bytes).
+pub const STATIC_SHARED_BYTES: u32 = 48 << 10;
 
 /// The symbol of a host artifact's entry point, and of a device artifact's kernel.
 pub const ENTRY: &str = "routefuse_kernel";

@@ -6,10 +6,12 @@
 
 use super::domains;
 use routefuse_ir::DType;
-use routefuse_ir::kernel::analysis::{cost_with_operands, ordered, softmax_choice};
+use routefuse_ir::kernel::analysis::{cost_with_operands, ordered, score_table, softmax_choice};
 use routefuse_ir::kernel::schedule::block_rows::{BLOCK_ROWS, Division, NARROW};
 use routefuse_ir::kernel::schedule::code_size::{CodeSize, stores_by_domain};
-use routefuse_ir::kernel::schedule::room::{MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, columns_of_a_lane, kept_bytes};
+use routefuse_ir::kernel::schedule::room::{
+    MOST_KEPT_OF_BLOCK, MOST_UPRIGHT, chosen_columns, columns_of_a_lane, kept_bytes,
+};
 use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant, sorted};
 use routefuse_ir::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
 use routefuse_ir::op::{BinaryOp, ReduceOp, ScalarOp, TopKOrder};
@@ -87,6 +89,33 @@ const FEW_WIDE_ROWS: u64 = 1024;
 /// H100 hold; there the two shapes of the routers take equally long at 2,048 to 4,096 rows.
 const FEW_ROWS: u64 = 2048;
 
+/// The most rows for which scores are computed; of more they come from a table, which takes a block about 4 µs to fill. On an H100 sigmoids
+/// of 256 columns took 14.8 µs for 24,577 rows without a table and 15.0 with one, 19.0 and 18.2 for 32,768, and 35.8 and 31.4 for 65,536.
+const TABLE_ROWS: u64 = 32 << 10;
+
+/// The fewest columns whose scores are worth a table. Rows of 32 columns took 6.4 µs without one and 10.5 with it.
+const LEAST_IN_TABLE: u64 = 128;
+
+/// The most columns of a lane beside a table. More were not timed.
+const MOST_BESIDE_TABLE: u64 = 48;
+
+/// Threads of a block with a table of scores, the only one of its multiprocessor: 72 registers for each. Of 1,024 threads, which have 64,
+/// two presets spilled a word; on an H100 256 columns took 31.4 µs for 65,536 rows by so many, and 32.3 by 768.
+const TABLE_THREADS: u32 = 896;
+
+/// The same where a lane has more columns than [`CROWDED`] or keeps more than [`MOST_LISTED`] of them: 80 registers.
+const CROWDED_TABLE_THREADS: u32 = 768;
+
+/// The same where it has more columns than [`WIDE`]: 96 registers. By 768 threads 384 columns took 55 µs, with words spilled, and 49 by 640;
+/// 160 columns by four lanes took 23.8 and 24.7.
+const WIDE_TABLE_THREADS: u32 = 640;
+
+/// Columns of a lane that have no room in 80 registers.
+const WIDE: u64 = 40;
+
+/// Columns that are chosen by lanes of 64 registers at most.
+const MOST_LISTED: u64 = 8;
+
 /// Bytes of a lane's widest load and store.
 const PIECE_BYTES: u64 = 16;
 
@@ -132,7 +161,13 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
     let few = RowShape { most_rows: Some(few_rows), ..few };
     let lanes = u64::from(few.lanes.max(many.lanes));
     let domains = domains(kernel, |d| piece(kernel, d, lanes));
-    Schedule::Row { shapes: vec![few, many], block_rows: 1, held: held(kernel, false), domains }
+    // Where the table does not stand for all numbers, rows with others take longer than without one: a tuning may choose that.
+    let stands_for_all = score_table(kernel).is_some_and(|table| table.window.saturates);
+    let shapes = match table_shape(kernel, target).filter(|_| stands_for_all) {
+        Some(most) => vec![few, RowShape { most_rows: Some(TABLE_ROWS), ..many }, most],
+        None => vec![few, many],
+    };
+    Schedule::Row { shapes, block_rows: 1, held: held(kernel, false), domains }
 }
 
 /// The same schedule with rows in blocks, where some of the kernel gains by it, what is kept of a block has room in a frame, and
@@ -172,18 +207,19 @@ pub(super) fn candidates(kernel: &Kernel, target: Target) -> Vec<RowShape> {
     if has_topk(kernel) {
         shapes.extend(lanes.filter(|n| u64::from(*n) >= fewest).map(|lanes| RowShape { lanes, ..alone }));
     }
+    shapes.extend(table_shape(kernel, target));
     shapes
 }
 
 /// Why the shapes are what they are, for people; empty for a flat schedule.
 pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<String> {
     let Schedule::Row { shapes, block_rows, held, .. } = schedule else { return vec![] };
-    let columns = |id: ValueId| {
-        let value = kernel.value(id);
-        // What the lowering made has no name of the user's: then its number in the signature.
-        let name = if value.name.is_empty() { format!("v{}", id.0) } else { format!("%{}", value.name) };
-        format!("{name} ({})", count(value.space.cols, "column", "columns"))
+    // What the lowering made has no name of the user's: then its number in the signature.
+    let name = |id: ValueId| match kernel.value(id).name.as_str() {
+        "" => format!("v{}", id.0),
+        name => format!("%{name}"),
     };
+    let columns = |id: ValueId| format!("{} ({})", name(id), count(kernel.value(id).space.cols, "column", "columns"));
     let list = |ids: Vec<ValueId>| ids.into_iter().map(columns).collect::<Vec<_>>().join(", ");
     let row_values = kernel.values().filter(|(_, v)| v.kind.is_row_value()).map(|(id, _)| id);
     let widest = widest(kernel);
@@ -212,7 +248,12 @@ pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<S
             let blocks = if s.persistent { "blocks go on with further rows" } else { "a block for each" };
             let (each, rows) = (count(each, "column", "columns"), count(u64::from(rows), "row", "rows"));
             let sorted = if s.selecting == Selecting::Sorted { ", which sort keys alone" } else { "" };
-            format!("{lanes}, {each} each{sorted}; {rows} at a time, {blocks}")
+            let table = score_table(kernel).filter(|_| s.table > 0);
+            let table = table.map_or(String::new(), |table| {
+                let (score, window) = (name(table.value), table.window.text());
+                format!("; {score} is looked up in a table of {window}, which a block fills when it begins")
+            });
+            format!("{lanes}, {each} each{sorted}; {rows} at a time, {blocks}{table}")
         };
         for s in shapes {
             match s.most_rows {
@@ -290,6 +331,35 @@ fn sorted_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
     let words = sorted::words_of_block(kernel, shape, in_registers);
     let room = u64::from(target.abilities().shared_kib << 10);
     (words <= sorted::MOST_WORDS && 4 * words * RESIDENT_BLOCKS <= room).then_some(shape)
+}
+
+/// The shape for so many rows that a table of scores pays, each block of which has one: where sorted lists pay, the columns are chosen
+/// by scores that a table has, two 16-bit integers are clamped by one instruction, and the keys of enough threads have room beside it.
+///
+/// Where a lane has a group of neighbouring columns it does not pay. What lanes load lies apart then, so that each load goes through
+/// memory's pipe line by line, as look-ups do: on an H100 65,536 rows of 256 columns in eight groups took 46 µs with a table and 41
+/// without, and of 256 columns without groups 30.5 and 35.5.
+fn table_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
+    let many = sorted_shape(kernel, target)?;
+    let in_groups = kernel.values.iter().filter_map(|v| v.kind.row_value()).any(|row| segments_of(kernel, row) > 1);
+    if in_groups || chooses_by_halves(kernel, false) || !target.abilities().pairs_of_16 {
+        return None;
+    }
+    let widest = widest(kernel);
+    score_table(kernel).filter(|table| widest >= LEAST_IN_TABLE && kernel.value(table.value).space.cols == widest)?;
+    let each = widest.div_ceil(u64::from(many.lanes)).next_multiple_of(sorted::RUN);
+    let threads = match each {
+        _ if each > MOST_BESIDE_TABLE => return None,
+        _ if each > WIDE => WIDE_TABLE_THREADS,
+        _ if each > CROWDED || chosen_columns(kernel) > MOST_LISTED => CROWDED_TABLE_THREADS,
+        _ => TABLE_THREADS,
+    };
+    let most = target.abilities().block_kib;
+    let shape = RowShape { threads, persistent: true, table: most, ..many };
+    let words = sorted::TABLE_WORDS + u64::from(threads * sorted::words_of_keys(each));
+    let table = words.div_ceil(256) as u32;
+    let fits = table <= most && u64::from(shape.rows()) * chosen_columns(kernel) <= sorted::FREE_IN_TABLE[1];
+    fits.then_some(RowShape { table, ..shape })
 }
 
 /// Whether all columns are chosen by floats of 16 bits, or by a softmax of such (or `by_softmax` alone), which have keys of their

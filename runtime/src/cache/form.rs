@@ -81,7 +81,7 @@ pub(super) fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
 }
 
 fn write_shape(w: &mut Writer, shape: &RowShape) -> Option<()> {
-    let RowShape { lanes, threads, persistent, selecting, most_rows } = shape;
+    let RowShape { lanes, threads, persistent, selecting, table, most_rows } = shape;
     w.u32(*lanes);
     w.u32(*threads);
     w.u8((*persistent).into());
@@ -91,6 +91,7 @@ fn write_shape(w: &mut Writer, shape: &RowShape) -> Option<()> {
         Selecting::Sorted => 2,
         _ => return None,
     });
+    w.u32(*table);
     w.u8(most_rows.is_some().into());
     most_rows.iter().for_each(|most| w.u64(*most));
     Some(())
@@ -179,6 +180,7 @@ fn read_shape(r: &mut Reader<'_>) -> Result<RowShape, Malformed> {
             2 => Selecting::Sorted,
             other => return Err(Malformed::Unknown { what: "schedule", value: other.into() }),
         },
+        table: r.u32("schedule")?,
         most_rows: if r.bool("schedule")? { Some(r.u64("schedule")?) } else { None },
     })
 }
@@ -222,18 +224,19 @@ mod tests {
             .zip([1, 9, u64::MAX])
             .map(|(piece, cols)| Domain { cols, stores: vec![0, 5], piece })
             .collect();
-        let shape = |lanes, persistent, selecting, most_rows| RowShape {
+        let shape = |lanes, persistent, selecting, table, most_rows| RowShape {
             lanes,
             threads: 256,
             persistent,
             selecting,
+            table,
             most_rows,
         };
         let row = Schedule::Row {
             shapes: vec![
-                shape(64, false, Selecting::InRegisters, Some(9)),
-                shape(32, false, Selecting::InMemory, Some(1 << 40)),
-                shape(8, true, Selecting::Sorted, None),
+                shape(64, false, Selecting::InRegisters, 0, Some(9)),
+                shape(32, false, Selecting::InMemory, 0, Some(1 << 40)),
+                shape(8, true, Selecting::Sorted, 192, None),
             ],
             block_rows: 1,
             held: vec![ValueId(2), ValueId(9)],
@@ -253,7 +256,7 @@ mod tests {
         };
         let at_once = Schedule::AtOnce {
             rows: 4,
-            shape: shape(32, false, Selecting::InRegisters, None),
+            shape: shape(32, false, Selecting::InRegisters, 0, None),
             held: vec![ValueId(3)],
             domains: vec![domains.clone(), vec![]],
         };

@@ -164,8 +164,9 @@ impl<D: Driver> GpuPlan<D> {
         parameters: &'k mut [*mut c_void],
     ) -> Ready<'k, D> {
         let dependent = launch.dependent && blocks <= self.steps[step].most_dependent[variant];
-        let (function, stream) = (kernel.function(), launch.stream);
-        Ready { step, variant, launch: KernelLaunch { function, stream, blocks, threads, dependent, parameters } }
+        let (function, stream, shared_bytes) = (kernel.function(), launch.stream, kernel.shared_bytes);
+        let launch = KernelLaunch { function, stream, blocks, threads, shared_bytes, dependent, parameters };
+        Ready { step, variant, launch }
     }
 
     /// Checks everything, and says what is wrong; or else hands on `each` kernel.

@@ -59,6 +59,8 @@ pub struct KernelLaunch<'p, D: Driver> {
     pub blocks: u32,
     /// Threads of a block, all in its first dimension.
     pub threads: u32,
+    /// Shared memory that a block has beside what its code says, in bytes: as many as [`Driver::resident`] was told of.
+    pub shared_bytes: u32,
     /// The kernel may be set up while the one in front of it runs: only for targets that
     /// [have it](routefuse_ir::target::Abilities::dependent_launch).
     pub dependent: bool,
@@ -138,11 +140,18 @@ pub unsafe trait Driver: Send + Sync + Sized + 'static {
     unsafe fn load(&self, code: &[u8], entry: &CStr, about: &str)
     -> Result<(Self::Module, Self::Function), Diagnostic>;
 
-    /// How many blocks of so many threads run on one multiprocessor at once.
+    /// How many blocks of so many threads, each with so many bytes of shared memory beside what the code says, run on one
+    /// multiprocessor at once. From then on launches may ask for as many bytes.
     ///
     /// # Errors
     /// `RF0808` if the driver does not say.
-    fn resident(&self, function: Self::Function, threads: u32, about: &str) -> Result<u32, Diagnostic>;
+    fn resident(
+        &self,
+        function: Self::Function,
+        threads: u32,
+        shared_bytes: u32,
+        about: &str,
+    ) -> Result<u32, Diagnostic>;
 
     /// Has the driver do what takes it long at its first use, such as loading its assembler. Threads that have nothing else
     /// to do while something compiles call it, any number of times.

@@ -116,6 +116,8 @@ pub(super) struct GpuKernel<D: Driver> {
     function: D::Function,
     /// Blocks that are resident on the whole GPU at once.
     pub(super) resident: u32,
+    /// Shared memory that its launches ask for.
+    pub(super) shared_bytes: u32,
     // Dropped in this order: a driver may use the code as long as the module is there.
     _module: D::Module,
     /// The machine code.
@@ -130,11 +132,12 @@ impl<D: Driver> GpuKernel<D> {
             .map_err(|_| Diagnostic::new(Code::CannotLoad, format!("the entry point of {about} is no name")))?;
         // SAFETY: the artifact is kept beside the module, and dropped after it; moving it leaves its bytes where they are.
         let (module, function) = unsafe { driver.load(&artifact.code, &entry, about)? };
-        let threads = artifact.schedule.threads(artifact.variant);
+        let (schedule, variant) = (&artifact.schedule, artifact.variant);
+        let (threads, shared_bytes) = (schedule.threads(variant), schedule.dynamic_shared_bytes(variant));
         // Asked once, here.
-        let blocks = driver.resident(function, threads, about)?;
+        let blocks = driver.resident(function, threads, shared_bytes, about)?;
         let resident = blocks.max(1).saturating_mul(driver.multiprocessors().max(1));
-        Ok(GpuKernel { function, resident, _module: module, artifact })
+        Ok(GpuKernel { function, resident, shared_bytes, _module: module, artifact })
     }
 
     #[inline]

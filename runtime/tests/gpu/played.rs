@@ -182,7 +182,7 @@ unsafe impl Driver for Played {
         Ok((Module { code: kept, copy: code.to_vec(), log: Arc::clone(&self.log) }, Function { body, slots, variant }))
     }
 
-    fn resident(&self, _: Function, threads: u32, _: &str) -> Result<u32, Diagnostic> {
+    fn resident(&self, _: Function, threads: u32, _: u32, _: &str) -> Result<u32, Diagnostic> {
         Ok(2048 / threads)
     }
 

@@ -185,6 +185,7 @@ typedef struct {
     unsigned parameters;
     int device;
     int is_source; // PTX, whose entry points have any name
+    int shared;    // what launches may ask for, and here have to
 } Module;
 
 // A kernel is known by a line `// kernel NAME` of its PTX, or else by the PTX itself.
@@ -242,6 +243,13 @@ Result cuModuleUnload(Module *module) {
     free(module);
     return SUCCESS;
 }
+// CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES.
+Result cuFuncSetAttribute(Module *function, int attribute, int value) {
+    CALL;
+    if (attribute != 8 || value <= 0) return INVALID_VALUE;
+    function->shared = value;
+    return SUCCESS;
+}
 Result cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void *function, int threads, size_t shared) {
     CALL;
     *blocks = 2;
@@ -264,6 +272,7 @@ Result cuLaunchKernelEx(const Config *config, Module *module, void **parameters,
     CALL;
     if (!current) return INVALID_CONTEXT;
     if (stand_in_launch_fails) return stand_in_launch_fails;
+    if (config->shared != (unsigned)module->shared) return INVALID_VALUE;
     Launch launch = {0};
     memcpy(launch.kernel, module->kernel, sizeof launch.kernel);
     launch.blocks = config->grid[0] * config->grid[1] * config->grid[2];

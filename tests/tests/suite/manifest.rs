@@ -136,6 +136,8 @@ fn compare(
             assert_eq!(blocks.unwrap_or(said), said, "{what}, {rows} rows");
             let threads = scheduled.schedule.threads(variant);
             assert_eq!(launch["threads"], threads, "{what}");
+            let shared = scheduled.schedule.dynamic_shared_bytes(variant);
+            assert_eq!(launch["dynamic_shared_bytes"], shared, "{what}");
             let most = launch["most_blocks"].as_u64().unwrap();
             assert!(most * u64::from(threads) < 1 << 42 && most < 1 << 31, "{what}");
             let dependent = scheduled.target.abilities().dependent_launch;

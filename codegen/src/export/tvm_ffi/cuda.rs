@@ -59,7 +59,7 @@ pub(super) fn side(
         ));
     }
     let declared = "%pieces = type { i64, i64 }\n\
-                    %variant = type { ptr, i8, i8, i8, i8, i32, i32, i32, ptr, i64, i64, i64, i64 }\n\
+                    %variant = type { ptr, i8, i8, i8, i8, i32, i32, i32, i32, ptr, i64, i64, i64, i64 }\n\
                     %step = type { ptr, ptr, i64, i64, i64, i64, i64, i64 }\n";
     Ok(Side {
         objects: vec![LAUNCHER.to_vec()],
@@ -91,12 +91,13 @@ fn variant(c: &mut Constants, schedule: &Schedule, variant: Variant, ptx: &str) 
     let persistent = schedule.shape(variant).is_some_and(|s| s.persistent);
     let [aligned, narrow, persistent] = [aligned, narrow, persistent].map(u8::from);
     let (threads, part, count) = (schedule.threads(variant), schedule.part(variant), pieces.len());
+    let shared = schedule.dynamic_shared_bytes(variant);
     let (least_rows, most_rows) = schedule.rows_of_shape(shape);
     // What no number of rows reaches; the type is unsigned in C.
     let (least_blocks, most_rows) = (schedule.least_blocks(), most_rows.unwrap_or(i64::MAX as u64));
     let most_blocks = phased.map_or(i64::MAX as u64, |(_, most)| most);
     format!(
-        "{{ ptr {ptx}, i8 {aligned}, i8 {narrow}, i8 {persistent}, i8 {part}, i32 {threads}, i32 {of_a_block}, i32 {count}, \
+        "{{ ptr {ptx}, i8 {aligned}, i8 {narrow}, i8 {persistent}, i8 {part}, i32 {threads}, i32 {shared}, i32 {of_a_block}, i32 {count}, \
          ptr {pieces_name}, i64 {least_rows}, i64 {most_rows}, i64 {least_blocks}, i64 {most_blocks} }}"
     )
 }

@@ -5,6 +5,7 @@ use melior::ir::{
     Attribute,
     attribute::{IntegerAttribute, StringAttribute, TypeAttribute},
 };
+use routefuse_ir::kernel::abi::STATIC_SHARED_BYTES;
 
 /// The symbol of a block's shared words.
 const SHARED: &str = "shared_words";
@@ -18,13 +19,18 @@ impl<'m> Builder<'m> {
         self.append("gpu.barrier", &[], &[], &[], vec![]);
     }
 
+    /// What code says itself has a number of words; of more than that, all are asked for by the launch.
     pub(super) fn declare_shared_words(&self, count: u32) {
+        let (count, linkage) = match 4 * count > STATIC_SHARED_BYTES {
+            true => (0, "#llvm.linkage<external>"),
+            false => (count, "#llvm.linkage<internal>"),
+        };
         let array = melior::dialect::llvm::r#type::array(self.int(32), count);
         let space = IntegerAttribute::new(self.int(32), i64::from(SHARED_SPACE)).into();
         let attributes: Vec<(&str, Attribute<'m>)> = vec![
             ("sym_name", StringAttribute::new(self.context, SHARED).into()),
             ("global_type", TypeAttribute::new(array).into()),
-            ("linkage", self.attribute("#llvm.linkage<internal>")),
+            ("linkage", self.attribute(linkage)),
             ("addr_space", space),
             ("alignment", IntegerAttribute::new(self.int(64), 16).into()),
         ];

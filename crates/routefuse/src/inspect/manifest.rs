@@ -7,7 +7,7 @@ use super::Stages;
 use crate::error::Error;
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::formula::{Ask, Count, Formula};
-use routefuse_ir::kernel::abi::{DYNAMIC_SHARED_BYTES, NARROW_ELEMENTS};
+use routefuse_ir::kernel::abi::NARROW_ELEMENTS;
 use routefuse_ir::kernel::schedule::{MOST_BLOCKS, Scheduled, Variant, most_threads};
 use routefuse_ir::program::{Buffer, Port, Program, Source, Step, WORKSPACE_ALIGN};
 use routefuse_ir::target::TargetKind;
@@ -284,7 +284,7 @@ fn gpu_launch(program: &Program, step: &Step, scheduled: &Scheduled, variant: Va
         "least_blocks": schedule.least_blocks(),
         "most_blocks": MOST_BLOCKS.min(most_threads(target.kind()) / u64::from(threads.max(1))),
         "threads": threads,
-        "dynamic_shared_bytes": DYNAMIC_SHARED_BYTES,
+        "dynamic_shared_bytes": schedule.dynamic_shared_bytes(variant),
         // A block waits for no other block.
         "cooperative": false,
         "persistent": schedule.is_persistent(variant),

@@ -17,6 +17,7 @@
 //! | `lanes=32` | the lanes that share a row: [`RowShape::lanes`] |
 //! | `at_once rows=4` | [`Schedule::AtOnce`]: one block does rows and then phases, of up to 4 rows |
 //! | `persistent` | a block goes on with further rows: [`RowShape::persistent`] |
+//! | `table=192` | scores come from a table, of which a block has one among 192 KiB that its launch asks for: [`RowShape::table`] |
 //! | `lists_in_memory`, `sorted` | how the best columns are found: [`Selecting`]; nothing for [`Selecting::InRegisters`] |
 //! | `up to 2048 rows: …; more: …` | several shapes, of which a launch takes the first that is for as many rows as it has |
 //! | `block_rows=8` | on the host, rows that are done together: [`Schedule::Row::block_rows`] |
@@ -219,6 +220,9 @@ pub struct RowShape {
     pub persistent: bool,
     /// How the best columns are found.
     pub selecting: Selecting,
+    /// KiB of shared memory of a block that looks [scores up in a table](crate::kernel::analysis::score_table), which its launch asks
+    /// for; 0 where all that is computed is computed.
+    pub table: u32,
     /// The most rows of a launch for which this shape is taken; none for the last shape.
     pub most_rows: Option<u64>,
 }
@@ -233,6 +237,11 @@ impl Schedule {
             Schedule::AtOnce { shape, .. } => shape.threads,
             Schedule::Row { .. } => self.shape(variant).map_or(1, |s| s.threads),
         }
+    }
+
+    /// Bytes of shared memory that a launch asks for, beside what the code says itself.
+    pub fn dynamic_shared_bytes(&self, variant: Variant) -> u32 {
+        self.shape(variant).map_or(0, |shape| shape.table << 10)
     }
 
     /// The shape of a row schedule.
@@ -382,7 +391,7 @@ impl Schedule {
 impl RowShape {
     /// For any number of rows, each block for its own, with lists in registers.
     pub fn of(lanes: u32, threads: u32) -> RowShape {
-        RowShape { lanes, threads, persistent: false, selecting: Selecting::InRegisters, most_rows: None }
+        RowShape { lanes, threads, persistent: false, selecting: Selecting::InRegisters, table: 0, most_rows: None }
     }
 
     /// The same for any number of rows.

@@ -7,14 +7,15 @@ use std::str::FromStr;
 impl fmt::Display for RowShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Destructured so that a new field cannot be forgotten; for which rows it is taken is said by the schedule.
-        let RowShape { lanes, threads, persistent, selecting, most_rows: _ } = self;
+        let RowShape { lanes, threads, persistent, selecting, table, most_rows: _ } = self;
         let grid = if *persistent { " persistent" } else { "" };
         let selecting = match selecting {
             Selecting::InRegisters => "",
             Selecting::InMemory => " lists_in_memory",
             Selecting::Sorted => " sorted",
         };
-        write!(f, "lanes={lanes} threads={threads}{grid}{selecting}")
+        write!(f, "lanes={lanes} threads={threads}{grid}{selecting}")?;
+        if *table > 0 { write!(f, " table={table}") } else { Ok(()) }
     }
 }
 
@@ -39,6 +40,9 @@ pub(super) fn shape_text(shapes: &[RowShape], at: usize) -> String {
     }
 }
 
+/// KiB of shared memory that a shape may name: more than any GPU's block has, and no bytes beyond 32 bits.
+const MOST_KIB: u32 = 1024;
+
 /// What is no shape, and what one is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoShape {
@@ -51,7 +55,10 @@ impl fmt::Display for NoShape {
             "" => "lanes or threads are missing".to_owned(),
             word => format!("`{word}` is no part of a shape"),
         };
-        write!(f, "{wrong}; a shape is like `lanes=4 threads=128 sorted`, also with `lists_in_memory` or `persistent`")
+        write!(
+            f,
+            "{wrong}; a shape is like `lanes=4 threads=128 sorted`, also with `lists_in_memory`, `persistent` or `table=192`"
+        )
     }
 }
 
@@ -64,11 +71,15 @@ impl FromStr for RowShape {
 
     fn from_str(text: &str) -> Result<RowShape, NoShape> {
         let (mut persistent, mut selecting, mut lanes, mut threads) = (false, Selecting::InRegisters, None, None);
+        let mut table = None;
         for word in text.split_whitespace() {
             let no_shape = || NoShape { word: word.to_owned() };
             match word.split_once('=') {
                 Some(("lanes", n)) if lanes.is_none() => lanes = Some(n.parse().map_err(|_| no_shape())?),
                 Some(("threads", n)) if threads.is_none() => threads = Some(n.parse().map_err(|_| no_shape())?),
+                Some(("table", n)) if table.is_none() => {
+                    table = Some(n.parse().ok().filter(|kib| (1..=MOST_KIB).contains(kib)).ok_or_else(no_shape)?);
+                }
                 None if word == "persistent" => persistent = true,
                 None if word == "lists_in_memory" => selecting = Selecting::InMemory,
                 None if word == "sorted" => selecting = Selecting::Sorted,
@@ -76,7 +87,9 @@ impl FromStr for RowShape {
             }
         }
         match (lanes, threads) {
-            (Some(lanes), Some(threads)) => Ok(RowShape { lanes, threads, persistent, selecting, most_rows: None }),
+            (Some(lanes), Some(threads)) => {
+                Ok(RowShape { lanes, threads, persistent, selecting, table: table.unwrap_or(0), most_rows: None })
+            }
             _ => Err(NoShape { word: String::new() }),
         }
     }
@@ -90,8 +103,10 @@ mod tests {
     fn shapes_are_read_as_they_are_written() {
         for selecting in [Selecting::InRegisters, Selecting::InMemory, Selecting::Sorted] {
             for persistent in [false, true] {
-                let shape = RowShape { lanes: 4, threads: 96, persistent, selecting, most_rows: None };
-                assert_eq!(shape.to_string().parse(), Ok(shape));
+                for table in [0, 192] {
+                    let shape = RowShape { lanes: 4, threads: 96, persistent, selecting, table, most_rows: None };
+                    assert_eq!(shape.to_string().parse(), Ok(shape));
+                }
             }
         }
     }
@@ -99,10 +114,22 @@ mod tests {
     #[test]
     fn what_is_no_shape_is_told_so() {
         let told = |text: &str| text.parse::<RowShape>().unwrap_err().to_string();
-        let like = "; a shape is like `lanes=4 threads=128 sorted`, also with `lists_in_memory` or `persistent`";
+        let like =
+            "; a shape is like `lanes=4 threads=128 sorted`, also with `lists_in_memory`, `persistent` or `table=192`";
         assert_eq!(told(""), format!("lanes or threads are missing{like}"));
         assert_eq!(told("lanes=4 sorted"), format!("lanes or threads are missing{like}"));
-        for word in ["lanes=four", "lanes=-1", "lane=4", "quick", "lanes", "threads=1=2"] {
+        for word in [
+            "lanes=four",
+            "lanes=-1",
+            "lane=4",
+            "quick",
+            "lanes",
+            "threads=1=2",
+            "table",
+            "table=0",
+            "table=-1",
+            "table=99999",
+        ] {
             assert_eq!(told(&format!("sorted {word} threads=64")), format!("`{word}` is no part of a shape{like}"));
         }
         assert_eq!(told("lanes=4 lanes=8 threads=64"), format!("`lanes=8` is no part of a shape{like}"));

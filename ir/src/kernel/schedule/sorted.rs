@@ -13,6 +13,17 @@ pub const MOST_BEST: u64 = 32;
 /// The most words of shared memory of a block: 48 KiB, which it has anywhere.
 pub const MOST_WORDS: u64 = 12 << 10;
 
+/// Words at the beginning of a block's memory that a table of scores lies among: those of magnitudes above zero come first, those below
+/// zero 32 KiB later, so that the sign of a 16-bit float in its place is what has to be added to an offset, and what is in between has
+/// room for cells.
+pub const TABLE_WORDS: u64 = 12 << 10;
+
+/// The word of the score of a NaN, behind the entries above zero.
+pub const NAN_WORD: u64 = 4 << 10;
+
+/// The first word between the entries of either sign that is free, and how many are.
+pub const FREE_IN_TABLE: [u64; 2] = [NAN_WORD + 4, (4 << 10) - 4];
+
 /// Columns that neighbours in memory are loaded by at once, 16 bytes of 16-bit elements: a lane has whole runs of them.
 pub const RUN: u64 = 8;
 
@@ -21,7 +32,18 @@ pub fn applies(shape: RowShape, keys: u64, k: u64) -> bool {
     shape.selecting == Selecting::Sorted
         && (1..=MOST_BEST).contains(&k)
         && keys <= MOST_KEYS
-        && u64::from(words_of_keys(keys)) * u64::from(shape.threads) <= MOST_WORDS
+        && u64::from(words_of_keys(keys)) * u64::from(shape.threads)
+            <= most_words(shape).saturating_sub(table_words(shape))
+}
+
+/// Words of a table, with what lies in it; 0 where a shape has none.
+pub fn table_words(shape: RowShape) -> u64 {
+    if shape.table > 0 { TABLE_WORDS } else { 0 }
+}
+
+/// Words that a block of this shape may have: what its launch asks for, or [`MOST_WORDS`].
+pub fn most_words(shape: RowShape) -> u64 {
+    if shape.table > 0 { u64::from(shape.table) << 8 } else { MOST_WORDS }
 }
 
 /// Words of shared memory that a lane's keys take. They are written four at a time, and an odd number of fours is between
@@ -45,6 +67,8 @@ pub fn words_of_block(kernel: &Kernel, shape: RowShape, in_registers: bool) -> u
     let keys = kernel.values.iter().filter_map(|v| v.kind.row_value()).map(keys).max().unwrap_or(0);
     let cells = u64::from(shape.rows()) * chosen_columns(kernel);
     match (keys, in_registers) {
+        // The cells lie in the table.
+        _ if shape.table > 0 => TABLE_WORDS + u64::from(shape.threads) * keys,
         (0, _) => cells,
         (_, true) => 3 * cells + 2 * u64::from(shape.threads),
         (_, false) => cells + u64::from(shape.threads) * keys,

@@ -283,3 +283,29 @@ fn rows_and_phases_at_once_are_one_block() {
     assert_eq!(phased.clone().from_rows(4), phased);
     assert_eq!(phased.from_rows(5).variants(TargetKind::Nvptx).len(), 6);
 }
+
+/// A table is for kernels that have scores for it, and for blocks that have room for it and go on.
+#[test]
+fn a_table_needs_scores_and_room() {
+    let table = |text: &str, target| shapes(vec![text.parse().expect("a shape")], target);
+    let cases = [
+        ("lanes=8 threads=1024 persistent sorted table=192", "sm_90", "no value is a dear function of a `bf16` column"),
+        ("lanes=8 threads=1024 persistent sorted table=228", "sm_90", "a block has 227 KiB of shared memory, not 228"),
+        ("lanes=8 threads=128 persistent sorted table=64", "gfx942", "a block has 48 KiB of shared memory, not 64"),
+        (
+            "lanes=8 threads=1024 sorted table=192",
+            "sm_90",
+            "go on with further rows and sort keys: `persistent sorted`",
+        ),
+        (
+            "lanes=8 threads=1024 persistent table=192",
+            "sm_90",
+            "go on with further rows and sort keys: `persistent sorted`",
+        ),
+        ("lanes=8 threads=64 table=99", "sm_120", "go on with further rows and sort keys: `persistent sorted`"),
+    ];
+    for (shape, target, why) in cases {
+        let told = table(shape, target);
+        assert!(told.contains(&format!("does not fit: `{shape}`: ")) && told.contains(why), "{told}");
+    }
+}

@@ -1,11 +1,11 @@
 //! The rules of schedules: what code generation relies on, checked where a schedule is made.
 
 use super::block_rows::{BLOCK_ROWS, Division};
-use super::room::{self, needs, scratch_bytes};
-use super::sorted::{MOST_WORDS, words_of_block};
+use super::room::{self, chosen_columns, needs, scratch_bytes};
+use super::sorted::{FREE_IN_TABLE, most_words, words_of_block};
 use super::{Domain, MOST_SHAPES, Piece, RowShape, Schedule, Scheduled, Selecting};
 use crate::diag::{Code, Diagnostic};
-use crate::kernel::analysis::is_sparse;
+use crate::kernel::analysis::{is_sparse, score_table};
 use crate::kernel::phases::{FEW_THREADS, MOST_FEW, Phases};
 use crate::kernel::{Kernel, ValueId};
 use crate::target::TargetKind;
@@ -99,8 +99,8 @@ impl Scheduled {
             return Err(self.unfit("it is for rows and phases of what they make, and there are none"));
         };
         let info = self.target.info();
-        let RowShape { lanes, threads, persistent, selecting, most_rows } = shape;
-        let is_plain = !persistent && selecting == Selecting::InRegisters && most_rows.is_none();
+        let RowShape { lanes, threads, persistent, selecting, table, most_rows } = shape;
+        let is_plain = !persistent && table == 0 && selecting == Selecting::InRegisters && most_rows.is_none();
         let is_whole = lanes.is_power_of_two() && lanes <= info.warp && threads.is_multiple_of(info.warp);
         // Some warps have no row.
         let of_rows = rows.checked_mul(u64::from(lanes)).map(|n| n.next_multiple_of(u64::from(info.warp)));
@@ -160,7 +160,7 @@ impl Scheduled {
         if !ascending || shapes[shapes.len() - 1].most_rows.is_some() {
             return Err(self.unfit("its shapes are not for more and more rows, the last one for any number"));
         }
-        for shape @ RowShape { lanes, threads, persistent: _, selecting, most_rows: _ } in shapes {
+        for shape @ RowShape { lanes, threads, persistent: _, selecting, table: _, most_rows: _ } in shapes {
             let whole = lanes.is_power_of_two() && *threads > 0 && threads.is_multiple_of(*lanes);
             if !whole || *threads > most || (self.is_host() && *lanes != 1) {
                 return Err(
@@ -179,11 +179,31 @@ impl Scheduled {
             let in_registers = self.target.abilities().keys_in_registers;
             let sorts = *selecting == Selecting::Sorted;
             let words = if sorts { words_of_block(&self.kernel, *shape, in_registers) } else { 0 };
-            if words > MOST_WORDS {
-                return Err(self.unfit(&format!("a block of `{shape}` shares {words} words, and may {MOST_WORDS}")));
+            if words > most_words(*shape) {
+                let most = most_words(*shape);
+                return Err(self.unfit(&format!("a block of `{shape}` shares {words} words, and may {most}")));
             }
+            self.check_table(*shape)?;
         }
         Ok(())
+    }
+
+    fn check_table(&self, shape: RowShape) -> Result<(), Diagnostic> {
+        let most = self.target.abilities().block_kib;
+        let (cells, [_, free]) = (u64::from(shape.rows()) * chosen_columns(&self.kernel), FREE_IN_TABLE);
+        let problem = match shape.table {
+            0 => return Ok(()),
+            kib if kib > most => format!("a block has {most} KiB of shared memory, not {kib}"),
+            _ if !shape.persistent || shape.selecting != Selecting::Sorted => {
+                "a table is for blocks that go on with further rows and sort keys: `persistent sorted`".to_owned()
+            }
+            _ if cells > free => format!("the chosen columns of a block are {cells}, and may be {free}"),
+            _ if score_table(&self.kernel).is_none() => {
+                "no value is a dear function of a `bf16` column whose scores a table has room for".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(self.unfit(&format!("`{shape}`: {problem}")))
     }
 
     fn check_held(&self, held: &[ValueId]) -> Result<(), Diagnostic> {

@@ -55,7 +55,7 @@ impl Words {
     }
 
     fn shape(&mut self, shape: RowShape, is_next: bool, target: Target) {
-        let RowShape { lanes, threads, persistent, selecting, most_rows } = shape;
+        let RowShape { lanes, threads, persistent, selecting, table, most_rows } = shape;
         let is_host = target.kind() == TargetKind::Host;
         match most_rows {
             Some(most) => self.add(
@@ -79,6 +79,15 @@ impl Words {
         self.threads(threads, is_host);
         if persistent {
             self.add("persistent", "A block goes on with rows that lie a whole grid further.".to_owned());
+        }
+        if table > 0 {
+            self.add(
+                &format!("table={table}"),
+                format!(
+                    "A block fills a table of scores when it begins, for each `bf16` that has one of its own, and looks them up. It lies \
+                     in shared memory, of which the launch asks for {table} KiB."
+                ),
+            );
         }
         match selecting {
             Selecting::InMemory => self.add(

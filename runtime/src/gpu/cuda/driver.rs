@@ -5,11 +5,10 @@ use super::link;
 use super::version::failed;
 use crate::args::Device;
 use crate::gpu::{Driver, KernelLaunch, Suits};
-use cudarc::driver::sys::{self, CUlaunchAttributeID_enum, CUresult};
+use cudarc::driver::sys::{self, CUfunction_attribute_enum, CUlaunchAttributeID_enum, CUresult};
 use cudarc::driver::{CudaContext, DriverError};
 use routefuse_ir::Diagnostic;
 use routefuse_ir::artifact::CodeFormat;
-use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::most_threads;
 use routefuse_ir::target::{Target, TargetKind};
 use std::ffi::{CStr, c_void};
@@ -132,11 +131,23 @@ unsafe impl Driver for Cuda {
     }
 
     /// With modules loaded lazily, the question loads the code.
-    fn resident(&self, function: Function, threads: u32, about: &str) -> Result<u32, Diagnostic> {
+    fn resident(&self, function: Function, threads: u32, shared_bytes: u32, about: &str) -> Result<u32, Diagnostic> {
+        if shared_bytes > 0 {
+            let attribute = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            // SAFETY: a live function; the rest are numbers.
+            let set = unsafe { sys::cuFuncSetAttribute(function.0, attribute, shared_bytes as i32) };
+            set.result().map_err(|e| failed("cuFuncSetAttribute", e, about))?;
+        }
         let mut blocks = 0;
         // SAFETY: a live function; the pointer is to a live integer.
-        let asked =
-            unsafe { sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(&raw mut blocks, function.0, threads as i32, 0) };
+        let asked = unsafe {
+            sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(
+                &raw mut blocks,
+                function.0,
+                threads as i32,
+                shared_bytes as usize,
+            )
+        };
         asked.result().map_err(|e| failed("cuOccupancyMaxActiveBlocksPerMultiprocessor", e, about))?;
         Ok(u32::try_from(blocks).unwrap_or(0))
     }
@@ -168,7 +179,7 @@ unsafe impl Driver for Cuda {
             blockDimX: launch.threads,
             blockDimY: 1,
             blockDimZ: 1,
-            sharedMemBytes: abi::DYNAMIC_SHARED_BYTES,
+            sharedMemBytes: launch.shared_bytes,
             hStream: launch.stream,
             attrs: attribute.as_mut_ptr(),
             numAttrs: u32::from(launch.dependent),

@@ -5,7 +5,6 @@ use super::library::{Runtime, Status};
 use crate::args::Device;
 use crate::gpu::{Driver, KernelLaunch, Suits};
 use routefuse_ir::artifact::CodeFormat;
-use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::most_threads;
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Code, Diagnostic};
@@ -77,7 +76,7 @@ impl Hip {
                 launch.threads,
                 1,
                 1,
-                abi::DYNAMIC_SHARED_BYTES,
+                launch.shared_bytes,
                 launch.stream,
                 parameters,
                 none,
@@ -174,7 +173,7 @@ unsafe impl Driver for Hip {
         Ok((module, Function(function)))
     }
 
-    fn resident(&self, function: Function, threads: u32, about: &str) -> Result<u32, Diagnostic> {
+    fn resident(&self, function: Function, threads: u32, shared_bytes: u32, about: &str) -> Result<u32, Diagnostic> {
         const CALL: &str = "hipModuleOccupancyMaxActiveBlocksPerMultiprocessor";
         let _entered = self.runtime.enter(self.ordinal, about)?;
         let mut blocks = 0;
@@ -184,7 +183,7 @@ unsafe impl Driver for Hip {
                 &raw mut blocks,
                 function.0,
                 threads as c_int,
-                0,
+                shared_bytes as usize,
             )
         };
         asked.result().map_err(|e| self.runtime.failed(CALL, e, about))?;

@@ -23,6 +23,7 @@ pub(super) fn shared(kernel: &Kernel, warps: &dyn Warps, shape: RowShape) -> Sha
         keys: if in_registers { 0 } else { keys },
         places: if in_registers && keys > 0 { cells } else { 0 },
         shelf: shelves::words(kernel, warps, shape),
+        table: if shape.table > 0 { [sorted::TABLE_WORDS, sorted::FREE_IN_TABLE[0]].map(|n| n as u32) } else { [0; 2] },
     }
 }
 

@@ -14,6 +14,7 @@ mod asked_early;
 mod bin_rank;
 mod columns_of_keys;
 mod cumsum;
+mod enough_blocks;
 mod exchange;
 mod in_lanes;
 mod kept_rounds;
@@ -27,6 +28,7 @@ mod rank;
 mod reduce;
 mod rounds;
 mod rows_by_warp;
+mod score_table;
 mod shelves;
 mod softmax_by_logits;
 mod sorted;
@@ -47,16 +49,19 @@ use crate::emit::pull::known::Lanes;
 use crate::emit::pull::lanewise::{Lanewise, WidenBf16};
 use crate::emit::pull::scopes::{ScopedMap, Scopes};
 use crate::emit::pull::store::Pulled;
-use crate::emit::pull::{Pull, Ways};
+use crate::emit::pull::{Pull, Shortcut, Ways};
+use crate::machine::Warps;
 use crate::machine::team::Team;
-use crate::machine::{Machine, Warps};
 use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
+use enough_blocks::enough_blocks;
 use in_lanes::{Home, InLanes, Registers, part};
 use rank::KeysOf;
-use routefuse_ir::kernel::schedule::room::{chosen_columns, columns_of_a_lane};
+use routefuse_ir::kernel::abi::STATIC_SHARED_BYTES;
+use routefuse_ir::kernel::schedule::room::chosen_columns;
 use routefuse_ir::kernel::schedule::{Domain, RowShape, Selecting};
-use routefuse_ir::kernel::{Kernel, ParamId, RowOp, RowValue, ValueId, ValueKind, analysis};
+use routefuse_ir::kernel::{Kernel, ParamId, RowValue, ValueId, ValueKind, analysis};
 use routefuse_ir::op::{ReduceOp, TopKOrder};
+use score_table::ByTable;
 use softmax_by_logits::ByLogits;
 use spread::{Spread, Spreads};
 use std::cell::{Cell, RefCell};
@@ -65,28 +70,6 @@ use unique_keys::{Chosen, UniqueKeys};
 
 /// Columns of a lane that are loaded before a loop over rows, where no row changes them. More would fill the registers.
 const MOST_AHEAD: usize = 16;
-
-/// Threads on a multiprocessor that are enough where rows are few: as many rows as are few have a warp each at the same time, and
-/// so have those of the next kernel.
-const ENOUGH_THREADS: u32 = 1024;
-
-/// The same where lanes of many rows have a softmax of more columns than [`CROWDED`]: without a word the assembler gives them 96
-/// registers or 128, and five blocks of 128 threads find room, or four; with 80 it is six.
-const ENOUGH_CROWDED_THREADS: u32 = 768;
-
-/// The same where they have more columns than [`WIDE`] of something else, which is not summed. The assembler of NVIDIA's driver gave a router of 384
-/// columns 147 registers, and three blocks found room. On an H100 four of them took 53.2 µs for 65,536 rows instead of 56.5, 8.1 for
-/// 8,192 instead of 8.7, and 5.4 for 4,096 instead of 5.3; six took 51.7, 8.3 and 5.5. Of 288 columns they took 44.9 instead of 43.4.
-const ENOUGH_WIDE_THREADS: u32 = 512;
-
-/// Columns of a softmax that a lane has without being short of registers.
-const CROWDED: u64 = 32;
-
-/// Columns of anything else.
-const WIDE: u64 = 40;
-
-/// Columns of a lane at most for which the registers are enough that so many threads leave each other.
-const MOST_COLUMNS_WITH_ROOM: u64 = 16;
 
 /// Blocks of a launch that lets the next kernel go. On an H100, with four blocks for each of its 132 multiprocessors, a router of 512
 /// rows took 1.77 µs as a dependent and 2.12 else; with 1,024 small blocks that let it go after the choice a launch took 0.48 µs longer.
@@ -105,24 +88,6 @@ fn is_few(shape: RowShape) -> bool {
     shape.selecting == Selecting::InRegisters
 }
 
-/// Whether lanes of many rows have so many columns of a softmax each that they are short of registers, where it is made behind the
-/// choice from it: elsewhere words are spilled if they have fewer.
-fn has_crowded_lanes(kernel: &Kernel, shape: RowShape, machine: &dyn Machine) -> bool {
-    shape.selecting == Selecting::Sorted
-        && columns_of_a_lane(kernel, shape.lanes) > CROWDED
-        && machine.has_bf16_pairs()
-        && kernel.values().any(|(id, _)| analysis::softmax_choice(kernel, id).is_some())
-}
-
-/// Whether lanes of many rows have many columns each, of which no sum is made.
-fn has_wide_lanes(kernel: &Kernel, shape: RowShape) -> bool {
-    let widest = columns_of_a_lane(kernel, 1);
-    let sums = |row: &RowValue| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == widest;
-    shape.selecting == Selecting::Sorted
-        && columns_of_a_lane(kernel, shape.lanes) > WIDE
-        && !kernel.values().filter_map(|(_, value)| value.kind.row_value()).any(sums)
-}
-
 /// Emits the kernel: a team of lanes has a row, or one after the other.
 pub(in crate::emit) fn emit(
     job: Job<'_, '_>,
@@ -131,16 +96,11 @@ pub(in crate::emit) fn emit(
     domains: &[Domain],
     peepholes: Peepholes,
 ) {
-    // A lane of many columns needs more registers than that leaves it.
-    let has_room = columns_of_a_lane(job.kernel, shape.lanes) <= MOST_COLUMNS_WITH_ROOM;
-    let enough = match is_few(shape) {
-        true if has_room => Some(ENOUGH_THREADS),
-        false if has_crowded_lanes(job.kernel, shape, job.machine) => Some(ENOUGH_CROWDED_THREADS),
-        false if has_wide_lanes(job.kernel, shape) => Some(ENOUGH_WIDE_THREADS),
-        _ => None,
-    };
-    let enough = enough.map(|threads| threads.div_ceil(shape.threads));
-    entry_point::gpu(job, (shape.threads, shared_words(job.kernel, warps, shape)), enough, |arguments| {
+    let enough = enough_blocks(job.kernel, shape, job.machine);
+    let words = shared_words(job.kernel, warps, shape);
+    // All of what the launch asks for: however little it is, the code must not say some of it as well.
+    let words = if shape.table > 0 { words.max(STATIC_SHARED_BYTES / 4 + 1) } else { words };
+    entry_point::gpu(job, (shape.threads, words), enough, |arguments| {
         emit_rows(job, warps, shape, (domains, peepholes), arguments, false);
     });
 }
@@ -161,7 +121,9 @@ pub(in crate::emit) fn emit_rows<'m>(
 ) {
     let shared = memory::shared(job.kernel, warps, shape);
     let b = job.b;
-    let shortcuts = chosen(peepholes, &[(Peephole::StreamedLoad, &StreamedLoad)]);
+    let table = ByTable::of(job, shape);
+    let mut shortcuts = chosen(peepholes, &[(Peephole::StreamedLoad, &StreamedLoad)]);
+    shortcuts.extend(table.as_ref().map(|table| table as &dyn Shortcut<'m>));
     let widen_bf16 = peepholes.has(Peephole::Bf16Pairs).then_some(bf16_pairs::widened as WidenBf16<'_>);
     let scopes = Scopes::new();
     let ways = Ways { shortcuts: &shortcuts, widen_bf16 };
@@ -170,6 +132,9 @@ pub(in crate::emit) fn emit_rows<'m>(
     let team = Rc::new(Team::new(b, warps, shape, shared, b.trunci(thread, b.int(32))));
     let spreads = Spreads::new(b, job.kernel, &pull.ix, &team, shape);
     spreads.declare(domains);
+    if let Some(table) = &table {
+        table.fill(&pull, thread, shape.threads);
+    }
     RowGpu::new(pull, warps, (shape, team), spreads, (peepholes, begun)).rows(shape, thread, domains);
 }
 
@@ -289,7 +254,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         }
     }
 
-    /// The loop. Rows of a block lie side by side, and so do those of a warp.
+    /// The loop. Rows of a warp lie side by side, and so do those of a block that does not go on with others.
     fn rows(&self, shape: RowShape, thread: Val<'m>, domains: &[Domain]) {
         let b = self.b;
         if shape.persistent {
@@ -305,9 +270,15 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         // Threads that go through the loop together, and their rows.
         let together = shape.lanes.max(self.warps.lanes());
         let rows_together = together / shape.lanes;
-        let block = b.muli(b.coordinate(Coordinate::Block), long(shape.rows()));
         let unit = b.shrui(thread, long(together.trailing_zeros()));
-        let first = b.addi(block, b.muli(unit, long(rows_together)));
+        // Where blocks go on, those of all of them take turns, so that all multiprocessors have as many of the last rows.
+        let first = if shape.persistent {
+            let before = b.addi(b.muli(unit, self.warps.blocks(b)), b.coordinate(Coordinate::Block));
+            b.muli(before, long(rows_together))
+        } else {
+            let block = b.muli(b.coordinate(Coordinate::Block), long(shape.rows()));
+            b.addi(block, b.muli(unit, long(rows_together)))
+        };
         let end = self.ix.to_long(self.pull.memory.rows());
         let in_unit = b.andi(thread, long(together - 1));
         let own = b.shrui(in_unit, long(shape.lanes.trailing_zeros()));
@@ -329,8 +300,10 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         };
         if shape.persistent {
             self.load_ahead(domains);
-            let blocks = self.warps.blocks(b);
-            b.for_loop(first, end, b.muli(blocks, long(shape.rows())), |_, first| body(first));
+            let step = b.muli(self.warps.blocks(b), long(shape.rows()));
+            // Words in the place of pairs of them, where they do: they are kept over all rows.
+            let [first, end, step] = [first, end, step].map(|n| self.ix.of_long(n));
+            b.for_loop(first, end, step, |_, first| body(self.ix.to_long(first)));
         } else {
             b.if_then(b.cmpi(IntPredicate::Slt, first, end), |_| body(first));
         }
