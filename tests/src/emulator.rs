@@ -6,7 +6,7 @@ use routefuse_ir::artifact::Artifact;
 use routefuse_ir::interp;
 use routefuse_ir::kernel::abi::Slot;
 use routefuse_ir::kernel::schedule::Schedule;
-use routefuse_ir::program::{self, Program, Step, Taken};
+use routefuse_ir::program::{self, Program, Step};
 use routefuse_ir::{Layout, Tensor};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -202,16 +202,7 @@ impl Emulator {
             let bytes = if written[b] { buffer.bytes() } else { &buffer.bytes()[buffer.exact()] };
             std::fs::write(file(b), bytes).map_err(|e| e.to_string())?;
         }
-        // Few rows may have kernels that do the work of others: the artifacts are of the ones or of the others.
-        let few = artifacts.iter().any(|a| matches!(a.schedule, Schedule::AtOnce { .. }));
-        let is_taken = |step: &&Step| step.taken == Taken::ALWAYS || step.taken.most.is_some() == few;
-        let mut left = artifacts.iter().peekable();
-        for step in program.steps.iter().filter(is_taken) {
-            let mut of_step: Vec<&Artifact> = left.next().into_iter().collect();
-            // Phases in two launches.
-            if step.kernel.phases.is_some() && of_step.iter().any(|a| a.variant.shape > 0) {
-                of_step.extend(left.next());
-            }
+        for (step, of_step) in steps_of(program, artifacts).ok_or("the artifacts are not of this program")? {
             for artifact in of_step {
                 let code = folder.join("kernel.hsaco");
                 std::fs::write(&code, &artifact.code).map_err(|e| e.to_string())?;
@@ -275,6 +266,32 @@ impl Drop for Emulator {
         self.requests = None;
         let _ = self.child.wait();
     }
+}
+
+/// The steps that these artifacts are of, each with its own. Some rows have kernels that do the work of others: the artifacts are those
+/// that some number of rows takes.
+fn steps_of<'r>(program: &'r Program, artifacts: &'r [Artifact]) -> Option<Vec<(&'r Step, Vec<&'r Artifact>)>> {
+    let is_of = |step: &Step, artifact: &Artifact| match (&artifact.schedule, &step.kernel.phases) {
+        (Schedule::Phased { .. }, Some(phases)) => phases.rows().is_none(),
+        (Schedule::AtOnce { .. }, Some(phases)) => phases.rows().is_some() && phases.chunks.is_none(),
+        (Schedule::InChunks { .. }, Some(phases)) => phases.rows().is_some() && phases.chunks.is_some(),
+        (_, phases) => phases.is_none(),
+    };
+    let taken_by = |rows: u64| {
+        let mut left = artifacts.iter();
+        let mut found = vec![];
+        for step in program.steps.iter().filter(|step| step.taken.by(rows)) {
+            let mut of_step = vec![left.next().filter(|artifact| is_of(step, artifact))?];
+            // Phases in two launches.
+            let (schedule, shape) = (&of_step[0].schedule, of_step[0].variant.shape);
+            for _ in 1..schedule.shapes_beside(shape).count() {
+                of_step.push(left.next().filter(|artifact| is_of(step, artifact))?);
+            }
+            found.push((step, of_step));
+        }
+        left.next().is_none().then_some(found)
+    };
+    program.steps.iter().map(|step| step.taken.least).find_map(taken_by)
 }
 
 fn buffer_of(memory: &Arrangement, ports: usize, buffer: program::Buffer) -> usize {

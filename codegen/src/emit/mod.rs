@@ -94,6 +94,17 @@ pub(crate) fn emit(
             };
             phased::emit_at_once(job, warps, (phases, *rows), *shape, domains, peepholes);
         }
+        (Threads::InWarps(warps), Schedule::InChunks { shape, threads, warps: ranking, domains, .. }) => {
+            let Some(phases) = &scheduled.kernel.phases else {
+                let message = format!("`{}` has no phases", scheduled.schedule);
+                let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
+                return Err(CodegenError::new(scheduled.target, problem));
+            };
+            match variant.shape {
+                0 => phased::emit_rows_of_chunks(job, warps, (phases, *ranking), *shape, domains, peepholes),
+                _ => phased::emit(job, warps, phases, (*threads, *ranking), Part::Placing, domains),
+            }
+        }
         (_, other) => {
             let message = format!("`{other}` is no schedule that this version emits");
             let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };

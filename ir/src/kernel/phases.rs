@@ -14,6 +14,10 @@
 //!
 //! Where there are few items, a launch may be one block. Then its first phase can be the rows that make the items
 //! ([`Reach::Rows`]): what they store is in memory of the block behind a barrier, for whichever row it is asked.
+//!
+//! Where there are many, such rows can be done by the launch that counts
+//! ([`Schedule::InChunks`](super::schedule::Schedule::InChunks)): the rows of a block are its chunk. What they store is in memory that
+//! the second launch reads.
 
 use super::{Kernel, ParamId, Role, RowOp, Store, ValueKind};
 use crate::dim::{Dim, SymbolId};
@@ -43,8 +47,8 @@ pub enum Place {
 /// Whose the rows of a phase are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reach {
-    /// The one block of the launch does all rows, of which lanes share each: it makes what the phases behind it read of rows. A
-    /// kernel with such a phase has no counts of chunks.
+    /// Lanes share each row: it makes what the phases behind it read of rows. The one block of the launch does all rows; or, where
+    /// there are counts of chunks, each block of the first of two launches does those of its chunk.
     Rows,
     /// The counts: 1 is added to the counts of the block, which are 0 at first, for every item of the launch. The kernel has one
     /// store, which adds.
@@ -121,7 +125,7 @@ pub struct Phase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phases {
     /// Memory that each block has by itself. The first one holds the counts: `i32[bins]`. It is of constant shape, but for what
-    /// [`Reach::Rows`] stores there, which has the rows of the kernel.
+    /// [`Reach::Rows`] stores there in a launch of one block, which has the rows of the kernel.
     pub shared: Vec<TensorType>,
     /// The rows that make items, if they are a phase; the one that counts, those that every block does, and then those that
     /// store. The rows of the kernel are those of the one that counts.
@@ -167,7 +171,7 @@ impl Phases {
         }
         let has_rows = self.rows().is_some();
         let known = |ty: &TensorType| match ty.row_symbol() {
-            Some(s) => has_rows && whole.rows == Some(s),
+            Some(s) => has_rows && self.chunks.is_none() && whole.rows == Some(s),
             None => true,
         };
         let fits = |ty: &TensorType| known(ty) && ty.row_elements().is_some_and(|n| n > 0);
@@ -179,8 +183,8 @@ impl Phases {
         let param = |id: ParamId| whole.params.get(id.0 as usize);
         let holds_chunks =
             |p: &super::Param| p.role == Role::Output && p.ty == chunks && p.layout == Layout::Contiguous;
-        if self.chunks.is_none() != has_rows || self.chunks.is_some_and(|id| !param(id).is_some_and(holds_chunks)) {
-            return Err("it has no output for the counts of chunks, or needs none".to_owned());
+        if (self.chunks.is_none() && !has_rows) || self.chunks.is_some_and(|id| !param(id).is_some_and(holds_chunks)) {
+            return Err("it has no output for the counts of chunks".to_owned());
         }
         for (shared, id) in &self.copied {
             let ty = self.shared.get(*shared as usize);

@@ -27,6 +27,9 @@ pub struct JoinedReport {
     /// The kernel in front, if few rows have one launch of all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_once: Option<AtOnceReport>,
+    /// The kernel in front, if the launch that does many rows of it counts what they make.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_chunks: Option<InChunksReport>,
     /// In the order in which a block does them.
     pub phases: Vec<PhaseReport>,
     /// Why the next kernel is a launch of its own, if there is one.
@@ -41,6 +44,18 @@ pub struct AtOnceReport {
     pub with: String,
     /// The most rows.
     pub most_rows: u64,
+}
+
+/// Many rows, which the first of two launches does and counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InChunksReport {
+    /// The name of the kernel that makes the items.
+    pub with: String,
+    /// The fewest rows.
+    pub least_rows: u64,
+    /// The most rows, if there is an end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most_rows: Option<u64>,
 }
 
 /// One phase.
@@ -77,8 +92,21 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
         let with = joined.steps[at - 1].kernel.name.clone();
         Some(AtOnceReport { with, most_rows: few.taken.most? })
     };
+    let in_chunks = |at: usize| {
+        let many = joined.steps.get(at + 1)?;
+        many.kernel.phases.as_ref()?.rows()?;
+        let with = joined.steps.get(at.checked_sub(1)?)?.kernel.name.clone();
+        (many.taken.least > 0).then_some(InChunksReport {
+            with,
+            least_rows: many.taken.least,
+            most_rows: many.taken.most,
+        })
+    };
+    // The same kernels may come again, for more rows than those that are counted in chunks.
+    let is_first = |at: usize| !joined.steps[..at].iter().any(|step| *step.kernel == *joined.steps[at].kernel);
     let groups = joined.steps.iter().enumerate().zip(from).zip(ended).filter_map(|(((at, step), from), ended)| {
         let k: &Kernel = &step.kernel;
+        is_first(at).then_some(())?;
         let Schedule::Phased { most_rows, .. } = schedule_of(k, gpu?) else { return None };
         let phase = |p: &Phase| PhaseReport { kernel: p.kernel.name.clone(), reach: p.reach.name().to_owned() };
         Some(JoinedReport {
@@ -86,6 +114,7 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
             rows: k.symbols[k.rows?.0 as usize].clone(),
             most_rows,
             at_once: at_once(at),
+            in_chunks: in_chunks(at),
             phases: k.phases.as_ref()?.list.iter().map(phase).collect(),
             ends: ended.filter(|why| *why != Ended::Last).map(|why| why.to_string()),
         })
@@ -95,13 +124,22 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
 
 impl fmt::Display for JoinedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let JoinedReport { kernels, rows, most_rows, at_once, phases: _, ends } = self;
+        let JoinedReport { kernels, rows, most_rows, at_once, in_chunks, phases: _, ends } = self;
         let name = |n: Option<&String>| n.map(|n| visible(n).into_owned()).unwrap_or_default();
         let (first, last) = (name(kernels.first()), name(kernels.last()));
         let rows = visible(rows);
         write!(f, "@{first} to @{last} are one launch up to {most_rows} rows of {rows}, and two above")?;
         if let Some(AtOnceReport { with, most_rows }) = at_once {
             write!(f, "; up to {most_rows} rows, one block does them behind @{} in its launch", visible(with))?;
+        }
+        if let Some(InChunksReport { with, least_rows, most_rows }) = in_chunks {
+            let with = visible(with);
+            match most_rows {
+                Some(most) => {
+                    write!(f, "; from {least_rows} to {most} rows, the launch of @{with} is the first of the two")?
+                }
+                None => write!(f, "; from {least_rows} rows on, the launch of @{with} is the first of the two")?,
+            }
         }
         match ends {
             Some(why) => write!(f, "; no more, because {why}"),

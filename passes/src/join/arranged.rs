@@ -3,6 +3,7 @@
 //! Fusion shares kernels, and has no reason to prefer one order of kernels that do not need each other. Phases do: zeros are right
 //! before what is counted onto them, one kernel counts and does nothing else, and whatever can wait for the counts comes behind.
 
+use super::counts_apart::apart;
 use super::part::part;
 use super::together::together;
 use super::{buffers, has_alias};
@@ -15,6 +16,15 @@ pub(super) fn arranged(program: &Program) -> Result<Option<(Program, Vec<usize>)
     let mut new = program.clone();
     let mut of: Vec<usize> = (0..program.steps.len()).collect();
     let (mut at, mut changed) = (0, false);
+    while at < new.steps.len() {
+        if let Some(two) = apart(&mut new, at)? {
+            new.steps.splice(at..=at, two);
+            of.insert(at, of[at]);
+            changed = true;
+        }
+        at += 1;
+    }
+    at = 0;
     while at < new.steps.len() {
         let moved = around(&mut new, &mut of, at)?;
         changed |= moved.is_some();
@@ -82,7 +92,7 @@ fn around(program: &mut Program, of: &mut Vec<usize>, at: usize) -> Result<Optio
 }
 
 /// Whether it adds 1 to counts that are no more than that.
-fn is_count(program: &Program, step: &Step, store: &Store) -> bool {
+pub(super) fn is_count(program: &Program, step: &Step, store: &Store) -> bool {
     let param = step.kernel.param(store.param);
     let is_1 = matches!(step.kernel.value(store.value).kind, ValueKind::Const(l) if l.bits() == 1);
     let is_vector = matches!(param.ty.shape[..], [Dim::Const(_)]) && param.ty.dtype == DType::I32;
@@ -91,7 +101,7 @@ fn is_count(program: &Program, step: &Step, store: &Store) -> bool {
 }
 
 /// The step and its store of zeros to this buffer, which no step behind it touches.
-fn zeroed(steps: &[Step], buffer: Buffer) -> Option<(usize, usize)> {
+pub(super) fn zeroed(steps: &[Step], buffer: Buffer) -> Option<(usize, usize)> {
     let (at, step) = steps.iter().enumerate().rfind(|(_, s)| s.buffers.contains(&buffer))?;
     let k = &step.kernel;
     let is_it = |s: &Store| {

@@ -15,12 +15,16 @@
 //! A sum of inputs that a kernel of rows asks for is a kernel of one row by itself (`lifted`), where that makes a phase of it.
 //!
 //! In front of phases there may be a kernel of rows that makes their items. For few rows, all is one launch of one block then
-//! (`at_once`), which the program has beside the kernels for more.
+//! (`at_once`), and for many rows the launch that does them counts (`in_chunks`). The program has these beside the kernels for other
+//! numbers of rows (`behind_rows`).
 
 mod alike;
 mod arranged;
 mod at_once;
+mod behind_rows;
+mod counts_apart;
 mod ended;
+mod in_chunks;
 mod lifted;
 mod padded;
 mod part;
@@ -69,7 +73,7 @@ pub struct Apart {
 /// Only by a defect of this crate (`RF0501`).
 pub fn join(program: &Program) -> Result<Joined, Diagnostics> {
     let mut joined = in_best_order(program)?;
-    at_once::add(&mut joined)?;
+    behind_rows::add(&mut joined)?;
     Ok(joined)
 }
 
@@ -89,13 +93,15 @@ fn in_order(program: &Program) -> Result<Joined, Diagnostics> {
     Ok(fewer(joined, as_it_is(&arranged)?, &of))
 }
 
-/// Of two ways to join a program the one with fewer kernels. The second one is of a program of which each kernel was, or is a part of,
-/// the one that is said. Where it is the first one, and that has no phases, the second one may know why.
+/// Of two ways to join a program the one with fewer kernels; of as many, the one in which less is added to what other blocks add to. The
+/// second one is of a program of which each kernel was, or is a part of, the one that is said. Where it is the first one, and that has no phases, the second one may know why.
 fn fewer(mut joined: Joined, mut other: Joined, of: &[usize]) -> Joined {
     for apart in &mut other.apart {
         (apart.counts, apart.other) = (of[apart.counts], of[apart.other]);
     }
-    if other.program.steps.len() >= joined.program.steps.len() {
+    let adds = |step: &Step| step.kernel.stores.iter().filter(|s| s.add_at.is_some()).count();
+    let cost = |program: &Program| (program.steps.len(), program.steps.iter().map(adds).sum::<usize>());
+    if cost(&other.program) >= cost(&joined.program) {
         if joined.apart.is_empty() {
             joined.apart = other.apart;
         }
@@ -185,9 +191,11 @@ impl<'p> Group<'p> {
         Some(group)
     }
 
-    /// Counts alone are no reason to have every block count all items.
+    /// Counts in front of something else are no reason to have every block count all items. Where there is nothing but counts, one block
+    /// counts, and no row adds to what other blocks add to.
     fn is_worth_it(&self) -> bool {
-        self.phases.iter().any(|p| matches!(p.reach, Reach::Divided | Reach::Ranked))
+        let is_divided = self.phases.iter().any(|p| matches!(p.reach, Reach::Divided | Reach::Ranked));
+        is_divided || self.ended == Ended::Last
     }
 
     /// Takes a kernel as a phase, if it can be one.

@@ -5,7 +5,8 @@
 
 pub(crate) mod at_once;
 mod flat;
-mod phased;
+pub(crate) mod in_chunks;
+pub(crate) mod phased;
 pub(crate) mod row;
 mod search;
 mod tuned;
@@ -60,6 +61,7 @@ pub fn schedule_in(
 pub fn schedule_of(kernel: &Kernel, target: Target) -> Schedule {
     match &kernel.phases {
         Some(phases) => match phases.rows() {
+            Some(rows) if phases.chunks.is_some() => in_chunks::schedule(phases, &rows.kernel, target),
             Some(rows) => at_once::schedule(phases, &rows.kernel, target),
             None => phased::schedule(phases, target),
         },
@@ -74,7 +76,7 @@ pub fn schedule_of(kernel: &Kernel, target: Target) -> Schedule {
 /// Those of [`schedule`].
 pub fn schedule_step(step: &Step, target: Target) -> Result<Verified<Scheduled>, Diagnostic> {
     let scheduled = schedule(step.kernel.clone(), target)?.into_inner();
-    Scheduled { schedule: scheduled.schedule.from_rows(step.taken.least), ..scheduled }.verify()
+    Scheduled { schedule: scheduled.schedule.within(step.taken), ..scheduled }.verify()
 }
 
 /// Every shape of row schedules that is worth a trial for the kernel on the target, whatever the number of rows: those of its

@@ -5,11 +5,11 @@ use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::analysis::is_sparse;
 use routefuse_ir::kernel::phases::{MOST_FEW, Phases, Reach};
 use routefuse_ir::kernel::schedule::room::{MOST_SHARED_WORDS, words_of_phases};
-use routefuse_ir::kernel::schedule::{Domain, Piece, Schedule};
+use routefuse_ir::kernel::schedule::{Domain, Launches, Piece, Schedule};
 use routefuse_ir::target::Target;
 
 /// Threads of a block, in one launch and in two.
-const THREADS: [u32; 2] = [512, 512];
+pub(super) const THREADS: [u32; 2] = [512, 512];
 
 /// Items that a launch goes through in every block at most: from there on, two launches are faster. On an H100, by hand, the
 /// two are as fast at 16,384 items of 256 bins.
@@ -23,20 +23,33 @@ const ITEMS_OF_A_CHUNK: u64 = 512;
 
 pub(super) fn schedule(phases: &Phases, target: Target) -> Schedule {
     let items = phases.items().max(1);
+    // Counts alone are the work of one block.
+    let one = if phases.list.iter().any(|p| p.reach.is_divided()) { ITEMS_OF_A_BLOCK } else { MOST_ITEMS };
+    let few_rows = (items <= MOST_FEW && is_sparse(phases)).then_some(MOST_FEW / items);
+    Schedule::Phased {
+        few_rows,
+        threads: THREADS,
+        most_rows: most_rows(items),
+        launches: Launches::Any,
+        rows_of_a_block: [one.div_ceil(items), (ITEMS_OF_A_CHUNK / items).max(1)],
+        warps: warps(phases, target),
+        domains: domains_of(phases, target),
+    }
+}
+
+/// The most rows of so many items that one launch takes.
+pub(crate) fn most_rows(items: u64) -> u64 {
+    MOST_ITEMS / items.max(1)
+}
+
+/// Warps that rank in the second of two launches.
+pub(super) fn warps(phases: &Phases, target: Target) -> u32 {
     let warp = target.info().warp;
     let mut warps = THREADS[1] / warp;
     while warps > 1 && words_of_phases(phases, warps.into(), warp.into()) > MOST_SHARED_WORDS {
         warps /= 2;
     }
-    let few_rows = (items <= MOST_FEW && is_sparse(phases)).then_some(MOST_FEW / items);
-    Schedule::Phased {
-        few_rows,
-        threads: THREADS,
-        most_rows: MOST_ITEMS / items,
-        rows_of_a_block: [ITEMS_OF_A_BLOCK.div_ceil(items), (ITEMS_OF_A_CHUNK / items).max(1)],
-        warps,
-        domains: domains_of(phases, target),
-    }
+    warps
 }
 
 /// Of each phase.

@@ -5,7 +5,7 @@ use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{Profile, extents, of_seed};
 use routefuse_ir::interp;
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Reach};
-use routefuse_ir::program::Program;
+use routefuse_ir::program::{Program, Step, Taken};
 use routefuse_ir::{Graph, Verified, text};
 use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
@@ -21,8 +21,22 @@ fn joined(graph: &Verified<Graph>, extents: &[u64]) -> Program {
         let expected = interp::run(graph, &inputs, &given).expect("bits");
         let got = interp::program::run(&program, &inputs, &given).expect("bits");
         assert_eq!(got.outputs, expected.outputs, "{}, {extents:?}", graph.name);
+        if let Some(many) = of_many(&program) {
+            let got = interp::program::run(&many, &inputs, &given).expect("bits");
+            assert_eq!(got.outputs, expected.outputs, "{}, {extents:?}, in chunks", graph.name);
+        }
     }
     program
+}
+
+/// The program of what is counted in chunks, for any number of rows; none if nothing is.
+fn of_many(program: &Program) -> Option<Program> {
+    let is_in_chunks =
+        |step: &&Step| step.kernel.phases.as_ref().is_some_and(|p| p.rows().is_some() && p.chunks.is_some());
+    let many = program.steps.iter().find(is_in_chunks)?.taken;
+    let taken = program.steps.iter().filter(|step| step.taken.by(many.least));
+    let steps = taken.map(|step| Step { taken: Taken::ALWAYS, ..step.clone() }).collect();
+    Some(Program { steps, ..program.clone() })
 }
 
 fn reaches(program: &Program) -> Vec<Vec<&'static str>> {
@@ -47,6 +61,9 @@ fn an_engines_align_is_one_launch() {
         (
             "behind_a_router",
             &[
+                &["rows", "counted", "every_block", "ranked", "padding"],
+                &[],
+                &["counted", "every_block", "ranked", "padding"],
                 &["rows", "counted", "every_block", "ranked", "padding"],
                 &[],
                 &["counted", "every_block", "ranked", "padding"],
@@ -141,7 +158,8 @@ graph @g {
     for (t, c) in [(0, 5), (1, 4), (33, 180)] {
         let program = joined(&graph, &[t, c]);
         let phases = ["counted", "every_block", "ranked", "padding"];
-        assert_eq!(reaches(&program), [[&["rows"], &phases[..]].concat(), vec![], phases.to_vec()]);
+        let beside = [[&["rows"], &phases[..]].concat(), vec![], phases.to_vec()];
+        assert_eq!(reaches(&program), [beside.clone(), beside].concat());
         let ordered = program.steps.iter().filter(|s| s.kernel.phases.is_none() && s.kernel.is_ordered());
         assert_eq!(ordered.count(), 0, "a rank by itself looks at all rows before");
         assert_eq!(program.steps[1].kernel.stores.len(), 2, "a router is one kernel, its ids and its weights");
@@ -163,8 +181,8 @@ graph @g {
 }
 ";
     let graph = text::parse_verified(source).expect("a right graph");
-    let few = vec!["rows", "counted", "ranked"];
-    assert_eq!(reaches(&joined(&graph, &[9])), [few, vec![], vec!["counted", "ranked"]]);
+    let beside = [vec!["rows", "counted", "ranked"], vec![], vec!["counted", "ranked"]];
+    assert_eq!(reaches(&joined(&graph, &[9])), [beside.clone(), beside].concat());
     joined(&graph, &[8]);
 }
 

@@ -4,7 +4,7 @@ use super::reader::{Malformed, Reader, Writer};
 use routefuse_ir::SymbolId;
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::abi::Slot;
-use routefuse_ir::kernel::schedule::{Domain, Piece, RowShape, Schedule, Selecting, Variant};
+use routefuse_ir::kernel::schedule::{Domain, Launches, Piece, RowShape, Schedule, Selecting, Variant};
 use routefuse_ir::kernel::{ParamId, ValueId};
 use routefuse_ir::target::Target;
 
@@ -59,13 +59,34 @@ pub(super) fn schedule(w: &mut Writer, schedule: &Schedule) -> Option<()> {
             w.list(held, |w, v| w.u32(v.0));
             domains(w, list);
         }
-        Schedule::Phased { few_rows, threads, most_rows, rows_of_a_block: [one, two], warps, domains: lists } => {
-            w.u8(2);
+        Schedule::Phased {
+            few_rows,
+            threads,
+            most_rows,
+            launches,
+            rows_of_a_block: [one, two],
+            warps,
+            domains: lists,
+        } => {
+            w.u8(match launches {
+                Launches::Any => 2,
+                Launches::One => 5,
+                Launches::Two => 6,
+            });
             w.u8(few_rows.is_some().into());
             few_rows.iter().for_each(|rows| w.u64(*rows));
             threads.iter().for_each(|n| w.u32(*n));
             [most_rows, one, two].into_iter().for_each(|n| w.u64(*n));
             w.u32(*warps);
+            w.list(lists, |w, list| domains(w, list));
+        }
+        Schedule::InChunks { rows_of_a_block, shape, threads, warps, held, domains: lists } => {
+            w.u8(4);
+            w.u64(*rows_of_a_block);
+            write_shape(w, shape)?;
+            w.u32(*threads);
+            w.u32(*warps);
+            w.list(held, |w, v| w.u32(v.0));
             w.list(lists, |w, list| domains(w, list));
         }
         Schedule::AtOnce { rows, shape, held, domains: lists } => {
@@ -151,17 +172,30 @@ pub(super) fn read_schedule(r: &mut Reader<'_>) -> Result<Schedule, Malformed> {
                 domains: read_domains(r)?,
             }
         }
-        2 => Schedule::Phased {
+        tag @ (2 | 5 | 6) => Schedule::Phased {
             few_rows: if r.bool("schedule's rows")? { Some(r.u64("schedule's rows")?) } else { None },
             threads: [r.positive("schedule's threads")?, r.positive("schedule's threads")?],
             most_rows: r.u64("schedule's rows")?,
             rows_of_a_block: [r.u64("schedule's rows")?, r.u64("schedule's rows")?],
+            launches: match tag {
+                5 => Launches::One,
+                6 => Launches::Two,
+                _ => Launches::Any,
+            },
             warps: r.positive("schedule's warps")?,
             domains: r.list("schedule's domains", read_domains)?,
         },
         3 => Schedule::AtOnce {
             rows: r.u64("schedule's rows")?,
             shape: read_shape(r)?,
+            held: r.list("schedule", |r| r.u32("schedule").map(ValueId))?,
+            domains: r.list("schedule's domains", read_domains)?,
+        },
+        4 => Schedule::InChunks {
+            rows_of_a_block: r.u64("schedule's rows")?,
+            shape: read_shape(r)?,
+            threads: r.positive("schedule's threads")?,
+            warps: r.positive("schedule's warps")?,
             held: r.list("schedule", |r| r.u32("schedule").map(ValueId))?,
             domains: r.list("schedule's domains", read_domains)?,
         },
@@ -250,6 +284,7 @@ mod tests {
             few_rows: Some(4),
             threads: [256, 512],
             most_rows: 1 << 40,
+            launches: Launches::Two,
             rows_of_a_block: [1, 64],
             warps: 16,
             domains: vec![domains.clone(), vec![]],
@@ -260,7 +295,16 @@ mod tests {
             held: vec![ValueId(3)],
             domains: vec![domains.clone(), vec![]],
         };
+        let in_chunks = Schedule::InChunks {
+            rows_of_a_block: 32,
+            shape: shape(8, false, Selecting::Sorted, 0, None),
+            threads: 512,
+            warps: 16,
+            held: vec![ValueId(3)],
+            domains: vec![domains.clone(), vec![]],
+        };
         vec![
+            artifact("sm_90", in_chunks, CodeFormat::Ptx),
             artifact("sm_90", at_once, CodeFormat::Ptx),
             artifact("gfx90a", phased, CodeFormat::Hsaco),
             artifact("sm_90", Schedule::Flat { threads: 256, domains }, CodeFormat::Ptx),

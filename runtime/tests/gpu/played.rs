@@ -168,9 +168,10 @@ unsafe impl Driver for Played {
             "remap" => (remap_body, 6),
             "increment" => (increment_body, 3),
             _ if name.starts_with("align.") => (nothing, 6),
-            // The router, both in one, and the phases.
+            // The router, both in one, both in two launches, and the phases.
             "behind.0" => (nothing, 3),
             _ if name.starts_with("behind.") && name.ends_with(".at_once") => (nothing, 4),
+            _ if name.starts_with("behind.") && name.ends_with(".in_chunks") => (nothing, 6),
             _ if name.starts_with("behind.") => (nothing, 5),
             _ => return Err(refuse()),
         };

@@ -8,13 +8,15 @@ use super::counting::Ids;
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Phase};
 use routefuse_ir::kernel::schedule::Domain;
-use routefuse_ir::kernel::schedule::room::{CHUNKS_OF_A_ROW, TURNS, packs, pair_words};
+use routefuse_ir::kernel::schedule::room::{CHUNKS_OF_A_ROW, TURNS, packs, pair_words, words_of_counts};
 
 /// Chunks whose counts of 32 bits a thread asks for before it adds up the first one.
 const CHUNKS_AT_ONCE: u64 = 8;
 
 /// A block's share of the items in each of two launches.
 pub(super) struct Share<'m> {
+    /// The first row, and the one behind the last, of the index type.
+    pub(super) rows: [Val<'m>; 2],
     /// The first item, and the one behind the last, of the index type.
     pub(super) first: Val<'m>,
     pub(super) end: Val<'m>,
@@ -25,20 +27,20 @@ pub(super) struct Share<'m> {
 }
 
 impl<'m> Phased<'_, 'm> {
-    /// The block's share: as many times the lanes of all warps that rank as give all blocks together all items.
+    /// The block's share: whole rows, as many as give all blocks together all rows.
     pub(super) fn share(&self, ids: &Ids<'_, '_, 'm>) -> Share<'m> {
         let (b, ix) = (self.b, &ids.pull.ix);
-        let one = ix.constant(1);
+        let (one, cols) = (ix.constant(1), ix.constant(ids.cols));
+        let (rows, blocks) = (ids.pull.memory.rows(), ix.of_long(self.blocks));
+        let of_a_block = b.divui(b.addi(rows, b.subi(blocks, one)), blocks);
+        let first = b.minui(b.muli(ix.of_long(self.block), of_a_block), rows);
+        let end = b.minui(b.addi(first, of_a_block), rows);
         let lanes = u64::from(self.ranking) * u64::from(self.warps.lanes());
-        let together = b.muli(ix.of_long(self.blocks), ix.constant(lanes));
-        let up = b.addi(ids.items(), b.subi(together, one));
-        let all = b.maxui(b.divui(up, together), one);
+        let times = b.divui(b.addi(b.muli(of_a_block, cols), ix.constant(lanes - 1)), ix.constant(lanes));
+        let all = b.maxui(times, one);
         let at_once = b.cmpi(IntPredicate::Ule, all, ix.constant(TURNS));
-        let times = b.divui(b.addi(all, ix.constant(TURNS - 1)), ix.constant(TURNS));
         let turns = b.minui(all, ix.constant(TURNS));
-        let each = b.muli(b.muli(times, turns), ix.constant(lanes));
-        let first = b.minui(b.muli(ix.of_long(self.block), each), ids.items());
-        Share { first, end: b.minui(b.addi(first, each), ids.items()), turns, at_once }
+        Share { rows: [first, end], first: b.muli(first, cols), end: b.muli(end, cols), turns, at_once }
     }
 
     /// The first of two launches: counts the block's chunk.
@@ -47,11 +49,14 @@ impl<'m> Phased<'_, 'm> {
         self.warps.wait_for_inputs(b);
         // What was there before this launch may be read by the second one from here on.
         self.warps.let_next_begin(b);
-        self.clear(self.room.counts, 2 * self.phases.bins() as u32);
+        self.clear(self.room.counts, words_of_counts(self.phases) as u32);
         let pull = self.pull_of(phase);
         pull.evaluate_uniforms();
         let ids = self.counted(&pull, domains);
         let share = self.share(&ids);
+        if let Some(rows) = self.phases.rows() {
+            self.do_rows_of_chunk(rows, share.rows.into());
+        }
         b.block_barrier();
         let from = b.addi(ids.to_pieces(share.first), pull.ix.of_long(self.thread));
         self.count_items(&ids, (from, ids.to_pieces(share.end)), |_| self.word(self.room.counts));
@@ -86,7 +91,7 @@ impl<'m> Phased<'_, 'm> {
         let row = b.muli(self.short(self.block), self.word(words as u32));
         self.each(words, |pair| {
             let bin = b.shli(pair, self.word(1));
-            let count = |more: u32| self.load_word(self.word_at(self.room.counts + more, bin));
+            let count = |more: u32| self.sum_of_copies(self.word(self.room.counts + more), bin);
             let both = b.ori(count(0), b.shli(count(1), self.word(16)));
             b.store(both, b.gep(self.chunks(), b.addi(row, pair), b.int(32)), 4);
         });
@@ -96,7 +101,7 @@ impl<'m> Phased<'_, 'm> {
         let b = self.b;
         let row = b.muli(self.short(self.block), self.word(self.phases.bins() as u32));
         self.each(self.phases.bins(), |bin| {
-            let count = self.load_word(self.word_at(self.room.counts, bin));
+            let count = self.sum_of_copies(self.word(self.room.counts), bin);
             b.store(count, b.gep(self.chunks(), b.addi(row, bin), b.int(32)), 4);
         });
     }

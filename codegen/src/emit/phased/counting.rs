@@ -8,6 +8,7 @@ use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::Dim;
 use routefuse_ir::kernel::phases::Phase;
 use routefuse_ir::kernel::schedule::Domain;
+use routefuse_ir::kernel::schedule::room::{copies_of_counts, words_of_counts};
 use routefuse_ir::kernel::{Bounds, ValueId};
 use routefuse_ir::op::OutOfRange;
 
@@ -27,8 +28,7 @@ impl<'m> Phased<'_, 'm> {
     /// One launch: counts all items, and makes of the counts where the ranks of the own items begin, and the counts of all.
     pub(super) fn count_all(&self, phase: &Phase, domains: &[Domain]) {
         let b = self.b;
-        self.warps.wait_for_inputs(b);
-        self.clear(self.room.counts, 2 * self.phases.bins() as u32);
+        self.clear(self.room.counts, words_of_counts(self.phases) as u32);
         let pull = self.pull_of(phase);
         pull.evaluate_uniforms();
         let ids = self.counted(&pull, domains);
@@ -42,8 +42,11 @@ impl<'m> Phased<'_, 'm> {
         });
         b.block_barrier();
         self.each(self.phases.bins(), |bin| {
-            let before = self.load_word(self.word_at(self.room.counts, bin));
-            let rest = self.load_word(self.count_of(self.row_behind(), bin));
+            let before = self.sum_of_copies(self.word(self.room.counts), bin);
+            let rest = self.sum_of_copies(self.row_behind(), bin);
+            if copies_of_counts(self.phases) > 1 {
+                b.store(before, self.word_at(self.room.counts, bin), 4);
+            }
             b.store(b.addi(before, rest), self.word_at(self.room.shared[0], bin), 4);
         });
         b.block_barrier();
@@ -73,6 +76,28 @@ impl<'m> Phased<'_, 'm> {
         self.word(self.room.counts + self.phases.bins() as u32)
     }
 
+    /// The count of a bin in the row of counts that begins at this word and in the copies of it; all `i32`.
+    pub(super) fn sum_of_copies(&self, row: Val<'m>, bin: Val<'m>) -> Val<'m> {
+        let b = self.b;
+        let copies = copies_of_counts(self.phases);
+        let copy = |n: u64| {
+            let first = self.word((2 * n * self.phases.bins()) as u32);
+            self.load_word(self.count_of(if n == 0 { row } else { b.addi(row, first) }, bin))
+        };
+        let counts: Vec<_> = (0..copies).map(copy).collect();
+        counts.into_iter().reduce(|x, y| b.addi(x, y)).unwrap_or_else(|| self.word(0))
+    }
+
+    /// How many words a thread's copy of the counts lies behind the first one: threads with the same columns have different ones. None
+    /// where there is one copy.
+    fn copy_of_thread(&self, pieces: u64) -> Option<Val<'m>> {
+        let b = self.b;
+        let copies = copies_of_counts(self.phases);
+        let row = b.divui(self.short(self.thread), self.word(pieces.max(1) as u32));
+        let copy = b.andi(row, self.word(copies as u32 - 1));
+        (copies > 1).then(|| b.muli(copy, self.word(2 * self.phases.bins() as u32)))
+    }
+
     /// The address of a bin's count in the row that begins at this word; both `i32`.
     pub(super) fn count_of(&self, row: Val<'m>, bin: Val<'m>) -> Val<'m> {
         self.word_at(0, self.b.addi(row, bin))
@@ -90,6 +115,7 @@ impl<'m> Phased<'_, 'm> {
         let step = u64::from(self.threads);
         let scope = self.job.machine.atomic_scope();
         let all = FIRST_PIECES + more_pieces(ids.width);
+        let copy = self.copy_of_thread(ids.cols / ids.width);
         b.for_loop(from, end, ix.constant(step * all), |_, first| {
             let last = b.subi(end, ix.constant(1));
             let ask = |n: u64| {
@@ -101,6 +127,7 @@ impl<'m> Phased<'_, 'm> {
             let count = |(n, piece, safe, ids_of_piece, index): (u64, Val<'m>, Val<'m>, Lanes<'m>, Index<'m>)| {
                 let count = || {
                     let row = row(b.muli(safe, ix.constant(ids.width)));
+                    let row = copy.map_or(row, |copy| b.addi(row, copy));
                     for (inside, bin) in ids.bins_of(self, ids_of_piece, &index) {
                         b.if_then(inside, |b| {
                             b.atomic_add(self.count_of(row, bin), self.word(1), 4, scope);

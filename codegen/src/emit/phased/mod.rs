@@ -7,7 +7,7 @@
 //! then ranks the own ones, as many at a time as it has lanes, in order ([`ranking`]). Of two launches the first one counts chunks
 //! ([`chunks`]), and the second one ranks its chunk while the first one still runs, puts it in the order of bins, and stores from there
 //! ([`placing`]). Places that no item has are filled bin by bin ([`padding`]). Where items are few, one block does it all by itself
-//! ([`few`]), and can do the rows that make the items before ([`first_rows`]).
+//! ([`few`]), and can do the rows that make the items before ([`first_rows`]). So can the blocks that count chunks.
 //!
 //! Nothing whose order can be seen is what an atomic operation returns: they only add, and what they add to is read behind a barrier.
 
@@ -68,6 +68,24 @@ pub(in crate::emit) fn emit_at_once(
         let first = Some((shape, peepholes));
         let room = (Part::Few, room, of_rows);
         Phased::new(job, warps, (phases, domains), (shape.threads, 1), room, arguments, first).run();
+    });
+}
+
+/// Emits the first of two launches: blocks that do the rows of their chunks, which lanes share as the shape says, and count the items.
+pub(in crate::emit) fn emit_rows_of_chunks(
+    job: Job<'_, '_>,
+    warps: &dyn Warps,
+    (phases, ranking): (&Phases, u32),
+    shape: RowShape,
+    domains: &[Vec<Domain>],
+    peepholes: Peepholes,
+) {
+    let room = Room::of(phases, Part::Counting, ranking, warps.lanes());
+    let of_rows = phases.rows().map_or(0, |p| row::gpu::shared_words(&p.kernel, warps, shape)).next_multiple_of(4);
+    entry_point::gpu(job, (shape.threads, of_rows + room.words), None, |arguments| {
+        let first = Some((shape, peepholes));
+        let room = (Part::Counting, room, of_rows);
+        Phased::new(job, warps, (phases, domains), (shape.threads, ranking), room, arguments, first).run();
     });
 }
 
@@ -156,8 +174,11 @@ impl<'a, 'm> Phased<'a, 'm> {
         match (self.part, counted) {
             (Part::Few, Some(_)) => return self.few(domains),
             (Part::Whole, Some((phase, domains))) => {
-                self.count_all(phase, domains);
-                compute();
+                self.warps.wait_for_inputs(self.b);
+                self.where_counts_are_asked_for(&|| {
+                    self.count_all(phase, domains);
+                    compute();
+                });
                 if let Some((phase, domains)) = ranked {
                     self.rank(phase, domains);
                 }
@@ -169,6 +190,20 @@ impl<'a, 'm> Phased<'a, 'm> {
         self.copy();
         self.warps.let_next_begin(self.b);
         self.divide(domains);
+    }
+
+    /// Does what makes counts and what is computed of them: in every block, or in the first one alone, where they are outputs and nobody
+    /// else asks for them.
+    pub(super) fn where_counts_are_asked_for(&self, body: &dyn Fn()) {
+        let asks = |p: &Phase| {
+            let of_counts = p.places.iter().any(|place| matches!(place, Place::Shared(_)));
+            matches!(p.reach, Reach::Ranked | Reach::Padding { .. }) || p.reach == Reach::Divided && of_counts
+        };
+        if self.phases.list.iter().any(asks) {
+            return body();
+        }
+        let is_first = self.b.cmpi(IntPredicate::Eq, self.block, self.long(0));
+        self.b.if_then(is_first, |_| body());
     }
 
     /// What the blocks divide among them.

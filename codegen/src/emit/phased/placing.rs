@@ -37,16 +37,22 @@ impl<'m> Phased<'_, 'm> {
     pub(super) fn place(&self, counted: &Phase, ranked: Option<(&Phase, &Vec<Domain>)>, compute: &dyn Fn()) {
         let b = self.b;
         let bins = self.phases.bins();
+        // Ids that the first launch makes are not there before it ends.
+        if self.phases.rows().is_some() {
+            self.warps.wait_for_inputs(b);
+        }
         let counting = self.pull_of(counted);
         let share = self.share(&self.counted(&counting, &[]));
         self.clear(self.room.base, bins.next_multiple_of(4) as u32);
         self.clear(self.room.shared[0], bins.next_multiple_of(4) as u32);
         let then = || {
             self.warps.wait_for_inputs(b);
-            b.block_barrier();
-            self.add_chunks(share.at_once);
-            b.block_barrier();
-            compute();
+            self.where_counts_are_asked_for(&|| {
+                b.block_barrier();
+                self.add_chunks(share.at_once);
+                b.block_barrier();
+                compute();
+            });
         };
         let rank = ranked.and_then(|(phase, domains)| {
             let (rank, ids) =

@@ -5,7 +5,7 @@ use routefuse_ir::kernel::analysis::sums_inputs;
 use routefuse_ir::kernel::phases::{MOST_FEW, Phases, Reach};
 use routefuse_ir::kernel::schedule::Part;
 use routefuse_ir::kernel::schedule::room::{
-    MOST_WARPS, is_before_items, local_words, pair_rows, pair_words, sum_words, tile, words_of_rows,
+    MOST_WARPS, is_before_items, local_words, pair_rows, pair_words, sum_words, tile, words_of_counts, words_of_rows,
 };
 
 /// Words of 32 bits, from the beginning.
@@ -14,7 +14,7 @@ pub(super) struct Room {
     pub(super) sums: u32,
     /// A number of each warp, two words.
     pub(super) totals: u32,
-    /// Two rows of counts, a word for each bin: not in the second of two launches.
+    /// Copies of two rows of counts, a word for each bin: not in the second of two launches.
     pub(super) counts: u32,
     /// Rows of counts of 16 bits.
     pub(super) pairs: u32,
@@ -58,11 +58,16 @@ impl Room {
             at
         };
         // Of few items, what would be in memory of every block is a function; sums of inputs are there all the same.
-        let is_there = |is_before: bool, count: u64| if part == Part::Few && !is_before { 0 } else { count };
+        let is_there = |is_before: bool, count: u64| match part {
+            Part::Few if !is_before => 0,
+            // The first of two launches counts and does nothing of what every block does.
+            Part::Counting => 0,
+            _ => count,
+        };
         let has_sums = phases.list.iter().any(sums_inputs);
         let (sums, totals) = (place(is_there(has_sums, sum_words(phases))), place(is_there(has_sums, 2 * MOST_WARPS)));
         let placing = |count: u64| if part == Part::Placing { count } else { 0 };
-        let counts = place(if matches!(part, Part::Whole | Part::Counting) { 2 * bins } else { 0 });
+        let counts = place(if matches!(part, Part::Whole | Part::Counting) { words_of_counts(phases) } else { 0 });
         let pairs = place(placing(pair_rows(bins, ranking) * pair_words(bins)));
         let (local, base) = (place(placing(local_words(bins))), place(placing(bins)));
         let ordered = place(match part {

@@ -38,6 +38,9 @@ impl Schedule {
         if matches!(self, Schedule::AtOnce { .. }) {
             return Some((1, 1));
         }
+        if let Schedule::InChunks { rows_of_a_block, .. } = self {
+            return Some(((*rows_of_a_block).max(1), MOST_CHUNKS));
+        }
         let Schedule::Phased { rows_of_a_block: [whole, parts], .. } = self else { return None };
         Some(match Part::of_shape(variant.shape)? {
             Part::Few => (1, 1),
@@ -55,8 +58,13 @@ impl Schedule {
     /// come early where there is no multiprocessor for each of them crowd on a few, and are late there: an H100 then takes up to a
     /// fifth longer than without. Where rows are few, the kernel in front lets them go near its end, and blocks are small.
     ///
+    /// Rows of chunks are all there at once, and what is longest about its rows says how long the launch is: crowded blocks are.
+    ///
     /// `None` past 63 bits.
     pub fn most_dependent<C: Count>(&self, variant: Variant, multiprocessors: C) -> Option<C> {
+        if matches!(self, Schedule::InChunks { .. }) && variant.shape == 0 {
+            return Some(C::number(0));
+        }
         let of_few = self.shape(variant).is_some_and(|shape| shape.selecting == Selecting::InRegisters);
         multiprocessors.times(if of_few { 4 } else { 1 })
     }
@@ -69,7 +77,7 @@ impl Schedule {
 
     /// The fewest blocks of a launch: phases have something to do for no rows, too.
     pub fn least_blocks(&self) -> u64 {
-        u64::from(matches!(self, Schedule::Phased { .. } | Schedule::AtOnce { .. }))
+        u64::from(matches!(self, Schedule::Phased { .. } | Schedule::AtOnce { .. } | Schedule::InChunks { .. }))
     }
 
     /// Which of the launches that follow each other the one of this variant is, counted from 0.
@@ -79,6 +87,9 @@ impl Schedule {
 
     /// The rows of the launches that take a shape, by its number: at least, and at most. Without rows only phases are launched.
     pub fn rows_of_shape(&self, number: u8) -> (u64, Option<u64>) {
+        if let Schedule::InChunks { .. } = self {
+            return (0, None);
+        }
         if let Schedule::Phased { few_rows, most_rows, .. } = self {
             return match Part::of_shape(number) {
                 Some(Part::Few) => (0, *few_rows),

@@ -16,6 +16,7 @@
 //! | `threads=256` | threads of a block; 1 on the host, where one thread loops over rows |
 //! | `lanes=32` | the lanes that share a row: [`RowShape::lanes`] |
 //! | `at_once rows=4` | [`Schedule::AtOnce`]: one block does rows and then phases, of up to 4 rows |
+//! | `in_chunks` | [`Schedule::InChunks`]: of two launches, the first one does rows and counts what they make |
 //! | `persistent` | a block goes on with further rows: [`RowShape::persistent`] |
 //! | `table=192` | scores come from a table, of which a block has one among 192 KiB that its launch asks for: [`RowShape::table`] |
 //! | `lists_in_memory`, `sorted` | how the best columns are found: [`Selecting`]; nothing for [`Selecting::InRegisters`] |
@@ -37,6 +38,7 @@ mod grid;
 pub mod holdings;
 pub mod key_blocks;
 pub mod laid;
+mod launches;
 pub mod room;
 mod shape_text;
 pub mod sorted;
@@ -49,6 +51,7 @@ use super::phases::FEW_THREADS;
 use super::{Kernel, ValueId};
 use crate::target::TargetKind;
 pub use grid::{MOST_BLOCKS, MOST_HIP_THREADS, most_threads};
+pub use launches::Launches;
 pub use shape_text::{NoShape, shape_of, shapes_text};
 use std::fmt;
 
@@ -146,6 +149,8 @@ pub enum Schedule {
         threads: [u32; 2],
         /// The most rows of one launch, in which every block goes through all items; more of them are two.
         most_rows: u64,
+        /// Which of them there are.
+        launches: Launches,
         /// Rows for which a launch takes one block more, up to [`MOST_CHUNKS`](super::phases::MOST_CHUNKS) of them: of one launch,
         /// and of two.
         rows_of_a_block: [u64; 2],
@@ -162,6 +167,22 @@ pub enum Schedule {
         /// How lanes share rows. Its threads are those of the block: they have a row each, and some are left for what no row is
         /// needed for.
         shape: RowShape,
+        /// Of the first phase, as [`Schedule::Row::held`].
+        held: Vec<ValueId>,
+        /// For each phase, every store is in one of them.
+        domains: Vec<Vec<Domain>>,
+    },
+    /// Two launches, on a GPU: in the first one each block does some neighbouring rows of the first phase, as [`Schedule::Row`] would,
+    /// and counts the items that they make, which are its chunk. The second one is that of [`Schedule::Phased`].
+    InChunks {
+        /// Rows for which both launches take one block more, up to [`MOST_CHUNKS`](super::phases::MOST_CHUNKS) of them.
+        rows_of_a_block: u64,
+        /// How lanes share rows in the first launch. A block goes through its rows in a loop.
+        shape: RowShape,
+        /// Threads of a block of the second launch, whole warps.
+        threads: u32,
+        /// Warps of such a block that share its items, a power of two.
+        warps: u32,
         /// Of the first phase, as [`Schedule::Row::held`].
         held: Vec<ValueId>,
         /// For each phase, every store is in one of them.
@@ -235,6 +256,13 @@ impl Schedule {
             Schedule::Phased { .. } if Part::of_shape(variant.shape) == Some(Part::Few) => FEW_THREADS,
             Schedule::Phased { threads, .. } => threads[usize::from(variant.shape > 0)],
             Schedule::AtOnce { shape, .. } => shape.threads,
+            Schedule::InChunks { shape, threads, .. } => {
+                if variant.shape == 0 {
+                    shape.threads
+                } else {
+                    *threads
+                }
+            }
             Schedule::Row { .. } => self.shape(variant).map_or(1, |s| s.threads),
         }
     }
@@ -249,6 +277,7 @@ impl Schedule {
         match self {
             Schedule::Flat { .. } | Schedule::Phased { .. } => None,
             Schedule::AtOnce { shape, .. } => Some(*shape),
+            Schedule::InChunks { shape, .. } => (variant.shape == 0).then_some(*shape),
             Schedule::Row { shapes, .. } => shapes.get(usize::from(variant.shape)).copied(),
         }
     }
@@ -256,7 +285,7 @@ impl Schedule {
     /// Its domains: every store is in one of them. Those of phases are not here.
     pub fn domains(&self) -> &[Domain] {
         match self {
-            Schedule::Phased { .. } | Schedule::AtOnce { .. } => &[],
+            Schedule::Phased { .. } | Schedule::AtOnce { .. } | Schedule::InChunks { .. } => &[],
             Schedule::Flat { domains, .. } | Schedule::Row { domains, .. } => domains,
         }
     }
@@ -265,21 +294,22 @@ impl Schedule {
     pub fn held(&self) -> &[ValueId] {
         match self {
             Schedule::Flat { .. } | Schedule::Phased { .. } => &[],
-            Schedule::Row { held, .. } | Schedule::AtOnce { held, .. } => held,
+            Schedule::Row { held, .. } | Schedule::AtOnce { held, .. } | Schedule::InChunks { held, .. } => held,
         }
     }
 
     /// Rows that the host's loop does together.
     pub fn block_rows(&self) -> u32 {
         match self {
-            Schedule::Flat { .. } | Schedule::Phased { .. } | Schedule::AtOnce { .. } => 1,
             Schedule::Row { block_rows, .. } => *block_rows,
+            _ => 1,
         }
     }
 
     /// The same, but for which values it holds; a flat schedule as it is.
     pub fn with_held(mut self, values: Vec<ValueId>) -> Schedule {
-        if let Schedule::Row { held, .. } | Schedule::AtOnce { held, .. } = &mut self {
+        if let Schedule::Row { held, .. } | Schedule::AtOnce { held, .. } | Schedule::InChunks { held, .. } = &mut self
+        {
             *held = values;
         }
         self
@@ -297,15 +327,15 @@ impl Schedule {
                 Some((times, parts.checked_mul(u64::from(*threads))?))
             }
             Schedule::Row { .. } => Some((1, u64::from(self.shape(variant)?.rows()))),
-            Schedule::Phased { .. } | Schedule::AtOnce { .. } => None,
+            Schedule::Phased { .. } | Schedule::AtOnce { .. } | Schedule::InChunks { .. } => None,
         }
     }
 
     /// Its shapes, for more and more rows; only a row schedule has any.
     pub fn shapes(&self) -> &[RowShape] {
         match self {
-            Schedule::Flat { .. } | Schedule::Phased { .. } | Schedule::AtOnce { .. } => &[],
             Schedule::Row { shapes, .. } => shapes,
+            _ => &[],
         }
     }
 
@@ -313,47 +343,6 @@ impl Schedule {
     pub fn shape_for(&self, rows: u64) -> u8 {
         let fewer = self.shapes().iter().filter(|s| s.most_rows.is_some_and(|most| most < rows));
         fewer.count() as u8
-    }
-
-    /// The launches that one over this many rows is, as the numbers of shapes of variants: one, or of phases two.
-    pub fn shapes_for(&self, rows: u64) -> std::ops::RangeInclusive<u8> {
-        match self {
-            Schedule::Phased { few_rows: Some(few), .. } if rows <= *few => self.shapes_beside(3),
-            Schedule::Phased { most_rows, .. } if rows > *most_rows => self.shapes_beside(1),
-            Schedule::Phased { .. } => self.shapes_beside(0),
-            Schedule::Flat { .. } | Schedule::Row { .. } | Schedule::AtOnce { .. } => {
-                let shape = self.shape_for(rows);
-                shape..=shape
-            }
-        }
-    }
-
-    /// Whether code of this shape is right for this many rows. Any shape is, but for that of few rows.
-    pub fn takes(&self, shape: u8, rows: u64) -> bool {
-        match self {
-            Schedule::Phased { few_rows, .. } if Part::of_shape(shape) == Some(Part::Few) => {
-                few_rows.is_some_and(|few| rows <= few)
-            }
-            Schedule::AtOnce { rows: most, .. } => rows <= *most,
-            _ => true,
-        }
-    }
-
-    /// The same of a step that is taken from so many rows on: without a launch of few rows, where there are never as few.
-    #[must_use]
-    pub fn from_rows(mut self, least: u64) -> Schedule {
-        if let Schedule::Phased { few_rows, .. } = &mut self {
-            *few_rows = few_rows.filter(|few| least <= *few);
-        }
-        self
-    }
-
-    /// The launches of which one is a variant of this shape.
-    pub fn shapes_beside(&self, shape: u8) -> std::ops::RangeInclusive<u8> {
-        match self {
-            Schedule::Phased { .. } if (1..=2).contains(&shape) => 1..=2,
-            _ => shape..=shape,
-        }
     }
 
     /// The same with this shape alone, for any number of rows; a flat schedule as it is.
@@ -373,18 +362,6 @@ impl Schedule {
     /// be launched with fewer: see [`Schedule::grid`].
     pub fn blocks(&self, rows: u64, variant: Variant) -> Option<u64> {
         Some(self.grid(rows, variant, || u64::MAX)?.max(self.least_blocks())).filter(|&blocks| blocks <= MOST_BLOCKS)
-    }
-
-    /// What compiled code may assume at launch, the most special first; the last of each shape assumes nothing else.
-    pub fn variants(&self, kind: TargetKind) -> &'static [Variant] {
-        match (kind, self) {
-            (TargetKind::Host, _) => &Variant::HOST,
-            (_, Schedule::Flat { .. }) => &Variant::GPU,
-            (_, Schedule::AtOnce { .. }) => &Variant::GPU_ROW[..2],
-            (_, Schedule::Phased { few_rows: None, .. }) => &Variant::GPU_ROW[..6],
-            (_, Schedule::Phased { few_rows: Some(_), .. }) => &Variant::GPU_ROW[..8],
-            (_, Schedule::Row { shapes, .. }) => &Variant::GPU_ROW[..2 * shapes.len().min(MOST_SHAPES)],
-        }
     }
 }
 
@@ -449,6 +426,7 @@ impl fmt::Display for Schedule {
                 few_rows,
                 threads: [whole, parts],
                 most_rows,
+                launches,
                 rows_of_a_block: [one, two],
                 warps,
                 domains,
@@ -458,7 +436,17 @@ impl fmt::Display for Schedule {
                     write!(f, " few_rows={rows}")?;
                 }
                 write!(f, " threads={whole},{parts} most_rows={most_rows}")?;
+                f.write_str(match launches {
+                    Launches::Any => "",
+                    Launches::One => " one_launch",
+                    Launches::Two => " two_launches",
+                })?;
                 write!(f, " rows_of_a_block={one},{two} warps={warps}")?;
+                write_phases(f, domains)
+            }
+            Schedule::InChunks { rows_of_a_block, shape, threads, warps, held, domains } => {
+                write!(f, "in_chunks rows_of_a_block={rows_of_a_block} {shape}, threads={threads} warps={warps}")?;
+                write!(f, " held={}", held_text(held))?;
                 write_phases(f, domains)
             }
             Schedule::AtOnce { rows, shape, held, domains } => {

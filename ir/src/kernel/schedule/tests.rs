@@ -6,6 +6,7 @@ use crate::diag::{Code, Page};
 use crate::kernel::{Param, ParamId, Role, RowOp, RowValue, Space, Store, Value, ValueKind};
 use crate::layout::Layout;
 use crate::op::{Candidates, ReduceOp, TopKOrder};
+use crate::program::Taken;
 use crate::target::Target;
 use crate::tensor_type::TensorType;
 use crate::{DType, Dim, SymbolId};
@@ -239,6 +240,7 @@ fn a_schedule_of_phases_is_for_phases() {
         few_rows: Some(4),
         threads: [256, 512],
         most_rows: 64,
+        launches: Launches::Any,
         rows_of_a_block: [1, 8],
         warps: 16,
         domains: vec![],
@@ -276,12 +278,63 @@ fn rows_and_phases_at_once_are_one_block() {
         few_rows: Some(4),
         threads: [256, 512],
         most_rows: 64,
+        launches: Launches::Any,
         rows_of_a_block: [1, 8],
         warps: 16,
         domains: vec![],
     };
-    assert_eq!(phased.clone().from_rows(4), phased);
-    assert_eq!(phased.from_rows(5).variants(TargetKind::Nvptx).len(), 6);
+    let within = |least, most| phased.clone().within(Taken { least, most });
+    assert_eq!(within(4, None), phased);
+    let shapes = |s: &Schedule| s.variants(TargetKind::Nvptx).iter().map(|v| v.shape).collect::<Vec<_>>();
+    assert_eq!(shapes(&within(5, None)), [0, 0, 1, 1, 2, 2]);
+    assert_eq!(shapes(&within(4, Some(64))), [0, 0, 3, 3]);
+    assert_eq!(shapes(&within(5, Some(64))), [0, 0]);
+    assert_eq!(shapes(&within(65, None)), [1, 1, 2, 2]);
+    assert_eq!(within(5, Some(65)).shapes_for(65), 1..=2);
+    assert_eq!(
+        within(65, None).to_string(),
+        "phased threads=256,512 most_rows=64 two_launches rows_of_a_block=1,8 warps=16"
+    );
+}
+
+/// Rows that are counted by the blocks that do them are two launches of as many blocks.
+#[test]
+fn rows_in_chunks_are_two_launches() {
+    let shape = RowShape { selecting: Selecting::Sorted, ..RowShape::of(8, 256) };
+    let in_chunks = Schedule::InChunks {
+        rows_of_a_block: 32,
+        shape,
+        threads: 512,
+        warps: 16,
+        held: vec![ValueId(3)],
+        domains: vec![vec![], vec![]],
+    };
+    let text = "in_chunks rows_of_a_block=32 lanes=8 threads=256 sorted, threads=512 warps=16 held=v3 phase phase";
+    assert_eq!(in_chunks.to_string(), text);
+    let all = in_chunks.variants(TargetKind::Nvptx);
+    assert_eq!(all.iter().map(|v| v.shape).collect::<Vec<_>>(), [0, 0, 1, 1]);
+    for variant in all {
+        assert_eq!([0, 1, 33, 1 << 40].map(|rows| in_chunks.blocks(rows, *variant)), [1, 1, 2, 128].map(Some));
+        assert_eq!(in_chunks.part(*variant), variant.shape);
+        assert_eq!(in_chunks.shape(*variant), (variant.shape == 0).then_some(shape));
+    }
+    assert_eq!((in_chunks.threads(all[0]), in_chunks.threads(all[2])), (256, 512));
+    assert_eq!((in_chunks.shapes_for(1), in_chunks.shapes_beside(1)), (0..=1, 0..=1));
+    let told = told(kernel(4, false), in_chunks, "sm_90");
+    assert!(told.contains("there are none"), "{told}");
+}
+
+/// A step that is taken for some rows has no shape for others.
+#[test]
+fn shapes_are_those_of_the_rows_of_a_step() {
+    let few = RowShape { most_rows: Some(64), ..RowShape::of(32, 64) };
+    let many = RowShape::of(4, 128);
+    let row = Schedule::Row { shapes: vec![few, many], block_rows: 1, held: vec![], domains: vec![] };
+    let within = |least, most| row.clone().within(Taken { least, most }).shapes().to_vec();
+    assert_eq!(within(0, None), [few, many]);
+    assert_eq!(within(64, Some(65)), [few, many]);
+    assert_eq!(within(5, Some(64)), [few.any_rows()]);
+    assert_eq!(within(65, None), [many]);
 }
 
 /// A table is for kernels that have scores for it, and for blocks that have room for it and go on.

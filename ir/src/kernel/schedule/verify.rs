@@ -54,6 +54,10 @@ impl Scheduled {
                 self.check_at_once(*rows, *shape, held, domains)?;
                 return self.check_room();
             }
+            Schedule::InChunks { rows_of_a_block: _, shape, threads, warps, held, domains } => {
+                self.check_in_chunks(*shape, (*threads, *warps), held, domains)?;
+                return self.check_room();
+            }
         };
         if self.kernel.phases.is_some() {
             return Err(self.unfit("phases need a schedule of theirs"));
@@ -111,6 +115,43 @@ impl Scheduled {
         check_held_of(&first.kernel, held).map_err(|why| self.unfit(why))?;
         if !room::fits_at_once(phases, &first.kernel, rows, shape.rows().into()) {
             return Err(self.unfit("so many rows and what they leave have no room in a block"));
+        }
+        let in_row = |d: &&Domain| !matches!(d.piece, Piece::InRow { .. });
+        if let Some(domain) = domains.first().and_then(|of_rows| of_rows.iter().find(in_row)) {
+            return Err(self.unfit(&format!("its pieces of {} columns are not in a row", domain.cols)));
+        }
+        self.check_domains_of_phases(phases, domains)
+    }
+
+    fn check_in_chunks(
+        &self,
+        shape: RowShape,
+        (threads, warps): (u32, u32),
+        held: &[ValueId],
+        domains: &[Vec<Domain>],
+    ) -> Result<(), Diagnostic> {
+        let Some((phases, first)) = self.kernel.phases.as_deref().and_then(|p| Some((p, p.rows()?))) else {
+            return Err(self.unfit("it is for rows and phases of what they make, and there are none"));
+        };
+        if phases.chunks.is_none() {
+            return Err(self.unfit("it has no room for counts of chunks"));
+        }
+        let info = self.target.info();
+        let is_whole = |n: u32| n > 0 && n <= info.max_threads && n.is_multiple_of(info.warp);
+        let is_plain = !shape.persistent && shape.most_rows.is_none();
+        let shares = shape.lanes.is_power_of_two() && shape.lanes <= info.warp;
+        if self.is_host() || !is_plain || !shares || !is_whole(shape.threads) || !is_whole(threads) {
+            return Err(self.unfit(&format!("`{shape}` for rows of a chunk, and {threads} threads behind it")));
+        }
+        if !warps.is_power_of_two() || warps > threads / info.warp {
+            return Err(self.unfit(&format!("{warps} warps that rank of {threads} threads a block")));
+        }
+        check_held_of(&first.kernel, held).map_err(|why| self.unfit(why))?;
+        let in_registers = self.target.abilities().keys_in_registers;
+        let places = room::words_of_phases(phases, warps.into(), info.warp.into());
+        let counts = room::words_of_counting(phases, &first.kernel, shape, in_registers);
+        if places.max(counts) > room::MOST_SHARED_WORDS {
+            return Err(self.unfit("its blocks share more memory than there is"));
         }
         let in_row = |d: &&Domain| !matches!(d.piece, Piece::InRow { .. });
         if let Some(domain) = domains.first().and_then(|of_rows| of_rows.iter().find(in_row)) {

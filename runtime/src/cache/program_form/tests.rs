@@ -102,7 +102,11 @@ fn phased() -> (Program, Vec<Schedule>) {
 
 fn at_once() -> (Program, Vec<Schedule>) {
     let plan = joined(AT_ONCE);
-    assert!(matches!(plan.1[..], [Schedule::AtOnce { .. }, Schedule::Row { .. }, Schedule::Phased { .. }]));
+    // Few rows, more of them, those that are counted in chunks, and many.
+    let is_two = |two: &[Schedule]| matches!(two, [Schedule::Row { .. }, Schedule::Phased { .. }]);
+    let [few, one, two, in_chunks, many @ ..] = &plan.1[..] else { panic!("{} kernels", plan.1.len()) };
+    assert!(matches!((few, in_chunks), (Schedule::AtOnce { .. }, Schedule::InChunks { .. })));
+    assert!(is_two(&[one.clone(), two.clone()]) && is_two(many));
     plan
 }
 

@@ -9,7 +9,7 @@ use routefuse::{Graph, Verified};
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
-use routefuse_ir::program::{Program, Step};
+use routefuse_ir::program::{Program, Step, Taken};
 use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_tests::bins::Behind;
@@ -37,11 +37,35 @@ fn program(graph: &Verified<Graph>) -> Result<Program, String> {
     join(&compiled.program).map(|joined| joined.program).map_err(|e| e.to_string())
 }
 
+/// Few rows and their phases in one block.
+fn is_at_once(step: &Step) -> bool {
+    step.kernel.phases.as_ref().is_some_and(|p| p.rows().is_some() && p.chunks.is_none())
+}
+
+/// Many rows that are the first of two launches.
+fn is_in_chunks(step: &Step) -> bool {
+    step.kernel.phases.as_ref().is_some_and(|p| p.rows().is_some() && p.chunks.is_some())
+}
+
+/// The program of so many rows as are the first of two launches, for any number of rows; none if there are none.
+fn of_many(program: &Program) -> Option<Program> {
+    let many = program.steps.iter().find(|step| is_in_chunks(step))?.taken;
+    let taken = program.steps.iter().filter(|step| step.taken.by(many.least));
+    let steps = taken.map(|step| Step { taken: Taken::ALWAYS, ..step.clone() }).collect();
+    Some(Program { steps, ..program.clone() })
+}
+
+/// The most rows of one block.
+fn most_at_once(program: &Program) -> Option<u64> {
+    program.steps.iter().find(|step| is_at_once(step))?.taken.most
+}
+
 /// What the kernel does, in a word.
 fn word(step: &Step) -> &'static str {
     let kernel = &step.kernel;
     match (kernel.rows, kernel.phases.is_some()) {
-        (_, true) if step.taken.most.is_some() => "few |",
+        _ if is_at_once(step) => "few |",
+        _ if is_in_chunks(step) => "| counting |",
         (_, true) => "phases",
         (None, _) => "one_row",
         _ if kernel.is_ordered() => "rank",
@@ -51,7 +75,8 @@ fn word(step: &Step) -> &'static str {
 }
 
 /// The kernels of every preset with every layout. Where there are phases they are one launch up to 16,384 items, and two above.
-/// What is in front of a bar is one launch, for up to 32 items, and what is behind it is for more.
+/// What is in front of the first bar is one launch, for up to 32 items. Between the last two are two launches, of which the first one
+/// does rows and counts them, for more than 16,384 items and as many as blocks do at once. The other kernels are for all others.
 #[test]
 fn a_layout_behind_a_router_is_two_kernels() {
     let mut text = String::new();
@@ -61,7 +86,8 @@ fn a_layout_behind_a_router_is_two_kernels() {
         for name in models::names() {
             let preset = models::named(name).expect("a preset");
             let program = program(&graph(preset, engine, post).expect("a graph")).expect("kernels");
-            let kernels = program.steps.iter().map(word).collect::<Vec<_>>().join(" + ").replace("| +", "|");
+            let kernels =
+                program.steps.iter().map(word).collect::<Vec<_>>().join(" + ").replace("| +", "|").replace("+ |", "|");
             match alike.iter_mut().find(|(of, _)| *of == kernels) {
                 Some((_, names)) => names.push(name),
                 None => alike.push((kernels, vec![name])),
@@ -91,13 +117,18 @@ fn agrees(name: &str, engine: AlignEngine, (post, rows): (bool, u64)) -> Result<
     let inputs = inputs(&graph, &extents, Rule::Rows, rows);
     let expected = interp::run(&graph, &inputs, &dims).map_err(|e| at(e.to_string()))?;
     let got = interp::program::run(&program, &inputs, &dims).map_err(|e| at(e.to_string()))?;
-    if got.outputs == expected.outputs { Ok(()) } else { Err(at("other bits".to_owned())) }
+    if got.outputs != expected.outputs {
+        return Err(at("other bits".to_owned()));
+    }
+    let Some(many) = of_many(&program) else { return Ok(()) };
+    let got = interp::program::run(&many, &inputs, &dims).map_err(|e| at(e.to_string()))?;
+    if got.outputs == expected.outputs { Ok(()) } else { Err(at("other bits in chunks".to_owned())) }
 }
 
 /// The rows of a preset's launches that are one block, at the most.
 fn few(name: &str, engine: AlignEngine, post: bool) -> Option<u64> {
     let graph = graph(models::named(name).expect("a preset"), engine, post).expect("a graph");
-    program(&graph).expect("kernels").steps.iter().find_map(|step| step.taken.most)
+    most_at_once(&program(&graph).expect("kernels"))
 }
 
 /// No rows, and as many as one block takes, and one more.
@@ -122,7 +153,7 @@ fn kernels_of_few_rows_give_the_bits_of_random_graphs() {
     for seed in 0..200 {
         let Behind { graph, .. } = &Behind::of_seed(seed);
         let program = program(graph).expect("kernels");
-        let Some(most) = program.steps.iter().find_map(|step| step.taken.most) else { continue };
+        let Some(most) = most_at_once(&program) else { continue };
         at_once += 1;
         let mut c = Choices::seeded(seed);
         for rows in [0, 1, most, most + 1] {
@@ -133,6 +164,10 @@ fn kernels_of_few_rows_give_the_bits_of_random_graphs() {
             let expected = interp::run(graph, &inputs, &dims).expect("bits");
             let got = interp::program::run(&program, &inputs, &dims).expect("bits");
             assert_eq!(got.outputs, expected.outputs, "{}, {rows} rows", graph.name);
+            if let Some(many) = of_many(&program) {
+                let got = interp::program::run(&many, &inputs, &dims).expect("bits");
+                assert_eq!(got.outputs, expected.outputs, "{}, {rows} rows in chunks", graph.name);
+            }
         }
     }
     assert!(at_once > 150, "{at_once} of 200 are one block for few rows");

@@ -13,7 +13,7 @@ use routefuse_tests::skips::skip;
 use std::ops::Range;
 
 /// Presets, options of theirs, and the most rows of one block: 32 items, but with many columns fewer.
-const PRESETS: [(&str, &str, bool, u64); 10] = [
+const PRESETS: [(&str, &str, bool, u64); 11] = [
     ("deepseek-v3", "vllm", true, 3),
     ("deepseek-v3", "trtllm", false, 4),
     ("qwen3-moe", "sglang", false, 4),
@@ -22,12 +22,13 @@ const PRESETS: [(&str, &str, bool, u64); 10] = [
     ("llama-4", "deepgemm_contiguous", false, 32),
     ("kimi-k2", "deepgemm_masked", false, 4),
     ("longcat-flash", "vllm", false, 2),
+    ("qwen3-moe", "deepep", false, 2),
     // A mask's experts are numbered before the router's rows; an id that was there before is none.
     ("deepseek-v3", "aiter align_experts=map align_optional=true", true, 3),
     ("qwen3-moe", "vllm align_duplicates=once", false, 4),
 ];
 
-fn graph(name: &str, align: &str, post: bool) -> Verified<Graph> {
+pub(super) fn graph(name: &str, align: &str, post: bool) -> Verified<Graph> {
     let preset = models::named(name).unwrap_or_else(|e| panic!("{name}: {e}"));
     let mut options = ModelOptions::default();
     let mut words = align.split(' ');

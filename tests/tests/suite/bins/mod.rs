@@ -4,6 +4,7 @@
 mod at_once;
 mod bounds;
 mod host;
+mod in_chunks;
 mod launches;
 mod phased;
 mod random;

@@ -11,6 +11,7 @@
 //! row) is theirs, and the algorithms beside them do not notice.
 
 mod asked_early;
+mod begun;
 mod bin_rank;
 mod columns_of_keys;
 mod cumsum;
@@ -53,6 +54,7 @@ use crate::emit::pull::{Pull, Shortcut, Ways};
 use crate::machine::Warps;
 use crate::machine::team::Team;
 use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
+pub(in crate::emit) use begun::Begun;
 use enough_blocks::enough_blocks;
 use in_lanes::{Home, InLanes, Registers, part};
 use rank::KeysOf;
@@ -101,7 +103,7 @@ pub(in crate::emit) fn emit(
     // All of what the launch asks for: however little it is, the code must not say some of it as well.
     let words = if shape.table > 0 { words.max(STATIC_SHARED_BYTES / 4 + 1) } else { words };
     entry_point::gpu(job, (shape.threads, words), enough, |arguments| {
-        emit_rows(job, warps, shape, (domains, peepholes), arguments, false);
+        emit_rows(job, warps, shape, (domains, peepholes), arguments, Begun::No);
     });
 }
 
@@ -110,14 +112,14 @@ pub(in crate::emit) fn shared_words(kernel: &Kernel, warps: &dyn Warps, shape: R
     memory::shared(kernel, warps, shape).words(shape, warps)
 }
 
-/// Emits the rows where the code is. What is `begun` has waited for what is before the launch, and has let go what is behind it.
+/// Emits the rows where the code is.
 pub(in crate::emit) fn emit_rows<'m>(
     job: Job<'_, 'm>,
     warps: &dyn Warps,
     shape: RowShape,
     (domains, peepholes): (&[Domain], Peepholes),
     arguments: Arguments<'m>,
-    begun: bool,
+    begun: Begun<'m>,
 ) {
     let shared = memory::shared(job.kernel, warps, shape);
     let b = job.b;
@@ -176,8 +178,7 @@ struct RowGpu<'a, 'm> {
     unneeded: RefCell<Vec<ValueId>>,
     /// A row is done once more, by what the contract says.
     by_the_letter: Cell<bool>,
-    /// The launch has waited for what is before it, and has let go what is behind it.
-    begun: bool,
+    begun: Begun<'m>,
 }
 
 impl<'a, 'm> RowGpu<'a, 'm> {
@@ -186,7 +187,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         warps: &'a dyn Warps,
         (shape, team): (RowShape, Rc<Team<'a, 'm>>),
         spreads: Spreads<'a, 'm>,
-        (peepholes, begun): (Peepholes, bool),
+        (peepholes, begun): (Peepholes, Begun<'m>),
     ) -> RowGpu<'a, 'm> {
         let scopes = Rc::clone(&pull.scopes);
         RowGpu {
@@ -228,7 +229,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
 
     /// Until here nothing is read of memory. Then comes what is the same in all rows.
     fn begin(&self) {
-        if !self.begun {
+        if self.begun.is_to_begin() {
             self.warps.wait_for_inputs(self.b);
             if self.lets_next_begin_at_once() {
                 self.let_next_begin();
@@ -262,7 +263,8 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         }
         // Every block has a row, and so a warp that waits, before which the kernel does not end. All that a row needs to know of
         // itself is known before.
-        let waits_late = self.pull.machine.waits_for_inputs() && !shape.persistent;
+        let loops = shape.persistent || matches!(self.begun, Begun::Rows { .. });
+        let waits_late = self.pull.machine.waits_for_inputs() && !loops;
         if !waits_late {
             self.begin();
         }
@@ -272,14 +274,21 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         let rows_together = together / shape.lanes;
         let unit = b.shrui(thread, long(together.trailing_zeros()));
         // Where blocks go on, those of all of them take turns, so that all multiprocessors have as many of the last rows.
-        let first = if shape.persistent {
-            let before = b.addi(b.muli(unit, self.warps.blocks(b)), b.coordinate(Coordinate::Block));
-            b.muli(before, long(rows_together))
-        } else {
-            let block = b.muli(b.coordinate(Coordinate::Block), long(shape.rows()));
-            b.addi(block, b.muli(unit, long(rows_together)))
+        let first = match self.begun {
+            Begun::Rows { first, .. } => b.addi(first, b.muli(unit, long(rows_together))),
+            Begun::No | Begun::Launch if shape.persistent => {
+                let before = b.addi(b.muli(unit, self.warps.blocks(b)), b.coordinate(Coordinate::Block));
+                b.muli(before, long(rows_together))
+            }
+            Begun::No | Begun::Launch => {
+                let block = b.muli(b.coordinate(Coordinate::Block), long(shape.rows()));
+                b.addi(block, b.muli(unit, long(rows_together)))
+            }
         };
-        let end = self.ix.to_long(self.pull.memory.rows());
+        let end = match self.begun {
+            Begun::Rows { end, .. } => end,
+            Begun::No | Begun::Launch => self.ix.to_long(self.pull.memory.rows()),
+        };
         let in_unit = b.andi(thread, long(together - 1));
         let own = b.shrui(in_unit, long(shape.lanes.trailing_zeros()));
         let body = |first: Val<'m>| {
@@ -298,7 +307,9 @@ impl<'a, 'm> RowGpu<'a, 'm> {
             });
             self.team.end_of_turn();
         };
-        if shape.persistent {
+        if matches!(self.begun, Begun::Rows { .. }) {
+            b.for_loop(first, end, long(shape.rows()), |_, first| body(first));
+        } else if shape.persistent {
             self.load_ahead(domains);
             let step = b.muli(self.warps.blocks(b), long(shape.rows()));
             // Words in the place of pairs of them, where they do: they are kept over all rows.
@@ -312,7 +323,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
     /// One row: its row values, then all that is stored, then the stores.
     fn row(&self, row: Ix<'m>, valid: Option<Val<'m>>, domains: &[Domain]) {
         self.compute_row_values(true, row);
-        if !self.shape.persistent && !self.begun && !self.lets_next_begin_at_once() {
+        if !self.shape.persistent && self.begun.is_to_begin() && !self.lets_next_begin_at_once() {
             self.let_next_begin();
         }
         let pulled: Vec<(Rc<Spread<'m>>, Vec<Pulled<'m>>)> = domains

@@ -4,8 +4,8 @@
 //! a warp have few columns each of one row. So the warp takes such rows one by one, in a loop, as a team of its own
 //! ([`Team::of_warp`](crate::machine::team::Team::of_warp)). It needs no shared memory, which other rows would do without.
 
-use super::RowGpu;
 use super::spread::{Spread, Spreads};
+use super::{Begun, RowGpu};
 use crate::emit::pull::index::Ix;
 use crate::emit::row::Selection;
 use crate::mlir::builder::{IntPredicate, Val};
@@ -68,7 +68,8 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         let team = Rc::new(self.team.of_warp());
         let shape = RowShape { selecting: Selecting::InMemory, ..RowShape::of(team.lanes, self.shape.threads) };
         let spreads = Spreads::new(self.b, self.pull.kernel, &self.ix, &team, shape);
-        let owner = RowGpu::new(Rc::clone(&self.pull), self.warps, (shape, team), spreads, (self.peepholes, true));
+        let owner =
+            RowGpu::new(Rc::clone(&self.pull), self.warps, (shape, team), spreads, (self.peepholes, Begun::Launch));
         owner.by_the_letter.set(true);
         owner
     }

@@ -1,0 +1,199 @@
+//! Phases behind a kernel of rows that makes their items, joined with it.
+//!
+//! The program has such a kernel beside the two: a launch takes it or them, by its rows. Few rows are one block ([`at_once`]), and
+//! many are counted by the blocks that do them ([`in_chunks`]). Between them are the two kernels as they were.
+
+use super::at_once::at_once;
+use super::in_chunks::in_chunks;
+use super::{Joined, Named, buffer_name, has_alias, output};
+use routefuse_ir::kernel::phases::{Phase, Phases, Place, Reach};
+use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Store};
+use routefuse_ir::program::{Buffer, Program, Step, Taken};
+use routefuse_ir::{Alias, Diagnostics, Dim, Layout, SymbolId, TensorType};
+
+/// Puts beside each kernel of rows and the phases behind it what does the same for few rows, and for many.
+pub(super) fn add(joined: &mut Joined) -> Result<(), Diagnostics> {
+    let mut at = 0;
+    while at + 1 < joined.program.steps.len() {
+        let few = at_once(&joined.program, at)?;
+        let many = in_chunks(&joined.program, at, few.as_ref().map_or(0, |(_, most)| most + 1))?;
+        if few.is_some() || many.is_some() {
+            at += put(joined, at, few, many);
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Puts the steps around two, and says how many more they are.
+fn put(joined: &mut Joined, at: usize, few: Option<(Step, u64)>, many: Option<Step>) -> usize {
+    let two = joined.program.steps[at..at + 2].to_vec();
+    let ended = joined.ended[at..at + 2].to_vec();
+    let from = joined.from[at..at + 2].to_vec();
+    // What was parted is of kernels before.
+    let whole = from[0].start.min(from[1].start)..from[0].end.max(from[1].end);
+    let mut steps = vec![];
+    let both = |taken: Taken| {
+        let step = |n: usize| (Step { taken, ..two[n].clone() }, from[n].clone(), ended[n]);
+        [step(0), step(1)]
+    };
+    let least = few.as_ref().map_or(0, |(_, most)| most + 1);
+    steps.extend(few.map(|(step, _)| (step, whole.clone(), ended[1])));
+    match many {
+        None => steps.extend(both(Taken { least, most: None })),
+        Some(step) => {
+            let Taken { least: first, most } = step.taken;
+            steps.extend(both(Taken { least, most: Some(first.saturating_sub(1)) }));
+            steps.push((step, whole, ended[1]));
+            steps.extend(most.into_iter().flat_map(|most| both(Taken { least: most + 1, most: None })));
+        }
+    }
+    let more = steps.len() - 2;
+    for (n, (step, from, ended)) in steps.into_iter().enumerate() {
+        if n < 2 {
+            (joined.program.steps[at + n], joined.from[at + n], joined.ended[at + n]) = (step, from, ended);
+        } else {
+            joined.program.steps.insert(at + n, step);
+            joined.from.insert(at + n, from);
+            joined.ended.insert(at + n, ended);
+        }
+    }
+    more + 1
+}
+
+/// Whether the first kernel has the rows of the second one, lanes share them, and all that it stores is its own.
+pub(super) fn can_be_first(program: &Program, rows: &Step, behind: &Step) -> bool {
+    let k = &rows.kernel;
+    let plain = k.phases.is_none() && k.has_row_values() && !k.is_ordered() && k.error_word().is_none();
+    let taken = rows.taken == Taken::ALWAYS && behind.taken == Taken::ALWAYS;
+    let stores = |s: &Store| {
+        let target = rows.buffers[s.param.0 as usize];
+        let is_one = k.stores.iter().filter(|other| other.param == s.param).count() == 1;
+        let is_new =
+            !behind.kernel.params.iter().zip(&behind.buffers).any(|(p, b)| p.role == Role::Output && *b == target);
+        s.element().is_none() && is_one && is_new && !has_alias(program, target)
+    };
+    // In one block, the phases fill while rows are still read.
+    let overwrites = |b: &Buffer| match *b {
+        Buffer::Output(o) => match program.outputs[o].alias {
+            Alias::InPlace(i) | Alias::Donates(i) | Alias::Guarded(i) => rows.buffers.contains(&Buffer::Input(i)),
+            Alias::None => false,
+        },
+        _ => false,
+    };
+    let unaliased = k.params.iter().all(|p| p.aliases.is_none());
+    let same_rows = rows.rows().is_some() && rows.rows() == behind.rows();
+    plain && taken && same_rows && unaliased && k.stores.iter().all(stores) && !behind.buffers.iter().any(overwrites)
+}
+
+/// The kernel as it is made.
+pub(super) struct New<'p> {
+    program: &'p Program,
+    named: Named,
+    /// The number of the first memory of the block that has rows.
+    first: usize,
+    /// What the rows leave there.
+    pub(super) kept: Vec<Buffer>,
+}
+
+impl<'p> New<'p> {
+    /// Nothing yet. So many memories of a block come first.
+    pub(super) fn keeping(program: &'p Program, first: usize, kept: Vec<Buffer>) -> New<'p> {
+        New { program, named: Named::default(), first, kept }
+    }
+
+    /// The step of these phases, whose rows are those of a symbol of the program.
+    pub(super) fn step(
+        mut self,
+        name: String,
+        phases: Phases,
+        rows: Option<SymbolId>,
+        taken: Taken,
+    ) -> Result<Step, Diagnostics> {
+        let rows = rows.map(|s| self.named.symbol(s));
+        let Named { params, buffers, symbols } = self.named;
+        let kernel = Kernel {
+            name,
+            symbols: symbols.iter().map(|s| self.program.symbols[s.0 as usize].clone()).collect(),
+            rows,
+            params,
+            phases: Some(Box::new(phases)),
+            ..Kernel::default()
+        };
+        Ok(Step { kernel: kernel.verify()?, buffers, symbols, taken })
+    }
+
+    fn kept(&self, buffer: Buffer) -> Option<Place> {
+        let at = self.kept.iter().position(|b| *b == buffer)?;
+        Some(Place::Shared((self.first + at) as u32))
+    }
+
+    /// A type of the program, as the kernel names its dims.
+    pub(super) fn named_type(&mut self, ty: &TensorType) -> TensorType {
+        let mut dim = |d: &Dim| d.as_sym().map_or(*d, |s| Dim::Sym(self.named.symbol(s)));
+        TensorType { dtype: ty.dtype, shape: ty.shape.iter().map(&mut dim).collect() }
+    }
+
+    /// The kernel's parameter that is one of a step.
+    pub(super) fn param(&mut self, id: ParamId, of: &Step) -> ParamId {
+        let buffer = of.buffers[id.0 as usize];
+        let ty = self.named_type(&self.program.buffer_type(buffer));
+        let param = of.kernel.param(id);
+        self.named.param(buffer, Param { ty, aliases: None, ..param.clone() })
+    }
+
+    /// Its symbols, as the kernel names them.
+    fn symbols(&mut self, of: &[SymbolId], step: &Step) -> Vec<SymbolId> {
+        of.iter().map(|s| self.named.symbol(step.symbols[s.0 as usize])).collect()
+    }
+
+    /// The rows: what phases read is kept in the block, and what is needed elsewhere is stored as well.
+    pub(super) fn rows(&mut self, step: &Step, needed: impl Fn(&Buffer) -> bool) -> Phase {
+        let mut kernel = Kernel::clone(&step.kernel);
+        let all: Vec<SymbolId> = (0..kernel.symbols.len() as u32).map(SymbolId).collect();
+        let symbols = self.symbols(&all, step);
+        let mut places = vec![];
+        for (i, buffer) in step.buffers.iter().enumerate() {
+            places.push(match self.kept(*buffer) {
+                Some(place) if !needed(buffer) => {
+                    kernel.params[i].layout = Layout::Contiguous;
+                    place
+                }
+                _ => Place::Param(self.param(ParamId(i as u32), step)),
+            });
+        }
+        for store in &step.kernel.stores {
+            let buffer = step.buffers[store.param.0 as usize];
+            if let Some(place) = self.kept(buffer).filter(|_| needed(&buffer)) {
+                let param = ParamId(kernel.params.len() as u32);
+                let ty = kernel.param(store.param).ty.clone();
+                kernel.params.push(output(buffer_name(self.program, buffer), ty));
+                kernel.stores.push(Store { param, ..*store });
+                places.push(place);
+            }
+        }
+        Phase { kernel, places, symbols, reach: Reach::Rows }
+    }
+
+    /// A phase of the second kernel, which reads in the block what the rows left there.
+    pub(super) fn phase(&mut self, phase: &Phase, step: &Step) -> Phase {
+        let mut kernel = phase.kernel.clone();
+        let mut place = |at: Place| match at {
+            Place::Shared(_) => at,
+            Place::Param(p) => {
+                self.kept(step.buffers[p.0 as usize]).unwrap_or_else(|| Place::Param(self.param(p, step)))
+            }
+        };
+        let places: Vec<Place> = phase.places.iter().map(|at| place(*at)).collect();
+        for (param, (is, was)) in kernel.params.iter_mut().zip(places.iter().zip(&phase.places)) {
+            if is != was && matches!(is, Place::Shared(_)) {
+                param.layout = Layout::Contiguous;
+            }
+        }
+        let reach = match phase.reach {
+            Reach::Padding { starts } => Reach::Padding { starts: place(starts) },
+            reach => reach,
+        };
+        Phase { kernel, places, symbols: self.symbols(&phase.symbols, step), reach }
+    }
+}
