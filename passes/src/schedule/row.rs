@@ -93,11 +93,8 @@ const FEW_ROWS: u64 = 2048;
 /// of 256 columns took 14.8 µs for 24,577 rows without a table and 15.0 with one, 19.0 and 18.2 for 32,768, and 35.8 and 31.4 for 65,536.
 const TABLE_ROWS: u64 = 32 << 10;
 
-/// The fewest columns whose scores are worth a table. Rows of 32 columns took 6.4 µs without one and 10.5 with it.
-const LEAST_IN_TABLE: u64 = 128;
-
-/// The most columns of a lane beside a table. More were not timed.
-const MOST_BESIDE_TABLE: u64 = 48;
+/// The columns whose scores are worth a table. Rows of 32 columns took 6.4 µs without one and 10.5 with it; of more than 512 none were timed.
+const COLUMNS_OF_TABLE: std::ops::RangeInclusive<u64> = 128..=512;
 
 /// Threads of a block with a table of scores, the only one of its multiprocessor: 72 registers for each. Of 1,024 threads, which have 64,
 /// two presets spilled a word; on an H100 256 columns took 31.4 µs for 65,536 rows by so many, and 32.3 by 768.
@@ -346,10 +343,10 @@ fn table_shape(kernel: &Kernel, target: Target) -> Option<RowShape> {
         return None;
     }
     let widest = widest(kernel);
-    score_table(kernel).filter(|table| widest >= LEAST_IN_TABLE && kernel.value(table.value).space.cols == widest)?;
+    score_table(kernel)
+        .filter(|table| COLUMNS_OF_TABLE.contains(&widest) && kernel.value(table.value).space.cols == widest)?;
     let each = widest.div_ceil(u64::from(many.lanes)).next_multiple_of(sorted::RUN);
     let threads = match each {
-        _ if each > MOST_BESIDE_TABLE => return None,
         _ if each > WIDE => WIDE_TABLE_THREADS,
         _ if each > CROWDED || chosen_columns(kernel) > MOST_LISTED => CROWDED_TABLE_THREADS,
         _ => TABLE_THREADS,

@@ -64,7 +64,10 @@ pub fn every_launch_is_one_call_with_the_right_parameters<V: Vendor>() {
                 variants.insert(variant.to_string());
                 assert_eq!(got.kernel(), format!("{} {variant}", program.steps[0].kernel.name), "{}", what());
                 assert_eq!(got.values(), expected(&plan, 0, &tensors, &extents), "{}", what());
-                assert_eq!(u64::from(got.blocks), schedule.blocks(rows, variant).unwrap(), "{}", what());
+                // The stand-ins say 2 for each multiprocessor.
+                let resident = || 2 * u64::from(gpu.driver().multiprocessors());
+                let blocks = schedule.grid(rows, variant, resident).unwrap();
+                assert_eq!(u64::from(got.blocks), blocks, "{}", what());
                 assert_eq!(got.threads, schedule.threads(variant), "{}", what());
                 assert_eq!((got.stream, got.dependent, got.device), (V::raw(&stream), 0, 0), "{}", what());
             }
@@ -72,7 +75,8 @@ pub fn every_launch_is_one_call_with_the_right_parameters<V: Vendor>() {
     }
     assert!(launches > 3000, "{launches}");
     let known = ["align1/i32", "align1/i64", "align1/i64/shape1", "align16/i32", "align16/i32/shape1", "align16/i64"];
-    assert!(variants.iter().eq(known), "{variants:?}");
+    // A third shape is for the most rows, of some routers on some GPUs.
+    assert!(variants.iter().filter(|v| !v.ends_with("shape2")).eq(known), "{variants:?}");
 }
 
 /// The plans that engines launch most do not go the thorough way.

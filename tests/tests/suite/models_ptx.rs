@@ -293,7 +293,9 @@ graph @router {{
         (896, "sigmoid", "bf16", "lanes=16 threads=128 sorted"),
         (1024, "sigmoid", "f16", "lanes=16 threads=128 sorted"),
         (768, "sigmoid", "bf16", "lanes=16 threads=128 sorted"),
-        (512, "sigmoid", "bf16", "lanes=16 threads=128 sorted"),
+        (512, "sigmoid", "f16", "lanes=16 threads=128 sorted"),
+        // Their scores come from a table.
+        (512, "sigmoid", "bf16", "lanes=16 threads=768 persistent sorted table=156"),
         (1025, "sigmoid", "bf16", "lanes=256 threads=256 lists_in_memory"),
         (896, "softmax", "f16", "lanes=32 threads=128 lists_in_memory"),
     ] {
