@@ -11,7 +11,7 @@ use crate::schedule::in_chunks::few_rows_and_at_once;
 use crate::schedule::phased::most_rows;
 use routefuse_ir::Diagnostics;
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Phases};
-use routefuse_ir::kernel::schedule::room::fits_in_chunks;
+use routefuse_ir::kernel::schedule::in_chunks::fits_in_chunks;
 use routefuse_ir::program::{Program, Step, Taken};
 
 /// Up to so many rows a block has too few of them: on an H100 2,049 rows of 256 columns took 9.5 µs instead of 9.3, and 3,000 rows 9.9

@@ -3,7 +3,8 @@
 use super::{phased, row};
 use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::phases::Phases;
-use routefuse_ir::kernel::schedule::room::{MOST_SHARED_WORDS, words_of_counting};
+use routefuse_ir::kernel::schedule::in_chunks::words_of_counting;
+use routefuse_ir::kernel::schedule::room::MOST_SHARED_WORDS;
 use routefuse_ir::kernel::schedule::{RowShape, Schedule};
 use routefuse_ir::target::Target;
 

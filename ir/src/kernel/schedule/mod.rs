@@ -36,6 +36,7 @@ pub mod block_rows;
 pub mod code_size;
 mod grid;
 pub mod holdings;
+pub mod in_chunks;
 pub mod key_blocks;
 pub mod laid;
 mod launches;

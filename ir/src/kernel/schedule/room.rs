@@ -1,9 +1,8 @@
 //! What a kernel takes at once of a target's room: what it keeps of a row, and its arguments; and how much there is.
 
+use super::Schedule;
 use super::block_rows::Division;
 use super::key_blocks::key_blocks;
-use super::sorted::words_of_block;
-use super::{RowShape, Schedule, Selecting};
 use crate::kernel::abi::{self, slots};
 use crate::kernel::analysis::{may_trap, sums_fit_a_word, sums_inputs};
 use crate::kernel::phases::{MOST_CHUNKS, Phase, Phases, Place, Reach};
@@ -108,43 +107,6 @@ pub fn fits_at_once(phases: &Phases, rows: &Kernel, count: u64, rows_of_lanes: u
     let sums = sums.flat_map(|p| &p.kernel.values).filter(|v| v.kind.is_row_value()).count() as u64;
     words_at_once(phases, count) <= MOST_WORDS_AT_ONCE && cells <= MOST_CELLS_AT_ONCE && sums <= MOST_SUMS_AT_ONCE
 }
-
-/// Columns of the widest row value of rows that a block goes through and counts, at most: so a lane of any target's warp has few.
-const MOST_COLUMNS_IN_CHUNKS: u64 = 1024;
-
-/// Columns that are chosen in such a row, at most.
-const MOST_CHOSEN_IN_CHUNKS: u64 = 64;
-
-/// The most bins of such items: their counts leave the rows half of what a block may share.
-const MOST_BINS_IN_CHUNKS: u64 = 2048;
-
-/// Whether blocks that do rows of a kernel have room to count the items that they make, on any target. One warp has.
-pub fn fits_in_chunks(phases: &Phases, rows: &Kernel) -> bool {
-    columns_of_a_lane(rows, 1) <= MOST_COLUMNS_IN_CHUNKS
-        && chosen_columns(rows) <= MOST_CHOSEN_IN_CHUNKS
-        && phases.bins() <= MOST_BINS_IN_CHUNKS
-}
-
-/// Words that a block shares, at most, which does rows in this shape and counts what they make.
-pub fn words_of_counting(phases: &Phases, rows: &Kernel, shape: RowShape, keys_in_registers: bool) -> u64 {
-    let of_rows = match shape.selecting {
-        Selecting::Sorted => words_of_block(rows, shape, keys_in_registers),
-        // A list of a lane in memory has pairs of words.
-        Selecting::InMemory => words_of_block(rows, shape, false) + 2 * MOST_PAIRS * u64::from(shape.threads),
-        // Half of what a block may share are shelves, which only rows with a choice have.
-        Selecting::InRegisters => {
-            let shelves = if chosen_columns(rows) > 0 { MOST_SHARED_WORDS / 2 } else { 0 };
-            words_of_block(rows, shape, false) + shelves
-        }
-    };
-    of_rows.next_multiple_of(4) + words_of_counts(phases).next_multiple_of(4) + ROUNDED
-}
-
-/// Pairs of a lane's list in memory, at most.
-const MOST_PAIRS: u64 = 12;
-
-/// Words that are lost where parts of a block's memory begin at a multiple of four.
-const ROUNDED: u64 = 32;
 
 /// Words of what so many rows leave for phases of the same block, and of sums of inputs.
 fn words_at_once(phases: &Phases, rows: u64) -> u64 {

@@ -1,6 +1,7 @@
 //! The rules of schedules: what code generation relies on, checked where a schedule is made.
 
 use super::block_rows::{BLOCK_ROWS, Division};
+use super::in_chunks;
 use super::room::{self, chosen_columns, needs, scratch_bytes};
 use super::sorted::{FREE_IN_TABLE, most_words, words_of_block};
 use super::{Domain, MOST_SHAPES, Piece, RowShape, Schedule, Scheduled, Selecting};
@@ -149,7 +150,7 @@ impl Scheduled {
         check_held_of(&first.kernel, held).map_err(|why| self.unfit(why))?;
         let in_registers = self.target.abilities().keys_in_registers;
         let places = room::words_of_phases(phases, warps.into(), info.warp.into());
-        let counts = room::words_of_counting(phases, &first.kernel, shape, in_registers);
+        let counts = in_chunks::words_of_counting(phases, &first.kernel, shape, in_registers);
         if places.max(counts) > room::MOST_SHARED_WORDS {
             return Err(self.unfit("its blocks share more memory than there is"));
         }
