@@ -291,7 +291,8 @@ fn steps_of<'r>(program: &'r Program, artifacts: &'r [Artifact]) -> Option<Vec<(
         }
         left.next().is_none().then_some(found)
     };
-    program.steps.iter().map(|step| step.taken.least).find_map(taken_by)
+    // A program may have no steps, where all that is stored has no elements.
+    std::iter::once(0).chain(program.steps.iter().map(|step| step.taken.least)).find_map(taken_by)
 }
 
 fn buffer_of(memory: &Arrangement, ports: usize, buffer: program::Buffer) -> usize {

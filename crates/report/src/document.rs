@@ -143,8 +143,8 @@ impl Document {
 /// Which kernels the target runs as one launch: the page has them as they were before.
 fn joined(lowering: &Lowering, request: &Request) -> Result<Vec<LeftOut>, Error> {
     let launched = lowering.launched()?;
-    // A kernel of few rows stands beside those that do the same for more.
-    let is_of_few = |kernels: &Range<usize>| {
+    // A kernel for some numbers of rows stands beside those that do the same for others.
+    let is_of_some = |kernels: &Range<usize>| {
         let within = |other: &Range<usize>| other.start >= kernels.start && other.end <= kernels.end;
         launched.iter().any(|other| other != kernels && within(other))
     };
@@ -152,14 +152,17 @@ fn joined(lowering: &Lowering, request: &Request) -> Result<Vec<LeftOut>, Error>
         let (first, last) = (&lowering.kernels()[kernels.start], &lowering.kernels()[kernels.end - 1]);
         let target = request.target.name();
         let names = format!("{} to {}", visible(&first.kernel.name), visible(&last.kernel.name));
-        let rows = if is_of_few(kernels) { " and few rows" } else { "" };
+        let rows = if is_of_some(kernels) { " and some numbers of rows" } else { "" };
         let what = format!(
             "{names}: for {target}{rows} they are phases of one kernel, whose code is not on this page; what is here is of each alone"
         );
         let command = format!("routefuse dump {} --stage kernel --target {target}", request.graph);
         LeftOut { what, command: Some(command) }
     };
-    Ok(launched.iter().filter(|kernels| kernels.len() > 1).map(of).collect())
+    // Few rows have a kernel, and so may some thousand; the same are said once.
+    let is_first = |at: usize| !launched[..at].contains(&launched[at]);
+    let parts = launched.iter().enumerate().filter(|(at, kernels)| kernels.len() > 1 && is_first(*at));
+    Ok(parts.map(|(_, kernels)| of(kernels)).collect())
 }
 
 /// The drawing, from where the request wants it; of one that is too large it is said how to see it.

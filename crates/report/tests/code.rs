@@ -215,9 +215,9 @@ fn what_is_too_much_is_left_out_and_said() {
     }
 }
 
-/// A page has kernels as they were before they were joined, and says of which launches they are parts: of few rows, and of more.
+/// A page has kernels as they were before they were joined, and says of which launches they are parts: for some numbers of rows, and for others.
 #[test]
-fn joined_kernels_are_said_for_few_rows_and_for_more() {
+fn joined_kernels_are_said_once_for_some_rows_and_for_others() {
     let preset = models::named("deepseek-v3").unwrap();
     let mut options = ModelOptions::default();
     preset.set(&mut options, "align", "vllm").unwrap();
@@ -225,7 +225,7 @@ fn joined_kernels_are_said_for_few_rows_and_for_more() {
     let request = Request { target: Target::named("sm_90").unwrap(), ..Request::default() };
     let d = Document::of(&Engine::builder().build().unwrap(), &graph, &request).unwrap();
     let said: Vec<bool> =
-        d.left_out.iter().map(|l| l.what.contains("for sm_90 and few rows they are phases")).collect();
+        d.left_out.iter().map(|l| l.what.contains("for sm_90 and some numbers of rows they are phases")).collect();
     assert_eq!(said, [true, false], "{:?}", d.left_out);
 }
 

@@ -80,7 +80,7 @@ impl Lowering {
     }
 
     /// For each kernel that the target runs, in order, which of [`Lowering::kernels`] it is: on a GPU, kernels that cross rows are
-    /// joined into one. A kernel of few rows stands in front of those that do the same for more, and is some of the same.
+    /// joined into one. A kernel for some numbers of rows stands beside those that do the same for others, and is some of the same.
     ///
     /// # Errors
     /// Only by a defect of routefuse.
