@@ -165,3 +165,36 @@ fn f16_bytes_of_rows_of_different_dims_are_told_apart() {
     let line = "  after    2 launches, 8 B read and 8 B written a row of T, 12 B read and 12 B written a row of S";
     assert!(text.lines().any(|l| l == line), "{text}");
 }
+
+/// Counts that a block has no room for: who ended the phases, and how much there is.
+#[test]
+fn what_has_no_room_in_a_block_says_so() {
+    let of = |bins: u64| {
+        let source = format!(
+            "route 1
+graph @g {{
+  dim T
+  dim C
+  input %ids : i32[T, 4]
+  %counts = bin_count %ids {{bins = {bins}}}
+  %starts = bin_starts %counts {{align = 4}}
+  %fill = const {{dtype = i32, value = -1}}
+  %sorted = bin_scatter %ids, %ids, %starts, %fill {{shape = [C]}}
+  output sorted = %sorted
+}}
+"
+        );
+        let graph = routefuse_ir::text::parse_verified(&source).expect("a right graph");
+        let report = compile_graph(graph, &Options::default()).expect("kernels").report().expect("a report");
+        assert_eq!(report.joined.len() + report.apart.len(), 1);
+        report
+    };
+    assert_eq!(of(2048).joined.len(), 1);
+    let report = of(4096);
+    let text = report.to_text(1000);
+    let why = "@g.1 counts, and @g.2 is no phase behind it: with its one row a block would share 92992 bytes of memory, and it has 49152";
+    assert!(text.contains("\non a GPU, launches of their own\n") && text.contains(why), "{text}");
+    assert!(report.to_markdown().contains("\nOn a GPU, launches of their own:\n\n- "));
+    let json = serde_json::to_value(&report).expect("JSON");
+    assert_eq!(json["apart"][0]["kernel"], "g.1");
+}
