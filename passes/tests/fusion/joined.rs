@@ -4,8 +4,9 @@ use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{Profile, extents, of_seed};
 use routefuse_ir::interp;
+use routefuse_ir::kernel::Role;
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Reach};
-use routefuse_ir::program::{Program, Step, Taken};
+use routefuse_ir::program::{Buffer, Program, Step, Taken};
 use routefuse_ir::{Graph, Verified, text};
 use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
@@ -15,6 +16,7 @@ fn joined(graph: &Verified<Graph>, extents: &[u64]) -> Program {
     let compiled = compile_graph(graph.clone(), &Options::default()).expect("kernels");
     let program = join(&compiled.program).expect("phases").program;
     program.check().expect("right kernels");
+    each_number_of_rows_has_one_way(&program);
     for seed in 0..4 {
         let inputs = inputs(graph, extents, Rule::Hostile, seed);
         let given: Vec<(&str, u64)> = graph.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
@@ -27,6 +29,22 @@ fn joined(graph: &Verified<Graph>, extents: &[u64]) -> Program {
         }
     }
     program
+}
+
+/// Kernels for some numbers of rows stand beside those for others: with none between, and none twice.
+fn each_number_of_rows_has_one_way(program: &Program) {
+    let stored = |rows: u64| {
+        let taken = program.steps.iter().filter(|step| step.taken.by(rows));
+        let params = taken.flat_map(|step| step.kernel.params.iter().zip(&step.buffers));
+        let outputs = params.filter(|(p, b)| p.role == Role::Output && matches!(b, Buffer::Output(_)));
+        let mut outputs: Vec<Buffer> = outputs.map(|(_, buffer)| *buffer).collect();
+        outputs.sort_unstable_by_key(|buffer| format!("{buffer:?}"));
+        outputs
+    };
+    let limits = program.steps.iter().flat_map(|step| [Some(step.taken.least), step.taken.most]).flatten();
+    for rows in limits.flat_map(|limit| [limit.saturating_sub(1), limit, limit + 1]) {
+        assert_eq!(stored(rows), stored(0), "{rows} rows");
+    }
 }
 
 /// The program of what is counted in chunks, for any number of rows; none if nothing is.
