@@ -34,6 +34,10 @@ pub(crate) fn emit(
     peepholes: Peepholes,
 ) -> Result<(), CodegenError> {
     let job = Job { b, kernel: &scheduled.kernel, machine, variant };
+    let refused = |message: String| {
+        let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
+        Err(CodegenError::new(scheduled.target, problem))
+    };
     match (machine.threads(), &scheduled.schedule) {
         (Threads::Alone(vectors), Schedule::Flat { domains, .. }) => {
             entry_point::host(job, &entry_point::WHOLE, |arguments, rows, _| {
@@ -61,9 +65,9 @@ pub(crate) fn emit(
                 });
             }
             if taken > room {
-                let message = format!("its code takes {taken} bytes of scratch memory, and {room} were reckoned with");
-                let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
-                return Err(CodegenError::new(scheduled.target, problem));
+                return refused(format!(
+                    "its code takes {taken} bytes of scratch memory, and {room} were reckoned with"
+                ));
             }
         }
         (Threads::InWarps(warps), Schedule::Flat { threads, domains }) => {
@@ -71,34 +75,26 @@ pub(crate) fn emit(
         }
         (Threads::InWarps(warps), Schedule::Row { domains, .. }) => {
             let Some(shape) = scheduled.schedule.shape(variant) else {
-                let message = format!("`{}` has no shape for {variant}", scheduled.schedule);
-                let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
-                return Err(CodegenError::new(scheduled.target, problem));
+                return refused(format!("`{}` has no shape for {variant}", scheduled.schedule));
             };
             row::gpu::emit(job, warps, shape, domains, peepholes);
         }
         (Threads::InWarps(warps), Schedule::Phased { warps: ranking, domains, .. }) => {
             let (Some(phases), Some(part)) = (&scheduled.kernel.phases, Part::of_shape(variant.shape)) else {
-                let message = format!("`{}` has no part for {variant}", scheduled.schedule);
-                let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
-                return Err(CodegenError::new(scheduled.target, problem));
+                return refused(format!("`{}` has no part for {variant}", scheduled.schedule));
             };
             let threads = scheduled.schedule.threads(variant);
             phased::emit(job, warps, phases, (threads, *ranking), part, domains);
         }
         (Threads::InWarps(warps), Schedule::AtOnce { rows, shape, domains, .. }) => {
             let Some(phases) = &scheduled.kernel.phases else {
-                let message = format!("`{}` has no phases", scheduled.schedule);
-                let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
-                return Err(CodegenError::new(scheduled.target, problem));
+                return refused(format!("`{}` has no phases", scheduled.schedule));
             };
             phased::emit_at_once(job, warps, (phases, *rows), *shape, domains, peepholes);
         }
         (Threads::InWarps(warps), Schedule::InChunks { shape, threads, warps: ranking, domains, .. }) => {
             let Some(phases) = &scheduled.kernel.phases else {
-                let message = format!("`{}` has no phases", scheduled.schedule);
-                let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
-                return Err(CodegenError::new(scheduled.target, problem));
+                return refused(format!("`{}` has no phases", scheduled.schedule));
             };
             match variant.shape {
                 0 => phased::emit_rows_of_chunks(job, warps, (phases, *ranking), *shape, domains, peepholes),
@@ -106,9 +102,7 @@ pub(crate) fn emit(
             }
         }
         (_, other) => {
-            let message = format!("`{other}` is no schedule that this version emits");
-            let problem = Problem::Schedule { kernel: scheduled.kernel.name.clone(), message };
-            return Err(CodegenError::new(scheduled.target, problem));
+            return refused(format!("`{other}` is no schedule that this version emits"));
         }
     }
     Ok(())

@@ -24,7 +24,8 @@ pub(super) fn apart(program: &mut Program, at: usize) -> Result<Option<[Step; 2]
         store.add_at.is_some() && is_count(program, &step, store) && zeroed(&program.steps[..at], target).is_some()
     };
     let (counts, mut others): (Vec<usize>, Vec<usize>) = (0..k.stores.len()).partition(counts);
-    if counts.is_empty() || k.error_word().is_some() {
+    let is_of_rows = |s: &usize| k.stores[*s].add_at.is_some_and(|index| k.value(index).space.per_row);
+    if counts.is_empty() || !counts.iter().all(is_of_rows) || k.error_word().is_some() {
         return Ok(None);
     }
     // What is in memory behind the rows, by value.
@@ -40,9 +41,6 @@ pub(super) fn apart(program: &mut Program, at: usize) -> Result<Option<[Step; 2]
         let index = store.add_at.unwrap_or(store.value);
         if is_known(k, index, &kept) {
             continue;
-        }
-        if !k.value(index).space.per_row {
-            return Ok(None);
         }
         let (value, name) = (k.value(index), "counted".to_owned());
         let shape = vec![Dim::Sym(step.symbols[rows.0 as usize]), Dim::Const(value.space.cols)];

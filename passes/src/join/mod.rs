@@ -94,7 +94,8 @@ fn in_order(program: &Program) -> Result<Joined, Diagnostics> {
 }
 
 /// Of two ways to join a program the one with fewer kernels; of as many, the one in which less is added to what other blocks add to. The
-/// second one is of a program of which each kernel was, or is a part of, the one that is said. Where it is the first one, and that has no phases, the second one may know why.
+/// second one is of a program of which each kernel was, or is a part of, the one that is said. Where it is the first one, and that has no
+/// phases, the second one may know why.
 fn fewer(mut joined: Joined, mut other: Joined, of: &[usize]) -> Joined {
     for apart in &mut other.apart {
         (apart.counts, apart.other) = (of[apart.counts], of[apart.other]);

@@ -62,13 +62,7 @@ pub(in crate::emit) fn emit_at_once(
     domains: &[Vec<Domain>],
     peepholes: Peepholes,
 ) {
-    let room = Room::at_once(phases, rows);
-    let of_rows = phases.rows().map_or(0, |p| row::gpu::shared_words(&p.kernel, warps, shape)).next_multiple_of(4);
-    entry_point::gpu(job, (shape.threads, of_rows + room.words), None, |arguments| {
-        let first = Some((shape, peepholes));
-        let room = (Part::Few, room, of_rows);
-        Phased::new(job, warps, (phases, domains), (shape.threads, 1), room, arguments, first).run();
-    });
+    emit_behind_rows(job, warps, (phases, 1), (Part::Few, Room::at_once(phases, rows)), shape, domains, peepholes);
 }
 
 /// Emits the first of two launches: blocks that do the rows of their chunks, which lanes share as the shape says, and count the items.
@@ -81,10 +75,22 @@ pub(in crate::emit) fn emit_rows_of_chunks(
     peepholes: Peepholes,
 ) {
     let room = Room::of(phases, Part::Counting, ranking, warps.lanes());
+    emit_behind_rows(job, warps, (phases, ranking), (Part::Counting, room), shape, domains, peepholes);
+}
+
+/// Emits blocks that do rows, and then a part of the phases: its room is behind that of the rows.
+fn emit_behind_rows(
+    job: Job<'_, '_>,
+    warps: &dyn Warps,
+    (phases, ranking): (&Phases, u32),
+    (part, room): (Part, Room),
+    shape: RowShape,
+    domains: &[Vec<Domain>],
+    peepholes: Peepholes,
+) {
     let of_rows = phases.rows().map_or(0, |p| row::gpu::shared_words(&p.kernel, warps, shape)).next_multiple_of(4);
     entry_point::gpu(job, (shape.threads, of_rows + room.words), None, |arguments| {
-        let first = Some((shape, peepholes));
-        let room = (Part::Counting, room, of_rows);
+        let (first, room) = (Some((shape, peepholes)), (part, room, of_rows));
         Phased::new(job, warps, (phases, domains), (shape.threads, ranking), room, arguments, first).run();
     });
 }

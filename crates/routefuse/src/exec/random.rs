@@ -47,8 +47,8 @@ pub fn random_inputs(graph: &Verified<Graph>, extents: &[u64], seed: u64) -> Vec
 }
 
 /// As [`random_inputs`], for so many rows of every symbol and of elements as real launches have them: floats of about normal
-/// distribution, ids of any bin that the graph counts them in, other integers small, and for an integer scalar, which is a number of rows, all of them but an eighth. For what is
-/// timed: code may depend on whether a row has a NaN.
+/// distribution, ids of any bin that the graph counts them in, other integers small, and for an integer scalar, which is a number of
+/// rows, all of them but an eighth. For what is timed: code may depend on whether a row has a NaN.
 pub fn ordinary_inputs(graph: &Verified<Graph>, rows: u64, seed: u64) -> Vec<Tensor> {
     let mut inputs = made(graph, &graph.extents_of_rows(rows), seed, Random::ordinary);
     for input in inputs.iter_mut().filter(|t| t.shape().is_empty() && t.dtype().is_int() && t.dtype().size() >= 4) {
