@@ -24,8 +24,7 @@ pub(super) fn apart(program: &mut Program, at: usize) -> Result<Option<[Step; 2]
         store.add_at.is_some() && is_count(program, &step, store) && zeroed(&program.steps[..at], target).is_some()
     };
     let (counts, mut others): (Vec<usize>, Vec<usize>) = (0..k.stores.len()).partition(counts);
-    let is_of_rows = |s: &usize| k.stores[*s].add_at.is_some_and(|index| k.value(index).space.per_row);
-    if counts.is_empty() || !counts.iter().all(is_of_rows) || k.error_word().is_some() {
+    if counts.is_empty() || k.error_word().is_some() {
         return Ok(None);
     }
     // What is in memory behind the rows, by value.
@@ -34,6 +33,14 @@ pub(super) fn apart(program: &mut Program, at: usize) -> Result<Option<[Step; 2]
         if is_kept(program, &step, store) {
             kept.push((store.value, store.param));
         }
+    }
+    // What is neither of a row nor known without one could not become a buffer of rows.
+    let has_index = |s: &usize| {
+        let index = k.stores[*s].add_at;
+        index.is_some_and(|index| k.value(index).space.per_row || is_known(k, index, &kept))
+    };
+    if !counts.iter().all(has_index) {
+        return Ok(None);
     }
     let mut of_rows = Kernel::clone(k);
     let mut buffers = step.buffers.clone();
