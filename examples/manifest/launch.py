@@ -209,7 +209,7 @@ def strides(shape):
 def run(folder, machine, target, inputs, extents, dependent=False):
     """The outputs by name. `inputs` are arrays by name; `extents` gain what these say."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["manifest"] == 1, "the form that this program knows"
+    assert manifest["manifest"] == 2, "the form that this program knows"
     targets = [t for t in manifest["targets"] if t["machine"] == machine and target in (None, t["target"])]
     if not targets:
         sys.exit(f"{folder} has no code for {target or machine}")
@@ -276,9 +276,10 @@ def run(folder, machine, target, inputs, extents, dependent=False):
         if rows == 0 and not kernel["runs_without_rows"]:
             continue
         # Few rows may have a kernel that does the work of several.
-        taken = kernel["taken"]
-        if rows < taken["least_rows"] or (taken["most_rows"] is not None and rows > taken["most_rows"]):
-            continue
+        if taken := kernel["taken"]:
+            extent = extents[taken["by"]]
+            if extent < taken["least"] or (taken["most"] is not None and extent > taken["most"]):
+                continue
         touched = [tensors[slot["tensor"]] for slot in kernel["slots"] if slot["kind"] == "pointer"]
         elements = max([rows] + [int(np.prod(t["shape"], dtype=np.int64)) for t in touched])
         low = 0

@@ -48,29 +48,22 @@ pub enum Buffer {
     ErrorWord,
 }
 
-/// For how many rows of its kernel a step runs. A launch of few rows may have a kernel that does the work of several.
+/// For which extents of a symbol of the program a step runs. A launch of few rows may have a kernel that does the work of several, and
+/// kernels without rows are chosen with those that have some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Taken {
-    /// The fewest.
+    /// The symbol, of the program.
+    pub symbol: SymbolId,
+    /// Its least extent.
     pub least: u64,
-    /// The most; none if there is no end.
+    /// The greatest; none if there is no end.
     pub most: Option<u64>,
 }
 
 impl Taken {
-    /// For any number of rows.
-    pub const ALWAYS: Taken = Taken { least: 0, most: None };
-
-    /// Whether it is for this many rows.
-    pub fn by(self, rows: u64) -> bool {
-        self.least <= rows && self.most.is_none_or(|most| rows <= most)
-    }
-
-    /// Of rows between two numbers, those for which it is; none if it is for none of them.
-    pub fn of(self, (least, most): (u64, Option<u64>)) -> Option<(u64, Option<u64>)> {
-        let least = least.max(self.least);
-        let most = most.into_iter().chain(self.most).min();
-        most.is_none_or(|most| least <= most).then_some((least, most))
+    /// Whether it is for this extent of its symbol.
+    pub fn by(self, extent: u64) -> bool {
+        self.least <= extent && self.most.is_none_or(|most| extent <= most)
     }
 }
 
@@ -83,8 +76,8 @@ pub struct Step {
     pub buffers: Vec<Buffer>,
     /// One for each of its symbols: the program's.
     pub symbols: Vec<SymbolId>,
-    /// For how many rows it runs. The steps that run make what the program makes, whatever the number of rows is.
-    pub taken: Taken,
+    /// When it runs; none if always. The steps that run make what the program makes, whatever the extents are.
+    pub taken: Option<Taken>,
 }
 
 /// What a slot of a step's kernel holds at a launch.
@@ -130,7 +123,18 @@ impl Step {
 
     /// Whether it runs where the program's symbols have these extents.
     pub fn is_taken(&self, extents: &[u64]) -> bool {
-        self.taken.by(self.rows().and_then(|s| extents.get(s.0 as usize).copied()).unwrap_or(1))
+        self.taken.is_none_or(|t| extents.get(t.symbol.0 as usize).is_some_and(|extent| t.by(*extent)))
+    }
+
+    /// Whether it runs where the symbol that decides that, if there is one, has this extent.
+    pub fn is_taken_by(&self, extent: u64) -> bool {
+        self.taken.is_none_or(|t| t.by(extent))
+    }
+
+    /// The fewest of its own rows where it runs, and the most if there is an end.
+    pub fn rows_taken(&self) -> (u64, Option<u64>) {
+        let own = self.taken.filter(|t| self.rows() == Some(t.symbol));
+        own.map_or((0, None), |t| (t.least, t.most))
     }
 
     /// Whether each stride of rows that is known beforehand is a multiple of 16 bytes, so that code which assumes that may run.
@@ -209,7 +213,7 @@ impl Program {
 
     /// The kernels of a launch of many rows: few may have one that does the work of several.
     pub fn kernels_of_many_rows(&self) -> usize {
-        self.steps.iter().filter(|step| step.taken.most.is_none()).count()
+        self.steps.iter().filter(|step| step.taken.is_none_or(|t| t.most.is_none())).count()
     }
 
     /// The port behind a buffer's type: dtype and shape in the program's symbols.

@@ -275,12 +275,14 @@ fn steps_of<'r>(program: &'r Program, artifacts: &'r [Artifact]) -> Option<Vec<(
         (Schedule::Phased { .. }, Some(phases)) => phases.rows().is_none(),
         (Schedule::AtOnce { .. }, Some(phases)) => phases.rows().is_some() && phases.chunks.is_none(),
         (Schedule::InChunks { .. }, Some(phases)) => phases.rows().is_some() && phases.chunks.is_some(),
-        (_, phases) => phases.is_none(),
+        (Schedule::Row { .. }, None) => step.kernel.has_row_values(),
+        (Schedule::Flat { .. }, None) => !step.kernel.has_row_values(),
+        _ => false,
     };
     let taken_by = |rows: u64| {
         let mut left = artifacts.iter();
         let mut found = vec![];
-        for step in program.steps.iter().filter(|step| step.taken.by(rows)) {
+        for step in program.steps.iter().filter(|step| step.is_taken_by(rows)) {
             let mut of_step = vec![left.next().filter(|artifact| is_of(step, artifact))?];
             // Phases in two launches.
             let (schedule, shape) = (&of_step[0].schedule, of_step[0].variant.shape);
@@ -292,7 +294,7 @@ fn steps_of<'r>(program: &'r Program, artifacts: &'r [Artifact]) -> Option<Vec<(
         left.next().is_none().then_some(found)
     };
     // A program may have no steps, where all that is stored has no elements.
-    std::iter::once(0).chain(program.steps.iter().map(|step| step.taken.least)).find_map(taken_by)
+    std::iter::once(0).chain(program.steps.iter().filter_map(|step| Some(step.taken?.least))).find_map(taken_by)
 }
 
 fn buffer_of(memory: &Arrangement, ports: usize, buffer: program::Buffer) -> usize {

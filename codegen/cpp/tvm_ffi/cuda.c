@@ -51,8 +51,9 @@ typedef struct {
     int64_t rows;
     // Every row stride that is known beforehand is a multiple of 16 bytes.
     uint64_t fixed_aligned;
-    // The rows of the calls that take it.
-    uint64_t least_rows, most_rows;
+    // The symbol whose extent says which calls take it, and the extents of those; -1 is all calls.
+    int64_t taken_by;
+    uint64_t least, most;
 } CudaStep;
 
 typedef struct {
@@ -263,7 +264,8 @@ static unsigned grid(const Variant *variant, uint64_t rows, uint64_t resident) {
 static int choose(const Program *p, const Call *call, const CudaStep *step, const Kernel *kernels, uint64_t rows, Chosen *chosen) {
     uint64_t low = 0, most = rows;
     chosen->count = 0;
-    if (rows < step->least_rows || rows > step->most_rows)
+    uint64_t extent = step->taken_by < 0 ? 0 : (uint64_t)call->extents[step->taken_by];
+    if (step->taken_by >= 0 && (extent < step->least || extent > step->most))
         return 0;
     for (uint64_t s = 0; s < step->slot_count; s++) {
         const Slot *slot = &step->slots[s];

@@ -90,17 +90,14 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
         let few = joined.steps.get(at.checked_sub(2)?)?;
         few.kernel.phases.as_ref()?.rows()?;
         let with = joined.steps[at - 1].kernel.name.clone();
-        Some(AtOnceReport { with, most_rows: few.taken.most? })
+        Some(AtOnceReport { with, most_rows: few.taken?.most? })
     };
     let in_chunks = |at: usize| {
         let many = joined.steps.get(at + 1)?;
         many.kernel.phases.as_ref()?.rows()?;
         let with = joined.steps.get(at.checked_sub(1)?)?.kernel.name.clone();
-        (many.taken.least > 0).then_some(InChunksReport {
-            with,
-            least_rows: many.taken.least,
-            most_rows: many.taken.most,
-        })
+        let taken = many.taken.filter(|taken| taken.least > 0)?;
+        Some(InChunksReport { with, least_rows: taken.least, most_rows: taken.most })
     };
     // The same kernels may come again, for more rows than those that are counted in chunks.
     let is_first = |at: usize| !joined.steps[..at].iter().any(|step| *step.kernel == *joined.steps[at].kernel);

@@ -8,7 +8,7 @@ use super::part::part;
 use super::together::together;
 use super::{buffers, has_alias};
 use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, Space, Store, Value, ValueId, ValueKind};
-use routefuse_ir::program::{Buffer, Program, Step, Taken};
+use routefuse_ir::program::{Buffer, Program, Step};
 use routefuse_ir::{DType, Diagnostics, Dim, Layout, Literal};
 
 /// The program, arranged, and of each of its kernels which one it was or is a part of; none if nothing would change.
@@ -156,5 +156,5 @@ fn zero(of: &Kernel, param: ParamId, buffer: Buffer) -> Result<Step, Diagnostics
         stores: vec![Store { param: ParamId(0), value: ValueId(0), add_at: None, put_at: None }],
         ..Kernel::default()
     };
-    Ok(Step { kernel: kernel.verify()?, buffers: vec![buffer], symbols: vec![], taken: Taken::ALWAYS })
+    Ok(Step { kernel: kernel.verify()?, buffers: vec![buffer], symbols: vec![], taken: None })
 }

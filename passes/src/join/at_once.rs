@@ -37,6 +37,7 @@ pub(super) fn at_once(program: &Program, at: usize) -> Result<Option<(Step, u64)
     if !fits_at_once(&phases, &rows.kernel, most, most + MOST_ROWS_BESIDE) {
         return Ok(None);
     }
-    let taken = Taken { least: 0, most: Some(most) };
-    Ok(Some((new.step(format!("{}.at_once", behind.kernel.name), phases, rows.rows(), taken)?, most)))
+    let Some(symbol) = rows.rows() else { return Ok(None) };
+    let taken = Taken { symbol, least: 0, most: Some(most) };
+    Ok(Some((new.step(format!("{}.at_once", behind.kernel.name), phases, taken)?, most)))
 }

@@ -33,19 +33,20 @@ fn put(joined: &mut Joined, at: usize, few: Option<(Step, u64)>, many: Option<St
     // What was parted is of kernels before.
     let whole = from[0].start.min(from[1].start)..from[0].end.max(from[1].end);
     let mut steps = vec![];
-    let both = |taken: Taken| {
+    let both = |least: u64, most: Option<u64>| {
+        let taken = two[0].rows().map(|symbol| Taken { symbol, least, most });
         let step = |n: usize| (Step { taken, ..two[n].clone() }, from[n].clone(), ended[n]);
         [step(0), step(1)]
     };
     let least = few.as_ref().map_or(0, |(_, most)| most + 1);
     steps.extend(few.map(|(step, _)| (step, whole.clone(), ended[1])));
     match many {
-        None => steps.extend(both(Taken { least, most: None })),
+        None => steps.extend(both(least, None)),
         Some(step) => {
-            let Taken { least: first, most } = step.taken;
-            steps.extend(both(Taken { least, most: Some(first.saturating_sub(1)) }));
+            let (first, most) = step.rows_taken();
+            steps.extend(both(least, Some(first.saturating_sub(1))));
             steps.push((step, whole, ended[1]));
-            steps.extend(most.into_iter().flat_map(|most| both(Taken { least: most + 1, most: None })));
+            steps.extend(most.into_iter().flat_map(|most| both(most + 1, None)));
         }
     }
     let more = steps.len() - 2;
@@ -65,7 +66,7 @@ fn put(joined: &mut Joined, at: usize, few: Option<(Step, u64)>, many: Option<St
 pub(super) fn can_be_first(program: &Program, rows: &Step, behind: &Step) -> bool {
     let k = &rows.kernel;
     let plain = k.phases.is_none() && k.has_row_values() && !k.is_ordered() && k.error_word().is_none();
-    let taken = rows.taken == Taken::ALWAYS && behind.taken == Taken::ALWAYS;
+    let taken = rows.taken.is_none() && behind.taken.is_none();
     let stores = |s: &Store| {
         let target = rows.buffers[s.param.0 as usize];
         let is_one = k.stores.iter().filter(|other| other.param == s.param).count() == 1;
@@ -102,15 +103,9 @@ impl<'p> New<'p> {
         New { program, named: Named::default(), first, kept }
     }
 
-    /// The step of these phases, whose rows are those of a symbol of the program.
-    pub(super) fn step(
-        mut self,
-        name: String,
-        phases: Phases,
-        rows: Option<SymbolId>,
-        taken: Taken,
-    ) -> Result<Step, Diagnostics> {
-        let rows = rows.map(|s| self.named.symbol(s));
+    /// The step of these phases, whose rows are those of the symbol by which it is taken.
+    pub(super) fn step(mut self, name: String, phases: Phases, taken: Taken) -> Result<Step, Diagnostics> {
+        let rows = Some(self.named.symbol(taken.symbol));
         let Named { params, buffers, symbols } = self.named;
         let kernel = Kernel {
             name,
@@ -120,7 +115,7 @@ impl<'p> New<'p> {
             phases: Some(Box::new(phases)),
             ..Kernel::default()
         };
-        Ok(Step { kernel: kernel.verify()?, buffers, symbols, taken })
+        Ok(Step { kernel: kernel.verify()?, buffers, symbols, taken: Some(taken) })
     }
 
     fn kept(&self, buffer: Buffer) -> Option<Place> {

@@ -7,7 +7,7 @@ use super::arranged::{is_count, zeroed};
 use super::has_alias;
 use super::part::part;
 use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Store, ValueId, ValueKind};
-use routefuse_ir::program::{Buffer, Intermediate, Program, Step, Taken};
+use routefuse_ir::program::{Buffer, Intermediate, Program, Step};
 use routefuse_ir::{Diagnostics, Dim, Layout, TensorType};
 
 /// The step without its counts, and one that counts; none if it has no row values, or no counts that begin with 0. What is counted by and
@@ -62,9 +62,8 @@ pub(super) fn apart(program: &mut Program, at: usize) -> Result<Option<[Step; 2]
         of_rows.stores.push(Store { param, value: index, add_at: None, put_at: None });
         kept.push((index, param));
     }
-    let taken = Taken::ALWAYS;
     let new = |kernel: Kernel, buffers: &[Buffer]| -> Result<Step, Diagnostics> {
-        Ok(Step { kernel: kernel.verify()?, buffers: buffers.to_vec(), symbols: step.symbols.clone(), taken })
+        Ok(Step { kernel: kernel.verify()?, buffers: buffers.to_vec(), symbols: step.symbols.clone(), taken: None })
     };
     let mut counting = Kernel { stores: counts.iter().map(|s| k.stores[*s]).collect(), ..of_rows.clone() };
     for (value, param) in kept {

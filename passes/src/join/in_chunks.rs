@@ -39,7 +39,7 @@ pub(super) fn in_chunks(program: &Program, at: usize, least: u64) -> Result<Opti
     let copied = phases.copied.iter().map(|(shared, p)| (*shared, new.param(*p, behind))).collect();
     let chunks = Some(new.param(chunks, behind));
     let phases = Phases { shared: phases.shared.clone(), list, copied, chunks };
-    let taken = Taken { least: first, most: Some(most) };
-    let step = new.step(format!("{}.in_chunks", behind.kernel.name), phases, rows.rows(), taken)?;
-    Ok(Some(step))
+    let Some(symbol) = rows.rows() else { return Ok(None) };
+    let taken = Taken { symbol, least: first, most: Some(most) };
+    Ok(Some(new.step(format!("{}.in_chunks", behind.kernel.name), phases, taken)?))
 }

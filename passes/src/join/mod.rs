@@ -37,7 +37,7 @@ use routefuse_ir::kernel::analysis::{reached_from, starts_of_places};
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Phase, Phases, Place, Reach};
 use routefuse_ir::kernel::schedule::room::{MOST_LANES, MOST_SHARED_WORDS, words_of_phases};
 use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, Store, ValueKind};
-use routefuse_ir::program::{Buffer, Intermediate, Program, Step, Taken};
+use routefuse_ir::program::{Buffer, Intermediate, Program, Step};
 use routefuse_ir::{Alias, DType, Diagnostics, Dim, Layout, SymbolId, TensorType};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -368,7 +368,7 @@ impl<'p> Group<'p> {
             phases: Some(Box::new(phases)),
             ..Kernel::default()
         };
-        Ok(Step { kernel: kernel.verify()?, buffers, symbols, taken: Taken::ALWAYS })
+        Ok(Step { kernel: kernel.verify()?, buffers, symbols, taken: None })
     }
 }
 

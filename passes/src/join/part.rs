@@ -2,7 +2,7 @@
 
 use routefuse_ir::kernel::analysis::reached;
 use routefuse_ir::kernel::{Bounds, Kernel, ParamId, RowValue, Store, Value, ValueId, ValueKind};
-use routefuse_ir::program::{Buffer, Step, Taken};
+use routefuse_ir::program::{Buffer, Step};
 use routefuse_ir::{Diagnostics, SymbolId};
 
 /// The step with these of its stores alone, and what they need.
@@ -50,7 +50,7 @@ pub(super) fn pruned(whole: &Kernel, of: &[Buffer], symbols: &[SymbolId]) -> Res
     kernel.params = used.iter().map(|p| whole.param(*p).clone()).collect();
     kernel.params.iter_mut().for_each(|p| p.aliases = p.aliases.map(param));
     let buffers = used.iter().map(|p| of[p.0 as usize]).collect();
-    Ok(Step { kernel: kernel.verify()?, buffers, symbols: symbols.to_vec(), taken: Taken::ALWAYS })
+    Ok(Step { kernel: kernel.verify()?, buffers, symbols: symbols.to_vec(), taken: None })
 }
 
 /// The same of other operands and parameters.

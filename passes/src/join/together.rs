@@ -2,7 +2,7 @@
 
 use routefuse_ir::kernel::{ColumnMap, Kernel, Param, ParamId, Role, Space, Store, Value, ValueId, ValueKind};
 use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp};
-use routefuse_ir::program::{Buffer, Intermediate, Program, Step, Taken};
+use routefuse_ir::program::{Buffer, Intermediate, Program, Step};
 use routefuse_ir::{DType, Diagnostics, Dim, Layout, Literal, TensorType};
 
 /// Of a kernel that does nothing but to add 1 to several counts: a kernel that adds 1 to one buffer of all of them, one behind the
@@ -43,7 +43,7 @@ pub(super) fn together(program: &mut Program, counts: &Step) -> Result<(Buffer, 
         (p.role, p.aliases) = (Role::Input, None);
     });
     kernel.name = format!("{}.counts", whole.name);
-    let counting = Step { kernel: kernel.verify()?, buffers, symbols: counts.symbols.clone(), taken: Taken::ALWAYS };
+    let counting = Step { kernel: kernel.verify()?, buffers, symbols: counts.symbols.clone(), taken: None };
     let counting = super::part::part(&counting, &[0])?;
 
     let mut apart =
@@ -62,7 +62,7 @@ pub(super) fn together(program: &mut Program, counts: &Step) -> Result<(Buffer, 
         buffers.push(counts.buffers[store.param.0 as usize]);
         first += cols;
     }
-    Ok((all, [counting, Step { kernel: apart.verify()?, buffers, symbols: vec![], taken: Taken::ALWAYS }]))
+    Ok((all, [counting, Step { kernel: apart.verify()?, buffers, symbols: vec![], taken: None }]))
 }
 
 /// Values behind those of a kernel.

@@ -5,7 +5,7 @@ use super::job::Job;
 use routefuse_ir::graph::{Layout, TensorType};
 use routefuse_ir::kernel::analysis::reached_from;
 use routefuse_ir::kernel::{Bounds, Kernel, Param, ParamId, Role, Store, Value, ValueId, ValueKind};
-use routefuse_ir::program::{Buffer, Step, Taken};
+use routefuse_ir::program::{Buffer, Step};
 use routefuse_ir::{DType, Diagnostics, Dim, SymbolId};
 
 /// The verified kernel and its buffers: read ones by kind and number, then stored ones, then the error word. With the number of
@@ -35,7 +35,7 @@ pub(super) fn finish(builder: KernelBuilder, job: &Job) -> Result<(Step, Vec<Opt
         phases: None,
     };
     let numbers = value_number.into_iter().zip(&live).map(|(number, live)| live.then_some(number)).collect();
-    Ok((Step { kernel: kernel.verify()?, buffers, symbols, taken: Taken::ALWAYS }, numbers))
+    Ok((Step { kernel: kernel.verify()?, buffers, symbols, taken: None }, numbers))
 }
 
 /// Of every input, whether the kernel needs it; and whether a gather may trap.

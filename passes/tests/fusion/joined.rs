@@ -4,9 +4,9 @@ use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{Profile, extents, of_seed};
 use routefuse_ir::interp;
-use routefuse_ir::kernel::Role;
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Reach};
-use routefuse_ir::program::{Buffer, Program, Step, Taken};
+use routefuse_ir::kernel::{Param, Role};
+use routefuse_ir::program::{Buffer, Program, Step};
 use routefuse_ir::{Graph, Verified, text};
 use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
@@ -23,9 +23,9 @@ fn joined(graph: &Verified<Graph>, extents: &[u64]) -> Program {
         let expected = interp::run(graph, &inputs, &given).expect("bits");
         let got = interp::program::run(&program, &inputs, &given).expect("bits");
         assert_eq!(got.outputs, expected.outputs, "{}, {extents:?}", graph.name);
-        if let Some(many) = of_many(&program) {
-            let got = interp::program::run(&many, &inputs, &given).expect("bits");
-            assert_eq!(got.outputs, expected.outputs, "{}, {extents:?}, in chunks", graph.name);
+        for (rows, way) in ways(&program) {
+            let got = interp::program::run(&way, &inputs, &given).expect("bits");
+            assert_eq!(got.outputs, expected.outputs, "{}, {extents:?}, as {rows} rows", graph.name);
         }
     }
     program
@@ -34,27 +34,37 @@ fn joined(graph: &Verified<Graph>, extents: &[u64]) -> Program {
 /// Kernels for some numbers of rows stand beside those for others: with none between, and none twice.
 fn each_number_of_rows_has_one_way(program: &Program) {
     let stored = |rows: u64| {
-        let taken = program.steps.iter().filter(|step| step.taken.by(rows));
-        let params = taken.flat_map(|step| step.kernel.params.iter().zip(&step.buffers));
-        let outputs = params.filter(|(p, b)| p.role == Role::Output && matches!(b, Buffer::Output(_)));
-        let mut outputs: Vec<Buffer> = outputs.map(|(_, buffer)| *buffer).collect();
+        let taken = program.steps.iter().filter(|step| step.is_taken_by(rows));
+        let of_step = |step: &Step| {
+            let (kernel, buffers) = (&step.kernel, &step.buffers);
+            // What goes on with what another kernel began is no store more.
+            let goes_on = |p: &Param, b: &Buffer| p.aliases.is_some_and(|a| buffers[a.0 as usize] == *b);
+            let params = kernel.params.iter().zip(buffers).filter(|(p, b)| p.role == Role::Output && !goes_on(p, b));
+            params.map(|(_, b)| *b).filter(|b| matches!(b, Buffer::Output(_))).collect::<Vec<_>>()
+        };
+        let mut outputs: Vec<Buffer> = taken.flat_map(of_step).collect();
         outputs.sort_unstable_by_key(|buffer| format!("{buffer:?}"));
         outputs
     };
-    let limits = program.steps.iter().flat_map(|step| [Some(step.taken.least), step.taken.most]).flatten();
+    let limits =
+        program.steps.iter().filter_map(|step| step.taken).flat_map(|taken| [Some(taken.least), taken.most]).flatten();
     for rows in limits.flat_map(|limit| [limit.saturating_sub(1), limit, limit + 1]) {
         assert_eq!(stored(rows), stored(0), "{rows} rows");
     }
 }
 
-/// The program of what is counted in chunks, for any number of rows; none if nothing is.
-fn of_many(program: &Program) -> Option<Program> {
-    let is_in_chunks =
-        |step: &&Step| step.kernel.phases.as_ref().is_some_and(|p| p.rows().is_some() && p.chunks.is_some());
-    let many = program.steps.iter().find(is_in_chunks)?.taken;
-    let taken = program.steps.iter().filter(|step| step.taken.by(many.least));
-    let steps = taken.map(|step| Step { taken: Taken::ALWAYS, ..step.clone() }).collect();
-    Some(Program { steps, ..program.clone() })
+/// The kernels of each number of rows from which on they are others, for any number of rows; without those of one block.
+fn ways(program: &Program) -> Vec<(u64, Program)> {
+    let is_few = |step: &Step| step.kernel.phases.as_ref().is_some_and(|p| p.rows().is_some() && p.chunks.is_none());
+    let mut from: Vec<u64> = program.steps.iter().filter_map(|step| Some(step.taken?.least)).collect();
+    from.sort_unstable();
+    from.dedup();
+    let way = |rows: u64| {
+        let taken = program.steps.iter().filter(|step| step.is_taken_by(rows));
+        let steps: Vec<Step> = taken.map(|step| Step { taken: None, ..step.clone() }).collect();
+        (!steps.iter().any(is_few)).then_some((rows, Program { steps, ..program.clone() }))
+    };
+    from.into_iter().filter_map(way).collect()
 }
 
 fn reaches(program: &Program) -> Vec<Vec<&'static str>> {

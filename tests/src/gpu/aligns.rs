@@ -54,7 +54,7 @@ pub(super) fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope, counts: &
 /// The variants of a plan's phases for memory of this alignment and at most so many rows: each of the schedules that takes them.
 pub(super) fn forced<D: Vendor>(plan: &GpuPlan<D>, alignment: Alignment, rows: u64) -> impl Iterator<Item = Variant> {
     let steps = plan.plan().program().steps.iter().zip(plan.plan().kernels());
-    let phased = steps.filter(|(step, k)| k.kernel.phases.is_some() && step.taken.by(rows)).map(|(_, k)| k).next();
+    let phased = steps.filter(|(step, k)| k.kernel.phases.is_some() && step.is_taken_by(rows)).map(|(_, k)| k).next();
     let taken =
         phased.into_iter().flat_map(move |k| k.variants().iter().filter(move |v| k.schedule.takes(v.shape, rows)));
     taken.copied().filter(move |v| v.aligned == (alignment == Alignment::Sixteen))
@@ -67,7 +67,8 @@ pub(super) fn limits<D: Vendor>(plan: &GpuPlan<D>) -> Vec<u64> {
     if phased().next().is_none() {
         return vec![];
     }
-    let launches = |t| phased().map(|(step, k)| step.taken.by(t).then(|| k.schedule.shapes_for(t))).collect::<Vec<_>>();
+    let launches =
+        |t| phased().map(|(step, k)| step.is_taken_by(t).then(|| k.schedule.shapes_for(t))).collect::<Vec<_>>();
     (0..MOST_LIMIT).filter(|t| launches(*t) != launches(t + 1)).collect()
 }
 

@@ -192,7 +192,7 @@ impl Code {
         // A plan's kernels are joined where they can be.
         let program = at("the passes", self.program(g))?;
         let schedule = |step: &Step| {
-            let schedule = schedule_of(&step.kernel, self.target).within(step.taken);
+            let schedule = schedule_of(&step.kernel, self.target).within(step.rows_taken());
             shape.map_or(schedule.clone(), |shape| schedule.with_shape(shape))
         };
         let schedules = program.steps.iter().map(schedule).collect();
@@ -380,7 +380,7 @@ fn every_variant<D: Vendor>(
     let mut variants: Vec<Option<Variant>> = vec![None];
     let (kernels, steps) = (plan.plan().kernels(), &plan.plan().program().steps);
     // Of several kernels, phases in each of their schedules.
-    let of_rows = kernels.iter().zip(steps).filter(|(_, step)| step.taken.by(t)).map(|(k, _)| k);
+    let of_rows = kernels.iter().zip(steps).filter(|(_, step)| step.is_taken_by(t)).map(|(k, _)| k);
     let tried = of_rows.into_iter().find(|k| kernels.len() == 1 || k.kernel.phases.is_some());
     let taken = tried.into_iter().flat_map(|k| k.variants().iter().filter(|v| k.schedule.takes(v.shape, t)));
     variants.extend(taken.copied().map(Some));

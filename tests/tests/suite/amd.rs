@@ -62,7 +62,7 @@ impl Compiled {
             };
             k.schedule.shapes_beside(variant.shape).map(one).collect()
         };
-        let of_rows = self.program.steps.iter().zip(&self.kernels).filter(|(step, _)| step.taken.by(rows));
+        let of_rows = self.program.steps.iter().zip(&self.kernels).filter(|(step, _)| step.is_taken_by(rows));
         of_rows.flat_map(|(_, kernel)| compile(kernel)).collect()
     }
 }

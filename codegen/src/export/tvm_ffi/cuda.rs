@@ -53,14 +53,17 @@ pub(super) fn side(
         let (rows, fixed) = (rows(step, kernel), u64::from(fixed_strides_are_aligned(step, kernel)));
         let count = variants.len();
         // What no number of rows reaches; the type is unsigned in C.
-        let (least, most) = (step.taken.least, step.taken.most.unwrap_or(i64::MAX as u64));
+        let most_of = |most: Option<u64>| most.unwrap_or(i64::MAX as u64);
+        let taken = step.taken.map(|t| (i64::from(t.symbol.0), t.least, most_of(t.most)));
+        let (by, least, most) = taken.unwrap_or((-1, 0, most_of(None)));
         steps.push(format!(
-            "{{ ptr {variants_name}, ptr {slots}, i64 {count}, i64 {slot_count}, i64 {rows}, i64 {fixed}, i64 {least}, i64 {most} }}"
+            "{{ ptr {variants_name}, ptr {slots}, i64 {count}, i64 {slot_count}, i64 {rows}, i64 {fixed}, i64 {by}, i64 {least}, \
+             i64 {most} }}"
         ));
     }
     let declared = "%pieces = type { i64, i64 }\n\
                     %variant = type { ptr, i8, i8, i8, i8, i32, i32, i32, i32, ptr, i64, i64, i64, i64 }\n\
-                    %step = type { ptr, ptr, i64, i64, i64, i64, i64, i64 }\n";
+                    %step = type { ptr, ptr, i64, i64, i64, i64, i64, i64, i64 }\n";
     Ok(Side {
         objects: vec![LAUNCHER.to_vec()],
         allowed: ALLOWED,

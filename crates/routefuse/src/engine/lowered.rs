@@ -2,7 +2,7 @@
 
 use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::schedule::Scheduled;
-use routefuse_ir::program::{Program, Step, Taken};
+use routefuse_ir::program::{Program, Step};
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::{Diagnostic, Diagnostics, Graph, Verified};
 use routefuse_passes::explain::Report;
@@ -122,10 +122,10 @@ impl Lowered {
         // Those that are not joined have the schedule that they had.
         let known = |step: &Step| self.kernels.iter().find(|k| *k.kernel == *step.kernel);
         let scheduled = program.steps.iter().map(|step| match known(step) {
-            Some(known) if step.taken == Taken::ALWAYS => Ok(known.clone()),
+            Some(known) if step.taken.is_none() => Ok(known.clone()),
             Some(known) => {
                 let Scheduled { kernel, schedule, target } = Scheduled::clone(known);
-                Scheduled { kernel, schedule: schedule.within(step.taken), target }.verify()
+                Scheduled { kernel, schedule: schedule.within(step.rows_taken()), target }.verify()
             }
             None => schedule_step(step, self.target),
         });

@@ -16,7 +16,7 @@ use routefuse_runtime::{Compiler, Key};
 use serde_json::{Map, Value, json};
 
 /// The version of the manifest's form.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// The name of the error word among the arguments.
 const ERROR_WORD: &str = "error_word";
 
@@ -200,15 +200,15 @@ fn kernel(
     let unchanged: Vec<&str> = unchanged.into_iter().map(|o| &*program.outputs[o].name).collect();
     let aligned = step.fixed_strides_are_aligned(scheduled.target);
     // What no launch takes is not in the list.
-    let is_taken = |shape| step.taken.of(scheduled.schedule.rows_of_shape(shape)).is_some();
+    let is_taken = |shape| both(step.rows_taken(), scheduled.schedule.rows_of_shape(shape)).is_some();
     let taken = files.iter().filter(|(_, artifact)| is_taken(artifact.variant.shape));
     let files = taken.filter(|(_, artifact)| aligned || !artifact.variant.aligned);
     let variants = files.map(|(file, artifact)| variant(program, (step, scheduled), (file, artifact), compiler));
     Ok(json!({
         "name": scheduled.kernel.name,
         "rows": step.rows().map(symbol),
-        "runs_without_rows": scheduled.schedule.least_blocks() > 0 && step.taken.by(0),
-        "taken": { "least_rows": step.taken.least, "most_rows": step.taken.most },
+        "runs_without_rows": scheduled.schedule.least_blocks() > 0 && step.rows_taken().0 == 0,
+        "taken": step.taken.map(|t| json!({ "by": symbol(t.symbol), "least": t.least, "most": t.most })),
         "most_rows": scheduled.kernel.most_rows(),
         "nothing_to_do_if_in_place": unchanged,
         "slots": slots,
@@ -216,6 +216,12 @@ fn kernel(
         "schedule": scheduled.schedule.to_string(),
         "variants": variants.collect::<Result<Vec<_>, Error>>()?,
     }))
+}
+
+/// The rows that are both between the first two numbers and between the second two; none if none are.
+fn both(a: (u64, Option<u64>), b: (u64, Option<u64>)) -> Option<(u64, Option<u64>)> {
+    let (least, most) = (a.0.max(b.0), a.1.into_iter().chain(b.1).min());
+    most.is_none_or(|most| least <= most).then_some((least, most))
 }
 
 fn variant(
@@ -234,7 +240,7 @@ fn variant(
         CodeFormat::Hsaco => "hsaco",
     };
     let rows = scheduled.schedule.rows_of_shape(shape);
-    let (least_rows, most_rows) = step.taken.of(rows).unwrap_or(rows);
+    let (least_rows, most_rows) = both(step.rows_taken(), rows).unwrap_or(rows);
     let launch = match target.kind() {
         TargetKind::Host => host_launch(scheduled),
         TargetKind::Nvptx | TargetKind::Amdgpu => gpu_launch(program, step, scheduled, *variant)?,

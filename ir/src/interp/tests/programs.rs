@@ -5,7 +5,7 @@ use super::*;
 use crate::kernel::{Kernel, Role, ValueKind};
 use crate::layout::{Alias, Layout};
 use crate::op::{BinaryOp, ScalarOp};
-use crate::program::{Buffer, Intermediate, Port, Program, Step, Taken};
+use crate::program::{Buffer, Intermediate, Port, Program, Step};
 use crate::tensor_type::TensorType;
 use crate::{Code, Dim, SymbolId, Verified};
 
@@ -41,12 +41,7 @@ fn program(outputs: Vec<Port>, steps: &[[Buffer; 3]]) -> Program {
         has_trap: false,
         steps: steps
             .iter()
-            .map(|b| Step {
-                kernel: add(),
-                buffers: b.to_vec(),
-                symbols: vec![SymbolId(1), SymbolId(0)],
-                taken: Taken::ALWAYS,
-            })
+            .map(|b| Step { kernel: add(), buffers: b.to_vec(), symbols: vec![SymbolId(1), SymbolId(0)], taken: None })
             .collect(),
     }
 }

@@ -1,7 +1,6 @@
 //! The launches that one of a kernel is on a GPU: which, of how many rows, and the variants of their code.
 
 use super::{MOST_SHAPES, Part, Schedule, Variant};
-use crate::program::Taken;
 use crate::target::TargetKind;
 use std::ops::RangeInclusive;
 
@@ -50,22 +49,23 @@ impl Schedule {
         }
     }
 
-    /// The same of a step that is taken for some rows alone: without launches of phases and shapes of rows that are for other rows.
+    /// The same of a step that never has fewer or, if there is an end, more rows of its own than these: without launches of phases and
+    /// shapes of rows that are for other rows.
     #[must_use]
-    pub fn within(mut self, taken: Taken) -> Schedule {
+    pub fn within(mut self, (least, most): (u64, Option<u64>)) -> Schedule {
         match &mut self {
             Schedule::Phased { few_rows, most_rows, launches, .. } => {
-                *few_rows = few_rows.filter(|few| taken.least <= *few);
-                *launches = match taken.most {
-                    _ if taken.least > *most_rows => Launches::Two,
+                *few_rows = few_rows.filter(|few| least <= *few);
+                *launches = match most {
+                    _ if least > *most_rows => Launches::Two,
                     Some(most) if most <= *most_rows => Launches::One,
                     _ => Launches::Any,
                 };
             }
             Schedule::Row { shapes, .. } => {
-                shapes.retain(|shape| shape.most_rows.is_none_or(|most| taken.least <= most));
+                shapes.retain(|shape| shape.most_rows.is_none_or(|most| least <= most));
                 let is_last =
-                    |most_rows: Option<u64>| taken.most.is_some_and(|most| most_rows.is_none_or(|rows| most <= rows));
+                    |most_rows: Option<u64>| most.is_some_and(|most| most_rows.is_none_or(|rows| most <= rows));
                 if let Some(last) = shapes.iter().position(|shape| is_last(shape.most_rows)) {
                     shapes.truncate(last + 1);
                     shapes[last].most_rows = None;

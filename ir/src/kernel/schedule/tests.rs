@@ -6,7 +6,6 @@ use crate::diag::{Code, Page};
 use crate::kernel::{Param, ParamId, Role, RowOp, RowValue, Space, Store, Value, ValueKind};
 use crate::layout::Layout;
 use crate::op::{Candidates, ReduceOp, TopKOrder};
-use crate::program::Taken;
 use crate::target::Target;
 use crate::tensor_type::TensorType;
 use crate::{DType, Dim, SymbolId};
@@ -283,7 +282,7 @@ fn rows_and_phases_at_once_are_one_block() {
         warps: 16,
         domains: vec![],
     };
-    let within = |least, most| phased.clone().within(Taken { least, most });
+    let within = |least, most| phased.clone().within((least, most));
     assert_eq!(within(4, None), phased);
     let shapes = |s: &Schedule| s.variants(TargetKind::Nvptx).iter().map(|v| v.shape).collect::<Vec<_>>();
     assert_eq!(shapes(&within(5, None)), [0, 0, 1, 1, 2, 2]);
@@ -330,7 +329,7 @@ fn shapes_are_those_of_the_rows_of_a_step() {
     let few = RowShape { most_rows: Some(64), ..RowShape::of(32, 64) };
     let many = RowShape::of(4, 128);
     let row = Schedule::Row { shapes: vec![few, many], block_rows: 1, held: vec![], domains: vec![] };
-    let within = |least, most| row.clone().within(Taken { least, most }).shapes().to_vec();
+    let within = |least, most| row.clone().within((least, most)).shapes().to_vec();
     assert_eq!(within(0, None), [few, many]);
     assert_eq!(within(64, Some(65)), [few, many]);
     assert_eq!(within(5, Some(64)), [few.any_rows()]);

@@ -7,6 +7,7 @@
 mod least;
 mod phases;
 mod row_op;
+mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -18,11 +19,11 @@ use routefuse_ir::kernel::{
 };
 use routefuse_ir::op::attribute::AttributeValue;
 use routefuse_ir::op::{Op, OutOfRange, ScalarOp};
-use routefuse_ir::program::{Buffer, Intermediate, Port, Program, Step, Taken};
+use routefuse_ir::program::{Buffer, Intermediate, Port, Program, Step};
 use routefuse_ir::{Alias, DType, Dim, DimBound, Layout, Literal, SymbolId, TensorType};
 
 /// The version of the form: another one is not read.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 /// The bytes of a program and of the schedule of each of its kernels; `None` for one of a kind that this form does not have.
 pub(in crate::cache) fn encode<'s>(
@@ -45,13 +46,11 @@ pub(in crate::cache) fn encode<'s>(
     w.u8((*has_trap).into());
     w.u32(steps.len() as u32);
     let mut schedules = schedules.into_iter();
-    for Step { kernel: k, buffers, symbols, taken: Taken { least, most } } in steps {
+    for Step { kernel: k, buffers, symbols, taken } in steps {
         kernel(&mut w, k)?;
         w.list(buffers, |w, b| buffer(w, *b));
         w.list(symbols, |w, s| w.u32(s.0));
-        w.u64(*least);
-        w.u8(most.is_some().into());
-        most.iter().for_each(|most| w.u64(*most));
+        taken::write(&mut w, *taken);
         schedule(&mut w, schedules.next()?)?;
     }
     Some(w.0)
@@ -84,9 +83,8 @@ pub(in crate::cache) fn decode(bytes: &[u8]) -> Result<(Program, Vec<Schedule>),
         let kernel = kernel.verify().map_err(|d| Malformed::Kernel { why: d.to_string() })?;
         let buffers = r.list("buffers", read_buffer)?;
         let symbols = r.list("buffers", |r| r.u32("buffers").map(SymbolId))?;
-        let least = r.u64("rows")?;
-        let most = if r.bool("rows")? { Some(r.u64("rows")?) } else { None };
-        Ok((Step { kernel, buffers, symbols, taken: Taken { least, most } }, read_schedule(r)?))
+        let taken = taken::read(r)?;
+        Ok((Step { kernel, buffers, symbols, taken }, read_schedule(r)?))
     })?;
     r.end()?;
     let (steps, schedules): (Vec<Step>, Vec<Schedule>) = steps.into_iter().unzip();
@@ -137,7 +135,7 @@ fn names_what_is_there(p: &Program) -> bool {
         Buffer::Intermediate(i) => i < p.intermediates.len(),
         Buffer::ErrorWord => p.has_trap,
     };
-    let step = |Step { kernel, buffers, symbols, taken: _ }: &Step| {
+    let step = |Step { kernel, buffers, symbols, taken }: &Step| {
         let in_program = |d: &Dim| match d {
             Dim::Const(n) => Some(Dim::Const(*n)),
             Dim::Sym(s) => symbols.get(s.0 as usize).map(|s| Dim::Sym(*s)),
@@ -150,6 +148,7 @@ fn names_what_is_there(p: &Program) -> bool {
         buffers.len() == kernel.params.len()
             && symbols.len() == kernel.symbols.len()
             && symbols.iter().all(|s| symbol(*s))
+            && taken.is_none_or(|t| symbol(t.symbol))
             && buffers.iter().all(there)
             && kernel.params.iter().zip(buffers).all(given)
     };

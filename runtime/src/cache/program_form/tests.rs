@@ -1,6 +1,7 @@
 //! Every kind of plan as bytes and back; bytes of any kind.
 
 use super::*;
+use routefuse_ir::program::Taken;
 use routefuse_ir::target::Target;
 use routefuse_ir::text;
 use routefuse_passes::join::join;
@@ -180,5 +181,9 @@ fn another_version_and_numbers_that_name_nothing_are_refused() {
     let last = wrong.inputs.len() - 1;
     wrong.steps[0].buffers[0] =
         if wrong.steps[0].buffers[0] == Buffer::Input(last) { Buffer::Input(0) } else { Buffer::Input(last) };
+    assert_eq!(decode(&encode(&wrong, &schedules).unwrap()).unwrap_err(), Malformed::Plan);
+    // A kernel without rows is taken by a dim that the program has not.
+    let mut wrong = program.clone();
+    wrong.steps[0].taken = Some(Taken { symbol: SymbolId(9), least: 0, most: None });
     assert_eq!(decode(&encode(&wrong, &schedules).unwrap()).unwrap_err(), Malformed::Plan);
 }

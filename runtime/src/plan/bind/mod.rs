@@ -57,7 +57,8 @@ impl Bound<'_, '_> {
     pub(crate) fn rows(&self, step: &StepSlots) -> Option<u64> {
         let rows = step.rows.map_or(1, |s| self.extents[s as usize]);
         let unchanged = step.guarded.is_some_and(|bits| bits & self.unchanged == bits);
-        ((rows > 0 || step.always) && !unchanged && step.taken.by(rows)).then_some(rows)
+        let taken = step.taken.is_none_or(|t| t.by(self.extents[t.symbol.0 as usize]));
+        ((rows > 0 || step.always) && !unchanged && taken).then_some(rows)
     }
 
     /// Hands on what a step's slots hold; `nothing` is the address of an empty tensor.

@@ -28,8 +28,8 @@ pub(crate) struct StepSlots {
     pub(crate) sources: Box<[Source]>,
     /// The program's symbol that counts the rows.
     pub(crate) rows: Option<u32>,
-    /// For how many rows it runs.
-    pub(crate) taken: Taken,
+    /// For which extents of a symbol of the program it runs; none if for all.
+    pub(crate) taken: Option<Taken>,
     /// Bytes that one row reads and writes, without tables.
     pub(crate) row_bytes: u64,
     /// Every fixed row stride is a multiple of 16 bytes.

@@ -9,7 +9,7 @@ use routefuse::{Graph, Verified};
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
-use routefuse_ir::program::{Program, Step, Taken};
+use routefuse_ir::program::{Program, Step};
 use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
 use routefuse_tests::bins::Behind;
@@ -47,17 +47,33 @@ fn is_in_chunks(step: &Step) -> bool {
     step.kernel.phases.as_ref().is_some_and(|p| p.rows().is_some() && p.chunks.is_some())
 }
 
-/// The program of so many rows as are the first of two launches, for any number of rows; none if there are none.
-fn of_many(program: &Program) -> Option<Program> {
-    let many = program.steps.iter().find(|step| is_in_chunks(step))?.taken;
-    let taken = program.steps.iter().filter(|step| step.taken.by(many.least));
-    let steps = taken.map(|step| Step { taken: Taken::ALWAYS, ..step.clone() }).collect();
-    Some(Program { steps, ..program.clone() })
+/// The kernels of each number of rows from which on they are others, for any number of rows: each of them once, and none of one block.
+fn ways(program: &Program) -> Vec<(u64, Program)> {
+    let mut from: Vec<u64> = program.steps.iter().filter_map(|step| Some(step.taken?.least)).collect();
+    from.sort_unstable();
+    from.dedup();
+    let mut known: Vec<Vec<&str>> = vec![];
+    let way = |rows: u64| {
+        let taken = || program.steps.iter().filter(|step| step.is_taken_by(rows));
+        let names: Vec<&str> = taken().map(|step| &*step.kernel.name).collect();
+        if taken().any(is_at_once) || known.contains(&names) {
+            return None;
+        }
+        known.push(names);
+        let steps = taken().map(|step| Step { taken: None, ..step.clone() }).collect();
+        Some((rows, Program { steps, ..program.clone() }))
+    };
+    from.into_iter().filter_map(way).collect()
 }
 
 /// The most rows of one block.
 fn most_at_once(program: &Program) -> Option<u64> {
-    program.steps.iter().find(|step| is_at_once(step))?.taken.most
+    program.steps.iter().find(|step| is_at_once(step))?.taken?.most
+}
+
+/// Whether it adds to counts.
+fn adds(step: &Step) -> bool {
+    step.taken.is_some() && step.kernel.stores.iter().any(|store| store.add_at.is_some())
 }
 
 /// What the kernel does, in a word.
@@ -67,6 +83,8 @@ fn word(step: &Step) -> &'static str {
         _ if is_at_once(step) => "few |",
         _ if is_in_chunks(step) => "| counting |",
         (_, true) => "phases",
+        (None, _) if step.taken.is_some() => "zeros",
+        _ if adds(step) => "adding |",
         (None, _) => "one_row",
         _ if kernel.is_ordered() => "rank",
         _ if kernel.has_row_values() => "router",
@@ -75,7 +93,8 @@ fn word(step: &Step) -> &'static str {
 }
 
 /// The kernels of every preset with every layout. Where there are phases they are one launch up to 16,384 items, and two above.
-/// What is in front of the first bar is one launch, for up to 32 items. Between the last two are two launches, of which the first one
+/// What is in front of the first bar is one launch, for up to 32 items. Zeros and what adds to them are for rows that are few enough for
+/// that. Between the last two are two launches, of which the first one
 /// does rows and counts them, for more than 16,384 items and as many as blocks do at once. The other kernels are for all others.
 #[test]
 fn a_layout_behind_a_router_is_two_kernels() {
@@ -120,9 +139,13 @@ fn agrees(name: &str, engine: AlignEngine, (post, rows): (bool, u64)) -> Result<
     if got.outputs != expected.outputs {
         return Err(at("other bits".to_owned()));
     }
-    let Some(many) = of_many(&program) else { return Ok(()) };
-    let got = interp::program::run(&many, &inputs, &dims).map_err(|e| at(e.to_string()))?;
-    if got.outputs == expected.outputs { Ok(()) } else { Err(at("other bits in chunks".to_owned())) }
+    for (from, way) in ways(&program) {
+        let got = interp::program::run(&way, &inputs, &dims).map_err(|e| at(e.to_string()))?;
+        if got.outputs != expected.outputs {
+            return Err(at(format!("other bits as from {from} rows on")));
+        }
+    }
+    Ok(())
 }
 
 /// The rows of a preset's launches that are one block, at the most.
@@ -164,9 +187,9 @@ fn kernels_of_few_rows_give_the_bits_of_random_graphs() {
             let expected = interp::run(graph, &inputs, &dims).expect("bits");
             let got = interp::program::run(&program, &inputs, &dims).expect("bits");
             assert_eq!(got.outputs, expected.outputs, "{}, {rows} rows", graph.name);
-            if let Some(many) = of_many(&program) {
-                let got = interp::program::run(&many, &inputs, &dims).expect("bits");
-                assert_eq!(got.outputs, expected.outputs, "{}, {rows} rows in chunks", graph.name);
+            for (from, way) in ways(&program) {
+                let got = interp::program::run(&way, &inputs, &dims).expect("bits");
+                assert_eq!(got.outputs, expected.outputs, "{}, {rows} rows as from {from} on", graph.name);
             }
         }
     }

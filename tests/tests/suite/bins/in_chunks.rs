@@ -26,7 +26,7 @@ const PRESETS: [(&str, &str, bool); 8] = [
 fn in_chunks(compiled: &Compiled) -> Option<(u64, u64)> {
     let steps = compiled.program().steps.iter().zip(compiled.kernels());
     steps.into_iter().find_map(|(step, k)| match k.schedule {
-        Schedule::InChunks { rows_of_a_block, .. } => Some((step.taken.least, rows_of_a_block)),
+        Schedule::InChunks { rows_of_a_block, .. } => Some((step.taken?.least, rows_of_a_block)),
         _ => None,
     })
 }
