@@ -6,7 +6,7 @@ use routefuse_ir::Diagnostics;
 use routefuse_ir::kernel::Kernel;
 use routefuse_ir::kernel::phases::{Phase, Place, Reach};
 use routefuse_ir::kernel::schedule::Schedule;
-use routefuse_ir::program::Program;
+use routefuse_ir::program::{Program, Step};
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::visible::visible;
 use serde::Serialize;
@@ -27,6 +27,9 @@ pub struct JoinedReport {
     /// The kernel in front, if few rows have one launch of all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_once: Option<AtOnceReport>,
+    /// The kernels that are launched instead, if there are rows for which those that add to counts are quicker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub added: Option<AddedReport>,
     /// The kernel in front, if the launch that does many rows of it counts what they make.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_chunks: Option<InChunksReport>,
@@ -42,6 +45,19 @@ pub struct JoinedReport {
 pub struct AtOnceReport {
     /// The name of that kernel.
     pub with: String,
+    /// The most rows.
+    pub most_rows: u64,
+}
+
+/// Rows that add to counts themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AddedReport {
+    /// The name of the kernel that writes zeros.
+    pub zeros: String,
+    /// The name of the one that adds to them.
+    pub with: String,
+    /// The fewest rows.
+    pub least_rows: u64,
     /// The most rows.
     pub most_rows: u64,
 }
@@ -86,17 +102,29 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
         apart.iter().map(|a| ApartReport { kernel: name(a.counts), other: name(a.other), why: a.why.to_string() });
     // Which kernels are joined, and how many rows they take, is the same for every GPU.
     let gpu = Target::all().find(|t| t.kind() != TargetKind::Host);
-    let at_once = |at: usize| {
-        let few = joined.steps.get(at.checked_sub(2)?)?;
-        few.kernel.phases.as_ref()?.rows()?;
-        let with = joined.steps[at - 1].kernel.name.clone();
-        Some(AtOnceReport { with, most_rows: few.taken?.most? })
+    let at = |n: Option<usize>| joined.steps.get(n?);
+    let name_of = |step: &Step| step.kernel.name.clone();
+    let added = |n: usize| {
+        let (zeros, adding) = (at(n.checked_sub(3))?, at(n.checked_sub(2))?);
+        let adds = adding.kernel.stores.iter().any(|store| store.add_at.is_some());
+        let taken = adding.taken.filter(|_| adds && zeros.rows().is_none() && zeros.taken == adding.taken)?;
+        Some(AddedReport {
+            zeros: name_of(zeros),
+            with: name_of(adding),
+            least_rows: taken.least,
+            most_rows: taken.most?,
+        })
     };
-    let in_chunks = |at: usize| {
-        let many = joined.steps.get(at + 1)?;
+    let at_once = |n: usize| {
+        let few = at(n.checked_sub(if added(n).is_some() { 4 } else { 2 }))?;
+        few.kernel.phases.as_ref()?.rows()?;
+        Some(AtOnceReport { with: name_of(&joined.steps[n - 1]), most_rows: few.taken?.most? })
+    };
+    let in_chunks = |n: usize| {
+        let many = at(Some(n + 1))?;
         many.kernel.phases.as_ref()?.rows()?;
-        let with = joined.steps.get(at.checked_sub(1)?)?.kernel.name.clone();
         let taken = many.taken.filter(|taken| taken.least > 0)?;
+        let with = name_of(at(n.checked_sub(1))?);
         Some(InChunksReport { with, least_rows: taken.least, most_rows: taken.most })
     };
     // The same kernels may come again, for more rows than those that are counted in chunks.
@@ -111,6 +139,7 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
             rows: k.symbols[k.rows?.0 as usize].clone(),
             most_rows,
             at_once: at_once(at),
+            added: added(at),
             in_chunks: in_chunks(at),
             phases: k.phases.as_ref()?.list.iter().map(phase).collect(),
             ends: ended.filter(|why| *why != Ended::Last).map(|why| why.to_string()),
@@ -121,13 +150,20 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
 
 impl fmt::Display for JoinedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let JoinedReport { kernels, rows, most_rows, at_once, in_chunks, phases: _, ends } = self;
+        let JoinedReport { kernels, rows, most_rows, at_once, added, in_chunks, phases: _, ends } = self;
         let name = |n: Option<&String>| n.map(|n| visible(n).into_owned()).unwrap_or_default();
         let (first, last) = (name(kernels.first()), name(kernels.last()));
         let rows = visible(rows);
         write!(f, "@{first} to @{last} are one launch up to {most_rows} rows of {rows}, and two above")?;
         if let Some(AtOnceReport { with, most_rows }) = at_once {
             write!(f, "; up to {most_rows} rows, one block does them behind @{} in its launch", visible(with))?;
+        }
+        if let Some(AddedReport { zeros, with, least_rows, most_rows }) = added {
+            let (zeros, with) = (visible(zeros), visible(with));
+            write!(
+                f,
+                "; from {least_rows} to {most_rows} rows, @{zeros} is one launch and @{with}, which counts, the other"
+            )?;
         }
         if let Some(InChunksReport { with, least_rows, most_rows }) = in_chunks {
             let with = visible(with);

@@ -1,8 +1,10 @@
 //! Phases behind a kernel of rows that makes their items, joined with it.
 //!
 //! The program has such a kernel beside the two: a launch takes it or them, by its rows. Few rows are one block ([`at_once`]), and
-//! many are counted by the blocks that do them ([`in_chunks`]). Between them are the two kernels as they were.
+//! many are counted by the blocks that do them ([`in_chunks`]). Between them are the two kernels as they were; where a router that adds to
+//! counts was parted for phases, those of the fewest rows there are the router as it was, and its zeros ([`added`]).
 
+use super::added::added;
 use super::at_once::at_once;
 use super::in_chunks::in_chunks;
 use super::{Joined, Named, buffer_name, has_alias, output};
@@ -10,56 +12,89 @@ use routefuse_ir::kernel::phases::{Phase, Phases, Place, Reach};
 use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, Store};
 use routefuse_ir::program::{Buffer, Program, Step, Taken};
 use routefuse_ir::{Alias, Diagnostics, Dim, Layout, SymbolId, TensorType};
+use std::ops::Range;
 
-/// Puts beside each kernel of rows and the phases behind it what does the same for few rows, and for many.
-pub(super) fn add(joined: &mut Joined) -> Result<(), Diagnostics> {
+/// Puts beside each kernel of rows and the phases behind it what does the same for few rows, and for many. `before` is the program of
+/// which the kernels are joined.
+pub(super) fn add(joined: &mut Joined, before: &Program) -> Result<(), Diagnostics> {
     let mut at = 0;
     while at + 1 < joined.program.steps.len() {
         let few = at_once(&joined.program, at)?;
-        let many = in_chunks(&joined.program, at, few.as_ref().map_or(0, |(_, most)| most + 1))?;
-        if few.is_some() || many.is_some() {
-            at += put(joined, at, few, many);
-        }
-        at += 1;
+        let least = few.as_ref().map_or(0, |(_, most)| most + 1);
+        let many = in_chunks(&joined.program, at, least)?;
+        let added = added(joined, before, at).filter(|(_, most)| *most >= least);
+        let more = if few.is_none() && many.is_none() && added.is_none() {
+            0
+        } else {
+            let behind = least..many.as_ref().and_then(|step| Some(step.taken?.least)).unwrap_or(u64::MAX);
+            let added = added.map(|(steps, most)| (steps, most.min(behind.end - 1)));
+            put(joined, at, Others { few: few.map(|(step, _)| step), added, many }, behind)
+        };
+        at += more + 1;
     }
     Ok(())
 }
 
-/// Puts the steps around two, and says how many more they are.
-fn put(joined: &mut Joined, at: usize, few: Option<(Step, u64)>, many: Option<Step>) -> usize {
+/// What stands beside a kernel of rows and its phases.
+struct Others {
+    few: Option<Step>,
+    /// The most rows.
+    added: Option<([Step; 2], u64)>,
+    many: Option<Step>,
+}
+
+/// Puts the steps around two, and says how many more kernels there are for them to pass. The rows between few and many are `behind`.
+fn put(joined: &mut Joined, at: usize, others: Others, behind: Range<u64>) -> usize {
     let two = joined.program.steps[at..at + 2].to_vec();
     let ended = joined.ended[at..at + 2].to_vec();
     let from = joined.from[at..at + 2].to_vec();
     // What was parted is of kernels before.
-    let whole = from[0].start.min(from[1].start)..from[0].end.max(from[1].end);
+    let whole = hull(&from);
+    let Others { few, added, many } = others;
     let mut steps = vec![];
     let both = |least: u64, most: Option<u64>| {
         let taken = two[0].rows().map(|symbol| Taken { symbol, least, most });
         let step = |n: usize| (Step { taken, ..two[n].clone() }, from[n].clone(), ended[n]);
         [step(0), step(1)]
     };
-    let least = few.as_ref().map_or(0, |(_, most)| most + 1);
-    steps.extend(few.map(|(step, _)| (step, whole.clone(), ended[1])));
+    steps.extend(few.map(|step| (step, whole.clone(), ended[1])));
+    let mut least = behind.start;
+    if let Some((two, most)) = added {
+        let of = [whole.start..whole.start + 1, whole.start + 1..whole.end];
+        steps.extend(two.into_iter().zip(of).map(|(step, from)| {
+            let taken = step.taken.map(|taken| Taken { least, most: Some(most), ..taken });
+            (Step { taken, ..step }, from, None)
+        }));
+        least = most + 1;
+    }
     match many {
         None => steps.extend(both(least, None)),
         Some(step) => {
-            let (first, most) = step.rows_taken();
-            steps.extend(both(least, Some(first.saturating_sub(1))));
+            let most = step.taken.and_then(|taken| taken.most);
+            if least < behind.end {
+                steps.extend(both(least, Some(behind.end - 1)));
+            }
             steps.push((step, whole, ended[1]));
             steps.extend(most.into_iter().flat_map(|most| both(most + 1, None)));
         }
     }
-    let more = steps.len() - 2;
-    for (n, (step, from, ended)) in steps.into_iter().enumerate() {
-        if n < 2 {
-            (joined.program.steps[at + n], joined.from[at + n], joined.ended[at + n]) = (step, from, ended);
-        } else {
-            joined.program.steps.insert(at + n, step);
-            joined.from.insert(at + n, from);
-            joined.ended.insert(at + n, ended);
-        }
+    let more = steps.len() - 1;
+    let (mut of_steps, mut of_from, mut of_ended) = (vec![], vec![], vec![]);
+    for (step, from, ended) in steps {
+        of_steps.push(step);
+        of_from.push(from);
+        of_ended.push(ended);
     }
-    more + 1
+    joined.program.steps.splice(at..at + 2, of_steps);
+    joined.from.splice(at..at + 2, of_from);
+    joined.ended.splice(at..at + 2, of_ended);
+    more
+}
+
+/// From the first to the last kernel of all.
+pub(super) fn hull(from: &[Range<usize>]) -> Range<usize> {
+    let (start, end) = (from.iter().map(|r| r.start).min(), from.iter().map(|r| r.end).max());
+    start.unwrap_or(0)..end.unwrap_or(0)
 }
 
 /// Whether the first kernel has the rows of the second one, lanes share them, and all that it stores is its own.

@@ -15,9 +15,10 @@
 //! A sum of inputs that a kernel of rows asks for is a kernel of one row by itself (`lifted`), where that makes a phase of it.
 //!
 //! In front of phases there may be a kernel of rows that makes their items. For few rows, all is one launch of one block then
-//! (`at_once`), and for many rows the launch that does them counts (`in_chunks`). The program has these beside the kernels for other
-//! numbers of rows (`behind_rows`).
+//! (`at_once`), and for many rows the launch that does them counts (`in_chunks`). Rows that are not many may add to counts themselves
+//! (`added`). The program has these beside the kernels for other numbers of rows (`behind_rows`).
 
+mod added;
 mod alike;
 mod arranged;
 mod at_once;
@@ -73,7 +74,7 @@ pub struct Apart {
 /// Only by a defect of this crate (`RF0501`).
 pub fn join(program: &Program) -> Result<Joined, Diagnostics> {
     let mut joined = in_best_order(program)?;
-    behind_rows::add(&mut joined)?;
+    behind_rows::add(&mut joined, program)?;
     Ok(joined)
 }
 

@@ -255,3 +255,43 @@ graph @g {{
   output weight = %weight\n";
     assert!(joined(&graph(of_floats), &[9, 11]).steps.len() > 1);
 }
+
+/// A router that counts by what it has at hand is parted for phases, and up to some rows it adds to its counts itself, as it was. Zeros,
+/// which have no rows, are made for those rows alone.
+#[test]
+fn rows_that_are_not_many_add_to_counts_themselves() {
+    let graph = |columns: u64, k: u64, more: &str| {
+        let source = format!(
+            "route 1
+graph @layout {{
+  dim T
+  input %logits : f32[T, {columns}]
+  %ids = topk %logits {{k = {k}}}
+  %rank = div_floor %ids, {}
+  %in_rank = bin_any %rank {{bins = 4}}
+  %per_rank = count_rows %in_rank
+  %per_expert = bin_count %ids {{bins = {columns}}}
+{more}  output per_rank = %per_rank
+  output per_expert = %per_expert
+  output in_rank = %in_rank
+}}
+",
+            columns / 4
+        );
+        text::parse_verified(&source).expect("a right graph")
+    };
+    // As many items as 64 for each column, and no more rows than were measured.
+    for (columns, k, few, most) in [(16, 4, 4, 128), (256, 4, 4, 1024), (64, 12, 2, 256)] {
+        let program = joined(&graph(columns, k, ""), &[5]);
+        let taken: Vec<_> = program.steps.iter().map(|step| step.taken.map(|t| (t.least, t.most))).collect();
+        let (few, most) = (Some((0, Some(few))), Some((few + 1, Some(most))));
+        assert_eq!(taken[..3], [few, most, most], "{columns} columns");
+        assert_eq!((program.steps[1].rows(), program.steps[2].rows().is_some()), (None, true));
+        assert!(program.steps[2].kernel.stores.iter().any(|store| store.add_at.is_some()));
+        assert_eq!(taken[3].map(|t| t.0), most.and_then(|(_, most)| Some(most? + 1)), "{columns} columns");
+    }
+    // What is behind asks for counts: then they are no more launches than before, and the router adds nothing.
+    let starts = "  %starts = bin_starts %per_expert {align = 4}\n  output starts = %starts\n";
+    let program = joined(&graph(16, 4, starts), &[5]);
+    assert!(program.steps.iter().all(|step| step.rows().is_some()), "no zeros by themselves");
+}

@@ -69,11 +69,13 @@ fn a_call_launches_what_a_plan_launches() {
     graphs.extend(["deepseek-v3", "mixtral"].map(|name| (model(name), own.clone())));
     // Across rows: phases of one launch, or of two where rows are many, and of one without any rows.
     graphs.push((chains::Align::default().graph().unwrap(), own.clone()));
-    // And behind a router, where few rows are one launch of both.
+    // And behind a router, where few rows are one launch of both, and some have kernels of which one has no rows.
     let mixtral = models::named("mixtral").unwrap();
-    let mut aligned = models::ModelOptions::default();
-    mixtral.set(&mut aligned, "align", "vllm").unwrap();
-    graphs.push((mixtral.graph(&aligned).unwrap(), own.clone()));
+    for align in ["vllm", "deepep"] {
+        let mut aligned = models::ModelOptions::default();
+        mixtral.set(&mut aligned, "align", align).unwrap();
+        graphs.push((mixtral.graph(&aligned).unwrap(), own.clone()));
+    }
     let mut compared = 0;
     for (graph, options) in &graphs {
         let both = both(&engine, &gpu, graph, options);

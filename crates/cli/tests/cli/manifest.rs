@@ -127,6 +127,14 @@ fn amd_code_runs_as_the_manifest_says() {
             assert_eq!(said.lines().filter(|l| l.starts_with("kernel ")).count(), case.kernels[1], "{said}");
         }
     }
+    // Of these kernels some are for some rows, and one of them has no rows by itself.
+    let case = Case { graph: vec![corpus("bins_counts_behind_a_router")], kernels: [2, 8] };
+    compile(&case, folder.path(), "gfx942");
+    let variables = [&variables[..], &[("ROUTEFUSE_STAND_IN_GPUS", Path::new("gfx942"))]].concat();
+    for (rows, kernels) in [(4, 1), (9, 2), (129, 2)] {
+        let said = agrees(&case, folder.path(), rows, "hip", &variables);
+        assert_eq!(said.lines().filter(|l| l.starts_with("kernel ")).count(), kernels, "{rows} rows: {said}");
+    }
 }
 
 /// The call is one that NVIDIA's driver takes; a card computes (`make gpu-test`), the stand-in does not.

@@ -214,6 +214,10 @@ fn what_explain_prints() {
     // Values of all rows, and ranks, which ask for those of all rows before.
     let bins = crate::program::examples().join("../tests/corpus/bins_behind_a_router.route");
     let bins = explain(&bins.display().to_string());
+    // Kernels that are launched for some rows instead of phases.
+    let counts = crate::program::examples().join("../tests/corpus/bins_counts_behind_a_router.route");
+    let joined = &explain(&counts.display().to_string())["joined"][0];
+    assert_eq!((&joined["added"]["least_rows"], &joined["added"]["most_rows"]), (&5.into(), &128.into()), "{joined}");
     for (explained, expected) in [(&cut, "computed_table"), (&bins, "all_rows"), (&bins, "earlier_rows")] {
         let mut kinds = explained["cuts"].as_array().unwrap().iter().map(|c| &c["kind"]);
         assert!(kinds.any(|kind| kind == expected), "{expected}: {explained}");

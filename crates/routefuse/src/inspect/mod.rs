@@ -38,9 +38,9 @@ pub use lowering::Lowering;
 pub use manifest::TargetFiles;
 #[cfg(feature = "graphs")]
 pub use routefuse_passes::explain::{
-    ApartReport, AtOnceReport, Cost, DimTraffic, GatherReport, InChunksReport, JoinedReport, KernelReport, LaneIs,
-    ParamReport, PassSummary, Phase, PhaseReport, Report, ScheduleLanes, ScheduleReport, ShapeLanes, SpreadLanes,
-    Traffic, Word,
+    AddedReport, ApartReport, AtOnceReport, Cost, DimTraffic, GatherReport, InChunksReport, JoinedReport, KernelReport,
+    LaneIs, ParamReport, PassSummary, Phase, PhaseReport, Report, ScheduleLanes, ScheduleReport, ShapeLanes,
+    SpreadLanes, Traffic, Word,
 };
 pub use routefuse_runtime::processor_lacks;
 #[cfg(feature = "graphs")]
