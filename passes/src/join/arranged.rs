@@ -9,28 +9,57 @@ use super::together::together;
 use super::{buffers, has_alias};
 use routefuse_ir::kernel::{Kernel, Param, ParamId, Role, RowOp, Space, Store, Value, ValueId, ValueKind};
 use routefuse_ir::program::{Buffer, Program, Step};
-use routefuse_ir::{DType, Diagnostics, Dim, Layout, Literal};
+use routefuse_ir::{Code, DType, Diagnostic, Diagnostics, Dim, Layout, Literal};
 
 /// The program, arranged, and of each of its kernels which one it was or is a part of; none if nothing would change.
 pub(super) fn arranged(program: &Program) -> Result<Option<(Program, Vec<usize>)>, Diagnostics> {
-    let mut new = program.clone();
-    let mut of: Vec<usize> = (0..program.steps.len()).collect();
-    let (mut at, mut changed) = (0, false);
-    while at < new.steps.len() {
-        if let Some(two) = apart(&mut new, at)? {
-            new.steps.splice(at..=at, two);
-            of.insert(at, of[at]);
-            changed = true;
-        }
-        at += 1;
+    let (mut new, mut of) = parted(program, apart)?;
+    let parts = new.steps.len() > program.steps.len();
+    let moved = each_that_adds(&mut new, &mut of, around)?;
+    Ok((parts || moved).then_some((new, of)))
+}
+
+/// The program with each of its kernels in two, or as it is. What is a part is not parted again, whatever `apart` says of it.
+fn parted(
+    program: &Program,
+    apart: impl Fn(&mut Program, usize) -> Result<Option<[Step; 2]>, Diagnostics>,
+) -> Result<(Program, Vec<usize>), Diagnostics> {
+    let (mut new, mut steps, mut of) = (program.clone(), vec![], vec![]);
+    for (at, step) in program.steps.iter().enumerate() {
+        let parts = apart(&mut new, at)?.map_or_else(|| vec![step.clone()], Vec::from);
+        of.extend(parts.iter().map(|_| at));
+        steps.extend(parts);
     }
-    at = 0;
-    while at < new.steps.len() {
-        let moved = around(&mut new, &mut of, at)?;
+    new.steps = steps;
+    Ok((new, of))
+}
+
+/// Has `around` arrange what is around each kernel that adds, and says whether it did. It says where the kernel is then; what comes behind
+/// has yet to be looked at, and there has to be less of it: fewer kernels that add, or as many and fewer kernels.
+fn each_that_adds(
+    program: &mut Program,
+    of: &mut Vec<usize>,
+    mut around: impl FnMut(&mut Program, &mut Vec<usize>, usize) -> Result<Option<usize>, Diagnostics>,
+) -> Result<bool, Diagnostics> {
+    let adds = |step: &&Step| step.kernel.stores.iter().any(|store| store.add_at.is_some());
+    let left = |program: &Program, at: usize| {
+        let steps = program.steps.get(at..).unwrap_or_default();
+        (steps.iter().filter(adds).count(), steps.len())
+    };
+    let (mut at, mut changed) = (0, false);
+    while at < program.steps.len() {
+        let before = left(program, at);
+        let moved = around(program, of, at)?;
         changed |= moved.is_some();
         at = moved.unwrap_or(at) + 1;
+        if left(program, at) >= before {
+            let message = format!("the kernels of `{}` are arranged without an end", program.name);
+            return Err(Diagnostic::new(Code::Internal, message)
+                .help("this is a defect; please report the graph")
+                .into());
+        }
     }
-    Ok(changed.then_some((new, of)))
+    Ok(changed)
 }
 
 /// Arranges what is around a kernel that counts, and says where it is then; none if nothing is to change, or it does not count.
@@ -157,4 +186,60 @@ fn zero(of: &Kernel, param: ParamId, buffer: Buffer) -> Result<Step, Diagnostics
         ..Kernel::default()
     };
     Ok(Step { kernel: kernel.verify()?, buffers: vec![buffer], symbols: vec![], taken: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{Options, compile_graph};
+    use routefuse_ir::text;
+
+    /// Zeros, a router that counts, and what asks for the counts.
+    fn program() -> Program {
+        let source = "route 1
+graph @g {
+  dim T
+  input %logits : f32[T, 16]
+  %ids = topk %logits {k = 4}
+  %counts = bin_count %ids {bins = 16}
+  %starts = bin_starts %counts {align = 4}
+  output ids = %ids
+  output starts = %starts
+}
+";
+        let graph = text::parse_verified(source).expect("a right graph");
+        compile_graph(graph, &Options::default()).expect("kernels").program
+    }
+
+    /// A part is not parted again, whoever takes it for something that can be.
+    #[test]
+    fn each_kernel_is_parted_once() {
+        let program = program();
+        let twice = |new: &mut Program, at: usize| {
+            let step = new.steps[at].clone();
+            Ok(Some([step.clone(), step]))
+        };
+        let (new, of) = parted(&program, twice).expect("parts");
+        assert_eq!(new.steps.len(), 2 * program.steps.len());
+        assert!(of.iter().copied().eq((0..program.steps.len()).flat_map(|at| [at, at])));
+    }
+
+    /// What arranges and leaves as much to do as there was is a defect, and says so.
+    #[test]
+    fn what_has_no_end_is_an_error() {
+        let adds = |step: &Step| step.kernel.stores.iter().any(|store| store.add_at.is_some());
+        let mut program = program();
+        assert!(program.steps.iter().any(adds), "one of them counts");
+        let mut of: Vec<usize> = (0..program.steps.len()).collect();
+        let mut rounds = 0;
+        // The same kernel comes behind once more, again and again.
+        let error = each_that_adds(&mut program, &mut of, |program, _, at| {
+            rounds += 1;
+            let step = program.steps[at].clone();
+            Ok(adds(&step).then(|| program.steps.insert(at + 1, step)).map(|()| at))
+        });
+        let error = error.expect_err("it has no end").to_string();
+        assert!(error.contains("RF0901") && error.contains("`g`"), "{error}");
+        assert!(rounds <= 4, "{rounds} rounds");
+    }
 }
