@@ -52,8 +52,13 @@ pub fn topk(
     };
     let mut ranked: Vec<(u32, usize)> =
         segment.iter().enumerate().map(|(i, b)| (key(*b), i)).filter(|r| r.0 > 0).collect();
-    ranked.sort_by_key(|(key, column)| (std::cmp::Reverse(*key), *column));
-    ranked.truncate(k);
+    // No two have a rank in common, so that those before the k-th are the same however they are found.
+    let rank = |(key, column): &(u32, usize)| (std::cmp::Reverse(*key), *column);
+    if k < ranked.len() {
+        ranked.select_nth_unstable_by_key(k, rank);
+        ranked.truncate(k);
+    }
+    ranked.sort_unstable_by_key(rank);
     if order == TopKOrder::Column {
         ranked.sort_by_key(|r| r.1);
     }
