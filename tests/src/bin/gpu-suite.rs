@@ -1,9 +1,15 @@
-//! `gpu-suite PACK… [--quick | --watched | --emulated] [--only NAME] [--part I/N] [--gpu N]`: the GPU's suite on a pack of code, where
-//! there is neither Rust nor LLVM. Of several packs, which are of one vendor's code, it takes the one for this machine's GPU.
+//! `gpu-suite PACK… [--quick | --watched | --emulated] [--only NAME] [--jobs N] [--replays N] [--seconds N] [--part I/N] [--gpu N]
+//! [--kinds]`: the GPU's suite on a pack of code, where there is neither Rust nor LLVM. Of several packs, which are of one vendor's code,
+//! it takes the one for this machine's GPU.
+//!
+//! As many threads as there are processors share the work (`--jobs`), the longest first, on one GPU. After `--seconds` nothing more is
+//! begun; what is left is counted, and the suite ends with 3 if nothing has failed. `--kinds` launches nothing: it says which kinds of
+//! launches the suite has, with a case of each.
 //!
 //! Without a GPU it says how much it skips; that is a failure if `REQUIRE_GPU` is set to anything but 0.
 
 use routefuse_allocations::{self as allocations, Counting};
+use routefuse_ir::kernel::schedule::LaunchKind;
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::text;
 use routefuse_runtime::cuda::Cuda;
@@ -11,16 +17,21 @@ use routefuse_runtime::gpu::Suits;
 use routefuse_runtime::hip::Hip;
 use routefuse_tests::bins::Align;
 use routefuse_tests::gpu::pack::Pack;
-use routefuse_tests::gpu::{Code, Drawn, Random, Scope, Vendor, run};
+use routefuse_tests::gpu::{Code, Counts, Drawn, Random, Scope, Vendor, kinds_of, run};
 use routefuse_tests::skips::skip;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-const USAGE: &str = "gpu-suite PACK… [--quick | --watched | --emulated] [--only NAME] [--part I/N] [--gpu N]";
+const USAGE: &str = "gpu-suite PACK… [--quick | --watched | --emulated] [--only NAME] [--jobs N] [--replays N] [--seconds N] \
+                     [--part I/N] [--gpu N] [--kinds]";
+
+/// The status of a suite that had no time for all of it.
+const CUT_SHORT: u8 = 3;
 
 /// `I/N` with `I < N`.
 fn part(text: &str) -> Option<(usize, usize)> {
@@ -30,8 +41,9 @@ fn part(text: &str) -> Option<(usize, usize)> {
 
 fn main() -> ExitCode {
     match suite() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(counts) if counts.failures > 0 => ExitCode::FAILURE,
+        Ok(counts) if counts.left > 0 => ExitCode::from(CUT_SHORT),
+        Ok(_) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("gpu-suite: {e}");
             ExitCode::from(2)
@@ -39,20 +51,43 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all is well.
-fn suite() -> Result<bool, String> {
+/// What was done.
+fn suite() -> Result<Counts, String> {
     let mut scope = Scope::full();
-    let (mut folders, mut ordinal, mut arguments) = (vec![], 0, std::env::args().skip(1));
+    let (mut folders, mut ordinal, mut only_kinds) = (vec![], 0, false);
+    // The whole, and then what is asked of it, in whatever order it is.
+    let mut asked: Vec<Asked> = vec![];
+    let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        let mut number =
+            || arguments.next().and_then(|n| n.parse::<u64>().ok()).ok_or(format!("`{argument}` takes a number"));
         match argument.as_str() {
-            "--quick" => scope = Scope { only: scope.only, part: scope.part, ..Scope::quick() },
-            "--watched" => scope = Scope { only: scope.only, part: scope.part, ..Scope::watched() },
-            "--emulated" => scope = Scope { only: scope.only, part: scope.part, ..Scope::emulated() },
-            "--gpu" => ordinal = arguments.next().and_then(|n| n.parse().ok()).ok_or("`--gpu` takes a number")?,
-            "--part" => scope.part = arguments.next().and_then(|p| part(&p)).ok_or("`--part` takes I/N with I < N")?,
-            "--only" => scope.only = Some(arguments.next().ok_or("`--only` takes a part of a name")?),
+            "--quick" => scope = Scope::quick(),
+            "--watched" => scope = Scope::watched(),
+            "--emulated" => scope = Scope::emulated(),
+            "--kinds" => only_kinds = true,
+            "--gpu" => ordinal = u32::try_from(number()?).map_err(|_| "`--gpu` takes the number of a GPU")?,
+            "--jobs" => match number()? {
+                0 => return Err("`--jobs` takes a number of threads, one at least".to_owned()),
+                jobs => asked.push(Asked::Jobs(jobs as usize)),
+            },
+            "--replays" => asked.push(Asked::Replays(number()?)),
+            "--seconds" => asked.push(Asked::Until(Instant::now() + Duration::from_secs(number()?))),
+            "--part" => {
+                asked.push(Asked::Part(arguments.next().and_then(|p| part(&p)).ok_or("`--part` takes I/N with I < N")?))
+            }
+            "--only" => asked.push(Asked::Only(arguments.next().ok_or("`--only` takes a part of a name")?)),
             _ if !argument.starts_with('-') => folders.push(argument),
             _ => return Err(format!("unknown argument `{argument}`; {USAGE}")),
+        }
+    }
+    for one in asked {
+        match one {
+            Asked::Jobs(jobs) => scope.jobs = Some(jobs),
+            Asked::Replays(replays) => scope.replays = replays,
+            Asked::Until(until) => scope.until = Some(until),
+            Asked::Part(part) => scope.part = part,
+            Asked::Only(only) => scope.only = Some(only),
         }
     }
     scope.allocations = Some(allocations::of_this_thread);
@@ -61,11 +96,33 @@ fn suite() -> Result<bool, String> {
     if packs.iter().any(|p| p.target.kind() != first) {
         return Err("the packs are of several vendors' code".to_owned());
     }
+    if only_kinds {
+        return packs.iter().try_fold(Counts::default(), |counts, pack| kinds(pack, &scope).map(|()| counts));
+    }
     match first {
         TargetKind::Nvptx => on_gpu::<Cuda>(&packs, ordinal, &scope),
         TargetKind::Amdgpu => on_gpu::<Hip>(&packs, ordinal, &scope),
         TargetKind::Host => Err("the pack is for the host, which is no GPU".to_owned()),
     }
+}
+
+/// What arguments say of a scope, whichever it is.
+enum Asked {
+    Jobs(usize),
+    Replays(u64),
+    Until(Instant),
+    Part((usize, usize)),
+    Only(String),
+}
+
+/// Says which kinds of launches a scope has.
+fn kinds(pack: &Packed<'_>, scope: &Scope) -> Result<(), String> {
+    let seen = kinds_of(&pack.code()?, scope)?;
+    for kind in LaunchKind::ALL {
+        let case = seen.get(kind).map_or("none", String::as_str);
+        println!("{kind}: {case}");
+    }
+    Ok(())
 }
 
 /// What a pack is for.
@@ -121,15 +178,15 @@ impl<'f> Packed<'f> {
     }
 }
 
-/// Whether all is well on the GPU of this number.
-fn on_gpu<D: Vendor>(packs: &[Packed<'_>], ordinal: u32, scope: &Scope) -> Result<bool, String> {
+/// What was done on the GPU of this number.
+fn on_gpu<D: Vendor>(packs: &[Packed<'_>], ordinal: u32, scope: &Scope) -> Result<Counts, String> {
     let gpu = match D::open(ordinal) {
         Ok(gpu) => gpu,
         Err(e) => {
             let code = packs[0].code()?;
             let cases = code.graphs.len() * scope.extents.len() + code.random.len() + code.aligns.len();
             skip(&format!("no {} GPU ({e})", D::VENDOR), cases as u64 + scope.replays, Some("REQUIRE_GPU"));
-            return Ok(true);
+            return Ok(Counts::default());
         }
     };
     println!("{}", D::about(&gpu).map_err(|e| e.to_string())?);
@@ -140,6 +197,8 @@ fn on_gpu<D: Vendor>(packs: &[Packed<'_>], ordinal: u32, scope: &Scope) -> Resul
         return Err(format!("no pack is for {processor}: they are for {targets}; pack again for {processor}"));
     };
     let counts = run(&pack.code()?, &gpu, scope)?;
-    println!("{} graphs, {} checks, {} failures", counts.graphs, counts.checks, counts.failures);
-    Ok(counts.failures == 0)
+    let Counts { graphs, checks, failures, left } = counts;
+    let skipped = pack.list("refused").count();
+    println!("{graphs} graphs, {checks} checks, {failures} failures, {skipped} skipped, {left} left");
+    Ok(counts)
 }

@@ -2,20 +2,21 @@
 //! captured launch, replayed with other ids and other numbers of rows that count.
 
 use super::agreement::{Expected, OnGpu, Outcomes, agree};
-use super::suite::{Code, Counts, Scope, report, shared};
+use super::scope::{Counts, Scope};
+use super::sharing::shared;
+use super::suite::{Code, report_done};
 use super::vendor::Vendor;
+use super::ways::limits;
 use crate::bins::{Align, KINDS, Size};
 use crate::memory::Alignment;
 use routefuse_generate::Choices;
 use routefuse_ir::kernel::schedule::Variant;
+use routefuse_runtime::Plan;
 use routefuse_runtime::gpu::{Gpu, GpuPlan};
 use std::time::Instant;
 
 /// Contents that the replays of one launch take in turn.
 const CONTENTS: u64 = 48;
-
-/// Rows below which a schedule's limits are looked for.
-const MOST_LIMIT: u64 = 40_000;
 
 /// All of it.
 ///
@@ -23,15 +24,15 @@ const MOST_LIMIT: u64 = 40_000;
 /// If the GPU gives no stream. What is wrong in a check is printed and counted.
 pub(super) fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope, counts: &mut Counts) -> Result<(), String> {
     let (start, before) = (Instant::now(), counts.checks);
-    let wanted = |align: &&Align| scope.only.as_ref().is_none_or(|only| align.name().contains(only));
-    let aligns = scope.mine(code.aligns.iter().filter(wanted));
+    let wanted = code.aligns.iter().filter(|align| scope.wants(&align.name())).step_by(scope.one_of.1);
+    let aligns = scope.mine(wanted);
     counts.graphs += aligns.len() as u64;
-    let done = shared(gpu, &aligns, |align, stream, i| {
+    let done = shared(gpu, scope, counts, &aligns, |align, stream, i| {
         let plan = code.on_gpu(&align.graph(), gpu)?;
         if align.counted { Ok(0) } else { items(align, &plan, stream, scope, i) }
     })?;
     for (align, result) in aligns.iter().zip(done) {
-        report(counts, &align.name(), result);
+        report_done(counts, &align.name(), result);
     }
     println!("alignments: {} launches, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
 
@@ -40,12 +41,12 @@ pub(super) fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope, counts: &
         0 => vec![],
         _ => aligns.iter().filter(|a| a.counted).flat_map(|a| [(*a, Limits::Below), (*a, Limits::Above)]).collect(),
     };
-    let done = shared(gpu, &replayed, |(align, limits), stream, _| {
+    let done = shared(gpu, scope, counts, &replayed, |(align, limits), stream, _| {
         let plan = code.on_gpu(&align.graph(), gpu)?;
-        replays(align, &plan, stream, limits.rows(&plan, align, scope), scope.replays)
+        replays(align, &plan, stream, limits.rows(plan.plan(), align, scope), scope.replays)
     })?;
     for ((align, limits), result) in replayed.iter().zip(done) {
-        report(counts, &format!("{}, replayed, {limits:?} the limit of one launch", align.name()), result);
+        report_done(counts, &format!("{}, replayed, {limits:?} the limit of one launch", align.name()), result);
     }
     println!("alignments: {} replays, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
     Ok(())
@@ -60,22 +61,10 @@ pub(super) fn forced<D: Vendor>(plan: &GpuPlan<D>, alignment: Alignment, rows: u
     taken.copied().filter(move |v| v.aligned == (alignment == Alignment::Sixteen))
 }
 
-/// Rows up to which a launch is another than with a row more.
-pub(super) fn limits<D: Vendor>(plan: &GpuPlan<D>) -> Vec<u64> {
-    let steps = || plan.plan().program().steps.iter().zip(plan.plan().kernels());
-    let phased = || steps().filter(|(_, k)| k.kernel.phases.is_some());
-    if phased().next().is_none() {
-        return vec![];
-    }
-    let launches =
-        |t| phased().map(|(step, k)| step.is_taken_by(t).then(|| k.schedule.shapes_for(t))).collect::<Vec<_>>();
-    (0..MOST_LIMIT).filter(|t| launches(*t) != launches(t + 1)).collect()
-}
-
 /// Items of every number, in every schedule and in the one that a launch takes.
 fn items<D: Vendor>(align: &Align, plan: &GpuPlan<D>, stream: &D::Own, scope: &Scope, number: usize) -> Outcomes<u64> {
     let mut rows = align.rows();
-    rows.extend(limits(plan).into_iter().flat_map(|t| [t.saturating_sub(1), t, t + 1]));
+    rows.extend(limits(plan.plan()).into_iter().flat_map(|t| [t.saturating_sub(1), t, t + 1]));
     rows.retain(|t| t * align.slots <= scope.items);
     let mut c = Choices::seeded(number as u64);
     let mut checks = 0;
@@ -108,7 +97,7 @@ enum Limits {
 }
 
 impl Limits {
-    fn rows<D: Vendor>(self, plan: &GpuPlan<D>, align: &Align, scope: &Scope) -> u64 {
+    fn rows(self, plan: &Plan, align: &Align, scope: &Scope) -> u64 {
         let rows = match self {
             Limits::Below => 301,
             Limits::Above => limits(plan).last().map_or(2500, |t| t + 77),

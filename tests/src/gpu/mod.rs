@@ -11,9 +11,14 @@ mod cuda;
 mod hip;
 pub mod pack;
 mod rules;
+mod scope;
+mod sharing;
 mod streams;
 mod suite;
 mod vendor;
+mod ways;
 
-pub use suite::{Code, Counts, Drawn, Random, Scope, run};
+pub use scope::{Counts, Scope};
+pub use suite::{Code, Drawn, Random, run};
 pub use vendor::Vendor;
+pub use ways::{Case, kinds_of};

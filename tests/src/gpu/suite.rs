@@ -1,14 +1,16 @@
 //! The whole of it, on as many threads as there are processors.
 
-use super::agreement::{Bands, Expected, Outcomes, Place, agree, at};
+use super::agreement::{Expected, Outcomes, agree, at};
+use super::scope::{Counts, Scope};
+use super::sharing::{report, shared, work_of};
 use super::vendor::Vendor;
-use super::{aligns, control, streams};
+use super::{aligns, control, streams, ways};
 use crate::bins::Align;
 use crate::memory::Alignment;
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{self, Profile};
-use routefuse_ir::kernel::schedule::{RowShape, Variant};
+use routefuse_ir::kernel::schedule::RowShape;
 use routefuse_ir::program::{Program, Step};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Diagnostics, Graph, Verified, text};
@@ -90,91 +92,6 @@ impl Display for Random {
     }
 }
 
-/// Each shape is forced for this many rows at most: several blocks of any.
-const MOST_ROWS_OF_A_SHAPE: u64 = 600;
-
-/// How much of it.
-#[derive(Clone, Debug)]
-pub struct Scope {
-    /// Rows of every graph.
-    pub extents: Vec<u64>,
-    /// Only graphs with this in their name, if any, and then nothing else.
-    pub only: Option<String>,
-    /// Allocations that this thread has made so far, if something counts them.
-    pub allocations: Option<fn() -> u64>,
-    /// A tool watches every access: nothing but one launch after the other, of every variant and random graph, on allocations
-    /// that end with the tensor.
-    pub watched: bool,
-    /// Of all graphs only those whose number leaves the first when divided by the second.
-    pub part: (usize, usize),
-    /// Threads that launch one plan at once, and launches of each.
-    pub threads: (u64, u64),
-    /// Kinds of inputs, the most hostile first; of many rows the first alone.
-    pub rules: &'static [Rule],
-    /// The most items of an alignment.
-    pub items: u64,
-    /// Replays of the captured launch of an alignment, each with other contents.
-    pub replays: u64,
-}
-
-impl Scope {
-    /// Everything.
-    pub fn full() -> Scope {
-        let extents = vec![0, 1, 2, 7, 31, 33, 127, 512, 2049, 4097, 65_536];
-        let rules = &[Rule::Hostile, Rule::Mixed, Rule::Ids, Rule::Rows, Rule::Close];
-        let (items, replays) = (u64::MAX, 10_000);
-        Scope {
-            extents,
-            only: None,
-            allocations: None,
-            watched: false,
-            part: (0, 1),
-            threads: (8, 25),
-            rules,
-            items,
-            replays,
-        }
-    }
-
-    /// A first look.
-    pub fn quick() -> Scope {
-        Scope { extents: vec![0, 1, 33, 512], replays: 500, ..Scope::full() }
-    }
-
-    /// What an emulator gets through in seconds.
-    pub fn emulated() -> Scope {
-        let (extents, rules) = (vec![0, 1, 33], &[Rule::Hostile]);
-        Scope { extents, threads: (2, 3), rules, items: 200, replays: 3, ..Scope::full() }
-    }
-
-    /// What a tool that runs a hundred times slower can watch.
-    pub fn watched() -> Scope {
-        let (extents, rules) = (vec![1, 33], &[Rule::Hostile]);
-        Scope { extents, watched: true, rules, items: 2000, replays: 0, ..Scope::full() }
-    }
-
-    pub(super) fn place(&self, alignment: Alignment) -> Place {
-        Place { alignment, bands: if self.watched { Bands::Nothing } else { Bands::Guards } }
-    }
-
-    /// The part's.
-    pub(super) fn mine<'w, W>(&self, work: impl Iterator<Item = &'w W>) -> Vec<&'w W> {
-        let (this, parts) = self.part;
-        work.skip(this).step_by(parts.max(1)).collect()
-    }
-}
-
-/// What was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Graphs.
-    pub graphs: u64,
-    /// Launches whose memory was compared, and refusals that were asked for.
-    pub checks: u64,
-    /// Of them, wrong.
-    pub failures: u64,
-}
-
 impl Code {
     /// A graph's plan on the host; nothing is compiled yet.
     ///
@@ -220,6 +137,12 @@ impl Code {
         self.on_gpu_in(g, None, gpu)
     }
 
+    /// The graph of this name and its plan on the GPU.
+    pub(super) fn named<D: Vendor>(&self, name: &str, gpu: &Gpu<D>) -> Outcomes<Prepared<'_, D>> {
+        let found = self.graphs.iter().find(|(n, _)| n == name).ok_or_else(|| format!("there is no graph `{name}`"))?;
+        Ok((&found.0, &found.1, self.on_gpu(&found.1, gpu)?))
+    }
+
     fn on_gpu_in<D: Vendor>(&self, g: &Verified<Graph>, shape: Option<RowShape>, gpu: &Gpu<D>) -> Outcomes<GpuPlan<D>> {
         let plan = at("the plan", GpuPlan::new(self.plan_in(g, shape)?, gpu))?;
         at("prepare", plan.prepare())?;
@@ -235,33 +158,29 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
     D::share_nothing(gpu);
     let mut counts = Counts::default();
     let start = Instant::now();
-    let wanted = |name: &str| scope.only.as_ref().is_none_or(|only| name.contains(only));
-    let graphs = scope.mine(code.graphs.iter().filter(|(name, _)| wanted(name)));
+    let graphs = scope.mine(code.graphs.iter().filter(|(name, _)| scope.wants(name)));
     counts.graphs += graphs.len() as u64;
 
     let mut plans = Vec::new();
-    let prepared = shared(gpu, &graphs, |(name, g), _, _| code.on_gpu(g, gpu).map(|p| (name, g, p)))?;
-    for ((name, _), plan) in graphs.iter().zip(prepared) {
+    let prepared = shared(gpu, scope, &mut counts, &graphs, |(_, g), _, _| code.on_gpu(g, gpu))?;
+    for ((name, g), plan) in graphs.iter().zip(prepared) {
         match plan {
-            Ok(plan) => plans.push(plan),
-            Err(e) => report(&mut counts, name, Err(e)),
+            Some(Ok(plan)) => plans.push((name, g, plan)),
+            Some(Err(e)) => report(&mut counts, name, Err(e)),
+            None => {}
         }
     }
     println!("{} graphs prepared in {:.1} s", plans.len(), start.elapsed().as_secs_f64());
 
-    // The longest first.
-    let mut extents = scope.extents.clone();
-    extents.sort_unstable_by_key(|t| std::cmp::Reverse(*t));
-    let mut work: Vec<_> = extents.iter().flat_map(|t| plans.iter().map(move |p| (*t, p))).collect();
-    // And where a launch is another than with a row more.
-    let most = extents.first().copied().unwrap_or(0);
-    work.extend(plans.iter().flat_map(|p| {
-        let rows = aligns::limits(&p.2).into_iter().flat_map(|t| [t.saturating_sub(1), t, t + 1]);
-        rows.filter(|t| *t <= most && !extents.contains(t)).map(move |t| (t, p)).collect::<Vec<_>>()
-    }));
-    let done = shared(gpu, &work, |(t, (_, g, plan)), stream, _| every_variant(g, plan, stream, *t, scope))?;
+    let rows = |p: &Prepared<'_, D>| ways::rows(p.2.plan(), scope);
+    let mut work: Vec<_> = plans.iter().flat_map(|p| rows(p).into_iter().map(move |t| (t, p))).collect();
+    // The longest first, so that none is begun when all others have ended.
+    work.sort_by_cached_key(|(t, (_, g, _))| std::cmp::Reverse(work_of(g, *t)));
+    let each =
+        |(t, (_, g, plan)): &(u64, &Prepared<'_, D>), stream: &D::Own, _| every_variant(g, plan, stream, *t, scope);
+    let done = shared(gpu, scope, &mut counts, &work, each)?;
     for ((t, (name, ..)), result) in work.iter().zip(done) {
-        report(&mut counts, &format!("{name}, T = {t}"), result);
+        report_done(&mut counts, &format!("{name}, T = {t}"), result);
     }
     println!("every graph, variant and T: {} checks, {:.1} s", counts.checks, start.elapsed().as_secs_f64());
 
@@ -273,13 +192,14 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
             Err(e) => report(&mut counts, name, Err(e)),
         }
     }
-    let done = shared(gpu, &shaped, |(_, g, shape), stream, _| {
+    shaped.sort_by_cached_key(|(_, g, _)| std::cmp::Reverse(work_of(g, 1)));
+    let done = shared(gpu, scope, &mut counts, &shaped, |(_, g, shape), stream, _| {
         let plan = code.on_gpu_in(g, Some(*shape), gpu)?;
-        let extents = scope.extents.iter().filter(|t| (1..=MOST_ROWS_OF_A_SHAPE).contains(*t));
-        extents.map(|t| every_variant(g, &plan, stream, *t, scope)).sum()
+        let rows = ways::rows_of_a_shape(scope).into_iter();
+        rows.map(|t| every_variant(g, &plan, stream, t, scope)).sum()
     })?;
     for ((name, _, shape), result) in shaped.iter().zip(done) {
-        report(&mut counts, &format!("{name}, {shape}"), result);
+        report_done(&mut counts, &format!("{name}, {shape}"), result);
     }
     println!(
         "every candidate shape: {} of them, {} checks, {:.1} s",
@@ -289,18 +209,22 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
     );
 
     let before = counts.checks;
-    let replayed: &[Prepared<'_, D>] = if scope.watched { &[] } else { &plans };
-    let done = shared(gpu, replayed, |(_, g, plan), stream, _| {
+    let mut replayed: Vec<&Prepared<'_, D>> = if scope.watched { vec![] } else { plans.iter().collect() };
+    replayed.sort_by_cached_key(|(_, g, _)| std::cmp::Reverse(work_of(g, 1)));
+    let done = shared(gpu, scope, &mut counts, &replayed, |(_, g, plan), stream, _| {
         Ok(streams::replay(g, plan, stream, 33)? + streams::replay(g, plan, stream, 0)?)
     })?;
     for ((name, ..), result) in replayed.iter().zip(done) {
-        report(&mut counts, &format!("{name}, replayed"), result);
+        report_done(&mut counts, &format!("{name}, replayed"), result);
     }
     println!("graphs of launches: {} replays, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
 
-    if scope.only.is_none() && !scope.watched && scope.part.1 == 1 {
+    if scope.has_the_rest() {
         let before = counts.checks;
-        control::single(code, gpu, scope, &plans, &mut counts)?;
+        control::of_each(code, gpu, scope, &plans, &mut counts)?;
+        if scope.part.0 == 0 {
+            control::once(code, gpu, scope, &mut counts)?;
+        }
         println!(
             "streams, threads, dependents, refusals: {} checks, {:.1} s",
             counts.checks - before,
@@ -309,16 +233,16 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
     }
 
     let before = counts.checks;
-    let drawn = scope.mine(code.random.iter().filter(|_| scope.only.is_none()));
-    let done = shared(gpu, &drawn, |one, stream, _| random(code, gpu, **one, stream, scope))?;
+    let drawn = scope.mine(code.random.iter().filter(|_| scope.only.is_none()).step_by(scope.one_of.0));
+    let done = shared(gpu, scope, &mut counts, &drawn, |one, stream, _| random(code, gpu, **one, stream, scope))?;
     for (one, result) in drawn.iter().zip(done) {
         match result {
-            Ok(None) => {}
-            Ok(Some(checks)) => {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(checks))) => {
                 counts.graphs += 1;
                 counts.checks += checks;
             }
-            Err(e) => report(&mut counts, &one.to_string(), Err(e)),
+            Some(Err(e)) => report(&mut counts, &one.to_string(), Err(e)),
         }
     }
     println!("random graphs: {} launches, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
@@ -326,44 +250,11 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
     Ok(counts)
 }
 
-/// Counts a result, and prints what is wrong.
-pub(super) fn report(counts: &mut Counts, what: &str, result: Outcomes<u64>) {
-    match result {
-        Ok(checks) => counts.checks += checks,
-        Err(e) => {
-            counts.failures += 1;
-            println!("FAILED {what}: {e}");
-        }
+/// As [`report`], of what was begun in time.
+pub(super) fn report_done(counts: &mut Counts, what: &str, result: Option<Outcomes<u64>>) {
+    if let Some(result) = result {
+        report(counts, what, result);
     }
-}
-
-/// Work shared by threads, each with a stream; results in order.
-pub(super) fn shared<D: Vendor, W: Sync, R: Send>(
-    gpu: &Gpu<D>,
-    work: &[W],
-    each: impl Fn(&W, &D::Own, usize) -> R + Sync,
-) -> Result<Vec<R>, String> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len().max(1));
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let worker = || -> Result<Vec<(usize, R)>, String> {
-        D::enter(gpu)?;
-        let stream = D::stream(gpu)?;
-        let mut done = Vec::new();
-        loop {
-            let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let Some(one) = work.get(i) else { return Ok(done) };
-            done.push((i, each(one, &stream, i)));
-        }
-    };
-    let results = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-        let join =
-            |h: std::thread::ScopedJoinHandle<'_, _>| h.join().unwrap_or_else(|_| Err("a thread panicked".to_owned()));
-        handles.into_iter().map(join).collect::<Result<Vec<_>, String>>()
-    })?;
-    let mut all: Vec<(usize, R)> = results.into_iter().flatten().collect();
-    all.sort_unstable_by_key(|(i, _)| *i);
-    Ok(all.into_iter().map(|(_, r)| r).collect())
 }
 
 /// Every variant of the plan's kernels, on memory as that variant wants it, and what the launch itself chooses.
@@ -377,13 +268,8 @@ fn every_variant<D: Vendor>(
     let extents = g.extents_of_rows(t);
     // Interpreting many rows takes longest.
     let rules = &scope.rules[..if t > 10_000 { 1 } else { scope.rules.len() }];
-    let mut variants: Vec<Option<Variant>> = vec![None];
-    let (kernels, steps) = (plan.plan().kernels(), &plan.plan().program().steps);
-    // Of several kernels, phases in each of their schedules.
-    let of_rows = kernels.iter().zip(steps).filter(|(_, step)| step.is_taken_by(t)).map(|(k, _)| k);
-    let tried = of_rows.into_iter().find(|k| kernels.len() == 1 || k.kernel.phases.is_some());
-    let taken = tried.into_iter().flat_map(|k| k.variants().iter().filter(|v| k.schedule.takes(v.shape, t)));
-    variants.extend(taken.copied().map(Some));
+    let forced = ways::variants(plan.plan(), t).into_iter().map(Some);
+    let variants: Vec<Option<_>> = std::iter::once(None).chain(forced).collect();
     let mut checks = 0;
     for (i, rule) in rules.iter().enumerate() {
         let seed = t * 31 + i as u64;
@@ -431,15 +317,6 @@ fn random<D: Vendor>(code: &Code, gpu: &Gpu<D>, one: Random, stream: &D::Own, sc
         }
     }
     Ok(Some(checks))
-}
-
-/// A graph of this name among the plans.
-pub(super) fn named<'p, D: Vendor>(
-    plans: &'p [Prepared<'_, D>],
-    name: &str,
-) -> Outcomes<(&'p Verified<Graph>, &'p GpuPlan<D>)> {
-    let found = plans.iter().find(|(n, ..)| *n == name);
-    found.map(|(_, g, plan)| (*g, plan)).ok_or_else(|| format!("there is no graph `{name}`"))
 }
 
 /// A graph and its plan, by name.

@@ -1,10 +1,10 @@
 //! What the suite needs of a vendor beside its driver: streams, memory, captured launches, and code that is wrong.
 
 use super::agreement::Outcomes;
-use super::suite::{Counts, Prepared};
-use routefuse_ir::{Code, Diagnostic};
+use super::scope::Counts;
+use routefuse_ir::{Code, Diagnostic, Graph, Verified};
 use routefuse_runtime::Device;
-use routefuse_runtime::gpu::{Driver, Gpu, Launch};
+use routefuse_runtime::gpu::{Driver, Gpu, GpuPlan, Launch};
 
 /// Code that a driver refuses: the code, the error's code, and words of its text.
 pub(super) type Wrong = (Vec<u8>, Code, &'static [&'static str]);
@@ -126,12 +126,16 @@ pub trait Vendor: Driver {
     /// Code that its driver, or what stands in front of it, refuses. `right` is such as it takes.
     fn wrong_code(right: &[u8]) -> Vec<Wrong>;
 
-    /// Launches that begin before what is in front of them has ended: only for targets that
-    /// [have them](routefuse_ir::target::Abilities::dependent_launch).
-    ///
-    /// # Errors
-    /// If there is not what it needs; what is wrong in a check is counted.
-    fn dependents(_plans: &[Prepared<'_, Self>], _stream: &Self::Own, _counts: &mut Counts) -> Outcomes<()> {
-        Ok(())
+    /// A plan behind a producer that lets it begin before it has written: only for targets that
+    /// [have such launches](routefuse_ir::target::Abilities::dependent_launch). What is wrong is counted.
+    fn behind_a_late_producer(
+        _of: &(&String, &Verified<Graph>, &GpuPlan<Self>),
+        _stream: &Self::Own,
+        _counts: &mut Counts,
+    ) {
     }
+
+    /// That a producer is late enough to show anything, and launches of a remap that depend each on the last: only for such targets.
+    /// What is wrong is counted.
+    fn dependents(_remap: &Verified<Graph>, _plan: &GpuPlan<Self>, _stream: &Self::Own, _counts: &mut Counts) {}
 }

@@ -9,11 +9,12 @@ use routefuse::inspect;
 use routefuse::ir::{Artifact, RowShape, Scheduled, Variant};
 use routefuse::models::{self, ModelOptions};
 use routefuse::{Graph, Target, Verified, text};
+use routefuse_ir::kernel::schedule::LaunchKind;
 use routefuse_tests::bins::{Align, Behind};
 use routefuse_tests::corpus::{Test, cases, root};
 use routefuse_tests::differential::shard;
 use routefuse_tests::gpu::pack::{Pack, Recorder};
-use routefuse_tests::gpu::{Code, Drawn, Random, Scope, Vendor, run};
+use routefuse_tests::gpu::{Code, Drawn, Random, Scope, Vendor, kinds_of, run};
 use routefuse_tests::hip_stand_in;
 use routefuse_tests::skips::skip;
 use serde_json::json;
@@ -301,6 +302,46 @@ fn a_router_on_an_emulated_gfx950() {
     let mut all = graphs();
     all.retain(|(name, _)| name == "gpt-oss");
     emulated(2, all, 0..0, Some("gpt-oss"), 60);
+}
+
+/// In so many parts the suite checks what it does as a whole; and what is not begun in time is counted, not passed over.
+#[test]
+fn parts_are_the_whole() {
+    if !hip_stand_in::load(EMULATED) {
+        return skip(NO_EMULATOR, 3, REQUIRED);
+    }
+    let mut graphs = graphs();
+    graphs.retain(|(name, _)| ["a_remap_static", "e_post_chain", "d_copy_back"].contains(&name.as_str()));
+    let gpu = Hip::open(0).expect("the stand-in");
+    let target = gpu.target().expect("a target for it");
+    let random = vec![Random { drawn: Drawn::WithinColumns, seed: 1 }];
+    let aligns = vec![Align { counted: true, ..Align::new(8, 2, 4) }];
+    let code = Code { graphs, random, aligns, compiler: Arc::new(BuiltIn), target };
+    let counts = |part, until| {
+        let scope = Scope { part, until, extents: vec![3], jobs: Some(2), ..Scope::emulated() };
+        run(&code, &gpu, &scope).expect("the suite runs")
+    };
+    let (whole, first, second) = (counts((0, 1), None), counts((0, 2), None), counts((1, 2), None));
+    assert!(whole.graphs == 5 && whole.checks > 50 && whole.failures == 0 && whole.left == 0, "{whole:?}");
+    assert_eq!((first.graphs + second.graphs, first.checks + second.checks), (whole.graphs, whole.checks));
+    assert!(second.graphs > 0 && second.checks > 0, "{second:?}");
+    let late = counts((0, 1), Some(std::time::Instant::now()));
+    assert!(late.checks == 0 && late.failures == 0 && late.left > 5, "{late:?}");
+}
+
+/// The kinds of launches that no kernel for sm_90 of these graphs has. A kind that it gets is to be taken off.
+const NOT_ON_SM_90: [LaunchKind; 0] = [];
+
+/// Under a sanitizer each kind of launch is seen once at least: each schedule, each part of phases, and every way to share rows.
+#[test]
+fn a_sanitizer_sees_every_kind_of_launch() {
+    let target = Target::named("sm_90").expect("known");
+    let code = Code { graphs: graphs(), random: vec![], aligns: vec![], compiler: Arc::new(BuiltIn), target };
+    let seen = kinds_of(&code, &Scope::watched()).expect("plans");
+    for kind in LaunchKind::ALL {
+        let case = seen.get(kind).map(String::as_str);
+        assert_eq!(case.is_none(), NOT_ON_SM_90.contains(kind), "{kind}: {case:?}");
+    }
 }
 
 /// A plan for another kind of machine is refused before a GPU is looked at.

@@ -3,13 +3,14 @@
 mod dependent;
 
 use super::agreement::{Outcomes, at};
-use super::suite::{Counts, Prepared, named, report};
+use super::scope::Counts;
+use super::sharing::report;
 use super::vendor::{Vendor, Wrong};
-use routefuse_ir::{Code, Diagnostic};
+use routefuse_ir::{Code, Diagnostic, Graph, Verified};
 use routefuse_runtime::Device;
 use routefuse_runtime::cuda::cudarc::driver::sys::{self, CUstreamCaptureMode_enum};
 use routefuse_runtime::cuda::cudarc::driver::{CudaContext, CudaGraph, CudaSlice, CudaStream, DevicePtr};
-use routefuse_runtime::cuda::{Cuda, Gpu, Launch};
+use routefuse_runtime::cuda::{Cuda, CudaPlan, Gpu, Launch};
 use std::sync::Arc;
 
 impl Vendor for Cuda {
@@ -123,7 +124,17 @@ impl Vendor for Cuda {
         ]
     }
 
-    fn dependents(plans: &[Prepared<'_, Cuda>], stream: &Arc<CudaStream>, counts: &mut Counts) -> Outcomes<()> {
+    fn behind_a_late_producer(
+        (name, g, plan): &(&String, &Verified<Graph>, &CudaPlan),
+        stream: &Arc<CudaStream>,
+        counts: &mut Counts,
+    ) {
+        for rows in [1, 700] {
+            report(counts, &format!("{name}, dependent, T = {rows}"), dependent::chain(g, plan, stream, rows));
+        }
+    }
+
+    fn dependents(remap: &Verified<Graph>, plan: &CudaPlan, stream: &Arc<CudaStream>, counts: &mut Counts) {
         match dependent::producer_is_late(stream) {
             Ok(true) => counts.checks += 1,
             Ok(false) => {
@@ -131,15 +142,8 @@ impl Vendor for Cuda {
             }
             Err(e) => report(counts, "the late producer", Err(e)),
         }
-        for (name, g, plan) in plans {
-            for rows in [1, 700] {
-                report(counts, &format!("{name}, dependent, T = {rows}"), dependent::chain(g, plan, stream, rows));
-            }
-        }
-        let (remap, on_remap) = named(plans, "a_remap_static")?;
         for depth in [2, 33, 100] {
-            report(counts, "dependents in turn", dependent::in_turn(remap, on_remap, stream, depth));
+            report(counts, "dependents in turn", dependent::in_turn(remap, plan, stream, depth));
         }
-        Ok(())
     }
 }

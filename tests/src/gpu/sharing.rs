@@ -1,0 +1,63 @@
+//! Work that threads share, each with a stream of its own on the one GPU.
+
+use super::agreement::Outcomes;
+use super::scope::{Counts, Scope};
+use super::vendor::Vendor;
+use routefuse_ir::Graph;
+use routefuse_runtime::gpu::Gpu;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The work done in its order by threads that each take the next piece; results in order. What was not begun in time has none, and is
+/// counted.
+pub(super) fn shared<D: Vendor, W: Sync, R: Send>(
+    gpu: &Gpu<D>,
+    scope: &Scope,
+    counts: &mut Counts,
+    work: &[W],
+    each: impl Fn(&W, &D::Own, usize) -> R + Sync,
+) -> Outcomes<Vec<Option<R>>> {
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = scope.jobs.unwrap_or_else(processors).clamp(1, work.len().max(1));
+    let next = AtomicUsize::new(0);
+    let worker = || -> Outcomes<Vec<(usize, R)>> {
+        D::enter(gpu)?;
+        let stream = D::stream(gpu)?;
+        let mut done = Vec::new();
+        while !scope.is_over() {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(one) = work.get(i) else { break };
+            done.push((i, each(one, &stream, i)));
+        }
+        Ok(done)
+    };
+    let results = std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        let join =
+            |h: std::thread::ScopedJoinHandle<'_, _>| h.join().unwrap_or_else(|_| Err("a thread panicked".to_owned()));
+        handles.into_iter().map(join).collect::<Result<Vec<_>, String>>()
+    })?;
+    let mut all: Vec<Option<R>> = work.iter().map(|_| None).collect();
+    for (i, result) in results.into_iter().flatten() {
+        all[i] = Some(result);
+    }
+    counts.left += all.iter().filter(|r| r.is_none()).count() as u64;
+    Ok(all)
+}
+
+/// About how long the interpreter takes for a graph of so many rows: elements of all its values.
+pub(super) fn work_of(g: &Graph, rows: u64) -> u64 {
+    let extents = g.extents_of_rows(rows);
+    let elements = g.nodes().map(|n| n.ty.shape.iter().fold(1u64, |all, d| all.saturating_mul(d.resolve(&extents))));
+    elements.fold(0, u64::saturating_add)
+}
+
+/// Counts a result, and prints what is wrong.
+pub(super) fn report(counts: &mut Counts, what: &str, result: Outcomes<u64>) {
+    match result {
+        Ok(checks) => counts.checks += checks,
+        Err(e) => {
+            counts.failures += 1;
+            println!("FAILED {what}: {e}");
+        }
+    }
+}
