@@ -1,46 +1,82 @@
 """Routers and alignments by hand in CUDA, built on the spot: how fast a launch can be.
 
 `bound/router_exact.cu` gives the interpreter's bits on bf16 logits, `bound/router_approximate.cu` takes the card's approximate
-exponential. Both know a few routers only, each with its numbers in templates. Without nvcc there is none.
+exponential, and `bound/align.cu` lays items out by expert. Each knows a few numbers only, in templates. Without nvcc there is none.
+
+    bound.py --build FOLDER     builds all of them; whoever has BOUNDS=FOLDER in its environment loads them from there
 """
 
+import atexit
 import ctypes
 import functools
+import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
 
 import torch
 
 HERE = pathlib.Path(__file__).parent / "bound"
 
+# Every file with what is defined for it, the longest first.
+ALL = [("router_approximate",), ("router_exact",), ("align", "ONLY=0"),
+       *(("align", f"ONLY={experts}", f"PART={part}") for experts in (256, 384, 512) for part in (1, 2))]
+
+
+@functools.cache
+def folder():
+    """Where files are built: the folder of BOUNDS, or one that is removed in the end."""
+    if "BOUNDS" in os.environ:
+        chosen = pathlib.Path(os.environ["BOUNDS"])
+        chosen.mkdir(parents=True, exist_ok=True)
+        return chosen
+    made = tempfile.mkdtemp(prefix="routefuse-bound-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return pathlib.Path(made)
+
 
 @functools.cache
 def begin(name, *defines):
-    """Begins to build a file of kernels for the card, beside whatever else is done; None where there is no nvcc."""
+    """Begins to build a file of kernels for the card, beside whatever else is done: the build, or none where it was done before,
+    and the file. None where there is no nvcc."""
+    major, minor = torch.cuda.get_device_capability()
+    built = folder() / ("-".join((name, *defines, f"sm_{major}{minor}")).replace("=", "") + ".so")
+    if built.exists():
+        return None, built
     nvcc = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
     if not nvcc:
         return None
-    folder = tempfile.TemporaryDirectory(prefix="routefuse-bound-")
-    built = pathlib.Path(folder.name) / f"{name}.so"
-    major, minor = torch.cuda.get_device_capability()
     command = [nvcc, "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared", "-Xcompiler", "-fPIC",
-               *(f"-D{define}" for define in defines), HERE / f"{name}.cu", "-o", built]
-    return subprocess.Popen(command), built, folder
+               *(f"-D{define}" for define in defines), str(HERE / f"{name}.cu"), "-o", str(built) + ".part"]
+    # Launches that are timed meanwhile come first.
+    process = subprocess.Popen(command, preexec_fn=lambda: os.nice(10))
+    atexit.register(lambda: process.poll() is None and process.kill())
+    return process, built
+
+
+@functools.cache
+def built_file(name, *defines):
+    """The file, when it is built; None where there is no nvcc, or it fails. Then its own complaint is printed."""
+    building = begin(name, *defines)
+    if building is None:
+        return None
+    process, built = building
+    if process is not None:
+        if process.wait() != 0:
+            return None
+        # Only what is whole has the name that is looked for.
+        os.replace(str(built) + ".part", built)
+    return built
 
 
 @functools.cache
 def library(name, *defines):
-    """A file of kernels, built for the card; None where there is no nvcc, or it fails."""
-    building = begin(name, *defines)
-    if building is None:
-        return None
-    process, built, folder = building
-    # Its own complaint is printed where it fails, and there is no such peer then.
-    loaded = ctypes.CDLL(str(built)) if process.wait() == 0 else None
-    folder.cleanup()
-    return loaded
+    """A file of kernels, built for the card; None where there is none, and then there is no such peer."""
+    built = built_file(name, *defines)
+    return built and ctypes.CDLL(str(built))
 
 
 class Arguments(ctypes.Structure):
@@ -91,3 +127,23 @@ class Bound:
             # Not 0 where the file has no such schedule of this router.
             if self.library.route(ctypes.byref(arguments)) == 0:
                 yield call(variant)
+
+
+def main():
+    if len(sys.argv) != 3 or sys.argv[1] != "--build":
+        sys.exit("bound.py --build FOLDER")
+    os.environ["BOUNDS"] = sys.argv[2]
+    start = time.perf_counter()
+    if not all([begin(*of) for of in ALL]):
+        sys.exit("bound.py: there is no nvcc, which comes with CUDA; name its folder in PATH")
+    failed = 0
+    for of in ALL:
+        built = built_file(*of)
+        failed += built is None
+        print(f"{' '.join(of)}: {'fails' if built is None else 'built'}, {time.perf_counter() - start:.0f} s", flush=True)
+    print(f"{len(ALL)} files of kernels, {failed} failures")
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,11 +11,14 @@ matplotlib, an SVG plot of every graph. Elsewhere `tables.py` draws them of comp
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import pathlib
+import signal
 import statistics
 import subprocess
+import sys
 import time
 
 import torch
@@ -29,6 +32,34 @@ from tables import markdown, plot_all
 
 WORKS = CHAINS + ROUTERS + ALIGNS
 SAMPLES = 30
+# The status of a run that had no time for all of it.
+CUT_SHORT = 3
+
+
+class Late(BaseException):
+    """The time of the run is over. No `Exception`, so that nobody on its way takes it for a peer that fails."""
+
+
+@contextlib.contextmanager
+def at_most(seconds):
+    """What is within is ended after so many seconds, whatever it waits for; what it has written stays. Gives a list that is not empty
+    then."""
+    ended = []
+
+    def late(*_):
+        raise Late
+
+    signal.signal(signal.SIGALRM, late)
+    # Again and again: where it is raised while another error is on its way, it may be lost.
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3), 2)
+    try:
+        yield ended
+    except Late:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        ended.append(seconds)
+        print(f"the {seconds:.0f} s of this run are over: what is left is not compared", flush=True)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def replay_us(call, calls):
@@ -73,7 +104,11 @@ def routefuse(program, file, extents, arguments):
     """What `routefuse bench` says of a graph, or why it says nothing."""
     values = "T=" + ",".join(map(str, extents))
     command = [program, "bench", file, "--device", "cuda:0", "--graph-replay", "--json", "--dim", values, *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    try:
+        # Which is ended with this run, when its time is over.
+        result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired as e:
+        return None, f"`routefuse bench` has not ended after {e.timeout} s"
     if result.returncode != 0:
         return None, result.stderr.strip()
     return json.loads(result.stdout), None
@@ -138,6 +173,25 @@ def check(wanted, given):
             raise ValueError(f"{differ.sum()} rows differ by up to {(w - g).abs().max():.3g}")
 
 
+def ours(work, options, report):
+    """The report of a work, with routefuse's own times."""
+    extents = options.extents or work.extents
+    rows = {t: {} for t in extents}
+    said, error = routefuse(options.routefuse, str(work.path(options.examples)), extents, getattr(work, "arguments", ()))
+    if said:
+        report.update(cuda=said["cuda"], empty_us=said["empty_us"])
+        for row in said["results"]:
+            rows[row["extent"]].update(row)
+    return {"name": work.name, "file": work.file, "plot": getattr(work, "plot", work.file.replace("/", "-")), "error": error,
+            "compile_cold_ms": None, "cold_ms": said and said["cold_ms"], "kernels": said and said["kernels"],
+            "rows": {str(t): row for t, row in rows.items()}}
+
+
+def compared(work):
+    """Whether the peers of a work have been measured at every number of rows, or have failed there."""
+    return all("eager_us" in row or "eager_error" in row for row in work["rows"].values())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--routefuse", default="target/release/routefuse", help="the program")
@@ -145,7 +199,8 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("target/gpu-compare"), help="the folder to write")
     parser.add_argument("--only", type=lambda names: names.split(","), default=[""], help="works with one of these, A,B, in their name")
     parser.add_argument("--extents", type=lambda ts: [int(t) for t in ts.split(",")], help="these numbers of rows, instead of each work's")
-    parser.add_argument("--seconds", type=float, default=3600, help="compare no work with its peers after so many seconds")
+    parser.add_argument("--without", type=lambda names: names.split(","), default=[], help="no works with one of these, A,B, in their name")
+    parser.add_argument("--seconds", type=float, default=3600, help="end what is under way after so many seconds, and write what there is")
     options = parser.parse_args()
     torch.manual_seed(0)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -155,40 +210,38 @@ def main():
     report = {"card": torch.cuda.get_device_name(), "date": datetime.date.today().isoformat(), "torch": torch.__version__,
               "triton": triton.__version__, "triton_empty_us": replay_us(lambda: hand_chains.empty_kernel[(1,)](nothing), 50),
               "works": []}
-    chosen = [work for work in WORKS if any(part in work.name for part in options.only)]
+    named = lambda work, parts: any(part in work.name for part in parts)
+    chosen = [work for work in WORKS if named(work, options.only) and not named(work, options.without)]
+
     def write():
         # What is there is written at once: a run that is cut short leaves what it has.
         (options.out / "compare.json").write_text(json.dumps(report, indent=1) + "\n")
         (options.out / "compare.md").write_text(markdown(report))
 
-    for work in chosen:
-        extents = options.extents or work.extents
-        rows = {t: {} for t in extents}
-        ours, error = routefuse(options.routefuse, str(work.path(options.examples)), extents, getattr(work, "arguments", ()))
-        if ours:
-            report.update(cuda=ours["cuda"], empty_us=ours["empty_us"])
-            for row in ours["results"]:
-                rows[row["extent"]].update(row)
-        plot = getattr(work, "plot", work.file.replace("/", "-"))
-        report["works"].append({"name": work.name, "file": work.file, "plot": plot, "error": error, "compile_cold_ms": None,
-                                "cold_ms": ours and ours["cold_ms"], "kernels": ours and ours["kernels"],
-                                "rows": {str(t): row for t, row in rows.items()}})
-        write()
-    print(f"routefuse: {time.perf_counter() - begin:.0f} s", flush=True)
-    # What nvcc takes long for is built beside the peers that are measured first.
-    for work in chosen:
-        for of in getattr(work, "bounds", ()):
-            bound.begin(*of)
-    for work, of in zip(chosen, report["works"]):
-        if time.perf_counter() - begin > options.seconds:
-            break
-        peers(work, options.extents or work.extents, of, write)
-        print(f"{work.name}: {time.perf_counter() - begin:.0f} s", flush=True)
+    with at_most(options.seconds - (time.perf_counter() - begin)) as ended:
+        # What nvcc takes seconds for is built beside what is measured first.
+        for work in chosen:
+            for of in getattr(work, "bounds", ()):
+                bound.begin(*of)
+        for work in chosen:
+            report["works"].append(ours(work, options, report))
+            write()
+        print(f"routefuse: {time.perf_counter() - begin:.0f} s", flush=True)
+        for work, of in zip(chosen, report["works"]):
+            try:
+                peers(work, options.extents or work.extents, of, write)
+            except Exception as e:
+                print(f"{work.name}: {type(e).__name__}: {e}", flush=True)
+            print(f"{work.name}: {time.perf_counter() - begin:.0f} s", flush=True)
+    write()
     try:
         plot_all(report, options.out / "plots")
     except ImportError as e:
         print(f"no plots: {e}; `tables.py {options.out / 'compare.json'}` draws them where there is matplotlib")
     print((options.out / "compare.md").read_text())
+    print(f"{len(chosen)} graphs, {sum(compared(work) for work in report['works'])} of them with all their peers")
+    if ended:
+        sys.exit(CUT_SHORT)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import io
 import pathlib
 import shutil
 import subprocess
+import sys
+import time
 
 # Preset, and its options.
 ROUTERS = [
@@ -31,6 +33,9 @@ ROUTERS = [
     ("gemma-4", []),
     ("glm-4.5", []),
 ]
+
+# The status of a run that had no time for all of it.
+CUT_SHORT = 3
 
 # Launches of the program that come before: it checks one, and warms up.
 SKIPPED = 4
@@ -70,7 +75,7 @@ or a special function, for code to be fetched, and for their turn.
 """
 
 
-def counters(ncu, program, preset, options, rows):
+def counters(ncu, program, preset, options, rows, end):
     """What ncu says of one launch: figures by counter; or why it says nothing."""
     command = [ncu, "--csv", "--print-units", "base", "--kernel-name", "regex:routefuse"]
     command += ["--launch-skip", str(SKIPPED), "--launch-count", "1"]
@@ -78,7 +83,10 @@ def counters(ncu, program, preset, options, rows):
     command += [program, "bench", "--model", preset, "--vs", "none", "--device", "cuda:0", "--dim", f"T={rows}"]
     for option in options:
         command += ["--option", option]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=min(300, max(end - time.monotonic(), 1e-3)))
+    except subprocess.TimeoutExpired as e:
+        return None, f"it has not ended after {e.timeout:.0f} s"
     lines = [line for line in result.stdout.splitlines() if line.startswith('"')]
     if not lines:
         return None, (result.stderr or result.stdout).strip()[-400:]
@@ -96,24 +104,25 @@ def shown(figure, heading):
     return f"{figure:,.0f}"
 
 
-def table(ncu, program, rows, only):
-    """The table for so many rows, of routers with one of these in their names."""
+def table(ncu, program, rows, only, end):
+    """The lines of the table for so many rows, of routers with one of these in their names, until the time is over."""
     headings = [heading for heading, _, _ in COLUMNS]
-    lines = ["| router | " + " | ".join(headings) + " |", "|---|" + "---:|" * len(headings)]
+    yield "| router | " + " | ".join(headings) + " |"
+    yield "|---|" + "---:|" * len(headings)
     for preset, options in ROUTERS:
         if not any(part in preset for part in only):
             continue
         name = preset + (", *post*" if options else "")
-        figures, why = counters(ncu, program, preset, options, rows)
+        figures, why = counters(ncu, program, preset, options, rows, end)
+        if time.monotonic() >= end:
+            return
         if figures is None:
             print(f"{name}, {rows} rows: no counters: {why}", flush=True)
             continue
         cells = [
             shown(figures[counter] / (rows if by == "rows" else by), heading) for heading, counter, by in COLUMNS
         ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        print(lines[-1], flush=True)
-    return lines
+        yield f"| {name} | " + " | ".join(cells) + " |"
 
 
 def device():
@@ -129,15 +138,26 @@ def main():
     parser.add_argument("--rows", default="4096,65536", help="numbers of rows, as in 4096,65536")
     parser.add_argument("--only", default="", help="routers with one of these, A,B, in their name")
     parser.add_argument("--ncu", default="ncu", help="Nsight Compute's program")
+    parser.add_argument("--seconds", type=float, default=3600, help="end what is under way after so many seconds")
     given = parser.parse_args()
+    end = time.monotonic() + given.seconds
     ncu = shutil.which(given.ncu) or shutil.which("/usr/local/cuda/bin/ncu")
     if ncu is None:
         parser.error(f"there is no program {given.ncu}: Nsight Compute, which comes with CUDA, has it")
-    lines = [TEXT.format(device=device(), day=datetime.date.today().isoformat())]
-    for rows in map(int, given.rows.split(",")):
-        lines += [f"## {rows:,} rows", "", *table(ncu, given.routefuse, rows, given.only.split(",")), ""]
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "counters.md").write_text("\n".join(lines))
+    lines, routers = [TEXT.format(device=device(), day=datetime.date.today().isoformat())], 0
+    for rows in map(int, given.rows.split(",")):
+        lines += [f"## {rows:,} rows", ""]
+        for line in table(ncu, given.routefuse, rows, given.only.split(","), end):
+            lines.append(line)
+            print(line, flush=True)
+            routers += not line.startswith(("| router |", "|---"))
+            # What is there is written at once.
+            (given.out / "counters.md").write_text("\n".join(lines) + "\n")
+        lines.append("")
+    late = time.monotonic() >= end
+    print(f"counters of {routers} launches" + (": the time is over" if late else ""))
+    sys.exit(CUT_SHORT if late else 0)
 
 
 if __name__ == "__main__":
