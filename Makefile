@@ -90,8 +90,13 @@ gpu-bench: setup ## Compare with PyTorch, torch.compile and Triton on this machi
 	@scripts/gpu-pack
 	@OUT=$(or $(CARGO_TARGET_DIR),target)/gpu-compare $(or $(CARGO_TARGET_DIR),target)/gpu/run bench $(ARGS)
 
+.PHONY: gpu-all
+gpu-all: setup ## Suite, sanitizers and benchmarks on this machine's NVIDIA GPU in ten minutes: a log of each part, and a table
+	@scripts/gpu-pack
+	@OUT=$(or $(CARGO_TARGET_DIR),target)/gpu-all $(or $(CARGO_TARGET_DIR),target)/gpu/run all $(ARGS)
+
 .PHONY: gpu-pack
-gpu-pack: setup ## One archive for a machine with an NVIDIA GPU and neither Rust nor LLVM: gpu/run test, gpu/run bench
+gpu-pack: setup ## One archive for a machine with an NVIDIA GPU and neither Rust nor LLVM: gpu/run all, gpu/run test, gpu/run bench
 	@scripts/gpu-pack --archive
 
 .PHONY: test-amd

@@ -44,3 +44,8 @@ pub fn output(command: &mut Command) -> Result<String, String> {
     }
     Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr)))
 }
+
+/// The Python of the tests.
+pub fn python() -> Option<PathBuf> {
+    tool("ROUTEFUSE_PYTHON", Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python"))
+}
