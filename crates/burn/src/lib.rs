@@ -41,14 +41,12 @@
 
 mod argument;
 mod dtype;
-#[cfg(feature = "compiler")]
-mod graph;
 mod memory;
 mod router;
 
 pub use argument::{Argument, tensor};
 #[cfg(feature = "compiler")]
-pub use graph::IntoGraph;
+pub use routefuse::models::IntoGraph;
 pub use routefuse::{self, Error};
 pub use router::Router;
 

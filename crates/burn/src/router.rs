@@ -1,8 +1,6 @@
 //! A compiled graph on burn's tensors.
 
 use crate::argument::Argument;
-#[cfg(feature = "compiler")]
-use crate::graph::IntoGraph;
 use crate::memory::{Room, View, fitted, owned};
 use burn_backend::Shape;
 use burn_flex::{FlexTensor, Layout};
@@ -10,6 +8,8 @@ use rayon::ThreadPool;
 use routefuse::diag::{Code, Diagnostic};
 use routefuse::exec::Workspace;
 use routefuse::ir::{Alias, Dim, Port};
+#[cfg(feature = "compiler")]
+use routefuse::models::IntoGraph;
 use routefuse::{Args, DType, Error, HostPlan, Plan, TensorMut};
 use smallvec::SmallVec;
 use std::sync::Arc;

@@ -51,8 +51,6 @@ mod cuda;
 mod device;
 mod dtype;
 mod error;
-#[cfg(feature = "compiler")]
-mod graph;
 mod hold;
 mod op;
 mod router;
@@ -60,9 +58,9 @@ mod routers;
 mod view;
 
 pub use error::diagnostics;
-#[cfg(feature = "compiler")]
-pub use graph::IntoGraph;
 pub use routefuse;
+#[cfg(feature = "compiler")]
+pub use routefuse::models::IntoGraph;
 pub use router::Router;
 pub use routers::Routers;
 

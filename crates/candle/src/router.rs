@@ -3,8 +3,6 @@
 use crate::device::{self, Place, Writes};
 use crate::dtype;
 use crate::error::failed;
-#[cfg(feature = "compiler")]
-use crate::graph::IntoGraph;
 use crate::hold::{Wanted, hold};
 #[cfg(feature = "compiler")]
 use crate::routers::Routers;
@@ -13,6 +11,8 @@ use candle_core::{DType, Device, Layout as CandleLayout, Result, Shape, Storage,
 use rayon::ThreadPool;
 use routefuse::diag::{Code, Diagnostic};
 use routefuse::ir::{Alias, Dim, Layout, Port};
+#[cfg(feature = "compiler")]
+use routefuse::models::IntoGraph;
 use routefuse::{Args, Plan};
 use smallvec::SmallVec;
 use std::sync::Arc;

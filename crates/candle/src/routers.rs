@@ -2,11 +2,11 @@
 
 use crate::device::Place;
 use crate::error::failed;
-#[cfg(feature = "compiler")]
-use crate::graph::IntoGraph;
 use crate::router::Router;
 use candle_core::{Device, Result};
 use routefuse::diag::{Code, Diagnostic};
+#[cfg(feature = "compiler")]
+use routefuse::models::IntoGraph;
 use routefuse::{Engine, HostPlan, Plan, Target};
 use std::sync::Arc;
 

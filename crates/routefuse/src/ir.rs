@@ -6,7 +6,9 @@ pub use routefuse_ir::artifact::{Artifact, CodeFormat};
 #[cfg(feature = "graphs")]
 pub use routefuse_ir::graph::{Input, Node, Output};
 pub use routefuse_ir::kernel::abi::Slot;
-pub use routefuse_ir::kernel::schedule::{Piece, RowShape, Schedule, Scheduled, Selecting, Variant, shapes_text};
+pub use routefuse_ir::kernel::schedule::{
+    LaunchKind, Piece, RowShape, Schedule, Scheduled, Selecting, Variant, shapes_text,
+};
 pub use routefuse_ir::kernel::{Kernel, ValueKind};
 pub use routefuse_ir::program::{Port, Program};
 pub use routefuse_ir::target::TargetKind;

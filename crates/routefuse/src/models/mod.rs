@@ -23,6 +23,7 @@ mod build;
 mod chosen;
 mod examples;
 mod families;
+mod into_graph;
 mod option_info;
 mod option_table;
 mod options;
@@ -42,6 +43,7 @@ mod sparse_mixer;
 mod weights;
 
 pub use examples::{Example, examples};
+pub use into_graph::IntoGraph;
 pub use option_info::OptionInfo;
 pub use options::{
     Eplb, ExpertParallelism, ModelOptions, NanLogits, Output, Owned, PaddedRows, Part, ScaleWhen, SharedForm,
