@@ -17,7 +17,7 @@ use routefuse_runtime::gpu::Suits;
 use routefuse_runtime::hip::Hip;
 use routefuse_tests::bins::Align;
 use routefuse_tests::gpu::pack::Pack;
-use routefuse_tests::gpu::{Code, Counts, Drawn, Random, Scope, Vendor, kinds_of, run};
+use routefuse_tests::gpu::{Code, Counts, Drawn, Random, Scope, Vendor, run, seen};
 use routefuse_tests::skips::skip;
 use std::path::Path;
 use std::process::ExitCode;
@@ -117,11 +117,12 @@ enum Asked {
 
 /// Says which kinds of launches a scope has.
 fn kinds(pack: &Packed<'_>, scope: &Scope) -> Result<(), String> {
-    let seen = kinds_of(&pack.code()?, scope)?;
+    let seen = seen(&pack.code()?, scope)?;
     for kind in LaunchKind::ALL {
-        let case = seen.get(kind).map_or("none", String::as_str);
+        let case = seen.kinds.get(kind).map_or("none", String::as_str);
         println!("{kind}: {case}");
     }
+    println!("{} launches of graphs, each for {} kinds of inputs at most", seen.launches, scope.rules.len());
     Ok(())
 }
 
@@ -182,6 +183,9 @@ impl<'f> Packed<'f> {
 fn on_gpu<D: Vendor>(packs: &[Packed<'_>], ordinal: u32, scope: &Scope) -> Result<Counts, String> {
     let gpu = match D::open(ordinal) {
         Ok(gpu) => gpu,
+        Err(e) if std::env::var("REQUIRE_GPU").is_ok_and(|v| v != "0") => {
+            return Err(format!("there is no {} GPU, and REQUIRE_GPU is set: {e}", D::VENDOR));
+        }
         Err(e) => {
             let code = packs[0].code()?;
             let cases = code.graphs.len() * scope.extents.len() + code.random.len() + code.aligns.len();

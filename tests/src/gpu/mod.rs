@@ -21,4 +21,4 @@ mod ways;
 pub use scope::{Counts, Scope};
 pub use suite::{Code, Drawn, Random, run};
 pub use vendor::Vendor;
-pub use ways::{Case, kinds_of};
+pub use ways::{Seen, seen};

@@ -68,18 +68,25 @@ fn kinds(plan: &Plan, rows: u64) -> Vec<LaunchKind> {
     of_forced.chain(chosen).flatten().collect()
 }
 
-/// A launch that is made: the graph's name, and the rows; with a shape where one is forced.
-pub type Case = String;
+/// What the graphs of a suite are launched as.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The first case of each kind: the graph's name, the rows, and the shape where one is forced.
+    pub kinds: BTreeMap<LaunchKind, String>,
+    /// Launches for each kind of inputs: each variant, and on memory of each alignment what a launch chooses.
+    pub launches: u64,
+}
 
-/// For each kind of launch that there is among the graphs in this scope, the first case.
+/// Which kinds of launches there are among the graphs in this scope, and how many launches; nothing is launched.
 ///
 /// # Errors
 /// As the passes report them.
-pub fn kinds_of(code: &Code, scope: &Scope) -> Result<BTreeMap<LaunchKind, Case>, String> {
-    let mut seen: BTreeMap<LaunchKind, Case> = BTreeMap::new();
-    let mut add = |plan: &Plan, rows: u64, case: &dyn Fn() -> Case| {
+pub fn seen(code: &Code, scope: &Scope) -> Result<Seen, String> {
+    let mut seen = Seen::default();
+    let mut add = |plan: &Plan, rows: u64, case: &dyn Fn() -> String| {
+        seen.launches += 2 + variants(plan, rows).len() as u64;
         for kind in kinds(plan, rows) {
-            seen.entry(kind).or_insert_with(case);
+            seen.kinds.entry(kind).or_insert_with(case);
         }
     };
     for (name, g) in code.graphs.iter().filter(|(name, _)| scope.wants(name)) {
