@@ -48,14 +48,14 @@ ROUTERS = "DeepSeek-V3,Kimi,MiniMax,Qwen,gpt-oss,Mixtral"
 PARTS = [
     # While the suite runs, nvcc builds what the comparisons want.
     Part("bounds", ["bounds"], 0, ("driver", "nvcc", "torch"), ""),
-    Part("suite", ["test", "--replays", "0"], 140),
+    Part("suite", ["test", "--replays", "0"], 170),
     Part("replays", ["test", "--only", "_counted"], 0),
     Part("foreign", ["foreign"], 0, ("driver", "numpy"), ""),
     Part("sanitize", ["sanitize"], 160, ("driver", "compute-sanitizer"), "LIMIT"),
-    Part("bench-aligns", ["bench", "--only", "align"], 75, ("driver", "torch")),
-    Part("bench-routers", ["bench", "--only", ROUTERS, "--without", "align"], 85, ("driver", "torch")),
-    Part("hostile", ["hostile"], 50),
-    Part("counters", ["counters"], 50, ("driver", "ncu")),
+    Part("bench-aligns", ["bench", "--only", "align"], 65, ("driver", "torch")),
+    Part("bench-routers", ["bench", "--only", ROUTERS, "--without", "align"], 75, ("driver", "torch")),
+    Part("hostile", ["hostile"], 45),
+    Part("counters", ["counters"], 45, ("driver", "ncu")),
 ]
 
 

@@ -51,8 +51,7 @@ def begin(name, *defines):
         return None
     command = [nvcc, "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared", "-Xcompiler", "-fPIC",
                *(f"-D{define}" for define in defines), str(HERE / f"{name}.cu"), "-o", str(built) + ".part"]
-    # Launches that are timed meanwhile come first.
-    process = subprocess.Popen(command, preexec_fn=lambda: os.nice(10))
+    process = subprocess.Popen(command)
     atexit.register(lambda: process.poll() is None and process.kill())
     return process, built
 
