@@ -279,6 +279,23 @@ impl<'a, 'm> Team<'a, 'm> {
         if self.warp > 32 { b.trunci(count, b.int(32)) } else { count }
     }
 
+    /// Runs `body` from the first number to before the end, both signed and the same on all lanes of a warp.
+    pub fn each_turn(&self, (first, end, step): (Val<'m>, Val<'m>, Val<'m>), body: impl FnOnce(Val<'m>)) {
+        let b = self.b;
+        if !self.warps.votes_to_go_on() {
+            b.for_loop(first, end, step, |_, at| body(at));
+            return;
+        }
+        b.repeat_while(
+            &[first],
+            |b, at| (self.any(b.cmpi(IntPredicate::Slt, at[0], end)), at.to_vec()),
+            |b, at| {
+                body(at[0]);
+                vec![b.addi(at[0], step)]
+            },
+        );
+    }
+
     /// Whether any lane of the warp has the bit set: one answer for the warp.
     pub fn any(&self, bit: Val<'m>) -> Val<'m> {
         let bits = self.ballot(bit);

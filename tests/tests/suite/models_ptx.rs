@@ -3,8 +3,8 @@
 use crate::models::{many, routers};
 use crate::ptx::check_text;
 use crate::snapshot::Snapshots;
-use routefuse::ir::{RowShape, Schedule, Selecting, Variant};
-use routefuse::{Engine, Options, Target, models, text};
+use routefuse::ir::{RowShape, Schedule, Scheduled, Selecting, Variant};
+use routefuse::{Engine, Options, Target, Verified, models, text};
 use routefuse_tests::skips::skip;
 use routefuse_tests::tools::{nvdisasm, output, ptxas};
 use std::fmt::Write;
@@ -35,20 +35,37 @@ fn assemble(assembler: &Path, sm: &str, ptx: &str, cubin: &Path) -> Usage {
     Usage { registers: number_before(&said, "registers"), memory }
 }
 
-/// The preset's PTX.
+/// The preset's PTX for few rows, or for most.
 fn ptx(engine: &Engine, example: &models::Example, sm: &str, few: bool) -> (String, Schedule, Variant) {
+    let kernel = kernel(engine, example, sm);
+    let variant = if few { kernel.variants()[0] } else { many(&kernel) };
+    let text = ptx_of(&kernel, variant, example, sm);
+    (text, kernel.schedule.clone(), variant)
+}
+
+/// The preset's PTX in the shape of this number, and the shape, if it has as many.
+fn ptx_of_shape(engine: &Engine, example: &models::Example, sm: &str, shape: usize) -> Option<(String, RowShape)> {
+    let kernel = kernel(engine, example, sm);
+    let variant = *kernel.variants().iter().find(|variant| usize::from(variant.shape) == shape)?;
+    Some((ptx_of(&kernel, variant, example, sm), kernel.schedule.shape(variant).expect("a row schedule")))
+}
+
+/// The preset's one kernel.
+fn kernel(engine: &Engine, example: &models::Example, sm: &str) -> Verified<Scheduled> {
     let graph = example.graph().unwrap_or_else(|e| panic!("{}: {e}", example.file));
     let target = Target::named(sm).expect("a known target");
     let plan = engine.compile(&graph, &target, &Options::default());
     let plan = plan.unwrap_or_else(|e| panic!("{} for {sm}: {e}", example.file));
     assert_eq!(plan.kernels().len(), 1, "{} is one kernel", example.file);
-    let kernel = &plan.kernels()[0];
-    let variant = if few { kernel.variants()[0] } else { many(kernel) };
+    plan.kernels()[0].clone()
+}
+
+fn ptx_of(kernel: &Verified<Scheduled>, variant: Variant, example: &models::Example, sm: &str) -> String {
     let code = routefuse_codegen::compile(kernel, variant, Default::default());
     let code = code.unwrap_or_else(|e| panic!("{} for {sm} {variant}: {e}", example.file)).artifact.code;
     let text = String::from_utf8(code).expect("PTX is text");
     check_text(&format!("{} for {sm} {variant}", example.file), &text);
-    (text, kernel.schedule.clone(), variant)
+    text
 }
 
 fn presets() -> Vec<models::Example> {
@@ -107,11 +124,10 @@ fn instructions_of_a_row() {
     assert!(a_row > 100 && a_row < MOST_INSTRUCTIONS, "{a_row} instructions a row");
 }
 
-/// The warp instructions of sm_90 that a router's code has a row, what is seldom run included, in the shape for most rows, and as
-/// many as its lanes are; and how many of them are of the pipe for integers, which takes one every second cycle, and products of
-/// integers, which are of another.
-#[test]
-fn instructions_of_routers() {
+/// The warp instructions of sm_90 that a router's code has a row, what is seldom run included, in a shape, and as many as its lanes
+/// are; and how many of them are of the pipe for integers, which takes one every second cycle, and products of integers, which are of
+/// another. Nowhere is code for lanes that are not together, since all of a warp go through all that they exchange.
+fn instructions_of_routers(shape: usize, snapshot: &str) {
     let (Some(assembler), Some(disassembler)) = (ptxas("sm_90"), nvdisasm()) else {
         return skip("no ptxas or nvdisasm", presets().len() as u64, Some("REQUIRE_PTXAS"));
     };
@@ -120,10 +136,12 @@ fn instructions_of_routers() {
     let engine = Engine::builder().build().expect("an engine");
     let mut table = format!("{:<22} {:>12} {:>8} {:>8}  {}\n", "", "instructions", "integers", "products", "shape");
     for example in presets() {
-        let (text, schedule, variant) = ptx(&engine, &example, "sm_90", false);
+        let Some((text, shape)) = ptx_of_shape(&engine, &example, "sm_90", shape) else { continue };
         assemble(&assembler, "sm_90", &text, &cubin);
         let code = output(Command::new(&disassembler).arg("-c").arg(&cubin)).unwrap_or_else(|e| panic!("{e}"));
-        let shape = schedule.shape(variant).expect("a row schedule");
+        for guard in ["BRA.DIV", "WARPSYNC.COLLECTIVE"] {
+            assert!(!code.contains(guard), "{} by {shape}: {guard}", example.file);
+        }
         let rows = (32 / shape.lanes.min(32)).max(1);
         let a_row = instructions(&code).0 / rows;
         let of = |pipe: &[&str]| operations(&code).filter(|op| pipe.contains(op)).count() as u32 / rows;
@@ -131,8 +149,24 @@ fn instructions_of_routers() {
         let _ = writeln!(table, "{:<22} {a_row:>12} {integers:>8} {products:>8}  {shape}", example.file);
     }
     let mut snapshots = Snapshots::new("models");
-    snapshots.compare("instructions", &table);
+    snapshots.compare(snapshot, &table);
     snapshots.finish();
+}
+
+#[test]
+fn instructions_where_rows_are_few() {
+    instructions_of_routers(0, "instructions_of_few_rows");
+}
+
+#[test]
+fn instructions_where_rows_are_many() {
+    instructions_of_routers(1, "instructions_of_many_rows");
+}
+
+/// By blocks with a table of scores, which go on with further rows.
+#[test]
+fn instructions_where_scores_come_from_a_table() {
+    instructions_of_routers(2, "instructions_by_table");
 }
 
 /// Where rows are few, all that a row needs of memory is asked for before anything is chosen: logits and bias, how many rows there

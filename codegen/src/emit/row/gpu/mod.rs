@@ -308,13 +308,13 @@ impl<'a, 'm> RowGpu<'a, 'm> {
             self.team.end_of_turn();
         };
         if matches!(self.begun, Begun::Rows { .. }) {
-            b.for_loop(first, end, long(shape.rows()), |_, first| body(first));
+            self.team.each_turn((first, end, long(shape.rows())), body);
         } else if shape.persistent {
             self.load_ahead(domains);
             let step = b.muli(self.warps.blocks(b), long(shape.rows()));
             // Words in the place of pairs of them, where they do: they are kept over all rows.
             let [first, end, step] = [first, end, step].map(|n| self.ix.of_long(n));
-            b.for_loop(first, end, step, |_, first| body(self.ix.to_long(first)));
+            self.team.each_turn((first, end, step), |first| body(self.ix.to_long(first)));
         } else {
             b.if_then(b.cmpi(IntPredicate::Slt, first, end), |_| body(first));
         }
