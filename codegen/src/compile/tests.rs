@@ -3,6 +3,7 @@
 use super::{Dump, MachineCode, compile_module};
 use crate::error::{CodegenError, Problem};
 use crate::llvm::link;
+use crate::machine::quotients::quotients;
 use crate::machine::{self, Machine, Threads};
 use crate::mlir::builder::{Builder, Coordinate, FloatPredicate, Parameter, Val};
 use object::{Object, ObjectSymbol};
@@ -111,6 +112,53 @@ fn host_code_runs() {
             got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
             "element {i}: f({x}, {y}) is {got}, not {want}"
         );
+    }
+}
+
+/// The quotients of NVIDIA's lanes, as code for the host, with a reciprocal of the host's: few at once and more than are straight code,
+/// of which each way is gone: ordinary numerators, some that are scaled, a divisor or numerators far from 1, and NaN.
+#[test]
+fn quotients_of_one_divisor_are_those_of_the_division() {
+    for lanes in [1u32, 12, 48, 37] {
+        let code = compile_module(&*machine("host"), Dump::default(), &Cancel::default(), |b| {
+            b.function("kernel", false, &[Parameter::plain(b.pointer())], |b, arguments| {
+                let slot = |n| b.load(b.gep_const(arguments[0], n, b.int(64)), b.pointer(), 8, true);
+                let x = b.load(slot(0), b.lanes_of(b.f32(), lanes), 4, true);
+                let y = b.load(slot(1), b.f32(), 4, true);
+                let rough = b.divf(b.const_f32(1.0, 1), y);
+                b.store(quotients(b, [x, y, rough], None), slot(2), 4);
+            });
+            Ok(())
+        });
+        let code = code.unwrap_or_else(|error| panic!("{lanes} lanes: {error}"));
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("kernel.so");
+        std::fs::write(&path, &code.bytes).expect("write");
+        // SAFETY: the library was just built by us, and needs nothing to load.
+        let library = unsafe { libloading::Library::new(&path).expect("dlopen") };
+        // SAFETY: that is the type of `kernel`.
+        let kernel: libloading::Symbol<unsafe extern "C" fn(*const u64)> =
+            unsafe { library.get(b"kernel").expect("the entry") };
+        let small = [1e-42f32, 3e-39, 1.7e-37, 0.0, 1e-33, 0.3, f32::from_bits(1), f32::from_bits(0x7f_ffff)];
+        for (numerators, y) in [
+            ([0.1f32, 3.0, 0.5, 0.0, 1e-20, 7e8, 1.0, 0.7], 3.0f32),
+            (small, 3.0),
+            (small, 0.999),
+            (small, 1e30),
+            ([f32::NAN, 1.0, f32::INFINITY, -0.0, 2.0, 1e38, -5.0, 0.1], 1.5),
+            (small, f32::NAN),
+        ] {
+            let x: Vec<f32> = (0..lanes).map(|i| numerators[i as usize % 8] * (1 + i / 8) as f32).collect();
+            let mut out = vec![-1.0f32; lanes as usize];
+            let slots = [x.as_ptr() as u64, (&raw const y) as u64, out.as_mut_ptr() as u64];
+            // SAFETY: it reads as many floats as it has lanes, and the divisor, and writes as many quotients.
+            unsafe { kernel(slots.as_ptr()) };
+            for (x, got) in x.iter().zip(&out) {
+                let want = x / y;
+                let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+                assert!(same, "{lanes} lanes: {x:e} / {y:e} is {got:e}, not {want:e}");
+            }
+        }
     }
 }
 

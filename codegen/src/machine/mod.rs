@@ -15,7 +15,7 @@ pub(crate) mod cells;
 mod fused;
 pub(crate) mod host;
 pub(crate) mod nvptx;
-mod quotients;
+pub(crate) mod quotients;
 pub(crate) mod shared_memory;
 pub(crate) mod shelf;
 pub(crate) mod team;

@@ -191,7 +191,7 @@ impl Machine for Nvptx {
 
     /// `div.rn` branches for each quotient, so that none overlaps another.
     fn divide_by_one<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
-        quotients(b, x, y, rough_reciprocal(b, y))
+        quotients(b, [x, y, rough_reciprocal(b, y)], self.keeps_loop())
     }
 
     fn keeps_loop(&self) -> Option<&'static str> {

@@ -23,6 +23,13 @@ const SCALE_BACK: f32 = f32::from_bits((127 - 96) << 23);
 /// Half of the least float, scaled: 2⁻⁵⁴.
 const HALF_OF_LEAST: f32 = f32::from_bits((127 - 54) << 23);
 
+/// Scaled quotients that are straight code at most: 32 of them are some 600 instructions.
+const MOST_STRAIGHT: u32 = 32;
+
+/// Of more, how many are made at once at least, and at most.
+const LEAST_AT_ONCE: u32 = 4;
+const MOST_AT_ONCE: u32 = 12;
+
 /// The bits of 1/2 + 2⁻²⁴, the least reciprocal that is used of what [`Divisor::logistic`] is about. The one step of Newton's
 /// ends at a tie for the divisor 2 − 2⁻²³, and gives 1/2 where this is the nearest: the quotient of 1 would be 1/2 as well. For
 /// the divisor 2, whose reciprocal is less, the last step of a quotient makes up for it.
@@ -87,6 +94,13 @@ impl<'m> Divisor<'m> {
     }
 }
 
+/// Of how many of so many numerators scaled quotients are made at once: of all where they are few, and else of as many as divide them
+/// evenly. A quotient is 18 instructions, and each turn moves all numerators.
+fn scaled_at_once(lanes: u32) -> usize {
+    let size = (LEAST_AT_ONCE..=MOST_AT_ONCE).rev().find(|size| lanes.is_multiple_of(*size));
+    size.filter(|_| lanes > MOST_STRAIGHT).unwrap_or(lanes) as usize
+}
+
 /// `x / y` for the lanes of a vector and one scalar divisor, for a machine whose own division looks for operands far from 1
 /// each time and whose answer is a branch, so that one quotient waits for the one before. `rough` approximates 1 / y as
 /// [`Divisor::new`] wants it. One look at all operands decides here: all numerators are +0 or 2⁻¹⁰⁰ to 2⁶⁰ and the divisor is
@@ -98,7 +112,8 @@ impl<'m> Divisor<'m> {
 /// as long as all that is rounded is normal: the reciprocal is 2⁻²⁰ to 2²⁰, the quotient 2⁻¹²⁰ to 2⁸⁰, and the rest, a multiple
 /// of the product of the units of divisor and quotient, which is at least 2⁻¹⁴⁷, is exact. So it is the division's own sequence
 /// for operands near 1. Of a numerator +0 the product, the rest and the sum are zeros of the quotient's sign.
-pub(super) fn quotients<'m>(b: &Builder<'m>, x: Val<'m>, y: Val<'m>, rough: Val<'m>) -> Val<'m> {
+/// `keeps_loop` is a directive to the assembler that keeps loops as they are.
+pub(crate) fn quotients<'m>(b: &Builder<'m>, [x, y, rough]: [Val<'m>; 3], keeps_loop: Option<&'static str>) -> Val<'m> {
     let lanes = b.lanes(b.type_of(x));
     let numerators: Vec<Val<'m>> = (0..lanes).map(|lane| b.extract(x, lane)).collect();
     let i32 = b.int(32);
@@ -118,11 +133,19 @@ pub(super) fn quotients<'m>(b: &Builder<'m>, x: Val<'m>, y: Val<'m>, rough: Val<
         let divisor = Divisor::new(b, y, rough);
         numerators.iter().map(|x| divisor.short_quotient(b, *x)).collect()
     };
+    // In loops through which the numerators go round: the code of some divisions, not of all.
     let scaled = |b: &Builder<'m>| {
         let divisor = Divisor::new(b, y, rough);
-        numerators.iter().map(|x| divisor.scaled_quotient(b, *x)).collect()
+        let size = scaled_at_once(lanes);
+        let of = |now: &[Val<'m>]| now[..size].iter().map(|x| divisor.scaled_quotient(b, *x)).collect::<Vec<_>>();
+        if size == numerators.len() {
+            return of(&numerators);
+        }
+        let range = (word(0), word(lanes / size as u32), word(1));
+        b.with_directed_loops(keeps_loop, || {
+            b.for_loop_carrying(range, &numerators, |_, _, now| [&now[size..], &of(now)].concat())
+        })
     };
-    // In a loop through which the numerators go round: the code of one division, not of all.
     let long = |b: &Builder<'m>| {
         let range = (word(0), word(lanes), word(1));
         b.for_loop_carrying(range, &numerators, |b, _, now| {
