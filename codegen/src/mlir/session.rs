@@ -75,6 +75,9 @@ impl<'t> MlirSession<'t> {
         self.diagnostics.borrow_mut().clear();
         let failed = |message: String| self.failed(Problem::Passes(message));
         let manager = PassManager::new(&self.context);
+        // The module was verified when it was built, and what is made of it is verified as LLVM IR. In between is nothing of ours, and to
+        // verify it after each pass takes a third of their time.
+        manager.enable_verifier(cfg!(debug_assertions));
         parse_pass_pipeline(manager.as_operation_pass_manager(), &self.machine.lowering())
             .map_err(|error| failed(error.to_string()))?;
         manager.run(module).map_err(|_| failed(self.take_diagnostics()))
