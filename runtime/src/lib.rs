@@ -39,6 +39,7 @@ mod cache;
 mod elf;
 pub mod gpu;
 mod host;
+mod longest_first;
 mod plan;
 
 pub use args::{Args, Device, Element, TensorMut, TensorRef, WORKSPACE_ALIGN, Workspace};

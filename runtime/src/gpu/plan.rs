@@ -4,6 +4,7 @@ use super::residency::GpuKernel;
 use super::{Driver, Gpu, Suits};
 use crate::args::Location;
 use crate::cache::{KeyText, Reach};
+use crate::longest_first::{longest_first, size};
 use crate::plan::bind::quick::Quick;
 use crate::plan::{Plan, Progress};
 use rayon::ThreadPool;
@@ -110,30 +111,27 @@ impl<D: Driver> GpuPlan<D> {
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<(), Diagnostic> {
         let missing = self.missing(&mut |_, _| true);
-        let (total, done) = (missing.len(), &AtomicUsize::new(0));
-        let failures: Vec<OnceLock<Diagnostic>> = missing.iter().map(|_| OnceLock::new()).collect();
+        let (total, done) = (missing.len(), AtomicUsize::new(0));
         // While the compiler works, a thread that has nothing to do has the driver warm up.
         let spare = pool.current_num_threads() > missing.len();
-        pool.scope(|scope| {
-            for (one, failure) in missing.iter().zip(&failures) {
-                scope.spawn(move |scope| {
-                    let warm = || {
-                        if spare {
-                            scope.spawn(|_| self.gpu.driver().warm_up());
-                        }
-                    };
-                    if let Err(e) = self.load(*one, &warm) {
-                        let _ = failure.set(e);
-                        return;
-                    }
-                    let scheduled = &self.plan.kernels()[one.0];
-                    let variant = self.steps[one.0].variants[one.1].0;
-                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                    progress(Progress { done, total, kernel: &scheduled.kernel.name, variant });
-                });
-            }
-        });
-        failures.into_iter().find_map(OnceLock::into_inner).map_or(Ok(()), Err)
+        let of = |one: &(usize, usize)| (&self.plan.kernels()[one.0], self.steps[one.0].variants[one.1].0);
+        let size_of = |one: &(usize, usize)| {
+            let (scheduled, variant) = of(one);
+            size(scheduled, variant)
+        };
+        let warm_up = || self.gpu.driver().warm_up();
+        let load = |one: &(usize, usize), warm_up: &dyn Fn()| {
+            let compiles = || {
+                if spare {
+                    warm_up();
+                }
+            };
+            self.load(*one, &compiles)?;
+            let ((scheduled, variant), done) = (of(one), done.fetch_add(1, Ordering::Relaxed) + 1);
+            progress(Progress { done, total, kernel: &scheduled.kernel.name, variant });
+            Ok(())
+        };
+        longest_first(pool, &missing, size_of, warm_up, load).into_iter().collect()
     }
 
     /// Step and variant of what is not loaded yet.

@@ -5,11 +5,11 @@ mod prepare;
 
 use crate::cache::{Compiler, KernelCache, KeyText, LoadedKernel, Reach, sealed};
 use crate::host::{Scratch, parts};
+use crate::longest_first::{longest_first, size};
 use bind::ports::{self, Port};
 use bind::slots::{self, StepSlots};
 pub use prepare::Progress;
 use rayon::ThreadPool;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
@@ -228,7 +228,8 @@ impl Plan {
             return Ok(());
         }
         self.load_with(|jobs| {
-            pool.install(|| jobs.par_iter().map(|(k, v)| self.kernel(Reach::Network, k, *v)).collect())
+            let compile = |(kernel, variant): &Job<'_>, _: &dyn Fn()| self.kernel(Reach::Network, kernel, *variant);
+            longest_first(pool, jobs, |(kernel, variant)| size(kernel, *variant), || (), compile).into_iter().collect()
         })
         .map(|_| ())
     }

@@ -2,8 +2,8 @@
 
 use super::{Job, Plan};
 use crate::cache::{Key, KeyText, Reach};
+use crate::longest_first::{longest_first, size};
 use rayon::ThreadPool;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use routefuse_ir::Diagnostic;
 use routefuse_ir::kernel::schedule::Variant;
 use std::collections::HashSet;
@@ -61,7 +61,9 @@ impl Plan {
             Ok(())
         };
         let results: Vec<Result<(), Diagnostic>> = match pool {
-            Some(pool) => pool.install(|| jobs.par_iter().map(make).collect()),
+            Some(pool) => {
+                longest_first(pool, &jobs, |(_, (kernel, variant))| size(kernel, *variant), || (), |job, _| make(job))
+            }
             None => jobs.iter().map(make).collect(),
         };
         results.into_iter().collect::<Result<(), Diagnostic>>()?;
