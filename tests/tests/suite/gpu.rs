@@ -1,6 +1,7 @@
 //! The GPU's suite with the built-in compiler, where there is a GPU; and the packs that take it to machines without one.
 
 use crate::amd::{NO_EMULATOR, REQUIRED};
+use routefuse::chains::{Align as Layout, AlignEngine, Duplicates, LocalExperts};
 use routefuse::cuda::{Cuda, CudaPlan};
 use routefuse::diag::Diagnostic;
 use routefuse::engine::Compiler;
@@ -76,6 +77,7 @@ fn graphs() -> Vec<(String, Verified<Graph>)> {
         }
     }
     graphs.extend(behind());
+    graphs.extend(AlignEngine::ALL.map(once));
     graphs
 }
 
@@ -88,6 +90,9 @@ fn behind() -> impl Iterator<Item = (String, Verified<Graph>)> {
         ("mixtral", "trtllm", false),
         ("llama-4", "deepgemm_masked", false),
         ("kimi-k2", "vllm_permute", true),
+        // On a GPU these counts are phases of their own, behind the router or beside it.
+        ("deepseek-v3", "deepep", false),
+        ("qwen3-moe", "deepep", false),
     ];
     let presets = presets.into_iter().map(|(name, align, post)| {
         let preset = models::named(name).expect("a preset");
@@ -101,6 +106,19 @@ fn behind() -> impl Iterator<Item = (String, Verified<Graph>)> {
         let Behind { graph, .. } = Behind::of_seed(seed);
         (graph.name.clone(), graph)
     }))
+}
+
+/// An engine's layout of ids of which one that is twice in a row is one item; aiter's of the experts of a mask.
+fn once(engine: AlignEngine) -> (String, Verified<Graph>) {
+    let layout = Layout {
+        engine,
+        local: if engine == AlignEngine::Aiter { LocalExperts::Map } else { LocalExperts::All },
+        capacity: (engine == AlignEngine::Gshard).then_some(64),
+        duplicates: Duplicates::Once,
+        ..Layout::default()
+    };
+    let graph = layout.graph().unwrap_or_else(|e| panic!("{engine:?}: {e}"));
+    (format!("{}_once", graph.name), graph)
 }
 
 /// What a pack holds.
