@@ -157,4 +157,56 @@ mod tests {
             [(9, vec![0], Piece::InRow { width: 16 }), (1, vec![1], Piece::Rows { width: 16 })]
         );
     }
+
+    /// Routers of so many columns: of a softmax, of sigmoids with a bias, of logits as they are, and of groups; and the kernel of each.
+    fn routers(dtype: &str, columns: u64) -> Vec<Verified<Kernel>> {
+        let scores = [
+            "%biased = softmax %x",
+            "%s = sigmoid %x\n  %b = broadcast %bias {shape = [T, COLUMNS]}\n  %biased = add %s, %b",
+            "%biased = copy %x",
+            "%s = sigmoid %x\n  %g = group_score %s {groups = 8, score = top2_sum}\n  \
+             %biased = group_mask %s, %g {keep = 4, masked = neg_inf}",
+        ];
+        let kernel = |score: &&str| {
+            let bias = if score.contains("%bias ") { "input %bias : f32[COLUMNS]" } else { "" };
+            let text = format!(
+                "route 1\ngraph @router {{\n  dim T\n  input %logits : {dtype}[T, COLUMNS]\n  {bias}\n  %x = cast %logits {{dtype = f32}}\n  \
+                 {score}\n  %ids = topk %biased {{k = 8, candidates = above_neg_inf}}\n  output ids = %ids\n}}\n"
+            );
+            let text = text.replace("COLUMNS", &columns.to_string());
+            let graph = routefuse_ir::text::parse_verified(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+            crate::fuse::fuse(&graph, |_| false).expect("kernels").program.steps[0].kernel.clone()
+        };
+        scores.iter().map(kernel).collect()
+    }
+
+    /// Two GPUs that can do the same have the same schedules, whatever their names are.
+    #[test]
+    fn schedules_depend_on_what_a_target_can_do() {
+        let can = |target: &Target| {
+            let info = target.info();
+            (info.kind, info.warp, info.max_threads, info.abilities)
+        };
+        let gpus: Vec<Target> = Target::all().filter(|target| target.kind() != TargetKind::Host).collect();
+        let (mut alike, mut tables) = (0, vec![]);
+        for (dtype, columns) in [("bf16", 64), ("bf16", 128), ("bf16", 256), ("f16", 128), ("f32", 256), ("bf16", 768)]
+        {
+            for kernel in routers(dtype, columns) {
+                let schedule_of =
+                    |target: &Target| schedule(kernel.clone(), *target).expect("a schedule").into_inner().schedule;
+                let schedules: Vec<Schedule> = gpus.iter().map(schedule_of).collect();
+                for (i, one) in gpus.iter().enumerate() {
+                    for (j, other) in gpus[..i].iter().enumerate().filter(|(_, other)| can(one) == can(other)) {
+                        assert_eq!(schedules[i], schedules[j], "{one} and {other}: {dtype} of {columns} columns");
+                        alike += 1;
+                    }
+                    if schedules[i].shapes().iter().any(|shape| shape.table > 0) {
+                        tables.push(one.abilities());
+                    }
+                }
+            }
+        }
+        assert!(alike > 100, "{alike} pairs");
+        assert!(!tables.is_empty() && tables.iter().all(|can| can.pairs_of_16 && can.block_kib > 128), "{tables:?}");
+    }
 }

@@ -105,6 +105,25 @@ mod tests {
         }
     }
 
+    /// A table of scores is among what is tried where the kernel and the target can have one, and a record may name it.
+    #[test]
+    fn a_table_of_scores_may_be_chosen() {
+        let text = "route 1\ngraph @router {\n  dim T\n  input %logits : bf16[T, 256]\n  %x = cast %logits {dtype = f32}\n  \
+                    %scores = sigmoid %x\n  %ids = topk %scores {k = 8}\n  output ids = %ids\n}\n";
+        let graph = routefuse_ir::text::parse_verified(text).expect("a graph");
+        let kernel = fuse(&graph, |_| false).expect("kernels").program.steps[0].kernel.clone();
+        for (name, has) in [("sm_90", true), ("sm_100", true), ("sm_80", false), ("sm_120", false), ("gfx942", false)] {
+            let target = Target::named(name).expect("a target");
+            let shapes = tunable_shapes(&kernel, target);
+            let found: Vec<RowShape> = shapes.into_iter().filter(|shape| shape.table > 0).collect();
+            assert_eq!(!found.is_empty(), has, "{name}: {found:?}");
+            for shape in found {
+                let built_in = schedule(kernel.clone(), target).expect("a schedule");
+                assert_eq!(follow(&built_in, &record(vec![shape])).expect("a schedule").schedule.shapes(), [shape]);
+            }
+        }
+    }
+
     #[test]
     fn there_may_be_nothing_to_choose() {
         let nothing = |_: &[RowShape]| -> Result<Vec<Vec<u64>>, ()> { panic!("nothing is measured") };
