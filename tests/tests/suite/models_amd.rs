@@ -2,7 +2,8 @@
 
 use crate::amd::{NO_EMULATOR, REQUIRED, compile, compile_in, launch_on};
 use crate::models::routers;
-use routefuse::{DType, Tensor, models};
+use routefuse::models::{self, ModelOptions};
+use routefuse::{DType, Graph, Tensor, Verified};
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{self, Profile};
@@ -81,17 +82,41 @@ fn sorted(shapes: &[(&str, u32)], target: &str) {
     for (file, lanes) in shapes {
         let example = models::examples().into_iter().find(|e| e.file == *file).expect("an example");
         let graph = example.graph().unwrap_or_else(|e| panic!("{file}: {e}"));
-        let shape = format!("lanes={lanes} threads=128 sorted").parse().expect("a shape");
-        let compiled = compile_in(&graph, target, Some(shape));
-        for (variant, kind) in [(0, Kind::Trace), (1, Kind::Sprinkled)] {
-            // More rows than a warp has, and fewer than a block.
-            let rows = u64::from(64 / lanes + 1);
-            let tensors = router_inputs(&graph, rows, kind, rows);
-            let artifacts = compiled.of_variant(variant);
-            launch_on(&mut emulator, &graph, &compiled, &artifacts, &[rows], &tensors, rows);
-        }
+        launch_sorted(&mut emulator, &graph, *lanes, target);
     }
     println!("{} launches", emulator.runs());
+}
+
+/// By so many lanes a row.
+fn launch_sorted(emulator: &mut Emulator, graph: &Verified<Graph>, lanes: u32, target: &str) {
+    let shape = format!("lanes={lanes} threads=128 sorted").parse().expect("a shape");
+    let compiled = compile_in(graph, target, Some(shape));
+    for (variant, kind) in [(0, Kind::Trace), (1, Kind::Sprinkled)] {
+        // More rows than a warp has, and fewer than a block.
+        let rows = u64::from(64 / lanes + 1);
+        let tensors = router_inputs(graph, rows, kind, rows);
+        let artifacts = compiled.of_variant(variant);
+        launch_on(emulator, graph, &compiled, &artifacts, &[rows], &tensors, rows);
+    }
+}
+
+/// Logits of `f16` have keys of their own, and of `f32` none are unique.
+#[test]
+fn sorted_logits_of_other_dtypes() {
+    let routers = [
+        ("qwen3-moe", DType::F16, 4, "gfx942"),
+        ("qwen3-moe", DType::F32, 8, "gfx1100"),
+        ("minimax-m2.5", DType::F16, 16, "gfx1100"),
+        ("glm-4.5", DType::F32, 8, "gfx942"),
+    ];
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, routers.len() as u64 * 2, REQUIRED) };
+    for (name, logits, lanes, target) in routers {
+        let mut options = ModelOptions::default();
+        options.logits = logits;
+        let preset = models::named(name).expect("a preset");
+        let graph = preset.graph(&options).unwrap_or_else(|e| panic!("{name}: {e}"));
+        launch_sorted(&mut emulator, &graph, lanes, target);
+    }
 }
 
 #[test]
