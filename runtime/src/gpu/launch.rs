@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::plan::bind::quick::PARAMETERS;
 use crate::plan::bind::slots::StepSlots;
 use crate::plan::bind::{Bound, SLOTS, Span, room};
-use routefuse_ir::kernel::schedule::{MOST_BLOCKS, Scheduled, Variant};
+use routefuse_ir::kernel::schedule::{MOST_BLOCKS, Schedule, Scheduled, Variant};
 use routefuse_ir::{Code, Diagnostic};
 use std::ffi::c_void;
 use std::fmt;
@@ -21,8 +21,8 @@ pub struct Launch<'s, D: Driver> {
     stream: D::Stream,
     /// The stream's, if it is known.
     context: Option<D::Context>,
-    workspace: Span,
-    dependent: bool,
+    pub(super) workspace: Span,
+    pub(super) dependent: bool,
     variant: Option<Variant>,
     life: PhantomData<&'s ()>,
 }
@@ -98,7 +98,7 @@ impl<D: Driver> fmt::Debug for Launch<'_, D> {
 }
 
 /// A launch of one kernel, and which kernel of the plan it is.
-struct Ready<'k, D: Driver> {
+pub(super) struct Ready<'k, D: Driver> {
     /// Which step of the plan it is.
     step: usize,
     /// Which variant of the step.
@@ -106,9 +106,21 @@ struct Ready<'k, D: Driver> {
     launch: KernelLaunch<'k, D>,
 }
 
+/// What is compared of two launches.
+#[cfg(debug_assertions)]
+#[derive(Debug, PartialEq)]
+pub(super) struct Said {
+    step: usize,
+    variant: usize,
+    blocks: u32,
+    threads: u32,
+    dependent: bool,
+    values: Vec<u64>,
+}
+
 /// More threads than a launch of this driver may have.
 #[inline]
-fn too_many_threads<D: Driver>(blocks: u32, threads: u32) -> bool {
+pub(super) fn too_many_threads<D: Driver>(blocks: u32, threads: u32) -> bool {
     u64::from(blocks) * u64::from(threads) > D::MOST_THREADS
 }
 
@@ -141,12 +153,17 @@ impl<D: Driver> GpuPlan<D> {
                 let parameters = quick.parameters(args, &mut room);
                 let ready = self.ready(launch, kernel, (0, found.variant), blocks, found.threads, parameters);
                 #[cfg(debug_assertions)]
-                self.compare_with_thorough(launch, args, &ready);
+                assert_eq!(self.thorough(launch, args), [Self::said(&ready)]);
                 // SAFETY: the parameters are those of this kernel, whose artifact was checked against them; the quick way
                 // found that every address behind them has the elements that the kernel touches, exclusively where it
                 // writes.
                 return unsafe { self.go(ready) };
             }
+        }
+        if let Some(several) = self.several.as_ref().filter(|_| usual)
+            && let Some(done) = self.run_several(several, launch, args)
+        {
+            return done;
         }
         // SAFETY: the parameters are those of this kernel, whose artifact was checked against them; every address behind
         // them was checked to have the elements that the kernel touches, exclusively where it writes.
@@ -154,7 +171,7 @@ impl<D: Driver> GpuPlan<D> {
     }
 
     #[inline]
-    fn ready<'k>(
+    pub(super) fn ready<'k>(
         &self,
         launch: &Launch<'_, D>,
         kernel: &GpuKernel<D>,
@@ -191,8 +208,6 @@ impl<D: Driver> GpuPlan<D> {
                     }
                 }
             }
-            // What is behind a kernel of the same launch may be set up early, whoever is in front of the first one. Where that kernel
-            // leaves no multiprocessor free, blocks that come early would crowd on a few; one of a row schedule sees to it.
             let dependent = launch.dependent;
             let mut launch = *launch;
             for (s, ((step, scheduled), loaded)) in steps() {
@@ -209,29 +224,43 @@ impl<D: Driver> GpuPlan<D> {
                         }
                         each(self.ready(&launch, kernel, (s, variant), blocks, threads, parameters))
                     })?;
-                    launch.dependent = dependent || blocks <= self.multiprocessors || scheduled.schedule.leads();
+                    launch.dependent = self.lets_go(dependent, blocks, &scheduled.schedule);
                 }
             }
             Ok(())
         })
     }
 
-    /// The quick way does what the thorough one would.
+    /// Whether what is behind a kernel of so many blocks in the same launch may be set up early: whoever is in front of the first one
+    /// says it of all. Where that kernel leaves no multiprocessor free, blocks that come early would crowd on a few; one of a row schedule
+    /// sees to it.
+    #[inline]
+    pub(super) fn lets_go(&self, all: bool, blocks: u32, schedule: &Schedule) -> bool {
+        all || blocks <= self.multiprocessors || schedule.leads()
+    }
+
+    /// What the thorough way would launch: a quick one has to do the same.
     #[cfg(debug_assertions)]
-    fn compare_with_thorough(&self, launch: &Launch<'_, D>, args: &Args<'_>, quick: &Ready<'_, D>) {
+    pub(super) fn thorough(&self, launch: &Launch<'_, D>, args: &Args<'_>) -> Vec<Said> {
+        let mut all = vec![];
+        let checked = self.run_thoroughly(launch, args, &mut |ready| {
+            all.push(Self::said(&ready));
+            Ok(())
+        });
+        assert_eq!(checked, Ok(()));
+        all
+    }
+
+    /// All of a launch but its stream.
+    #[cfg(debug_assertions)]
+    pub(super) fn said(ready: &Ready<'_, D>) -> Said {
         let value = |p: &*mut c_void| {
             // SAFETY: the address of an argument or a slot, which live longer than this.
             unsafe { p.cast::<u64>().read() }
         };
-        let values = |ready: &Ready<'_, D>| -> Vec<u64> { ready.launch.parameters.iter().map(value).collect() };
-        let shape = |r: &Ready<'_, D>| (r.step, r.variant, r.launch.blocks, r.launch.threads, r.launch.dependent);
-        let mut launches = 0;
-        let checked = self.run_thoroughly(launch, args, &mut |thorough| {
-            launches += 1;
-            assert_eq!((shape(&thorough), values(&thorough)), (shape(quick), values(quick)));
-            Ok(())
-        });
-        assert_eq!((checked, launches), (Ok(()), 1));
+        let values = ready.launch.parameters.iter().map(value).collect();
+        let KernelLaunch { blocks, threads, dependent, .. } = ready.launch;
+        Said { step: ready.step, variant: ready.variant, blocks, threads, dependent, values }
     }
 
     /// One launch; a thread without a context gets the plan's, and tries again.
@@ -239,7 +268,7 @@ impl<D: Driver> GpuPlan<D> {
     /// # Safety
     /// The parameters are what the kernel takes, each behind its address, and what it touches may be touched.
     #[inline]
-    unsafe fn go(&self, mut ready: Ready<'_, D>) -> Result<(), Diagnostic> {
+    pub(super) unsafe fn go(&self, mut ready: Ready<'_, D>) -> Result<(), Diagnostic> {
         // SAFETY: the plan holds the kernel, so that it is loaded; whoever made the `Launch` vouches for the stream, and who
         // calls for the parameters.
         match unsafe { self.gpu.driver().launch(&mut ready.launch) } {

@@ -13,6 +13,7 @@ pub mod hip;
 mod launch;
 mod plan;
 mod residency;
+mod several;
 
 pub use launch::Launch;
 pub use plan::GpuPlan;

@@ -6,6 +6,7 @@ use crate::args::Location;
 use crate::cache::{KeyText, Reach};
 use crate::longest_first::{longest_first, size};
 use crate::plan::bind::quick::Quick;
+use crate::plan::bind::several::Several;
 use crate::plan::{Plan, Progress};
 use rayon::ThreadPool;
 use routefuse_ir::artifact::Artifact;
@@ -36,8 +37,10 @@ pub struct GpuPlan<D: Driver> {
     pub(super) steps: Box<[LoadedStep<D>]>,
     /// Those of the GPU; none where the target has no programmatic dependent launch.
     pub(super) multiprocessors: u32,
-    /// The usual launch, if the plan has one.
+    /// The usual launch of one kernel, if the plan has one.
     pub(super) quick: Option<Quick>,
+    /// The usual launch of several, if it has none of one.
+    pub(super) several: Option<Several>,
     /// The context that it is loaded in.
     pub(super) context: D::Context,
     /// Where its arguments must be.
@@ -71,8 +74,10 @@ impl<D: Driver> GpuPlan<D> {
             variants: k.variants().iter().map(|v| (*v, OnceLock::new())).collect(),
         };
         let steps = plan.kernels().iter().map(step).collect();
-        let (quick, context, location) = (Quick::new(&plan), driver.context(), Location::of(driver.device()));
-        Ok(GpuPlan { plan, gpu: gpu.clone(), steps, multiprocessors, quick, context, location })
+        let (context, location) = (driver.context(), Location::of(driver.device()));
+        let quick = Quick::new(&plan);
+        let several = if quick.is_some() { None } else { Several::new(&plan) };
+        Ok(GpuPlan { plan, gpu: gpu.clone(), steps, multiprocessors, quick, several, context, location })
     }
 
     /// Loads every variant of every kernel: machine code that a bundle or a cache has for this processor and driver, or else
@@ -271,7 +276,7 @@ pub(super) fn about(kernel: &Scheduled, variant: Variant) -> String {
 impl<D: Driver> fmt::Debug for GpuPlan<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let loaded = self.steps.iter().flat_map(|s| &s.variants).filter(|(_, cell)| cell.get().is_some()).count();
-        let quick = self.quick.is_some();
+        let quick = self.quick.is_some() || self.several.is_some();
         write!(f, "GpuPlan {{ plan: {:?}, gpu: {:?}, loaded: {loaded}, quick: {quick} }}", self.plan, self.gpu)
     }
 }

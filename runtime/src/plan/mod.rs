@@ -336,18 +336,38 @@ impl Plan {
     }
 
     /// Bytes of workspace that a launch with these extents needs, one extent a symbol in the order of
-    /// [`Program::symbols`]. 0 for a plan of one kernel.
+    /// [`Program::symbols`]. 0 for a plan with nothing between its kernels.
     ///
     /// # Errors
     /// `RF0614` if the bytes do not fit 63 bits; `RF0606` if there is not one extent a symbol.
     pub fn workspace_size(&self, extents: &[u64]) -> Result<u64, Diagnostic> {
-        if extents.len() != self.program.symbols.len() {
-            let (n, names) = (extents.len(), self.program.symbols.join(", "));
-            let message = format!("{n} extents for the dims {names}");
-            return Err(Diagnostic::new(Code::SymbolConflict, message).help("give one extent a dim, in that order"));
-        }
+        self.one_a_symbol(extents)?;
         let mut offsets = slots::Offsets::new();
         slots::workspace(&self.program, extents, &mut offsets).ok_or_else(|| bind::workspace_overflow(&self.program))
+    }
+
+    /// How many kernels a launch with these extents runs on a GPU, one extent a symbol in the order of [`Program::symbols`]: those that are
+    /// taken for them, of which some are two launches. A guarded output that is its input's view may save one.
+    ///
+    /// # Errors
+    /// `RF0606` if there is not one extent a symbol.
+    pub fn launches(&self, extents: &[u64]) -> Result<usize, Diagnostic> {
+        self.one_a_symbol(extents)?;
+        let taken = self.program.steps.iter().zip(&self.kernels).filter(|(step, _)| step.is_taken(extents));
+        let launches = taken.map(|(step, scheduled)| {
+            let (rows, schedule) = (step.rows().map_or(1, |s| extents[s.0 as usize]), &scheduled.schedule);
+            if rows == 0 && schedule.least_blocks() == 0 { 0 } else { schedule.shapes_for(rows).count() }
+        });
+        Ok(launches.sum())
+    }
+
+    fn one_a_symbol(&self, extents: &[u64]) -> Result<(), Diagnostic> {
+        if extents.len() == self.program.symbols.len() {
+            return Ok(());
+        }
+        let (n, names) = (extents.len(), self.program.symbols.join(", "));
+        let message = format!("{n} extents for the dims {names}");
+        Err(Diagnostic::new(Code::SymbolConflict, message).help("give one extent a dim, in that order"))
     }
 }
 

@@ -12,7 +12,7 @@ use routefuse_runtime::gpu::{GpuPlan, Launch, Whose};
 static COUNTING: Counting = Counting;
 
 /// In debug builds every launch of the quick way is compared with the thorough one, which allocates.
-const COMPARES: bool = cfg!(debug_assertions);
+pub const COMPARES: bool = cfg!(debug_assertions);
 
 fn manners() -> Vec<Manner> {
     let mut all = Vec::new();

@@ -8,6 +8,7 @@ mod hip_only;
 mod launch;
 mod plans;
 mod prepare;
+mod several;
 mod vendor;
 
 /// Runs tests for both vendors.
@@ -32,6 +33,8 @@ for_both! {
     formulas::formulas_have_the_values_of_launches;
     launch::every_launch_is_one_call_with_the_right_parameters;
     launch::the_usual_launch_is_quick;
+    several::launches_of_several_kernels_are_quick;
+    several::what_several_refuse_calls_nothing;
     launch::refusals_call_nothing;
     launch::nothing_is_launched_for_no_rows;
     launch::small_launches_may_be_dependents;

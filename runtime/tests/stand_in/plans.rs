@@ -7,8 +7,9 @@ use routefuse_ir::kernel::schedule::{Scheduled, Variant};
 use routefuse_ir::program::{Buffer, Program};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Alias, DType, Diagnostic, Graph, Layout, TensorType, Verified, text};
+use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
-use routefuse_passes::schedule::schedule_of;
+use routefuse_passes::schedule::schedule_step;
 use routefuse_runtime::gpu::{Gpu, GpuPlan, Launch};
 use routefuse_runtime::{Args, Compiler, Device, KernelCache, Plan, TensorMut, TensorRef};
 use std::marker::PhantomData;
@@ -74,10 +75,16 @@ pub fn example(name: &str) -> Verified<Graph> {
     examples().into_iter().find(|(n, _)| n == name).unwrap().1
 }
 
+/// A graph of the tests' corpus.
+pub fn of_corpus(name: &str) -> Verified<Graph> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/corpus/{name}.route"));
+    text::parse_verified(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
 pub fn plan<V: Vendor>(g: &Verified<Graph>, compiler: &Arc<Notes<V>>, cache: &Arc<KernelCache>) -> Arc<Plan> {
-    let program = compile_graph(g.clone(), &Options::default()).unwrap().program;
+    let program = join(&compile_graph(g.clone(), &Options::default()).unwrap().program).unwrap().program;
     let target = Target::named(V::TARGET).unwrap();
-    let schedules = program.steps.iter().map(|s| schedule_of(&s.kernel, target)).collect();
+    let schedules = program.steps.iter().map(|s| schedule_step(s, target).unwrap().schedule.clone()).collect();
     Arc::new(Plan::new(program, schedules, target, compiler.clone(), cache.clone()).unwrap())
 }
 

@@ -3,6 +3,8 @@
 mod overlap;
 pub(crate) mod ports;
 pub(crate) mod quick;
+mod quick_args;
+pub(crate) mod several;
 pub(crate) mod slots;
 
 use super::Plan;
