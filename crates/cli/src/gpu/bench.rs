@@ -146,8 +146,10 @@ impl<'a> Launches<'a> {
             None => None,
         };
         let host_us = if value <= MOST_ROWS_FOR_HOST {
+            // The driver is called once for each kernel.
+            let each = self.plans.fused.plan().launches(&self.graph.extents_of_rows(value))? as u64;
             let launch = |n: u64| fused.launch(n);
-            let bare = |n: u64| self.bare.as_ref().unwrap_or(&self.empty).times(&self.stream, n);
+            let bare = |n: u64| self.bare.as_ref().unwrap_or(&self.empty).times(&self.stream, n * each);
             Some(timer.host_us([&launch, &bare])?)
         } else {
             None
@@ -211,7 +213,7 @@ struct Row {
     dependent_us: f64,
     unfused_us: Option<f64>,
     copy_us: f64,
-    /// On the host: of a launch, of the driver's call alone, and what the first takes more.
+    /// On the host: of a launch, of the driver's calls alone, as many as that launch makes, and what the first takes more.
     host_us: Option<[f64; 3]>,
 }
 
