@@ -3,11 +3,13 @@
 use crate::bound::DimBound;
 use crate::diag::Diagnostics;
 use crate::dim::{self, SymbolId};
+use crate::dtype::DType;
 use crate::formula::Count;
 #[cfg(feature = "graphs")]
 use crate::graph::Graph;
-use crate::kernel::Kernel;
+use crate::infer::MAX_ITEMS;
 use crate::kernel::abi::{self, Slot};
+use crate::kernel::{Kernel, Store, ValueKind};
 use crate::layout::{Alias, Layout};
 use crate::target::Target;
 use crate::tensor_type::TensorType;
@@ -214,6 +216,27 @@ impl Program {
     /// The kernels of a launch of many rows: few may have one that does the work of several.
     pub fn kernels_of_many_rows(&self) -> usize {
         self.steps.iter().filter(|step| step.taken.is_none_or(|t| t.most.is_none())).count()
+    }
+
+    /// The most rows of a launch of a step, where their items are ranked, or are counted from 0 on: no rank and no count is more than
+    /// an `i32` holds. What goes on counting from an earlier launch wraps.
+    pub fn most_rows(&self, at: usize) -> Option<u64> {
+        let kernel = &self.steps[at].kernel;
+        let counted = kernel.stores.iter().filter(|s| self.counts_from_0(at, s)).map(|s| kernel.store_cols(s));
+        kernel.most_rows().into_iter().chain(counted.map(|items| MAX_ITEMS / items.max(1))).min()
+    }
+
+    /// Whether a store of a step adds 1 to what an earlier step has made 0.
+    fn counts_from_0(&self, at: usize, store: &Store) -> bool {
+        let is = |kernel: &Kernel, s: &Store, n: u64| matches!(kernel.value(s.value).kind, ValueKind::Const(l) if l.dtype() == DType::I32 && l.bits() == n);
+        let counts = self.steps[at].buffers[store.param.0 as usize];
+        let zeros = |step: &Step| {
+            let makes_0 = |s: &Store| {
+                step.buffers[s.param.0 as usize] == counts && s.element().is_none() && is(&step.kernel, s, 0)
+            };
+            step.kernel.stores.iter().any(makes_0)
+        };
+        store.add_at.is_some() && is(&self.steps[at].kernel, store, 1) && self.steps[..at].iter().any(zeros)
     }
 
     /// The port behind a buffer's type: dtype and shape in the program's symbols.

@@ -170,12 +170,14 @@ impl Kernel {
         analysis::items(self).filter(|items| items.alone).map(|items| items.bins)
     }
 
-    /// The most rows of a launch, where its rows are done in order: no rank is more than an `i32` holds.
+    /// The most rows of a launch, where their items are ranked, or counted by phases: no rank and no count is more than an `i32`
+    /// holds. [`Program::most_rows`](crate::program::Program::most_rows) knows of other counts as well.
     pub fn most_rows(&self) -> Option<u64> {
         let phases = self.phases.iter().flat_map(|of| &of.list);
         let values = self.values.iter().chain(phases.flat_map(|p| &p.kernel.values));
         let ranked = values.filter_map(|v| v.kind.row_value()).filter(|row| row.op.crosses_rows());
-        Some(MAX_ITEMS / ranked.map(|row| row.width).max()?)
+        let counted = self.phases.iter().map(|of| of.items());
+        Some(MAX_ITEMS / ranked.map(|row| row.width).chain(counted).max()?)
     }
 
     /// The error word, if a gather traps.

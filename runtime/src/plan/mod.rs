@@ -13,7 +13,7 @@ use rayon::ThreadPool;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::kernel::abi;
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
-use routefuse_ir::program::Program;
+use routefuse_ir::program::{Program, Step};
 use routefuse_ir::target::Target;
 use routefuse_ir::{Alias, Code, Diagnostic, DimBound, Verified};
 use std::fmt;
@@ -64,9 +64,10 @@ pub struct Plan {
     counts: OnceLock<Scratch>,
 }
 
-/// How many rows each symbol of rows that are done in order may have: no rank is more than an `i32` holds.
+/// How many rows each symbol of rows whose items are counted or ranked may have: no number of them is more than an `i32` holds.
 fn most_rows(program: &Program) -> Vec<(u32, u64)> {
-    program.steps.iter().filter_map(|step| Some((step.rows()?.0, step.kernel.most_rows()?))).collect()
+    let of_step = |(at, step): (usize, &Step)| Some((step.rows()?.0, program.most_rows(at)?));
+    program.steps.iter().enumerate().filter_map(of_step).collect()
 }
 
 impl Plan {

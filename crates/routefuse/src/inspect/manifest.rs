@@ -114,12 +114,12 @@ fn target(target: &TargetFiles<'_>, compiler: &dyn Compiler) -> Result<Value, Er
     let names = buffer_names(program);
     let mut files = files.iter();
     let mut kernels = Vec::with_capacity(stages.kernels.len());
-    for (step, scheduled) in program.steps.iter().zip(&stages.kernels) {
+    for (at, scheduled) in stages.kernels.iter().enumerate() {
         let files: Vec<&(String, &Artifact)> = files.by_ref().take(scheduled.variants().len()).collect();
         if !scheduled.variants().iter().eq(files.iter().map(|(_, artifact)| &artifact.variant)) {
             return Err(defect(program, "has not one file for each kernel and variant"));
         }
-        kernels.push(kernel(program, &names, (step, scheduled), &files, compiler)?);
+        kernels.push(kernel(program, &names, (at, scheduled), &files, compiler)?);
     }
     let machine = match of.kind() {
         TargetKind::Host => "host",
@@ -177,10 +177,11 @@ fn formula(of: &Formula, program: &Program) -> Value {
 fn kernel(
     program: &Program,
     names: &[String],
-    (step, scheduled): (&Step, &Scheduled),
+    (at, scheduled): (usize, &Scheduled),
     files: &[&(String, &Artifact)],
     compiler: &dyn Compiler,
 ) -> Result<Value, Error> {
+    let step = &program.steps[at];
     let symbol = |s: SymbolId| &program.symbols[s.0 as usize];
     let name = |buffer: Buffer| match buffer {
         Buffer::Input(i) => &*program.inputs[i].name,
@@ -209,7 +210,7 @@ fn kernel(
         "rows": step.rows().map(symbol),
         "runs_without_rows": scheduled.schedule.least_blocks() > 0 && step.rows_taken().0 == 0,
         "taken": step.taken.map(|t| json!({ "by": symbol(t.symbol), "least": t.least, "most": t.most })),
-        "most_rows": scheduled.kernel.most_rows(),
+        "most_rows": program.most_rows(at),
         "nothing_to_do_if_in_place": unchanged,
         "slots": slots,
         "slot_bytes": 8 * sources.len(),

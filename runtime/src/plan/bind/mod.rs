@@ -358,12 +358,12 @@ impl Plan {
     }
 }
 
-/// More rows than ranks can tell apart.
+/// More items than a count or a rank can tell apart.
 #[cold]
 fn too_many_items(program: &Program, symbol: u32, rows: u64, most: u64) -> Diagnostic {
     let dim = &program.symbols[symbol as usize];
     let message =
-        format!("`{}` ranks the ids of {rows} rows, and ranks of more than {most} do not fit an i32", program.name);
+        format!("`{}` counts the ids of {rows} rows, and counts of more than {most} do not fit an i32", program.name);
     Diagnostic::new(Code::ExtentTooLarge, message).help(format!("launch at most {most} of `{dim}` at once"))
 }
 

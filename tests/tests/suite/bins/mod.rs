@@ -184,32 +184,37 @@ graph @chosen_and_ranked {
     }
 }
 
-/// A rank is an i32, so more items than one holds are refused, and nothing is read.
+/// Ranks and counts are i32, so more items than one holds are refused, and nothing is read.
 #[test]
 fn more_items_than_an_i32_holds_are_refused() {
-    let source = "route 1
-graph @many {
+    let rows = 1u64 << 29;
+    for (op, shape, strides) in [("bin_rank", vec![rows, 4], vec![4, 1]), ("bin_count", vec![8], vec![1])] {
+        let source = format!(
+            "route 1
+graph @many {{
   dim T
   input %ids : u8[T, 4]
-  %rank = bin_rank %ids {bins = 8}
-  output rank = %rank
-}
-";
-    let host = HostPlan::new(plan(&text::parse_verified(source).expect("a right graph"))).expect("a host plan");
-    let rows = 1u64 << 29;
-    let nowhere = std::ptr::without_provenance_mut(64);
-    let mut args = Args::new();
-    // SAFETY: the launch refuses the arguments before it reads or writes any of them.
-    let ids = unsafe { TensorRef::from_raw(nowhere, rows * 4, DType::U8, &[rows, 4], &[4, 1]) };
-    let there = std::ptr::without_provenance_mut(1 << 40);
-    // SAFETY: as above.
-    let ranks = unsafe { TensorMut::from_raw(there, rows * 16, DType::I32, &[rows, 4], &[4, 1]) };
-    args.input(ids).output(ranks);
-    assert_eq!(
-        host.launch(&args).expect_err("refused").to_string(),
-        "RF0614: `many` ranks the ids of 536870912 rows, and ranks of more than 536870911 do not fit an i32\n  \
-         help: launch at most 536870911 of `T` at once"
-    );
+  %out = {op} %ids {{bins = 8}}
+  output out = %out
+}}
+"
+        );
+        let host = HostPlan::new(plan(&text::parse_verified(&source).expect("a right graph"))).expect("a host plan");
+        let nowhere = std::ptr::without_provenance_mut(64);
+        let mut args = Args::new();
+        // SAFETY: the launch refuses the arguments before it reads or writes any of them.
+        let ids = unsafe { TensorRef::from_raw(nowhere, rows * 4, DType::U8, &[rows, 4], &[4, 1]) };
+        let there = std::ptr::without_provenance_mut(1 << 40);
+        // SAFETY: as above.
+        let out = unsafe { TensorMut::from_raw(there, rows * 16, DType::I32, &shape, &strides) };
+        args.input(ids).output(out);
+        assert_eq!(
+            host.launch(&args).expect_err("refused").to_string(),
+            "RF0614: `many` counts the ids of 536870912 rows, and counts of more than 536870911 do not fit an i32\n  \
+             help: launch at most 536870911 of `T` at once",
+            "{op}"
+        );
+    }
 }
 
 /// A pool's threads share the rows of what counts, and of what ranks behind it.
