@@ -2,13 +2,13 @@
 
 use crate::join::{Ended, Joined, join};
 use crate::schedule::schedule_of;
-use routefuse_ir::Diagnostics;
-use routefuse_ir::kernel::Kernel;
-use routefuse_ir::kernel::phases::{Phase, Place, Reach};
+use routefuse_ir::kernel::phases::{Phase, Phases, Place, Reach};
 use routefuse_ir::kernel::schedule::Schedule;
-use routefuse_ir::program::{Program, Step};
+use routefuse_ir::kernel::{Kernel, Param, Role};
+use routefuse_ir::program::{Buffer, Program, Step};
 use routefuse_ir::target::{Target, TargetKind};
 use routefuse_ir::visible::visible;
+use routefuse_ir::{Diagnostics, TensorType};
 use serde::Serialize;
 use std::fmt;
 
@@ -35,6 +35,13 @@ pub struct JoinedReport {
     pub in_chunks: Option<InChunksReport>,
     /// In the order in which a block does them.
     pub phases: Vec<PhaseReport>,
+    /// What each block has in memory of its own, between its barriers.
+    pub kept: Vec<ValueReport>,
+    /// What the phases read that kernels in front have stored: it goes through the GPU's memory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub through_memory: Vec<ValueReport>,
+    /// Bytes of the workspace for the counts of chunks, which go through the GPU's memory between two launches.
+    pub bytes_of_chunks: u64,
     /// Why the next kernel is a launch of its own, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends: Option<String>,
@@ -81,6 +88,15 @@ pub struct PhaseReport {
     pub kernel: String,
     /// Who does it.
     pub reach: String,
+}
+
+/// A value that one phase or launch has from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ValueReport {
+    /// Its name.
+    pub name: String,
+    /// The type.
+    pub ty: String,
 }
 
 /// A kernel that counts what others rank or lay out, of which no phases are made.
@@ -133,6 +149,7 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
         let k: &Kernel = &step.kernel;
         is_first(at).then_some(())?;
         let Schedule::Phased { most_rows, .. } = schedule_of(k, gpu?) else { return None };
+        let phases = k.phases.as_ref()?;
         let phase = |p: &Phase| PhaseReport { kernel: p.kernel.name.clone(), reach: p.reach.name().to_owned() };
         Some(JoinedReport {
             kernels: program.steps[from].iter().map(|s| s.kernel.name.clone()).collect(),
@@ -141,16 +158,62 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
             at_once: at_once(at),
             added: added(at),
             in_chunks: in_chunks(at),
-            phases: k.phases.as_ref()?.list.iter().map(phase).collect(),
+            phases: phases.list.iter().map(phase).collect(),
+            kept: kept(phases),
+            through_memory: through_memory(&joined, step),
+            bytes_of_chunks: phases.chunks.and_then(|p| bytes(&k.param(p).ty)).unwrap_or(0),
             ends: ended.filter(|why| *why != Ended::Last).map(|why| why.to_string()),
         })
     });
     Ok((groups.collect(), apart.collect()))
 }
 
+/// The memory of a block, under the names that its phases have for it.
+fn kept(phases: &Phases) -> Vec<ValueReport> {
+    let named = |at: usize| {
+        let params = || phases.list.iter().flat_map(|p| p.kernel.params.iter().zip(&p.places));
+        params().find(|(_, place)| **place == Place::Shared(at as u32)).map(|(param, _)| param.name.clone())
+    };
+    let of = |(at, ty): (usize, &TensorType)| ValueReport { name: named(at).unwrap_or_default(), ty: ty.text(&[]) };
+    phases.shared.iter().enumerate().map(of).collect()
+}
+
+/// What a step reads that is no input of the program.
+fn through_memory(program: &Program, step: &Step) -> Vec<ValueReport> {
+    let read = step.kernel.params.iter().zip(&step.buffers).filter(|(p, _)| p.role == Role::Input);
+    let made = read.filter(|(_, buffer)| !matches!(buffer, Buffer::Input(_)));
+    let of = |(param, buffer): (&Param, &Buffer)| ValueReport {
+        name: param.name.clone(),
+        ty: program.buffer_type(*buffer).text(&program.symbols),
+    };
+    made.map(of).collect()
+}
+
+fn bytes(ty: &TensorType) -> Option<u64> {
+    ty.row_elements()?.checked_mul(ty.dtype.size())
+}
+
+impl JoinedReport {
+    /// Where its phases have values from, a sentence each.
+    pub(super) fn memory(&self) -> Vec<String> {
+        let list = |values: &[ValueReport]| {
+            let named = values.iter().map(|v| format!("{} {}", visible(&v.name), visible(&v.ty)));
+            named.collect::<Vec<_>>().join(", ")
+        };
+        let kept = format!("each block keeps in its own memory, behind its barriers: {}", list(&self.kept));
+        let chunks =
+            format!("of two launches, at most {} B of counts go through memory between them", self.bytes_of_chunks);
+        let before = match &self.through_memory[..] {
+            [] => None,
+            values => Some(format!("from the launches in front, through memory: {}", list(values))),
+        };
+        [kept, chunks].into_iter().chain(before).collect()
+    }
+}
+
 impl fmt::Display for JoinedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let JoinedReport { kernels, rows, most_rows, at_once, added, in_chunks, phases: _, ends } = self;
+        let JoinedReport { kernels, rows, most_rows, at_once, added, in_chunks, ends, .. } = self;
         let name = |n: Option<&String>| n.map(|n| visible(n).into_owned()).unwrap_or_default();
         let (first, last) = (name(kernels.first()), name(kernels.last()));
         let rows = visible(rows);

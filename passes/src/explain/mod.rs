@@ -5,7 +5,7 @@ mod lanes;
 mod text;
 mod traffic;
 
-pub use joined::{AddedReport, ApartReport, AtOnceReport, InChunksReport, JoinedReport, PhaseReport};
+pub use joined::{AddedReport, ApartReport, AtOnceReport, InChunksReport, JoinedReport, PhaseReport, ValueReport};
 pub use lanes::{LaneIs, Phase, ScheduleLanes, ShapeLanes, SpreadLanes, Word};
 pub use traffic::Traffic;
 

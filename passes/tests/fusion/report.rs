@@ -189,7 +189,16 @@ graph @g {{
         assert_eq!(report.joined.len() + report.apart.len(), 1);
         report
     };
-    assert_eq!(of(2048).joined.len(), 1);
+    let fits = of(2048);
+    assert_eq!(fits.joined.len(), 1);
+    let text = fits.to_text(1000);
+    for line in [
+        "each block keeps in its own memory, behind its barriers: counts i32[2048], starts i32[2049]",
+        "of two launches, at most 1048576 B of counts go through memory between them",
+    ] {
+        assert!(text.contains(&format!("\n  {line}\n")), "{text}");
+    }
+    assert!(fits.to_markdown().contains("\n- of two launches, at most 1048576 B of counts"), "{}", fits.to_markdown());
     let report = of(4096);
     let text = report.to_text(1000);
     let why = "@g.1 counts, and @g.2 is no phase behind it: with its one row a block would share 92992 bytes of memory, and it has 49152";

@@ -40,7 +40,7 @@ pub use manifest::TargetFiles;
 pub use routefuse_passes::explain::{
     AddedReport, ApartReport, AtOnceReport, Cost, DimTraffic, GatherReport, InChunksReport, JoinedReport, KernelReport,
     LaneIs, ParamReport, PassSummary, Phase, PhaseReport, Report, ScheduleLanes, ScheduleReport, ShapeLanes,
-    SpreadLanes, Traffic, Word,
+    SpreadLanes, Traffic, ValueReport, Word,
 };
 pub use routefuse_runtime::processor_lacks;
 #[cfg(feature = "graphs")]

@@ -28,6 +28,7 @@ impl Report {
         for of in joined {
             text.push_str(&format!("\nOn a GPU, {}:\n\n", words(&of.to_string())));
             of.phases.iter().for_each(|p| text.push_str(&format!("- {}\n", words(&p.to_string()))));
+            of.memory().iter().for_each(|m| text.push_str(&format!("- {}\n", words(m))));
         }
         if !apart.is_empty() {
             text.push_str("\nOn a GPU, launches of their own:\n\n");

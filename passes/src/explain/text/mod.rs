@@ -142,6 +142,7 @@ impl Report {
         for of in joined {
             page.point(&of.to_string());
             of.phases.iter().for_each(|p| page.point(&p.to_string()));
+            of.memory().iter().for_each(|m| page.point(m));
         }
         if !apart.is_empty() {
             page.heading("on a GPU, launches of their own");
