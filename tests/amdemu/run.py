@@ -4,6 +4,7 @@
   run.py SPEC.json        '-' reads the specification from standard input
 
 SPEC: {"hsaco": "k.hsaco", "kernel": "name", "grid": [workgroups x, y, z], "block": [x, y, z], "dynamic_lds": 0,
+       "races": true,                      accesses that may come in any order are an error
        "count": true,                      what the launch costs is printed too; {"lds": 128, …} sets latencies (count.py)
        "args": [{"buffer": "in.bin"},      a device buffer with this file's bytes
                 {"buffer": "out.bin", "size": 4096, "fill": 165, "out": true},
@@ -68,6 +69,7 @@ def main():
             args,
             dyn_lds=spec.get("dynamic_lds", 0),
             count=count,
+            races=spec.get("races", False),
         )
     except Exception as e:
         print(json.dumps({"ok": False, "error": f"{type(e).__name__}: {e}"}))

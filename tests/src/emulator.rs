@@ -84,6 +84,8 @@ pub struct Run<'r> {
     pub inputs: &'r [Tensor],
     /// What the outputs are to be, in the program's order.
     pub outputs: &'r [Tensor],
+    /// Blocks of each launch of phases, whatever the schedule says: any number of them gives the same bits.
+    pub blocks: Option<u64>,
 }
 
 /// A process that emulates one kernel after another.
@@ -179,7 +181,7 @@ impl Emulator {
     }
 
     fn launch(&mut self, run: Run<'_>, rng: &mut impl Rng, count: bool) -> Result<Vec<Counts>, String> {
-        let Run { program, artifacts, extents, inputs, outputs } = run;
+        let Run { program, artifacts, extents, inputs, outputs, blocks: forced } = run;
         let mut counts = vec![];
         let aligned = artifacts.iter().all(|a| a.variant.aligned);
         let alignment = if aligned { Alignment::Sixteen } else { Alignment::Element };
@@ -231,11 +233,15 @@ impl Emulator {
                 }
                 let rows = step.kernel.rows.map_or(1, |s| extents[step.symbols[s.0 as usize].0 as usize]);
                 let blocks = artifact.schedule.blocks(rows, artifact.variant).ok_or("too many blocks")?;
+                let most = artifact.schedule.blocks_of_phases(artifact.variant).map_or(1, |(_, most)| most);
+                let blocks = forced.filter(|_| most > 1).unwrap_or(blocks);
+                // Elsewhere rows that are not there are computed like the last one, which may be stored meanwhile, and left.
+                let races = artifact.schedule.blocks_of_phases(artifact.variant).is_some();
                 // No rows launch no blocks; one is launched all the same, and must write nothing.
                 let spec = json!({
                     "hsaco": code, "kernel": artifact.entry, "args": args, "rows": rows,
                     "grid": [blocks.max(1), 1, 1], "block": [artifact.schedule.threads(artifact.variant), 1, 1],
-                    "count": count,
+                    "count": count, "races": races,
                 });
                 let reply = self.request(&spec).map_err(|e| {
                     if e.starts_with(UNKNOWN) { e } else { format!("kernel `{}`: {e}", step.kernel.name) }

@@ -8,7 +8,8 @@ import struct
 import numpy as np
 
 from .arithmetic import bf2f, f2bf, maxnum, minnum, sx
-from .words import M32, PRIVATE_HI, SHARED_HI, f16, f32, f64, i32, i64, u16, u32, u64, u8
+from .races import ATOMIC, LOAD, STORE
+from .words import EmuError, M32, PRIVATE_HI, SHARED_HI, f16, f32, f64, i32, i64, u16, u32, u64, u8
 
 
 WIDTH = {
@@ -102,17 +103,32 @@ def vmem_space(s, addr, fs):
     return hi == SHARED_HI, hi == PRIVATE_HI
 
 
+def ordered(s, kind, space, addr, fs, nbytes):
+    """Tells who looks for races of an access."""
+    own = s.g(s.stamp)[fs // s.W]
+    if space == "global":
+        s.races.global_access(kind, addr, nbytes, own)
+    else:
+        s.races.lds_access(kind, s.g(s.wg)[fs // s.W], addr, nbytes, own)
+
+
 def mem_load(s, space, addr, fs, nbytes):
     row = lambda: s.g(s.wg)[fs // s.W]
     lrow = lambda: (np.arange(s.NW) if s.sel is None else s.sel)[fs // s.W] * s.W + fs % s.W
     if space == "global":
         if s.count:
             s.count.touch("load", fs // s.W, addr, nbytes)
-        return s.mem.load(addr, nbytes)
+        loaded = s.mem.load(addr, nbytes)
+        if s.races:
+            ordered(s, LOAD, space, addr, fs, nbytes)
+        return loaded
     if space == "scratch":
         return s.scr.load(lrow(), addr, nbytes)
     if space == "lds":
-        return s.lds.load(row(), addr, nbytes)
+        loaded = s.lds.load(row(), addr, nbytes)
+        if s.races:
+            ordered(s, LOAD, space, addr, fs, nbytes)
+        return loaded
     out = np.zeros((len(addr), nbytes), u8)
     sh, pr = vmem_space(s, addr, fs)
     gl = ~(sh | pr)
@@ -127,11 +143,17 @@ def mem_store(s, space, addr, fs, data):
     if space == "global":
         if s.count:
             s.count.touch("store", fs // s.W, addr, data.shape[1] * data.itemsize)
-        return s.mem.store(addr, data)
+        s.mem.store(addr, data)
+        if s.races:
+            ordered(s, STORE, space, addr, fs, data.shape[1] * data.itemsize)
+        return
     if space == "scratch":
         return s.scr.store((np.arange(s.NW) if s.sel is None else s.sel)[fs // s.W] * s.W + fs % s.W, addr, data)
     if space == "lds":
-        return s.lds.store(s.g(s.wg)[fs // s.W], addr, data)
+        s.lds.store(s.g(s.wg)[fs // s.W], addr, data)
+        if s.races:
+            ordered(s, STORE, space, addr, fs, data.shape[1] * data.itemsize)
+        return
     sh, pr = vmem_space(s, addr, fs)
     gl = ~(sh | pr)
     for m, sp in ((gl, "global"), (sh, "lds"), (pr, "scratch")):
@@ -235,6 +257,7 @@ def do_atomic(s, space, fn, bits, addr, fs, data, cmp):
     nb = bits // 8
     old = np.zeros((len(fs), bits // 32), u32)
     count, s.count = s.count, None  # counted as one access
+    races, s.races = s.races, None
     if count and space != "lds":
         count.touch("atomic", fs // s.W, addr, nb)
     for j in range(len(fs)):  # lane order; one at a time => always a legal interleaving
@@ -249,7 +272,12 @@ def do_atomic(s, space, fn, bits, addr, fs, data, cmp):
         else:
             n = fn(oi, d)
         mem_store(s, space, a, f_, np.frombuffer(n.to_bytes(nb, "little"), u32).reshape(1, -1))
-    s.count = count
+    s.count, s.races = count, races
+    if races:
+        near = addr >> u64(32) if space == "flat" else None
+        if near is not None and (near == SHARED_HI).any():
+            raise EmuError("an atomic operation of LDS by flat addresses, of which no races are looked for")
+        ordered(s, ATOMIC, "lds" if space == "lds" else "global", addr, fs, nb)
     return old
 
 

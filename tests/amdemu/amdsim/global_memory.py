@@ -8,6 +8,7 @@ import numpy as np
 
 from .accesses import addr_of, atom_parse, do_atomic, flat_active, get_store, ld_value, mem_load, mem_store, put_load, width
 from .modified import bad
+from .races import LOAD
 from .words import EmuError, SCRATCH_TAG, i64, u32, u64, u8
 
 
@@ -36,6 +37,8 @@ def global_memory(mn, base, O, ops, mods, pc, size, simm, W, gfx9):
                     if s.count:
                         s.count.touch("scalar_load", np.flatnonzero(ok), a[ok], nb)
                     v = s.mem.load(a[ok], nb, mn)
+                    if s.races:
+                        s.races.global_access(LOAD, a[ok], nb, s.g(s.stamp)[ok])
                     r[ok] = v if kind == "d" else ld_value(v, kind, bits)[:, None]
             else:
                 a = s.rs64(O[1].i) + off.astype(u64)
@@ -44,6 +47,8 @@ def global_memory(mn, base, O, ops, mods, pc, size, simm, W, gfx9):
                 if s.count:
                     s.count.touch("scalar_load", np.arange(s.n), a, nb)
                 r = s.mem.load(a, nb, mn)
+                if s.races:
+                    s.races.global_access(LOAD, a, nb, s.g(s.stamp))
                 if kind != "d":
                     r = ld_value(r, kind, bits)[:, None]
             for i in range(r.shape[1]):

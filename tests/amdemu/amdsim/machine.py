@@ -9,13 +9,14 @@ from hsaco import Hsaco
 
 from .memory import Arr
 from .operands import NSREG, S_EXEC, S_TTMP, S_VCC, _inl
+from .races import stamp
 from .vector_alu import BITS, NPT, as_t
 from .words import EmuError, M32, POISON, SCRATCH_TAG, f32, i64, u16, u32, u64
 
 
 class Sim:
-    def __init__(self, h: Hsaco, L, wave_size, wgs, mem, prog, nvgpr, mode):
-        """wgs: list of (gx,gy,gz) workgroups resident together"""
+    def __init__(self, h: Hsaco, L, wave_size, wgs, mem, prog, nvgpr, mode, races=None, first_wg=0):
+        """wgs: list of (gx,gy,gz) workgroups resident together; first_wg: the number of the first one in the grid"""
         self.h, self.L, self.W, self.mem, self.prog = h, L, wave_size, mem, prog
         lx, ly, lz = L.block
         tpw = lx * ly * lz
@@ -35,7 +36,11 @@ class Sim:
         self.bar = np.zeros(NW, bool)
         self.sig = np.zeros(NW, bool)
         self.wg = np.repeat(np.arange(len(wgs)), wpg)
-        self.lds = Arr(len(wgs), L.lds, "LDS")
+        self.races = races
+        self.interval = np.zeros(NW, i64)
+        self.number = (self.wg + first_wg, np.tile(np.arange(wpg), len(wgs)))
+        self.stamp = stamp(*self.number, self.interval)
+        self.lds = Arr(len(wgs), L.lds, "LDS", races is not None)
         self.scr = Arr(NW * W, L.kernel.scratch, "scratch")
         self.lanes = np.arange(W)
         self.bit = u64(1) << np.arange(W, dtype=u64)
@@ -317,6 +322,8 @@ class Sim:
                     rel = (c == self.wpg)[self.wg] & self.bar
                     if rel.any():
                         self.bar[rel] = False
+                        self.interval[rel] += 1
+                        self.stamp = stamp(*self.number, self.interval)
                         run = ~(self.ended | self.bar)
                 if not run.any():
                     if self.ended.all():

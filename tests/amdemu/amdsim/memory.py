@@ -7,7 +7,7 @@ import ctypes
 import numpy as np
 from hsaco import DevBuf as _DevBuf
 
-from .words import EmuError, i64, u32, u64, u8
+from .words import EmuError, POISON, i64, u32, u64, u8
 
 
 _REG: dict[int, tuple[int, str]] = {}
@@ -82,9 +82,9 @@ class Mem:
 class Arr:
     """LDS / scratch: a flat byte array addressed by (row, offset)."""
 
-    def __init__(self, rows, size, name):
+    def __init__(self, rows, size, name, poisoned=False):
         self.size, self.name = size, name
-        self.b = np.zeros(rows * size + 16, u8)
+        self.b = np.full((rows * size + 19) // 4, POISON if poisoned else 0, u32).view(u8)
 
     def _ix(self, row, off, n):
         if off.size and (((off.astype(i64) + n) > self.size) | (off.astype(i64) < 0)).any():

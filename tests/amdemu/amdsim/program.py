@@ -18,6 +18,7 @@ from .memory import Mem
 from .modified import DPPK, bad, nop
 from .operands import S_M0, parse_inst, parse_op
 from .packed import packed
+from .races import Races
 from .scalar import scalar
 from .scalar_alu import NOPS
 from .shared_memory import shared_memory
@@ -188,9 +189,9 @@ STATS = {}
 
 
 def launch(
-    h: Hsaco, name, grid, block, args, dyn_lds=0, batch_waves=512, trace=None, max_inst=2_000_000_000, count=None
+    h: Hsaco, name, grid, block, args, dyn_lds=0, batch_waves=512, trace=None, max_inst=2_000_000_000, count=None, races=False
 ):
-    """count: a count.Count, told of every instruction and access"""
+    """count: a count.Count, told of every instruction and access; races: accesses that may come in any order are an error"""
     L = prepare(h, name, grid, block, args, dyn_lds)
     k = L.kernel
     W = 32 if h.family != "cdna" and k.wave32 else 64
@@ -206,8 +207,11 @@ def launch(
     wgs = [(x, y, z) for z in range(L.grid[2]) for y in range(L.grid[1]) for x in range(L.grid[0])]
     per = max(1, batch_waves // wpg)
     tot = 0
+    races = Races(mem.t, per, L.lds) if races else None
     for i in range(0, len(wgs), per):
-        s = Sim(h, L, W, wgs[i : i + per], mem, prog, nv, k.denorm32)
+        s = Sim(h, L, W, wgs[i : i + per], mem, prog, nv, k.denorm32, races, i)
+        if races:
+            races.begin()
         s.trace = trace
         if count:
             s.count = count

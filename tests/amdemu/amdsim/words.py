@@ -12,7 +12,7 @@ f16, f32, f64 = np.float16, np.float32, np.float64
 M32 = 0xFFFFFFFF
 SHARED_HI, PRIVATE_HI = 0x00010000, 0x00020000
 SCRATCH_TAG = 0x5C5C5C5C
-POISON = int(os.environ.get("AMDSIM_POISON", "0xA5C3E17B"), 0)  # initial content of every VGPR/SGPR/LDS/scratch byte
+POISON = int(os.environ.get("AMDSIM_POISON", "0xA5C3E17B"), 0)  # initial content of every VGPR and SGPR, and of LDS where races are looked for
 
 
 class EmuError(Exception):

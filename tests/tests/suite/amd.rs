@@ -91,10 +91,24 @@ pub fn launch_on(
     tensors: &[Tensor],
     seed: u64,
 ) -> bool {
+    launch_in_blocks(emulator, g, compiled, (artifacts, None), extents, tensors, seed)
+}
+
+/// As [`launch_on`]; each launch of phases is so many blocks, if a number is given.
+pub fn launch_in_blocks(
+    emulator: &mut Emulator,
+    g: &Verified<Graph>,
+    compiled: &Compiled,
+    (artifacts, blocks): (&[Artifact], Option<u64>),
+    extents: &[u64],
+    tensors: &[Tensor],
+    seed: u64,
+) -> bool {
     let given: Vec<(&str, u64)> = g.symbols.iter().map(String::as_str).zip(extents.iter().copied()).collect();
     let expected = interp::run(g, tensors, &given).unwrap_or_else(|e| panic!("{}: {e}", g.name));
     let mut rng = Choices::seeded(seed);
-    let run = Run { program: &compiled.program, artifacts, extents, inputs: tensors, outputs: &expected.outputs };
+    let outputs = &expected.outputs;
+    let run = Run { program: &compiled.program, artifacts, extents, inputs: tensors, outputs, blocks };
     let agreed = emulator.agree(run, &mut rng);
     if let Err(e) = agreed {
         if e.starts_with(UNKNOWN) {
@@ -104,7 +118,8 @@ pub fn launch_on(
         let target = artifacts.first().map_or("?", |a| a.target.name());
         let variant = artifacts.first().map_or(String::new(), |a| a.variant.to_string());
         let text = routefuse::text::print(g);
-        panic!("{} on {target} {variant}, extents {extents:?}, seed {seed}: {e}\n{text}", g.name);
+        let blocks = blocks.map_or(String::new(), |n| format!(", {n} blocks"));
+        panic!("{} on {target} {variant}{blocks}, extents {extents:?}, seed {seed}: {e}\n{text}", g.name);
     }
     true
 }

@@ -42,7 +42,7 @@ fn counted(emulator: &mut Emulator, g: &Verified<Graph>, target: &str, rows: u64
     let artifacts = compiled.of_variant(variant);
     let mut rng = Choices::seeded(rows);
     let (program, outputs) = (compiled.program(), &expected.outputs);
-    let run = Run { program, artifacts: &artifacts, extents: &extents, inputs: &tensors, outputs };
+    let run = Run { program, artifacts: &artifacts, extents: &extents, inputs: &tensors, outputs, blocks: None };
     let counts = emulator.count(run, &mut rng);
     let counts = counts.unwrap_or_else(|e| panic!("{} on {target}: {e}", g.name));
     (counts[0], launched)

@@ -219,7 +219,14 @@ fn amd_code_does_it() {
             let mut rng = SmallRng::seed_from_u64(7);
             let rows = [case.rows()];
             let artifacts = &[artifact];
-            let run = Run { program: plan.program(), artifacts, extents: &rows, inputs: &tensors, outputs: &expected };
+            let run = Run {
+                program: plan.program(),
+                artifacts,
+                extents: &rows,
+                inputs: &tensors,
+                outputs: &expected,
+                blocks: None,
+            };
             let agreed = emulator.agree(run, &mut rng);
             agreed.unwrap_or_else(|e| panic!("{} on {target}: {e}", case.name));
         }

@@ -8,6 +8,7 @@ mod in_chunks;
 mod launches;
 mod phased;
 mod random;
+mod sizes;
 
 use crate::amd;
 use rand::SeedableRng;

@@ -1,7 +1,7 @@
 //! What crosses rows, as phases of one launch and of two: the same bits, in the emulator, whatever the number of items.
 
 use crate::amd;
-use routefuse::chains::{Align as Layout, AlignEngine, Duplicates, LocalExperts};
+use routefuse::chains::{Align as Layout, AlignEngine, Duplicates, LocalExperts, Tail};
 use routefuse::text;
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
@@ -90,6 +90,8 @@ fn options(target: &str) {
             duplicates: Duplicates::Once,
             capacity: (engine == AlignEngine::Gshard).then_some(5),
             optional: mask,
+            // Then what is filled looks at where bins end, which is behind the first barrier of one block.
+            tail: if engine == AlignEngine::Sglang { Tail::Keep } else { Tail::Fill },
             counted_rows: i % 2 == 0,
             ..Layout::default()
         };
