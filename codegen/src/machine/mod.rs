@@ -16,6 +16,7 @@ mod fused;
 pub(crate) mod host;
 pub(crate) mod nvptx;
 pub(crate) mod quotients;
+mod roots;
 pub(crate) mod shared_memory;
 pub(crate) mod shelf;
 pub(crate) mod team;
@@ -285,6 +286,11 @@ pub(crate) trait Machine {
         self.divide(b, x, b.splat(y, b.lanes(b.type_of(x))))
     }
 
+    /// √x, rounded to nearest.
+    fn square_root<'m>(&self, b: &Builder<'m>, x: Val<'m>) -> Val<'m> {
+        b.sqrt(x)
+    }
+
     /// A directive to the assembler that keeps the loop in which it stands from being unrolled, where it would be.
     fn keeps_loop(&self) -> Option<&'static str> {
         None
@@ -309,6 +315,20 @@ pub(crate) trait Machine {
     /// `x*y + z` with one rounding; of a NaN any.
     fn multiply_add<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>, z: Val<'m>) -> Val<'m> {
         b.fma(x, y, z)
+    }
+
+    /// [`Self::multiply_add_in_unit`] is one instruction.
+    fn clamps_to_unit(&self) -> bool {
+        false
+    }
+
+    /// [`Self::multiply_add`], or the nearer of 0 and 1 where it is beyond; 0 for a NaN.
+    fn multiply_add_in_unit<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>, z: Val<'m>) -> Val<'m> {
+        let lanes = b.lanes(b.type_of(x));
+        let (zero, one) = (b.const_f32(0.0, lanes), b.const_f32(1.0, lanes));
+        let sum = self.multiply_add(b, x, y, z);
+        let above = b.select(b.cmpf(FloatPredicate::Ogt, sum, zero), sum, zero);
+        b.select(b.cmpf(FloatPredicate::Olt, above, one), above, one)
     }
 
     /// There are instructions for [`Self::widen_f16`] and [`Self::narrow_to_f16`].

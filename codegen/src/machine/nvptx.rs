@@ -1,6 +1,7 @@
 //! NVIDIA's GPUs, through PTX.
 
 use super::quotients::{Divisor, quotients};
+use super::roots::roots;
 use super::{Machine, NanInPair, Processor, Product, Threads, Warps};
 use crate::ffi;
 use crate::mlir::builder::{Builder, Val};
@@ -194,6 +195,11 @@ impl Machine for Nvptx {
         quotients(b, [x, y, rough_reciprocal(b, y)], self.keeps_loop())
     }
 
+    /// `sqrt.rn` branches for each number. Of numbers that are not so small that what is left would be subnormal, it is this sequence.
+    fn square_root<'m>(&self, b: &Builder<'m>, x: Val<'m>) -> Val<'m> {
+        roots(b, x, |x| b.call_intrinsic("llvm.nvvm.rsqrt.approx.ftz.f", &[x], b.f32()))
+    }
+
     fn keeps_loop(&self) -> Option<&'static str> {
         Some(".pragma \"nounroll\";")
     }
@@ -247,6 +253,15 @@ impl Machine for Nvptx {
     /// In assembly: LLVM would subtract a product with 1 where one with −1 is added.
     fn multiply_add_words<'m>(&self, b: &Builder<'m>, operands: [Val<'m>; 3]) -> Val<'m> {
         assembly(b, "mad.lo.s32 $0, $1, $2, $3;", "=r,r,r,r", &operands)
+    }
+
+    fn clamps_to_unit(&self) -> bool {
+        true
+    }
+
+    fn multiply_add_in_unit<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>, z: Val<'m>) -> Val<'m> {
+        let sum = |lane| b.call_intrinsic("llvm.nvvm.fma.rn.sat.f", &[x, y, z].map(|v| b.extract(v, lane)), b.f32());
+        b.gather_lanes(&(0..b.lanes(b.type_of(x))).map(sum).collect::<Vec<_>>())
     }
 
     fn has_number_extremes(&self) -> bool {

@@ -68,47 +68,32 @@ pub fn exp2<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
 }
 
 /// e^x for an x that is not above 0: the same bits as [`exp`], in fewer steps; of a NaN any where the machine lets it flow.
-///
-/// Both multiply the same polynomial, between 1/√2 and √2, by two powers of two whose product is 2ⁿ. The first product is exact,
-/// and the second one but for a result below the normal floats, which is rounded once.
 pub fn exp_not_above_0<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
-    let result = exp_of_minus_abs(m, x);
+    let result = exp_of_number_not_above_0(m, x);
     if m.nan_flows() { result } else { canonical_nan_of(m, x, result) }
 }
 
-/// e^−|x|, and 0 where `x` is NaN (a NaN where the machine lets it flow): the half of the exponential that cannot overflow.
-pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
-    let argument = minus_abs(m, x);
-
-    // The low 9 bits of `shifted` become n + 192, the biased exponent of 2ⁿ⁺⁶⁵; n is −150 to 0, so the first product is
-    // normal and exact. So is the second, but for a denormal result, which is rounded once.
-    let (r, shifted) = reduced(m, argument, 192.0);
-    let power = exp_reduced(m, r);
-    let bits = m.bitcast_to_i32(shifted);
-    let exponent = m.ishl(bits, 23);
-    let scale = m.bitcast_to_f32(exponent);
-    let scaled = m.fmul(power, scale);
-    let factor = m.f32(f32::from_bits((127 - 65) << 23));
-    m.fmul(scaled, factor)
+/// e^x for an x that is a number and not above 0, or −∞: the same bits as [`exp`].
+///
+/// [`exp`] multiplies a polynomial, between 1/√2 and √2, by two powers of two whose product is 2ⁿ, and the first product is exact. So
+/// both round once, and only a result below the normal floats.
+pub fn exp_of_number_not_above_0<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    let (power, scale) = exp_of_minus_abs(m, x);
+    m.fmul(power, scale)
 }
 
-/// e^x for an x that is a number and not above 0, or −∞: the same bits as [`exp`], with the power of two added to the exponent.
-///
-/// n is −150 to 0, so the exponent of the polynomial and n + 64 together are those of a normal float, and the product with 2⁻⁶⁴ is
-/// exact but for a result below the normal floats, which is rounded once.
-pub fn exp_of_number_not_above_0<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+/// e^−|x| as two factors, each a normal float, the second a power of two: the half of the exponential that cannot overflow. Both are
+/// of a number where `x` is NaN; the first is a NaN where the machine lets it flow.
+pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> (M::F32, M::F32) {
     let argument = minus_abs(m, x);
 
-    // The low 9 bits of `shifted` become n + 64.
-    let (r, shifted) = reduced(m, argument, 64.0);
-    let power = exp_reduced(m, r);
+    // The low 9 bits of `shifted` become n + 192, the biased exponent of 2ⁿ⁺⁶⁵; n is −150 to 0. The polynomial is made 2⁻⁶⁵ of itself:
+    // a power of two in all its coefficients is one in each of its steps, none of which leaves the normal floats.
+    let (r, shifted) = reduced(m, argument, 192.0);
+    let power = horner(m, r, &COEFFICIENTS.map(|c| c - (65 << 23)));
     let bits = m.bitcast_to_i32(shifted);
-    let more = m.ishl(bits, 23);
-    let bits = m.bitcast_to_i32(power);
-    let bits = m.iadd(bits, more);
-    let scaled = m.bitcast_to_f32(bits);
-    let factor = m.f32(f32::from_bits((127 - 64) << 23));
-    m.fmul(scaled, factor)
+    let exponent = m.ishl(bits, 23);
+    (power, m.bitcast_to_f32(exponent))
 }
 
 /// −|x|, but no less than where e^x is 0.

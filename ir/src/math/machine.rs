@@ -47,6 +47,19 @@ pub trait ScalarMachine {
     fn fsqrt(&mut self, a: Self::F32) -> Self::F32;
     /// `a · b + c`, rounded once.
     fn ffma(&mut self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// Whether [`Self::ffma_in_unit`] is as quick as [`Self::ffma`].
+    fn clamps_to_unit(&self) -> bool {
+        false
+    }
+    /// `a · b + c`, rounded once, or the nearer of 0 and 1 where it is beyond; 0 for a NaN.
+    fn ffma_in_unit(&mut self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        let (zero, one) = (self.f32(0.0), self.f32(1.0));
+        let sum = self.ffma(a, b, c);
+        let above = self.flt(zero, sum);
+        let sum = self.select_f32(above, sum, zero);
+        let below = self.flt(sum, one);
+        self.select_f32(below, sum, one)
+    }
     /// `a` with its sign bit cleared; all other bits stay, of a NaN too.
     fn fabs(&mut self, a: Self::F32) -> Self::F32;
     /// `a` with its sign bit flipped; all other bits stay, of a NaN too.

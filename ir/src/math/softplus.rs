@@ -8,7 +8,8 @@ use super::machine::{ScalarMachine, canonical_nan_of};
 ///
 /// max(x, 0) + ln(1 + e) with e = e^−|x|. Where e ≥ 1/2, ln(1 + e) = ln 2 + ln(1 + (e − 1)/2), and (e − 1)/2 is exact.
 pub fn softplus<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
-    let e = exp_of_minus_abs(m, x);
+    let (power, scale) = exp_of_minus_abs(m, x);
+    let e = m.fmul(power, scale);
     let half = m.f32(0.5);
     let minus_half = m.f32(-0.5);
     let zero = m.f32(0.0);
@@ -22,5 +23,5 @@ pub fn softplus<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
     let positive = m.flt(zero, x);
     let ramp = m.select_f32(positive, x, zero);
     let result = m.fadd(ramp, log);
-    canonical_nan_of(m, x, result)
+    if m.nan_flows() { result } else { canonical_nan_of(m, x, result) }
 }

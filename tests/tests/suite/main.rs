@@ -21,6 +21,7 @@ mod models_amd;
 mod models_ptx;
 mod one_compile;
 mod ptx;
+mod roots;
 mod snapshot;
 mod traps;
 mod x86_64_levels;

@@ -53,10 +53,16 @@ impl<'m> ScalarMachine for MathMachine<'_, 'm> {
         self.machine.lesser(self.b, a, b)
     }
     fn fsqrt(&mut self, a: Val<'m>) -> Val<'m> {
-        self.b.sqrt(a)
+        self.machine.square_root(self.b, a)
     }
     fn ffma(&mut self, a: Val<'m>, b: Val<'m>, c: Val<'m>) -> Val<'m> {
         self.machine.multiply_add(self.b, a, b, c)
+    }
+    fn clamps_to_unit(&self) -> bool {
+        self.machine.clamps_to_unit()
+    }
+    fn ffma_in_unit(&mut self, a: Val<'m>, b: Val<'m>, c: Val<'m>) -> Val<'m> {
+        self.machine.multiply_add_in_unit(self.b, a, b, c)
     }
     fn fabs(&mut self, a: Val<'m>) -> Val<'m> {
         self.b.absf(a)

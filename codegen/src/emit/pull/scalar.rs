@@ -5,7 +5,7 @@ use super::lanewise::Lanewise;
 use super::types::value_type;
 use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
-use routefuse_ir::math::{self, ScalarMachine, order};
+use routefuse_ir::math::{self, order};
 use routefuse_ir::op::{BinaryOp, CompareOp, ScalarOp, UnaryOp};
 
 /// Lanes of 32 bits that are a good part of a thread's registers.
@@ -105,10 +105,12 @@ impl<'m> Lanewise<'_, 'm> {
         let m = &mut machine;
         // The functions of `math` end in a selection of the canonical NaN.
         let settled = |value| Lanes { nans: Nans::Canonical, ..Lanes::exact(value, x.lanes) };
+        // But some of them do not where a NaN comes out of their arithmetic.
+        let flowing = |value| if self.machine.nan_flows() { self.free(value, x.lanes) } else { settled(value) };
         match op {
             UnaryOp::Neg => self.free(self.b.negf(x.value), x.lanes),
             UnaryOp::Abs => self.free(self.b.absf(x.value), x.lanes),
-            UnaryOp::Sqrt => self.free(self.b.sqrt(x.value), x.lanes),
+            UnaryOp::Sqrt => self.free(self.machine.square_root(self.b, x.value), x.lanes),
             UnaryOp::Exp => settled(math::exp(m, x.value)),
             UnaryOp::Exp2 => settled(math::exp2(m, x.value)),
             UnaryOp::Log => settled(math::log(m, x.value)),
@@ -118,11 +120,8 @@ impl<'m> Lanewise<'_, 'm> {
             UnaryOp::Ceil => self.free(math::ceil(m, x.value), x.lanes),
             UnaryOp::Round => self.free(math::round(m, x.value), x.lanes),
             UnaryOp::Trunc => self.free(math::trunc(m, x.value), x.lanes),
-            UnaryOp::Sigmoid => {
-                let value = math::sigmoid(m, x.value);
-                if machine.nan_flows() { self.free(value, x.lanes) } else { settled(value) }
-            }
-            UnaryOp::Softplus => settled(math::softplus(m, x.value)),
+            UnaryOp::Sigmoid => flowing(math::sigmoid(m, x.value)),
+            UnaryOp::Softplus => flowing(math::softplus(m, x.value)),
             UnaryOp::Tanh => settled(math::tanh(m, x.value)),
             UnaryOp::Erf => settled(math::erf(m, x.value)),
             // `not` has no float form.
