@@ -7,6 +7,7 @@ use routefuse::{DType, Graph, Tensor, Verified};
 use routefuse_generate::Choices;
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_generate::graph::{self, Profile};
+use routefuse_ir::kernel::schedule::Selecting;
 use routefuse_ir::text;
 use routefuse_tests::differential::shard;
 use routefuse_tests::emulator::Emulator;
@@ -133,6 +134,39 @@ fn sorted_routers_with_bias() {
         &[("deepseek-v3-post", 8), ("deepseek-v3", 4), ("kimi-k2", 16), ("glm-4.5", 4), ("longcat-flash", 16)],
         "gfx1100",
     );
+}
+
+/// Columns of segments that are no power of two in number: lanes without one have copies of the last one's columns, and put nothing
+/// anywhere. Integers, and floats whose NaNs come first, have other keys than floats; what is chosen of an integer's segment, in either
+/// order.
+#[test]
+fn sorted_segments_beside_lanes_without_one() {
+    let graphs = [
+        ("f32", 3, 3, "k = 2, candidates = all, nan = first"),
+        ("f32", 5, 7, "k = 3, candidates = above_neg_inf, nan = first"),
+        ("f32", 3, 8, "k = 4, candidates = all"),
+        ("i32", 3, 4, "k = 1, candidates = all"),
+        ("i32", 3, 3, "k = 2, candidates = all, order = column"),
+        ("i16", 7, 6, "k = 5, candidates = all"),
+    ];
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, graphs.len() as u64 * 2, REQUIRED) };
+    for (seed, (dtype, segments, columns, how)) in (0..).zip(graphs) {
+        let text = format!(
+            "route 1\ngraph @segments {{\n  dim T\n  input %x : {dtype}[T, {segments}, {columns}]\n  %ids = topk %x {{{how}}}\n  \
+             output ids = %ids\n}}\n"
+        );
+        let graph = text::parse_verified(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        for target in ["gfx942", "gfx1100"] {
+            let compiled = compile(&graph, target);
+            let shape = compiled.kernels()[0].schedule.shapes()[1];
+            assert_eq!(shape.selecting, Selecting::Sorted, "{shape}");
+            // More rows than a block has.
+            let extents = [u64::from(shape.rows()) + 9];
+            let tensors = inputs(&graph, &extents, Rule::Mixed, seed);
+            let artifacts = compiled.of_variant(compiled.kernels()[0].variants().len() - 1);
+            launch_on(&mut emulator, &graph, &compiled, &artifacts, &extents, &tensors, seed);
+        }
+    }
 }
 
 /// Routers in the code that they have for many rows, on rows in which all logits are equal, or none is a candidate: everything

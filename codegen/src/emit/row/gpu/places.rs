@@ -40,7 +40,11 @@ impl<'m> RowGpu<'_, 'm> {
         let (mut keys, mut own_least) = (keys.to_vec(), least);
         match wanted.mask {
             Some(mask) if wanted.of_floats => own_least = b.select(mask, least, self.word(u32::MAX)),
-            Some(mask) => keys = keys.iter().map(|key| b.select(mask, *key, zero)).collect(),
+            Some(mask) => {
+                // What does not count has no key that reaches the least, not even where that is the key of what does not count.
+                keys = keys.iter().map(|key| b.select(mask, *key, zero)).collect();
+                own_least = b.select(mask, least, self.word(1));
+            }
             None => {}
         }
         // With a slack the least may be 0, and what is masked too.
