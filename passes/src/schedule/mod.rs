@@ -80,7 +80,8 @@ pub fn schedule_step(step: &Step, target: Target) -> Result<Verified<Scheduled>,
 }
 
 /// Every shape of row schedules that is worth a trial for the kernel on the target, whatever the number of rows: those of its
-/// schedule, and several rows a warp with any number of lanes. None for the host and for kernels without row values.
+/// schedule, and several rows a warp with any number of lanes. None for the host, for kernels without row values, and for those of
+/// one row.
 pub fn candidate_shapes(kernel: &Verified<Kernel>, target: Target) -> Vec<RowShape> {
     if target.kind() == TargetKind::Host || !kernel.has_row_values() {
         return vec![];

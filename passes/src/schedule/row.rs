@@ -133,6 +133,11 @@ pub(super) fn schedule(kernel: &Kernel, target: Target) -> Schedule {
         return in_blocks(kernel, target, &by_row).unwrap_or(by_row);
     }
     let few = few_shape(kernel, target);
+    if kernel.rows.is_none() {
+        // There are never more rows.
+        let domains = domains(kernel, |d| piece(kernel, d, u64::from(few.lanes)));
+        return Schedule::Row { shapes: vec![few], block_rows: 1, held: held(kernel, false), domains };
+    }
     let (few_rows, many) = sorted_shape(kernel, target).map_or_else(
         || {
             let many = shape(kernel, target, MANY_COLUMNS, MANY_THREADS);
@@ -189,8 +194,11 @@ fn in_blocks(kernel: &Kernel, target: Target, by_row: &Schedule) -> Option<Sched
     (size.instructions() <= MOST_IN_BLOCKS && !size.is_too_large()).then_some(schedule)
 }
 
-/// Shapes that a launch over any number of rows may be tried in.
+/// Shapes that a launch over any number of rows may be tried in; none for a kernel of one row.
 pub(super) fn candidates(kernel: &Kernel, target: Target) -> Vec<RowShape> {
+    if kernel.rows.is_none() {
+        return vec![];
+    }
     let many = shape(kernel, target, MANY_COLUMNS, MANY_THREADS);
     let mut shapes = vec![
         few_shape(kernel, target),
@@ -255,6 +263,7 @@ pub(crate) fn why(kernel: &Kernel, target: Target, schedule: &Schedule) -> Vec<S
         for s in shapes {
             match s.most_rows {
                 Some(most) => why.push(format!("up to {most} rows: {}", shape(s))),
+                None if shapes.len() == 1 => why.push(shape(s)),
                 None => why.push(format!("more: {}", shape(s))),
             }
         }

@@ -105,6 +105,33 @@ mod tests {
         }
     }
 
+    /// A kernel of one row has one shape: nothing is tried for it, and no record may name another. One that is asked for it has.
+    #[test]
+    fn one_row_has_one_shape() {
+        let text =
+            "route 1\ngraph @one {\n  input %x : bf16[3, 256]\n  %ids = topk %x {k = 8}\n  output ids = %ids\n}\n";
+        let graph = routefuse_ir::text::parse_verified(text).expect("a graph");
+        let kernel = fuse(&graph, |_| false).expect("kernels").program.steps[0].kernel.clone();
+        assert!(kernel.rows.is_none() && kernel.has_row_values());
+        let other: RowShape = "lanes=4 threads=128 sorted".parse().expect("a shape");
+        for target in Target::all() {
+            let built_in = schedule(kernel.clone(), target).expect("a schedule");
+            let [shape] = built_in.schedule.shapes() else { panic!("{target}: {}", built_in.schedule) };
+            assert_eq!(shape.most_rows, None, "{target}");
+            assert_eq!(tunable_shapes(&kernel, target), []);
+            let nothing = |_: &[RowShape]| -> Result<Vec<Vec<u64>>, ()> { panic!("nothing is measured") };
+            assert_eq!(search(&kernel, target, &[1], 0.0, nothing), Ok(None));
+            let tuned = follow(&built_in, &record(vec![*shape])).expect("a schedule");
+            assert_eq!(tuned.schedule, built_in.schedule);
+            let refused = follow(&built_in, &record(vec![other])).unwrap_err();
+            assert!(refused.message.contains("is none that kernel `one` may have"), "{}", refused.message);
+            if target.kind() != TargetKind::Host {
+                let asked = schedule_in(kernel.clone(), target, Some(other)).expect("a schedule");
+                assert_eq!(asked.schedule.shapes(), [other]);
+            }
+        }
+    }
+
     /// A table of scores is among what is tried where the kernel and the target can have one, and a record may name it.
     #[test]
     fn a_table_of_scores_may_be_chosen() {

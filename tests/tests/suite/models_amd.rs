@@ -169,6 +169,25 @@ fn sorted_segments_beside_lanes_without_one() {
     }
 }
 
+/// A kernel of one row that overwrites what it is made of, in blocks of several warps: those without the row read nothing of it.
+#[test]
+fn one_row_in_place_in_large_blocks() {
+    let text = "route 1\ngraph @one {\n  input %x : f32[3, 4]\n  %y = log_softmax %x\n  %ids = topk %x {k = 2, candidates = all}\n  \
+                output y = %y in_place(x)\n  output ids = %ids\n}\n";
+    let graph = text::parse_verified(text).expect("a right graph");
+    let shapes =
+        ["lanes=4 threads=128 sorted", "lanes=2 threads=256", "lanes=1 threads=128 persistent lists_in_memory"];
+    let Some(mut emulator) = Emulator::find() else { return skip(NO_EMULATOR, shapes.len() as u64 * 2, REQUIRED) };
+    for shape in shapes {
+        for target in ["gfx942", "gfx1100"] {
+            let compiled = compile_in(&graph, target, Some(shape.parse().expect("a shape")));
+            assert_eq!(compiled.kernels().len(), 1, "{shape}");
+            let tensors = inputs(&graph, &[], Rule::Mixed, 3);
+            launch_on(&mut emulator, &graph, &compiled, &compiled.of_variant(0), &[], &tensors, 3);
+        }
+    }
+}
+
 /// Routers in the code that they have for many rows, on rows in which all logits are equal, or none is a candidate: everything
 /// ties.
 fn many_rows_that_tie(target: &str) {

@@ -121,6 +121,8 @@ pub(in crate::emit) fn emit_rows<'m>(
     arguments: Arguments<'m>,
     begun: Begun<'m>,
 ) {
+    // A kernel of one row has none to go on with.
+    let shape = RowShape { persistent: shape.persistent && job.kernel.rows.is_some(), ..shape };
     let shared = memory::shared(job.kernel, warps, shape);
     let b = job.b;
     let table = ByTable::of(job, shape);
@@ -264,8 +266,10 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         // Every block has a row, and so a warp that waits, before which the kernel does not end. All that a row needs to know of
         // itself is known before.
         let loops = shape.persistent || matches!(self.begun, Begun::Rows { .. });
-        let waits_late = self.pull.machine.waits_for_inputs() && !loops;
-        if !waits_late {
+        // And what is the same in all rows is all that a kernel of one row computes: what a warp without that row would read, the row may
+        // have stored already, in place.
+        let begins_in_row = !loops && (self.pull.machine.waits_for_inputs() || self.pull.kernel.rows.is_none());
+        if !begins_in_row {
             self.begin();
         }
         let long = |n: u32| b.const_int(b.int(64), i64::from(n));
@@ -293,7 +297,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         let own = b.shrui(in_unit, long(shape.lanes.trailing_zeros()));
         let body = |first: Val<'m>| {
             self.pull.scopes.scoped(|| {
-                if waits_late {
+                if begins_in_row {
                     self.begin();
                 }
                 let row = if rows_together > 1 { b.addi(first, own) } else { first };
