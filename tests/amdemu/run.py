@@ -10,6 +10,7 @@ SPEC: {"hsaco": "k.hsaco", "kernel": "name", "grid": [workgroups x, y, z], "bloc
                 {"buffer": "out.bin", "size": 4096, "fill": 165, "out": true},
                                            size bytes of fill; out: written back to the file afterwards
                 {"buffer": "x.bin", "offset": 4},   the pointer passed is 4 bytes into the buffer
+                {"buffer": "e.bin", "flag": true},  several waves may store the same to it: those are no races
                 {"same": 0, "offset": 0},  the buffer of argument 0 again (aliasing)
                 {"i32": 5}, {"i64": 5}, {"u32": 5}, {"f32": 1.5}, {"null": true}]}
 Prints {"ok": true, "instructions": …, "counts": {…}}, or {"ok": false, "error": "…"} and exits with 1: an access outside every
@@ -30,7 +31,7 @@ from count import Count
 
 def main():
     spec = json.load(sys.stdin if sys.argv[1] == "-" else open(sys.argv[1]))
-    buffers, args, outs = {}, [], []
+    buffers, args, outs, flags = {}, [], [], []
     for n, a in enumerate(spec["args"]):
         if "buffer" in a:
             if "size" in a:
@@ -41,6 +42,8 @@ def main():
             if data.nbytes:
                 ctypes.memmove(b.addr, data.ctypes.data, data.nbytes)
             buffers[n] = b
+            if a.get("flag"):
+                flags.append(b.addr)
             if a.get("out"):
                 outs.append((a["buffer"], b, data.nbytes))
             args.append(b if not a.get("offset") else struct.pack("<Q", b.addr + a["offset"]))
@@ -70,6 +73,7 @@ def main():
             dyn_lds=spec.get("dynamic_lds", 0),
             count=count,
             races=spec.get("races", False),
+            flags=flags,
         )
     except Exception as e:
         print(json.dumps({"ok": False, "error": f"{type(e).__name__}: {e}"}))

@@ -4,6 +4,7 @@ use crate::memory::{Alignment, Arrangement, Buffer, POISON};
 use rand::Rng;
 use routefuse_ir::artifact::Artifact;
 use routefuse_ir::interp;
+use routefuse_ir::kernel::Param;
 use routefuse_ir::kernel::abi::Slot;
 use routefuse_ir::kernel::schedule::Schedule;
 use routefuse_ir::program::{self, Program, Step};
@@ -220,7 +221,9 @@ impl Emulator {
                                 Some((_, first)) => json!({"same": first, "offset": offset}),
                                 None => {
                                     seen.push((b, position));
-                                    json!({"buffer": file(b), "offset": offset, "out": written[b]})
+                                    // Several threads may store the same 1 to it.
+                                    let flag = memory.error_word == Some(b);
+                                    json!({"buffer": file(b), "offset": offset, "out": written[b], "flag": flag})
                                 }
                             }
                         }
@@ -235,8 +238,11 @@ impl Emulator {
                 let blocks = artifact.schedule.blocks(rows, artifact.variant).ok_or("too many blocks")?;
                 let most = artifact.schedule.blocks_of_phases(artifact.variant).map_or(1, |(_, most)| most);
                 let blocks = forced.filter(|_| most > 1).unwrap_or(blocks);
-                // Elsewhere rows that are not there are computed like the last one, which may be stored meanwhile, and left.
-                let races = artifact.schedule.blocks_of_phases(artifact.variant).is_some();
+                // What is one for all threads each of them loads first, where nothing crosses lanes, and one may overwrite it in place:
+                // the others do not use it then.
+                let one_for_all = |p: &Param| p.ty.shape.iter().all(|d| d.as_const() == Some(1));
+                let overwrites = step.kernel.params.iter().any(|p| p.aliases.is_some() && one_for_all(p));
+                let races = !(overwrites && matches!(artifact.schedule, Schedule::Flat { .. }));
                 // No rows launch no blocks; one is launched all the same, and must write nothing.
                 let spec = json!({
                     "hsaco": code, "kernel": artifact.entry, "args": args, "rows": rows,

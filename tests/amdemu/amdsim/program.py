@@ -189,9 +189,10 @@ STATS = {}
 
 
 def launch(
-    h: Hsaco, name, grid, block, args, dyn_lds=0, batch_waves=512, trace=None, max_inst=2_000_000_000, count=None, races=False
+    h: Hsaco, name, grid, block, args, dyn_lds=0, batch_waves=512, trace=None, max_inst=2_000_000_000, count=None, races=False, flags=()
 ):
-    """count: a count.Count, told of every instruction and access; races: accesses that may come in any order are an error"""
+    """count: a count.Count, told of every instruction and access; races: accesses that may come in any order are an error, but for stores
+    to the buffers at the addresses flags"""
     L = prepare(h, name, grid, block, args, dyn_lds)
     k = L.kernel
     W = 32 if h.family != "cdna" and k.wave32 else 64
@@ -207,7 +208,7 @@ def launch(
     wgs = [(x, y, z) for z in range(L.grid[2]) for y in range(L.grid[1]) for x in range(L.grid[0])]
     per = max(1, batch_waves // wpg)
     tot = 0
-    races = Races(mem.t, per, L.lds) if races else None
+    races = Races(mem.t, per, L.lds, flags) if races else None
     for i in range(0, len(wgs), per):
         s = Sim(h, L, W, wgs[i : i + per], mem, prog, nv, k.denorm32, races, i)
         if races:

@@ -87,13 +87,15 @@ class Shadow:
 
 
 class Races:
-    """What one launch accesses: `regions` are the address, the size and the name of each buffer."""
+    """What one launch accesses: `regions` are the address, the size and the name of each buffer. To those that begin at the addresses
+    `flags` several waves may store the same."""
 
-    def __init__(self, regions, groups_at_once, lds):
+    def __init__(self, regions, groups_at_once, lds, flags=()):
         sizes = np.array([0, *[-(-n // 16) * 16 + 16 for _, n, _ in regions]], i64)
         self.names = [name for _, _, name in regions]
         self.starts = np.array([a for a, _, _ in regions], np.uint64)
         self.offsets = np.cumsum(sizes)
+        self.flags = np.isin(self.starts, np.array(flags, np.uint64))
         self.memory = Shadow(int(self.offsets[-1]))
         self.lds_size = -(-lds // 16) * 16
         self.lds_rows = groups_at_once
@@ -105,6 +107,9 @@ class Races:
 
     def global_access(self, kind, addr, count, own):
         region = np.searchsorted(self.starts, addr, side="right") - 1
+        if kind == STORE and self.flags[region].any():
+            looked_at = ~self.flags[region]
+            region, addr, own = region[looked_at], addr[looked_at], own[looked_at]
         first = self.offsets[region] + (addr - self.starts[region]).astype(i64)
         if race := self.memory.touch(kind, first, count, own):
             region = int(np.searchsorted(self.offsets, race[0], side="right")) - 1
