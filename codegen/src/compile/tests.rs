@@ -4,6 +4,7 @@ use super::{Dump, MachineCode, compile_module};
 use crate::error::{CodegenError, Problem};
 use crate::llvm::link;
 use crate::machine::quotients::quotients;
+use crate::machine::roots::roots;
 use crate::machine::{self, Machine, Threads};
 use crate::mlir::builder::{Builder, Coordinate, FloatPredicate, Parameter, Val};
 use object::{Object, ObjectSymbol};
@@ -115,30 +116,54 @@ fn host_code_runs() {
     }
 }
 
-/// The quotients of NVIDIA's lanes, as code for the host, with a reciprocal of the host's: few at once and more than are straight code,
-/// of which each way is gone: ordinary numerators, some that are scaled, a divisor or numerators far from 1, and NaN.
-#[test]
-fn quotients_of_one_divisor_are_those_of_the_division() {
-    for lanes in [1u32, 12, 48, 37] {
+/// What this emits, as code for the host that is given three addresses.
+struct OnHost {
+    library: libloading::Library,
+    _directory: tempfile::TempDir,
+}
+
+impl OnHost {
+    fn new(what: &str, emit: impl for<'m> Fn(&Builder<'m>, [Val<'m>; 3])) -> OnHost {
         let code = compile_module(&*machine("host"), Dump::default(), &Cancel::default(), |b| {
             b.function("kernel", false, &[Parameter::plain(b.pointer())], |b, arguments| {
                 let slot = |n| b.load(b.gep_const(arguments[0], n, b.int(64)), b.pointer(), 8, true);
-                let x = b.load(slot(0), b.lanes_of(b.f32(), lanes), 4, true);
-                let y = b.load(slot(1), b.f32(), 4, true);
-                let rough = b.divf(b.const_f32(1.0, 1), y);
-                b.store(quotients(b, [x, y, rough], None), slot(2), 4);
+                emit(b, [slot(0), slot(1), slot(2)]);
             });
             Ok(())
         });
-        let code = code.unwrap_or_else(|error| panic!("{lanes} lanes: {error}"));
+        let code = code.unwrap_or_else(|error| panic!("{what}: {error}"));
         let directory = tempfile::tempdir().expect("temporary directory");
         let path = directory.path().join("kernel.so");
         std::fs::write(&path, &code.bytes).expect("write");
         // SAFETY: the library was just built by us, and needs nothing to load.
         let library = unsafe { libloading::Library::new(&path).expect("dlopen") };
+        OnHost { library, _directory: directory }
+    }
+
+    /// `y` may be read, as many floats as there are in `x` as well, and as many are written.
+    fn run(&self, x: &[f32], y: f32) -> Vec<f32> {
         // SAFETY: that is the type of `kernel`.
         let kernel: libloading::Symbol<unsafe extern "C" fn(*const u64)> =
-            unsafe { library.get(b"kernel").expect("the entry") };
+            unsafe { self.library.get(b"kernel").expect("the entry") };
+        let mut out = vec![-1.0f32; x.len()];
+        let slots = [x.as_ptr() as u64, (&raw const y) as u64, out.as_mut_ptr() as u64];
+        // SAFETY: it reads and writes what is said here.
+        unsafe { kernel(slots.as_ptr()) };
+        out
+    }
+}
+
+/// The quotients of NVIDIA's lanes, as code for the host, with a reciprocal of the host's: few at once and more than are straight code,
+/// of which each way is gone: ordinary numerators, some that are scaled, a divisor or numerators far from 1, and NaN.
+#[test]
+fn quotients_of_one_divisor_are_those_of_the_division() {
+    for lanes in [1u32, 12, 48, 37] {
+        let code = OnHost::new("quotients", |b, [x, y, out]| {
+            let x = b.load(x, b.lanes_of(b.f32(), lanes), 4, true);
+            let y = b.load(y, b.f32(), 4, true);
+            let rough = b.divf(b.const_f32(1.0, 1), y);
+            b.store(quotients(b, [x, y, rough], None), out, 4);
+        });
         let small = [1e-42f32, 3e-39, 1.7e-37, 0.0, 1e-33, 0.3, f32::from_bits(1), f32::from_bits(0x7f_ffff)];
         for (numerators, y) in [
             ([0.1f32, 3.0, 0.5, 0.0, 1e-20, 7e8, 1.0, 0.7], 3.0f32),
@@ -149,14 +174,39 @@ fn quotients_of_one_divisor_are_those_of_the_division() {
             (small, f32::NAN),
         ] {
             let x: Vec<f32> = (0..lanes).map(|i| numerators[i as usize % 8] * (1 + i / 8) as f32).collect();
-            let mut out = vec![-1.0f32; lanes as usize];
-            let slots = [x.as_ptr() as u64, (&raw const y) as u64, out.as_mut_ptr() as u64];
-            // SAFETY: it reads as many floats as it has lanes, and the divisor, and writes as many quotients.
-            unsafe { kernel(slots.as_ptr()) };
-            for (x, got) in x.iter().zip(&out) {
+            for (x, got) in x.iter().zip(code.run(&x, y)) {
                 let want = x / y;
                 let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
                 assert!(same, "{lanes} lanes: {x:e} / {y:e} is {got:e}, not {want:e}");
+            }
+        }
+    }
+}
+
+/// The roots of NVIDIA's lanes in the same way: each number alone among ordinary ones, so that one look sends all of them the long way, and
+/// as many lanes as are written out, are gone through in turns, and are a prime.
+#[test]
+fn roots_at_once_are_those_of_each() {
+    for lanes in [1u32, 2, 8, 13, 32, 48] {
+        let code = OnHost::new("roots", |b, [x, _, out]| {
+            let x = b.load(x, b.lanes_of(b.f32(), lanes), 4, true);
+            let rough = |x| b.divf(b.const_f32(1.0, 1), b.sqrt(x));
+            b.store(roots(b, x, rough), out, 4);
+        });
+        let least = f32::from_bits((127 - 101) << 23);
+        let below = f32::from_bits(least.to_bits() - 1);
+        let others = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 0.0, -1.0, 1e-45, 3e-39, f32::MIN_POSITIVE];
+        // Of the least normal floats a few have another root by the short way.
+        let small = (0..50u32).map(|i| f32::from_bits(0x0080_0000 + i * 0x0003_1415));
+        for other in others.into_iter().chain([below, least, f32::MAX, 2.0]).chain(small) {
+            for place in 0..lanes as usize {
+                let mut x: Vec<f32> = (0..lanes).map(|i| 0.013 * (i * i + 7) as f32).collect();
+                x[place] = other;
+                for (x, got) in x.iter().zip(code.run(&x, 0.0)) {
+                    let want = x.sqrt();
+                    let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+                    assert!(same, "{lanes} lanes, {other:e} at {place}: the root of {x:e} is {got:e}, not {want:e}");
+                }
             }
         }
     }

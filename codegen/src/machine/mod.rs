@@ -16,7 +16,7 @@ mod fused;
 pub(crate) mod host;
 pub(crate) mod nvptx;
 pub(crate) mod quotients;
-mod roots;
+pub(crate) mod roots;
 pub(crate) mod shared_memory;
 pub(crate) mod shelf;
 pub(crate) mod team;

@@ -16,7 +16,7 @@ const MOST_WRITTEN: usize = 8;
 /// other.
 ///
 /// `rough` approximates 1 / √x. What is rounded once with it is up to the machine, which takes the same steps for such numbers.
-pub(super) fn roots<'m>(b: &Builder<'m>, x: Val<'m>, rough: impl Fn(Val<'m>) -> Val<'m>) -> Val<'m> {
+pub(crate) fn roots<'m>(b: &Builder<'m>, x: Val<'m>, rough: impl Fn(Val<'m>) -> Val<'m>) -> Val<'m> {
     let numbers: Vec<Val<'m>> = (0..b.lanes(b.type_of(x))).map(|lane| b.extract(x, lane)).collect();
     if let [one] = numbers[..] {
         return b.sqrt(one);
