@@ -120,11 +120,13 @@ impl DimBound {
     /// The expression: `min(512 * T, 8 * T + 16128)`.
     pub fn text(&self, symbols: &[String]) -> String {
         let of = self.of.and_then(|s| symbols.get(s.0 as usize)).map_or("", String::as_str);
-        expression(
-            self.times,
-            self.terms.iter().map(|t| (i128::from(t.times), i128::from(t.plus), t.over)),
-            &visible(of),
-        )
+        let term = |t: &BoundTerm| WrittenTerm {
+            times: t.times.into(),
+            of: (t.times > 0).then(|| visible(of).into_owned()),
+            plus: t.plus.into(),
+            over: t.over,
+        };
+        expression(self.times, self.terms.iter().map(term))
     }
 }
 
@@ -162,32 +164,41 @@ impl BoundTerm {
     }
 }
 
-/// The one form in which an expression is written; terms are (times, plus, over).
-pub(crate) fn expression(times: u64, terms: impl Iterator<Item = (i128, i128, u64)>, of: &str) -> String {
-    let linear = |times: i128, plus: i128| {
+/// A term as it is written: ⌊(`times` × `of` + `plus`) / `over`⌋, where `of` is the text of a dim, and nothing of a constant.
+pub(crate) struct WrittenTerm {
+    pub times: i128,
+    pub of: Option<String>,
+    pub plus: i128,
+    pub over: u64,
+}
+
+/// The one form in which an expression is written. Every term names its own dim: a text with two of them is no bound, and
+/// must not become one by being formatted.
+pub(crate) fn expression(times: u64, terms: impl Iterator<Item = WrittenTerm>) -> String {
+    let linear = |WrittenTerm { times, of, plus, .. }: &WrittenTerm| {
+        let Some(of) = of else { return plus.to_string() };
         let mut text = match times {
-            0 => return plus.to_string(),
-            1 => of.to_owned(),
+            1 => of.clone(),
             n => format!("{n} * {of}"),
         };
         // Writing to a text does not fail.
         let _ = match plus {
             0 => Ok(()),
-            n if n < 0 => write!(text, " - {}", n.unsigned_abs()),
+            n if *n < 0 => write!(text, " - {}", n.unsigned_abs()),
             n => write!(text, " + {n}"),
         };
         text
     };
-    let term = |(a, b, d): (i128, i128, u64)| match (linear(a, b), d) {
+    let term = |t: &WrittenTerm| match (linear(t), t.over) {
         (text, 1) => text,
-        (text, d) if a != 0 && b != 0 => format!("floor(({text}) / {d})"),
+        (text, d) if t.of.is_some() && t.plus != 0 => format!("floor(({text}) / {d})"),
         (text, d) => format!("floor({text} / {d})"),
     };
-    let terms: Vec<(i128, i128, u64)> = terms.collect();
-    let texts: Vec<String> = terms.iter().copied().map(term).collect();
+    let terms: Vec<WrittenTerm> = terms.collect();
+    let texts: Vec<String> = terms.iter().map(term).collect();
     match (texts.as_slice(), times) {
         ([one], 1) => one.clone(),
-        ([one], n) if terms[0].2 == 1 => format!("{n} * ({one})"),
+        ([one], n) if terms[0].over == 1 => format!("{n} * ({one})"),
         ([one], n) => format!("{n} * {one}"),
         (many, 1) => format!("min({})", many.join(", ")),
         (many, n) => format!("{n} * min({})", many.join(", ")),

@@ -126,6 +126,14 @@ fn what_is_no_bound_is_refused() {
         ("min(T", "4:17 RF0102: expected `)`, found the end of the line"),
         ("floor(T)", "4:19 RF0102: expected `/`, found `)`"),
         ("min(T, T, T, T, T, T, T, T, T)", "4:3 RF0207: a minimum is of 1 to 8 terms, not of 9"),
+        (
+            "T - -9223372036854775807 + 1",
+            "4:39 RF0207: 9223372036854775808 is more than 1099511627776, the largest constant of a bound",
+        ),
+        (
+            "T - 9223372036854775807 * T - T - T",
+            "4:46 RF0207: 9223372036854775808 is more than 1099511627776, the largest constant of a bound",
+        ),
     ];
     for (bound, expected) in cases {
         assert_eq!(refused(bound), expected, "{bound}");
@@ -139,6 +147,27 @@ fn what_is_no_bound_is_refused() {
         errors.contains("RF0206: the dim `C` is bounded by `T`, of which no argument gives the extent"),
         "{errors}"
     );
+}
+
+/// What is wrong with a bound is wrong with it when it is formatted too.
+#[test]
+fn formatting_mends_no_bound() {
+    let bounds = [
+        ("min( T,  floor(C/2) )", "min(T, floor(C / 2))"),
+        ("min(8*T, 0*S)", "min(8 * T, 0 * S)"),
+        ("S - S + 4", "0 * S + 4"),
+        ("floor( (0*S - 4) / 2 )", "floor((0 * S - 4) / 2)"),
+    ];
+    for (written, formatted) in bounds {
+        let source = SOURCE.replace("min(2 * T + 12, 8 * T)", written);
+        let text = text::format(&source).unwrap_or_else(|e| panic!("{written}: {e}"));
+        assert_eq!(text, SOURCE.replace("min(2 * T + 12, 8 * T)", formatted), "{written}");
+        let messages = |source: &str| {
+            let errors = text::parse(source).map(|_| ()).expect_err(written);
+            errors.iter().map(|d| d.message.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(messages(&text), messages(&source), "{written}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use proptest::test_runner::TestRunner;
 use routefuse_generate::Choices;
 use routefuse_generate::graph::{Profile, generate};
 use routefuse_ir::op::table::OPS;
-use routefuse_ir::{Graph, Verified, json, text};
+use routefuse_ir::{Code, Diagnostics, Graph, Verified, json, text};
 use std::collections::HashSet;
 
 /// Valid graphs, each made from a list of numbers that proptest shrinks.
@@ -29,8 +29,18 @@ fn read(source: &str) {
     }
     if let Ok(once) = text::format(source) {
         assert_eq!(text::format(&once).as_deref(), Ok(once.as_str()), "formatting is not idempotent for {source:?}");
-        assert_eq!(text::parse(&once).is_ok(), text::parse(source).is_ok());
+        // Whoever formats a text finds the same graph in it, or the same errors.
+        match (text::parse(&once), text::parse(source)) {
+            (Ok(formatted), Ok(given)) => assert!(formatted.same_as(&given), "formatted:\n{once}\nof:\n{source}"),
+            (formatted, given) => {
+                assert_eq!(codes(&formatted), codes(&given), "formatted:\n{once}\nof:\n{source}");
+            }
+        }
     }
+}
+
+fn codes(parsed: &Result<Graph, Diagnostics>) -> Vec<Code> {
+    parsed.as_ref().err().map_or_else(Vec::new, |errors| errors.iter().map(|d| d.code).collect())
 }
 
 fn text_round_trip(graph: &Graph) -> Result<(), TestCaseError> {
@@ -88,6 +98,11 @@ proptest! {
     #[test]
     fn arbitrary_tokens_do_not_panic(tokens in proptest::collection::vec(token(), 0..80)) {
         read(&format!("route 1\ngraph @g {{\n dim T\n input %a : i32[T, 8]\n{}\n}}", tokens.join(" ")));
+    }
+
+    #[test]
+    fn arbitrary_bounds_do_not_panic(tokens in proptest::collection::vec(bound_token(), 0..16)) {
+        read(&format!("route 1\ngraph @g {{\n dim T\n dim U\n dim C >= {}\n input %a : i32[T, U, C]\n output o = %a\n}}", tokens.join(" ")));
     }
 
     #[test]
@@ -155,6 +170,39 @@ fn token() -> impl Strategy<Value = &'static str> {
         "cast",
     ];
     proptest::sample::select(tokens.to_vec())
+}
+
+fn bound_token() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(vec![
+        "T",
+        "U",
+        "\"U\"",
+        "V",
+        "C",
+        "0",
+        "1",
+        "8",
+        "-3",
+        "*",
+        "*",
+        "+",
+        "-",
+        "(",
+        ")",
+        ")",
+        "min (",
+        "floor (",
+        "/",
+        ",",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "T * 8",
+        "8 * T",
+        "0 * U",
+        "+ T",
+        "- T",
+        "+ 9223372036854775807",
+    ])
 }
 
 fn damage() -> impl Strategy<Value = Vec<(usize, usize, char)>> {

@@ -4,8 +4,8 @@ use super::ast::{BoundExpr, Line, Name, Spanned, Statement, TermExpr};
 use super::lex::Token;
 use super::lower::Lowering;
 use super::syntax::{Cursor, Parsed};
-use crate::bound::{BoundTerm, DimBound};
-use crate::diag::Code;
+use crate::bound::{BoundTerm, DimBound, MAX_BOUND_CONSTANT};
+use crate::diag::{Code, Span};
 use crate::dim::SymbolId;
 use crate::suggest::{did_you_mean, excerpt};
 
@@ -96,12 +96,12 @@ impl Cursor<'_> {
 
     /// `8 * T`, `T` or `8`, taken `sign` times.
     fn summand(&mut self, sign: i128, sum: &mut TermExpr) -> Parsed<()> {
+        let start = self.span();
         let mut factor = sign;
         if matches!(self.ahead(0), Some(Token::Number(_))) {
             factor = sign * self.integer()?;
             if !self.take('*') {
-                sum.plus = sum.plus.saturating_add(factor);
-                return Ok(());
+                return self.added(&mut sum.plus, factor, start);
             }
         }
         let name = self.bare("a constant or a dim", HELP)?;
@@ -114,9 +114,19 @@ impl Cursor<'_> {
             let span = name.span.unwrap_or_else(|| self.span());
             return self.fail(Code::BadBound, message, span, HELP);
         }
-        sum.times = sum.times.saturating_add(factor);
         sum.of.get_or_insert(name);
-        Ok(())
+        self.added(&mut sum.times, factor, start)
+    }
+
+    /// Adds to a constant of a sum. What [`Cursor::integer`] cannot read again must not be printed.
+    fn added(&mut self, constant: &mut i128, more: i128, at: Span) -> Parsed<()> {
+        *constant += more;
+        let size = constant.unsigned_abs();
+        if i64::try_from(size).is_ok() {
+            return Ok(());
+        }
+        let message = format!("{size} is more than {MAX_BOUND_CONSTANT}, the largest constant of a bound");
+        self.fail(Code::BadBound, message, at, HELP)
     }
 
     fn integer(&mut self) -> Parsed<i128> {

@@ -1,11 +1,11 @@
 //! The syntax tree to text: the one writer behind the printer and the formatter.
 
 use super::ast::{
-    AliasExpr, Attribute, BoundExpr, Broken, DimExpr, File, LAYOUTS, Line, Name, Operand, Statement, Trivia, TypeExpr,
-    ValueExpr,
+    AliasExpr, Attribute, BoundExpr, Broken, DimExpr, File, LAYOUTS, Line, Name, Operand, Statement, TermExpr, Trivia,
+    TypeExpr, ValueExpr,
 };
 use super::words::{VERSION, is_plain_after_sigil, is_word};
-use crate::bound::expression;
+use crate::bound::{WrittenTerm, expression};
 use crate::graph::Layout;
 use crate::visible::is_hidden;
 
@@ -173,8 +173,8 @@ fn shape(dims: &[DimExpr]) -> String {
 
 /// The text of a least extent.
 pub fn bound_text(BoundExpr { times, terms }: &BoundExpr) -> String {
-    let of = terms.iter().find_map(|t| t.of.as_ref()).map_or_else(String::new, bare);
-    expression(*times, terms.iter().map(|t| (t.times, t.plus, t.over)), &of)
+    let term = |t: &TermExpr| WrittenTerm { times: t.times, of: t.of.as_ref().map(bare), plus: t.plus, over: t.over };
+    expression(*times, terms.iter().map(term))
 }
 
 /// The text of an attribute's value.
