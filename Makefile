@@ -67,7 +67,7 @@ test-exhaustive: setup ## Check the polynomial functions over all 2^32 inputs
 	ROUTEFUSE_EXHAUSTIVE=1 cargo test $(LOCKED) --release -p routefuse-ir --test exhaustive -- --nocapture
 
 .PHONY: fuzz
-fuzz: setup ## Run every fuzz target for a minute (longer: make fuzz DURATION=600)
+fuzz: setup ## Property tests with new numbers, then every fuzz target for a minute (longer: make fuzz DURATION=600)
 	@scripts/fuzz $(or $(DURATION),60)
 
 .PHONY: bench
