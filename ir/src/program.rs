@@ -51,7 +51,8 @@ pub enum Buffer {
 }
 
 /// For which extents of a symbol of the program a step runs. A launch of few rows may have a kernel that does the work of several, and
-/// kernels without rows are chosen with those that have some.
+/// kernels without rows are chosen with those that have some. Between few and many, some rows may have another kernel: a step that runs
+/// on either side of them is one step, so that its kernel is scheduled and compiled once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Taken {
     /// The symbol, of the program.
@@ -60,14 +61,37 @@ pub struct Taken {
     pub least: u64,
     /// The greatest; none if there is no end.
     pub most: Option<u64>,
+    /// The first and the last of those between them for which it does not run; none if it runs for all.
+    pub except: Option<(u64, u64)>,
 }
 
 impl Taken {
     /// Whether it is for this extent of its symbol.
     pub fn by(self, extent: u64) -> bool {
-        self.least <= extent && self.most.is_none_or(|most| extent <= most)
+        let within = self.least <= extent && self.most.is_none_or(|most| extent <= most);
+        within && self.except.is_none_or(|(first, last)| extent < first || last < extent)
+    }
+
+    /// From which extent on and up to which it runs, if there is an end: once, or twice.
+    pub fn ranges(self) -> impl Iterator<Item = Extents> {
+        let (below, above) = match self.except {
+            None => ((self.least, self.most), None),
+            Some((first, last)) => {
+                ((self.least, Some(first.saturating_sub(1))), Some((last.saturating_add(1), self.most)))
+            }
+        };
+        std::iter::once(below).chain(above)
+    }
+
+    /// Whether the extents for which it does not run lie between others for which it does.
+    pub fn is_sound(self) -> bool {
+        let between = |(first, last)| self.least < first && first <= last && last < self.most.unwrap_or(u64::MAX);
+        self.except.is_none_or(between)
     }
 }
+
+/// The least of some extents, and the greatest; none if there is no end.
+pub type Extents = (u64, Option<u64>);
 
 /// One kernel of a program.
 #[derive(Clone, Debug)]
@@ -133,10 +157,17 @@ impl Step {
         self.taken.is_none_or(|t| t.by(extent))
     }
 
-    /// The fewest of its own rows where it runs, and the most if there is an end.
-    pub fn rows_taken(&self) -> (u64, Option<u64>) {
+    /// How many rows of its own it has where it runs: from so many on, up to so many if there is an end.
+    pub fn rows_taken(&self) -> Vec<Extents> {
         let own = self.taken.filter(|t| self.rows() == Some(t.symbol));
-        own.map_or((0, None), |t| (t.least, t.most))
+        own.map_or_else(|| vec![(0, None)], |t| t.ranges().collect())
+    }
+
+    /// The same as steps that run from one extent on up to another: itself, or two of which one runs.
+    pub fn of_ranges(&self) -> Vec<Step> {
+        let Some(taken) = self.taken else { return vec![self.clone()] };
+        let of = |(least, most)| Step { taken: Some(Taken { least, most, except: None, ..taken }), ..self.clone() };
+        taken.ranges().map(of).collect()
     }
 
     /// Whether each stride of rows that is known beforehand is a multiple of 16 bytes, so that code which assumes that may run.

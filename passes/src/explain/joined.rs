@@ -143,11 +143,8 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
         let with = name_of(at(n.checked_sub(1))?);
         Some(InChunksReport { with, least_rows: taken.least, most_rows: taken.most })
     };
-    // The same kernels may come again, for more rows than those that are counted in chunks.
-    let is_first = |at: usize| !joined.steps[..at].iter().any(|step| *step.kernel == *joined.steps[at].kernel);
     let groups = joined.steps.iter().enumerate().zip(from).zip(ended).filter_map(|(((at, step), from), ended)| {
         let k: &Kernel = &step.kernel;
-        is_first(at).then_some(())?;
         let Schedule::Phased { most_rows, .. } = schedule_of(k, gpu?) else { return None };
         let phases = k.phases.as_ref()?;
         let phase = |p: &Phase| PhaseReport { kernel: p.kernel.name.clone(), reach: p.reach.name().to_owned() };

@@ -39,6 +39,6 @@ pub(super) fn added(joined: &Joined, before: &Program, at: usize) -> Option<([St
     }
     let items = widest(&adding.kernel).saturating_mul(ITEMS_OF_A_COLUMN);
     let most = (items / phases.items().max(1)).min(MOST_ROWS);
-    let taken = adding.rows().map(|symbol| Taken { symbol, least: 0, most: Some(most) });
+    let taken = adding.rows().map(|symbol| Taken { symbol, least: 0, most: Some(most), except: None });
     Some(([zeros, adding].map(|step| Step { taken, ..step.clone() }), most))
 }

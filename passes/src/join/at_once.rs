@@ -38,6 +38,6 @@ pub(super) fn at_once(program: &Program, at: usize) -> Result<Option<(Step, u64)
         return Ok(None);
     }
     let Some(symbol) = rows.rows() else { return Ok(None) };
-    let taken = Taken { symbol, least: 0, most: Some(most) };
+    let taken = Taken { symbol, least: 0, most: Some(most), except: None };
     Ok(Some((new.step(format!("{}.at_once", behind.kernel.name), phases, taken)?, most)))
 }

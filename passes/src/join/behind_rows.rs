@@ -1,8 +1,9 @@
 //! Phases behind a kernel of rows that makes their items, joined with it.
 //!
 //! The program has such a kernel beside the two: a launch takes it or them, by its rows. Few rows are one block ([`at_once`]), and
-//! many are counted by the blocks that do them ([`in_chunks`]). Between them are the two kernels as they were; where a router that adds to
-//! counts was parted for phases, those of the fewest rows there are the router as it was, and its zeros ([`added`]).
+//! many are counted by the blocks that do them ([`in_chunks`]). Other rows, between them and above, have the two kernels as they were;
+//! where a router that adds to counts was parted for phases, those of the fewest rows there are the router as it was, and its zeros
+//! ([`added`]).
 
 use super::added::added;
 use super::at_once::at_once;
@@ -52,11 +53,6 @@ fn put(joined: &mut Joined, at: usize, others: Others, behind: Range<u64>) -> us
     let whole = hull(&from);
     let Others { few, added, many } = others;
     let mut steps = vec![];
-    let both = |least: u64, most: Option<u64>| {
-        let taken = two[0].rows().map(|symbol| Taken { symbol, least, most });
-        let step = |n: usize| (Step { taken, ..two[n].clone() }, from[n].clone(), ended[n]);
-        [step(0), step(1)]
-    };
     steps.extend(few.map(|step| (step, whole.clone(), ended[1])));
     let mut least = behind.start;
     if let Some((two, most)) = added {
@@ -67,17 +63,12 @@ fn put(joined: &mut Joined, at: usize, others: Others, behind: Range<u64>) -> us
         }));
         least = most + 1;
     }
-    match many {
-        None => steps.extend(both(least, None)),
-        Some(step) => {
-            let most = step.taken.and_then(|taken| taken.most);
-            if least < behind.end {
-                steps.extend(both(least, Some(behind.end - 1)));
-            }
-            steps.push((step, whole, ended[1]));
-            steps.extend(most.into_iter().flat_map(|most| both(most + 1, None)));
-        }
+    let taken = two[0].rows().and_then(|symbol| beside(symbol, least, many.as_ref().and_then(|step| step.taken)));
+    if taken.is_some() {
+        let both = two.into_iter().zip(from).zip(ended.iter().copied());
+        steps.extend(both.map(|((step, from), ended)| (Step { taken, ..step }, from, ended)));
     }
+    steps.extend(many.map(|step| (step, whole, ended[1])));
     let more = steps.len() - 1;
     let (mut of_steps, mut of_from, mut of_ended) = (vec![], vec![], vec![]);
     for (step, from, ended) in steps {
@@ -89,6 +80,19 @@ fn put(joined: &mut Joined, at: usize, others: Others, behind: Range<u64>) -> us
     joined.from.splice(at..at + 2, of_from);
     joined.ended.splice(at..at + 2, of_ended);
     more
+}
+
+/// The rows from `least` on, without those that are taken by what is for many; none if there are no others.
+fn beside(symbol: SymbolId, least: u64, many: Option<Taken>) -> Option<Taken> {
+    let all = Taken { symbol, least, most: None, except: None };
+    match many {
+        None => Some(all),
+        Some(Taken { least: first, most: Some(last), .. }) if least < first => {
+            Some(Taken { except: Some((first, last)), ..all })
+        }
+        Some(Taken { most: Some(last), .. }) => Some(Taken { least: last + 1, ..all }),
+        Some(Taken { least: first, most: None, .. }) => (least < first).then(|| Taken { most: Some(first - 1), ..all }),
+    }
 }
 
 /// From the first to the last kernel of all.

@@ -40,6 +40,6 @@ pub(super) fn in_chunks(program: &Program, at: usize, least: u64) -> Result<Opti
     let chunks = Some(new.param(chunks, behind));
     let phases = Phases { shared: phases.shared.clone(), list, copied, chunks };
     let Some(symbol) = rows.rows() else { return Ok(None) };
-    let taken = Taken { symbol, least: first, most: Some(most) };
+    let taken = Taken { symbol, least: first, most: Some(most), except: None };
     Ok(Some(new.step(format!("{}.in_chunks", behind.kernel.name), phases, taken)?))
 }

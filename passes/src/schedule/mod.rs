@@ -76,7 +76,7 @@ pub fn schedule_of(kernel: &Kernel, target: Target) -> Schedule {
 /// Those of [`schedule`].
 pub fn schedule_step(step: &Step, target: Target) -> Result<Verified<Scheduled>, Diagnostic> {
     let scheduled = schedule(step.kernel.clone(), target)?.into_inner();
-    Scheduled { schedule: scheduled.schedule.within(step.rows_taken()), ..scheduled }.verify()
+    Scheduled { schedule: scheduled.schedule.within(&step.rows_taken()), ..scheduled }.verify()
 }
 
 /// Every shape of row schedules that is worth a trial for the kernel on the target, whatever the number of rows: those of its

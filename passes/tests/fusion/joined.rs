@@ -6,7 +6,7 @@ use routefuse_generate::graph::{Profile, extents, of_seed};
 use routefuse_ir::interp;
 use routefuse_ir::kernel::phases::{MOST_CHUNKS, Reach};
 use routefuse_ir::kernel::{Param, Role};
-use routefuse_ir::program::{Buffer, Program, Step};
+use routefuse_ir::program::{Buffer, Program, Step, Taken};
 use routefuse_ir::{Graph, Verified, text};
 use routefuse_passes::join::join;
 use routefuse_passes::pipeline::{Options, compile_graph};
@@ -46,17 +46,23 @@ fn each_number_of_rows_has_one_way(program: &Program) {
         outputs.sort_unstable_by_key(|buffer| format!("{buffer:?}"));
         outputs
     };
-    let limits =
-        program.steps.iter().filter_map(|step| step.taken).flat_map(|taken| [Some(taken.least), taken.most]).flatten();
+    let ranges = program.steps.iter().filter_map(|step| step.taken).flat_map(Taken::ranges);
+    let limits = ranges.flat_map(|(least, most)| [Some(least), most]).flatten();
     for rows in limits.flat_map(|limit| [limit.saturating_sub(1), limit, limit + 1]) {
         assert_eq!(stored(rows), stored(0), "{rows} rows");
+    }
+    // What runs on either side of other kernels' rows is one kernel, which is compiled once.
+    for (n, step) in program.steps.iter().enumerate() {
+        let again = |other: &Step| *other.kernel == *step.kernel && other.buffers == step.buffers;
+        assert!(!program.steps[..n].iter().any(again), "{} is there twice", step.kernel.name);
     }
 }
 
 /// The kernels of each number of rows from which on they are others, for any number of rows; without those of one block.
 fn ways(program: &Program) -> Vec<(u64, Program)> {
     let is_few = |step: &Step| step.kernel.phases.as_ref().is_some_and(|p| p.rows().is_some() && p.chunks.is_none());
-    let mut from: Vec<u64> = program.steps.iter().filter_map(|step| Some(step.taken?.least)).collect();
+    let ranges = program.steps.iter().filter_map(|step| step.taken).flat_map(Taken::ranges);
+    let mut from: Vec<u64> = ranges.map(|(least, _)| least).collect();
     from.sort_unstable();
     from.dedup();
     let way = |rows: u64| {
@@ -93,8 +99,6 @@ fn an_engines_align_is_one_launch() {
                 &[],
                 &["counted", "every_block", "ranked", "padding"],
                 &["rows", "counted", "every_block", "ranked", "padding"],
-                &[],
-                &["counted", "every_block", "ranked", "padding"],
             ],
         ),
     ];
@@ -186,8 +190,8 @@ graph @g {
     for (t, c) in [(0, 5), (1, 4), (33, 180)] {
         let program = joined(&graph, &[t, c]);
         let phases = ["counted", "every_block", "ranked", "padding"];
-        let beside = [[&["rows"], &phases[..]].concat(), vec![], phases.to_vec()];
-        assert_eq!(reaches(&program), [beside.clone(), beside].concat());
+        let rows = [&["rows"], &phases[..]].concat();
+        assert_eq!(reaches(&program), [rows.clone(), vec![], phases.to_vec(), rows]);
         let ordered = program.steps.iter().filter(|s| s.kernel.phases.is_none() && s.kernel.is_ordered());
         assert_eq!(ordered.count(), 0, "a rank by itself looks at all rows before");
         assert_eq!(program.steps[1].kernel.stores.len(), 2, "a router is one kernel, its ids and its weights");
@@ -209,8 +213,13 @@ graph @g {
 }
 ";
     let graph = text::parse_verified(source).expect("a right graph");
-    let beside = [vec!["rows", "counted", "ranked"], vec![], vec!["counted", "ranked"]];
-    assert_eq!(reaches(&joined(&graph, &[9])), [beside.clone(), beside].concat());
+    let rows = vec!["rows", "counted", "ranked"];
+    let program = joined(&graph, &[9]);
+    assert_eq!(reaches(&program), [rows.clone(), vec![], vec!["counted", "ranked"], rows]);
+    // Few rows and many have kernels of all, and those between them and above have the same two.
+    let ranges: Vec<_> = program.steps.iter().map(|step| step.taken.map(|t| t.ranges().collect::<Vec<_>>())).collect();
+    let (few, many, beside) = ((0, Some(8)), (8193, Some(32768)), vec![(9, Some(8192)), (32769, None)]);
+    assert_eq!(ranges, [vec![few], beside.clone(), beside, vec![many]].map(Some));
     joined(&graph, &[8]);
 }
 

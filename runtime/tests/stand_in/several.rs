@@ -16,7 +16,8 @@ const GRAPHS: [&str; 5] =
 /// Numbers of rows at which a launch is another.
 fn rows_of<V: Vendor>(plan: &GpuPlan<V>) -> Vec<u64> {
     let taken = plan.plan().program().steps.iter().filter_map(|step| step.taken);
-    let mut rows: Vec<u64> = taken.flat_map(|t| [Some(t.least), t.most]).flatten().collect();
+    let ranges = taken.flat_map(|t| t.ranges());
+    let mut rows: Vec<u64> = ranges.flat_map(|(least, most)| [Some(least), most]).flatten().collect();
     rows.extend(plan.plan().kernels().iter().filter_map(|k| match k.schedule {
         Schedule::Phased { most_rows, .. } => Some(most_rows),
         _ => None,

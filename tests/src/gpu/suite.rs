@@ -109,7 +109,7 @@ impl Code {
         // A plan's kernels are joined where they can be.
         let program = at("the passes", self.program(g))?;
         let schedule = |step: &Step| {
-            let schedule = schedule_of(&step.kernel, self.target).within(step.rows_taken());
+            let schedule = schedule_of(&step.kernel, self.target).within(&step.rows_taken());
             shape.map_or(schedule.clone(), |shape| schedule.with_shape(shape))
         };
         let schedules = program.steps.iter().map(schedule).collect();

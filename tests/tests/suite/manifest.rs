@@ -101,8 +101,11 @@ fn compare(
     let target = &manifest["targets"][0];
     let mut compared = 0;
     let of_manifest = target["kernels"].as_array().unwrap();
-    assert_eq!(of_manifest.len(), kernels.len(), "{what}");
-    for ((kernel, scheduled), step) in of_manifest.iter().zip(kernels).zip(&program.steps) {
+    // A kernel that runs on either side of some extents is told for each of them.
+    let steps = kernels.iter().zip(&program.steps);
+    let steps: Vec<_> = steps.flat_map(|(k, step)| step.of_ranges().into_iter().map(move |step| (k, step))).collect();
+    assert_eq!(of_manifest.len(), steps.len(), "{what}");
+    for (kernel, (scheduled, step)) in of_manifest.iter().zip(&steps) {
         let rows = kernel["rows"].as_str().map_or(1, symbol);
         assert_eq!(rows, step.kernel.rows.map_or(1, |s| extents[step.symbols[s.0 as usize].0 as usize]), "{what}");
         assert_eq!(kernel["slot_bytes"], 8 * kernel["slots"].as_array().unwrap().len(), "{what}");

@@ -2,11 +2,14 @@
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use routefuse::{Args, DType, Engine, HostPlan, Options, Target, TensorMut, TensorRef};
+use routefuse::chains::AlignEngine;
+use routefuse::models::{self, ModelOptions};
+use routefuse::{Args, DType, Engine, Graph, HostPlan, Options, Target, TensorMut, TensorRef, Verified};
 use routefuse_generate::data::{Rule, inputs};
 use routefuse_ir::interp;
 use routefuse_tests::corpus::examples;
 use routefuse_tests::launch;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// 40 values, from none to more than a block of rows, around every width of a piece.
 const TOKENS: [u64; 40] = [
@@ -84,4 +87,82 @@ fn devices_have_at_most_four_variants() {
         other.prepare().expect("compiled");
         assert_eq!(engine.counters().compiles, 4, "{target}: names are not part of a kernel's identity");
     }
+}
+
+/// The preset with the layout behind it; none if the layout is not for it.
+fn aligned(name: &str, engine: AlignEngine, post: bool) -> Option<Verified<Graph>> {
+    let preset = models::named(name).expect("a preset");
+    let mut options = ModelOptions::default();
+    let more: &[(&str, &str)] = match engine {
+        AlignEngine::Gshard => &[("align_capacity", "3")],
+        AlignEngine::Deepep => &[("align_ranks", "1")],
+        _ => &[],
+    };
+    let post = [("post", "true")].into_iter().filter(|_| post);
+    for (option, value) in post.chain([("align", engine.name())]).chain(more.iter().copied()) {
+        preset.set(&mut options, option, value).ok()?;
+    }
+    preset.graph(&options).ok()
+}
+
+/// What a plan of this graph compiles is different code, all of it; and how much that is.
+fn compiles_nothing_twice(what: &str, graph: &Verified<Graph>, target: &Target) -> u64 {
+    let engine = Engine::builder().build().expect("an engine");
+    let plan = engine.compile(graph, target, &Options::default()).unwrap_or_else(|e| panic!("{what}: {e}"));
+    plan.prepare().unwrap_or_else(|e| panic!("{what}: {e}"));
+    let artifacts = plan.artifacts().expect("compiled");
+    let codes: BTreeSet<&[u8]> = artifacts.iter().map(|artifact| &*artifact.code).collect();
+    let compiles = engine.counters().compiles;
+    assert_eq!(compiles, codes.len() as u64, "{what} for {target}: variants are compiled that have the same code");
+    compiles
+}
+
+#[test]
+fn chains_compile_nothing_twice() {
+    let sm = Target::named("sm_90").expect("a known target");
+    for case in examples() {
+        compiles_nothing_twice(&case.name, &case.graph(), &sm);
+    }
+}
+
+/// A router has kernels of its own for few rows and for some of many, and the same two between them and above.
+#[test]
+fn aligned_routers_compile_nothing_twice() {
+    let sm = Target::named("sm_90").expect("a known target");
+    let presets = [
+        ("deepseek-v3", AlignEngine::Vllm, false),
+        ("deepseek-v2", AlignEngine::Deepep, false),
+        ("gpt-oss", AlignEngine::Aiter, true),
+        ("mixtral", AlignEngine::Trtllm, false),
+        ("qwen3-moe", AlignEngine::DeepgemmMasked, true),
+    ];
+    let compiles = presets.map(|(name, engine, post)| {
+        let graph = aligned(name, engine, post).unwrap_or_else(|| panic!("{name} with {}", engine.name()));
+        compiles_nothing_twice(&format!("{name} with {}", engine.name()), &graph, &sm)
+    });
+    assert_eq!(compiles[0], 16, "2 of few rows, 4 of the router, 6 of the phases, 4 in chunks");
+}
+
+/// Kernels of a plan that are equal have one schedule, and so one key for each variant: nothing tells them apart but what does not change
+/// their code. No LLVM is needed to see that, so it is seen of every preset with every layout.
+#[test]
+fn equal_kernels_of_a_plan_have_one_schedule() {
+    let engine = Engine::builder().build().expect("an engine");
+    let targets = ["sm_90", "gfx942"].map(|name| Target::named(name).expect("a known target"));
+    let mut plans = 0;
+    for (n, name) in models::names().enumerate() {
+        for (m, align) in AlignEngine::ALL.into_iter().enumerate() {
+            let Some(graph) = aligned(name, align, (n + m) % 2 == 0) else { continue };
+            let target = &targets[(n + m / 2) % targets.len()];
+            let stages = engine.stages(&graph, target, &Options::default()).expect("it lowers");
+            let mut known = BTreeMap::new();
+            for kernel in &stages.kernels {
+                let schedule = kernel.schedule.to_string();
+                let first = known.entry(kernel.kernel.canonical_text()).or_insert_with(|| schedule.clone());
+                assert_eq!(*first, schedule, "{name} with {} for {target}: {}", align.name(), kernel.kernel.name);
+            }
+            plans += 1;
+        }
+    }
+    assert!(plans > 300, "{plans} plans");
 }

@@ -9,7 +9,7 @@ use routefuse_ir::Verified;
 use routefuse_ir::cancel::Cancel;
 use routefuse_ir::kernel::abi::{self, Slot};
 use routefuse_ir::kernel::schedule::{Schedule, Scheduled, Variant};
-use routefuse_ir::program::{Buffer, Program, Step};
+use routefuse_ir::program::{Buffer, Extents, Program, Step};
 
 /// `cpp/tvm_ffi/cuda.c`, compiled, and what it calls.
 const LAUNCHER: &[u8] = include_bytes!(env!("ROUTEFUSE_TVM_FFI_CUDA"));
@@ -54,12 +54,18 @@ pub(super) fn side(
         let count = variants.len();
         // What no number of rows reaches; the type is unsigned in C.
         let most_of = |most: Option<u64>| most.unwrap_or(i64::MAX as u64);
-        let taken = step.taken.map(|t| (i64::from(t.symbol.0), t.least, most_of(t.most)));
-        let (by, least, most) = taken.unwrap_or((-1, 0, most_of(None)));
-        steps.push(format!(
-            "{{ ptr {variants_name}, ptr {slots}, i64 {count}, i64 {slot_count}, i64 {rows}, i64 {fixed}, i64 {by}, i64 {least}, \
-             i64 {most} }}"
-        ));
+        let mut push = |by: i64, (least, most): Extents| {
+            let most = most_of(most);
+            steps.push(format!(
+                "{{ ptr {variants_name}, ptr {slots}, i64 {count}, i64 {slot_count}, i64 {rows}, i64 {fixed}, i64 {by}, i64 {least}, \
+                 i64 {most} }}"
+            ));
+        };
+        // Of a kernel on either side of the extents of another one there are two steps, with the same code.
+        match step.taken {
+            None => push(-1, (0, None)),
+            Some(taken) => taken.ranges().for_each(|range| push(i64::from(taken.symbol.0), range)),
+        }
     }
     let declared = "%pieces = type { i64, i64 }\n\
                     %variant = type { ptr, i8, i8, i8, i8, i32, i32, i32, i32, ptr, i64, i64, i64, i64 }\n\

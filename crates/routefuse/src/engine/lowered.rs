@@ -125,7 +125,7 @@ impl Lowered {
             Some(known) if step.taken.is_none() => Ok(known.clone()),
             Some(known) => {
                 let Scheduled { kernel, schedule, target } = Scheduled::clone(known);
-                Scheduled { kernel, schedule: schedule.within(step.rows_taken()), target }.verify()
+                Scheduled { kernel, schedule: schedule.within(&step.rows_taken()), target }.verify()
             }
             None => schedule_step(step, self.target),
         });

@@ -9,7 +9,7 @@ use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::formula::{Ask, Count, Formula};
 use routefuse_ir::kernel::abi::NARROW_ELEMENTS;
 use routefuse_ir::kernel::schedule::{MOST_BLOCKS, Scheduled, Variant, most_threads};
-use routefuse_ir::program::{Buffer, Port, Program, Source, Step, WORKSPACE_ALIGN};
+use routefuse_ir::program::{Buffer, Extents, Port, Program, Source, Step, WORKSPACE_ALIGN};
 use routefuse_ir::target::TargetKind;
 use routefuse_ir::{Alias, BoundTerm, Code, Diagnostic, Dim, DimBound, Layout, SymbolId, TensorType};
 use routefuse_runtime::{Compiler, Key};
@@ -119,7 +119,10 @@ fn target(target: &TargetFiles<'_>, compiler: &dyn Compiler) -> Result<Value, Er
         if !scheduled.variants().iter().eq(files.iter().map(|(_, artifact)| &artifact.variant)) {
             return Err(defect(program, "has not one file for each kernel and variant"));
         }
-        kernels.push(kernel(program, &names, (at, scheduled), &files, compiler)?);
+        // A kernel on either side of the extents of another one is told twice, with the same files.
+        for step in program.steps[at].of_ranges() {
+            kernels.push(kernel(program, &names, (at, &step, scheduled), &files, compiler)?);
+        }
     }
     let machine = match of.kind() {
         TargetKind::Host => "host",
@@ -177,11 +180,10 @@ fn formula(of: &Formula, program: &Program) -> Value {
 fn kernel(
     program: &Program,
     names: &[String],
-    (at, scheduled): (usize, &Scheduled),
+    (at, step, scheduled): (usize, &Step, &Scheduled),
     files: &[&(String, &Artifact)],
     compiler: &dyn Compiler,
 ) -> Result<Value, Error> {
-    let step = &program.steps[at];
     let symbol = |s: SymbolId| &program.symbols[s.0 as usize];
     let name = |buffer: Buffer| match buffer {
         Buffer::Input(i) => &*program.inputs[i].name,
@@ -201,14 +203,15 @@ fn kernel(
     let unchanged: Vec<&str> = unchanged.into_iter().map(|o| &*program.outputs[o].name).collect();
     let aligned = step.fixed_strides_are_aligned(scheduled.target);
     // What no launch takes is not in the list.
-    let is_taken = |shape| both(step.rows_taken(), scheduled.schedule.rows_of_shape(shape)).is_some();
+    let rows_taken = own_rows(step);
+    let is_taken = |shape| both(rows_taken, scheduled.schedule.rows_of_shape(shape)).is_some();
     let taken = files.iter().filter(|(_, artifact)| is_taken(artifact.variant.shape));
     let files = taken.filter(|(_, artifact)| aligned || !artifact.variant.aligned);
     let variants = files.map(|(file, artifact)| variant(program, (step, scheduled), (file, artifact), compiler));
     Ok(json!({
         "name": scheduled.kernel.name,
         "rows": step.rows().map(symbol),
-        "runs_without_rows": scheduled.schedule.least_blocks() > 0 && step.rows_taken().0 == 0,
+        "runs_without_rows": scheduled.schedule.least_blocks() > 0 && rows_taken.0 == 0,
         "taken": step.taken.map(|t| json!({ "by": symbol(t.symbol), "least": t.least, "most": t.most })),
         "most_rows": program.most_rows(at),
         "nothing_to_do_if_in_place": unchanged,
@@ -219,8 +222,13 @@ fn kernel(
     }))
 }
 
+/// How many rows of its own it has where it runs, of a step of one range.
+fn own_rows(step: &Step) -> Extents {
+    step.rows_taken().first().copied().unwrap_or((0, None))
+}
+
 /// The rows that are both between the first two numbers and between the second two; none if none are.
-fn both(a: (u64, Option<u64>), b: (u64, Option<u64>)) -> Option<(u64, Option<u64>)> {
+fn both(a: Extents, b: Extents) -> Option<Extents> {
     let (least, most) = (a.0.max(b.0), a.1.into_iter().chain(b.1).min());
     most.is_none_or(|most| least <= most).then_some((least, most))
 }
@@ -241,7 +249,7 @@ fn variant(
         CodeFormat::Hsaco => "hsaco",
     };
     let rows = scheduled.schedule.rows_of_shape(shape);
-    let (least_rows, most_rows) = both(step.rows_taken(), rows).unwrap_or(rows);
+    let (least_rows, most_rows) = both(own_rows(step), rows).unwrap_or(rows);
     let launch = match target.kind() {
         TargetKind::Host => host_launch(scheduled),
         TargetKind::Nvptx | TargetKind::Amdgpu => gpu_launch(program, step, scheduled, *variant)?,

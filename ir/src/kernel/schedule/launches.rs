@@ -1,6 +1,7 @@
 //! The launches that one of a kernel is on a GPU: which, of how many rows, and the variants of their code.
 
 use super::{MOST_SHAPES, Part, Schedule, Variant};
+use crate::program::Extents;
 use crate::target::TargetKind;
 use std::ops::RangeInclusive;
 
@@ -49,26 +50,33 @@ impl Schedule {
         }
     }
 
-    /// The same of a step that never has fewer or, if there is an end, more rows of its own than these: without launches of phases and
-    /// shapes of rows that are for other rows.
+    /// The same of a step that has so many rows of its own, or so many, and never others: without launches of phases and shapes of rows
+    /// that are for other rows.
     #[must_use]
-    pub fn within(mut self, (least, most): (u64, Option<u64>)) -> Schedule {
+    pub fn within(mut self, taken: &[Extents]) -> Schedule {
+        // Whether some rows of the step are so many.
+        let has = |from: u64, to: Option<u64>| {
+            let meets =
+                |(least, most): &Extents| to.is_none_or(|to| *least <= to) && most.is_none_or(|most| from <= most);
+            taken.iter().any(meets)
+        };
         match &mut self {
             Schedule::Phased { few_rows, most_rows, launches, .. } => {
-                *few_rows = few_rows.filter(|few| least <= *few);
-                *launches = match most {
-                    _ if least > *most_rows => Launches::Two,
-                    Some(most) if most <= *most_rows => Launches::One,
+                *few_rows = few_rows.filter(|few| has(0, Some(*few)));
+                *launches = match (has(0, Some(*most_rows)), has(most_rows.saturating_add(1), None)) {
+                    (false, true) => Launches::Two,
+                    (true, false) => Launches::One,
                     _ => Launches::Any,
                 };
             }
             Schedule::Row { shapes, .. } => {
-                shapes.retain(|shape| shape.most_rows.is_none_or(|most| least <= most));
-                let is_last =
-                    |most_rows: Option<u64>| most.is_some_and(|most| most_rows.is_none_or(|rows| most <= rows));
-                if let Some(last) = shapes.iter().position(|shape| is_last(shape.most_rows)) {
-                    shapes.truncate(last + 1);
-                    shapes[last].most_rows = None;
+                let mut from = 0;
+                shapes.retain(|shape| {
+                    let first = std::mem::replace(&mut from, shape.most_rows.map_or(u64::MAX, |most| most + 1));
+                    has(first, shape.most_rows)
+                });
+                if let Some(last) = shapes.last_mut() {
+                    last.most_rows = None;
                 }
             }
             Schedule::Flat { .. } | Schedule::AtOnce { .. } | Schedule::InChunks { .. } => {}

@@ -282,7 +282,7 @@ fn rows_and_phases_at_once_are_one_block() {
         warps: 16,
         domains: vec![],
     };
-    let within = |least, most| phased.clone().within((least, most));
+    let within = |least, most| phased.clone().within(&[(least, most)]);
     assert_eq!(within(4, None), phased);
     let shapes = |s: &Schedule| s.variants(TargetKind::Nvptx).iter().map(|v| v.shape).collect::<Vec<_>>();
     assert_eq!(shapes(&within(5, None)), [0, 0, 1, 1, 2, 2]);
@@ -290,6 +290,12 @@ fn rows_and_phases_at_once_are_one_block() {
     assert_eq!(shapes(&within(5, Some(64))), [0, 0]);
     assert_eq!(shapes(&within(65, None)), [1, 1, 2, 2]);
     assert_eq!(within(5, Some(65)).shapes_for(65), 1..=2);
+    // On either side of rows that are another kernel's.
+    let beside = |below, above| shapes(&phased.clone().within(&[(5, Some(below)), (above, None)]));
+    assert_eq!(
+        (beside(64, 90), beside(70, 90), beside(60, 63)),
+        (vec![0, 0, 1, 1, 2, 2], vec![0, 0, 1, 1, 2, 2], vec![0, 0, 1, 1, 2, 2])
+    );
     assert_eq!(
         within(65, None).to_string(),
         "phased threads=256,512 most_rows=64 two_launches rows_of_a_block=1,8 warps=16"
@@ -329,11 +335,19 @@ fn shapes_are_those_of_the_rows_of_a_step() {
     let few = RowShape { most_rows: Some(64), ..RowShape::of(32, 64) };
     let many = RowShape::of(4, 128);
     let row = Schedule::Row { shapes: vec![few, many], block_rows: 1, held: vec![], domains: vec![] };
-    let within = |least, most| row.clone().within((least, most)).shapes().to_vec();
+    let within = |least, most| row.clone().within(&[(least, most)]).shapes().to_vec();
     assert_eq!(within(0, None), [few, many]);
     assert_eq!(within(64, Some(65)), [few, many]);
     assert_eq!(within(5, Some(64)), [few.any_rows()]);
     assert_eq!(within(65, None), [many]);
+    // On either side of rows that are another kernel's: what has a row on one side stays, and the others go.
+    let more = RowShape { most_rows: Some(128), ..RowShape::of(8, 128) };
+    let three = row.clone().with_shapes(vec![few, more, many]);
+    let beside = |below, above| three.clone().within(&[(5, Some(below)), (above, None)]).shapes().to_vec();
+    assert_eq!(beside(65, 200), [few, more, many]);
+    assert_eq!(beside(60, 128), [few, more, many]);
+    assert_eq!(beside(64, 129), [few, many]);
+    assert_eq!(three.clone().within(&[(5, Some(9)), (20, Some(30))]).shapes(), [few.any_rows()]);
 }
 
 /// A table is for kernels that have scores for it, and for blocks that have room for it and go on.

@@ -103,11 +103,11 @@ fn phased() -> (Program, Vec<Schedule>) {
 
 fn at_once() -> (Program, Vec<Schedule>) {
     let plan = joined(AT_ONCE);
-    // Few rows, more of them, those that are counted in chunks, and many.
-    let is_two = |two: &[Schedule]| matches!(two, [Schedule::Row { .. }, Schedule::Phased { .. }]);
-    let [few, one, two, in_chunks, many @ ..] = &plan.1[..] else { panic!("{} kernels", plan.1.len()) };
+    // Few rows, others on either side of those that are counted in chunks, and these.
+    let [few, one, two, in_chunks] = &plan.1[..] else { panic!("{} kernels", plan.1.len()) };
     assert!(matches!((few, in_chunks), (Schedule::AtOnce { .. }, Schedule::InChunks { .. })));
-    assert!(is_two(&[one.clone(), two.clone()]) && is_two(many));
+    assert!(matches!((one, two), (Schedule::Row { .. }, Schedule::Phased { .. })));
+    assert!(plan.0.steps[1..3].iter().all(|step| step.taken.is_some_and(|taken| taken.except.is_some())));
     plan
 }
 
@@ -184,6 +184,12 @@ fn another_version_and_numbers_that_name_nothing_are_refused() {
     assert_eq!(decode(&encode(&wrong, &schedules).unwrap()).unwrap_err(), Malformed::Plan);
     // A kernel without rows is taken by a dim that the program has not.
     let mut wrong = program.clone();
-    wrong.steps[0].taken = Some(Taken { symbol: SymbolId(9), least: 0, most: None });
+    wrong.steps[0].taken = Some(Taken { symbol: SymbolId(9), least: 0, most: None, except: None });
     assert_eq!(decode(&encode(&wrong, &schedules).unwrap()).unwrap_err(), Malformed::Plan);
+    // Extents for which a kernel does not run are not between others.
+    for except in [(0, 5), (7, 6), (7, 9), (9, 12)] {
+        let mut wrong = program.clone();
+        wrong.steps[0].taken = Some(Taken { symbol: SymbolId(0), least: 0, most: Some(9), except: Some(except) });
+        assert_eq!(decode(&encode(&wrong, &schedules).unwrap()).unwrap_err(), Malformed::Plan, "{except:?}");
+    }
 }

@@ -49,7 +49,8 @@ fn is_in_chunks(step: &Step) -> bool {
 
 /// The kernels of each number of rows from which on they are others, for any number of rows: each of them once, and none of one block.
 fn ways(program: &Program) -> Vec<(u64, Program)> {
-    let mut from: Vec<u64> = program.steps.iter().filter_map(|step| Some(step.taken?.least)).collect();
+    let taken = program.steps.iter().filter_map(|step| step.taken);
+    let mut from: Vec<u64> = taken.flat_map(|taken| taken.ranges().map(|(least, _)| least)).collect();
     from.sort_unstable();
     from.dedup();
     let mut known: Vec<Vec<&str>> = vec![];
@@ -81,7 +82,7 @@ fn word(step: &Step) -> &'static str {
     let kernel = &step.kernel;
     match (kernel.rows, kernel.phases.is_some()) {
         _ if is_at_once(step) => "few |",
-        _ if is_in_chunks(step) => "| counting |",
+        _ if is_in_chunks(step) => "| counting",
         (_, true) => "phases",
         (None, _) if step.taken.is_some() => "zeros",
         _ if adds(step) => "adding |",
@@ -94,8 +95,9 @@ fn word(step: &Step) -> &'static str {
 
 /// The kernels of every preset with every layout. Where there are phases they are one launch up to 16,384 items, and two above.
 /// What is in front of the first bar is one launch, for up to 32 items. Zeros and what adds to them are for rows that are few enough for
-/// that. Between the last two are two launches, of which the first one
-/// does rows and counts them, for more than 16,384 items and as many as blocks do at once. The other kernels are for all others.
+/// that. Behind the last bar are two launches, of which the first one
+/// does rows and counts them, for more than 16,384 items and as many as blocks do at once. The other kernels are for all others, fewer and
+/// more.
 #[test]
 fn a_layout_behind_a_router_is_two_kernels() {
     let mut text = String::new();
