@@ -86,6 +86,17 @@ LACKING = {
 }
 
 
+def why_failed(lines):
+    """The first check that failed, or else what a program said when it panicked; None where neither is in a log."""
+    for line in lines:
+        if line.startswith("FAILED "):
+            return line
+    for line, said in zip(lines, lines[1:]):
+        if line.startswith("thread ") and " panicked at " in line:
+            return f"panicked: {said}"
+    return None
+
+
 class Running:
     """A part that has begun."""
 
@@ -126,14 +137,14 @@ class Running:
             # Whatever it has left behind.
             self.signal(signal.SIGKILL)
             self.process.wait()
-        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        failed = next((line for line in lines if line.startswith("FAILED ")), None)
-        last = lines[-1].strip() if lines else ""
+        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        failed = why_failed(lines)
+        last = lines[-1] if lines else ""
         if failed or not ended and status not in (0, CUT_SHORT):
             result = "FAILED"
         elif ended or status == CUT_SHORT:
             result = ended or "cut short"
-        elif " skipped: " in last:
+        elif re.search(r"(^| )skipped: ", last):
             result = "skipped"
         else:
             result = "passed"

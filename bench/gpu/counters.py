@@ -90,10 +90,13 @@ def counters(ncu, program, preset, options, rows, end):
     lines = [line for line in result.stdout.splitlines() if line.startswith('"')]
     if not lines:
         return None, (result.stderr or result.stdout).strip()[-400:]
-    said = csv.DictReader(io.StringIO("\n".join(lines)))
     figures = {}
-    for line in said:
-        figures[line["Metric Name"]] = float(line["Metric Value"].replace(",", ""))
+    for line in csv.DictReader(io.StringIO("\n".join(lines))):
+        try:
+            figures[line["Metric Name"]] = float(line["Metric Value"].replace(",", ""))
+        except ValueError:
+            # "n/a": the card or this ncu has no such counter.
+            continue
     return figures, None
 
 
@@ -104,8 +107,9 @@ def shown(figure, heading):
     return f"{figure:,.0f}"
 
 
-def table(ncu, program, rows, only, end):
-    """The lines of the table for so many rows, of routers with one of these in their names, until the time is over."""
+def table(ncu, program, rows, only, end, lacking):
+    """The lines of the table for so many rows, of routers with one of these in their names, until the time is over. A launch without
+    counters is added to `lacking`."""
     headings = [heading for heading, _, _ in COLUMNS]
     yield "| router | " + " | ".join(headings) + " |"
     yield "|---|" + "---:|" * len(headings)
@@ -117,10 +121,12 @@ def table(ncu, program, rows, only, end):
         if time.monotonic() >= end:
             return
         if figures is None:
+            lacking.append(f"{name}, {rows} rows")
             print(f"{name}, {rows} rows: no counters: {why}", flush=True)
             continue
         cells = [
-            shown(figures[counter] / (rows if by == "rows" else by), heading) for heading, counter, by in COLUMNS
+            shown(figures[counter] / (rows if by == "rows" else by), heading) if counter in figures else "–"
+            for heading, counter, by in COLUMNS
         ]
         yield f"| {name} | " + " | ".join(cells) + " |"
 
@@ -145,10 +151,10 @@ def main():
     if ncu is None:
         parser.error(f"there is no program {given.ncu}: Nsight Compute, which comes with CUDA, has it")
     given.out.mkdir(parents=True, exist_ok=True)
-    lines, routers = [TEXT.format(device=device(), day=datetime.date.today().isoformat())], 0
+    lines, routers, lacking = [TEXT.format(device=device(), day=datetime.date.today().isoformat())], 0, []
     for rows in map(int, given.rows.split(",")):
         lines += [f"## {rows:,} rows", ""]
-        for line in table(ncu, given.routefuse, rows, given.only.split(","), end):
+        for line in table(ncu, given.routefuse, rows, given.only.split(","), end, lacking):
             lines.append(line)
             print(line, flush=True)
             routers += not line.startswith(("| router |", "|---"))
@@ -156,8 +162,9 @@ def main():
             (given.out / "counters.md").write_text("\n".join(lines) + "\n")
         lines.append("")
     late = time.monotonic() >= end
-    print(f"counters of {routers} launches" + (": the time is over" if late else ""))
-    sys.exit(CUT_SHORT if late else 0)
+    print(f"counters of {routers} launches" + (f", none of {len(lacking)}: {lacking[0]} …" if lacking else "")
+          + (": the time is over" if late else ""))
+    sys.exit(1 if lacking else CUT_SHORT if late else 0)
 
 
 if __name__ == "__main__":

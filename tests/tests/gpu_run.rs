@@ -1,5 +1,6 @@
 //! `bench/gpu/run`, the one entry to everything that is run on a GPU, on a machine without one: `all` with parts that pass, fail and
-//! hang, and what it says where there is no GPU; `sanitize` with tools that find nothing, and with one that dies.
+//! hang, and what it says where there is no GPU; `sanitize` with tools that find nothing, and with one that dies; `counters` with an ncu
+//! that may not count; and where the driver is looked for.
 
 use routefuse_tests::skips::skip;
 use routefuse_tests::tools;
@@ -34,6 +35,21 @@ fn with_programs(command: &mut Command, folder: &Path, programs: &[(&str, &str)]
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A folder as a pack has it, with the scripts and no programs.
+fn pack() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy(scripts().join("run"), folder.path().join("run")).expect("copied");
+    std::fs::create_dir(folder.path().join("bench")).expect("a folder");
+    for entry in std::fs::read_dir(scripts()).expect("the scripts") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|e| e == "py") {
+            let name = path.file_name().expect("a name");
+            std::fs::copy(&path, folder.path().join("bench").join(name)).expect("copied");
+        }
+    }
+    folder
 }
 
 /// The results of `all`, by part.
@@ -153,6 +169,80 @@ fn sanitizers_run_at_once_and_none_is_missed() {
         assert_eq!(half, if dies == "none" { 4 } else { 3 }, "{seen}");
         if dies != "none" {
             assert!(said(&output).contains("== racecheck, part 0 of 2, ended with 9"), "{}", said(&output));
+        }
+    }
+}
+
+/// Where a suite panics the table has what it said, and not a hint to look for more; one that has skipped everything has not passed.
+#[test]
+fn what_a_part_says_is_in_the_table() {
+    let Some(python) = tools::python() else { return skip(NO_PYTHON, 1, None) };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, run) = (folder.path().join("out"), folder.path().join("run"));
+    program(
+        &run,
+        r#"case "$1 $*" in
+        test*_counted*) echo; echo "thread 'main' (7) panicked at src/main.rs:1:2:"; echo "a symbol is missing"; echo "note: run with"; exit 101 ;;
+        test*) echo "2 graphs"; echo "skipped: 300 cases: no NVIDIA GPU (no device)" ;;
+        esac"#,
+    );
+    let driver = folder.path().join("libcuda.so.1");
+    let built = Command::new("cc").args(["-shared", "-x", "c", "/dev/null", "-o"]).arg(&driver).status();
+    assert!(built.is_ok_and(|s| s.success()), "cc");
+    let mut command = Command::new(&python);
+    command.arg("-B").arg(scripts().join("all.py")).arg("--run").arg(&run).arg("--out").arg(&out);
+    command.args(["--seconds", "30", "--parts", "suite,replays"]).env("LD_LIBRARY_PATH", folder.path());
+    let output = command.output().expect("it starts");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let results = results(&out);
+    assert_eq!(results["replays"], ("FAILED".to_owned(), "panicked: a symbol is missing".to_owned()));
+    assert_eq!(results["suite"].0, "skipped", "{results:?}");
+}
+
+/// The driver is found where the loader finds it: in the list of libraries, however long that is, and in LD_LIBRARY_PATH.
+#[test]
+fn the_driver_is_found_where_the_loader_finds_it() {
+    let pack = pack();
+    let hostile = |list: &str, library_path: &Path| {
+        let mut command = Command::new(pack.path().join("run"));
+        command.arg("hostile").env("PYTHON", "echo").env("OUT", pack.path().join("out")).env_remove("REQUIRE_GPU");
+        command.env("LD_LIBRARY_PATH", library_path);
+        with_programs(&mut command, &pack.path().join("tools"), &[("ldconfig", list)]);
+        let output = command.output().expect("it starts");
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    let (none, here) = (pack.path().join("none"), pack.path().join("driver"));
+    std::fs::create_dir(&here).expect("a folder");
+    std::fs::write(here.join("libcuda.so.1"), "").expect("written");
+    let first = "echo 'libcuda.so.1 => here'; for ((i = 0; i < 20000; i++)); do echo \"libother.so.$i => there\"; done";
+    assert!(hostile(first, &none).contains("hostile.py"), "it is the first of many");
+    assert!(hostile("exit 1", &here).contains("hostile.py"), "it is in LD_LIBRARY_PATH");
+    assert_eq!(hostile("echo 'libother.so => there'", &none), "hostile: skipped: there is no NVIDIA driver\n");
+}
+
+/// An ncu that may not count is a failure that names the first launch; a counter that a card has not leaves its place empty.
+#[test]
+fn launches_without_counters_are_a_failure() {
+    let Some(python) = tools::python() else { return skip(NO_PYTHON, 1, None) };
+    let pack = pack();
+    let has_some = r#"echo "==PROF== Connected"; echo '"ID","Metric Name","Metric Unit","Metric Value"'
+        echo '"0","gpu__time_duration.sum","ns","12,500"'; echo '"0","sm__inst_executed_pipe_xu.sum","","n/a"'"#;
+    let refused = "echo '==ERROR== ERR_NVGPUCTRPERM - The user does not have permission'";
+    for (ncu, status, last) in
+        [(has_some, 0, "counters of 2 launches"), (refused, 1, "counters of 0 launches, none of 2: mixtral, 1 rows …")]
+    {
+        let out = pack.path().join("out");
+        let mut command = Command::new(pack.path().join("run"));
+        command.args(["counters", "--only", "mixtral", "--rows", "1,2"]).env("PYTHON", &python).env("OUT", &out);
+        let tools = [("ldconfig", "echo 'libcuda.so.1 => here'"), ("nvidia-smi", "echo 'A card'"), ("ncu", ncu)];
+        with_programs(&mut command, &pack.path().join("tools"), &tools);
+        let output = command.output().expect("it starts");
+        assert_eq!(output.status.code(), Some(status), "{}", said(&output));
+        assert_eq!(said(&output).lines().last(), Some(last), "{}", said(&output));
+        if status == 0 {
+            let page = std::fs::read_to_string(out.join("counters.md")).expect("the page");
+            assert!(page.contains("| mixtral | 12.5 | – |"), "{page}");
         }
     }
 }
