@@ -5,28 +5,31 @@ use super::scope::{Counts, Scope};
 use super::vendor::Vendor;
 use routefuse_ir::Graph;
 use routefuse_runtime::gpu::Gpu;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The work done in its order by threads that each take the next piece; results in order. What was not begun in time has none, and is
-/// counted.
+/// counted. A piece that panics is wrong, and the others go on.
 pub(super) fn shared<D: Vendor, W: Sync, R: Send>(
     gpu: &Gpu<D>,
     scope: &Scope,
     counts: &mut Counts,
     work: &[W],
-    each: impl Fn(&W, &D::Own, usize) -> R + Sync,
-) -> Outcomes<Vec<Option<R>>> {
+    each: impl Fn(&W, &D::Own, usize) -> Outcomes<R> + Sync,
+) -> Outcomes<Vec<Option<Outcomes<R>>>> {
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
     let threads = scope.jobs.unwrap_or_else(processors).clamp(1, work.len().max(1));
     let next = AtomicUsize::new(0);
-    let worker = || -> Outcomes<Vec<(usize, R)>> {
+    let worker = || -> Outcomes<Vec<(usize, Outcomes<R>)>> {
         D::enter(gpu)?;
         let stream = D::stream(gpu)?;
         let mut done = Vec::new();
         while !scope.is_over() {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(one) = work.get(i) else { break };
-            done.push((i, each(one, &stream, i)));
+            let result = catch_unwind(AssertUnwindSafe(|| each(one, &stream, i)));
+            done.push((i, result.unwrap_or_else(|said| Err(format!("it panicked: {}", message(&*said))))));
         }
         Ok(done)
     };
@@ -36,12 +39,18 @@ pub(super) fn shared<D: Vendor, W: Sync, R: Send>(
             |h: std::thread::ScopedJoinHandle<'_, _>| h.join().unwrap_or_else(|_| Err("a thread panicked".to_owned()));
         handles.into_iter().map(join).collect::<Result<Vec<_>, String>>()
     })?;
-    let mut all: Vec<Option<R>> = work.iter().map(|_| None).collect();
+    let mut all: Vec<Option<Outcomes<R>>> = work.iter().map(|_| None).collect();
     for (i, result) in results.into_iter().flatten() {
         all[i] = Some(result);
     }
     counts.left += all.iter().filter(|r| r.is_none()).count() as u64;
     Ok(all)
+}
+
+/// What a panic said.
+fn message(said: &(dyn Any + Send)) -> &str {
+    let text = said.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| said.downcast_ref::<&str>().copied()).unwrap_or("nobody knows why")
 }
 
 /// About how long the interpreter takes for a graph of so many rows: elements of all its values.

@@ -19,9 +19,9 @@ pub(super) fn replay<D: Vendor>(g: &Verified<Graph>, plan: &GpuPlan<D>, stream: 
     D::wait(stream)?;
     let graph = D::capture(stream, || on.launch(D::on(stream)))?;
     let launched = graph.as_ref().map_or(Ok(Some(0)), D::nodes)?.unwrap_or(0);
-    let steps = plan.plan().program().steps.len();
-    if rows > 0 && launched > steps || rows == 0 && !g.symbols.is_empty() && launched > 0 && every_step_has_rows(plan) {
-        return Err(format!("{launched} nodes are captured of {steps} kernels over {rows} rows"));
+    let most = at("the launches", plan.plan().launches(&extents))?;
+    if launched > most {
+        return Err(format!("{launched} nodes are captured of {most} launches over {rows} rows"));
     }
     let mut replays = 0;
     for seed in 1..=6 {
@@ -35,11 +35,6 @@ pub(super) fn replay<D: Vendor>(g: &Verified<Graph>, plan: &GpuPlan<D>, stream: 
         replays += 1;
     }
     Ok(replays)
-}
-
-/// No kernel is of one row whatever the extents, or has something to do for no rows as phases have.
-fn every_step_has_rows<D: Vendor>(plan: &GpuPlan<D>) -> bool {
-    plan.plan().kernels().iter().all(|k| k.kernel.rows.is_some() && k.kernel.phases.is_none())
 }
 
 /// Threads that launch one plan at once, each on a stream of its own.
