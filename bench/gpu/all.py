@@ -15,6 +15,7 @@ import argparse
 import concurrent.futures
 import ctypes
 import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
@@ -72,7 +73,8 @@ def has_program(name):
 
 
 def has_module(name):
-    return subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True, check=False).returncode == 0
+    # Not imported: the first time that takes PyTorch ten seconds, which no part would have. One that is broken fails, and says why.
+    return importlib.util.find_spec(name) is not None
 
 
 # What a part may need: whether it is there, and what to say where it is not.
