@@ -4,7 +4,7 @@
 use super::agreement::{Expected, OnGpu, Outcomes, agree};
 use super::scope::{Counts, Scope};
 use super::sharing::shared;
-use super::suite::{Code, report_done};
+use super::suite::Code;
 use super::vendor::Vendor;
 use super::ways::limits;
 use crate::bins::{Align, KINDS, Size};
@@ -27,13 +27,18 @@ pub(super) fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope, counts: &
     let wanted = code.aligns.iter().filter(|align| scope.wants(&align.name())).step_by(scope.one_of.1);
     let aligns = scope.mine(wanted);
     counts.graphs += aligns.len() as u64;
-    let done = shared(gpu, scope, counts, &aligns, |align, stream, i| {
-        let plan = code.on_gpu(&align.graph(), gpu)?;
-        if align.counted { Ok(0) } else { items(align, &plan, stream, scope, i) }
-    })?;
-    for (align, result) in aligns.iter().zip(done) {
-        report_done(counts, &align.name(), result);
-    }
+    let done = shared(
+        gpu,
+        scope,
+        counts,
+        &aligns,
+        |align| align.name(),
+        |align, stream, i| {
+            let plan = code.on_gpu(&align.graph(), gpu)?;
+            if align.counted { Ok(0) } else { items(align, &plan, stream, scope, i) }
+        },
+    )?;
+    counts.checks += done.into_iter().flatten().sum::<u64>();
     println!("alignments: {} launches, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
 
     let (start, before) = (Instant::now(), counts.checks);
@@ -41,13 +46,13 @@ pub(super) fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope, counts: &
         0 => vec![],
         _ => aligns.iter().filter(|a| a.counted).flat_map(|a| [(*a, Limits::Below), (*a, Limits::Above)]).collect(),
     };
-    let done = shared(gpu, scope, counts, &replayed, |(align, limits), stream, _| {
+    let named =
+        |(align, limits): &(&Align, Limits)| format!("{}, replayed, {limits:?} the limit of one launch", align.name());
+    let done = shared(gpu, scope, counts, &replayed, named, |(align, limits), stream, _| {
         let plan = code.on_gpu(&align.graph(), gpu)?;
         replays(align, &plan, stream, limits.rows(plan.plan(), align, scope), scope.replays)
     })?;
-    for ((align, limits), result) in replayed.iter().zip(done) {
-        report_done(counts, &format!("{}, replayed, {limits:?} the limit of one launch", align.name()), result);
-    }
+    counts.checks += done.into_iter().flatten().sum::<u64>();
     println!("alignments: {} replays, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
     Ok(())
 }

@@ -9,19 +9,21 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The work done in its order by threads that each take the next piece; results in order. What was not begun in time has none, and is
-/// counted. A piece that panics is wrong, and the others go on.
+/// The work done in its order by threads that each take the next piece; results in order. What is wrong with a piece, which may be a
+/// panic, is counted, and printed at once under its name: whoever ends the suite has it. Such a piece has no result. Neither has
+/// what was not begun in time, which is counted.
 pub(super) fn shared<D: Vendor, W: Sync, R: Send>(
     gpu: &Gpu<D>,
     scope: &Scope,
     counts: &mut Counts,
     work: &[W],
+    name: impl Fn(&W) -> String + Sync,
     each: impl Fn(&W, &D::Own, usize) -> Outcomes<R> + Sync,
-) -> Outcomes<Vec<Option<Outcomes<R>>>> {
+) -> Outcomes<Vec<Option<R>>> {
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
     let threads = scope.jobs.unwrap_or_else(processors).clamp(1, work.len().max(1));
     let next = AtomicUsize::new(0);
-    let worker = || -> Outcomes<Vec<(usize, Outcomes<R>)>> {
+    let worker = || -> Outcomes<Vec<(usize, Option<R>)>> {
         D::enter(gpu)?;
         let stream = D::stream(gpu)?;
         let mut done = Vec::new();
@@ -29,7 +31,11 @@ pub(super) fn shared<D: Vendor, W: Sync, R: Send>(
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(one) = work.get(i) else { break };
             let result = catch_unwind(AssertUnwindSafe(|| each(one, &stream, i)));
-            done.push((i, result.unwrap_or_else(|said| Err(format!("it panicked: {}", message(&*said))))));
+            let result = result.unwrap_or_else(|said| Err(format!("it panicked: {}", message(&*said))));
+            if let Err(e) = &result {
+                println!("FAILED {}: {e}", name(one));
+            }
+            done.push((i, result.ok()));
         }
         Ok(done)
     };
@@ -39,11 +45,14 @@ pub(super) fn shared<D: Vendor, W: Sync, R: Send>(
             |h: std::thread::ScopedJoinHandle<'_, _>| h.join().unwrap_or_else(|_| Err("a thread panicked".to_owned()));
         handles.into_iter().map(join).collect::<Result<Vec<_>, String>>()
     })?;
-    let mut all: Vec<Option<Outcomes<R>>> = work.iter().map(|_| None).collect();
+    let mut all: Vec<Option<R>> = work.iter().map(|_| None).collect();
+    let mut begun = 0;
     for (i, result) in results.into_iter().flatten() {
-        all[i] = Some(result);
+        begun += 1;
+        counts.failures += u64::from(result.is_none());
+        all[i] = result;
     }
-    counts.left += all.iter().filter(|r| r.is_none()).count() as u64;
+    counts.left += all.len() as u64 - begun;
     Ok(all)
 }
 

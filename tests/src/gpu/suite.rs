@@ -162,13 +162,10 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
     counts.graphs += graphs.len() as u64;
 
     let mut plans = Vec::new();
-    let prepared = shared(gpu, scope, &mut counts, &graphs, |(_, g), _, _| code.on_gpu(g, gpu))?;
+    let named = |(name, _): &&(String, Verified<Graph>)| name.clone();
+    let prepared = shared(gpu, scope, &mut counts, &graphs, named, |(_, g), _, _| code.on_gpu(g, gpu))?;
     for ((name, g), plan) in graphs.iter().zip(prepared) {
-        match plan {
-            Some(Ok(plan)) => plans.push((name, g, plan)),
-            Some(Err(e)) => report(&mut counts, name, Err(e)),
-            None => {}
-        }
+        plans.extend(plan.map(|plan| (name, g, plan)));
     }
     println!("{} graphs prepared in {:.1} s", plans.len(), start.elapsed().as_secs_f64());
 
@@ -178,10 +175,9 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
     work.sort_by_cached_key(|(t, (_, g, _))| std::cmp::Reverse(work_of(g, *t)));
     let each =
         |(t, (_, g, plan)): &(u64, &Prepared<'_, D>), stream: &D::Own, _| every_variant(g, plan, stream, *t, scope);
-    let done = shared(gpu, scope, &mut counts, &work, each)?;
-    for ((t, (name, ..)), result) in work.iter().zip(done) {
-        report_done(&mut counts, &format!("{name}, T = {t}"), result);
-    }
+    let named = |(t, (name, ..)): &(u64, &Prepared<'_, D>)| format!("{name}, T = {t}");
+    let done = shared(gpu, scope, &mut counts, &work, named, each)?;
+    counts.checks += done.into_iter().flatten().sum::<u64>();
     println!("every graph, variant and T: {} checks, {:.1} s", counts.checks, start.elapsed().as_secs_f64());
 
     let before = counts.checks;
@@ -193,14 +189,13 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
         }
     }
     shaped.sort_by_cached_key(|(_, g, _)| std::cmp::Reverse(work_of(g, 1)));
-    let done = shared(gpu, scope, &mut counts, &shaped, |(_, g, shape), stream, _| {
+    let named = |(name, _, shape): &(&String, &Verified<Graph>, RowShape)| format!("{name}, {shape}");
+    let done = shared(gpu, scope, &mut counts, &shaped, named, |(_, g, shape), stream, _| {
         let plan = code.on_gpu_in(g, Some(*shape), gpu)?;
         let rows = ways::rows_of_a_shape(scope).into_iter();
-        rows.map(|t| every_variant(g, &plan, stream, t, scope)).sum()
+        rows.map(|t| every_variant(g, &plan, stream, t, scope)).sum::<Outcomes<u64>>()
     })?;
-    for ((name, _, shape), result) in shaped.iter().zip(done) {
-        report_done(&mut counts, &format!("{name}, {shape}"), result);
-    }
+    counts.checks += done.into_iter().flatten().sum::<u64>();
     println!(
         "every candidate shape: {} of them, {} checks, {:.1} s",
         shaped.len(),
@@ -211,12 +206,11 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
     let before = counts.checks;
     let mut replayed: Vec<&Prepared<'_, D>> = if scope.watched { vec![] } else { plans.iter().collect() };
     replayed.sort_by_cached_key(|(_, g, _)| std::cmp::Reverse(work_of(g, 1)));
-    let done = shared(gpu, scope, &mut counts, &replayed, |(_, g, plan), stream, _| {
+    let named = |(name, ..): &&Prepared<'_, D>| format!("{name}, replayed");
+    let done = shared(gpu, scope, &mut counts, &replayed, named, |(_, g, plan), stream, _| {
         Ok(streams::replay(g, plan, stream, 33)? + streams::replay(g, plan, stream, 0)?)
     })?;
-    for ((name, ..), result) in replayed.iter().zip(done) {
-        report_done(&mut counts, &format!("{name}, replayed"), result);
-    }
+    counts.checks += done.into_iter().flatten().sum::<u64>();
     println!("graphs of launches: {} replays, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
 
     if scope.has_the_rest() {
@@ -234,27 +228,16 @@ pub fn run<D: Vendor>(code: &Code, gpu: &Gpu<D>, scope: &Scope) -> Result<Counts
 
     let before = counts.checks;
     let drawn = scope.mine(code.random.iter().filter(|_| scope.only.is_none()).step_by(scope.one_of.0));
-    let done = shared(gpu, scope, &mut counts, &drawn, |one, stream, _| random(code, gpu, **one, stream, scope))?;
-    for (one, result) in drawn.iter().zip(done) {
-        match result {
-            None | Some(Ok(None)) => {}
-            Some(Ok(Some(checks))) => {
-                counts.graphs += 1;
-                counts.checks += checks;
-            }
-            Some(Err(e)) => report(&mut counts, &one.to_string(), Err(e)),
-        }
+    let named = |one: &&Random| one.to_string();
+    let each = |one: &&Random, stream: &D::Own, _| random(code, gpu, **one, stream, scope);
+    // None of those that the verifier refuses.
+    for checks in shared(gpu, scope, &mut counts, &drawn, named, each)?.into_iter().flatten().flatten() {
+        counts.graphs += 1;
+        counts.checks += checks;
     }
     println!("random graphs: {} launches, {:.1} s", counts.checks - before, start.elapsed().as_secs_f64());
     aligns::run(code, gpu, scope, &mut counts)?;
     Ok(counts)
-}
-
-/// As [`report`], of what was begun in time.
-pub(super) fn report_done(counts: &mut Counts, what: &str, result: Option<Outcomes<u64>>) {
-    if let Some(result) = result {
-        report(counts, what, result);
-    }
 }
 
 /// Every variant of the plan's kernels, on memory as that variant wants it, and what the launch itself chooses.
