@@ -10,8 +10,14 @@ use routefuse_runtime::gpu::GpuPlan;
 
 /// What crosses rows: from ids, where memory lies between the phases of one kernel; behind a router; and with zeros, which have no rows.
 /// The first three have dims of capacity.
-const GRAPHS: [&str; 5] =
-    ["bins_bounded", "bins_vllm_align", "bins_behind_a_router", "bins_counts_behind_a_router", "bins_deepep_layout"];
+const GRAPHS: [&str; 6] = [
+    "bins_bounded",
+    "bins_vllm_align",
+    "bins_behind_a_router",
+    "bins_counts_behind_a_router",
+    "bins_counts_of_the_second_dim",
+    "bins_deepep_layout",
+];
 
 /// Numbers of rows at which a launch is another.
 fn rows_of<V: Vendor>(plan: &GpuPlan<V>) -> Vec<u64> {
@@ -38,7 +44,10 @@ pub fn launches_of_several_kernels_are_quick<V: Vendor>() {
         let plan = on_gpu(&graph, &gpu);
         assert!(format!("{plan:?}").contains("quick: true"), "{name}");
         for rows in rows_of(&plan) {
-            let extents = graph.extents_of_rows(rows);
+            let mut extents = graph.extents_of_rows(rows);
+            if name == "bins_counts_of_the_second_dim" {
+                extents[0] += 5;
+            }
             for (off, named, dependent) in [(0, true, false), (0, false, true), (1, true, false)] {
                 let manner = Manner { off, named, ..Manner::USUAL };
                 let tensors = tensors(plan.plan().program(), &extents, manner);
@@ -56,7 +65,7 @@ pub fn launches_of_several_kernels_are_quick<V: Vendor>() {
             }
         }
     }
-    assert!(launches > 150 && most == 3, "{launches} launches of up to {most} kernels");
+    assert!(launches > 150 && most == 4, "{launches} launches of up to {most} kernels");
 }
 
 /// What is wrong is refused before the driver is called: the first kernel is not launched either.

@@ -46,12 +46,25 @@ fn artifact(kernel: &routefuse::ir::Scheduled, variant: Variant) -> Artifact {
     }
 }
 
+/// [`ROWS`], and those around each extent at which other kernels are taken, of whichever dim that is: one has as many more as its number.
+fn rows_of(program: &Program) -> Vec<u64> {
+    let taken = program.steps.iter().filter_map(|step| step.taken);
+    let ends = taken.flat_map(|taken| {
+        let of = move |extent: u64| extent.saturating_sub(taken.symbol.0.into());
+        taken.ranges().flat_map(move |(least, most)| [Some(of(least)), most.map(of)]).flatten()
+    });
+    let mut rows: Vec<u64> = ends.flat_map(|at| [at.saturating_sub(1), at, at + 1]).chain(ROWS).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows
+}
+
 #[test]
 fn what_manifests_say_is_what_launches_do() {
     let engine = Engine::builder().build().expect("an engine");
     let (mut grids, mut spaces) = (0, 0);
     // Few rows have a kernel that does the work of two, and of one of them some have a kernel without rows.
-    let taken = ["bins_behind_a_router", "bins_counts_behind_a_router"];
+    let taken = ["bins_behind_a_router", "bins_counts_behind_a_router", "bins_counts_of_the_second_dim"];
     let taken = cases().into_iter().filter(|case| taken.contains(&&*case.name));
     for case in examples().into_iter().chain(models()).chain(taken) {
         // Unfused, there are buffers between kernels.
@@ -66,7 +79,7 @@ fn what_manifests_say_is_what_launches_do() {
             let manifest: Value = serde_json::from_str(&text).expect("JSON");
             let what = format!("{} for {target}", case.name);
             let plan = engine.compile(&case.graph(), &target, &options).expect("a plan");
-            for rows in ROWS {
+            for rows in rows_of(&stages.program) {
                 let extents: Vec<u64> = (0..stages.program.symbols.len() as u64).map(|n| rows + n).collect();
                 let (a, b) = compare(&manifest, &stages.program, plan.kernels(), &extents, &what);
                 grids += a;

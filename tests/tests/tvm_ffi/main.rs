@@ -8,6 +8,7 @@ use driver::Notes;
 use module::{Module, Tensor, extents, tensors};
 use routefuse::cuda::{CudaPlan, Gpu, Launch};
 use routefuse::exec::Device;
+use routefuse::ir::Program;
 use routefuse::{
     Args, DType, Engine, Graph, Options, Target, TensorMut, TensorRef, Verified, chains, inspect, models, text,
 };
@@ -51,6 +52,21 @@ fn both(engine: &Engine, gpu: &Gpu, graph: &Verified<Graph>, options: &Options) 
     Both { name: graph.name.clone(), plan, module: Module::load(&exported.bytes) }
 }
 
+/// Few rows and many, and those around each extent at which other kernels are taken, of whichever dim that is: one has as many more as its
+/// number.
+fn rows_of(program: &Program) -> Vec<u64> {
+    let taken = program.steps.iter().filter_map(|step| step.taken);
+    let ends = taken.flat_map(|taken| {
+        let of = move |extent: u64| extent.saturating_sub(taken.symbol.0.into());
+        taken.ranges().flat_map(move |(least, most)| [Some(of(least)), most.map(of)]).flatten()
+    });
+    let around = ends.flat_map(|at| [at.saturating_sub(1), at, at + 1]);
+    let mut rows: Vec<u64> = around.chain([0, 1, 2, 16, 17, 31, 2048, 2049, 70_000, 30_000_000]).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows
+}
+
 #[test]
 fn a_call_launches_what_a_plan_launches() {
     let notes = Notes::load();
@@ -76,11 +92,14 @@ fn a_call_launches_what_a_plan_launches() {
         mixtral.set(&mut aligned, "align", align).unwrap();
         graphs.push((mixtral.graph(&aligned).unwrap(), own.clone()));
     }
+    let second = routefuse_tests::corpus::root().join("tests/corpus/bins_counts_of_the_second_dim.route");
+    let second = text::parse_verified(&std::fs::read_to_string(second).expect("the file"));
+    graphs.push((second.unwrap(), own.clone()));
     let mut compared = 0;
     for (graph, options) in &graphs {
         let both = both(&engine, &gpu, graph, options);
         let program = both.plan.plan().program();
-        for rows in [0, 1, 2, 16, 17, 31, 2048, 2049, 70_000, 30_000_000] {
+        for rows in rows_of(program) {
             for (misaligned, gap) in [(None, 0), (Some(0), 0), (Some(1), 0), (None, 1), (None, 4)] {
                 let tensors = tensors(program, rows, misaligned, gap);
                 let bytes = both.plan.plan().workspace_size(&extents(program, rows)).unwrap();

@@ -26,9 +26,9 @@ pub struct Tensor {
     pub device_id: Option<i32>,
 }
 
-/// The extents of a program's symbols: this many rows, or as few as a bound allows.
+/// The extents of a program's symbols: this many rows, each one more than the one before, or as few as a bound allows.
 pub fn extents(program: &Program, rows: u64) -> Vec<u64> {
-    let mut extents = vec![rows; program.symbols.len()];
+    let mut extents: Vec<u64> = (0..program.symbols.len() as u64).map(|dim| rows + dim).collect();
     for bound in &program.bounds {
         extents[bound.symbol().0 as usize] = bound.least_at(&extents);
     }
@@ -47,7 +47,7 @@ pub fn tensors(program: &Program, rows: u64, misaligned: Option<usize>, gap: u64
             strides[d - 1] = strides[d] * shape[d] as i64;
         }
         // The stride of a single row means nothing, and each passes what it likes.
-        if port.layout == Layout::Rows && rows > 1 {
+        if port.layout == Layout::Rows && shape.first().is_some_and(|n| *n > 1) {
             strides[0] += gap as i64;
         }
         let size = port.ty.dtype.size();
