@@ -5,8 +5,9 @@ mod fixture;
 use fixture::*;
 use routefuse_ir::artifact::{Artifact, CodeFormat};
 use routefuse_ir::kernel::schedule::{Scheduled, Variant};
+use routefuse_ir::program::Taken;
 use routefuse_ir::target::Target;
-use routefuse_ir::{Alias, Layout, Verified};
+use routefuse_ir::{Alias, Layout, SymbolId, Verified};
 use routefuse_runtime::{Args, Compiler, HostPlan, KernelCache, Key, Plan, TensorMut, TensorRef};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -221,4 +222,15 @@ fn plans_are_shared_by_threads() {
     is_shared::<Plan>();
     is_shared::<HostPlan>();
     is_shared::<KernelCache>();
+}
+
+/// A kernel is chosen by a dim that no argument has: it would always be chosen as for an extent of 0.
+#[test]
+fn what_is_chosen_by_no_argument_is_refused() {
+    let mut program = remap_program();
+    program.symbols.push("P".to_owned());
+    program.steps[0].taken = Some(Taken { symbol: SymbolId(1), least: 0, most: Some(7), except: None });
+    // SAFETY: the artifact is the compiler's, for this kernel.
+    let refused = unsafe { Plan::from_artifacts(program, Target::host(), vec![compiled()]) }.unwrap_err().to_string();
+    assert!(refused.contains("RF0901") && refused.contains("uses a dim that no argument has"), "{refused}");
 }

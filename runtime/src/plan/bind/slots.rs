@@ -98,9 +98,10 @@ impl StepSlots {
         })
     }
 
-    /// The program's symbols that are passed.
+    /// The program's symbols that are passed, and the one that says whether it runs.
     pub(crate) fn symbols(&self) -> impl Iterator<Item = u32> {
-        self.sources.iter().filter_map(|s| if let Source::Extent(s) = s { Some(*s) } else { None })
+        let passed = self.sources.iter().filter_map(|s| if let Source::Extent(s) = s { Some(*s) } else { None });
+        passed.chain(self.taken.map(|taken| taken.symbol.0))
     }
 }
 
