@@ -28,6 +28,10 @@ class Late(Exception):
     """The time of the run is over."""
 
 
+class Refused(Exception):
+    """The program does not time a router."""
+
+
 def times(program, model, kind, shape, end):
     """Microseconds of a launch by extent."""
     command = [program, "bench", "--model", model, "--no-cache", "--device", "cuda:0", "--graph-replay", "--vs", "none"]
@@ -39,17 +43,22 @@ def times(program, model, kind, shape, end):
     except subprocess.TimeoutExpired:
         raise Late from None
     if done.returncode:
-        sys.exit(f"{' '.join(command)}: {done.stderr.strip()}")
+        raise Refused(f"{' '.join(command)}: {done.stderr.strip()}")
     return {row["extent"]: row["fused_us"] for row in json.loads(done.stdout)["results"]}
 
 
-def table(program, models, end):
-    """The lines of the table, until its time is over."""
+def table(program, models, end, refused):
+    """The lines of the table, until its time is over. A router that is not timed has none, and is added to `refused`."""
     yield "| router | T | " + " | ".join(KINDS) + " |"
     yield "|---|---:|" + "---:|" * len(KINDS)
     for model in models:
-        ours = [times(program, model, kind, None, end) for kind in KINDS]
-        by_votes = [times(program, model, kind, BY_VOTES, end) for kind in KINDS]
+        try:
+            ours = [times(program, model, kind, None, end) for kind in KINDS]
+            by_votes = [times(program, model, kind, BY_VOTES, end) for kind in KINDS]
+        except Refused as e:
+            refused.append(model)
+            print(f"FAILED {model}: {e}", flush=True)
+            continue
         for extent in EXTENTS:
             cells = [f"{own[extent]:.2f} / {other[extent]:.2f}" for own, other in zip(ours, by_votes)]
             yield f"| {model if extent == EXTENTS[0] else ''} | {extent:,} | " + " | ".join(cells) + " |"
@@ -63,9 +72,9 @@ def main():
     parser.add_argument("--seconds", type=float, default=3600, help="end what is under way after so many seconds")
     arguments = parser.parse_args()
     end = time.monotonic() + arguments.seconds
-    lines, models, late = [], arguments.model or MODELS, False
+    lines, models, late, refused = [], arguments.model or MODELS, False, []
     try:
-        for line in table(arguments.routefuse, models, end):
+        for line in table(arguments.routefuse, models, end, refused):
             lines.append(line)
             print(line, flush=True)
             # What is there is written at once.
@@ -74,7 +83,7 @@ def main():
     except Late:
         late = True
     print(f"{(len(lines) - 2) // len(EXTENTS)} of {len(models)} routers" + (": the time is over" if late else ""))
-    sys.exit(CUT_SHORT if late else 0)
+    sys.exit(1 if refused else CUT_SHORT if late else 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 //! `bench/gpu/run`, the one entry to everything that is run on a GPU, on a machine without one: `all` with parts that pass, fail and
 //! hang, and what it says where there is no GPU; `sanitize` with tools that find nothing, and with one that dies; `counters` with an ncu
-//! that may not count; and where the driver is looked for.
+//! that may not count; `hostile` with a router that is refused; and where the driver is looked for.
 
 use routefuse_tests::skips::skip;
 use routefuse_tests::tools;
@@ -245,4 +245,27 @@ fn launches_without_counters_are_a_failure() {
             assert!(page.contains("| mixtral | 12.5 | – |"), "{page}");
         }
     }
+}
+
+/// A router that cannot be timed is a failure, and those behind it are timed.
+#[test]
+fn one_router_that_is_refused_keeps_no_other_from_its_turn() {
+    let Some(python) = tools::python() else { return skip(NO_PYTHON, 1, None) };
+    let folder = tempfile::tempdir().expect("a folder");
+    let routefuse = folder.path().join("routefuse");
+    program(
+        &routefuse,
+        r#"case "$*" in
+        *sinks*) echo "RF0803: it is too large" >&2; exit 1 ;;
+        *) echo '{"results": [' && printf '{"extent": %s, "fused_us": 2},' 1 512 4096 && echo '{"extent": 65536, "fused_us": 2}]}' ;;
+        esac"#,
+    );
+    let mut command = Command::new(&python);
+    command.arg("-B").arg(scripts().join("hostile.py")).arg("--routefuse").arg(&routefuse);
+    command.args(["--model", "sinks", "--model", "mixtral"]);
+    let output = command.output().expect("it starts");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let lines = said(&output);
+    assert!(lines.contains("FAILED sinks: ") && lines.contains("RF0803: it is too large"), "{lines}");
+    assert!(lines.contains("| mixtral | 1 | 2.00 / 2.00 |") && lines.ends_with("1 of 2 routers\n"), "{lines}");
 }
