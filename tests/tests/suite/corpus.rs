@@ -60,11 +60,8 @@ fn machine_text() {
         // The host's machine text is that of the processor at hand.
         for target in case.targets.iter().filter(|t| t.kind() != TargetKind::Host) {
             let kernels = stages(&case, *target).kernels;
-            for (at, kernel) in kernels.iter().enumerate() {
+            for kernel in &kernels {
                 let name = if kernel.kernel.name.contains('.') { &kernel.kernel.name } else { &case.name };
-                // A kernel comes again where other rows take it in another schedule.
-                let comes_again = kernels[..at].iter().any(|k| k.kernel.name == kernel.kernel.name);
-                let name = if comes_again { format!("{name}.many") } else { name.clone() };
                 // Of a row schedule the first shape says enough; launches that follow each other have nothing in common.
                 let is_one = |v: &&Variant| v.shape == 0 || kernel.kernel.phases.is_some();
                 for v in kernel.variants().iter().filter(|v| v.aligned && v.narrow).filter(is_one) {
