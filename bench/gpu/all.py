@@ -73,7 +73,7 @@ def has_program(name):
 
 
 def has_module(name):
-    # Not imported: the first time that takes PyTorch ten seconds, which no part would have. One that is broken fails, and says why.
+    # Not imported: that takes time which no part would have. A module that is broken fails, and says why.
     return importlib.util.find_spec(name) is not None
 
 

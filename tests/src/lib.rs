@@ -12,6 +12,7 @@ pub mod gpu;
 mod guides;
 pub mod hip_stand_in;
 pub mod launch;
+pub mod limits;
 pub mod logits;
 pub mod memory;
 pub mod pages;

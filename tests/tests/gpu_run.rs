@@ -52,6 +52,18 @@ fn pack() -> tempfile::TempDir {
     folder
 }
 
+/// `all` with this program for its parts, beside which a driver is put. One that can be loaded is enough: nothing here calls it.
+fn all_beside_a_driver(python: &Path, run: &Path, out: &Path) -> Command {
+    let folder = run.parent().expect("a folder");
+    let mut compiler = Command::new("cc");
+    let built = compiler.args(["-shared", "-x", "c", "/dev/null", "-o"]).arg(folder.join("libcuda.so.1")).status();
+    assert!(built.is_ok_and(|s| s.success()), "cc");
+    let mut command = Command::new(python);
+    command.arg("-B").arg(scripts().join("all.py")).arg("--run").arg(run).arg("--out").arg(out);
+    command.env("LD_LIBRARY_PATH", folder);
+    command
+}
+
 /// The results of `all`, by part.
 fn results(out: &Path) -> BTreeMap<String, (String, String)> {
     let text = std::fs::read_to_string(out.join("all.json")).expect("all.json");
@@ -100,14 +112,8 @@ fn parts_that_fail_or_hang_keep_no_other_from_its_turn() {
         hostile*) echo "$*" ;;
         esac"#,
     );
-    // A driver that can be loaded is enough: nothing here calls it.
-    let driver = folder.path().join("libcuda.so.1");
-    let built = Command::new("cc").args(["-shared", "-x", "c", "/dev/null", "-o"]).arg(&driver).status();
-    assert!(built.is_ok_and(|s| s.success()), "cc");
-    let mut command = Command::new(&python);
-    command.arg("-B").arg(scripts().join("all.py")).arg("--run").arg(&run).arg("--out").arg(&out);
+    let mut command = all_beside_a_driver(&python, &run, &out);
     command.args(["--seconds", "40", "--parts", "suite,replays,foreign,sanitize,hostile,counters"]);
-    command.env("LD_LIBRARY_PATH", folder.path());
     with_programs(&mut command, &folder.path().join("bin"), &[("compute-sanitizer", "exit 0"), ("ncu", "exit 0")]);
     let begin = Instant::now();
     let output = command.output().expect("it starts");
@@ -186,12 +192,8 @@ fn what_a_part_says_is_in_the_table() {
         test*) echo "2 graphs"; echo "skipped: 300 cases: no NVIDIA GPU (no device)" ;;
         esac"#,
     );
-    let driver = folder.path().join("libcuda.so.1");
-    let built = Command::new("cc").args(["-shared", "-x", "c", "/dev/null", "-o"]).arg(&driver).status();
-    assert!(built.is_ok_and(|s| s.success()), "cc");
-    let mut command = Command::new(&python);
-    command.arg("-B").arg(scripts().join("all.py")).arg("--run").arg(&run).arg("--out").arg(&out);
-    command.args(["--seconds", "30", "--parts", "suite,replays"]).env("LD_LIBRARY_PATH", folder.path());
+    let mut command = all_beside_a_driver(&python, &run, &out);
+    command.args(["--seconds", "30", "--parts", "suite,replays"]);
     let output = command.output().expect("it starts");
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let results = results(&out);

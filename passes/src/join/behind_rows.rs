@@ -27,9 +27,9 @@ pub(super) fn add(joined: &mut Joined, before: &Program) -> Result<(), Diagnosti
         let more = if few.is_none() && many.is_none() && added.is_none() {
             0
         } else {
-            let behind = least..many.as_ref().and_then(|step| Some(step.taken?.least)).unwrap_or(u64::MAX);
-            let added = added.map(|(steps, most)| (steps, most.min(behind.end - 1)));
-            put(joined, at, Others { few: few.map(|(step, _)| step), added, many }, behind)
+            let first_of_many = many.as_ref().and_then(|step| Some(step.taken?.least)).unwrap_or(u64::MAX);
+            let added = added.map(|(steps, most)| (steps, most.min(first_of_many - 1)));
+            put(joined, at, Others { few: few.map(|(step, _)| step), added, many }, least)
         };
         at += more + 1;
     }
@@ -44,8 +44,8 @@ struct Others {
     many: Option<Step>,
 }
 
-/// Puts the steps around two, and says how many more kernels there are for them to pass. The rows between few and many are `behind`.
-fn put(joined: &mut Joined, at: usize, others: Others, behind: Range<u64>) -> usize {
+/// Puts the steps around two, and says how many more kernels there are for them to pass. More rows than few are `least` and more.
+fn put(joined: &mut Joined, at: usize, others: Others, mut least: u64) -> usize {
     let two = joined.program.steps[at..at + 2].to_vec();
     let ended = joined.ended[at..at + 2].to_vec();
     let from = joined.from[at..at + 2].to_vec();
@@ -54,7 +54,6 @@ fn put(joined: &mut Joined, at: usize, others: Others, behind: Range<u64>) -> us
     let Others { few, added, many } = others;
     let mut steps = vec![];
     steps.extend(few.map(|step| (step, whole.clone(), ended[1])));
-    let mut least = behind.start;
     if let Some((two, most)) = added {
         let of = [whole.start..whole.start + 1, whole.start + 1..whole.end];
         steps.extend(two.into_iter().zip(of).map(|(step, from)| {

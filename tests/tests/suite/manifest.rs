@@ -6,6 +6,7 @@ use routefuse::ir::{Artifact, CodeFormat, Program, TargetKind, Variant};
 use routefuse::{Engine, Options, Target};
 use routefuse_ir::program::Buffer;
 use routefuse_tests::corpus::{cases, examples, models};
+use routefuse_tests::limits::with_limits;
 use serde_json::Value;
 
 const TARGETS: [&str; 4] = ["host", "sm_90", "gfx942", "gfx1100"];
@@ -46,19 +47,6 @@ fn artifact(kernel: &routefuse::ir::Scheduled, variant: Variant) -> Artifact {
     }
 }
 
-/// [`ROWS`], and those around each extent at which other kernels are taken, of whichever dim that is: one has as many more as its number.
-fn rows_of(program: &Program) -> Vec<u64> {
-    let taken = program.steps.iter().filter_map(|step| step.taken);
-    let ends = taken.flat_map(|taken| {
-        let of = move |extent: u64| extent.saturating_sub(taken.symbol.0.into());
-        taken.ranges().flat_map(move |(least, most)| [Some(of(least)), most.map(of)]).flatten()
-    });
-    let mut rows: Vec<u64> = ends.flat_map(|at| [at.saturating_sub(1), at, at + 1]).chain(ROWS).collect();
-    rows.sort_unstable();
-    rows.dedup();
-    rows
-}
-
 #[test]
 fn what_manifests_say_is_what_launches_do() {
     let engine = Engine::builder().build().expect("an engine");
@@ -79,7 +67,7 @@ fn what_manifests_say_is_what_launches_do() {
             let manifest: Value = serde_json::from_str(&text).expect("JSON");
             let what = format!("{} for {target}", case.name);
             let plan = engine.compile(&case.graph(), &target, &options).expect("a plan");
-            for rows in rows_of(&stages.program) {
+            for rows in with_limits(&stages.program, &ROWS) {
                 let extents: Vec<u64> = (0..stages.program.symbols.len() as u64).map(|n| rows + n).collect();
                 let (a, b) = compare(&manifest, &stages.program, plan.kernels(), &extents, &what);
                 grids += a;

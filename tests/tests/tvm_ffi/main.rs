@@ -8,10 +8,10 @@ use driver::Notes;
 use module::{Module, Tensor, extents, tensors};
 use routefuse::cuda::{CudaPlan, Gpu, Launch};
 use routefuse::exec::Device;
-use routefuse::ir::Program;
 use routefuse::{
     Args, DType, Engine, Graph, Options, Target, TensorMut, TensorRef, Verified, chains, inspect, models, text,
 };
+use routefuse_tests::limits::with_limits;
 
 /// One engine, whose plans and exports are of the same lowering.
 fn engine() -> Engine {
@@ -52,20 +52,8 @@ fn both(engine: &Engine, gpu: &Gpu, graph: &Verified<Graph>, options: &Options) 
     Both { name: graph.name.clone(), plan, module: Module::load(&exported.bytes) }
 }
 
-/// Few rows and many, and those around each extent at which other kernels are taken, of whichever dim that is: one has as many more as its
-/// number.
-fn rows_of(program: &Program) -> Vec<u64> {
-    let taken = program.steps.iter().filter_map(|step| step.taken);
-    let ends = taken.flat_map(|taken| {
-        let of = move |extent: u64| extent.saturating_sub(taken.symbol.0.into());
-        taken.ranges().flat_map(move |(least, most)| [Some(of(least)), most.map(of)]).flatten()
-    });
-    let around = ends.flat_map(|at| [at.saturating_sub(1), at, at + 1]);
-    let mut rows: Vec<u64> = around.chain([0, 1, 2, 16, 17, 31, 2048, 2049, 70_000, 30_000_000]).collect();
-    rows.sort_unstable();
-    rows.dedup();
-    rows
-}
+/// Few rows and many.
+const ROWS: [u64; 10] = [0, 1, 2, 16, 17, 31, 2048, 2049, 70_000, 30_000_000];
 
 #[test]
 fn a_call_launches_what_a_plan_launches() {
@@ -99,7 +87,7 @@ fn a_call_launches_what_a_plan_launches() {
     for (graph, options) in &graphs {
         let both = both(&engine, &gpu, graph, options);
         let program = both.plan.plan().program();
-        for rows in rows_of(program) {
+        for rows in with_limits(program, &ROWS) {
             for (misaligned, gap) in [(None, 0), (Some(0), 0), (Some(1), 0), (None, 1), (None, 4)] {
                 let tensors = tensors(program, rows, misaligned, gap);
                 let bytes = both.plan.plan().workspace_size(&extents(program, rows)).unwrap();

@@ -93,8 +93,8 @@ impl Schedule {
         if let Schedule::Phased { few_rows, most_rows, .. } = self {
             return match Part::of_shape(number) {
                 Some(Part::Few) => (0, *few_rows),
-                Some(Part::Whole) => (few_rows.map_or(0, |few| few + 1), Some(*most_rows)),
-                _ => (most_rows + 1, None),
+                Some(Part::Whole) => (few_rows.map_or(0, |few| few.saturating_add(1)), Some(*most_rows)),
+                _ => (most_rows.saturating_add(1), None),
             };
         }
         if let Schedule::AtOnce { rows, .. } = self {
@@ -103,6 +103,6 @@ impl Schedule {
         let number = usize::from(number);
         let shapes = self.shapes();
         let before = shapes[..number.min(shapes.len())].iter().filter_map(|s| s.most_rows).max();
-        (before.map_or(1, |most| most + 1), shapes.get(number).and_then(|s| s.most_rows))
+        (before.map_or(1, |most| most.saturating_add(1)), shapes.get(number).and_then(|s| s.most_rows))
     }
 }

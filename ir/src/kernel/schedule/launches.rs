@@ -72,7 +72,8 @@ impl Schedule {
             Schedule::Row { shapes, .. } => {
                 let mut from = 0;
                 shapes.retain(|shape| {
-                    let first = std::mem::replace(&mut from, shape.most_rows.map_or(u64::MAX, |most| most + 1));
+                    let first =
+                        std::mem::replace(&mut from, shape.most_rows.map_or(u64::MAX, |most| most.saturating_add(1)));
                     has(first, shape.most_rows)
                 });
                 if let Some(last) = shapes.last_mut() {

@@ -291,11 +291,10 @@ fn rows_and_phases_at_once_are_one_block() {
     assert_eq!(shapes(&within(65, None)), [1, 1, 2, 2]);
     assert_eq!(within(5, Some(65)).shapes_for(65), 1..=2);
     // On either side of rows that are another kernel's.
-    let beside = |below, above| shapes(&phased.clone().within(&[(5, Some(below)), (above, None)]));
-    assert_eq!(
-        (beside(64, 90), beside(70, 90), beside(60, 63)),
-        (vec![0, 0, 1, 1, 2, 2], vec![0, 0, 1, 1, 2, 2], vec![0, 0, 1, 1, 2, 2])
-    );
+    let beside = |below, above| shapes(&phased.clone().within(&[below, above]));
+    assert_eq!(beside((5, Some(64)), (90, None)), [0, 0, 1, 1, 2, 2]);
+    assert_eq!(beside((5, Some(9)), (20, Some(30))), [0, 0]);
+    assert_eq!(beside((65, Some(70)), (90, None)), [1, 1, 2, 2]);
     assert_eq!(
         within(65, None).to_string(),
         "phased threads=256,512 most_rows=64 two_launches rows_of_a_block=1,8 warps=16"
@@ -348,6 +347,11 @@ fn shapes_are_those_of_the_rows_of_a_step() {
     assert_eq!(beside(60, 128), [few, more, many]);
     assert_eq!(beside(64, 129), [few, many]);
     assert_eq!(three.clone().within(&[(5, Some(9)), (20, Some(30))]).shapes(), [few.any_rows()]);
+    // A record of a tuning may say any number.
+    let all = RowShape { most_rows: Some(u64::MAX), ..more };
+    let all = row.clone().with_shapes(vec![few, all, many]);
+    assert_eq!((all.rows_of_shape(1), all.rows_of_shape(2)), ((65, Some(u64::MAX)), (u64::MAX, None)));
+    assert_eq!(all.within(&[(5, Some(9))]).shapes(), [few.any_rows()]);
 }
 
 /// A table is for kernels that have scores for it, and for blocks that have room for it and go on.
