@@ -72,8 +72,9 @@ impl Laid {
             }
         }
         let run = if width <= NARROW && width < widest { 1 } else { sorted::RUN };
-        let registers = if sums { registers } else { width.div_ceil(run * span) * run };
-        if registers % run == 0 { Laid { registers, run, ..plain } } else { plain }
+        // No more runs than some lane has columns in: a sum takes what is missing to a power of two as nothing.
+        let whole = width.div_ceil(run * span) * run;
+        if !sums || registers % run == 0 { Laid { registers: whole, run, ..plain } } else { plain }
     }
 
     /// The column of a segment that its first lane has in this register: that of any other lane is [`Laid::run`] columns further

@@ -52,7 +52,10 @@ impl<'m> RowGpu<'_, 'm> {
                         _ => self.b.const_zero(value_type(self.b, dtype)),
                     };
                     let own = own.iter().zip(columns).map(|(x, p)| p.valid.map_or(*x, |v| self.b.select(v, *x, zero)));
-                    self.tree(own.collect(), dtype, spread)
+                    let mut own: Vec<Val<'m>> = own.collect();
+                    // Runs that no lane has columns in.
+                    own.resize(own.len().next_power_of_two(), zero);
+                    self.tree(own, dtype, spread)
                 }
                 _ => self.extreme_of_segment(own, op == ReduceOp::Max, dtype, spread.span),
             }
