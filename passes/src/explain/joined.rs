@@ -2,6 +2,7 @@
 
 use crate::join::{Ended, Joined, join};
 use crate::schedule::schedule_of;
+use routefuse_ir::kernel::analysis::counts_alone;
 use routefuse_ir::kernel::phases::{Phase, Phases, Place, Reach};
 use routefuse_ir::kernel::schedule::Schedule;
 use routefuse_ir::kernel::{Kernel, Param, Role};
@@ -14,6 +15,11 @@ use std::fmt;
 
 /// The name of the reach of what pads.
 const PADDING: &str = Reach::Padding { starts: Place::Shared(0) }.name();
+
+/// The reach of what counts, where no row asks for counts; of what is made of them; and of what else is stored of rows.
+const COUNTED_ALONE: &str = "counted_alone";
+const OF_COUNTS: &str = "of_counts";
+const BESIDE_COUNTS: &str = "beside_counts";
 
 /// Kernels that are one launch, or two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -147,7 +153,14 @@ pub(super) fn joined(program: &Program) -> Result<(Vec<JoinedReport>, Vec<ApartR
         let k: &Kernel = &step.kernel;
         let Schedule::Phased { most_rows, .. } = schedule_of(k, gpu?) else { return None };
         let phases = k.phases.as_ref()?;
-        let phase = |p: &Phase| PhaseReport { kernel: p.kernel.name.clone(), reach: p.reach.name().to_owned() };
+        let is_alone = counts_alone(phases);
+        let reach = |p: &Phase| match p.reach {
+            Reach::Counted if is_alone => COUNTED_ALONE,
+            Reach::EveryBlock if is_alone => OF_COUNTS,
+            Reach::Divided if is_alone => BESIDE_COUNTS,
+            reach => reach.name(),
+        };
+        let phase = |p: &Phase| PhaseReport { kernel: p.kernel.name.clone(), reach: reach(p).to_owned() };
         Some(JoinedReport {
             kernels: program.steps[from].iter().map(|s| s.kernel.name.clone()).collect(),
             rows: k.symbols[k.rows?.0 as usize].clone(),
@@ -172,7 +185,9 @@ fn kept(phases: &Phases) -> Vec<ValueReport> {
         params().find(|(_, place)| **place == Place::Shared(at as u32)).map(|(param, _)| param.name.clone())
     };
     let of = |(at, ty): (usize, &TensorType)| ValueReport { name: named(at).unwrap_or_default(), ty: ty.text(&[]) };
-    phases.shared.iter().enumerate().map(of).collect()
+    // Where no row asks for counts, what is made of them is stored at once.
+    let kept = if counts_alone(phases) { 1 } else { phases.shared.len() };
+    phases.shared.iter().enumerate().take(kept).map(of).collect()
 }
 
 /// What a step reads that is no input of the program.
@@ -259,6 +274,11 @@ impl fmt::Display for PhaseReport {
             () if named(Reach::Ranked) => {
                 "the blocks divide the items, in order, and a warp ranks as many as it has lanes"
             }
+            () if self.reach == COUNTED_ALONE => {
+                "one block counts all items, and a thread has whole rows (of two launches, the first one counts them in chunks)"
+            }
+            () if self.reach == OF_COUNTS => "each column is made and stored once, by who adds up its counts",
+            () if self.reach == BESIDE_COUNTS => "the thread that counts a row's items stores it",
             () if self.reach == PADDING => "the blocks divide the places that no item has",
             () => "the blocks divide the rows",
         };

@@ -2,7 +2,7 @@
 
 use super::flat;
 use routefuse_ir::kernel::Kernel;
-use routefuse_ir::kernel::analysis::is_sparse;
+use routefuse_ir::kernel::analysis::{counts_alone, is_sparse};
 use routefuse_ir::kernel::phases::{MOST_FEW, Phases, Reach};
 use routefuse_ir::kernel::schedule::room::{MOST_SHARED_WORDS, words_of_phases};
 use routefuse_ir::kernel::schedule::{Domain, Launches, Piece, Schedule};
@@ -21,17 +21,29 @@ const ITEMS_OF_A_BLOCK: u64 = 4;
 /// Items of a chunk, where a launch has fewer chunks than it may.
 const ITEMS_OF_A_CHUNK: u64 = 512;
 
+/// The most rows that one block counts, a thread each, where counts are all that crosses rows: two for each thread.
+const MOST_ROWS_OF_COUNTS: u64 = 1024;
+
+/// Rows of a chunk of such counts, where a launch has fewer chunks than it may: two warps have one each.
+const ROWS_OF_A_CHUNK: u64 = 64;
+
 pub(super) fn schedule(phases: &Phases, target: Target) -> Schedule {
     let items = phases.items().max(1);
-    // Counts alone are the work of one block.
-    let one = if phases.list.iter().any(|p| p.reach.is_divided()) { ITEMS_OF_A_BLOCK } else { MOST_ITEMS };
+    let (most_rows, rows_of_a_block) = if counts_alone(phases) {
+        // One block, in which nobody waits for counts.
+        (MOST_ROWS_OF_COUNTS, [MOST_ROWS_OF_COUNTS, ROWS_OF_A_CHUNK])
+    } else {
+        // Counts that are asked for by nobody are the work of one block.
+        let one = if phases.list.iter().any(|p| p.reach.is_divided()) { ITEMS_OF_A_BLOCK } else { MOST_ITEMS };
+        (most_rows(items), [one.div_ceil(items), (ITEMS_OF_A_CHUNK / items).max(1)])
+    };
     let few_rows = (items <= MOST_FEW && is_sparse(phases)).then_some(MOST_FEW / items);
     Schedule::Phased {
         few_rows,
         threads: THREADS,
-        most_rows: most_rows(items),
+        most_rows,
         launches: Launches::Any,
-        rows_of_a_block: [one.div_ceil(items), (ITEMS_OF_A_CHUNK / items).max(1)],
+        rows_of_a_block,
         warps: warps(phases, target),
         domains: domains_of(phases, target),
     }

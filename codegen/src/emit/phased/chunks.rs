@@ -80,7 +80,8 @@ impl<'m> Phased<'_, 'm> {
         self.b.if_then_else(at_once, &[], packed, wide);
     }
 
-    fn chunks(&self) -> Val<'m> {
+    /// Where the counts of chunks are.
+    pub(super) fn chunks(&self) -> Val<'m> {
         self.arguments.pointer(self.phases.chunks.expect("launches of several blocks have counts of chunks"))
     }
 

@@ -11,6 +11,8 @@
 //!
 //! Nothing whose order can be seen is what an atomic operation returns: they only add, and what they add to is read behind a barrier.
 
+mod alone;
+mod any_column;
 mod chunks;
 mod counting;
 mod few;
@@ -29,14 +31,16 @@ use crate::emit::peephole::Peepholes;
 use crate::emit::pull::arguments::Arguments;
 use crate::emit::pull::job::Job;
 use crate::emit::pull::scopes::Scopes;
-use crate::emit::pull::{Pull, Ways};
+use crate::emit::pull::{Pull, Shortcut, Ways};
 use crate::emit::row;
 use crate::machine::Warps;
 use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
 use room::Room;
 use routefuse_ir::kernel::abi::Slot;
+use routefuse_ir::kernel::analysis::counts_alone;
 use routefuse_ir::kernel::phases::{Phase, Phases, Place, Reach};
 use routefuse_ir::kernel::schedule::{Domain, Part, Piece, RowShape};
+use std::rc::Rc;
 
 /// Emits one of the launches: blocks of so many threads, of which so many warps rank where there are two launches.
 pub(in crate::emit) fn emit(
@@ -177,8 +181,12 @@ impl<'a, 'm> Phased<'a, 'm> {
                 self.one_row(phase, domains);
             }
         };
+        let is_alone = counts_alone(self.phases);
         match (self.part, counted) {
             (Part::Few, Some(_)) => return self.few(domains),
+            (Part::Whole, Some(_)) if is_alone => return self.count_alone(domains),
+            (Part::Counting, Some((phase, _))) if is_alone => return self.count_chunk_alone(phase, domains),
+            (Part::Placing, Some(_)) if is_alone => return self.add_up_chunks(domains),
             (Part::Whole, Some((phase, domains))) => {
                 self.warps.wait_for_inputs(self.b);
                 self.where_counts_are_asked_for(&|| {
@@ -248,10 +256,15 @@ impl<'a, 'm> Phased<'a, 'm> {
 
     /// What the slots of a phase are.
     fn arguments_of(&self, phase: &Phase) -> Arguments<'m> {
+        self.arguments_with(phase, |shared| self.words_at(self.room.shared[shared as usize]))
+    }
+
+    /// The same, where what the phases name is elsewhere.
+    fn arguments_with(&self, phase: &Phase, shared: impl Fn(u32) -> Val<'m>) -> Arguments<'m> {
         let of = |slot: Slot| match slot {
             Slot::Pointer(p) => match phase.places[p.0 as usize] {
                 Place::Param(whole) => self.arguments.pointer(whole),
-                Place::Shared(at) => self.words_at(self.room.shared[at as usize]),
+                Place::Shared(at) => shared(at),
             },
             Slot::Stride(p, dim) => match phase.places[p.0 as usize] {
                 Place::Param(whole) => self.arguments.stride(whole, dim),
@@ -267,8 +280,21 @@ impl<'a, 'm> Phased<'a, 'm> {
     where
         'a: 'p,
     {
-        let ways = Ways { shortcuts: &[], widen_bf16: None };
-        Pull::new(self.job_of(phase), Scopes::new(), self.arguments_of(phase), ways)
+        self.pull_in(phase, (&[], Scopes::new()), self.arguments_of(phase))
+    }
+
+    /// What pulls them by these shortcuts in these scopes, of these arguments.
+    fn pull_in<'p>(
+        &self,
+        phase: &'p Phase,
+        (shortcuts, scopes): (&'p [&'p dyn Shortcut<'m>], Rc<Scopes>),
+        arguments: Arguments<'m>,
+    ) -> Pull<'p, 'm>
+    where
+        'a: 'p,
+    {
+        let ways = Ways { shortcuts, widen_bf16: None };
+        Pull::new(self.job_of(phase), scopes, arguments, ways)
     }
 
     /// The address of this word of the block's memory.

@@ -171,7 +171,7 @@ struct Sum<'p, 'a, 'm> {
 struct Given<'m>(Val<'m>);
 
 /// The columns of an index of so many bits, `i32`.
-fn columns<'m>(of: &Phased<'_, 'm>, bits: u32, index: &Index<'m>) -> Vec<Val<'m>> {
+pub(super) fn columns<'m>(of: &Phased<'_, 'm>, bits: u32, index: &Index<'m>) -> Vec<Val<'m>> {
     let b = of.b;
     let word = |column: &Ix<'m>| {
         let Some(base) = column.base else { return of.word(column.plus as u32) };

@@ -5,8 +5,11 @@
 //! the operations, in [`crate::op::table`].
 
 mod affine;
+mod any_equal;
 mod cost;
+mod counts_alone;
 mod items;
+mod moved_bin;
 mod ordered;
 mod places;
 mod reached;
@@ -19,8 +22,11 @@ mod traps;
 mod users;
 
 pub use affine::sums_fit_a_word;
+pub use any_equal::{AnyEqual, any_equal};
 pub use cost::{cost, cost_with_operands};
+pub use counts_alone::{MOST_COLUMNS_OF_A_THREAD, counts_alone};
 pub use items::{Items, items};
+pub use moved_bin::{MovedBin, moved_bin};
 pub use ordered::{Ordered, ordered};
 pub use places::starts_of_places;
 pub use reached::{reached, reached_from};

@@ -1,6 +1,7 @@
 //! What crosses rows: graphs of the operations that engines launch beside their routers, against plain loops that were written
 //! from what each engine does; as the interpreter has them, as host code, on one thread and on a pool, and as code for AMD GPUs.
 
+mod alone;
 mod at_once;
 mod bounds;
 mod host;
