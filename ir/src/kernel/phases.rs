@@ -12,6 +12,9 @@
 //! *chunk* of neighbouring items into [`Phases::chunks`], and in the second one it adds up the chunks. What is counted is the
 //! same, so this is a matter of the schedule ([`Schedule::Phased`](super::schedule::Schedule::Phased)) alone.
 //!
+//! Where no row asks for counts, no block needs all of them
+//! ([`counts_alone`](super::analysis::counts_alone)): one block counts, or the second launch adds up each count once.
+//!
 //! Where there are few items, a launch may be one block. Then its first phase can be the rows that make the items
 //! ([`Reach::Rows`]): what they store is in memory of the block behind a barrier, for whichever row it is asked.
 //!

@@ -7,7 +7,8 @@
 //! then ranks the own ones, as many at a time as it has lanes, in order ([`ranking`]). Of two launches the first one counts chunks
 //! ([`chunks`]), and the second one ranks its chunk while the first one still runs, puts it in the order of bins, and stores from there
 //! ([`placing`]). Places that no item has are filled bin by bin ([`padding`]). Where items are few, one block does it all by itself
-//! ([`few`]), and can do the rows that make the items before ([`first_rows`]). So can the blocks that count chunks.
+//! ([`few`]), and can do the rows that make the items before ([`first_rows`]). So can the blocks that count chunks. Where no row asks for
+//! counts, no block has to know all of them ([`alone`]).
 //!
 //! Nothing whose order can be seen is what an atomic operation returns: they only add, and what they add to is read behind a barrier.
 

@@ -100,3 +100,76 @@ fn number_at(kernel: &Kernel, id: ValueId, column: u64) -> Option<u64> {
     };
     (number >> (value.dtype.bits() - 1).min(31) == 0).then_some(number)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::moved_bin::{MovedBin, moved_bin};
+    use super::*;
+    use crate::kernel::{ColumnMap, ParamId, Space, Term, Value};
+    use crate::literal::Literal;
+
+    struct Values(Kernel);
+
+    impl Values {
+        fn add(&mut self, kind: ValueKind, dtype: DType, cols: u64) -> ValueId {
+            let space = Space { per_row: true, cols };
+            self.0.values.push(Value { kind, dtype, space, name: String::new() });
+            ValueId(self.0.values.len() as u32 - 1)
+        }
+
+        fn scalar(&mut self, op: ScalarOp, operands: &[ValueId], dtype: DType, cols: u64) -> ValueId {
+            self.add(ValueKind::Scalar(op, operands.to_vec()), dtype, cols)
+        }
+
+        fn number(&mut self, n: i32) -> ValueId {
+            self.add(ValueKind::Const(Literal::i32(n)), DType::I32, 1)
+        }
+    }
+
+    /// Two ids of a row, each compared with three numbers; what an id is compared with may be one more than the column.
+    fn any(more: u64) -> (Kernel, ValueId, ValueId) {
+        let mut v = Values(Kernel::default());
+        let ids = v.add(ValueKind::Load(ParamId(0)), DType::I32, 2);
+        let each = |div, modulo| ColumnMap { cols: 6, base: 0, terms: vec![Term { div, modulo, mul: 1 }] };
+        let of_each = v.add(ValueKind::Remap(ids, each(3, 2)), DType::I32, 6);
+        let column = v.add(ValueKind::Column, DType::I32, 3 + more);
+        let numbers = v.add(ValueKind::Remap(column, ColumnMap { base: more, ..each(1, 3) }), DType::I32, 6);
+        let equal = v.scalar(ScalarOp::Compare(CompareOp::Eq), &[of_each, numbers], DType::Bool, 6);
+        let one = v.scalar(ScalarOp::Cast(DType::I32), &[equal], DType::I32, 6);
+        let halves = [0, 3].map(|base| ColumnMap::offset(3, base));
+        let halves = halves.map(|half| v.add(ValueKind::Remap(one, half), DType::I32, 3));
+        let max = ScalarOp::Binary(BinaryOp::Max(NanRule::Number));
+        let most = v.scalar(max, &halves, DType::I32, 3);
+        let some = v.scalar(ScalarOp::Cast(DType::Bool), &[most], DType::Bool, 3);
+        (v.0, ids, some)
+    }
+
+    #[test]
+    fn which_ids_some_columns_are() {
+        for more in [0, 1] {
+            let (kernel, ids, some) = any(more);
+            let numbers = (more..more + 3).collect();
+            let expected = AnyEqual { value: ids, columns: vec![0, 1], numbers };
+            assert_eq!(any_equal(&kernel, some), Some(expected));
+            // Of the comparisons themselves each column asks another id.
+            assert_eq!(any_equal(&kernel, ValueId(4)), None);
+            assert_eq!(any_equal(&kernel, ids), None);
+        }
+    }
+
+    #[test]
+    fn a_bin_behind_others_is_known() {
+        let mut v = Values(Kernel::default());
+        let id = v.add(ValueKind::Load(ParamId(0)), DType::I32, 4);
+        let [zero, end, first, none] = [0, 16, 8, -1].map(|n| v.number(n));
+        let not_less = v.scalar(ScalarOp::Compare(CompareOp::Ge), &[id, zero], DType::Bool, 4);
+        let not_more = v.scalar(ScalarOp::Compare(CompareOp::Lt), &[id, end], DType::Bool, 4);
+        let is_one = v.scalar(ScalarOp::Binary(BinaryOp::And), &[not_less, not_more], DType::Bool, 4);
+        let bin = v.scalar(ScalarOp::Binary(BinaryOp::Add), &[id, first], DType::I32, 4);
+        let index = v.scalar(ScalarOp::Select, &[is_one, bin, none], DType::I32, 4);
+        let other = v.scalar(ScalarOp::Select, &[is_one, bin, zero], DType::I32, 4);
+        assert_eq!(moved_bin(&v.0, index, 24), Some(MovedBin { is_one, bin }));
+        // There are too few bins for the last ones; what has no bin is in the first one; it is no choice.
+        assert_eq!([(index, 23), (other, 24), (bin, 24)].map(|(id, bins)| moved_bin(&v.0, id, bins)), [None; 3]);
+    }
+}

@@ -150,7 +150,8 @@ pub enum Schedule {
         few_rows: Option<u64>,
         /// Threads of a block, whole warps: of one launch, and of two.
         threads: [u32; 2],
-        /// The most rows of one launch, in which every block goes through all items; more of them are two.
+        /// The most rows of one launch, in which every block goes through all items, or one block where no row asks for counts
+        /// ([`counts_alone`](super::analysis::counts_alone)); more of them are two.
         most_rows: u64,
         /// Which of them there are.
         launches: Launches,
