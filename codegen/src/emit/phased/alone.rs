@@ -36,6 +36,7 @@ impl<'a, 'm> Phased<'a, 'm> {
     pub(super) fn count_alone(&self, domains: &[Vec<Domain>]) {
         // One block is enough, and there may be more.
         self.where_counts_are_asked_for(&|| {
+            self.warps.let_next_begin(self.b);
             self.begin_alone();
             self.b.block_barrier();
             self.rows_of_threads(domains, None);
@@ -48,6 +49,8 @@ impl<'a, 'm> Phased<'a, 'm> {
     pub(super) fn count_chunk_alone(&self, counted: &Phase, domains: &[Vec<Domain>]) {
         let b = self.b;
         self.begin_alone();
+        // Not before: the blocks of more than two launches would crowd on some multiprocessors.
+        self.warps.let_next_begin(b);
         let pull = self.pull_of(counted);
         let share = self.share(&self.counted(&pull, &[]));
         if let Some(rows) = self.phases.rows() {
@@ -64,14 +67,13 @@ impl<'a, 'm> Phased<'a, 'm> {
 
     /// The second of two launches.
     pub(super) fn add_up_chunks(&self, domains: &[Vec<Domain>]) {
-        self.warps.let_next_begin(self.b);
         self.warps.wait_for_inputs(self.b);
+        self.warps.let_next_begin(self.b);
         self.outputs_of_counts(domains, Maker::Warp);
     }
 
     /// The counts of all copies become 0; and what is read is there.
     fn begin_alone(&self) {
-        self.warps.let_next_begin(self.b);
         let words = copies_of_counts(self.phases) * self.words_of_copy();
         self.clear(self.room.counts, words.next_multiple_of(4) as u32);
         self.warps.wait_for_inputs(self.b);

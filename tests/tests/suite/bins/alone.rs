@@ -126,7 +126,7 @@ fn gfx1100_counts_alone() {
 /// A thread has several rows of one block, and of a chunk.
 #[test]
 fn threads_count_several_rows() {
-    by_each_schedule("gfx942", &[deepep("i64", [256, 8, 8])], &[1023, 1025]);
+    by_each_schedule("gfx942", &[deepep("i64", [256, 8, 8])], &[511, 1025]);
 }
 
 #[test]
@@ -135,14 +135,14 @@ fn what_counts_alone_is_known() {
         let compiled = amd::compile(graph, "sm_90");
         assert!(are_alone(&compiled), "graph {i} of those that count alone");
         let schedule = &compiled.kernels()[0].schedule;
-        let Schedule::Phased { most_rows, rows_of_a_block, .. } = schedule else { panic!("not phased") };
-        assert_eq!((*most_rows, *rows_of_a_block), (1024, [1024, 64]));
+        let Schedule::Phased { few_rows, most_rows, rows_of_a_block, .. } = schedule else { panic!("not phased") };
+        assert_eq!((*few_rows, *most_rows, *rows_of_a_block), (None, 512, [512, 64]));
         let blocks = |rows, variant: usize| {
             let variant = schedule.variants(TargetKind::Nvptx)[variant];
             schedule.grid(rows, variant, || 0)
         };
-        assert_eq!([0, 1, 1024].map(|rows| blocks(rows, 0)), [Some(0), Some(1), Some(1)]);
-        assert_eq!([1025, 4096, 65_536].map(|rows| blocks(rows, 2)), [Some(17), Some(64), Some(128)]);
+        assert_eq!([0, 1, 512].map(|rows| blocks(rows, 0)), [Some(0), Some(1), Some(1)]);
+        assert_eq!([513, 4096, 65_536].map(|rows| blocks(rows, 2)), [Some(9), Some(64), Some(128)]);
     }
     for (i, graph) in not_alone().iter().enumerate() {
         assert!(!are_alone(&amd::compile(graph, "sm_90")), "graph {i} of those that do not");
