@@ -34,10 +34,11 @@ enum Maker {
 impl<'a, 'm> Phased<'a, 'm> {
     /// The whole launch, in one block.
     pub(super) fn count_alone(&self, domains: &[Vec<Domain>]) {
+        self.warps.let_next_begin(self.b);
+        self.warps.wait_for_inputs(self.b);
         // One block is enough, and there may be more.
         self.where_counts_are_asked_for(&|| {
-            self.warps.let_next_begin(self.b);
-            self.begin_alone();
+            self.clear_counts();
             self.b.block_barrier();
             self.rows_of_threads(domains, None);
             self.b.block_barrier();
@@ -48,9 +49,10 @@ impl<'a, 'm> Phased<'a, 'm> {
     /// The first of two launches: the rows of the block's chunk.
     pub(super) fn count_chunk_alone(&self, counted: &Phase, domains: &[Vec<Domain>]) {
         let b = self.b;
-        self.begin_alone();
+        self.warps.wait_for_inputs(b);
         // Not before: the blocks of more than two launches would crowd on some multiprocessors.
         self.warps.let_next_begin(b);
+        self.clear_counts();
         let pull = self.pull_of(counted);
         let share = self.share(&self.counted(&pull, &[]));
         if let Some(rows) = self.phases.rows() {
@@ -72,11 +74,10 @@ impl<'a, 'm> Phased<'a, 'm> {
         self.outputs_of_counts(domains, Maker::Warp);
     }
 
-    /// The counts of all copies become 0; and what is read is there.
-    fn begin_alone(&self) {
+    /// The counts of all copies become 0.
+    fn clear_counts(&self) {
         let words = copies_of_counts(self.phases) * self.words_of_copy();
         self.clear(self.room.counts, words.next_multiple_of(4) as u32);
-        self.warps.wait_for_inputs(self.b);
     }
 
     /// Words of a copy of the counts: one for each bin, and one for what has none.
