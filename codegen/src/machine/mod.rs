@@ -150,6 +150,11 @@ pub(crate) trait Machine {
     /// At the head of a loop of a known number of turns, which the assembler would write out: keeps it a loop.
     fn keep_loop(&self, _b: &Builder<'_>) {}
 
+    /// What else compiles the code takes so long for each instruction that long straight code had better be a loop.
+    fn rolls_long_code(&self) -> bool {
+        false
+    }
+
     /// What becomes of a module.
     fn product(&self) -> Product;
 

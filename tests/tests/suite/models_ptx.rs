@@ -339,6 +339,35 @@ graph @router {{
     }
 }
 
+/// What is made of the many columns of a lane is made run by run, in a loop: each run of eight is as much code as all of them.
+#[test]
+fn many_columns_of_a_lane_are_made_in_a_loop() {
+    let engine = Engine::builder().build().expect("an engine");
+    let router = |columns: u64, dtype: &str| {
+        format!(
+            "route 1
+graph @router {{
+  dim T
+  input %logits : {dtype}[T, {columns}]
+  input %bias : f32[{columns}]
+  %wide = cast %logits {{dtype = f32}} : f32[T, {columns}]
+  %scores = sigmoid %wide : f32[T, {columns}]
+  %bias_of_rows = broadcast %bias {{shape = [T, {columns}]}} : f32[T, {columns}]
+  %biased = add %scores, %bias_of_rows : f32[T, {columns}]
+  %ids = topk %biased {{k = 16, candidates = above_neg_inf, order = value}} : i32[T, 16]
+  output ids_out = %ids : i32[T, 16]
+}}"
+        )
+    };
+    // A sigmoid has one reciprocal.
+    for (columns, dtype, made) in [(896, "bf16", 8), (904, "f16", 8), (1024, "bf16", 8), (512, "f16", 32)] {
+        let (text, shape) = ptx_for_many(&engine, &router(columns, dtype), "sm_90");
+        assert_eq!(shape.lanes, 16, "{columns} columns of {dtype}");
+        let found = text.lines().filter(|line| line.trim_start().starts_with("rcp.approx")).count();
+        assert_eq!(found, made, "{columns} columns of {dtype}");
+    }
+}
+
 /// A factor that the assembler knew would be an addition again.
 #[test]
 fn lesser_keys_stay_products() {

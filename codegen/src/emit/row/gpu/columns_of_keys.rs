@@ -28,6 +28,33 @@ pub(super) struct Marks<'m> {
     pub all: Val<'m>,
 }
 
+/// A lane's keys of one turn.
+#[derive(Clone, Copy)]
+pub(super) enum LaneKeys<'k, 'm> {
+    /// These.
+    InRegisters(&'k [Val<'m>]),
+    /// So many, which the lane has written.
+    Written(usize),
+}
+
+impl<'k, 'm> LaneKeys<'k, 'm> {
+    /// How many there are.
+    pub fn len(self) -> usize {
+        match self {
+            LaneKeys::InRegisters(keys) => keys.len(),
+            LaneKeys::Written(count) => count,
+        }
+    }
+
+    /// The keys, if they are in registers.
+    pub fn in_registers(self) -> Option<&'k [Val<'m>]> {
+        match self {
+            LaneKeys::InRegisters(keys) => Some(keys),
+            LaneKeys::Written(_) => None,
+        }
+    }
+}
+
 /// What is selected, and how.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'m> {
@@ -51,7 +78,7 @@ impl<'m> RowGpu<'_, 'm> {
     pub(super) fn give_once<'t, 'a>(
         &self,
         giving: Giving<'t, 'a, 'm>,
-        (keys, of_lane): (&[Val<'m>], Vec<Val<'m>>),
+        (keys, of_lane): (LaneKeys<'_, 'm>, Vec<Val<'m>>),
         slack: Option<Val<'m>>,
         wanted: Wanted<'m>,
         (spread, turn): (&Spread<'m>, u32),
@@ -70,12 +97,13 @@ impl<'m> RowGpu<'_, 'm> {
         let best = self.best_keys(&of_lane, wanted.mask, k, spread);
         let in_places = self.team.has_places() && !by_column;
         let cells_of = || self.ix.to_word(self.ix.times(spread.owned[turn as usize], k));
-        let (first, all, near) = if in_places {
+        let held = keys.in_registers().filter(|_| self.team.has_places());
+        let (first, all, near) = if let (true, Some(keys)) = (in_places, held) {
             let first = cells_of();
             let (all, near) = self.give_reaching(&giving, (keys, &of_lane, &best), slack, wanted, (first, spread));
             (first, all, near)
         } else {
-            let keys = if self.team.has_places() { keys.to_vec() } else { giving.kept_keys(keys.len()) };
+            let keys = held.map_or_else(|| giving.kept_keys(keys.len()), <[Val<'m>]>::to_vec);
             // Of rows with a NaN that is all there is, and then it counts how long it takes.
             let kept = (!self.team.has_places() && !wanted.of_whole_rows).then_some(&giving);
             let (marks, near) = self.marks((&keys, kept), &best, slack, wanted, spread);

@@ -18,6 +18,7 @@ mod cumsum;
 mod enough_blocks;
 mod exchange;
 mod in_lanes;
+mod in_pieces;
 mod kept_rounds;
 mod keys_alone;
 mod memory;
@@ -46,7 +47,7 @@ use crate::emit::pull::arguments::Arguments;
 use crate::emit::pull::arithmetic::Indexing;
 use crate::emit::pull::index::{Index, IndexKey, Ix};
 use crate::emit::pull::job::Job;
-use crate::emit::pull::known::Lanes;
+use crate::emit::pull::known::{Lanes, Nans};
 use crate::emit::pull::lanewise::{Lanewise, WidenBf16};
 use crate::emit::pull::scopes::{ScopedMap, Scopes};
 use crate::emit::pull::store::Pulled;
@@ -180,6 +181,8 @@ struct RowGpu<'a, 'm> {
     unneeded: RefCell<Vec<ValueId>>,
     /// A row is done once more, by what the contract says.
     by_the_letter: Cell<bool>,
+    /// What was made piece by piece and lies where the lane's keys do.
+    made: Cell<Option<(ValueId, Nans)>>,
     begun: Begun<'m>,
 }
 
@@ -214,6 +217,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
             by_logits: ScopedMap::new(&scopes),
             unneeded: RefCell::default(),
             by_the_letter: Cell::new(false),
+            made: Cell::new(None),
             begun,
             pull,
         }

@@ -13,7 +13,7 @@
 //!   number, and a divisor far from 1, or NaN.
 
 use super::RowGpu;
-use super::columns_of_keys::Wanted;
+use super::columns_of_keys::{LaneKeys, Wanted};
 use super::kept_rounds::AT_ONCE;
 use super::spread::Spread;
 use crate::emit::pull::index::Index;
@@ -63,21 +63,27 @@ impl<'m> RowGpu<'_, 'm> {
     pub(super) fn give_sorted<'t, 'a>(
         &self,
         giving: Giving<'t, 'a, 'm>,
-        (keys, sorted): (&[Val<'m>], Option<&[Val<'m>]>),
+        (keys, sorted): (LaneKeys<'_, 'm>, Option<&[Val<'m>]>),
         doubt: Option<Doubt<'m>>,
         wanted: Wanted<'m>,
         (spread, turn): (&Spread<'m>, u32),
     ) -> Giving<'t, 'a, 'm> {
         let b = self.b;
         let in_registers = self.team.has_places();
-        if !in_registers {
+        if let LaneKeys::InRegisters(keys) = keys
+            && !in_registers
+        {
             giving.give_keys(keys);
         }
-        let once = |giving, keys: &[Val<'m>], list: Vec<Val<'m>>, slack| {
+        let once = |giving, keys: LaneKeys<'_, 'm>, list: Vec<Val<'m>>, slack| {
             self.give_once(giving, (keys, list), slack, wanted, (spread, turn))
         };
         let Some(doubt) = doubt else {
-            let list = sorted.map_or_else(|| self.best_of_lane(keys, wanted.k), <[Val<'m>]>::to_vec);
+            let best = || match keys {
+                LaneKeys::InRegisters(keys) => self.best_of_lane(keys, wanted.k),
+                LaneKeys::Written(count) => self.best_of_lane(&giving.kept_keys(count), wanted.k),
+            };
+            let list = sorted.map_or_else(best, <[Val<'m>]>::to_vec);
             return once(giving, keys, list, None).0;
         };
         if let (Doubt::NegInf, Some(list)) = (doubt, sorted)
@@ -104,7 +110,7 @@ impl<'m> RowGpu<'_, 'm> {
         };
         let giving = Cell::new(Some(giving));
         // Keys in registers go through the loop as well.
-        let carried = if in_registers { keys } else { &[] };
+        let carried = keys.in_registers().filter(|_| in_registers).unwrap_or(&[]);
         let first = [&[quick], sorted.unwrap_or(&[]), carried].concat();
         b.repeat_while(
             &first,
@@ -121,7 +127,8 @@ impl<'m> RowGpu<'_, 'm> {
                         None if in_registers => self.best_of_lane(carried, wanted.k),
                         None => self.best_of_lane(&given.kept_keys(keys.len()), wanted.k),
                     };
-                    let (given, best, near) = once(given, if in_registers { carried } else { keys }, list, slack);
+                    let now = if in_registers { LaneKeys::InRegisters(carried) } else { keys };
+                    let (given, best, near) = once(given, now, list, slack);
                     giving.set(Some(given));
                     let doubtful = self.quick_keys_are_doubtful(doubt, &best);
                     let doubtful = near.map_or(doubtful, |near| b.ori(doubtful, near));
@@ -185,15 +192,23 @@ impl<'m> RowGpu<'_, 'm> {
         &self,
         giving: &Giving<'_, '_, 'm>,
         doubt: Doubt<'m>,
-        keys: &[Val<'m>],
+        keys: LaneKeys<'_, 'm>,
         wanted: Wanted<'m>,
         (spread, turn): (&Spread<'m>, u32),
     ) -> Val<'m> {
         let b = self.b;
-        let none = keys.iter().take(LOOKED_AT).map(|key| self.quick_keys_are_doubtful(doubt, &[*key]));
+        let first = match keys {
+            LaneKeys::InRegisters(keys) => keys[..keys.len().min(LOOKED_AT)].to_vec(),
+            LaneKeys::Written(_) => giving.kept_keys(LOOKED_AT),
+        };
+        let none = first.iter().map(|key| self.quick_keys_are_doubtful(doubt, &[*key]));
         let hopeless = self.team.any(none.reduce(|x, y| b.andi(x, y)).expect("a lane has a key"));
         b.if_then(hopeless, |_| {
             self.pull.scopes.scoped(|| {
+                let LaneKeys::InRegisters(keys) = keys else {
+                    self.rank_kept_keys(giving, doubt, keys.len(), Wanted { mask: None, ..wanted }, (spread, turn));
+                    return;
+                };
                 let keys = self.rank_keys_of(doubt, keys, (spread, turn), wanted.candidates);
                 giving.give_keys(&keys);
             });

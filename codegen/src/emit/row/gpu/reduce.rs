@@ -38,6 +38,9 @@ impl<'m> RowGpu<'_, 'm> {
             let lanes = Lanes { nans: Nans::Free, ..Lanes::exact(self.b.gather_lanes(&sums), spread.turns) };
             return Lanes { trap: self.trap_of_segments(trap, spread), ..lanes };
         }
+        if op == ReduceOp::Sum && self.is_in_pieces(spread) {
+            self.make_in_pieces(value, spread, index);
+        }
         let operand = self.pull.evaluate(value, index);
         let registers = self.registers(operand.value, spread.columns.len());
         let one = |turn: u32| {

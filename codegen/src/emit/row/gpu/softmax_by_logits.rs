@@ -8,7 +8,7 @@
 //! before, and the groups are the right ones if what [holds of chosen columns](RowGpu::is_doubtful) holds of the largest of each.
 
 use super::RowGpu;
-use super::columns_of_keys::Wanted;
+use super::columns_of_keys::{LaneKeys, Wanted};
 use super::spread::Spread;
 use super::unique_keys::Chosen;
 use crate::emit::pull::index::{Index, Ix};
@@ -326,7 +326,7 @@ impl<'m> RowGpu<'_, 'm> {
                 of_whole_rows: false,
             };
             let list = self.best_of_lane(&keys, choice.k);
-            self.give_once(giving, (&keys, list), None, wanted, (spread, 0)).0
+            self.give_once(giving, (LaneKeys::InRegisters(&keys), list), None, wanted, (spread, 0)).0
         } else {
             self.give_best_kept(&giving, (choice.k, may_run_out), spread);
             giving

@@ -5,7 +5,7 @@
 //! [sorted lists of keys](super::sorted).
 
 use super::RowGpu;
-use super::columns_of_keys::Wanted;
+use super::columns_of_keys::{LaneKeys, Wanted};
 use super::quick_keys::{Doubt, QuickKeys};
 use super::rounds::Round;
 use super::spread::{Column, Spread};
@@ -50,8 +50,11 @@ impl<'m> RowGpu<'_, 'm> {
         result: &Spread<'m>,
     ) -> Lanes<'m> {
         let Selection { k, candidates } = what;
-        let masked = self.masked(value, index, candidates);
         let sorts = self.sorts(spread, k);
+        if let Some(columns) = self.select_by_pieces(value, (what, order), (spread, index), result) {
+            return columns;
+        }
+        let masked = self.masked(value, index, candidates);
         let of = masked.map_or(value, |m| m.0);
         let QuickKeys { keys, doubt, trap } = if sorts {
             self.quick_keys(of, spread, index, candidates)
@@ -100,6 +103,7 @@ impl<'m> RowGpu<'_, 'm> {
                 let of_floats = self.pull.kernel.value(value).dtype.is_float();
                 let of_whole_rows = hangs_on_a_sum(self.pull.kernel, of, spread.width);
                 let wanted = Wanted { k, candidates, may_run_out, by_column, mask, of_floats, of_whole_rows };
+                let keys = LaneKeys::InRegisters(keys);
                 giving = self.give_sorted(giving, (keys, known.as_deref()), doubt, wanted, (spread, turn));
             } else {
                 self.give_best(&giving, (keys, mask), (k, may_run_out), spread, turn);
@@ -151,7 +155,7 @@ impl<'m> RowGpu<'_, 'm> {
             let of_floats = self.pull.kernel.value(value).dtype.is_float();
             let wanted =
                 Wanted { k, candidates, may_run_out, by_column: false, mask: None, of_floats, of_whole_rows: false };
-            giving = self.give_sorted(giving, (&keys, None), None, wanted, (spread, 0));
+            giving = self.give_sorted(giving, (LaneKeys::InRegisters(&keys), None), None, wanted, (spread, 0));
         } else {
             self.rounds_seldom(&keys, k, spread, |round, found| self.give_found(&giving, found, round, may_run_out));
         }
@@ -453,7 +457,7 @@ impl<'m> RowGpu<'_, 'm> {
 }
 
 /// Whether each column of a value hangs on a sum of its segment of `width` columns, so that one NaN makes NaNs of all.
-fn hangs_on_a_sum(kernel: &Kernel, id: ValueId, width: u64) -> bool {
+pub(super) fn hangs_on_a_sum(kernel: &Kernel, id: ValueId, width: u64) -> bool {
     let reached = reached_from(&kernel.values, [id]);
     kernel.values().filter(|(id, _)| reached[id.0 as usize]).any(|(_, value)| {
         value.kind.row_value().is_some_and(|row| row.op == RowOp::Reduce(ReduceOp::Sum) && row.width == width)
