@@ -30,6 +30,10 @@ pub(super) fn shared<D: Vendor, W: Sync, R: Send>(
         while !scope.is_over() {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(one) = work.get(i) else { break };
+            if scope.watched {
+                // What a tool says of a launch stands behind this in its log.
+                println!("watched: {}", name(one));
+            }
             let result = catch_unwind(AssertUnwindSafe(|| each(one, &stream, i)));
             let result = result.unwrap_or_else(|said| Err(format!("it panicked: {}", message(&*said))));
             if let Err(e) = &result {
