@@ -88,8 +88,16 @@ impl<'m> RowGpu<'_, 'm> {
                     address = b.select(behind, *other, address);
                 }
                 let within = b.andi(at, self.word(AT_ONCE - 1));
+                // A lane finds what it has struck out itself in its own piece, which no other lane has. Lanes whose piece lies behind the
+                // block read its first keys instead, and then count none of them; but not while another lane strikes one out.
+                let settle = || {
+                    if !fills {
+                        giving.overwriting();
+                    }
+                };
+                settle();
                 giving.strike_where(finds, address, within);
-                // A lane finds what it has struck out itself in its own piece, which no other lane has.
+                settle();
                 let left = addresses.iter().zip(keys.chunks(AT_ONCE as usize)).flat_map(|(address, keys)| {
                     let left = giving.read_keys(*address, AT_ONCE);
                     // What lies behind the block was not there before.
