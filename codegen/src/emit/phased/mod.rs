@@ -224,8 +224,10 @@ impl<'a, 'm> Phased<'a, 'm> {
     /// What the blocks divide among them.
     fn divide(&self, domains: &[Vec<Domain>]) {
         let long = |n: u32| self.b.const_int(self.b.int(64), i64::from(n));
-        // Neighbouring warps of numbers are of neighbouring blocks, so that all have a part of what is little.
-        let warp = self.b.addi(self.b.muli(self.warp, self.blocks), self.block);
+        // Neighbouring warps of numbers are of neighbouring blocks, so that all have a part of what is little; and the block's last warp
+        // has the first ones, since the first warp still ranks where others do not.
+        let behind = self.b.subi(long(self.threads / self.warps.lanes() - 1), self.warp);
+        let warp = self.b.addi(self.b.muli(behind, self.blocks), self.block);
         let first = self.b.addi(self.b.muli(warp, long(self.warps.lanes())), self.lane);
         let all = self.b.muli(self.blocks, long(self.threads));
         for (phase, domains) in self.phases.list.iter().zip(domains) {

@@ -22,9 +22,13 @@ impl<'m> Phased<'_, 'm> {
         let start = |bin: Val<'m>| index(self.load_word(b.gep(table, bin, b.int(32))));
         let (bins, lanes) = (self.word(self.phases.bins() as u32), self.warps.lanes());
         let (block, blocks) = (self.short(self.block), self.short(self.blocks));
-        // Neighbouring warps of numbers are of neighbouring blocks.
-        let warp = b.addi(b.muli(self.short(self.warp), blocks), block);
-        let warps = b.muli(blocks, self.word(self.threads / lanes));
+        // Neighbouring warps of numbers are of neighbouring blocks, beginning with the last warp but one: the last one has what else
+        // the blocks divide, and the first one still ranks.
+        let of_block = self.threads / lanes;
+        let behind = b.subi(self.word(of_block - 2), self.short(self.warp));
+        let behind = b.minui(behind, self.word(of_block - 1));
+        let warp = b.addi(b.muli(behind, blocks), block);
+        let warps = b.muli(blocks, self.word(of_block));
         let parts = b.maxui(b.divui(warps, bins), self.word(1));
         let rows = pull.memory.rows();
         let lane = self.short(self.lane);
