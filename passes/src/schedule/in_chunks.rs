@@ -25,7 +25,7 @@ pub(super) fn schedule(phases: &Phases, rows: &Kernel, target: Target) -> Schedu
     Schedule::InChunks {
         rows_of_a_block: u64::from(shape.rows()),
         shape,
-        threads: phased::THREADS[1],
+        threads: phased::threads_of_two(phases, target),
         warps: phased::warps(phases, target),
         held,
         domains,
