@@ -34,9 +34,36 @@ impl<'m> Pull<'_, 'm> {
             _ => (self.ix.divide(*j, width), self.ix.remainder(*j, width)),
         };
         let within: Vec<(Ix<'m>, Ix<'m>)> = index.column.iter().map(split).collect();
-        if within.iter().all(|(_, column)| column.base.is_none()) {
+        let is_known = |lane: usize| within[lane].1.base.is_none();
+        if (0..within.len()).all(is_known) {
             return self.concat_known(parts, &within, index);
         }
+        if !(0..within.len()).any(is_known) {
+            return self.concat_chosen(parts, width, &within, index);
+        }
+        // What is known of some columns must not make the others' parts be asked for at any column: where a part is known at the
+        // others alone, that would compute it anew.
+        let mut runs: Vec<Lanes<'m>> = Vec::new();
+        let mut from = 0;
+        while from < within.len() {
+            let same = (from..within.len()).take_while(|lane| is_known(*lane) == is_known(from)).count();
+            // Vectors of a power of two.
+            let lanes = 1 << same.ilog2();
+            let run = self.concat(parts, &index.slice(from, from + lanes));
+            runs.push(Lanes { value: self.lanewise.spread(run.value, lanes as u32), lanes: lanes as u32, ..run });
+            from += lanes;
+        }
+        self.lanewise.joined(&runs)
+    }
+
+    /// No lane's part is known: each part is asked for all of them.
+    fn concat_chosen(
+        &self,
+        parts: &[(ValueId, u64)],
+        width: u64,
+        within: &[(Ix<'m>, Ix<'m>)],
+        index: &Index<'m>,
+    ) -> Lanes<'m> {
         let mut result: Option<Lanes<'m>> = None;
         let mut end = width;
         for (operand, w) in parts.iter().rev() {
