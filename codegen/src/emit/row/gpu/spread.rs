@@ -157,7 +157,10 @@ impl<'a, 'm> Spreads<'a, 'm> {
         let Laid { span, registers, run, side, turns, .. } = laid;
         let all = side == 1;
         let member = if all { team.lane } else { b.andi(team.lane, self.word(span - 1)) };
-        let neighbour = (!all).then(|| b.shrui(team.lane, self.word(u64::from(span.trailing_zeros()))));
+        // A lane that has a segment by itself is that segment's number, and not one that is equal to it.
+        let of_span =
+            || if span == 1 { team.lane } else { b.shrui(team.lane, self.word(u64::from(span.trailing_zeros()))) };
+        let neighbour = (!all).then(of_span);
         let in_segment = self.in_segment(laid, member);
         let (mut columns, mut owned) = (vec![], vec![]);
         for turn in 0..turns {
