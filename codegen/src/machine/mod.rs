@@ -286,6 +286,12 @@ pub(crate) trait Machine {
         self.divide(b, x, y)
     }
 
+    /// As [`Self::divide_logistic`], under the conditions of
+    /// [`ScalarMachine::fdiv_logistic_of_16_bits`](routefuse_ir::math::ScalarMachine::fdiv_logistic_of_16_bits).
+    fn divide_logistic_of_16_bits<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        self.divide_logistic(b, x, y)
+    }
+
     /// As [`Self::divide`], of a vector by one scalar.
     fn divide_by_one<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
         self.divide(b, x, b.splat(y, b.lanes(b.type_of(x))))

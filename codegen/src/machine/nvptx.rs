@@ -195,6 +195,10 @@ impl Machine for Nvptx {
         Divisor::new(b, y, rough_reciprocal(b, y)).short_quotient(b, x)
     }
 
+    fn divide_logistic_of_16_bits<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        Divisor::rough(b, y, rough_reciprocal(b, y)).short_quotient(b, x)
+    }
+
     /// `div.rn` branches for each quotient, so that none overlaps another.
     fn divide_by_one<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
         quotients(b, [x, y, rough_reciprocal(b, y)], self.keeps_loop())

@@ -50,6 +50,16 @@ impl<'m> Divisor<'m> {
         Divisor { minus, reciprocal: b.fma(rough, error, rough) }
     }
 
+    /// By the approximation as it is. No step of Newton's is needed for the quotients of sigmoids of 16-bit floats, of which
+    /// there are some ten thousand: a test here tries all of them, by every approximation within one unit in the last place.
+    ///
+    /// The last step of a quotient is wrong by 2⁻²² units at most before it is rounded, and so the result is another one only where
+    /// the exact quotient is as near to the middle between two floats. Of these quotients that is 1 / (2 − 2⁻²³) alone, for which the
+    /// approximation has to be the float nearest to it, as for [`Self::new`].
+    pub fn rough(b: &Builder<'m>, y: Val<'m>, rough: Val<'m>) -> Divisor<'m> {
+        Divisor { minus: b.negf(y), reciprocal: rough }
+    }
+
     /// As [`Self::new`], of a divisor y that is 1 + e rounded for some e in [0, 1], whose quotients of 1 and of that e are asked for.
     /// `rough` may be two floats away from the one nearest to 1 / y, which is more than one unit in the last place. A test here
     /// tries all of them.
@@ -160,6 +170,8 @@ pub(crate) fn quotients<'m>(b: &Builder<'m>, [x, y, rough]: [Val<'m>; 3], keeps_
 #[cfg(test)]
 mod tests {
     use super::{HALF_OF_LEAST, LARGEST, LEAST, LEAST_DIVISOR, LEAST_LOGISTIC_RECIPROCAL, SCALE, SCALE_BACK};
+    use routefuse_ir::math::native::Native;
+    use routefuse_ir::math::{f16_to_f32, sigmoid_fraction};
 
     /// [`super::Divisor::new`].
     fn reciprocal(y: f32, rough: f32) -> f32 {
@@ -227,6 +239,29 @@ mod tests {
             let bits = reciprocal(y, f32::from_bits(rough)).to_bits();
             f32::from_bits(bits.max(LEAST_LOGISTIC_RECIPROCAL))
         })
+    }
+
+    /// [`super::Divisor::rough`], of every `bf16` and every `f16`.
+    #[test]
+    fn quotients_of_sigmoids_of_16_bits_need_no_exact_reciprocal() {
+        let bf16 = (0..=u16::MAX).map(|bits| f32::from_bits(u32::from(bits) << 16));
+        let f16 = (0..=u16::MAX).map(|bits| f16_to_f32(&mut Native, i32::from(bits)));
+        for x in bf16.chain(f16).filter(|x| !x.is_nan()) {
+            let (numerator, y) = sigmoid_fraction(&mut Native, x);
+            let exact = numerator / y;
+            let nearest = (1.0 / y).to_bits();
+            let unit = f64::from(f32::EPSILON) / if y == 1.0 { 1.0 } else { 2.0 };
+            for rough in [nearest - 1, nearest, nearest + 1].map(f32::from_bits) {
+                if (f64::from(rough) - 1.0 / f64::from(y)).abs() > unit || (y, rough) == (2.0 - f32::EPSILON, 0.5) {
+                    continue;
+                }
+                assert_eq!(
+                    short_quotient(numerator, y, rough).to_bits(),
+                    exact.to_bits(),
+                    "{numerator} / {y} by {rough}"
+                );
+            }
+        }
     }
 
     /// 1 over every divisor from 1 to 2.

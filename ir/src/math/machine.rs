@@ -33,6 +33,11 @@ pub trait ScalarMachine {
     fn fdiv_logistic(&mut self, a: Self::F32, b: Self::F32) -> Self::F32 {
         self.fdiv(a, b)
     }
+    /// As [`Self::fdiv_logistic`], where e is that of the sigmoid of a `bf16` or an `f16`. There are so few of these that a machine may
+    /// know all of them.
+    fn fdiv_logistic_of_16_bits(&mut self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        self.fdiv_logistic(a, b)
+    }
     /// Whether [`Self::fbelow`] passes a NaN on, and any NaN will do where a function gives the canonical one, since whoever
     /// looks at its bits makes it that.
     fn nan_flows(&self) -> bool {

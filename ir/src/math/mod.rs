@@ -60,7 +60,7 @@ pub use log::{log, log2};
 pub use machine::ScalarMachine;
 pub use remainder::{div_floor, fmod, rem_floor};
 pub use rounding::{ceil, floor, round, rsqrt, trunc};
-pub use sigmoid::sigmoid;
+pub use sigmoid::{sigmoid, sigmoid_fraction, sigmoid_of_16_bits};
 pub use softplus::softplus;
 pub use tanh::tanh;
 

@@ -7,9 +7,26 @@ use super::machine::{ScalarMachine, canonical_nan_of};
 ///
 /// With e = e^−|x|: 1 / (1 + e) for x ≥ 0 and e / (1 + e) for x < 0. Nothing overflows, and there is one division.
 pub fn sigmoid<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
-    let (numerator, denominator) = if m.clamps_to_unit() { fraction_by_clamps(m, x) } else { fraction(m, x) };
+    let (numerator, denominator) = sigmoid_fraction(m, x);
     let result = m.fdiv_logistic(numerator, denominator);
+    flowing(m, x, result)
+}
+
+/// [`sigmoid`] of an x that is a `bf16` or an `f16`, with the same bits.
+pub fn sigmoid_of_16_bits<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F32 {
+    let (numerator, denominator) = sigmoid_fraction(m, x);
+    let result = m.fdiv_logistic_of_16_bits(numerator, denominator);
+    flowing(m, x, result)
+}
+
+/// The sigmoid of a number, or of a NaN what it is.
+fn flowing<M: ScalarMachine>(m: &mut M, x: M::F32, result: M::F32) -> M::F32 {
     if m.nan_flows() { result } else { canonical_nan_of(m, x, result) }
+}
+
+/// What is divided by what in a sigmoid, by the shorter way that the machine knows.
+pub fn sigmoid_fraction<M: ScalarMachine>(m: &mut M, x: M::F32) -> (M::F32, M::F32) {
+    if m.clamps_to_unit() { fraction_by_clamps(m, x) } else { fraction(m, x) }
 }
 
 /// What is divided by what.

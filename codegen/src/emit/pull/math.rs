@@ -46,6 +46,9 @@ impl<'m> ScalarMachine for MathMachine<'_, 'm> {
     fn fdiv_logistic(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
         self.machine.divide_logistic(self.b, a, b)
     }
+    fn fdiv_logistic_of_16_bits(&mut self, a: Val<'m>, b: Val<'m>) -> Val<'m> {
+        self.machine.divide_logistic_of_16_bits(self.b, a, b)
+    }
     fn nan_flows(&self) -> bool {
         self.machine.nan_flows()
     }

@@ -258,6 +258,14 @@ impl<'a, 'm> Pull<'a, 'm> {
                 if is_exp && self.machine.nan_flows() && analysis::is_not_above_0(self.kernel, operands[0]) {
                     return self.lanewise.exp_not_above_0(lanes[0]);
                 }
+                let is_sigmoid = *op == ScalarOp::Unary(UnaryOp::Sigmoid);
+                if is_sigmoid
+                    && self.machine.nan_flows()
+                    && dtypes[0] == DType::F32
+                    && analysis::sixteen_bits(self.kernel, operands[0]).is_some()
+                {
+                    return self.lanewise.sigmoid_of_16_bits(lanes[0]);
+                }
                 self.lanewise.scalar(*op, &lanes, &dtypes)
             }
             ValueKind::Remap(operand, map) => self.remap(*operand, map, index),

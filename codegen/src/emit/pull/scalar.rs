@@ -57,6 +57,12 @@ impl<'m> Lanewise<'_, 'm> {
         Lanes { nans: Nans::Free, value: math::exp_of_number_not_above_0(&mut self.math(x.lanes), x.value), ..x }
     }
 
+    /// The sigmoid of a `bf16` or an `f16` that was widened, on a machine that lets NaNs flow.
+    pub fn sigmoid_of_16_bits(&self, x: Lanes<'m>) -> Lanes<'m> {
+        let sigmoid = |x: Lanes<'m>| self.free(math::sigmoid_of_16_bits(&mut self.math(x.lanes), x.value), x.lanes);
+        Lanes { trap: x.trap, ..self.in_pieces(x, sigmoid) }
+    }
+
     /// What `f32` arithmetic made.
     fn free(&self, value: Val<'m>, lanes: u32) -> Lanes<'m> {
         Lanes { nans: Nans::Free, ..Lanes::exact(value, lanes) }

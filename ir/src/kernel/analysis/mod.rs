@@ -27,7 +27,7 @@ pub use cost::{cost, cost_with_operands};
 pub use counts_alone::{MOST_COLUMNS_OF_A_THREAD, counts_alone};
 pub use items::{Items, items};
 pub use moved_bin::{MovedBin, moved_bin};
-pub use ordered::{Ordered, ordered};
+pub use ordered::{Ordered, ordered, sixteen_bits};
 pub use places::starts_of_places;
 pub use reached::{reached, reached_from};
 pub use score_table::{ENTRIES as TABLE_ENTRIES, ScoreTable, Window, score_table};

@@ -57,7 +57,7 @@ pub fn ordered(kernel: &Kernel, id: ValueId, width: u64) -> Option<Ordered> {
 }
 
 /// The dtype of the 16-bit floats that a value is, widened or not.
-fn sixteen_bits(kernel: &Kernel, id: ValueId) -> Option<DType> {
+pub fn sixteen_bits(kernel: &Kernel, id: ValueId) -> Option<DType> {
     let half = |id: ValueId| Some(kernel.value(id).dtype).filter(|d| matches!(d, DType::Bf16 | DType::F16));
     match &kernel.value(id).kind {
         ValueKind::Scalar(ScalarOp::Cast(DType::F32), operands) => half(operands[0]),
