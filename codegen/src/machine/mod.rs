@@ -432,6 +432,11 @@ pub(crate) trait Warps {
     /// the own number in the warp, `i32`.
     fn from<'m>(&self, b: &Builder<'m>, word: Val<'m>, own: Val<'m>, lane: Val<'m>, span: u32) -> Val<'m>;
 
+    /// Whether [`Self::from`] takes no longer than [`Self::xor`] and [`Self::across`].
+    fn reaches_all_lanes_alike(&self) -> bool {
+        false
+    }
+
     /// Whether the end of a loop over rows is voted on, though all lanes of a warp say the same. A compiler that does not know this of
     /// a loop takes it that lanes part there, and writes all that they do together once more, for lanes that are not together.
     fn votes_to_go_on(&self) -> bool {

@@ -331,6 +331,10 @@ impl Warps for Nvptx {
         b.call_intrinsic("llvm.nvvm.shfl.sync.idx.i32", &operands, b.int(32))
     }
 
+    fn reaches_all_lanes_alike(&self) -> bool {
+        true
+    }
+
     /// Else a router of 512 columns, whose blocks go on with further rows, had 4,648 instructions, and not 2,624.
     fn votes_to_go_on(&self) -> bool {
         true

@@ -385,6 +385,31 @@ impl<'a, 'm> Team<'a, 'm> {
         if span == self.lanes { found } else { b.ori(base, b.andi(found, low)) }
     }
 
+    /// Of each aligned group of `span` lanes of a warp, of which `count` have the bit set, the one of this number among those: its
+    /// number in the row, `i32`, as [`Self::from`] takes it.
+    pub fn nth(&self, bit: Val<'m>, number: Val<'m>, count: u32, span: u32) -> Val<'m> {
+        let b = self.b;
+        let bits = self.ballot(bit);
+        let shift = b.andi(self.warp_lane, self.word(!(span - 1)));
+        let own = b.shrui(bits, if self.warp > 32 { b.extui(shift, b.int(64)) } else { shift });
+        let one = b.const_int(b.type_of(own), 1);
+        let mut left = vec![own];
+        for _ in 1..count {
+            let last = left[left.len() - 1];
+            left.push(b.andi(last, b.subi(last, one)));
+        }
+        for bit in (0..count.ilog2()).map(|bit| 1 << bit) {
+            let odd = b.cmpi(IntPredicate::Ne, b.andi(number, self.word(bit)), self.word(0));
+            left = left.chunks(2).map(|two| b.select(odd, two[1], two[0])).collect();
+        }
+        let found = b.trailing_zeros(left[0]);
+        let found = if self.warp > 32 { b.trunci(found, b.int(32)) } else { found };
+        if span == self.lanes {
+            return found;
+        }
+        b.ori(b.andi(self.lane, self.word(!(span - 1))), b.andi(found, self.word(span - 1)))
+    }
+
     /// Whether the own lane's number has this bit.
     pub fn has(&self, bit: u32) -> Val<'m> {
         let b = self.b;

@@ -66,6 +66,8 @@ pub(super) struct Wanted<'m> {
     pub by_column: bool,
     /// Whether the lane's keys count, if some do not.
     pub mask: Option<Val<'m>>,
+    /// Of how many of the segment's lanes they do, a power of two, if that is certain.
+    pub kept_lanes: Option<u32>,
     /// The keys are of floats: none is the largest word.
     pub of_floats: bool,
     /// Each of the values hangs on all of its row, by a sum.
@@ -94,7 +96,11 @@ impl<'m> RowGpu<'_, 'm> {
             (x, y) => x.or(y),
         };
         let wanted = Wanted { mask: both(wanted.mask, own), ..wanted };
-        let best = self.best_keys(&of_lane, wanted.mask, k, spread);
+        let kept = wanted.mask.zip(wanted.kept_lanes).filter(|_| own.is_none());
+        let best = match kept {
+            Some(kept) => self.best_keys_of_kept(&of_lane, kept, k, spread),
+            None => self.best_keys(&of_lane, wanted.mask, k, spread),
+        };
         let in_places = self.team.has_places() && !by_column;
         let cells_of = || self.ix.to_word(self.ix.times(spread.owned[turn as usize], k));
         let held = keys.in_registers().filter(|_| self.team.has_places());

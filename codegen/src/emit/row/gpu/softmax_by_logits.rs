@@ -322,6 +322,7 @@ impl<'m> RowGpu<'_, 'm> {
                 may_run_out,
                 by_column: false,
                 mask: None,
+                kept_lanes: None,
                 of_floats: true,
                 of_whole_rows: false,
             };

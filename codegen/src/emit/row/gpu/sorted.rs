@@ -14,7 +14,7 @@ use crate::emit::peephole::masked_keys;
 use crate::emit::pull::index::Index;
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::kernel::schedule::sorted::applies;
-use routefuse_ir::kernel::{RowOp, RowValue, ValueId};
+use routefuse_ir::kernel::{RowOp, RowValue, Term, ValueId, ValueKind};
 use routefuse_ir::op::Candidates;
 use std::cell::Cell;
 use std::ops::Range;
@@ -40,9 +40,56 @@ impl<'m> RowGpu<'_, 'm> {
             let zero = self.word(0);
             best = best.iter().map(|key| self.b.select(mask, *key, zero)).collect();
         }
+        self.best_of_lists(best, k, spread.span)
+    }
+
+    /// As [`Self::best_keys`], where exactly `kept` lanes of the segment, a power of two, have the mask: their lists alone are
+    /// exchanged, by as many lanes at a time.
+    pub(super) fn best_keys_of_kept(
+        &self,
+        of_lane: &[Val<'m>],
+        (mask, kept): (Val<'m>, u32),
+        k: u64,
+        spread: &Spread<'m>,
+    ) -> Vec<Val<'m>> {
+        let number = self.b.andi(spread.member, self.word(kept - 1));
+        let lane = self.team.nth(mask, number, kept, spread.span);
+        let theirs = of_lane.iter().map(|key| self.team.from(*key, lane)).collect();
+        self.best_of_lists(theirs, k, kept)
+    }
+
+    /// How many lanes have columns left, if it is shorter to exchange among these alone. That is known where a selection is made
+    /// from some groups of columns, and each group is as many lanes. Every group is a candidate, so that exactly as many are kept
+    /// as are wanted. Where some lanes are reached in fewer instructions than any, it is not shorter: gfx942 counted 264 instructions
+    /// for a row of 256 columns, and 260 without.
+    pub(super) fn kept_lanes(&self, value: ValueId, candidates: Candidates, spread: &Spread<'m>) -> Option<u32> {
+        if !self.warps.reaches_all_lanes_alike() {
+            return None;
+        }
+        let kernel = self.pull.kernel;
+        let (condition, _) = masked_keys::masked(kernel, value, candidates)?;
+        let ValueKind::Remap(groups, map) = &kernel.value(condition).kind else { return None };
+        let RowValue { op: RowOp::TopKMask { k, candidates: Candidates::All }, width, .. } =
+            *kernel.value(*groups).kind.row_value()?
+        else {
+            return None;
+        };
+        let columns = u64::from(spread.registers) * u64::from(spread.span);
+        let whole = spread.segments == 1 && columns == spread.width && spread.run == spread.registers;
+        let repeats = Term { div: columns / width, modulo: width, mul: 1 };
+        let is_spread = map.base == 0 && map.terms == [repeats] && kernel.value(*groups).space.cols == width;
+        let lanes = k * u64::from(spread.span) / width;
+        let even = u64::from(spread.span).is_multiple_of(width) && lanes.is_power_of_two();
+        (whole && is_spread && even && spread.span < self.warps.lanes() && lanes < u64::from(spread.span))
+            .then_some(lanes as u32)
+    }
+
+    /// The best `k` of the lists of each `lanes` neighbours, on all of them.
+    fn best_of_lists(&self, lists: Vec<Val<'m>>, k: u64, lanes: u32) -> Vec<Val<'m>> {
+        let mut best = lists;
         let exchanges = self.exchanges(k, false);
         let mut other = 1;
-        while other < spread.span {
+        while other < lanes {
             let theirs: Vec<Val<'m>> = best.iter().map(|key| self.team.across(*key, other)).collect();
             best = merge(&best, &theirs, k as usize, &exchanges);
             other *= 2;

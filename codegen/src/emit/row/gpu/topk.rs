@@ -102,7 +102,9 @@ impl<'m> RowGpu<'_, 'm> {
                 let known = known.filter(|_| of_all && spread.turns == 1);
                 let of_floats = self.pull.kernel.value(value).dtype.is_float();
                 let of_whole_rows = hangs_on_a_sum(self.pull.kernel, of, spread.width);
-                let wanted = Wanted { k, candidates, may_run_out, by_column, mask, of_floats, of_whole_rows };
+                let kept_lanes = mask.and_then(|_| self.kept_lanes(value, candidates, spread));
+                let wanted =
+                    Wanted { k, candidates, may_run_out, by_column, mask, kept_lanes, of_floats, of_whole_rows };
                 let keys = LaneKeys::InRegisters(keys);
                 giving = self.give_sorted(giving, (keys, known.as_deref()), doubt, wanted, (spread, turn));
             } else {
@@ -153,8 +155,16 @@ impl<'m> RowGpu<'_, 'm> {
             self.give_best_kept(&giving, (k, may_run_out), spread);
         } else if self.sorts(spread, k) && (self.team.has_places() || spread.span > 1) {
             let of_floats = self.pull.kernel.value(value).dtype.is_float();
-            let wanted =
-                Wanted { k, candidates, may_run_out, by_column: false, mask: None, of_floats, of_whole_rows: false };
+            let wanted = Wanted {
+                k,
+                candidates,
+                may_run_out,
+                by_column: false,
+                mask: None,
+                kept_lanes: None,
+                of_floats,
+                of_whole_rows: false,
+            };
             giving = self.give_sorted(giving, (LaneKeys::InRegisters(&keys), None), None, wanted, (spread, 0));
         } else {
             self.rounds_seldom(&keys, k, spread, |round, found| self.give_found(&giving, found, round, may_run_out));
@@ -367,8 +377,16 @@ impl<'m> RowGpu<'_, 'm> {
                     self.may_run_out(value, candidates) || own.len() as u64 * u64::from(spread.span) > spread.width;
                 let best = self.best_keys(&self.best_of_lane(own, k), None, k, spread);
                 let of_floats = false;
-                let wanted =
-                    Wanted { k, candidates, may_run_out, by_column: true, mask: None, of_floats, of_whole_rows: false };
+                let wanted = Wanted {
+                    k,
+                    candidates,
+                    may_run_out,
+                    by_column: true,
+                    mask: None,
+                    kept_lanes: None,
+                    of_floats,
+                    of_whole_rows: false,
+                };
                 let (marks, _) = self.marks((own, None), &best, None, wanted, spread);
                 mask.extend((0..own.len() as u32).map(|i| self.is_marked(marks, i)));
             } else {
