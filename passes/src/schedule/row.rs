@@ -50,7 +50,7 @@ const ENOUGH_LANES: u64 = 8;
 /// A lane with more columns than this takes longer for its row, so that more rows are few.
 const CROWDED: u64 = 32;
 
-/// As many are. On an H100 512 columns of a softmax take 5.2 µs for 4,096 rows by a warp each and 4.95 for 4,097 by eight lanes each; for
+/// As many are. On an H200 512 columns of a softmax take 5.2 µs for 4,096 rows by a warp each and 4.95 for 4,097 by eight lanes each; for
 /// 512 rows less it is some 0.45 less by a warp each, and half of that by eight lanes.
 const FEW_CROWDED_ROWS: u64 = 3584;
 

@@ -5,6 +5,7 @@ use crate::ptx::check_text;
 use crate::snapshot::Snapshots;
 use routefuse::ir::{RowShape, Schedule, Scheduled, Selecting, Variant};
 use routefuse::{Engine, Options, Target, Verified, models, text};
+use routefuse_ir::target::TargetKind;
 use routefuse_tests::skips::skip;
 use routefuse_tests::tools::{nvdisasm, output, ptxas};
 use std::fmt::Write;
@@ -198,6 +199,32 @@ fn ptx_for_many(engine: &Engine, source: &str, sm: &str) -> (String, RowShape) {
     let code = routefuse_codegen::compile(kernel, many(kernel), Default::default()).unwrap_or_else(|e| panic!("{e}"));
     let shape = kernel.schedule.shape(many(kernel)).expect("a row schedule");
     (String::from_utf8(code.artifact.code).expect("PTX is text"), shape)
+}
+
+/// Of rows that are seldom, more lanes than there are pieces of a block of keys look through it: the key that one strikes out is read by
+/// no other meanwhile.
+#[test]
+fn a_key_is_struck_out_between_barriers() {
+    let engine = Engine::builder().build().expect("an engine");
+    let source = softmax_router("bf16", None, "");
+    let graph = text::parse_verified(&source).unwrap_or_else(|e| panic!("{e}\n{source}"));
+    let plan =
+        engine.compile(&graph, &Target::named("sm_90").expect("a known target"), &Options::default()).expect("a plan");
+    let mut kernel = Scheduled::clone(&plan.kernels()[0]);
+    kernel.schedule = kernel.schedule.with_shape("lanes=32 threads=128 sorted".parse().expect("a shape"));
+    let variant = kernel.schedule.variants(TargetKind::Nvptx)[0];
+    let kernel = kernel.verify().unwrap_or_else(|e| panic!("{e}"));
+    let code = routefuse_codegen::compile(&kernel, variant, Default::default()).unwrap_or_else(|e| panic!("{e}"));
+    let text = String::from_utf8(code.artifact.code).expect("PTX is text");
+    let event = |line: &str| match line.trim_start() {
+        l if l.starts_with("ld.shared.v4") => Some("reads keys"),
+        l if l.starts_with('@') && l.contains("st.shared.b32") => Some("one writes"),
+        l if l.starts_with("bar.warp.sync") => Some("barrier"),
+        _ => None,
+    };
+    let events: Vec<&str> = text.lines().filter_map(event).collect();
+    let round = ["reads keys", "one writes", "barrier", "one writes", "barrier", "reads keys"];
+    assert!(events.windows(round.len()).any(|events| events == round), "{events:?}");
 }
 
 /// A softmax that columns are chosen from, by way of groups or not, and what else is stored.

@@ -25,7 +25,7 @@ impl<'m> Phased<'_, 'm> {
         // Neighbouring warps of numbers are of neighbouring blocks, beginning with the last warp but one: the last one has what else
         // the blocks divide, and the first one still ranks.
         let of_block = self.threads / lanes;
-        let behind = b.subi(self.word(of_block - 2), self.short(self.warp));
+        let behind = b.subi(self.word(of_block.wrapping_sub(2)), self.short(self.warp));
         let behind = b.minui(behind, self.word(of_block - 1));
         let warp = b.addi(b.muli(behind, blocks), block);
         let warps = b.muli(blocks, self.word(of_block));

@@ -2,6 +2,7 @@
 
 use routefuse::chains::{Align, AlignEngine, Duplicates, LocalExperts, Tail};
 use routefuse::{Engine, Options, Target};
+use routefuse_ir::kernel::schedule::Schedule;
 
 #[test]
 fn layouts_are_one_kernel_of_phases() {
@@ -53,4 +54,22 @@ fn rows_of_many_slots_are_compared_in_front() {
         engine.compile(&graph, &target, &Options::default()).expect("a plan").kernels().len()
     };
     assert_eq!([1, 2, 32, 33].map(kernels), [1, 1, 1, 2]);
+}
+
+/// A block of two launches has some threads more where each then asks once for counts of chunks, but not so many that a second
+/// block finds no room beside it.
+#[test]
+fn a_few_more_threads_ask_once_for_counts() {
+    let engine = Engine::builder().build().expect("an engine");
+    let target = Target::named("sm_90").expect("a known target");
+    let threads = |experts| {
+        let graph = Align { experts, ..Align::default() }.graph().expect("a graph");
+        let plan = engine.compile(&graph, &target, &Options::default()).expect("a plan");
+        let Schedule::Phased { threads, .. } = plan.kernels()[0].schedule else {
+            panic!("{experts} experts: no phases")
+        };
+        threads
+    };
+    let expected = [[512, 512], [512, 544], [512, 576], [512, 512], [512, 512]];
+    assert_eq!([256, 257, 288, 289, 512].map(threads), expected);
 }

@@ -74,6 +74,22 @@ pub(super) struct Wanted<'m> {
     pub of_whole_rows: bool,
 }
 
+impl Wanted<'_> {
+    /// The `k` best of all keys of a segment, which are not of floats, best first.
+    pub fn of_all(k: u64, candidates: Candidates, may_run_out: bool) -> Self {
+        Wanted {
+            k,
+            candidates,
+            may_run_out,
+            by_column: false,
+            mask: None,
+            kept_lanes: None,
+            of_floats: false,
+            of_whole_rows: false,
+        }
+    }
+}
+
 impl<'m> RowGpu<'_, 'm> {
     /// As [`Self::give_sorted`], by the lane's keys, which it has written if they are not in registers, and its best of them. Also
     /// the best of the segment; and with a slack, whether others are within that of the last.

@@ -139,16 +139,7 @@ impl<'m> RowGpu<'_, 'm> {
             Candidates::All => (false, None),
         };
         let of_whole_rows = hangs_on_a_sum(kernel, value, spread.width);
-        let wanted = Wanted {
-            k,
-            candidates,
-            may_run_out,
-            by_column: false,
-            mask: None,
-            kept_lanes: None,
-            of_floats: true,
-            of_whole_rows,
-        };
+        let wanted = Wanted { of_floats: true, of_whole_rows, ..Wanted::of_all(k, candidates, may_run_out) };
         let keys = LaneKeys::Written(spread.registers as usize);
         let taking = self.give_sorted(giving, (keys, None), doubt, wanted, (spread, 0)).settled();
         let chosen: Vec<Val<'m>> = cells.iter().map(|cell| taking.take(*cell)).collect();

@@ -316,16 +316,7 @@ impl<'m> RowGpu<'_, 'm> {
         let may_run_out = choice.candidates == Candidates::AboveNegInf;
         let giving = if sorted {
             let keys = giving.kept_keys(registers as usize);
-            let wanted = Wanted {
-                k: choice.k,
-                candidates: choice.candidates,
-                may_run_out,
-                by_column: false,
-                mask: None,
-                kept_lanes: None,
-                of_floats: true,
-                of_whole_rows: false,
-            };
+            let wanted = Wanted { of_floats: true, ..Wanted::of_all(choice.k, choice.candidates, may_run_out) };
             let list = self.best_of_lane(&keys, choice.k);
             self.give_once(giving, (LaneKeys::InRegisters(&keys), list), None, wanted, (spread, 0)).0
         } else {

@@ -155,16 +155,7 @@ impl<'m> RowGpu<'_, 'm> {
             self.give_best_kept(&giving, (k, may_run_out), spread);
         } else if self.sorts(spread, k) && (self.team.has_places() || spread.span > 1) {
             let of_floats = self.pull.kernel.value(value).dtype.is_float();
-            let wanted = Wanted {
-                k,
-                candidates,
-                may_run_out,
-                by_column: false,
-                mask: None,
-                kept_lanes: None,
-                of_floats,
-                of_whole_rows: false,
-            };
+            let wanted = Wanted { of_floats, ..Wanted::of_all(k, candidates, may_run_out) };
             giving = self.give_sorted(giving, (LaneKeys::InRegisters(&keys), None), None, wanted, (spread, 0));
         } else {
             self.rounds_seldom(&keys, k, spread, |round, found| self.give_found(&giving, found, round, may_run_out));
@@ -376,17 +367,7 @@ impl<'m> RowGpu<'_, 'm> {
                 let may_run_out =
                     self.may_run_out(value, candidates) || own.len() as u64 * u64::from(spread.span) > spread.width;
                 let best = self.best_keys(&self.best_of_lane(own, k), None, k, spread);
-                let of_floats = false;
-                let wanted = Wanted {
-                    k,
-                    candidates,
-                    may_run_out,
-                    by_column: true,
-                    mask: None,
-                    kept_lanes: None,
-                    of_floats,
-                    of_whole_rows: false,
-                };
+                let wanted = Wanted { by_column: true, ..Wanted::of_all(k, candidates, may_run_out) };
                 let (marks, _) = self.marks((own, None), &best, None, wanted, spread);
                 mask.extend((0..own.len() as u32).map(|i| self.is_marked(marks, i)));
             } else {
