@@ -13,6 +13,7 @@ mod corpus;
 mod differential;
 mod error_pages;
 mod gpu;
+mod groups_amd;
 mod hip;
 mod hsaco;
 mod manifest;

@@ -17,6 +17,7 @@ mod columns_of_keys;
 mod cumsum;
 mod enough_blocks;
 mod exchange;
+mod groups_by_logits;
 mod in_lanes;
 mod in_pieces;
 mod kept_rounds;
@@ -57,6 +58,7 @@ use crate::machine::team::Team;
 use crate::mlir::builder::{Builder, Coordinate, IntPredicate, Val};
 pub(in crate::emit) use begun::Begun;
 use enough_blocks::enough_blocks;
+use groups_by_logits::GroupKeys;
 use in_lanes::{Home, InLanes, Registers, part};
 use rank::KeysOf;
 use routefuse_ir::kernel::abi::STATIC_SHARED_BYTES;
@@ -177,6 +179,8 @@ struct RowGpu<'a, 'm> {
     kept_first: ScopedMap<ValueId, Lanes<'m>>,
     /// What is known of a choice from a softmax before the softmax is.
     by_logits: ScopedMap<(ValueId, IndexKey), ByLogits<'m>>,
+    /// By the largest elements of groups, the keys that say before them which groups are chosen from; several lanes have a group.
+    group_keys: ScopedMap<ValueId, GroupKeys<'m>>,
     /// Row values that nobody asks for any more.
     unneeded: RefCell<Vec<ValueId>>,
     /// A row is done once more, by what the contract says.
@@ -215,6 +219,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
             chosen_first: ScopedMap::new(&scopes),
             kept_first: ScopedMap::new(&scopes),
             by_logits: ScopedMap::new(&scopes),
+            group_keys: ScopedMap::new(&scopes),
             unneeded: RefCell::default(),
             by_the_letter: Cell::new(false),
             made: Cell::new(None),
@@ -489,7 +494,8 @@ impl<'m> Rows<'m> for RowGpu<'_, 'm> {
             _ if self.by_the_letter.get() => None,
             ReduceOp::Max => {
                 let largest = self.largest_by_unique_keys(of, (&spread, &index));
-                largest.or_else(|| self.largest_of_groups(of, (&spread, &index)))
+                let largest = largest.or_else(|| self.largest_of_groups(of, (&spread, &index)));
+                largest.or_else(|| self.largest_of_shared_groups(of, (&spread, &index)))
             }
             ReduceOp::Sum => self.sum_of_chosen_from(of, (&spread, &index)),
             _ => None,
@@ -515,6 +521,11 @@ impl<'m> Rows<'m> for RowGpu<'_, 'm> {
         let (spread, index) = self.spread_of(of, at);
         if let Some(lanes) = self.kept_first.get(&of.operand).filter(|_| !self.by_the_letter.get()) {
             return Registers { lanes, spread, home: Home::Columns, elements: None };
+        }
+        if !self.by_the_letter.get()
+            && let Some(kept) = self.kept_by_logits(of.operand, at)
+        {
+            return kept;
         }
         if let Some(owners) = self.spreads.owners(&spread) {
             let lanes = self.mark_segments(of.operand, what, &owners, at.row[0]);

@@ -42,16 +42,21 @@ impl<'m> RowGpu<'_, 'm> {
         of: Segments,
         (spread, index): (&Spread<'m>, &Index<'m>),
     ) -> Option<Lanes<'m>> {
-        let kernel = self.pull.kernel;
-        let largest = RowValue { op: RowOp::Reduce(ReduceOp::Max), value: of.operand, width: of.width };
-        let is_largest = |id: ValueId| kernel.value(id).kind.row_value() == Some(&largest);
-        let choice = kernel.values().find_map(|(id, _)| {
-            softmax_choice(kernel, id)
-                .filter(|choice| choice.groups.is_some() && choice.ordered.softmax.is_some_and(is_largest))
-        })?;
+        let choice = self.choice_from_groups(of)?;
         let found = self.choose_by_logits(&choice, (spread, index))?;
         let float = self.float_of_unique(found.best[0], choice.ordered.column_mask());
         Some(Lanes { nans: Nans::Free, ..Lanes::exact(float, 1) })
+    }
+
+    /// The choice from groups of a softmax that is made with this largest logit.
+    pub(super) fn choice_from_groups(&self, of: Segments) -> Option<SoftmaxChoice> {
+        let kernel = self.pull.kernel;
+        let largest = RowValue { op: RowOp::Reduce(ReduceOp::Max), value: of.operand, width: of.width };
+        let is_largest = |id: ValueId| kernel.value(id).kind.row_value() == Some(&largest);
+        kernel.values().find_map(|(id, _)| {
+            softmax_choice(kernel, id)
+                .filter(|choice| choice.groups.is_some() && choice.ordered.softmax.is_some_and(is_largest))
+        })
     }
 
     /// The sum of a softmax's powers, if columns are chosen from it by its logits: they are chosen first, and whoever asks for them is

@@ -33,7 +33,7 @@ use std::rc::Rc;
 const LEAST_EXPONENT: f32 = -50.0;
 
 /// Whether rows are few and have rounds over one list of unique keys, of so many a lane.
-fn has_rounds(warps: &dyn Warps, shape: RowShape, registers: u64, k: u64) -> bool {
+pub(super) fn has_rounds(warps: &dyn Warps, shape: RowShape, registers: u64, k: u64) -> bool {
     let few = shape.selecting == Selecting::InRegisters;
     few && registers <= LIST && k <= UNROLLED && shape.lanes <= warps.lanes() && warps.has_max()
 }
@@ -48,7 +48,7 @@ pub(super) fn are_in_rounds(kernel: &Kernel, warps: &dyn Warps, shape: RowShape,
 
 /// Whether a value is nothing but what is taken off the exponents of one power of e, a softmax's: neither the sign of a zero can
 /// be seen there, nor which float stands for the largest of a row with a NaN.
-fn is_in_exponents_alone(kernel: &Kernel, id: ValueId) -> bool {
+pub(super) fn is_in_exponents_alone(kernel: &Kernel, id: ValueId) -> bool {
     let is_stored = |id: ValueId| kernel.stores.iter().any(|store| store.operands().any(|o| o == id));
     let users = |id: ValueId| kernel.values().filter(move |(_, v)| v.kind.operands().contains(&id));
     let is_exponent = |(user, v): (ValueId, &Value)| {
@@ -65,7 +65,8 @@ fn is_in_exponents_alone(kernel: &Kernel, id: ValueId) -> bool {
 pub(super) struct UniqueKeys<'m> {
     /// A lane's own; or where lanes exchange sorted lists, the best of all lanes.
     pub sorted: Rc<[Val<'m>]>,
-    largest: Val<'m>,
+    /// The largest of all lanes that have the segment.
+    pub largest: Val<'m>,
     /// Whether the lane has a NaN among the logits of a softmax, if that was asked when they were there anyway.
     nan: Option<Val<'m>>,
     /// They are [keys of pairs](super::pair_keys).
@@ -144,7 +145,7 @@ impl<'m> RowGpu<'_, 'm> {
         let cells: Vec<Val<'m>> = result.columns.iter().map(|column| self.ix.to_word(column.at)).collect();
         let best = match self.sorts(spread, k) {
             true => self.best_of_list(&keys.sorted, result),
-            false => self.best_unique(&keys, k, &cells, (spread.span, result)),
+            false => self.best_unique((&keys.sorted, keys.largest), k, &cells, (spread.span, result)),
         };
         let columns = match keys.of_pairs {
             true => best.iter().map(|key| self.column_of_unique(*key, ordered.column_mask())).collect(),
@@ -288,22 +289,23 @@ impl<'m> RowGpu<'_, 'm> {
         (0..spread.registers).map(chosen).collect()
     }
 
-    /// For each of these cells, numbered from 0 for the best, the key that belongs into it; 0 where there are no more.
-    fn best_unique(
+    /// For each of these cells, numbered from 0 for the best, the key that belongs into it; 0 where there are no more. A lane has its
+    /// keys best first, and the first of all is known.
+    pub(super) fn best_unique(
         &self,
-        keys: &UniqueKeys<'m>,
+        (sorted, first): (&[Val<'m>], Val<'m>),
         k: u64,
         cells: &[Val<'m>],
         (span, result): (u32, &Spread<'m>),
     ) -> Vec<Val<'m>> {
         let b = self.b;
         let scalars = self.scalars_of(result).filter(|_| span == self.team.lanes);
-        let mut list = keys.sorted.to_vec();
+        let mut list = sorted.to_vec();
         list.truncate(k as usize);
         // Lanes without a cell have the first one's key.
-        let mut best = vec![if scalars.is_some() { keys.largest } else { self.word(0) }; cells.len()];
+        let mut best = vec![if scalars.is_some() { first } else { self.word(0) }; cells.len()];
         for round in 0..k {
-            let largest = if round == 0 { keys.largest } else { self.team.max(list[0], span) };
+            let largest = if round == 0 { first } else { self.team.max(list[0], span) };
             for (best, cell) in best.iter_mut().zip(cells) {
                 if let Some(scalars) = scalars {
                     if round > 0 {
