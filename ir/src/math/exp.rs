@@ -17,6 +17,12 @@ pub(super) const ROUND_TO_INTEGER: f32 = 12_582_912.0;
 const COEFFICIENTS: [u32; 7] =
     [0x3F80_0000, 0x3F80_0000, 0x3EFF_FFFE, 0x3E2A_AA47, 0x3D2A_AC56, 0x3C09_1CEF, 0x3AB5_17E5];
 
+/// What is added to n to have the biased exponent of 2ⁿ⁺⁶⁵.
+const BIASED: f32 = 192.0;
+
+/// 2⁻⁶⁵ as what is taken from the bits of a float.
+const SMALL: u32 = 65 << 23;
+
 /// Above this e^x rounds to +∞ (the last finite one is at 88.7228…).
 const OVERFLOW: f32 = 89.0;
 /// Below this e^x rounds to 0 (2⁻¹⁵⁰ is at −103.972…).
@@ -82,6 +88,48 @@ pub fn exp_of_number_not_above_0<M: ScalarMachine>(m: &mut M, x: M::F32) -> M::F
     m.fmul(power, scale)
 }
 
+/// What a difference is counted in where it is clamped: a clamp to 1 is one to 128, and e^−128 is 0.
+const UNIT: f32 = 1.0 / 128.0;
+
+/// The largest of what powers are made of, as [`exp_of_difference`] takes it.
+pub fn in_units<M: ScalarMachine>(m: &mut M, largest: M::F32) -> M::F32 {
+    let unit = m.f32(UNIT);
+    m.fmul(largest, unit)
+}
+
+/// e^(x − largest) for an x that is a number and not above `largest`, or −∞: the same bits as [`exp`] of the difference. `largest` is
+/// finite, and given [in units](in_units).
+///
+/// The difference and its clamp are one step: (largest − x) / 128, but at most 1. It is rounded as the difference is, unless that is so
+/// small that bits fall below the least float, and e to it is 1 in any way. The steps behind it make −r / 128 of that, and the
+/// coefficient of the polynomial's i-th power has the i-th power of −128, which is in each of its steps exactly.
+pub fn exp_of_difference<M: ScalarMachine>(m: &mut M, x: M::F32, largest: M::F32) -> M::F32 {
+    let minus_unit = m.f32(-UNIT);
+    let argument = m.ffma_in_unit(x, minus_unit, largest);
+
+    // n is −185 to 0.
+    let magic = m.f32(ROUND_TO_INTEGER + BIASED);
+    let log2_e = m.f32(-LOG2_E / UNIT);
+    let shifted = m.ffma(argument, log2_e, magic);
+    let n = m.fsub(shifted, magic);
+    let high = m.f32(LN_2_HIGH * UNIT);
+    let r = m.ffma(n, high, argument);
+    let low = m.f32(LN_2_LOW * UNIT);
+    let r = m.ffma(n, low, r);
+    let power = horner(m, r, &in_units_of_r());
+    let scale = power_of_two(m, shifted);
+    m.fmul(power, scale)
+}
+
+/// The coefficients for −r / 128, and 2⁻⁶⁵ in each.
+fn in_units_of_r() -> [u32; COEFFICIENTS.len()] {
+    let steps = UNIT.to_bits().abs_diff(1f32.to_bits());
+    std::array::from_fn(|i| {
+        let sign = (i as u32 % 2) << 31;
+        sign | (COEFFICIENTS[i] - SMALL + i as u32 * steps)
+    })
+}
+
 /// e^−|x| as two factors, each a normal float, the second a power of two: the half of the exponential that cannot overflow. Both are
 /// of a number where `x` is NaN; the first is a NaN where the machine lets it flow.
 pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> (M::F32, M::F32) {
@@ -89,11 +137,16 @@ pub(super) fn exp_of_minus_abs<M: ScalarMachine>(m: &mut M, x: M::F32) -> (M::F3
 
     // The low 9 bits of `shifted` become n + 192, the biased exponent of 2ⁿ⁺⁶⁵; n is −150 to 0. The polynomial is made 2⁻⁶⁵ of itself:
     // a power of two in all its coefficients is one in each of its steps, none of which leaves the normal floats.
-    let (r, shifted) = reduced(m, argument, 192.0);
-    let power = horner(m, r, &COEFFICIENTS.map(|c| c - (65 << 23)));
+    let (r, shifted) = reduced(m, argument, BIASED);
+    let power = horner(m, r, &COEFFICIENTS.map(|c| c - SMALL));
+    (power, power_of_two(m, shifted))
+}
+
+/// The power of two whose biased exponent is in the low bits of `shifted`.
+fn power_of_two<M: ScalarMachine>(m: &mut M, shifted: M::F32) -> M::F32 {
     let bits = m.bitcast_to_i32(shifted);
     let exponent = m.ishl(bits, 23);
-    (power, m.bitcast_to_f32(exponent))
+    m.bitcast_to_f32(exponent)
 }
 
 /// −|x|, but no less than where e^x is 0.
@@ -159,8 +212,25 @@ pub(super) fn exp_reduced<M: ScalarMachine>(m: &mut M, r: M::F32) -> M::F32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{exp, exp_not_above_0, exp_of_number_not_above_0};
+    use super::{exp, exp_not_above_0, exp_of_difference, exp_of_number_not_above_0, in_units};
     use crate::math::native::Native;
+
+    #[test]
+    fn the_exponential_of_a_difference_has_the_same_bits() {
+        // All floats with ROUTEFUSE_EXHAUSTIVE; 2,999 has no factor in common with the steps of floats.
+        let step = if std::env::var_os("ROUTEFUSE_EXHAUSTIVE").is_some() { 1 } else { 2999 };
+        let small = [0.0, -0.0, f32::from_bits(1), -f32::from_bits(0x0000_7fff), f32::MIN_POSITIVE, -3e-37, 1e-30];
+        let others = [1.0 / 1024.0, -1.0 / 1024.0, 1.0, -43.25, 87.0, 1e9, f32::MAX, f32::MIN];
+        for largest in small.into_iter().chain(others) {
+            let in_units = in_units(&mut Native, largest);
+            let beside = (0..1000u32).map(|n| largest.to_bits() ^ n);
+            let all = (0..=u32::MAX).step_by(step).chain(beside).chain([0, 0x8000_0000, 0xff80_0000, 1, 0x8000_0001]);
+            for x in all.map(f32::from_bits).filter(|x| *x <= largest) {
+                let (short, long) = (exp_of_difference(&mut Native, x, in_units), exp(&mut Native, x - largest));
+                assert_eq!(short.to_bits(), long.to_bits(), "{x} ({:#010x}) below {largest}", x.to_bits());
+            }
+        }
+    }
 
     #[test]
     fn the_exponential_of_what_is_not_above_0_has_the_same_bits() {

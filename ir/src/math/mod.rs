@@ -55,7 +55,7 @@ mod tanh;
 
 pub use casts::{BF16_NAN, F16_NAN, bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 pub use erf::erf;
-pub use exp::{exp, exp_not_above_0, exp_of_number_not_above_0, exp2};
+pub use exp::{exp, exp_not_above_0, exp_of_difference, exp_of_number_not_above_0, exp2, in_units};
 pub use log::{log, log2};
 pub use machine::ScalarMachine;
 pub use remainder::{div_floor, fmod, rem_floor};

@@ -395,6 +395,17 @@ graph @router {{
     }
 }
 
+/// Each power of a softmax that columns are chosen from by its logits takes its difference and its clamp in one step.
+#[test]
+fn powers_are_clamped_where_they_are_made() {
+    let engine = Engine::builder().build().expect("an engine");
+    for (file, columns) in [("qwen3-moe", 32), ("mixtral", 8), ("deepseek-v2", 24)] {
+        let example = presets().into_iter().find(|e| e.file == file).expect("a preset");
+        let (text, ..) = ptx(&engine, &example, "sm_90", false);
+        assert_eq!(text.matches("fma.rn.sat.f32").count(), columns, "{file}");
+    }
+}
+
 /// A factor that the assembler knew would be an addition again.
 #[test]
 fn lesser_keys_stay_products() {

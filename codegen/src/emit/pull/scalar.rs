@@ -57,6 +57,12 @@ impl<'m> Lanewise<'_, 'm> {
         Lanes { nans: Nans::Free, value: math::exp_of_number_not_above_0(&mut self.math(x.lanes), x.value), ..x }
     }
 
+    /// The exponential of what `f32`s, which are numbers, are below the largest of them, which is finite.
+    pub fn exp_of_difference(&self, x: Lanes<'m>, largest: Val<'m>) -> Lanes<'m> {
+        let largest = self.spread(math::in_units(&mut self.math(1), largest), x.lanes);
+        Lanes { nans: Nans::Free, value: math::exp_of_difference(&mut self.math(x.lanes), x.value, largest), ..x }
+    }
+
     /// The sigmoid of a `bf16` or an `f16` that was widened, on a machine that lets NaNs flow.
     pub fn sigmoid_of_16_bits(&self, x: Lanes<'m>) -> Lanes<'m> {
         let sigmoid = |x: Lanes<'m>| self.free(math::sigmoid_of_16_bits(&mut self.math(x.lanes), x.value), x.lanes);

@@ -93,7 +93,7 @@ impl<'m> RowGpu<'_, 'm> {
             |_| self.chosen_by_the_letter(&choice, (spread, index), &result),
             |_| {
                 self.pull.scopes.scoped(|| {
-                    let sum = self.sum_of_numbers(of, (spread, index));
+                    let sum = self.sum_of_numbers(of, (ordered.source, largest), (spread, index));
                     let kept = group.map(|[kept, _]| kept);
                     columns.iter().chain(&elements).copied().chain([sum]).chain(kept).collect()
                 })
@@ -158,11 +158,20 @@ impl<'m> RowGpu<'_, 'm> {
         Some(ByLogits { best: best.into(), group: Some([kept, list[0]]) })
     }
 
-    /// The sum of powers of which no exponent is a NaN.
-    fn sum_of_numbers(&self, of: Segments, (spread, index): (&Spread<'m>, &Index<'m>)) -> Val<'m> {
-        if let ValueKind::Scalar(_, operands) = &self.pull.kernel.value(of.operand).kind {
-            let exponents = self.pull.evaluate(operands[0], index);
-            self.pull.remember(of.operand, index, self.lanewise.exp_of_number_not_above_0(exponents));
+    /// The sum of a softmax's powers, of logits that are no NaNs, and of which the largest is finite.
+    fn sum_of_numbers(
+        &self,
+        of: Segments,
+        (logits, largest): (ValueId, ValueId),
+        (spread, index): (&Spread<'m>, &Index<'m>),
+    ) -> Val<'m> {
+        let pull = &self.pull;
+        if pull.machine.clamps_to_unit() {
+            let (logits, largest) = (pull.evaluate(logits, index), pull.evaluate(largest, index).value);
+            pull.remember(of.operand, index, self.lanewise.exp_of_difference(logits, largest));
+        } else if let ValueKind::Scalar(_, operands) = &pull.kernel.value(of.operand).kind {
+            let exponents = pull.evaluate(operands[0], index);
+            pull.remember(of.operand, index, self.lanewise.exp_of_number_not_above_0(exponents));
         }
         self.reduce_segments(ReduceOp::Sum, of.operand, spread, index).value
     }
