@@ -3,7 +3,7 @@
 use super::{Dump, MachineCode, compile_module};
 use crate::error::{CodegenError, Problem};
 use crate::llvm::link;
-use crate::machine::quotients::quotients;
+use crate::machine::quotients::{Near, quotients};
 use crate::machine::roots::roots;
 use crate::machine::{self, Machine, Threads};
 use crate::mlir::builder::{Builder, Coordinate, FloatPredicate, Parameter, Val};
@@ -162,7 +162,7 @@ fn quotients_of_one_divisor_are_those_of_the_division() {
             let x = b.load(x, b.lanes_of(b.f32(), lanes), 4, true);
             let y = b.load(y, b.f32(), 4, true);
             let rough = b.divf(b.const_f32(1.0, 1), y);
-            b.store(quotients(b, [x, y, rough], None), out, 4);
+            b.store(quotients(b, [x, y, rough], Near::default(), None), out, 4);
         });
         let small = [1e-42f32, 3e-39, 1.7e-37, 0.0, 1e-33, 0.3, f32::from_bits(1), f32::from_bits(0x7f_ffff)];
         for (numerators, y) in [
@@ -178,6 +178,42 @@ fn quotients_of_one_divisor_are_those_of_the_division() {
                 let want = x / y;
                 let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
                 assert!(same, "{lanes} lanes: {x:e} / {y:e} is {got:e}, not {want:e}");
+            }
+        }
+    }
+}
+
+/// The same of what is known to be near, by what says that no numerator is small: here that the first one is not. What says so of NaNs
+/// leaves none but the canonical one.
+#[test]
+fn quotients_that_are_known_to_be_near_are_those_of_the_division() {
+    for (lanes, by_proof) in [(1u32, false), (1, true), (2, true), (12, false), (12, true), (48, true), (37, false)] {
+        let code = OnHost::new("near", |b, [x, y, out]| {
+            let x = b.load(x, b.lanes_of(b.f32(), lanes), 4, true);
+            let y = b.load(y, b.f32(), 4, true);
+            let rough = b.divf(b.const_f32(1.0, 1), y);
+            let small = b.not(b.cmpf(FloatPredicate::Oge, b.extract(x, 0), b.const_f32(1e-30, 1)));
+            let known = Near { operands: true, unless: by_proof.then_some(small), looked_at: true };
+            assert_eq!(known.settles(), by_proof);
+            b.store(quotients(b, [x, y, rough], known, None), out, 4);
+        });
+        let small = [1e-42f32, 3e-39, 1.7e-37, 0.0, 1e-33, 0.3, f32::from_bits(1), f32::from_bits(0x7f_ffff)];
+        for (numerators, y) in [
+            ([0.1f32, 3.0, 0.5, 0.0, 1e-20, 7e8, 1.0, 0.7], 3.0f32),
+            ([1.0f32, 3e-27, 0.5, 0.0, 1e-20, 7e8, 1.0, 0.7], 500_000.0),
+            (small, 3.0),
+            (small, 1.0),
+            (small, 2e-6),
+            (small, 767.25),
+            ([f32::NAN; 8], f32::NAN),
+            (small, f32::NAN),
+        ] {
+            let x: Vec<f32> = (0..lanes).map(|i| numerators[i as usize % 8] * (1 + i / 8) as f32).collect();
+            for (x, got) in x.iter().zip(code.run(&x, y)) {
+                let want = x / y;
+                let nan = got.is_nan() && (!by_proof || got.to_bits() == routefuse_ir::math::F32_NAN.to_bits());
+                let same = got.to_bits() == want.to_bits() || nan && want.is_nan();
+                assert!(same, "{lanes} lanes, by proof: {by_proof}: {x:e} / {y:e} is {got:e}, not {want:e}");
             }
         }
     }

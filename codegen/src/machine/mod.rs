@@ -11,6 +11,7 @@
 //! lanes that share one row talk, whatever their number.
 
 pub(crate) mod amdgpu;
+pub(crate) mod canonical;
 pub(crate) mod cells;
 mod fused;
 pub(crate) mod host;
@@ -28,6 +29,7 @@ use crate::mlir::builder::{Builder, FloatPredicate, Val};
 use host::{Host, HostProcessor};
 use melior::dialect::DialectRegistry;
 use melior::ir::Type;
+use quotients::Near;
 use routefuse_ir::artifact::CodeFormat;
 use routefuse_ir::target::{Target, TargetKind};
 pub(crate) use warps::{Scalars, Warps};
@@ -194,6 +196,11 @@ pub(crate) trait Machine {
         }
     }
 
+    /// Whether the numbers of rows are words where indices are.
+    fn counts_rows_in_words(&self) -> bool {
+        true
+    }
+
     /// The number of an element, of 32 or 64 bits, as the address is computed from it of what may be 2³¹ bytes from its base
     /// or more.
     fn far_element<'m>(&self, _b: &Builder<'m>, number: Val<'m>) -> Val<'m> {
@@ -247,9 +254,21 @@ pub(crate) trait Machine {
         b.ori(x, y)
     }
 
+    /// The float above the bits of `mask` of a word in which floats are in their order, unsigned: what is in these bits is not asked, and
+    /// is 0 there. None where the machine has no shorter way to it.
+    fn float_of_word<'m>(&self, _b: &Builder<'m>, _word: Val<'m>, _mask: u32) -> Option<Val<'m>> {
+        None
+    }
+
     /// Whether [`Self::keys_of_bf16_pair`] makes keys.
     fn has_bf16_pairs(&self) -> bool {
         false
+    }
+
+    /// What [`Self::keys_of_bf16_pair`] puts halves together by, if that is shorter for codes that are known. It is asked once for
+    /// many pairs.
+    fn pair_selectors<'m>(&self, _b: &Builder<'m>) -> Option<[Val<'m>; 2]> {
+        None
     }
 
     /// The keys of two `bf16` in a word: their upper halves are in the order of the numbers, unsigned, where one zero is both and
@@ -258,7 +277,7 @@ pub(crate) trait Machine {
         &self,
         _b: &Builder<'m>,
         _pair: Val<'m>,
-        _codes: Val<'m>,
+        _codes: (Val<'m>, Option<[Val<'m>; 2]>),
         _nan: NanInPair,
     ) -> Vec<Val<'m>> {
         vec![]
@@ -294,9 +313,14 @@ pub(crate) trait Machine {
         self.divide_logistic(b, x, y)
     }
 
-    /// As [`Self::divide`], of a vector by one scalar.
-    fn divide_by_one<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+    /// As [`Self::divide`], of a vector by one scalar. Of what is [known](Near) a machine may make use.
+    fn divide_by_one<'m>(&self, b: &Builder<'m>, [x, y]: [Val<'m>; 2], _known: Near<'m>) -> Val<'m> {
         self.divide(b, x, b.splat(y, b.lanes(b.type_of(x))))
+    }
+
+    /// Whether [`Self::divide_by_one`] gives no NaN but the canonical one, where it is [told to](Near::settles).
+    fn settles_quotients(&self) -> bool {
+        false
     }
 
     /// √x, rounded to nearest.

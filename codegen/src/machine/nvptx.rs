@@ -1,6 +1,6 @@
 //! NVIDIA's GPUs, through PTX.
 
-use super::quotients::{Divisor, quotients};
+use super::quotients::{Divisor, Near, quotients};
 use super::roots::roots;
 use super::{Machine, NanInPair, Processor, Product, Threads, Warps};
 use crate::ffi;
@@ -29,6 +29,9 @@ const MANY_ARGUMENTS: (u32, &str) = (81, "+ptx81");
 
 /// Votes of a word on a condition each: fewer than the seven registers of conditions that a thread has.
 const MOST_CONDITIONS: u32 = 6;
+
+/// The selectors of permutations that put the lower and the upper half of a word above the halves of another.
+const PAIR_SELECTORS: [u32; 2] = [0x1054, 0x3276];
 
 /// An NVIDIA GPU.
 pub(crate) struct Nvptx {
@@ -200,8 +203,12 @@ impl Machine for Nvptx {
     }
 
     /// `div.rn` branches for each quotient, so that none overlaps another.
-    fn divide_by_one<'m>(&self, b: &Builder<'m>, x: Val<'m>, y: Val<'m>) -> Val<'m> {
-        quotients(b, [x, y, rough_reciprocal(b, y)], self.keeps_loop())
+    fn divide_by_one<'m>(&self, b: &Builder<'m>, [x, y]: [Val<'m>; 2], known: Near<'m>) -> Val<'m> {
+        quotients(b, [x, y, rough_reciprocal(b, y)], known, self.keeps_loop())
+    }
+
+    fn settles_quotients(&self) -> bool {
+        true
     }
 
     /// `sqrt.rn` branches for each number. Of numbers that are not so small that what is left would be subnormal, it is this sequence.
@@ -217,30 +224,57 @@ impl Machine for Nvptx {
         self.target.abilities().nan_min
     }
 
+    /// In assembly: of a sign that is spread over a word LLVM makes a comparison and a selection.
+    fn float_of_word<'m>(&self, b: &Builder<'m>, word: Val<'m>, mask: u32) -> Option<Val<'m>> {
+        // Bits below the sign's are turned over where it is not set, and the sign's always.
+        let asm = format!(
+            "{{ .reg .b32 t; shr.s32 t, $1, 31; lop3.b32 t, t, $1, 0x80000000, 0x63; and.b32 $0, t, {:#010x}; }}",
+            !mask
+        );
+        Some(b.bitcast(assembly(b, &asm, "=r,r", &[word]), b.f32()))
+    }
+
     fn has_bf16_pairs(&self) -> bool {
         self.target.abilities().bf16_pairs
     }
 
+    /// The assembler gives a permutation one constant: that of its selector, if it knows it, and then the codes of each pair need a
+    /// register and an instruction. So it must not know that a thread's number is less than 2¹⁶.
+    fn pair_selectors<'m>(&self, b: &Builder<'m>) -> Option<[Val<'m>; 2]> {
+        let selector = |known: u32| {
+            let asm = format!("{{ .reg .b32 t; mov.u32 t, %tid.x; shr.u32 t, t, 16; add.u32 $0, t, {known:#06x}; }}");
+            assembly(b, &asm, "=r", &[])
+        };
+        Some(PAIR_SELECTORS.map(selector))
+    }
+
     /// A product with 1 and a sum with 0 turn −0 into 0, and any NaN into the largest word. A permutation of bytes that repeats signs
     /// says of both which bits have to be turned over, and two more put each half above its code.
-    fn keys_of_bf16_pair<'m>(&self, b: &Builder<'m>, pair: Val<'m>, codes: Val<'m>, nan: NanInPair) -> Vec<Val<'m>> {
+    fn keys_of_bf16_pair<'m>(
+        &self,
+        b: &Builder<'m>,
+        pair: Val<'m>,
+        (codes, selectors): (Val<'m>, Option<[Val<'m>; 2]>),
+        nan: NanInPair,
+    ) -> Vec<Val<'m>> {
         let settled = match nan {
             NanInPair::Largest => "mov.b32 x, $2;",
             NanInPair::NegInf => "mov.b32 t, 0xff80ff80; max.bf16x2 x, $2, t;",
         };
+        let [low, high] = selectors.unwrap_or_else(|| PAIR_SELECTORS.map(|selector| word(b, selector)));
         let asm = format!(
             "{{ .reg .b32 x, t, one, zero; {settled} mov.b32 one, 0x3f803f80; mov.b32 zero, 0; fma.rn.bf16x2 x, x, one, zero; \
              prmt.b32 t, x, x, 0xbb99; lop3.b32 x, x, t, 0x80008000, 0x1e; \
-             prmt.b32 $0, x, $3, 0x1054; prmt.b32 $1, x, $3, 0x3276; }}"
+             prmt.b32 $0, x, $3, $4; prmt.b32 $1, x, $3, $5; }}"
         );
         let context = b.context();
         let attributes = [
             ("asm_string", StringAttribute::new(context, &asm).into()),
-            ("constraints", StringAttribute::new(context, "=&r,=r,r,r").into()),
+            ("constraints", StringAttribute::new(context, "=&r,=r,r,rn,rn,rn").into()),
         ];
         let word = b.int(32);
         let both = melior::dialect::llvm::r#type::r#struct(context, &[word; 2], false);
-        let keys = b.op("llvm.inline_asm", &[pair, codes], &attributes, both);
+        let keys = b.op("llvm.inline_asm", &[pair, codes, low, high], &attributes, both);
         let key = |i: i64| {
             let position = DenseI64ArrayAttribute::new(context, &[i]).into();
             b.op("llvm.extractvalue", &[keys], &[("position", position)], word)
@@ -345,6 +379,12 @@ impl Warps for Nvptx {
         b.call_intrinsic("llvm.nvvm.vote.ballot.sync", &[all, bit], b.int(32))
     }
 
+    /// By an instruction that gives a condition.
+    fn any<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m> {
+        let all = all_lanes(b);
+        b.call_intrinsic("llvm.nvvm.vote.any.sync", &[all, bit], b.int(1))
+    }
+
     /// By four instructions, where the compiler makes numbers of the bits and takes seven. All votes of a word may be taken at once, and
     /// the assembler fails if what is voted on has more than the seven registers of conditions. So bits behind the first ones are
     /// numbers as well.
@@ -417,5 +457,39 @@ impl Warps for Nvptx {
         let shared = b.op("llvm.addrspacecast", &[address], &[], space);
         let address = b.op("llvm.ptrtoint", &[shared], &[], b.int(64));
         b.append("llvm.inline_asm", &[condition, address, word], &attributes, &[], vec![]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use routefuse_ir::math::native::Native;
+    use routefuse_ir::math::order;
+
+    /// The assembly of `float_of_word`.
+    fn float_of_word(word: u32, mask: u32) -> f32 {
+        let (sign, one) = ((word as i32 >> 31) as u32, 0x8000_0000);
+        // The table 0x63 of three words that are 0xf0, 0xcc and 0xaa there.
+        let turned = (!sign & !word) | (sign & word & !one) | (sign & !word & one);
+        f32::from_bits(turned & !mask)
+    }
+
+    #[test]
+    fn the_table_of_three_words_is_that_of_its_terms() {
+        let [sign, word, one] = [0xf0u8, 0xcc, 0xaa];
+        assert_eq!((!sign & !word) | (sign & word & !one) | (sign & !word & one), 0x63);
+    }
+
+    /// Of every `bf16` and of `f16`s, whatever is in the place of the column.
+    #[test]
+    fn floats_are_read_off_their_words() {
+        for (mask, step) in [(0xffffu32, 0x1_0000usize), (0x1fff, 0x2000)] {
+            for bits in (0..=u32::MAX).step_by(step).filter(|bits| !f32::from_bits(*bits).is_nan()) {
+                let word = order::word(&mut Native, f32::from_bits(bits)) as u32;
+                for low in [0, mask, 0x1234 & mask] {
+                    let got = float_of_word(word & !mask | low, mask);
+                    assert_eq!(got.to_bits(), bits, "{word:#x} and {low:#x}");
+                }
+            }
+        }
     }
 }

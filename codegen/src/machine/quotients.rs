@@ -1,5 +1,6 @@
 //! Quotients of several numbers by one divisor.
 
+use super::canonical::with_canonical_nan;
 use crate::mlir::builder::{Builder, FloatPredicate, IntPredicate, Val};
 
 /// The least numerator beside 0 of a short quotient: 2⁻¹⁰⁰.
@@ -111,34 +112,53 @@ fn scaled_at_once(lanes: u32) -> usize {
     size.filter(|_| lanes > MOST_STRAIGHT).unwrap_or(lanes) as usize
 }
 
+/// What is known of quotients by one divisor.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Near<'m> {
+    /// They are [near](routefuse_ir::kernel::analysis::is_near_quotient).
+    pub operands: bool,
+    /// One answer for all lanes: where it does not hold, and the operands are near, they are numbers, and no numerator is less than
+    /// 2⁻¹⁰⁰ either.
+    pub unless: Option<Val<'m>>,
+    /// Somebody looks at the bits of the quotients.
+    pub looked_at: bool,
+}
+
+impl<'m> Near<'m> {
+    /// Where the quotients cannot be taken for numbers, if that is known of any.
+    fn unless(self) -> Option<Val<'m>> {
+        self.unless.filter(|_| self.operands)
+    }
+
+    /// Their NaNs are to be canonical: that costs what is seldom and nothing else.
+    pub fn settles(self) -> bool {
+        self.looked_at && self.unless().is_some()
+    }
+}
+
 /// `x / y` for the lanes of a vector and one scalar divisor, for a machine whose own division looks for operands far from 1
 /// each time and whose answer is a branch, so that one quotient waits for the one before. `rough` approximates 1 / y as
 /// [`Divisor::new`] wants it. One look at all operands decides here: all numerators are +0 or 2⁻¹⁰⁰ to 2⁶⁰ and the divisor is
 /// 2⁻²⁰ to 2²⁰, or the divisor is a NaN, whose quotients are NaNs in any way. Where only some numerators are less than that, as in
 /// a softmax of logits that are far apart, quotients [are scaled](Divisor::scaled_quotient). Else the machine's own division
-/// takes one after the other.
+/// takes one after the other. What is [known](Near) is not looked for.
 ///
 /// Of such operands the short quotient is the one that is rounded once. Powers of two change nothing but exponents on the way
 /// as long as all that is rounded is normal: the reciprocal is 2⁻²⁰ to 2²⁰, the quotient 2⁻¹²⁰ to 2⁸⁰, and the rest, a multiple
 /// of the product of the units of divisor and quotient, which is at least 2⁻¹⁴⁷, is exact. So it is the division's own sequence
 /// for operands near 1. Of a numerator +0 the product, the rest and the sum are zeros of the quotient's sign.
 /// `keeps_loop` is a directive to the assembler that keeps loops as they are.
-pub(crate) fn quotients<'m>(b: &Builder<'m>, [x, y, rough]: [Val<'m>; 3], keeps_loop: Option<&'static str>) -> Val<'m> {
+pub(crate) fn quotients<'m>(
+    b: &Builder<'m>,
+    [x, y, rough]: [Val<'m>; 3],
+    known: Near<'m>,
+    keeps_loop: Option<&'static str>,
+) -> Val<'m> {
     let lanes = b.lanes(b.type_of(x));
     let numerators: Vec<Val<'m>> = (0..lanes).map(|lane| b.extract(x, lane)).collect();
     let i32 = b.int(32);
     let word = |value: u32| b.const_int(i32, i64::from(value));
-    let bits: Vec<Val<'m>> = numerators.iter().map(|x| b.bitcast(*x, i32)).collect();
-    // One less than the bits: then 0 is the largest.
-    let least = bits.iter().map(|x| b.subi(*x, word(1))).reduce(|x, y| b.minui(x, y));
-    let largest = bits.iter().copied().reduce(|x, y| b.maxui(x, y));
-    let (least, largest) = least.zip(largest).expect("a vector has lanes");
-    let bounded = b.andi(
-        b.cmpi(IntPredicate::Ule, largest, word(LARGEST)),
-        b.cmpi(IntPredicate::Ult, b.subi(b.bitcast(y, i32), word(LEAST_DIVISOR)), word(DIVISORS)),
-    );
-    let near = b.andi(bounded, b.cmpi(IntPredicate::Uge, least, word(LEAST - 1)));
-    let near = b.ori(near, b.cmpf(FloatPredicate::Uno, y, y));
+    let types = vec![b.f32(); lanes as usize];
     let short = |b: &Builder<'m>| {
         let divisor = Divisor::new(b, y, rough);
         numerators.iter().map(|x| divisor.short_quotient(b, *x)).collect()
@@ -163,8 +183,34 @@ pub(crate) fn quotients<'m>(b: &Builder<'m>, [x, y, rough]: [Val<'m>; 3], keeps_
             now[1..].iter().copied().chain([quotient]).collect()
         })
     };
-    let types = vec![b.f32(); lanes as usize];
-    b.gather_lanes(&b.if_then_else(near, &types, short, |b| b.if_then_else(bounded, &types, scaled, long)))
+    let looked_at = |b: &Builder<'m>| {
+        let bits: Vec<Val<'m>> = numerators.iter().map(|x| b.bitcast(*x, i32)).collect();
+        // One less than the bits: then 0 is the largest, beside NaNs.
+        let least = bits.iter().map(|x| b.subi(*x, word(1))).reduce(|x, y| b.minui(x, y)).expect("a vector has lanes");
+        let no_less = b.cmpi(IntPredicate::Uge, least, word(LEAST - 1));
+        if known.operands {
+            return b.if_then_else(no_less, &types, short, scaled);
+        }
+        let largest = bits.iter().copied().reduce(|x, y| b.maxui(x, y)).expect("a vector has lanes");
+        let bounded = b.andi(
+            b.cmpi(IntPredicate::Ule, largest, word(LARGEST)),
+            b.cmpi(IntPredicate::Ult, b.subi(b.bitcast(y, i32), word(LEAST_DIVISOR)), word(DIVISORS)),
+        );
+        let near = b.ori(b.andi(bounded, no_less), b.cmpf(FloatPredicate::Uno, y, y));
+        b.if_then_else(near, &types, short, |b| b.if_then_else(bounded, &types, scaled, long))
+    };
+    let settled = |b: &Builder<'m>| {
+        let quotients = looked_at(b);
+        if !known.settles() {
+            return quotients;
+        }
+        quotients.iter().map(|x| with_canonical_nan(b, *x)).collect()
+    };
+    let quotients = match known.unless() {
+        Some(unless) => b.if_then_else(unless, &types, settled, short),
+        None => looked_at(b),
+    };
+    b.gather_lanes(&quotients)
 }
 
 #[cfg(test)]

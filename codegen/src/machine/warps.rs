@@ -43,6 +43,12 @@ pub(crate) trait Warps {
     /// A bit for each lane, as an integer of as many bits.
     fn ballot<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m>;
 
+    /// Whether any lane has the bit set: one answer for all of them.
+    fn any<'m>(&self, b: &Builder<'m>, bit: Val<'m>) -> Val<'m> {
+        let bits = self.ballot(b, bit);
+        b.cmpi(IntPredicate::Ne, bits, b.const_int(b.type_of(bits), 0))
+    }
+
     /// Of a bit for each lane, those whose word has the bit of this number as the own one has it; `i32`.
     fn alike<'m>(&self, b: &Builder<'m>, lanes: Val<'m>, word: Val<'m>, bit: u32) -> Val<'m> {
         let (ty, i32) = (b.type_of(lanes), b.int(32));

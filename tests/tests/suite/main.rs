@@ -24,5 +24,6 @@ mod one_compile;
 mod ptx;
 mod roots;
 mod snapshot;
+mod softmax_ptx;
 mod traps;
 mod x86_64_levels;

@@ -37,7 +37,7 @@ fn assemble(assembler: &Path, sm: &str, ptx: &str, cubin: &Path) -> Usage {
 }
 
 /// The preset's PTX for few rows, or for most.
-fn ptx(engine: &Engine, example: &models::Example, sm: &str, few: bool) -> (String, Schedule, Variant) {
+pub fn ptx(engine: &Engine, example: &models::Example, sm: &str, few: bool) -> (String, Schedule, Variant) {
     let kernel = kernel(engine, example, sm);
     let variant = if few { kernel.variants()[0] } else { many(&kernel) };
     let text = ptx_of(&kernel, variant, example, sm);
@@ -52,7 +52,7 @@ fn ptx_of_shape(engine: &Engine, example: &models::Example, sm: &str, shape: usi
 }
 
 /// The preset's one kernel.
-fn kernel(engine: &Engine, example: &models::Example, sm: &str) -> Verified<Scheduled> {
+pub fn kernel(engine: &Engine, example: &models::Example, sm: &str) -> Verified<Scheduled> {
     let graph = example.graph().unwrap_or_else(|e| panic!("{}: {e}", example.file));
     let target = Target::named(sm).expect("a known target");
     let plan = engine.compile(&graph, &target, &Options::default());
@@ -69,7 +69,7 @@ fn ptx_of(kernel: &Verified<Scheduled>, variant: Variant, example: &models::Exam
     text
 }
 
-fn presets() -> Vec<models::Example> {
+pub fn presets() -> Vec<models::Example> {
     models::examples().into_iter().take(routers() + 1).collect()
 }
 
@@ -260,7 +260,7 @@ fn a_softmax_is_made_behind_the_choice_from_it() {
     // The first coefficient of the exponential, scaled or not, and the first vote: whether a row is done by the letter.
     let is_behind = |ptx: &str| {
         let power = ["0f1A3517E5", "0f3AB517E5"].iter().filter_map(|coefficient| ptx.find(coefficient)).min();
-        let vote = ptx.find("vote.sync.ballot").unwrap_or_else(|| panic!("no vote\n{ptx}"));
+        let vote = ptx.find("vote.sync.").unwrap_or_else(|| panic!("no vote\n{ptx}"));
         power.is_some_and(|power| vote < power)
     };
     let all = "output scores_out = %scores : f32[T, 128]";

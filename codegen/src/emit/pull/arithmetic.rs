@@ -40,12 +40,20 @@ pub(in crate::emit) struct Indexing<'a, 'm> {
     known: ScopedMap<Known, Val<'m>>,
     /// Of a base, a number that it is below.
     ends: ScopedMap<usize, u64>,
+    /// Of a base that is another and a constant, what that is.
+    sums: ScopedMap<usize, (Val<'m>, u64)>,
 }
 
 impl<'a, 'm> Indexing<'a, 'm> {
     /// Arithmetic for code with these assumptions.
     pub fn new(b: &'a Builder<'m>, variant: Variant, scopes: &Rc<Scopes>) -> Indexing<'a, 'm> {
-        Indexing { b, narrow: variant.narrow, known: ScopedMap::new(scopes), ends: ScopedMap::new(scopes) }
+        Indexing {
+            b,
+            narrow: variant.narrow,
+            known: ScopedMap::new(scopes),
+            ends: ScopedMap::new(scopes),
+            sums: ScopedMap::new(scopes),
+        }
     }
 
     /// What was emitted for it before, if that is visible.
@@ -91,7 +99,15 @@ impl<'a, 'm> Indexing<'a, 'm> {
         if plus == 0 {
             return base;
         }
-        self.once(Known::Plus(key(base), plus), || self.b.addi(base, self.constant(plus)))
+        let sum = self.once(Known::Plus(key(base), plus), || self.b.addi(base, self.constant(plus)));
+        self.sums.insert(key(sum), (base, plus));
+        sum
+    }
+
+    /// The same index without a sum with a constant that was emitted for it.
+    pub fn apart(&self, ix: Ix<'m>) -> Ix<'m> {
+        let Some((base, more)) = ix.base.and_then(|base| self.sums.get(&key(base))) else { return ix };
+        Ix { base: Some(base), plus: ix.plus + more, multiple: gcd(ix.multiple, more) }
     }
 
     // From and to other integers.

@@ -68,8 +68,8 @@ impl<'m> Pull<'_, 'm> {
         let at = self.evaluate(column, index);
         let checked = self.checked(at, self.kernel.value(column).dtype, extent, bounds);
         let there = index.at(checked.safe);
-        if let Some((of, lanes)) = self.at_columns.get(&(column, self.seen_by(column, index).key())) {
-            self.remember(of, &there, lanes);
+        if let Some(elements) = self.at_columns.get(&(column, self.seen_by(column, index).key())) {
+            elements.iter().for_each(|(of, lanes)| self.remember(*of, &there, *lanes));
         }
         let element = self.evaluate(value, &there);
         // An element that is not there does not trap, but its index may have.

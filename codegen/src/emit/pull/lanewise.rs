@@ -7,7 +7,8 @@ use super::math::MathMachine;
 use super::scopes::{ScopedMap, Scopes};
 use super::types::value_type;
 use crate::machine::Machine;
-use crate::mlir::builder::{Builder, FloatPredicate, IntPredicate, Val};
+use crate::machine::canonical::with_canonical_nan;
+use crate::mlir::builder::{Builder, FloatPredicate, Val};
 use routefuse_ir::kernel::{Kernel, Value, ValueKind};
 use routefuse_ir::op::{BinaryOp, ScalarOp};
 use routefuse_ir::{DType, Literal, math};
@@ -62,14 +63,7 @@ impl<'a, 'm> Lanewise<'a, 'm> {
         if self.machine.hides_vectors(x.lanes) {
             return self.settled_by_comparison(x);
         }
-        // All in integers: to LLVM a NaN is a NaN, and it drops a float selection where an operation gives one by itself, as
-        // the root of a negative number.
-        let bits = self.b.bitcast(x.value, self.b.lanes_of(self.b.int(32), x.lanes));
-        let constant = |v: u32| self.b.const_int(self.b.type_of(bits), i64::from(v));
-        let magnitude = self.b.andi(bits, constant(0x7fff_ffff));
-        let is_nan = self.b.cmpi(IntPredicate::Ugt, magnitude, constant(0x7f80_0000));
-        let settled = self.b.select(is_nan, constant(NAN), bits);
-        let value = self.b.bitcast(settled, self.b.type_of(x.value));
+        let value = with_canonical_nan(self.b, x.value);
         Lanes { value, nans: Nans::Canonical, ..x }
     }
 

@@ -131,7 +131,8 @@ impl<'a, 'm> Memory<'a, 'm> {
             .map(|lane| match p.layout {
                 Layout::Contiguous => {
                     let row = if space.per_row { index.row_of(lane) } else { Ix::constant(0) };
-                    self.ix.add(self.ix.times(row, space.cols), index.column_of(lane))
+                    // Neighbours of one element are found by its address.
+                    self.ix.add(self.ix.times(row, space.cols), self.ix.apart(index.column_of(lane)))
                 }
                 Layout::Rows if space.per_row => {
                     let row = self.ix.product(index.row_of(lane), self.stride(param, 0), self.row_multiple(param));

@@ -33,6 +33,7 @@ pub(in crate::emit) mod store;
 pub(in crate::emit) mod types;
 
 use crate::machine::Machine;
+use crate::machine::quotients::Near;
 use crate::mlir::builder::{Builder, Val};
 use arguments::Arguments;
 use arithmetic::Indexing;
@@ -104,6 +105,9 @@ pub(in crate::emit) struct Ways<'a, 'm> {
     pub widen_bf16: Option<WidenBf16<'m>>,
 }
 
+/// Elements of values at the same columns.
+type Elements<'m> = Rc<[(ValueId, Lanes<'m>)]>;
+
 /// Where a value is held of another row than the one that is asked for.
 struct OfOtherRow;
 
@@ -131,8 +135,10 @@ pub(in crate::emit) struct Pull<'a, 'm> {
     held: ScopedMap<ValueId, Rc<dyn Held<'m> + 'a>>,
     /// Tables that the owner has loaded, and holds.
     held_tables: ScopedMap<ParamId, Rc<dyn Held<'m> + 'a>>,
-    /// By value and where it is asked for, elements of another value at the columns that it is.
-    at_columns: ScopedMap<(ValueId, IndexKey), (ValueId, Lanes<'m>)>,
+    /// By value and where it is asked for, elements of other values at the columns that it is.
+    at_columns: ScopedMap<(ValueId, IndexKey), Elements<'m>>,
+    /// By quotient, where its numerators may be small.
+    far_where: ScopedMap<ValueId, Val<'m>>,
     /// By value, whether a store depends on it.
     reached: Vec<bool>,
 }
@@ -154,6 +160,7 @@ impl<'a, 'm> Pull<'a, 'm> {
             held: ScopedMap::new(&scopes),
             held_tables: ScopedMap::new(&scopes),
             at_columns: ScopedMap::new(&scopes),
+            far_where: ScopedMap::new(&scopes),
             scopes,
             reached: analysis::reached(kernel),
         }
@@ -185,10 +192,16 @@ impl<'a, 'm> Pull<'a, 'm> {
         self.values.insert((id, self.seen_by(id, index).key()), lanes);
     }
 
-    /// The columns that `columns` is at this index are columns of `of` where its elements are these lanes: nobody who gathers
-    /// by them need look.
-    pub fn remember_at_columns(&self, columns: ValueId, index: &Index<'m>, of: ValueId, lanes: Lanes<'m>) {
-        self.at_columns.insert((columns, self.seen_by(columns, index).key()), (of, lanes));
+    /// The columns that `columns` is at this index are such of other values, where their elements are these: nobody who gathers by them
+    /// need look.
+    pub fn remember_at_columns(&self, columns: ValueId, index: &Index<'m>, elements: Vec<(ValueId, Lanes<'m>)>) {
+        self.at_columns.insert((columns, self.seen_by(columns, index).key()), elements.into());
+    }
+
+    /// Wherever a quotient is asked for from now on, in this scope, none of its numerators is less than 2⁻¹⁰⁰, unless this holds, which is
+    /// one answer for all lanes.
+    pub fn is_far_where(&self, quotient: ValueId, condition: Val<'m>) {
+        self.far_where.insert(quotient, condition);
     }
 
     /// Whoever asks for the value from now on, in this scope, is given what is held.
@@ -257,6 +270,12 @@ impl<'a, 'm> Pull<'a, 'm> {
                 let is_exp = *op == ScalarOp::Unary(UnaryOp::Exp);
                 if is_exp && self.machine.nan_flows() && analysis::is_not_above_0(self.kernel, operands[0]) {
                     return self.lanewise.exp_not_above_0(lanes[0]);
+                }
+                if analysis::is_near_quotient(self.kernel, id) && lanes[1].lanes == 1 {
+                    let unless = self.far_where.get(&id);
+                    let is_stored = self.kernel.stores.iter().any(|store| store.operands().any(|o| o == id));
+                    let known = Near { operands: true, unless, looked_at: is_stored };
+                    return self.lanewise.quotients(lanes[0], lanes[1], known);
                 }
                 let is_sigmoid = *op == ScalarOp::Unary(UnaryOp::Sigmoid);
                 if is_sigmoid

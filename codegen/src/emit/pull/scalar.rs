@@ -3,6 +3,7 @@
 use super::known::{Lanes, Nans};
 use super::lanewise::Lanewise;
 use super::types::value_type;
+use crate::machine::quotients::Near;
 use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::math::{self, order};
@@ -21,9 +22,7 @@ impl<'m> Lanewise<'_, 'm> {
             && x.lanes > 1
             && y.lanes == 1
         {
-            let divided = |x: Lanes<'m>| self.free(self.machine.divide_by_one(self.b, x.value, y.value), x.lanes);
-            let quotients = self.many_in_pieces(*x, divided);
-            return Lanes { trap, ..quotients };
+            return self.quotients(*x, *y, Near::default());
         }
         let operands: Vec<Lanes<'m>> = operands
             .iter()
@@ -45,6 +44,15 @@ impl<'m> Lanewise<'_, 'm> {
             ScalarOp::Philox => Lanes::exact(self.philox(x.value, y.value, operands[2].value), lanes),
         };
         Lanes { trap, ..result }
+    }
+
+    /// Quotients by one divisor, `f32`.
+    pub fn quotients(&self, x: Lanes<'m>, y: Lanes<'m>, known: Near<'m>) -> Lanes<'m> {
+        let divide = |x: Lanes<'m>| self.machine.divide_by_one(self.b, [x.value, y.value], known);
+        let quotients = self.many_in_pieces(x, |x| self.free(divide(x), x.lanes));
+        let settled = known.settles() && self.machine.settles_quotients();
+        let nans = if settled { Nans::Canonical } else { quotients.nans };
+        Lanes { trap: self.either(x.trap, y.trap), nans, ..quotients }
     }
 
     /// The exponential of an `f32` that is not above 0, on a machine that lets NaNs flow.

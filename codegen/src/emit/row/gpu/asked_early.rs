@@ -129,7 +129,7 @@ impl<'a, 'm> RowGpu<'a, 'm> {
     }
 
     fn exchanged(&self, lanes: Lanes<'m>, spread: &Rc<Spread<'m>>) -> Exchanged<'a, 'm> {
-        let registers = Registers { lanes, spread: Rc::clone(spread), home: Home::Columns, elements: None };
+        let registers = Registers { lanes, spread: Rc::clone(spread), home: Home::Columns, elements: vec![] };
         let known = InLanes { b: self.b, ix: Rc::clone(&self.ix), team: Rc::clone(&self.team), registers };
         Exchanged { known, machine: self.pull.machine }
     }

@@ -86,23 +86,26 @@ impl<'m> RowGpu<'_, 'm> {
         let element = |key: &Val<'m>| self.float_of_unique(*key, ordered.column_mask());
         let columns: Vec<Val<'m>> = best.iter().map(column).collect();
         let elements: Vec<Val<'m>> = best.iter().map(element).collect();
-        let to_prove: Vec<Val<'m>> = elements.iter().copied().chain([element(&first)]).collect();
+        let first = [element(&first)];
+        let to_prove = [&elements[..], &first[..]];
         let doubtful = self.is_doubtful(ordered, (ordered.softmax?, None), &to_prove, (&of_group, &of_group_index));
 
         let types = [vec![b.int(32); cells.len()], vec![b.f32(); cells.len()], vec![b.int(1)]].concat();
         self.receive();
+        let doubtful = self.team.any(doubtful);
         let found = b.if_then_else(
-            self.team.any(doubtful),
+            doubtful,
             &types,
             |_| self.chosen_by_softmax(&choice, &groups, (&spread, &index), &cells),
             |_| [columns, elements, vec![kept]].concat(),
         );
         let lanes = |of: &[Val<'m>]| Lanes::exact(b.gather_lanes(of), cells.len() as u32);
         let (columns, elements) = (lanes(&found[..cells.len()]), lanes(&found[cells.len()..2 * cells.len()]));
-        let chosen = Chosen { columns, elements: Some((ordered.source, elements)) };
+        let chosen = Chosen { columns, elements: vec![(ordered.source, elements)] };
+        self.know_chosen(&choice, doubtful);
         self.chosen_first.insert((choice.from, index.key()), chosen);
         let kept = Lanes::exact(found[2 * cells.len()], 1);
-        Some(Registers { lanes: kept, spread: of_group, home: Home::Segments, elements: None })
+        Some(Registers { lanes: kept, spread: of_group, home: Home::Segments, elements: vec![] })
     }
 
     /// The lanes of the groups.

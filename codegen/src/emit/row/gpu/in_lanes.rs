@@ -16,8 +16,8 @@ pub(super) struct Registers<'m> {
     pub lanes: Lanes<'m>,
     pub spread: Rc<Spread<'m>>,
     pub home: Home,
-    /// Of columns, elements of another value at them.
-    pub elements: Option<(ValueId, Lanes<'m>)>,
+    /// Of columns, elements of other values at them.
+    pub elements: Vec<(ValueId, Lanes<'m>)>,
 }
 
 /// Which columns of a value the registers of a spread are.

@@ -281,55 +281,63 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         if !begins_in_row {
             self.begin();
         }
-        let long = |n: u32| b.const_int(b.int(64), i64::from(n));
+        // Where indices are words, so are the numbers of rows, if no block goes on: none begins 2³¹ rows behind the last.
+        let in_words = !loops && self.ix.bits() < 64 && self.pull.machine.counts_rows_in_words();
+        let ty = if in_words { self.ix.ty() } else { b.int(64) };
+        let number = |n: u32| b.const_int(ty, i64::from(n));
+        let of_long = |long: Val<'m>| if in_words { self.ix.of_long(long) } else { long };
+        let (thread, block) = (of_long(thread), || of_long(b.coordinate(Coordinate::Block)));
         // Threads that go through the loop together, and their rows.
         let together = shape.lanes.max(self.warps.lanes());
         let rows_together = together / shape.lanes;
-        let unit = b.shrui(thread, long(together.trailing_zeros()));
+        let unit = b.shrui(thread, number(together.trailing_zeros()));
         // Where blocks go on, those of all of them take turns, so that all multiprocessors have as many of the last rows.
         let first = match self.begun {
-            Begun::Rows { first, .. } => b.addi(first, b.muli(unit, long(rows_together))),
+            Begun::Rows { first, .. } => b.addi(first, b.muli(unit, number(rows_together))),
             Begun::No | Begun::Launch if shape.persistent => {
-                let before = b.addi(b.muli(unit, self.warps.blocks(b)), b.coordinate(Coordinate::Block));
-                b.muli(before, long(rows_together))
+                let before = b.addi(b.muli(unit, self.warps.blocks(b)), block());
+                b.muli(before, number(rows_together))
             }
             Begun::No | Begun::Launch => {
-                let block = b.muli(b.coordinate(Coordinate::Block), long(shape.rows()));
-                b.addi(block, b.muli(unit, long(rows_together)))
+                let block = b.muli(block(), number(shape.rows()));
+                b.addi(block, b.muli(unit, number(rows_together)))
             }
         };
         let end = match self.begun {
             Begun::Rows { end, .. } => end,
-            Begun::No | Begun::Launch => self.ix.to_long(self.pull.memory.rows()),
+            _ if in_words => self.pull.memory.rows(),
+            _ => self.ix.to_long(self.pull.memory.rows()),
         };
-        let in_unit = b.andi(thread, long(together - 1));
-        let own = b.shrui(in_unit, long(shape.lanes.trailing_zeros()));
+        let in_unit = b.andi(thread, number(together - 1));
+        let own = b.shrui(in_unit, number(shape.lanes.trailing_zeros()));
+        let less = if in_words { IntPredicate::Ult } else { IntPredicate::Slt };
         let body = |first: Val<'m>| {
             self.pull.scopes.scoped(|| {
                 if begins_in_row {
                     self.begin();
                 }
-                let row = if rows_together > 1 { b.addi(first, own) } else { first };
                 let (row, valid) = if rows_together > 1 {
-                    let valid = b.cmpi(IntPredicate::Slt, row, end);
-                    (b.select(valid, row, b.subi(end, long(1))), Some(valid))
+                    let row = b.addi(first, own);
+                    let valid = b.cmpi(less, row, end);
+                    (b.select(valid, row, b.subi(end, number(1))), Some(valid))
                 } else {
-                    (row, None)
+                    (first, None)
                 };
-                self.row(Ix::value(self.ix.of_long(row), 1), valid, domains);
+                let row = if in_words { row } else { self.ix.of_long(row) };
+                self.row(Ix::value(row, 1), valid, domains);
             });
             self.team.end_of_turn();
         };
         if matches!(self.begun, Begun::Rows { .. }) {
-            self.team.each_turn((first, end, long(shape.rows())), body);
+            self.team.each_turn((first, end, number(shape.rows())), body);
         } else if shape.persistent {
             self.load_ahead(domains);
-            let step = b.muli(self.warps.blocks(b), long(shape.rows()));
+            let step = b.muli(self.warps.blocks(b), number(shape.rows()));
             // Words in the place of pairs of them, where they do: they are kept over all rows.
             let [first, end, step] = [first, end, step].map(|n| self.ix.of_long(n));
             self.team.each_turn((first, end, step), |first| body(self.ix.to_long(first)));
         } else {
-            b.if_then(b.cmpi(IntPredicate::Slt, first, end), |_| body(first));
+            b.if_then(b.cmpi(less, first, end), |_| body(first));
         }
     }
 
@@ -419,9 +427,8 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         let own = value.own_index(row);
         let at_own = |lanes: Lanes<'m>| if own.lanes() == 1 { part(self.b, lanes, 0, 1) } else { lanes };
         self.pull.remember(id, &own, at_own(value.lanes));
-        if let Some((of, lanes)) = value.elements {
-            self.pull.remember_at_columns(id, &own, of, at_own(lanes));
-        }
+        let elements = value.elements.iter().map(|(of, lanes)| (*of, at_own(*lanes)));
+        self.pull.remember_at_columns(id, &own, elements.collect());
         // And who asks for one turn's segments only.
         if value.home == Home::Segments && value.spread.turns > 1 {
             for (turn, segment) in value.spread.owned.iter().enumerate() {
@@ -501,13 +508,13 @@ impl<'m> Rows<'m> for RowGpu<'_, 'm> {
             _ => None,
         };
         let lanes = shorter.unwrap_or_else(|| self.reduce_segments(op, of.operand, &spread, &index));
-        Registers { lanes, spread, home: Home::Segments, elements: None }
+        Registers { lanes, spread, home: Home::Segments, elements: vec![] }
     }
 
     fn cumsum(&self, of: Segments, _: &(), at: &Index<'m>) -> Registers<'m> {
         let (spread, index) = self.spread_of(of, at);
         let lanes = self.sum_segments(of.operand, &spread, &index);
-        Registers { lanes, spread, home: Home::Columns, elements: None }
+        Registers { lanes, spread, home: Home::Columns, elements: vec![] }
     }
 
     fn topk(&self, of: Segments, what: Selection, order: TopKOrder, _: &(), at: &Index<'m>) -> Registers<'m> {
@@ -520,7 +527,7 @@ impl<'m> Rows<'m> for RowGpu<'_, 'm> {
     fn topk_mask(&self, of: Segments, what: Selection, _: &(), at: &Index<'m>) -> Registers<'m> {
         let (spread, index) = self.spread_of(of, at);
         if let Some(lanes) = self.kept_first.get(&of.operand).filter(|_| !self.by_the_letter.get()) {
-            return Registers { lanes, spread, home: Home::Columns, elements: None };
+            return Registers { lanes, spread, home: Home::Columns, elements: vec![] };
         }
         if !self.by_the_letter.get()
             && let Some(kept) = self.kept_by_logits(of.operand, at)
@@ -529,15 +536,15 @@ impl<'m> Rows<'m> for RowGpu<'_, 'm> {
         }
         if let Some(owners) = self.spreads.owners(&spread) {
             let lanes = self.mark_segments(of.operand, what, &owners, at.row[0]);
-            return Registers { lanes, spread: owners, home: Home::Segments, elements: None };
+            return Registers { lanes, spread: owners, home: Home::Segments, elements: vec![] };
         }
         let lanes = self.mark_columns(of.operand, what, (&spread, &index));
-        Registers { lanes, spread, home: Home::Columns, elements: None }
+        Registers { lanes, spread, home: Home::Columns, elements: vec![] }
     }
 
     fn bin_rank(&self, of: Segments, bins: u64, _: &(), at: &Index<'m>) -> Registers<'m> {
         let (spread, index) = self.spread_of(of, at);
         let lanes = self.rank_ids(of, bins, &spread, &index);
-        Registers { lanes, spread, home: Home::Columns, elements: None }
+        Registers { lanes, spread, home: Home::Columns, elements: vec![] }
     }
 }

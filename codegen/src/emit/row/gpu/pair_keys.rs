@@ -30,10 +30,32 @@ const COLUMN_MASK: u32 = 0xffff;
 const ABOVE_NEG_INF: u32 = 0x0080_0000;
 
 impl<'m> RowGpu<'_, 'm> {
-    /// The unique keys of a lane's columns, one a register; 0 where it has none of its own. None where they are made another way.
-    pub(super) fn keys_of_pairs(
+    /// The best `k` unique keys of a lane's columns, best first. None where they are made another way.
+    pub(super) fn best_of_pairs(
+        &self,
+        (ordered, k): (&Ordered, u64),
+        (spread, index): (&Spread<'m>, &Index<'m>),
+    ) -> Option<Vec<Val<'m>>> {
+        let (b, own) = (self.b, shared_part(spread, k));
+        let keys = self.keys_of_pairs(ordered, own, (spread, index))?;
+        let list = self.best_of_lane(&keys, k);
+        let Some(own) = own else { return Some(list) };
+        let minus = b.subi(self.word(0), self.ix.to_word(own));
+        let machine = self.pull.machine;
+        let factor = machine.factors_beside(b).map(|[one, _]| one);
+        let whole = |key: &Val<'m>| match factor {
+            Some(one) => machine.multiply_add_words(b, [*key, one, minus]),
+            None => b.addi(*key, minus),
+        };
+        Some(list.iter().map(whole).collect())
+    }
+
+    /// The unique keys of a lane's columns, one a register; 0 where it has none of its own; without the part of their numbers that is
+    /// shared, if there is one. None where they are made another way.
+    fn keys_of_pairs(
         &self,
         ordered: &Ordered,
+        shared: Option<Ix<'m>>,
         (spread, index): (&Spread<'m>, &Index<'m>),
     ) -> Option<Vec<Val<'m>>> {
         let (b, kernel, machine) = (self.b, self.pull.kernel, self.pull.machine);
@@ -50,9 +72,12 @@ impl<'m> RowGpu<'_, 'm> {
         let pairs = b.bitcast(x.value, b.lanes_of(b.int(32), x.lanes / 2));
         let mut of_base = HashMap::new();
         let mut keys = vec![];
+        let are_known = shared.is_some() || spread.columns.iter().all(|column| column.at.base.is_none());
+        let selectors = if are_known { machine.pair_selectors(b) } else { None };
         for (pair, columns) in (0..).zip(spread.columns.chunks(2)) {
-            let codes = self.codes([columns[0].at, columns[1].at], &mut of_base);
-            keys.extend(machine.keys_of_bf16_pair(b, b.extract(pairs, pair), codes, nan));
+            let numbered = |column: &Column<'m>| shared.map_or(column.at, |_| Ix::constant(column.at.plus));
+            let codes = self.codes([numbered(&columns[0]), numbered(&columns[1])], &mut of_base);
+            keys.extend(machine.keys_of_bf16_pair(b, b.extract(pairs, pair), (codes, selectors), nan));
         }
         let own = |(key, column): (&Val<'m>, &Column<'m>)| {
             column.valid.map_or(*key, |valid| b.select(valid, *key, self.word(0)))
@@ -139,6 +164,15 @@ impl<'m> RowGpu<'_, 'm> {
     }
 }
 
+/// The part that all of a lane's columns have in common, where it is shorter to put it into the best `k` of their keys than into the code of
+/// each pair. In a lane keys are in the same order without it, since what it takes from a code is no more than there is.
+fn shared_part<'m>(spread: &Spread<'m>, k: u64) -> Option<Ix<'m>> {
+    let first = spread.columns[0].at;
+    let alike = |column: &Column<'m>| column.valid.is_none() && column.at.key().0 == first.key().0;
+    let pairs = spread.columns.len() as u64 / 2;
+    (first.base.is_some() && pairs > k && spread.columns.iter().all(alike)).then_some(Ix { plus: 0, ..first })
+}
+
 /// The 16-bit floats that a value widens.
 fn narrow(kind: &ValueKind) -> Option<ValueId> {
     match kind {
@@ -157,6 +191,17 @@ mod tests {
     fn upper(bits: u16) -> u16 {
         let bits = if bits == 0x8000 { 0 } else { bits };
         bits ^ (if bits >> 15 == 1 { 0xffff } else { 0 } | 0x8000)
+    }
+
+    /// What all columns of a lane have in common may be taken off afterwards: nothing is borrowed from the half above.
+    #[test]
+    fn the_shared_part_of_columns_is_taken_off_afterwards() {
+        for (shared, plus) in [(0u32, 0u32), (8, 96), (0xfff8, 7), (0, 0xffff), (0xffff, 0)] {
+            for upper in [1u32, 0x7fff, 0x8000, 0xffff] {
+                let key = |column: u32| upper << 16 | (COLUMN_MASK - column);
+                assert_eq!(key(plus).wrapping_sub(shared), key(plus + shared));
+            }
+        }
     }
 
     #[test]

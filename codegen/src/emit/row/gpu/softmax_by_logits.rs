@@ -15,9 +15,11 @@ use crate::emit::pull::index::{Index, Ix};
 use crate::emit::pull::known::{Lanes, Nans};
 use crate::emit::row::{Segments, Selection, compute};
 use crate::mlir::builder::{IntPredicate, Val};
-use routefuse_ir::kernel::analysis::{Groups, Ordered, SoftmaxChoice, reached_from, softmax_choice};
-use routefuse_ir::kernel::{RowOp, RowValue, ValueId, ValueKind};
-use routefuse_ir::op::{Candidates, ReduceOp, TopKOrder};
+use routefuse_ir::kernel::analysis::{
+    Groups, Ordered, SoftmaxChoice, quotients_of_chosen, reached_from, softmax_choice,
+};
+use routefuse_ir::kernel::{Kernel, RowOp, RowValue, ValueId, ValueKind};
+use routefuse_ir::op::{BinaryOp, Candidates, ReduceOp, ScalarOp, TopKOrder};
 use std::rc::Rc;
 
 /// Columns of a lane of which powers are made at once where a row is done by the letter: as many as are loaded at once.
@@ -76,38 +78,64 @@ impl<'m> RowGpu<'_, 'm> {
         let mine = self.best_of_list(&best, &result);
         let columns: Vec<Val<'m>> = mine.iter().map(|key| self.column_of_unique(*key, ordered.column_mask())).collect();
         let elements: Vec<Val<'m>> = mine.iter().map(|key| self.float_of_unique(*key, ordered.column_mask())).collect();
-        let mut to_prove = elements.clone();
-        if let Some([kept, first]) = group {
+        let of_group = group.map(|[kept, first]| {
             let first = b.select(kept, first, best[0]);
-            to_prove.push(self.float_of_unique(first, ordered.column_mask()));
-        }
+            self.float_of_unique(first, ordered.column_mask())
+        });
         // A NaN is the largest of keys, and nothing is near to it.
         let no_nan = Some(b.const_bool(false));
-        let doubtful = self.is_doubtful(ordered, (largest, no_nan), &to_prove, (spread, index));
+        let to_prove = [&elements[..], of_group.as_slice()];
+        let doubtful = self.team.any(self.is_doubtful(ordered, (largest, no_nan), &to_prove, (spread, index)));
         let count = result.columns.len();
-        let mut types = [vec![b.int(32); count], vec![b.f32(); count + 1]].concat();
+        // A lane that has a row alone has its largest logit first, whose power is 1. What the others' powers hang on is known sooner than
+        // the sum.
+        let powers = if best[0] == mine[0] { count } else { 0 };
+        let mut types = [vec![b.int(32); count], vec![b.f32(); count + powers + 1]].concat();
         types.extend(group.map(|_| b.int(1)));
         let found = b.if_then_else(
-            self.team.any(doubtful),
+            doubtful,
             &types,
-            |_| self.chosen_by_the_letter(&choice, (spread, index), &result),
+            |_| self.chosen_by_the_letter(&choice, (spread, index), &result, powers > 0),
             |_| {
                 self.pull.scopes.scoped(|| {
                     let sum = self.sum_of_numbers(of, (ordered.source, largest), (spread, index));
                     let kept = group.map(|[kept, _]| kept);
-                    columns.iter().chain(&elements).copied().chain([sum]).chain(kept).collect()
+                    let powers = (0..powers).map(|at| match at {
+                        0 => b.const_f32(1.0, 1),
+                        _ => self.power_of_number(elements[at], elements[0]),
+                    });
+                    let of_columns = columns.iter().chain(&elements).copied().chain(powers);
+                    of_columns.chain([sum]).chain(kept).collect()
                 })
             },
         );
         let lanes = |of: &[Val<'m>]| Lanes::exact(b.gather_lanes(of), count as u32);
-        let (columns, elements) = (lanes(&found[..count]), lanes(&found[count..2 * count]));
-        let chosen = Chosen { columns, elements: Some((ordered.source, elements)) };
+        let (columns, rest) = found.split_at(count);
+        let (elements, rest) = rest.split_at(count);
+        let (powers, rest) = rest.split_at(powers);
+        let mut known = vec![(ordered.source, lanes(elements))];
+        if !powers.is_empty() {
+            known.push((of.operand, Lanes { nans: Nans::Free, ..lanes(powers) }));
+        }
+        let chosen = Chosen { columns: lanes(columns), elements: known };
         self.chosen_first.insert((choice.from, index.key()), chosen);
-        if let (Some(groups), [kept]) = (choice.groups, &found[2 * count + 1..]) {
+        self.know_chosen(&choice, doubtful);
+        let (sum, kept) = (rest[0], &rest[1..]);
+        if let (Some(groups), [kept]) = (choice.groups, kept) {
             self.kept_first.insert(groups.scores, Lanes::exact(*kept, 1));
             self.unneeded.borrow_mut().push(groups.scores);
         }
-        Some(Lanes { nans: Nans::Free, ..Lanes::exact(found[2 * count], 1) })
+        Some(Lanes { nans: Nans::Free, ..Lanes::exact(sum, 1) })
+    }
+
+    /// Where no row of the warp is doubtful, what is chosen of a softmax is at least e^−50 over the number of columns, and so is no
+    /// numerator of a quotient less than 2⁻⁷³ × 2⁻¹⁶.
+    pub(super) fn know_chosen(&self, choice: &SoftmaxChoice, doubtful: Val<'m>) {
+        let kernel = self.pull.kernel;
+        let is_softmax = |kind: &ValueKind| matches!(kind, ValueKind::Scalar(ScalarOp::Binary(BinaryOp::Div), o) if o[1] == choice.sum);
+        let softmax = kernel.values().filter(|(_, v)| is_softmax(&v.kind)).map(|(id, _)| id);
+        let of_chosen = quotients_of_chosen(kernel, choice.from, choice.chosen);
+        softmax.chain(of_chosen).for_each(|id| self.pull.is_far_where(id, doubtful));
     }
 
     /// The best keys of a choice, if they are keys of pairs. They are emitted once.
@@ -146,8 +174,7 @@ impl<'m> RowGpu<'_, 'm> {
         if of_group.span > 1 || of_group.turns > 1 || groups.count != u64::from(lanes) || spread.span != lanes {
             return None;
         }
-        let keys = self.keys_of_pairs(ordered, (&of_group, &of_group.index(index.row[0])))?;
-        let list = self.best_of_lane(&keys, k);
+        let list = self.best_of_pairs((ordered, k), (&of_group, &of_group.index(index.row[0])))?;
         let before = (1..lanes).fold(self.word(0), |before, mask| {
             let more = b.cmpi(IntPredicate::Ugt, self.team.xor(list[0], mask), list[0]);
             self.warps.add_where(b, more, before, 1)
@@ -156,6 +183,11 @@ impl<'m> RowGpu<'_, 'm> {
         let masked: Vec<Val<'m>> = list.iter().map(|key| b.select(kept, *key, self.word(0))).collect();
         let best = self.best_unique_of_lanes(&masked, k, spread);
         Some(ByLogits { best: best.into(), group: Some([kept, list[0]]) })
+    }
+
+    /// The power of a logit, where the largest is another number.
+    fn power_of_number(&self, logit: Val<'m>, largest: Val<'m>) -> Val<'m> {
+        self.lanewise.exp_of_number_not_above_0(Lanes::exact(self.b.subf(logit, largest), 1)).value
     }
 
     /// The sum of a softmax's powers, of logits that are no NaNs, and of which the largest is finite.
@@ -183,6 +215,7 @@ impl<'m> RowGpu<'_, 'm> {
         choice: &SoftmaxChoice,
         (spread, index): (&Spread<'m>, &Index<'m>),
         result: &Spread<'m>,
+        with_powers: bool,
     ) -> Vec<Val<'m>> {
         let (b, kernel) = (self.b, self.pull.kernel);
         let cells: Vec<Val<'m>> = result.columns.iter().map(|column| self.ix.to_word(column.at)).collect();
@@ -215,13 +248,17 @@ impl<'m> RowGpu<'_, 'm> {
             });
             let last = self.word(spread.width as u32 - 1);
             let at_chosen = columns.iter().map(|column| self.ix.of_word(b.minui(*column, last))).collect();
-            let elements = self.widened(choice.ordered.source, &index.at(at_chosen)).value;
+            let at_chosen = index.at(at_chosen);
+            let elements = self.widened(choice.ordered.source, &at_chosen).value;
+            let powers = power_of(kernel, choice).filter(|_| with_powers);
+            let powers = powers.map(|power| self.registers(self.pull.evaluate(power, &at_chosen).value, cells.len()));
             let sum = self.pull.evaluate(choice.sum, &at).value;
             let kept = choice.groups.map(|groups| {
                 let of_groups = self.spreads.of(1, groups.count);
                 self.pull.evaluate(groups.mask, &of_groups.index(row)).value
             });
-            columns.into_iter().chain(self.registers(elements, cells.len())).chain([sum]).chain(kept).collect()
+            let elements = self.registers(elements, cells.len());
+            columns.into_iter().chain(elements).chain(powers.into_iter().flatten()).chain([sum]).chain(kept).collect()
         })
     }
 
@@ -252,7 +289,7 @@ impl<'m> RowGpu<'_, 'm> {
             }
             None => None,
         };
-        let RowValue { value: power, .. } = *kernel.value(choice.sum).kind.row_value()?;
+        let power = power_of(kernel, choice)?;
         let (at, index) = (Index::new(vec![row], vec![Ix::constant(0)], None), spread.index(row));
         let (word, float) = (b.int(32), b.f32());
         let giving = self.team.giving();
@@ -340,4 +377,9 @@ impl<'m> RowGpu<'_, 'm> {
         let taking = giving.settled();
         Some(cells.iter().map(|cell| taking.take(*cell)).collect())
     }
+}
+
+/// What a softmax that is chosen from divides.
+fn power_of(kernel: &Kernel, choice: &SoftmaxChoice) -> Option<ValueId> {
+    kernel.value(choice.sum).kind.row_value().map(|row| row.value)
 }

@@ -38,7 +38,7 @@ impl<'m> RowGpu<'_, 'm> {
             return chosen;
         }
         let columns = self.select_by_rounds(value, (what, order), (spread, index), result);
-        Chosen { columns, elements: None }
+        Chosen { columns, elements: vec![] }
     }
 
     /// As [`Self::select_columns`], by rounds over (key, column).

@@ -20,7 +20,7 @@ use crate::emit::row::{Segments, Selection};
 use crate::machine::Warps;
 use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
-use routefuse_ir::kernel::analysis::{Ordered, ordered};
+use routefuse_ir::kernel::analysis::{Ordered, ordered, softmax_choice};
 use routefuse_ir::kernel::schedule::code_size::{LIST, UNROLLED};
 use routefuse_ir::kernel::schedule::laid::Laid;
 use routefuse_ir::kernel::schedule::{RowShape, Selecting};
@@ -78,8 +78,8 @@ pub(super) struct UniqueKeys<'m> {
 pub(super) struct Chosen<'m> {
     /// The columns.
     pub columns: Lanes<'m>,
-    /// Elements of a value at these columns, where they were met on the way.
-    pub elements: Option<(ValueId, Lanes<'m>)>,
+    /// Elements of values at these columns, where they were met on the way.
+    pub elements: Vec<(ValueId, Lanes<'m>)>,
 }
 
 impl<'m> RowGpu<'_, 'm> {
@@ -155,11 +155,11 @@ impl<'m> RowGpu<'_, 'm> {
         if ordered.softmax.is_none() && keys.of_pairs {
             let last = keys.sorted[keys.sorted.len() - 1];
             let columns = self.columns_of_numbers((what, &ordered), (last, &best, &columns), (spread, index), result);
-            return Some(Chosen { columns: lanes(&columns), elements: None });
+            return Some(Chosen { columns: lanes(&columns), elements: vec![] });
         }
-        let Some(largest) = ordered.softmax else { return Some(Chosen { columns: lanes(&columns), elements: None }) };
+        let Some(largest) = ordered.softmax else { return Some(Chosen { columns: lanes(&columns), elements: vec![] }) };
         let elements: Vec<Val<'m>> = best.iter().map(|key| self.float_of_unique(*key, ordered.column_mask())).collect();
-        let doubtful = self.is_doubtful(&ordered, (largest, keys.nan), &elements, (spread, index));
+        let doubtful = self.is_doubtful(&ordered, (largest, keys.nan), &[&elements], (spread, index));
         let by_the_letter = |_: &_| {
             self.pull.scopes.scoped(|| {
                 let columns = self.select_by_rank_keys(value, what, (spread, index), &cells);
@@ -170,9 +170,15 @@ impl<'m> RowGpu<'_, 'm> {
         };
         let types = [vec![b.int(32); cells.len()], vec![b.f32(); cells.len()]].concat();
         self.receive();
-        let found = b.if_then_else(self.team.any(doubtful), &types, by_the_letter, |_| [columns, elements].concat());
+        let doubtful = self.team.any(doubtful);
+        let found = b.if_then_else(doubtful, &types, by_the_letter, |_| [columns, elements].concat());
+        let kernel = self.pull.kernel;
+        let choice = kernel.values().find_map(|(id, _)| softmax_choice(kernel, id).filter(|c| c.from == value));
+        if let Some(choice) = choice {
+            self.know_chosen(&choice, doubtful);
+        }
         let (columns, elements) = found.split_at(cells.len());
-        Some(Chosen { columns: lanes(columns), elements: Some((ordered.source, lanes(elements))) })
+        Some(Chosen { columns: lanes(columns), elements: vec![(ordered.source, lanes(elements))] })
     }
 
     /// The unique keys of a row; 0 for what is no candidate. None where a gather of them may trap.
@@ -188,9 +194,9 @@ impl<'m> RowGpu<'_, 'm> {
         }
         let (b, mask) = (self.b, ordered.column_mask());
         if self.sorts(spread, k)
-            && let Some(keys) = self.keys_of_pairs(ordered, (spread, index))
+            && let Some(list) = self.best_of_pairs((ordered, k), (spread, index))
         {
-            let best = self.best_unique_of_lanes(&self.best_of_lane(&keys, k), k, spread);
+            let best = self.best_unique_of_lanes(&list, k, spread);
             // A NaN is the largest of a softmax's, and then nothing is near the largest.
             let nan = Some(b.const_bool(false));
             let keys = UniqueKeys { largest: best[0], sorted: best.into(), nan, of_pairs: true };
@@ -342,7 +348,7 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// Whether the columns that this lane has of a row, or the ones chosen that it has, leave it open that a softmax is in the
-    /// order of its logits. `chosen` are the chosen ones' logits.
+    /// order of its logits. `chosen` are the chosen ones' logits, in lists of which the last is the least.
     ///
     /// It is in their order as far as the choice goes if no logit is a NaN, and each chosen one is finite, not less than the
     /// largest one less 50, and of a magnitude from which on logits are 2⁻¹⁸ apart or more. Say x is chosen, y is a lesser
@@ -360,7 +366,7 @@ impl<'m> RowGpu<'_, 'm> {
         &self,
         ordered: &Ordered,
         (largest, nan): (ValueId, Option<Val<'m>>),
-        chosen: &[Val<'m>],
+        chosen: &[&[Val<'m>]],
         (spread, index): (&Spread<'m>, &Index<'m>),
     ) -> Val<'m> {
         let b = self.b;
@@ -368,14 +374,15 @@ impl<'m> RowGpu<'_, 'm> {
         let largest = self.widened(largest, index).value;
         let least_apart = b.const_f32(ordered.least_apart(), 1);
         let least_exponent = b.const_f32(LEAST_EXPONENT, 1);
-        let chosen = chosen.iter().map(|x| {
+        let chosen = chosen.iter().flat_map(|list| list.iter().enumerate().map(|(at, x)| (at + 1 == list.len(), x)));
+        let proofs = chosen.map(|(is_last, x)| {
             let apart = b.cmpf(FloatPredicate::Oge, b.absf(*x), least_apart);
             // Of an infinity the difference is a NaN, or too low.
-            let near = b.cmpf(FloatPredicate::Oge, b.subf(*x, largest), least_exponent);
-            b.not(b.andi(apart, near))
+            let near = || b.cmpf(FloatPredicate::Oge, b.subf(*x, largest), least_exponent);
+            if is_last { b.andi(apart, near()) } else { apart }
         });
         let nan = nan.unwrap_or_else(|| self.has_nan(&own));
-        chosen.fold(nan, |x, y| b.ori(x, y))
+        proofs.fold(nan, |doubt, proof| b.ori(doubt, b.not(proof)))
     }
 
     /// The lane's own columns of what is selected, or of what it is a softmax of.
@@ -420,6 +427,9 @@ impl<'m> RowGpu<'_, 'm> {
     /// The float that a unique key of [`Self::words`] was made of, 0.0 for either zero.
     pub(super) fn float_of_unique(&self, key: Val<'m>, column_mask: u32) -> Val<'m> {
         let b = self.b;
+        if let Some(float) = self.pull.machine.float_of_word(b, key, column_mask) {
+            return float;
+        }
         // A negative float's word has no sign bit, and ends in ones.
         let negative = b.cmpi(IntPredicate::Sge, key, self.word(0));
         let ones = b.ori(key, self.word(column_mask));
