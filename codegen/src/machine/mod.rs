@@ -338,6 +338,12 @@ pub(crate) trait Machine {
         false
     }
 
+    /// The greater and the lesser of two floats, a NaN where one is, are one instruction each; and the difference of two equal
+    /// infinities is a NaN without a sign.
+    fn sorts_floats(&self) -> bool {
+        false
+    }
+
     /// The greater and the lesser of two floats, the number where one is a NaN, and −0.0 below 0.0, are one instruction each.
     fn has_number_extremes(&self) -> bool {
         false

@@ -234,6 +234,11 @@ impl Machine for Nvptx {
         Some(b.bitcast(assembly(b, &asm, "=r,r", &[word]), b.f32()))
     }
 
+    /// The NaN of its arithmetic is 0x7fff_ffff.
+    fn sorts_floats(&self) -> bool {
+        self.nan_flows()
+    }
+
     fn has_bf16_pairs(&self) -> bool {
         self.target.abilities().bf16_pairs
     }

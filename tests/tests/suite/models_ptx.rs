@@ -333,6 +333,31 @@ fn lesser_keys_are_made_by_products_where_sorting_is_most_of_the_work() {
     }
 }
 
+/// Lists of up to eight are sorted by the floats themselves, where the greater and the lesser of two are an instruction each that passes
+/// a NaN on; the one key for each column is then of rows that are seldom.
+#[test]
+fn floats_are_sorted_as_they_are() {
+    let engine = Engine::builder().build().expect("an engine");
+    for (sm, file, floats) in [
+        ("sm_90", "deepseek-v3", true),
+        ("sm_90", "kimi-k2", true),
+        ("sm_80", "deepseek-v4", true),
+        ("sm_100", "glm-4.5", true),
+        // There is no such instruction.
+        ("sm_75", "kimi-k2", false),
+        // Of longer lists products make the lesser key, exactly for integers.
+        ("sm_90", "nemotron-3-super", false),
+    ] {
+        let example = presets().into_iter().find(|e| e.file == file).expect("a preset");
+        let (text, ..) = ptx(&engine, &example, sm, false);
+        let [floats_sorted, words_sorted] = ["max.NaN.f32", "max.u32"].map(|op| text.matches(op).count());
+        assert_eq!(floats_sorted > 100, floats, "{file} for {sm}");
+        assert!(!floats || words_sorted < 50, "{file} for {sm}: {words_sorted}");
+        // A mark is the sign of a difference, and takes no comparison.
+        assert_eq!(text.matches("shf.l.wrap.b32").count() >= 32, floats, "{file} for {sm}");
+    }
+}
+
 /// Rows of up to 1,024 columns are sorted by half a warp each, whose lanes have up to 64 columns, if no lists are as good by fewer;
 /// a softmax of so many columns would be short of registers.
 #[test]

@@ -195,6 +195,11 @@ impl<'m> Builder<'m> {
         self.intrinsic("minimum", &[x, y], self.type_of(x))
     }
 
+    /// The greater of two floats, a NaN where one is.
+    pub fn greater_or_nan(&self, x: Val<'m>, y: Val<'m>) -> Val<'m> {
+        self.intrinsic("maximum", &[x, y], self.type_of(x))
+    }
+
     /// Float to signed integer towards zero, saturating, NaN to 0.
     pub fn fptosi_sat(&self, x: Val<'m>, element: Type<'m>) -> Val<'m> {
         self.saturating("fptosi.sat", x, element)
@@ -246,6 +251,11 @@ impl<'m> Builder<'m> {
             1 => element,
             lanes => format!("v{lanes}{element}"),
         }
+    }
+
+    /// A word with its bits one further up, and behind them the highest bit of another.
+    pub fn shift_in_sign(&self, word: Val<'m>, other: Val<'m>) -> Val<'m> {
+        self.intrinsic("fshl", &[word, other, self.const_int(self.type_of(word), 1)], self.type_of(word))
     }
 
     /// The number of ones of an integer.

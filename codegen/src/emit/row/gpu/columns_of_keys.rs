@@ -10,6 +10,7 @@
 
 use super::RowGpu;
 use super::kept_rounds::AT_ONCE;
+use super::key_order::KeyOrder;
 use super::spread::Spread;
 use crate::machine::cells::{Giving, Taking};
 use crate::mlir::builder::{IntPredicate, Val};
@@ -60,6 +61,8 @@ impl<'k, 'm> LaneKeys<'k, 'm> {
 pub(super) struct Wanted<'m> {
     pub k: u64,
     pub candidates: Candidates,
+    /// What keys are compared as.
+    pub order: KeyOrder,
     /// There may be fewer candidates.
     pub may_run_out: bool,
     /// The columns are wanted in their own order, not in that of their keys.
@@ -80,6 +83,7 @@ impl Wanted<'_> {
         Wanted {
             k,
             candidates,
+            order: KeyOrder::Words,
             may_run_out,
             by_column: false,
             mask: None,
@@ -114,8 +118,8 @@ impl<'m> RowGpu<'_, 'm> {
         let wanted = Wanted { mask: both(wanted.mask, own), ..wanted };
         let kept = wanted.mask.zip(wanted.kept_lanes).filter(|_| own.is_none());
         let best = match kept {
-            Some(kept) => self.best_keys_of_kept(&of_lane, kept, k, spread),
-            None => self.best_keys(&of_lane, wanted.mask, k, spread),
+            Some(kept) => self.best_keys_of_kept(&of_lane, kept, (k, wanted.order), spread),
+            None => self.best_keys(&of_lane, wanted.mask, (k, wanted.order), spread),
         };
         let in_places = self.team.has_places() && !by_column;
         let cells_of = || self.ix.to_word(self.ix.times(spread.owned[turn as usize], k));
@@ -177,10 +181,24 @@ impl<'m> RowGpu<'_, 'm> {
         let (b, team) = (self.b, &self.team);
         let last = best[best.len() - 1];
         // What is no candidate is not selected, even where nothing else is left.
-        let last = if wanted.may_run_out { b.maxui(last, self.word(1)) } else { last };
+        let last = match wanted.order {
+            KeyOrder::Words if wanted.may_run_out => b.maxui(last, self.word(1)),
+            _ => last,
+        };
+        // Of floats that are doubtful none is marked: no difference from a NaN has a sign, and there are cells for k columns alone.
+        let mask = match wanted.order {
+            KeyOrder::Words => wanted.mask,
+            KeyOrder::Floats => {
+                let certain = b.not(self.floats_are_doubtful(last));
+                Some(wanted.mask.map_or(certain, |mask| b.andi(mask, certain)))
+            }
+        };
         let reaching = |least: Val<'m>| {
-            let bits = self.marked(keys, |key| b.cmpi(IntPredicate::Uge, key, least));
-            wanted.mask.map_or(bits, |mask| b.select(mask, bits, b.const_int(b.type_of(bits), 0)))
+            let bits = match wanted.order {
+                KeyOrder::Words => self.marked(keys, |key| b.cmpi(IntPredicate::Uge, key, least)),
+                KeyOrder::Floats => self.marked_floats(keys, least),
+            };
+            mask.map_or(bits, |mask| b.select(mask, bits, b.const_int(b.type_of(bits), 0)))
         };
         let least = slack.map_or(last, |slack| b.subi(b.maxui(last, slack), slack));
         let marks = self.counted(reaching(least), spread);
@@ -203,7 +221,7 @@ impl<'m> RowGpu<'_, 'm> {
                             (exact, b.cmpi(IntPredicate::Ne, exact.all, marks.all))
                         }
                     };
-                    let is_last = |key| b.cmpi(IntPredicate::Eq, key, last);
+                    let is_last = |key| wanted.order.is_equal(b, key, last);
                     let equal = match kept {
                         Some(giving) => self.kept_marked(giving, keys.len() as u32, is_last),
                         None => self.marked(keys, is_last),
@@ -243,6 +261,19 @@ impl<'m> RowGpu<'_, 'm> {
         let long = b.int(64);
         let high = b.shli(b.extui(word(&keys[32..]), long), b.const_int(long, 32));
         b.ori(high, b.extui(word(&keys[..32]), long))
+    }
+
+    /// A bit for each of the lane's floats that is no less than this one.
+    fn marked_floats(&self, floats: &[Val<'m>], least: Val<'m>) -> Val<'m> {
+        let b = self.b;
+        let word = |floats: &[Val<'m>]| self.lesser_floats(floats.iter().map(|float| (*float, least)));
+        let ty = b.int(if floats.len() > 32 { 64 } else { 32 });
+        let mut lesser = word(&floats[..floats.len().min(32)]);
+        if floats.len() > 32 {
+            let high = b.shli(b.extui(word(&floats[32..]), ty), b.const_int(ty, 32));
+            lesser = b.ori(high, b.extui(lesser, ty));
+        }
+        b.xori(lesser, b.const_int(ty, run_of_ones(floats.len() as u32)))
     }
 
     /// A bit for each of so many keys that the lane has written, a few of them at a time in a loop.
@@ -364,13 +395,15 @@ impl<'m> RowGpu<'_, 'm> {
         let key_of = |column, key: Option<Val<'m>>| key.unwrap_or_else(|| self.key_of_column(taking, column, spread));
         let keys: Vec<Val<'m>> = cells.iter().map(|cell| key_of(cell.column, cell.key)).collect();
         // None is larger than itself or less than the last.
-        let larger = |key: &Val<'m>| {
-            best[..best.len() - 1].iter().fold(self.word(0), |rank, other| {
+        let others = &best[..best.len() - 1];
+        let larger = |key: &Val<'m>| match wanted.order {
+            KeyOrder::Words => others.iter().fold(self.word(0), |rank, other| {
                 self.warps.add_where(b, b.cmpi(IntPredicate::Ugt, *other, *key), rank, 1)
-            })
+            }),
+            KeyOrder::Floats => self.ones(self.lesser_floats(others.iter().map(|other| (*key, *other)))),
         };
         let ranks: Vec<Val<'m>> = keys.iter().map(larger).collect();
-        let equal = best.windows(2).map(|two| b.cmpi(IntPredicate::Eq, two[0], two[1]));
+        let equal = best.windows(2).map(|two| wanted.order.is_equal(b, two[0], two[1]));
         let Some(twins) = equal.reduce(|x, y| b.ori(x, y)) else { return ranks };
         let i32 = b.int(32);
         b.if_then_else(
@@ -386,7 +419,7 @@ impl<'m> RowGpu<'_, 'm> {
                             let key = key_of(column, key);
                             let filled = wanted.may_run_out.then(|| b.cmpi(IntPredicate::Ult, number, all));
                             let behind = |(rank, (cell, own)): (&Val<'m>, (&LookedInto<'m>, &Val<'m>))| {
-                                let same = b.cmpi(IntPredicate::Eq, key, *own);
+                                let same = wanted.order.is_equal(b, key, *own);
                                 let before = b.andi(same, b.cmpi(IntPredicate::Ult, column, cell.column));
                                 let before = filled.map_or(before, |filled| b.andi(before, filled));
                                 b.addi(*rank, b.extui(before, i32))

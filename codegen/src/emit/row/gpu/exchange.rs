@@ -6,6 +6,7 @@
 //! instructions of another pipe. How many exchanges are made so hangs on what else a lane has to do.
 
 use super::RowGpu;
+use super::key_order::KeyOrder;
 use crate::machine::Machine;
 use crate::mlir::builder::{Builder, Val};
 use routefuse_ir::DType;
@@ -40,10 +41,11 @@ enum Share {
     All,
 }
 
-/// Exchanges of keys, which are unsigned words.
+/// Exchanges of keys.
 pub(super) struct Exchanges<'a, 'm> {
     b: &'a Builder<'m>,
     machine: &'a dyn Machine,
+    order: KeyOrder,
     share: Share,
     /// 1 and −1.
     factors: Option<[Val<'m>; 2]>,
@@ -55,15 +57,24 @@ pub(super) struct Exchanges<'a, 'm> {
 impl<'m> RowGpu<'_, 'm> {
     /// Exchanges for lists of which the best `k` are wanted. Of those that are `merged` in their lane, the assembler makes one
     /// instruction of the larger of a last exchange and the comparison behind it, if the lesser one does not need the larger.
-    pub(super) fn exchanges(&self, k: u64, merged: bool) -> Exchanges<'_, 'm> {
-        // Where rows are few a row waits for each of them; and what is seldom done is to be short.
-        let share = match self.few() || self.by_the_letter.get() {
-            true => Share::None,
-            false => share(k, self.chooses_by_pairs),
-        };
+    pub(super) fn exchanges(&self, k: u64, order: KeyOrder, merged: bool) -> Exchanges<'_, 'm> {
+        let share = if order == KeyOrder::Words { self.share(k) } else { Share::None };
         let (b, machine) = (self.b, self.pull.machine);
         let factors = if share == Share::None { None } else { machine.factors_beside(b) };
-        Exchanges { b, machine, share, factors, merged, count: Cell::new(0) }
+        Exchanges { b, machine, order, share, factors, merged, count: Cell::new(0) }
+    }
+
+    /// Whether no lesser word is made by products where the best `k` are wanted.
+    pub(super) fn exchanges_without_products(&self, k: u64) -> bool {
+        self.share(k) == Share::None
+    }
+
+    fn share(&self, k: u64) -> Share {
+        // Where rows are few a row waits for each of them; and what is seldom done is to be short.
+        match self.few() || self.by_the_letter.get() {
+            true => Share::None,
+            false => share(k, self.chooses_by_pairs),
+        }
     }
 }
 
@@ -93,11 +104,11 @@ pub(super) fn chooses_by_pairs(kernel: &Kernel, machine: &dyn Machine) -> bool {
 
 impl<'m> Exchanging<Val<'m>> for Exchanges<'_, 'm> {
     fn larger(&self, x: Val<'m>, y: Val<'m>) -> Val<'m> {
-        self.b.maxui(x, y)
+        self.order.larger(self.b, x, y)
     }
 
     fn lesser(&self, x: Val<'m>, y: Val<'m>) -> Val<'m> {
-        self.b.minui(x, y)
+        self.order.lesser(self.b, x, y)
     }
 
     fn exchange(&self, x: Val<'m>, y: Val<'m>, last: bool) -> [Val<'m>; 2] {

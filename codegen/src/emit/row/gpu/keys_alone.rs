@@ -11,6 +11,7 @@
 //! chosen once more, by a way that waits for each vote.
 
 use super::RowGpu;
+use super::key_order::KeyOrder;
 use super::merge::merge;
 use super::spread::Spread;
 use crate::emit::pull::index::Index;
@@ -57,7 +58,7 @@ impl<'m> RowGpu<'_, 'm> {
         let masked: Option<Vec<Val<'m>>> =
             mask.filter(|_| team.is_block()).map(|mask| keys.iter().map(|key| b.select(mask, *key, zero)).collect());
         let keys = masked.as_deref().unwrap_or(keys);
-        let mut list = self.best_of_lane(keys, k);
+        let mut list = self.best_of_lane(keys, k, KeyOrder::Words);
         if let Some(mask) = mask {
             // A lane that never wins never goes on, so its first key is enough.
             list[0] = b.select(mask, list[0], self.word(0));
@@ -70,7 +71,7 @@ impl<'m> RowGpu<'_, 'm> {
         if let Some(lists) = of_block {
             let own = b.andi(team.lane, self.word(warp - 1));
             let lists = in_warps(own).map(|lane| self.get_of_lane(&lists, lane));
-            let exchanges = self.exchanges(k, false);
+            let exchanges = self.exchanges(k, KeyOrder::Words, false);
             let merged = lists.reduce(|x, y| merge(&x, &y, k as usize, &exchanges));
             list = merged.expect("a block has a warp");
         }

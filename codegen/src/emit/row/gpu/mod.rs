@@ -21,6 +21,7 @@ mod groups_by_logits;
 mod in_lanes;
 mod in_pieces;
 mod kept_rounds;
+mod key_order;
 mod keys_alone;
 mod memory;
 mod merge;
@@ -60,6 +61,7 @@ pub(in crate::emit) use begun::Begun;
 use enough_blocks::enough_blocks;
 use groups_by_logits::GroupKeys;
 use in_lanes::{Home, InLanes, Registers, part};
+use key_order::KeyOrder;
 use rank::KeysOf;
 use routefuse_ir::kernel::abi::STATIC_SHARED_BYTES;
 use routefuse_ir::kernel::schedule::room::chosen_columns;
@@ -158,8 +160,8 @@ struct RowGpu<'a, 'm> {
     spreads: Spreads<'a, 'm>,
     /// Rank keys that were emitted.
     keys: ScopedMap<KeysOf, Lanes<'m>>,
-    /// A lane's best rank keys, sorted, by how many they are.
-    lists: ScopedMap<(KeysOf, u64), Rc<[Val<'m>]>>,
+    /// A lane's best rank keys, sorted, by how many they are; or floats in their place.
+    lists: ScopedMap<(KeysOf, u64, KeyOrder), Rc<[Val<'m>]>>,
     /// All columns are chosen by keys of pairs, where they are many.
     chooses_by_pairs: bool,
     /// By value, whether no element of it, a float, is −0.0.

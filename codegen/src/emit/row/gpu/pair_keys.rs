@@ -12,6 +12,7 @@
 //! again. What only such a row needs is in no register meanwhile.
 
 use super::RowGpu;
+use super::key_order::KeyOrder;
 use super::spread::{Column, Spread};
 use crate::emit::pull::index::{Index, Ix};
 use crate::emit::row::Selection;
@@ -38,7 +39,7 @@ impl<'m> RowGpu<'_, 'm> {
     ) -> Option<Vec<Val<'m>>> {
         let (b, own) = (self.b, shared_part(spread, k));
         let keys = self.keys_of_pairs(ordered, own, (spread, index))?;
-        let list = self.best_of_lane(&keys, k);
+        let list = self.best_of_lane(&keys, k, KeyOrder::Words);
         let Some(own) = own else { return Some(list) };
         let minus = b.subi(self.word(0), self.ix.to_word(own));
         let machine = self.pull.machine;

@@ -1,7 +1,7 @@
 //! Keys that are quicker to make than rank keys, and nearly always give the same columns.
 //!
 //! A selection by sorted lists compares quick keys first. If then the rank keys could say otherwise for any row of the warp,
-//! all of it is done once more with rank keys, by the same code. Two kinds are known, and for each what makes it doubtful:
+//! all of it is done once more with rank keys, by the same code. Three kinds are known, and for each what makes it doubtful:
 //!
 //! - **−∞ that is no candidate.** The rank keys of all floats do where the last of the best is above −∞. Else a NaN, which is a
 //!   candidate, should have come before −∞, which is none.
@@ -11,10 +11,12 @@
 //!   normal numbers differ. Doubtful are therefore neighbours among the best that are less than that apart and not equal,
 //!   others so near to the last of the best, one of the best that is so small or large that its quotient could be no normal
 //!   number, and a divisor far from 1, or NaN.
+//! - **[Floats](super::key_order)** as they are, where a NaN spoils all. Doubtful is a last of the best that is not above −∞.
 
 use super::RowGpu;
 use super::columns_of_keys::{LaneKeys, Wanted};
 use super::kept_rounds::AT_ONCE;
+use super::key_order::KeyOrder;
 use super::spread::Spread;
 use crate::emit::pull::index::Index;
 use crate::emit::pull::known::{Lanes, Nans};
@@ -23,7 +25,7 @@ use crate::mlir::builder::{FloatPredicate, IntPredicate, Val};
 use routefuse_ir::DType;
 use routefuse_ir::kernel::{ValueId, ValueKind};
 use routefuse_ir::math::order::{self, NEG_INF_KEY};
-use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp, UnaryOp};
+use routefuse_ir::op::{BinaryOp, Candidates, ScalarOp, TopKOrder, UnaryOp};
 use std::cell::Cell;
 
 /// Units in the last place, less one, within which two dividends are too near to each other.
@@ -53,6 +55,18 @@ pub(super) enum Doubt<'m> {
     NegInf,
     /// They are the bits of dividends, and one more where `added`.
     Dividends { divisor: Val<'m>, of: ValueId, added: bool },
+    /// They are the [floats](super::key_order) of a value.
+    Floats { of: ValueId },
+}
+
+impl Doubt<'_> {
+    /// What the keys are compared as.
+    pub fn order(self) -> KeyOrder {
+        match self {
+            Doubt::NegInf | Doubt::Dividends { .. } => KeyOrder::Words,
+            Doubt::Floats { .. } => KeyOrder::Floats,
+        }
+    }
 }
 
 /// Keys of a lane that are looked at before quick keys are tried.
@@ -78,19 +92,27 @@ impl<'m> RowGpu<'_, 'm> {
         let once = |giving, keys: LaneKeys<'_, 'm>, list: Vec<Val<'m>>, slack| {
             self.give_once(giving, (keys, list), slack, wanted, (spread, turn))
         };
+        let best = || match keys {
+            LaneKeys::InRegisters(keys) => self.best_of_lane(keys, wanted.k, wanted.order),
+            LaneKeys::Written(count) => self.best_of_lane(&giving.kept_keys(count), wanted.k, wanted.order),
+        };
         let Some(doubt) = doubt else {
-            let best = || match keys {
-                LaneKeys::InRegisters(keys) => self.best_of_lane(keys, wanted.k),
-                LaneKeys::Written(count) => self.best_of_lane(&giving.kept_keys(count), wanted.k),
-            };
             let list = sorted.map_or_else(best, <[Val<'m>]>::to_vec);
             return once(giving, keys, list, None).0;
         };
-        if let (Doubt::NegInf, Some(list)) = (doubt, sorted)
-            && !wanted.by_column
-            && self.has_kept_rounds(spread)
-        {
-            let (giving, best, _) = once(giving, keys, list.to_vec(), None);
+        let in_rounds = match doubt {
+            Doubt::NegInf => sorted.is_some() && !wanted.by_column && self.has_kept_rounds(spread),
+            Doubt::Dividends { .. } => false,
+            Doubt::Floats { .. } => true,
+        };
+        if in_rounds {
+            // What was written takes no registers while it is sorted. Blocks with a table have as many as they have anyway.
+            let kept = || match keys {
+                LaneKeys::InRegisters(keys) if self.shape.table > 0 => self.best_of_lane(keys, wanted.k, wanted.order),
+                _ => self.best_of_lane(&giving.kept_keys(keys.len()), wanted.k, wanted.order),
+            };
+            let list = sorted.map_or_else(kept, <[Val<'m>]>::to_vec);
+            let (giving, best, _) = once(giving, keys, list, None);
             // Sorting once more would be as much code again.
             let doubtful = self.team.any(self.quick_keys_are_doubtful(doubt, &best));
             b.if_then(doubtful, |_| {
@@ -117,15 +139,15 @@ impl<'m> RowGpu<'_, 'm> {
             |_, state| {
                 self.pull.scopes.scoped(|| {
                     let slack = match doubt {
-                        Doubt::NegInf => None,
+                        Doubt::NegInf | Doubt::Floats { .. } => None,
                         Doubt::Dividends { .. } => Some(b.select(state[0], self.word(NEAR), self.word(0))),
                     };
                     let given = giving.take().expect("the cells are to be written");
                     let (listed, carried) = state[1..].split_at(state.len() - 1 - carried.len());
                     let list = match sorted {
                         Some(_) => listed.to_vec(),
-                        None if in_registers => self.best_of_lane(carried, wanted.k),
-                        None => self.best_of_lane(&given.kept_keys(keys.len()), wanted.k),
+                        None if in_registers => self.best_of_lane(carried, wanted.k, wanted.order),
+                        None => self.best_of_lane(&given.kept_keys(keys.len()), wanted.k, wanted.order),
                     };
                     let now = if in_registers { LaneKeys::InRegisters(carried) } else { keys };
                     let (given, best, near) = once(given, now, list, slack);
@@ -156,7 +178,7 @@ impl<'m> RowGpu<'_, 'm> {
                         }
                     };
                     giving.set(Some(given));
-                    let list = sorted.map_or(vec![], |_| self.best_of_lane(&keys, wanted.k));
+                    let list = sorted.map_or(vec![], |_| self.best_of_lane(&keys, wanted.k, wanted.order));
                     let carried = if in_registers { &keys[..] } else { &[] };
                     [&[b.const_bool(false)], &list[..], carried].concat()
                 })
@@ -220,12 +242,15 @@ impl<'m> RowGpu<'_, 'm> {
     pub(super) fn quick_keys(
         &self,
         id: ValueId,
+        (k, candidates, order): (u64, Candidates, TopKOrder),
         spread: &Spread<'m>,
         index: &Index<'m>,
-        candidates: Candidates,
     ) -> QuickKeys<'m> {
         if let Some(found) = self.dividends(id, spread, index) {
             return found;
+        }
+        if self.sorts_floats(id, (k, candidates, order), spread) {
+            return self.floats(id, spread, index);
         }
         if candidates == Candidates::AboveNegInf && self.pull.kernel.value(id).dtype.is_float() {
             let (keys, trap) = self.own_keys(id, spread, index, Candidates::All);
@@ -272,6 +297,7 @@ impl<'m> RowGpu<'_, 'm> {
         let last = best[best.len() - 1];
         match doubt {
             Doubt::NegInf => b.cmpi(IntPredicate::Ule, last, self.word(NEG_INF_KEY + self.added_to_keys())),
+            Doubt::Floats { .. } => self.floats_are_doubtful(last),
             Doubt::Dividends { divisor, .. } => {
                 let small = b.cmpi(IntPredicate::Ult, last, self.word(LEAST_DIVIDEND.to_bits() + 1));
                 // NaNs are too.
@@ -302,6 +328,7 @@ impl<'m> RowGpu<'_, 'm> {
             Doubt::NegInf => {
                 keys.iter().map(|key| order::only(&mut self.lanewise.math(1), *key, Candidates::AboveNegInf)).collect()
             }
+            Doubt::Floats { of } => keys.iter().map(|key| self.rank_key_of_float(of, *key, candidates)).collect(),
             Doubt::Dividends { divisor, of, added } => {
                 let rank_key = |(key, valid): (&Val<'m>, Option<Val<'m>>)| {
                     let bits = if added { b.subi(*key, self.word(1)) } else { *key };

@@ -27,6 +27,10 @@ impl<'m> RowGpu<'_, 'm> {
     ) -> Lanes<'m> {
         let dtype = self.pull.kernel.value(value).dtype;
         if op == ReduceOp::TopTwoSum {
+            if let Some((sum, trap)) = self.sum_of_listed_floats(value, spread, index) {
+                let lanes = Lanes { nans: Nans::Free, ..Lanes::exact(sum, 1) };
+                return Lanes { trap: self.trap_of_segments(trap, spread), ..lanes };
+            }
             let (keys, trap) = self.own_keys(value, spread, index, Candidates::All);
             let sums: Vec<Val<'m>> = (0..spread.turns)
                 .map(|turn| {

@@ -9,6 +9,7 @@
 
 use super::RowGpu;
 use super::columns_of_keys::{LaneKeys, Wanted};
+use super::key_order::KeyOrder;
 use super::spread::Spread;
 use super::unique_keys::Chosen;
 use crate::emit::pull::index::{Index, Ix};
@@ -368,7 +369,7 @@ impl<'m> RowGpu<'_, 'm> {
         let giving = if sorted {
             let keys = giving.kept_keys(registers as usize);
             let wanted = Wanted { of_floats: true, ..Wanted::of_all(choice.k, choice.candidates, may_run_out) };
-            let list = self.best_of_lane(&keys, choice.k);
+            let list = self.best_of_lane(&keys, choice.k, KeyOrder::Words);
             self.give_once(giving, (LaneKeys::InRegisters(&keys), list), None, wanted, (spread, 0)).0
         } else {
             self.give_best_kept(&giving, (choice.k, may_run_out), spread);

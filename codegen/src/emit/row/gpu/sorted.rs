@@ -7,6 +7,7 @@
 
 use super::RowGpu;
 use super::exchange::{Exchanges, Exchanging};
+use super::key_order::KeyOrder;
 use super::merge::merge;
 use super::sorting_network;
 use super::spread::Spread;
@@ -15,7 +16,7 @@ use crate::emit::pull::index::Index;
 use crate::mlir::builder::{IntPredicate, Val};
 use routefuse_ir::kernel::schedule::sorted::applies;
 use routefuse_ir::kernel::{RowOp, RowValue, Term, ValueId, ValueKind};
-use routefuse_ir::op::Candidates;
+use routefuse_ir::op::{Candidates, TopKOrder};
 use std::cell::Cell;
 use std::ops::Range;
 use std::rc::Rc;
@@ -32,15 +33,15 @@ impl<'m> RowGpu<'_, 'm> {
         &self,
         of_lane: &[Val<'m>],
         mask: Option<Val<'m>>,
-        k: u64,
+        (k, order): (u64, KeyOrder),
         spread: &Spread<'m>,
     ) -> Vec<Val<'m>> {
         let mut best = of_lane.to_vec();
         if let Some(mask) = mask {
-            let zero = self.word(0);
-            best = best.iter().map(|key| self.b.select(mask, *key, zero)).collect();
+            let none = self.word(order.none());
+            best = best.iter().map(|key| self.b.select(mask, *key, none)).collect();
         }
-        self.best_of_lists(best, k, spread.span)
+        self.best_of_lists(best, (k, order), spread.span)
     }
 
     /// As [`Self::best_keys`], where exactly `kept` lanes of the segment, a power of two, have the mask: their lists alone are
@@ -49,13 +50,13 @@ impl<'m> RowGpu<'_, 'm> {
         &self,
         of_lane: &[Val<'m>],
         (mask, kept): (Val<'m>, u32),
-        k: u64,
+        (k, order): (u64, KeyOrder),
         spread: &Spread<'m>,
     ) -> Vec<Val<'m>> {
         let number = self.b.andi(spread.member, self.word(kept - 1));
         let lane = self.team.nth(mask, number, kept, spread.span);
         let theirs = of_lane.iter().map(|key| self.team.from(*key, lane)).collect();
-        self.best_of_lists(theirs, k, kept)
+        self.best_of_lists(theirs, (k, order), kept)
     }
 
     /// How many lanes have columns left, if it is shorter to exchange among these alone. That is known where a selection is made
@@ -85,9 +86,9 @@ impl<'m> RowGpu<'_, 'm> {
     }
 
     /// The best `k` of the lists of each `lanes` neighbours, on all of them.
-    fn best_of_lists(&self, lists: Vec<Val<'m>>, k: u64, lanes: u32) -> Vec<Val<'m>> {
+    fn best_of_lists(&self, lists: Vec<Val<'m>>, (k, order): (u64, KeyOrder), lanes: u32) -> Vec<Val<'m>> {
         let mut best = lists;
-        let exchanges = self.exchanges(k, false);
+        let exchanges = self.exchanges(k, order, false);
         let mut other = 1;
         while other < lanes {
             let theirs: Vec<Val<'m>> = best.iter().map(|key| self.team.across(*key, other)).collect();
@@ -107,7 +108,7 @@ impl<'m> RowGpu<'_, 'm> {
         let merges = exchanges * (count + counted.operations.get());
         let rounds: usize = (0..k as usize).map(|round| 2 * exchanges + 1 + count.min(k as usize - 1 - round)).sum();
         if 3 * rounds > 2 * merges {
-            return self.best_keys(of_lane, None, k, spread);
+            return self.best_keys(of_lane, None, (k, KeyOrder::Words), spread);
         }
         let mut list = of_lane[..count].to_vec();
         let mut best = vec![];
@@ -127,36 +128,64 @@ impl<'m> RowGpu<'_, 'm> {
     /// Of a value's keys at these columns of one turn, the two best of the lane, if they are sorted for a selection anyway, which
     /// then finds them sorted.
     pub(super) fn two_best_of_list(&self, value: ValueId, keys: &[Val<'m>], index: &Index<'m>) -> Option<[Val<'m>; 2]> {
+        let (k, ..) = self.selection_of(value, index, keys.len())?;
+        let list: Rc<[Val<'m>]> = self.best_of_lane(keys, k, KeyOrder::Words).into();
+        let two = [list[0], list[1]];
+        self.lists.insert(((value, Candidates::All, index.key()), k, KeyOrder::Words), list);
+        Some(two)
+    }
+
+    /// The sum of the two best of a value at a spread of its columns, of groups that are lanes, if its floats are
+    /// [sorted for a selection](Self::two_best_of_list); and what traps.
+    pub(super) fn sum_of_listed_floats(
+        &self,
+        value: ValueId,
+        spread: &Spread<'m>,
+        index: &Index<'m>,
+    ) -> Option<(Val<'m>, Option<Val<'m>>)> {
+        let b = self.b;
+        let (k, candidates, order) = self.selection_of(value, index, spread.columns.len())?;
+        let all = self.spreads.of(1, self.pull.kernel.value(value).space.cols);
+        if spread.span > 1 || spread.turns > 1 || !self.sorts_floats(value, (k, candidates, order), &all) {
+            return None;
+        }
+        let floats = self.floats(value, &all, index);
+        let list: Rc<[Val<'m>]> = self.best_of_lane(&floats.keys, k, KeyOrder::Floats).into();
+        let [best, next] = self.two_best_floats(value, &floats.keys, &list);
+        self.lists.insert(((value, Candidates::All, index.key()), k, KeyOrder::Floats), list);
+        Some((b.addf(b.bitcast(best, b.f32()), b.bitcast(next, b.f32())), floats.trap))
+    }
+
+    /// How many of a value at these columns, `count` of each lane, are selected by sorted lists, if some are; and which of them count,
+    /// and in which order they are wanted.
+    fn selection_of(&self, value: ValueId, index: &Index<'m>, count: usize) -> Option<(u64, Candidates, TopKOrder)> {
         let kernel = self.pull.kernel;
-        let k = kernel.values.iter().find_map(|v| {
-            let RowValue { op: RowOp::TopK { k, candidates, .. }, value: from, width } = *v.kind.row_value()? else {
+        kernel.values.iter().find_map(|v| {
+            let RowValue { op: RowOp::TopK { k, candidates, order, .. }, value: from, width } = *v.kind.row_value()?
+            else {
                 return None;
             };
             let inside = masked_keys::masked(kernel, from, candidates).map_or(from, |(_, inside)| inside);
             let spread = self.spreads.of(kernel.value(from).space.cols / width, width);
             let same = inside == value && spread.turns == 1 && spread.index(index.row[0]).key() == index.key();
-            (same && k >= 2 && keys.len() >= 2 && self.sorts(&spread, k)).then_some(k)
-        })?;
-        let list: Rc<[Val<'m>]> = self.best_of_lane(keys, k).into();
-        let two = [list[0], list[1]];
-        self.lists.insert(((value, Candidates::All, index.key()), k), list);
-        Some(two)
+            (same && k >= 2 && count >= 2 && self.sorts(&spread, k)).then_some((k, candidates, order))
+        })
     }
 
     /// The best `k` of a lane's keys, best first; all of them if there are no more.
-    pub(super) fn best_of_lane(&self, keys: &[Val<'m>], k: u64) -> Vec<Val<'m>> {
-        self.best_of_pieces(keys.len(), k, |piece| keys[piece].to_vec())
+    pub(super) fn best_of_lane(&self, keys: &[Val<'m>], k: u64, order: KeyOrder) -> Vec<Val<'m>> {
+        self.best_of_pieces(keys.len(), (k, order), |piece| keys[piece].to_vec())
     }
 
     /// As [`Self::best_of_lane`], of `count` keys that are asked for piece by piece.
     pub(super) fn best_of_pieces(
         &self,
         count: usize,
-        k: u64,
+        (k, order): (u64, KeyOrder),
         keys_of: impl Fn(Range<usize>) -> Vec<Val<'m>>,
     ) -> Vec<Val<'m>> {
         let size = (k as usize).next_power_of_two();
-        let exchanges = self.exchanges(k, count > size);
+        let exchanges = self.exchanges(k, order, count > size);
         let mut best: Option<Vec<Val<'m>>> = None;
         for first in (0..count).step_by(size) {
             let list = in_order(&keys_of(first..count.min(first + size)), k, &exchanges);

@@ -6,6 +6,7 @@
 
 use super::RowGpu;
 use super::columns_of_keys::{LaneKeys, Wanted};
+use super::key_order::KeyOrder;
 use super::quick_keys::{Doubt, QuickKeys};
 use super::rounds::Round;
 use super::spread::{Column, Spread};
@@ -57,7 +58,7 @@ impl<'m> RowGpu<'_, 'm> {
         let masked = self.masked(value, index, candidates);
         let of = masked.map_or(value, |m| m.0);
         let QuickKeys { keys, doubt, trap } = if sorts {
-            self.quick_keys(of, spread, index, candidates)
+            self.quick_keys(of, (k, candidates, order), spread, index)
         } else {
             let (keys, trap) = self.own_keys(of, spread, index, candidates);
             QuickKeys { keys, doubt: None, trap }
@@ -97,14 +98,28 @@ impl<'m> RowGpu<'_, 'm> {
             let keys = &keys[spread.turn(turn)];
             if sorts {
                 // What other values sort as well are rank keys of all floats.
-                let of_all = matches!(doubt, Some(Doubt::NegInf)) || doubt.is_none() && candidates == Candidates::All;
-                let known = self.lists.get(&((of, Candidates::All, index.key()), k));
+                let key_order = doubt.map_or(KeyOrder::Words, Doubt::order);
+                let of_all = match doubt {
+                    Some(Doubt::NegInf | Doubt::Floats { .. }) => true,
+                    Some(Doubt::Dividends { .. }) => false,
+                    None => candidates == Candidates::All,
+                };
+                let known = self.lists.get(&((of, Candidates::All, index.key()), k, key_order));
                 let known = known.filter(|_| of_all && spread.turns == 1);
                 let of_floats = self.pull.kernel.value(value).dtype.is_float();
                 let of_whole_rows = hangs_on_a_sum(self.pull.kernel, of, spread.width);
                 let kept_lanes = mask.and_then(|_| self.kept_lanes(value, candidates, spread));
-                let wanted =
-                    Wanted { k, candidates, may_run_out, by_column, mask, kept_lanes, of_floats, of_whole_rows };
+                let wanted = Wanted {
+                    k,
+                    candidates,
+                    order: key_order,
+                    may_run_out,
+                    by_column,
+                    mask,
+                    kept_lanes,
+                    of_floats,
+                    of_whole_rows,
+                };
                 let keys = LaneKeys::InRegisters(keys);
                 giving = self.give_sorted(giving, (keys, known.as_deref()), doubt, wanted, (spread, turn));
             } else {
@@ -366,7 +381,8 @@ impl<'m> RowGpu<'_, 'm> {
             } else if self.sorts(spread, k) {
                 let may_run_out =
                     self.may_run_out(value, candidates) || own.len() as u64 * u64::from(spread.span) > spread.width;
-                let best = self.best_keys(&self.best_of_lane(own, k), None, k, spread);
+                let best = self.best_of_lane(own, k, KeyOrder::Words);
+                let best = self.best_keys(&best, None, (k, KeyOrder::Words), spread);
                 let wanted = Wanted { by_column: true, ..Wanted::of_all(k, candidates, may_run_out) };
                 let (marks, _) = self.marks((own, None), &best, None, wanted, spread);
                 mask.extend((0..own.len() as u32).map(|i| self.is_marked(marks, i)));

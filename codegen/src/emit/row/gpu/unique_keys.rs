@@ -12,6 +12,7 @@
 
 use super::RowGpu;
 use super::in_lanes::part;
+use super::key_order::KeyOrder;
 use super::sorting_network;
 use super::spread::{Column, Spread};
 use crate::emit::pull::index::Index;
@@ -230,7 +231,8 @@ impl<'m> RowGpu<'_, 'm> {
         });
         let mut list: Vec<Val<'m>> = unique.collect();
         if self.sorts(spread, k) {
-            let best = self.best_keys(&self.best_of_lane(&list, k), None, k, spread);
+            let list = self.best_of_lane(&list, k, KeyOrder::Words);
+            let best = self.best_keys(&list, None, (k, KeyOrder::Words), spread);
             let keys = UniqueKeys { largest: best[0], sorted: best.into(), nan: None, of_pairs: false };
             self.unique.insert(wanted, keys.clone());
             return Some(keys);
@@ -255,7 +257,7 @@ impl<'m> RowGpu<'_, 'm> {
             return None;
         }
         let nan = self.has_nan(&self.registers(x.value, spread.columns.len()));
-        let of_lane = self.best_of_pieces(spread.columns.len(), k, |piece| {
+        let of_lane = self.best_of_pieces(spread.columns.len(), (k, KeyOrder::Words), |piece| {
             self.pull.machine.finish(self.b);
             let words = self.words(part(self.b, x, piece.start, piece.end), piece.len());
             let key = |(word, column): (&Val<'m>, &Column<'m>)| {
@@ -264,7 +266,7 @@ impl<'m> RowGpu<'_, 'm> {
             };
             words.iter().zip(&spread.columns[piece]).map(key).collect()
         });
-        let best = self.best_keys(&of_lane, None, k, spread);
+        let best = self.best_keys(&of_lane, None, (k, KeyOrder::Words), spread);
         Some(UniqueKeys { largest: best[0], sorted: best.into(), nan: Some(nan), of_pairs: false })
     }
 
