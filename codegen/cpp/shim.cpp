@@ -1,7 +1,10 @@
-// The few C++ entry points that neither C API has: dialect translations one by one, and LLD as a library.
+// The few C++ entry points that neither C API has: dialect translations one by one, passes that are left out, and LLD as a library.
 #include "lld/Common/CommonLinkerContext.h"
 #include "lld/Common/Driver.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Config/llvm-config.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/OptBisect.h"
 #include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 #include "mlir/CAPI/IR.h"
@@ -17,6 +20,8 @@
 #include <csignal>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 LLD_HAS_DRIVER(elf)
 
@@ -40,6 +45,31 @@ extern "C" void routefuse_register_rocdl(MlirDialectRegistry raw) {
   mlir::DialectRegistry &registry = *unwrap(raw);
   mlir::registerGPUDialectTranslation(registry);
   mlir::registerROCDLDialectTranslation(registry);
+}
+
+namespace {
+// LLVM asks its context before it runs a pass that code is right without.
+class LeftOut final : public llvm::OptPassGate {
+public:
+  explicit LeftOut(std::vector<std::string> names) : names(std::move(names)) {}
+  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef) const override { return !llvm::is_contained(names, pass); }
+  bool isEnabled() const override { return true; }
+
+private:
+  std::vector<std::string> names;
+};
+} // namespace
+
+// Code generators in this context leave out the passes of these names, which are copied, until the other function is called.
+extern "C" void *routefuse_leave_out(LLVMContextRef context, const char *const *names, size_t count) {
+  auto *gate = new LeftOut({names, names + count});
+  llvm::unwrap(context)->setOptPassGate(*gate);
+  return gate;
+}
+
+extern "C" void routefuse_leave_nothing_out(LLVMContextRef context, void *gate) {
+  llvm::unwrap(context)->setOptPassGate(llvm::getGlobalPassGate());
+  delete static_cast<LeftOut *>(gate);
 }
 
 namespace {

@@ -1,5 +1,6 @@
 //! Raw entry points of `cpp/shim.cpp` and `cpp/stubs.cpp`.
 
+use llvm_sys::prelude::LLVMContextRef;
 use mlir_sys::MlirDialectRegistry;
 use std::ffi::{c_char, c_int, c_void};
 
@@ -17,6 +18,11 @@ unsafe extern "C" {
         user: *mut c_void,
         sink: unsafe extern "C" fn(*mut c_void, *const c_char, usize),
     ) -> c_int;
+    /// Code generators in this context leave out the passes of these names, which are copied. What is returned goes to
+    /// `routefuse_leave_nothing_out`.
+    pub fn routefuse_leave_out(context: LLVMContextRef, names: *const *const c_char, count: usize) -> *mut c_void;
+    /// Ends what `routefuse_leave_out` began in this context.
+    pub fn routefuse_leave_nothing_out(context: LLVMContextRef, gate: *mut c_void);
     /// The version of the LLVM that is linked in, such as `22.1.8`.
     pub fn routefuse_llvm_version() -> *const c_char;
     /// Does nothing; calling it keeps `stubs.cpp` in the link.

@@ -23,7 +23,7 @@ use llvm_sys::{
 };
 use std::{
     cell::RefCell,
-    ffi::{CStr, c_void},
+    ffi::{CStr, c_char, c_void},
     rc::Rc,
     sync::Once,
 };
@@ -122,17 +122,38 @@ impl<'t> CodeGenerator<'t> {
     fn emit(&self, context: &Context, module: &Module, kind: FileType) -> Result<Vec<u8>, CodegenError> {
         let failed = |message: String| self.failed(Problem::Emit(message));
         let diagnostics = LlvmDiagnostics::attach(context);
+        let _left_out = LeftOut::attach(context, self.machine.left_out());
         let buffer = self.llvm.write_to_memory_buffer(module, kind).map_err(|error| failed(error.to_string()))?;
         diagnostics.finish().map_err(failed)?;
         Ok(buffer.as_slice().to_vec())
     }
 }
 
-/// What LLVM's code generators for GPUs do to a function before they select instructions, and what a quarter of their time for
-/// NVIDIA and a tenth of it for AMD would go into: address arithmetic that could be shared, and values computed twice. The
-/// emitter writes neither, but for loads of the same element, which the end of [`Machine::optimisation`] finds; the code is
-/// the same without. No pass of the host has these names.
-const GPU_PASSES_LEFT_OUT: &CStr = c"-opt-disable=slsr,nary-reassociate,gvn";
+/// `codegenprepare` goes through a function until nothing changes. By this option what was changed are the blocks that it looks at
+/// again, and not all of them ten times. LLVM does so of functions with more blocks than a number, which is 10,000 without a word.
+const LOOK_AT_CHANGES: &CStr = c"-cgpp-huge-func=0";
+
+/// Has a context's code generator leave out the [passes](Machine::left_out) that a machine names.
+struct LeftOut<'a> {
+    context: &'a Context,
+    gate: *mut c_void,
+}
+
+impl<'a> LeftOut<'a> {
+    fn attach(context: &'a Context, passes: &[&CStr]) -> LeftOut<'a> {
+        let names: Vec<*const c_char> = passes.iter().map(|name| name.as_ptr()).collect();
+        // SAFETY: C strings, which are copied; the gate lives until `drop`, which detaches it first.
+        let gate = unsafe { ffi::routefuse_leave_out(context.as_ctx_ref(), names.as_ptr(), names.len()) };
+        LeftOut { context, gate }
+    }
+}
+
+impl Drop for LeftOut<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the gate is the one that was attached to this live context, and nothing runs in it.
+        unsafe { ffi::routefuse_leave_nothing_out(self.context.as_ctx_ref(), self.gate) };
+    }
+}
 
 /// Collects a context's error diagnostics; LLVM's own handler prints them and ends the process.
 struct LlvmDiagnostics<'a> {
@@ -189,8 +210,44 @@ pub(crate) fn initialise() {
         LlvmTarget::initialize_aarch64(&config);
         LlvmTarget::initialize_nvptx(&config);
         LlvmTarget::initialize_amd_gpu(&config);
-        let options = [c"routefuse".as_ptr(), GPU_PASSES_LEFT_OUT.as_ptr()];
+        let options = [c"routefuse".as_ptr(), LOOK_AT_CHANGES.as_ptr()];
         // SAFETY: two C strings, of an option that this LLVM has, read during the call; nothing else runs yet.
         unsafe { LLVMParseCommandLineOptions(options.len() as i32, options.as_ptr(), std::ptr::null()) };
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine;
+    use inkwell::memory_buffer::MemoryBuffer;
+    use routefuse_ir::target::Target;
+
+    /// Two loads that `load-store-vectorizer` makes one of.
+    const NEIGHBOURS: &str = "define ptx_kernel void @k(ptr addrspace(1) %p, ptr addrspace(1) noalias %q) {
+        %a = load i32, ptr addrspace(1) %p, align 8
+        %next = getelementptr i32, ptr addrspace(1) %p, i64 1
+        %b = load i32, ptr addrspace(1) %next, align 4
+        %sum = add i32 %a, %b
+        store i32 %sum, ptr addrspace(1) %q, align 4
+        ret void
+    }";
+
+    #[test]
+    fn passes_are_left_out_of_one_emission_alone() {
+        let machine = machine::of(Target::named("sm_90").unwrap(), 2).unwrap();
+        let generator = CodeGenerator::new(&*machine).unwrap();
+        let context = Context::create();
+        let module = |name| {
+            let buffer = MemoryBuffer::create_from_memory_range_copy(NEIGHBOURS.as_bytes(), name);
+            let module = context.create_module_from_ir(buffer).unwrap();
+            generator.prepare(&context, &module);
+            module
+        };
+        let ours = generator.assembly(&context, &module("ours")).unwrap();
+        assert!(!ours.contains("ld.global.v2"), "left out by the machine: {ours}");
+        let all = generator.llvm.write_to_memory_buffer(&module("all"), FileType::Assembly).unwrap();
+        let all = String::from_utf8_lossy(all.as_slice()).into_owned();
+        assert!(all.contains("ld.global.v2"), "and no longer once it has emitted: {all}");
+    }
 }

@@ -32,6 +32,7 @@ use melior::ir::Type;
 use quotients::Near;
 use routefuse_ir::artifact::CodeFormat;
 use routefuse_ir::target::{Target, TargetKind};
+use std::ffi::CStr;
 pub(crate) use warps::{Scalars, Warps};
 
 /// The machine of a target. `arguments` is how many of eight bytes the kernel has. This is the one place of the crate that asks what kind a target is.
@@ -127,6 +128,12 @@ pub(crate) trait Machine {
     /// that the emitter has written without repetition.
     fn optimisation(&self) -> &'static str;
 
+    /// What LLVM's code generator would do to a function before and after it selects instructions, and had better leave out, by the
+    /// names of its passes.
+    fn left_out(&self) -> &'static [&'static CStr] {
+        &[]
+    }
+
     /// LLVM makes vectors of straight-line scalar code, as of a row's sum.
     fn joins_scalars(&self) -> bool {
         false
@@ -170,6 +177,11 @@ pub(crate) trait Machine {
     /// A kernel begins before the one in front of it has ended, and waits for it first: until then its inputs may change.
     fn waits_for_inputs(&self) -> bool {
         false
+    }
+
+    /// Bytes that one load has of neighbours among elements that are no neighbours; 0 where LLVM finds such loads.
+    fn widest_load(&self) -> u64 {
+        0
     }
 
     /// Whether [`Self::load_once`] is another load, and something gains by it.

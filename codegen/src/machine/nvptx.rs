@@ -11,6 +11,7 @@ use melior::ir::{Attribute, Type};
 use mlir_sys as sys;
 use routefuse_ir::artifact::CodeFormat;
 use routefuse_ir::target::Target;
+use std::ffi::CStr;
 
 /// All 32 lanes of a warp.
 const ALL_LANES: i64 = 0xffff_ffff;
@@ -120,9 +121,16 @@ impl Machine for Nvptx {
             .to_owned()
     }
 
-    /// Only peepholes are left.
+    /// Only peepholes are left. What they make twice, as loads of the same element, the code generator's own `early-cse` finds.
     fn optimisation(&self) -> &'static str {
-        "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,early-cse<memssa>)"
+        "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg)"
+    }
+
+    /// What finds nothing, or nothing that the assembler does not find: address arithmetic that could be shared and values computed
+    /// twice, which the emitter does not write; neighbouring loads, which it writes as one, and a search for which takes up to a
+    /// seventh of LLVM's time where many loads are of a table; and constants of loops, which the assembler puts where it likes.
+    fn left_out(&self) -> &'static [&'static CStr] {
+        &[c"slsr", c"nary-reassociate", c"gvn", c"load-store-vectorizer", c"early-machinelicm"]
     }
 
     /// Else the assembler gives a kernel so few registers that as many of its threads as can be have room, and instructions that
@@ -157,6 +165,10 @@ impl Machine for Nvptx {
 
     fn waits_for_inputs(&self) -> bool {
         self.target.abilities().dependent_launch
+    }
+
+    fn widest_load(&self) -> u64 {
+        16
     }
 
     fn has_load_once(&self) -> bool {

@@ -158,14 +158,19 @@ impl<'a, 'm> Memory<'a, 'm> {
         // A kernel that begins before the one in front has ended may see its inputs change until its wait.
         let changes = self.is_aliased(param) || self.arguments.change();
         let invariant = !changes && !self.machine.waits_for_inputs();
-        let load = |at: Ix<'m>, lanes: u32| {
-            let (pointer, align) = self.address(param, at, element);
-            self.b.load(pointer, self.b.lanes_of(element, lanes), align as u32, invariant)
+        let load = |(pointer, align): (Val<'m>, u64), lanes: usize| {
+            self.b.load(pointer, self.b.lanes_of(element, lanes as u32), align as u32, invariant)
         };
         let raw = if neighbours(offsets) {
-            load(offsets[0], offsets.len() as u32)
+            load(self.address(param, offsets[0], element), offsets.len())
         } else {
-            let lanes: Vec<Val<'m>> = offsets.iter().map(|at| load(*at, 1)).collect();
+            let mut lanes = Vec::with_capacity(offsets.len());
+            while let rest @ [first, ..] = &offsets[lanes.len()..] {
+                let at = self.address(param, *first, element);
+                let count = together(rest, at.1.min(self.machine.widest_load()) / dtype.size());
+                let loaded = load(at, count);
+                lanes.extend((0..count as u32).map(|lane| self.b.extract(loaded, lane)));
+            }
             self.b.gather_lanes(&lanes)
         };
         match dtype {
@@ -214,5 +219,28 @@ impl<'a, 'm> Memory<'a, 'm> {
             }),
         };
         (self.b.gep_const(pointer, fixed, element), align)
+    }
+}
+
+/// How many elements from the first on are neighbours: a power of two, `most` at most, and one at least.
+fn together(offsets: &[Ix<'_>], most: u64) -> usize {
+    let fits = |count: &usize| *count <= offsets.len() && *count as u64 <= most && neighbours(&offsets[..*count]);
+    std::iter::successors(Some(1), |count| Some(2 * count).filter(fits)).last().unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_come_together_by_powers_of_two_until_something_ends_them() {
+        let columns = |numbers: &[u64]| numbers.iter().map(|n| Ix::constant(*n)).collect::<Vec<_>>();
+        let run = columns(&[8, 9, 10, 11, 12, 13, 14, 15, 40]);
+        assert_eq!(together(&run, 8), 8, "the run's end");
+        assert_eq!(together(&run, 4), 4, "the widest load, or the alignment");
+        assert_eq!(together(&run[2..], 8), 4, "six are no power of two");
+        assert_eq!(together(&run[7..], 8), 1, "no neighbour");
+        assert_eq!(together(&run[8..], 8), 1, "the last element");
+        assert_eq!(together(&run, 0), 1, "a machine that has LLVM find them");
     }
 }

@@ -178,7 +178,16 @@ impl<'a, 'm> Spreads<'a, 'm> {
     fn in_segment(&self, laid: Laid, member: Val<'m>) -> Vec<Column<'m>> {
         let (b, Laid { width, span, registers, run, .. }) = (self.b, laid);
         if run < registers {
-            return (0..registers).map(|register| self.in_run(laid, member, register)).collect();
+            // One for all registers of a run, whose columns are seen to be neighbours by it.
+            let mut clamped = (span, member);
+            let column = |register| {
+                let having = laid.having(register);
+                if having > 1 && having != clamped.0 {
+                    clamped = (having, if having < span { b.minui(member, self.word(having - 1)) } else { member });
+                }
+                self.in_run(laid, member, clamped.1, register)
+            };
+            return (0..registers).map(column).collect();
         }
         let having = |register: u64| laid.having(register);
         let most = having(0);
@@ -199,8 +208,9 @@ impl<'a, 'm> Spreads<'a, 'm> {
         (0..registers).map(column).collect()
     }
 
-    /// A lane's column in one of its registers, where the columns come in runs.
-    fn in_run(&self, laid: Laid, member: Val<'m>, register: u64) -> Column<'m> {
+    /// A lane's column in one of its registers, where the columns come in runs. `clamped` is the lane, or the last one that has such
+    /// a column.
+    fn in_run(&self, laid: Laid, member: Val<'m>, clamped: Val<'m>, register: u64) -> Column<'m> {
         let Laid { width, span, run, .. } = laid;
         let (first, having) = (laid.first(register), laid.having(register));
         let valid = (having < span).then(|| match having {
@@ -211,7 +221,6 @@ impl<'a, 'm> Spreads<'a, 'm> {
             0 => Ix::constant(width - 1),
             1 => Ix::constant(first),
             _ => {
-                let clamped = if having < span { self.b.minui(member, self.word(having - 1)) } else { member };
                 let at = self.ix.times(self.ix.of_word(clamped), run).offset(first);
                 if run > 1 {
                     at
