@@ -10,6 +10,7 @@
 //! How many lanes a row has is asked of the [`Team`] and of the [`Spread`]s: another shape (several rows a warp, several warps a
 //! row) is theirs, and the algorithms beside them do not notice.
 
+mod ahead;
 mod asked_early;
 mod begun;
 mod bin_rank;
@@ -36,6 +37,7 @@ mod score_table;
 mod shelves;
 mod softmax_by_logits;
 mod sorted;
+mod sorted_floats;
 mod sorting_network;
 mod spread;
 mod topk;
@@ -66,7 +68,7 @@ use rank::KeysOf;
 use routefuse_ir::kernel::abi::STATIC_SHARED_BYTES;
 use routefuse_ir::kernel::schedule::room::chosen_columns;
 use routefuse_ir::kernel::schedule::{Domain, RowShape, Selecting};
-use routefuse_ir::kernel::{Kernel, ParamId, RowValue, ValueId, ValueKind, analysis};
+use routefuse_ir::kernel::{Kernel, ParamId, ValueId, analysis};
 use routefuse_ir::op::{ReduceOp, TopKOrder};
 use score_table::ByTable;
 use softmax_by_logits::ByLogits;
@@ -74,9 +76,6 @@ use spread::{Spread, Spreads};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use unique_keys::{Chosen, UniqueKeys};
-
-/// Columns of a lane that are loaded before a loop over rows, where no row changes them. More would fill the registers.
-const MOST_AHEAD: usize = 16;
 
 /// Blocks of a launch that lets the next kernel go. On an H100, with four blocks for each of its 132 multiprocessors, a router of 512
 /// rows took 1.77 µs as a dependent and 2.12 else; with 1,024 small blocks that let it go after the choice a launch took 0.48 µs longer.
@@ -440,38 +439,6 @@ impl<'a, 'm> RowGpu<'a, 'm> {
         }
         let (ix, team) = (Rc::clone(&self.ix), Rc::clone(&self.team));
         self.pull.hold(id, Rc::new(InLanes { b: self.b, ix, team, registers: value }));
-    }
-
-    /// Emits what depends on columns but on no row before the loop.
-    fn load_ahead(&self, domains: &[Domain]) {
-        let kernel: &Kernel = self.pull.kernel;
-        let mut roots: Vec<(ValueId, Rc<Spread<'m>>)> = vec![];
-        for (id, value) in kernel.values() {
-            if let Some(RowValue { value: operand, width, .. }) = value.kind.row_value().copied()
-                && value.space.per_row
-                && self.pull.is_reached(id)
-            {
-                roots.push((operand, self.spreads.of(kernel.value(operand).space.cols / width, width)));
-            }
-        }
-        for domain in domains {
-            let spread = self.spreads.of(1, domain.cols);
-            for store in domain.stores.iter().map(|s| kernel.stores[*s as usize]) {
-                roots.extend(store.operands().map(|id| (id, spread.clone())));
-            }
-        }
-        roots.retain(|(_, spread)| spread.columns.len() <= MOST_AHEAD);
-        let nowhere = Ix::constant(0);
-        while let Some((id, spread)) = roots.pop() {
-            let value = kernel.value(id);
-            if !value.space.per_row {
-                if value.space.cols > 1 {
-                    self.pull.evaluate(id, &spread.index(nowhere));
-                }
-            } else if let ValueKind::Scalar(_, operands) = &value.kind {
-                roots.extend(operands.iter().map(|o| (*o, spread.clone())));
-            }
-        }
     }
 
     /// The registers of a vector; one for all where it is a scalar.

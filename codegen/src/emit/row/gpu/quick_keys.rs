@@ -11,7 +11,7 @@
 //!   normal numbers differ. Doubtful are therefore neighbours among the best that are less than that apart and not equal,
 //!   others so near to the last of the best, one of the best that is so small or large that its quotient could be no normal
 //!   number, and a divisor far from 1, or NaN.
-//! - **[Floats](super::key_order)** as they are, where a NaN spoils all. Doubtful is a last of the best that is not above −∞.
+//! - **[Floats](super::sorted_floats)** as they are, where a NaN spoils all. Doubtful is a last of the best that is not above −∞.
 
 use super::RowGpu;
 use super::columns_of_keys::{LaneKeys, Wanted};
@@ -55,7 +55,7 @@ pub(super) enum Doubt<'m> {
     NegInf,
     /// They are the bits of dividends, and one more where `added`.
     Dividends { divisor: Val<'m>, of: ValueId, added: bool },
-    /// They are the [floats](super::key_order) of a value.
+    /// They are the [floats](super::sorted_floats) of a value.
     Floats { of: ValueId },
 }
 
