@@ -1,4 +1,4 @@
-//! Programs of AMD code objects and of aarch64 host code, run in emulators.
+//! Programs of AMD code objects, of PTX and of aarch64 host code, run in emulators.
 
 use crate::memory::{Alignment, Arrangement, Buffer, POISON};
 use rand::Rng;
@@ -111,6 +111,17 @@ impl Emulator {
         if std::env::var_os("LLVM_OBJDUMP").is_none() {
             command.env("LLVM_OBJDUMP", "/usr/lib/llvm-22/bin/llvm-objdump");
         }
+        Some(Emulator::start(command))
+    }
+
+    /// An interpreter of PTX, with the Python of `ROUTEFUSE_PYTHON`; none without Python and numpy.
+    ///
+    /// # Panics
+    /// If it is there and does not start.
+    pub fn of_ptx() -> Option<Emulator> {
+        let (python, _) = python_and_folder()?;
+        let mut command = Command::new(python);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("ptxemu/serve.py"));
         Some(Emulator::start(command))
     }
 
@@ -247,7 +258,7 @@ impl Emulator {
                 let spec = json!({
                     "hsaco": code, "kernel": artifact.entry, "args": args, "rows": rows,
                     "grid": [blocks.max(1), 1, 1], "block": [artifact.schedule.threads(artifact.variant), 1, 1],
-                    "count": count, "races": races,
+                    "count": count, "races": races, "shared": artifact.schedule.dynamic_shared_bytes(artifact.variant),
                 });
                 let reply = self.request(&spec).map_err(|e| {
                     if e.starts_with(UNKNOWN) { e } else { format!("kernel `{}`: {e}", step.kernel.name) }

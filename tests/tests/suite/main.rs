@@ -22,6 +22,7 @@ mod models_amd;
 mod models_ptx;
 mod one_compile;
 mod ptx;
+mod ptx_executes;
 mod roots;
 mod snapshot;
 mod softmax_ptx;
